@@ -1,0 +1,149 @@
+import { Construct, type IConstruct } from 'constructs';
+import { k8s } from 'cdk8s-plus-28';
+import { portProblem, ipv4Network } from '../values/names';
+import { KEEP } from './argo-cd';
+import type { EnvValue } from './env';
+import { NAMESPACE_NAME_LABEL, type Labels } from './labels';
+import { late } from './late';
+import { insist, refuse } from './refuse';
+
+/** The other end of a connection. */
+export type Peer =
+  /** Pods of a namespace, all of them where `labels` is empty. */
+  | { readonly namespace: string; readonly labels: Labels }
+  /** An IPv4 network outside the cluster, one machine as `192.168.1.30/32`. */
+  | { readonly cidr: string }
+  /** Whoever can reach the node. */
+  | 'anywhere';
+
+export interface Port {
+  readonly port: number;
+  /** @default TCP */
+  readonly protocol?: 'TCP' | 'UDP';
+}
+
+/** Something that can be connected to something: a service, a job. */
+export interface Client extends IConstruct {
+  /** Its name among clients: what its role or user in a database is called. */
+  readonly clientName: string;
+  readonly namespace: string;
+  readonly connections: Connections;
+  /** Adds environment variables. @throws on a name that another connection took */
+  addEnv(env: Readonly<Record<string, EnvValue>>): void;
+}
+
+/**
+ * Something that knows how a client reaches it. `accept` opens the way on both sides, gives the client its environment,
+ * and registers what the target must do for it (a role, a user). Call `client.connectTo(target, options)`, not this.
+ */
+export interface Connectable<Options = undefined> extends IConstruct {
+  accept(client: Client, options: Options): void;
+}
+
+/** Options of `connectTo`: left out where the target has none or all are optional. */
+export type OptionsOf<Options> = undefined extends Options ? [options?: Options] : [options: Options];
+
+export interface ConnectionsProps {
+  /** Name of the NetworkPolicy. */
+  readonly name: string;
+  readonly namespace: string;
+  /** Which pods: the labels of their selector. */
+  readonly selector: Labels;
+  /** Labels of the policy itself. */
+  readonly labels: Labels;
+  /** Whether Argo CD must leave the policy when it leaves Git. @default false */
+  readonly keep?: boolean;
+}
+
+/** Kubernetes' own name server: the pods that stand behind the address in every pod's resolv.conf. */
+export const DNS_PEER: Peer = { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
+export const DNS_PORTS: readonly Port[] = [{ port: 53, protocol: 'UDP' }, { port: 53 }];
+
+/**
+ * The connections of one workload, rendered as its one NetworkPolicy: what is not here cannot talk. DNS is allowed once
+ * anything is. Rules are bound when the object is rendered and sorted, so the order of calls leaves no trace.
+ */
+export class Connections extends Construct {
+  readonly policy: k8s.KubeNetworkPolicy;
+  /** This workload as the other end of someone else's connection. */
+  readonly peer: Peer;
+  private readonly ingress: [Peer, Port][] = [];
+  private readonly egress: [Peer, Port][] = [];
+
+  constructor(scope: Construct, id: string, props: ConnectionsProps) {
+    super(scope, id);
+    this.peer = { namespace: props.namespace, labels: props.selector };
+    for (const port of DNS_PORTS) this.egress.push([DNS_PEER, port]);
+    this.policy = new k8s.KubeNetworkPolicy(this, 'policy', {
+      metadata: {
+        name: props.name,
+        namespace: props.namespace,
+        labels: { ...props.labels },
+        annotations: props.keep ? { ...KEEP } : undefined,
+      },
+      spec: late((): k8s.NetworkPolicySpec => ({
+        podSelector: { matchLabels: { ...props.selector } },
+        policyTypes: ['Ingress', 'Egress'],
+        ingress: rules(this.ingress).map(({ peer, ports }) => ({ from: peer && [peer], ports })),
+        egress: rules(this.egress).map(({ peer, ports }) => ({ to: peer && [peer], ports })),
+      })),
+    });
+  }
+
+  /** Lets a peer reach a port of this workload. */
+  allowFrom(peer: Peer, port: Port): void {
+    this.judge(peer, port);
+    this.ingress.push([peer, port]);
+  }
+
+  /** Lets this workload reach a port of a peer. */
+  allowTo(peer: Peer, port: Port): void {
+    this.judge(peer, port);
+    this.egress.push([peer, port]);
+  }
+
+  private judge(peer: Peer, { port }: Port): void {
+    insist(this, portProblem(port, 'the port of a connection'));
+    if (peer !== 'anywhere' && 'cidr' in peer && !ipv4Network(peer.cidr)) {
+      refuse(this, {
+        what: 'the address of a connection must be an IPv4 network',
+        got: peer.cidr,
+        allowed: 'A.B.C.D/N without host bits',
+        fix: 'write one machine as 192.168.1.30/32',
+      });
+    }
+  }
+}
+
+/** One rule a peer, with all its ports; sorted, without repeats. */
+function rules(entries: readonly [Peer, Port][]): { peer?: k8s.NetworkPolicyPeer; ports: k8s.NetworkPolicyPort[] }[] {
+  const byPeer = new Map<string, { peer: Peer; ports: Map<string, Port> }>();
+  for (const [peer, port] of entries) {
+    const key = JSON.stringify(
+      peer === 'anywhere' || 'cidr' in peer ? peer : [peer.namespace, Object.entries(peer.labels).sort()],
+    );
+    const rule = byPeer.get(key) ?? { peer, ports: new Map() };
+    rule.ports.set(`${String(port.port).padStart(5, '0')} ${port.protocol ?? 'TCP'}`, port);
+    byPeer.set(key, rule);
+  }
+  return inOrder(byPeer).map(({ peer, ports }) => ({
+    peer: policyPeer(peer),
+    ports: inOrder(ports).map(({ port, protocol }) => ({
+      port: k8s.IntOrString.fromNumber(port),
+      protocol: protocol ?? 'TCP',
+    })),
+  }));
+}
+
+function inOrder<T>(map: ReadonlyMap<string, T>): T[] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+}
+
+function policyPeer(peer: Peer): k8s.NetworkPolicyPeer | undefined {
+  if (peer === 'anywhere') return undefined;
+  if ('cidr' in peer) return { ipBlock: { cidr: peer.cidr } };
+  return {
+    namespaceSelector: { matchLabels: { [NAMESPACE_NAME_LABEL]: peer.namespace } },
+    podSelector: { matchLabels: { ...peer.labels } },
+  };
+}

@@ -1,0 +1,111 @@
+import { k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { syncWave } from './argo-cd';
+import { Connections, type Client, type Connectable, type OptionsOf } from './connections';
+import { Environment, type EnvValue } from './env';
+import { labels, selectorLabels } from './labels';
+import { late } from './late';
+import { contentHash, onRender } from './rendering';
+import { resourceRequirements, type Resources } from './resources';
+import { restrictedPod, RESTRICTED_CONTAINER } from './security';
+
+export interface HashNamedJobProps {
+  /** Name before the hash; at most 52 characters. */
+  readonly name: string;
+  readonly namespace: string;
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly resources: Resources;
+  /** Numeric user and group of the process. */
+  readonly user: number;
+  /** ConfigMaps that it reads, by the path each is mounted at. Their content is part of the hash. */
+  readonly reads: Readonly<Record<string, k8s.KubeConfigMap>>;
+  /** @default none */
+  readonly priorityClassName?: string;
+  /** Names of pull secrets. @default none */
+  readonly pullSecrets?: readonly string[];
+  /** Sync wave. @default 0 */
+  readonly wave?: number;
+}
+
+/**
+ * A Job that runs again whenever what it does changes. A Job's pod template is immutable, so its name ends in a hash over
+ * its whole spec and over the ConfigMaps that it reads; Argo CD makes the new one and prunes the old one. It has no TTL:
+ * a finished Job that vanishes would be made again.
+ */
+export class HashNamedJob extends Construct implements Client {
+  readonly clientName: string;
+  readonly namespace: string;
+  readonly connections: Connections;
+  readonly job: k8s.KubeJob;
+  private readonly environment: Environment;
+
+  constructor(scope: Construct, id: string, props: HashNamedJobProps) {
+    super(scope, id);
+    this.clientName = props.name;
+    this.namespace = props.namespace;
+    this.environment = new Environment(this, props.namespace);
+    const identity = { app: 'job', instance: props.name, component: 'job' };
+    const { name, namespace } = props;
+    this.connections = new Connections(this, 'connections', {
+      name,
+      namespace,
+      selector: selectorLabels(identity),
+      labels: labels(identity),
+    });
+    const resources = resourceRequirements(this, props.resources);
+    const mounts = Object.entries(props.reads).map(([mountPath, map], index) => ({
+      mountPath,
+      map,
+      name: `files-${index}`,
+    }));
+    this.job = new k8s.KubeJob(this, 'job', {
+      metadata: { name, namespace, labels: { ...labels(identity) }, annotations: syncWave(props.wave ?? 0) },
+      spec: late((): k8s.JobSpec => ({
+        // OnFailure restarts in the same pod; the limit only ends a loop that no restart will mend.
+        backoffLimit: 100,
+        template: {
+          metadata: { labels: { ...labels(identity) } },
+          spec: {
+            restartPolicy: 'OnFailure',
+            automountServiceAccountToken: false,
+            enableServiceLinks: false,
+            priorityClassName: props.priorityClassName,
+            imagePullSecrets: props.pullSecrets?.map((secret) => ({ name: secret })),
+            securityContext: restrictedPod(props.user),
+            containers: [
+              {
+                name: 'job',
+                image: props.image,
+                command: [...props.command],
+                env: [{ name: 'HOME', value: '/tmp' }, ...this.environment.render()],
+                resources,
+                securityContext: RESTRICTED_CONTAINER,
+                volumeMounts: [
+                  { name: 'tmp', mountPath: '/tmp' },
+                  ...mounts.map((mount) => ({ name: mount.name, mountPath: mount.mountPath, readOnly: true })),
+                ],
+              },
+            ],
+            volumes: [
+              { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },
+              ...mounts.map((mount) => ({ name: mount.name, configMap: { name: mount.map.name } })),
+            ],
+          },
+        },
+      })),
+    });
+    onRender(this.job, (json) => {
+      const read = Object.values(props.reads).map((map) => map.toJson().data);
+      return { ...json, metadata: { ...json.metadata, name: `${name}-${contentHash([json.spec, read])}` } };
+    });
+  }
+
+  connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
+    target.accept(this, options as Options);
+  }
+
+  addEnv(env: Readonly<Record<string, EnvValue>>): void {
+    this.environment.add(env);
+  }
+}

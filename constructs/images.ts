@@ -1,0 +1,18 @@
+/**
+ * Every image that is not the owner's, with an exact version and where that version was read. An update is a change here,
+ * and a reviewable diff in dist/.
+ */
+export const images = {
+  /** Official image, Java 17 (docker-library/cassandra, versions.json). Holds python3, which cqlsh needs. */
+  cassandra: 'docker.io/library/cassandra:5.0.8',
+  /** Official image on Ubuntu noble (docker-library/mongo, versions.json). Holds mongosh. */
+  mongodb: 'docker.io/library/mongo:8.0.26',
+  /** Ingress controller (github.com/traefik/traefik; the newest release that the tests can build and run). */
+  traefik: 'docker.io/library/traefik:v3.6.12',
+  /** For a script that asks an HTTP endpoint: nothing but Python's standard library. */
+  python: 'docker.io/library/python:3.13.5-alpine3.22',
+  /** A TCP proxy that runs without root (github.com/nginx/docker-nginx-unprivileged). */
+  tcpProxy: 'docker.io/nginxinc/nginx-unprivileged:1.28.0-alpine',
+  /** Stands in for an own image that does not exist yet: answers on /healthz, /readyz and /metrics (github.com/stefanprodan/podinfo). */
+  standIn: 'ghcr.io/stefanprodan/podinfo:6.14.1',
+} as const;

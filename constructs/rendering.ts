@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { ApiObject } from 'cdk8s';
+import type { IConstruct } from 'constructs';
+
+/** An object as plain JSON, after the typed class filtered it. */
+export type Json = Record<string, any>;
+
+/** Changes one rendered object; sees `kind` and `metadata.name`, returns the object to write. */
+export type RenderedHook = (object: Json) => Json;
+
+/** Passes what an object renders through one more step, after the typed class dropped what it does not know. */
+export function onRender(object: ApiObject, step: RenderedHook): void {
+  const previous = object.toJson.bind(object);
+  object.toJson = () => step(previous());
+}
+
+/** Takes off the namespace that a chart stamps on every object, cluster-scoped ones included. */
+export function clusterScoped<T extends ApiObject>(object: T): T {
+  onRender(object, (json) => {
+    const { namespace: _, ...metadata } = json.metadata;
+    return { ...json, metadata };
+  });
+  return object;
+}
+
+/** Applies a construct's `rendered` hook to every object that it made. */
+export function hookAll(scope: IConstruct, hook: RenderedHook | undefined): void {
+  if (!hook) return;
+  for (const child of scope.node.findAll()) if (ApiObject.isApiObject(child)) onRender(child, hook);
+}
+
+/** Ten hexadecimal digits that change whenever the value does; the order of keys does not count. */
+export function contentHash(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex').slice(0, 10);
+}
+
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

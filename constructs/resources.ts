@@ -1,0 +1,34 @@
+import type { Size } from 'cdk8s';
+import { k8s, type Cpu } from 'cdk8s-plus-28';
+import type { IConstruct } from 'constructs';
+import { bytes, cpuProblem, cpuQuantity, memoryQuantity, millicores, sizeProblem } from '../values/quantity';
+import { insist } from './refuse';
+
+/** What one container is given. */
+export interface Resources {
+  /** Memory, request and limit in one: a pod that is promised less than it may use is the one the kernel kills first. */
+  readonly memory: Size;
+  /** Cores that are promised. */
+  readonly cpu: Cpu;
+  /** Cores at most. @default none: a limit throttles while the node is idle */
+  readonly cpuLimit?: Cpu;
+}
+
+/** @throws when a quantity is a plain number, NaN or negative */
+export function resourceRequirements(
+  scope: IConstruct,
+  { memory, cpu, cpuLimit }: Resources,
+): k8s.ResourceRequirements {
+  insist(
+    scope,
+    sizeProblem(memory, 'memory'),
+    cpuProblem(cpu, 'cpu'),
+    cpuLimit === undefined ? undefined : cpuProblem(cpuLimit, 'cpuLimit'),
+  );
+  const mem = k8s.Quantity.fromString(memoryQuantity(bytes(memory)));
+  const cores = (value: Cpu) => k8s.Quantity.fromString(cpuQuantity(millicores(value)));
+  return {
+    requests: { cpu: cores(cpu), memory: mem },
+    limits: cpuLimit === undefined ? { memory: mem } : { cpu: cores(cpuLimit), memory: mem },
+  };
+}

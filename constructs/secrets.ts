@@ -1,0 +1,104 @@
+import { Construct, type IConstruct } from 'constructs';
+import { dnsNameProblem } from '../values/names';
+import { insist, refuse } from './refuse';
+
+/**
+ * Where a key's value comes from. Never the value itself: synth writes the list of declared secrets without values, the
+ * bootstrap generates each once and keeps it encrypted.
+ */
+export type SecretSource =
+  /** Random characters of a-z, A-Z and 0-9, so that they stand in a URL or a CQL string as they are. */
+  | { readonly generate: 'alphanumeric'; readonly length: number }
+  /** Random bytes in base64. */
+  | { readonly generate: 'base64'; readonly bytes: number }
+  /** A certificate chain for these names from the homelab's own authority. */
+  | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
+  /** The private key of the `certificate` in the same secret. */
+  | { readonly generate: 'certificate-key' }
+  /** Not secret: a user name that stands beside its password. */
+  | { readonly value: string }
+  /** Only the owner knows it; the text says what to type. */
+  | { readonly ask: string };
+
+export type SecretType = 'Opaque' | 'kubernetes.io/tls' | 'kubernetes.io/dockerconfigjson';
+
+export interface DeclaredSecretProps {
+  readonly name: string;
+  /** Where it must exist; the value is the same in each. */
+  readonly namespaces: readonly string[];
+  readonly keys: Readonly<Record<string, SecretSource>>;
+  /** @default Opaque */
+  readonly type?: SecretType;
+}
+
+/** One key of a declared secret, as the value of an environment variable. */
+export interface SecretKey {
+  readonly secret: DeclaredSecret;
+  readonly key: string;
+}
+
+/** A secret that someone else must put into the cluster: name, keys and origin, never a value. It renders no object. */
+export class DeclaredSecret extends Construct {
+  /** All secrets that a tree declares, sorted by name. Two that share name and namespace are refused. */
+  static all(root: IConstruct): DeclaredSecret[] {
+    const found = root.node.findAll().filter((node): node is DeclaredSecret => node instanceof DeclaredSecret);
+    const owners = new Map<string, DeclaredSecret>();
+    for (const secret of found) {
+      for (const namespace of secret.namespaces) {
+        const place = `${namespace}/${secret.name}`;
+        const other = owners.get(place);
+        if (other)
+          refuse(secret, {
+            what: `secret ${place} must be declared once`,
+            got: `a second declaration in ${other.node.path}`,
+            fix: 'give one of the two another name',
+          });
+        owners.set(place, secret);
+      }
+    }
+    return found.sort((a, b) => (`${a.name} ${a.namespaces.join()}` < `${b.name} ${b.namespaces.join()}` ? -1 : 1));
+  }
+
+  readonly name: string;
+  readonly type: SecretType;
+  readonly keys: Readonly<Record<string, SecretSource>>;
+  private readonly places: Set<string>;
+  private readonly reading = new Set<string>();
+
+  constructor(scope: Construct, id: string, props: DeclaredSecretProps) {
+    super(scope, id);
+    insist(this, dnsNameProblem(props.name, 'the name of a secret'));
+    this.name = props.name;
+    this.type = props.type ?? 'Opaque';
+    this.keys = props.keys;
+    this.places = new Set(props.namespaces);
+  }
+
+  get namespaces(): string[] {
+    return [...this.places].sort();
+  }
+
+  /** Who reads it, by construct path. */
+  get readers(): string[] {
+    return [...this.reading].sort();
+  }
+
+  /** Notes a reader, and that the secret must exist in its namespace. */
+  readBy(reader: IConstruct, namespace: string): void {
+    this.reading.add(reader.node.path);
+    this.places.add(namespace);
+  }
+
+  /** One of its keys, for an environment variable. @throws on a key that the secret does not have */
+  key(key: string): SecretKey {
+    if (!(key in this.keys)) {
+      refuse(this, {
+        what: `secret ${this.name} must have the key`,
+        got: key,
+        allowed: Object.keys(this.keys).join(', '),
+        fix: 'name one of its keys',
+      });
+    }
+    return { secret: this, key };
+  }
+}

@@ -1,0 +1,182 @@
+import type { Size } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
+import { Construct, type IConstruct } from 'constructs';
+import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
+import { KEEP } from './argo-cd';
+import { clusterScoped } from './rendering';
+import { insist } from './refuse';
+import { RESTRICTED_CONTAINER } from './security';
+
+/** The storage class of volumes that are made by hand, one disk each. */
+export const LOCAL_STORAGE_CLASS = 'local-data';
+
+export interface LocalDisksProps {
+  /** The node whose disk holds a pod's data. */
+  readonly nodeOf: (pod: string) => string;
+  /** Where the disk is mounted on that node. @default /var/mnt/POD, where Talos mounts a user volume of the pod's name */
+  readonly pathOf?: (pod: string) => string;
+  /** @default local-data */
+  readonly storageClassName?: string;
+}
+
+/** Where a database keeps its data: one disk of its own per pod, or whatever a StorageClass makes. */
+export class DataStorage {
+  /**
+   * One disk per pod, as a static `local` PersistentVolume bound in advance to the pod's claim: it can grow alone, a
+   * replica cannot fill its neighbour's, and no claim can take another pod's data. `PersistentVolumes` renders them.
+   */
+  static localDisks(size: Size, props: LocalDisksProps): DataStorage {
+    return new DataStorage(size, props.storageClassName ?? LOCAL_STORAGE_CLASS, props);
+  }
+
+  /** Volumes that the class' provisioner makes. */
+  static storageClass(size: Size, storageClassName: string): DataStorage {
+    return new DataStorage(size, storageClassName);
+  }
+
+  private constructor(
+    readonly size: Size,
+    readonly storageClassName: string,
+    private readonly disks?: LocalDisksProps,
+  ) {}
+
+  /**
+   * Whether a missing disk would go unnoticed: below a Talos mount point lies a folder of the system disk, kubelet does
+   * not wait for the mount, and a database would start there empty.
+   */
+  get mountCanBeMissing(): boolean {
+    return this.disks !== undefined;
+  }
+
+  /** @returns the claim for a StatefulSet's volumeClaimTemplates; its name is the volume's name in the pod */
+  claimTemplate(
+    scope: IConstruct,
+    name: string,
+    claimLabels: Readonly<Record<string, string>>,
+  ): k8s.KubePersistentVolumeClaimProps {
+    insist(scope, sizeProblem(this.size, 'the size of a data volume'));
+    return {
+      metadata: { name, labels: { ...claimLabels } },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: this.storageClassName,
+        volumeMode: 'Filesystem',
+        resources: { requests: { storage: k8s.Quantity.fromString(memoryQuantity(bytes(this.size))) } },
+      },
+    };
+  }
+
+  /** Declares one volume per pod; does nothing where a provisioner makes them. */
+  declare(scope: Construct, namespace: string, claimTemplateName: string, pods: readonly string[]): void {
+    const disks = this.disks;
+    if (!disks) return;
+    for (const pod of pods) {
+      new DeclaredVolume(scope, `volume-${pod}`, {
+        claim: `${claimTemplateName}-${pod}`,
+        namespace,
+        node: disks.nodeOf(pod),
+        path: disks.pathOf?.(pod) ?? `/var/mnt/${pod}`,
+        size: this.size,
+        storageClassName: this.storageClassName,
+      });
+    }
+  }
+}
+
+export interface DeclaredVolumeProps {
+  readonly claim: string;
+  readonly namespace: string;
+  readonly node: string;
+  readonly path: string;
+  readonly size: Size;
+  readonly storageClassName: string;
+}
+
+/** A disk that a database needs. It renders no object by itself: `PersistentVolumes` does, in a chart that outlives the database's. */
+export class DeclaredVolume extends Construct {
+  static all(root: IConstruct): DeclaredVolume[] {
+    return root.node.findAll().filter((node): node is DeclaredVolume => node instanceof DeclaredVolume);
+  }
+
+  constructor(
+    scope: Construct,
+    id: string,
+    readonly props: DeclaredVolumeProps,
+  ) {
+    super(scope, id);
+  }
+}
+
+/** Renders every declared disk of the tree, and their storage class. Make it after the databases. */
+export class PersistentVolumes extends Construct {
+  constructor(scope: Construct, id: string) {
+    super(scope, id);
+    const volumes = DeclaredVolume.all(this.node.root).map(({ props }) => props);
+    for (const name of [...new Set(volumes.map((volume) => volume.storageClassName))].sort()) {
+      clusterScoped(
+        new k8s.KubeStorageClass(this, `class-${name}`, {
+          metadata: { name, annotations: { ...KEEP } },
+          provisioner: 'kubernetes.io/no-provisioner',
+          reclaimPolicy: 'Retain',
+          volumeBindingMode: 'WaitForFirstConsumer',
+        }),
+      );
+    }
+    for (const volume of volumes) this.persistentVolume(volume);
+  }
+
+  private persistentVolume(volume: DeclaredVolumeProps): void {
+    const name = `${volume.namespace}-${volume.claim}`;
+    clusterScoped(
+      new k8s.KubePersistentVolume(this, name, {
+        metadata: { name, annotations: { ...KEEP } },
+        spec: {
+          capacity: { storage: k8s.Quantity.fromString(memoryQuantity(bytes(volume.size))) },
+          accessModes: ['ReadWriteOnce'],
+          volumeMode: 'Filesystem',
+          persistentVolumeReclaimPolicy: 'Retain',
+          storageClassName: volume.storageClassName,
+          local: { path: volume.path },
+          nodeAffinity: {
+            required: {
+              nodeSelectorTerms: [
+                { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [volume.node] }] },
+              ],
+            },
+          },
+          // Without uid: the volume waits for this claim and no other, also for the one that is made anew on an empty cluster.
+          claimRef: {
+            apiVersion: 'v1',
+            kind: 'PersistentVolumeClaim',
+            namespace: volume.namespace,
+            name: volume.claim,
+          },
+        },
+      }),
+    );
+  }
+}
+
+/** A script that ends well only when PATH is the root of a mounted file system, not a folder of another disk. */
+const MOUNT_CHECK = `root=$(awk -v path="$1" '$5 == path { print $4 }' /proc/self/mountinfo)
+if [ "$root" != / ]; then
+  echo "the data disk is not mounted: $1 is the folder '$root' of another disk. Not starting, because the database would start empty. Check the volume with: talosctl get volumestatus" >&2
+  exit 1
+fi`;
+
+/** The first init container of a database on local disks: refuses to start on a missing data mount. */
+export function mountCheck(
+  image: string,
+  resources: k8s.ResourceRequirements,
+  volume: string,
+  path: string,
+): k8s.Container {
+  return {
+    name: 'check-data-mount',
+    image,
+    command: ['sh', '-ec', MOUNT_CHECK, 'check-data-mount', path],
+    resources,
+    securityContext: RESTRICTED_CONTAINER,
+    volumeMounts: [{ name: volume, mountPath: path }],
+  };
+}
