@@ -1,0 +1,141 @@
+import { ApiObject, Chart } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
+import { Connections, IsolatedNamespace, isClusterScoped, KEEP, syncWave } from '../constructs';
+import { Application } from '../imports/application-argoproj.io';
+import { AppProject } from '../imports/appproject-argoproj.io';
+import { API_SERVER_PORT, apiServerAddress } from '../inventory';
+import { folder, NAMESPACES, type Context } from './context';
+
+/** Waves of the root application: each starts when the one before is healthy. */
+const WAVES: Readonly<Record<string, number>> = {
+  platform: 0,
+  ingress: 1,
+  llm: 1,
+  services: 2,
+  web: 3,
+  'llm-proof': 4,
+};
+const DATABASE_WAVE = 1;
+
+/** Makes Argo CD keep dist/: a project limited to what is rendered, one application per folder, one that holds them all. */
+export function argoCdChart(context: Context): void {
+  const { app, homelab } = context;
+  const folders = app.node.children.filter(Chart.isChart);
+  const chart = folder(app, 'argocd', NAMESPACES.argoCd);
+  namespace(chart, context);
+  settings(chart);
+  for (const { node } of folders)
+    application(chart, context, node.id, WAVES[node.id] ?? DATABASE_WAVE, keeps(context, node.id));
+  application(chart, context, 'argocd', 0, true, homelab.name);
+  project(chart, context);
+}
+
+/** Databases and what they stand on: their applications are never deleted, and deleting one by hand deletes nothing else. */
+function keeps({ homelab }: Context, id: string): boolean {
+  return id === 'platform' || id in homelab.databases;
+}
+
+/** Argo CD's own namespace. Its pods come from the upstream manifest, which sets no limits and reaches repositories outside. */
+function namespace(chart: Chart, { homelab }: Context): void {
+  new IsolatedNamespace(chart, 'namespace', { name: NAMESPACES.argoCd, keep: true, containerDefault: false });
+  const connections = new Connections(chart, 'connections', {
+    name: 'argocd',
+    namespace: NAMESPACES.argoCd,
+    selector: {},
+    labels: {},
+    keep: true,
+  });
+  for (const port of [5556, 5557, 6379, 7000, 8080, 8081, 8082, 8083, 8084, 9001]) {
+    connections.allowFrom(connections.peer, { port });
+    connections.allowTo(connections.peer, { port });
+  }
+  connections.allowTo({ cidr: `${apiServerAddress(homelab)}/32` }, { port: API_SERVER_PORT });
+  // The Git repository: HTTPS or SSH, wherever it lies.
+  connections.allowTo('anywhere', { port: 443 });
+  connections.allowTo('anywhere', { port: 22 });
+}
+
+function settings(chart: Chart): void {
+  new k8s.KubeConfigMap(chart, 'argocd-cm', {
+    metadata: {
+      name: 'argocd-cm',
+      namespace: NAMESPACES.argoCd,
+      labels: { 'app.kubernetes.io/name': 'argocd-cm', 'app.kubernetes.io/part-of': 'argocd' },
+      annotations: { ...KEEP },
+    },
+    data: {
+      'application.resourceTrackingMethod': 'annotation',
+      'resource.exclusions': EXCLUSIONS,
+      'resource.customizations.health.argoproj.io_Application': APPLICATION_HEALTH,
+    },
+  });
+}
+
+/**
+ * What Argo CD leaves alone: objects that controllers make in masses. Its own default also names EndpointSlice, and an
+ * excluded object is dropped without an error: llm-service would have no endpoint and still look synced.
+ */
+const EXCLUSIONS = `- apiGroups: [""]
+  kinds: [Endpoints]
+- apiGroups: [coordination.k8s.io]
+  kinds: [Lease]
+- apiGroups: [authentication.k8s.io, authorization.k8s.io]
+  kinds: ["*"]
+- apiGroups: [certificates.k8s.io]
+  kinds: [CertificateSigningRequest]
+`;
+
+/** Without it an Application counts as healthy at once (since Argo CD 1.8), and the waves of the root application wait for nothing. */
+const APPLICATION_HEALTH = `local health = obj.status and obj.status.health
+if health and health.status then
+  return { status = health.status, message = health.message or "" }
+end
+return { status = "Progressing", message = "not judged yet" }
+`;
+
+function project(chart: Chart, { app, homelab }: Context): void {
+  const objects = app.node.findAll().filter(ApiObject.isApiObject);
+  const kinds = (clusterWide: boolean) => {
+    const names = objects
+      .filter((object) => isClusterScoped(object.kind) === clusterWide)
+      .map(({ apiGroup, kind }) => `${apiGroup === 'core' ? '' : apiGroup}/${kind}`);
+    return [...new Set(clusterWide ? names : [...names, 'argoproj.io/AppProject'])]
+      .sort()
+      .map((name) => ({ group: name.split('/')[0]!, kind: name.split('/')[1]! }));
+  };
+  const namespaces = [...Object.keys(homelab.databases), ...Object.values(NAMESPACES)].sort();
+  new AppProject(chart, 'project', {
+    metadata: { name: homelab.name, namespace: NAMESPACES.argoCd, annotations: { ...KEEP, ...syncWave(-1) } },
+    spec: {
+      description: 'What dist/ holds, and nothing else',
+      sourceRepos: [homelab.git.url],
+      destinations: namespaces.map((name) => ({ server: IN_CLUSTER, namespace: name })),
+      clusterResourceWhitelist: kinds(true),
+      namespaceResourceWhitelist: kinds(false),
+    },
+  });
+}
+
+const IN_CLUSTER = 'https://kubernetes.default.svc';
+
+function application(chart: Chart, { homelab }: Context, id: string, wave: number, keep: boolean, name = id): void {
+  new Application(chart, `application-${id}`, {
+    metadata: {
+      name,
+      namespace: NAMESPACES.argoCd,
+      annotations: { ...syncWave(wave), ...(keep && KEEP) },
+      // With it, whatever the folder brought goes when its application goes.
+      finalizers: keep ? undefined : ['resources-finalizer.argocd.argoproj.io'],
+    },
+    spec: {
+      project: homelab.name,
+      source: { repoUrl: homelab.git.url, targetRevision: homelab.git.revision ?? 'main', path: `dist/${id}` },
+      destination: { server: IN_CLUSTER },
+      syncPolicy: {
+        automated: { prune: true, selfHeal: true },
+        syncOptions: ['ServerSideApply=true'],
+        retry: { limit: 10, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
+      },
+    },
+  });
+}

@@ -1,0 +1,63 @@
+import type { App, Size } from 'cdk8s';
+import { CassandraStatefulSet, DataStorage, MongoReplicaSet, Placement } from '../constructs';
+import { databasePods, machineOfDisk, type Cassandra, type Database, type Homelab, type MongoDb } from '../inventory';
+import { folder, PRIORITY } from './context';
+
+/** Each Cassandra of the homelab, in a folder and a namespace of its own. */
+export function cassandraCharts(app: App, homelab: Homelab): Map<string, CassandraStatefulSet> {
+  return chartsOf(homelab, (name, database) =>
+    database.kind === 'cassandra' ? cassandra(app, homelab, name, database) : undefined,
+  );
+}
+
+/** Each MongoDB of the homelab, in a folder and a namespace of its own. */
+export function mongodbCharts(app: App, homelab: Homelab): Map<string, MongoReplicaSet> {
+  return chartsOf(homelab, (name, database) =>
+    database.kind === 'mongodb' ? mongodb(app, homelab, name, database) : undefined,
+  );
+}
+
+function chartsOf<T>(
+  { databases }: Homelab,
+  make: (name: string, database: Database) => T | undefined,
+): Map<string, T> {
+  const made = Object.entries(databases).map(([name, database]) => [name, make(name, database)] as const);
+  return new Map(made.filter((entry): entry is [string, T] => entry[1] !== undefined));
+}
+
+function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra): CassandraStatefulSet {
+  return new CassandraStatefulSet(folder(app, name, name), name, {
+    ...common(homelab, name, database),
+    clusterName: database.clusterName,
+    datacenter: database.datacenter,
+    racks: database.racks,
+    allReplicasOnOneHost: true,
+  });
+}
+
+function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): MongoReplicaSet {
+  return new MongoReplicaSet(folder(app, name, name), name, {
+    ...common(homelab, name, database),
+    replicaSetName: database.replicaSet,
+    members: database.members,
+    pods: database.pods,
+  });
+}
+
+function common(homelab: Homelab, name: string, database: Database) {
+  return {
+    resources: { memory: database.memory, cpu: database.cpu },
+    storage: DataStorage.localDisks(diskSize(homelab, name, database), {
+      nodeOf: (pod) => machineOfDisk(homelab, pod)[0],
+    }),
+    placement: Placement.onNodesLabelled(database.nodeLabel.key, database.nodeLabel.value),
+    priorityClassName: PRIORITY.database,
+    retired: database.state === 'retired',
+  };
+}
+
+/** All disks of a database are of one size, judged by the inventory: a claim template has one. */
+function diskSize(homelab: Homelab, name: string, database: Database): Size {
+  const first = databasePods(name, database)[0]!;
+  return machineOfDisk(homelab, first)[1].dataDisks![first]!;
+}

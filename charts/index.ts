@@ -1,0 +1,42 @@
+import { App } from 'cdk8s';
+import { DeclaredSecret } from '../constructs';
+import type { Homelab } from '../inventory';
+import { argoCdChart } from './argo-cd';
+import { NAMESPACES, type Context } from './context';
+import { cassandraCharts, mongodbCharts } from './databases';
+import { ingressChart } from './ingress';
+import { llmChart, llmProofChart } from './llm';
+import { platformChart } from './platform';
+import { serviceCharts } from './services';
+
+/** Everything that runs in the cluster of a homelab. One chart is one folder of dist/ and one Argo CD application. */
+export function homelabApp(homelab: Homelab): App {
+  const app = new App({ recordConstructMetadata: false });
+  const context: Context = {
+    app,
+    homelab,
+    cassandra: cassandraCharts(app, homelab),
+    mongodb: mongodbCharts(app, homelab),
+    llm: llmChart(app, homelab),
+    ingress: ingressChart(app, homelab),
+    pullSecret: homelab.registry && registryLogin(app, homelab.registry.server),
+  };
+  serviceCharts(context);
+  llmProofChart(app, homelab, context.llm);
+  platformChart(context);
+  argoCdChart(context);
+  return app;
+}
+
+function registryLogin(app: App, server: string): DeclaredSecret {
+  return new DeclaredSecret(app, 'registry', {
+    name: 'registry',
+    namespaces: [NAMESPACES.services, NAMESPACES.web],
+    type: 'kubernetes.io/dockerconfigjson',
+    keys: {
+      '.dockerconfigjson': {
+        ask: `a login for ${server} that may only read, as docker login writes it to ~/.docker/config.json`,
+      },
+    },
+  });
+}

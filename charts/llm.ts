@@ -1,0 +1,21 @@
+import type { App } from 'cdk8s';
+import { ExternalLlmService, LlmEndpoint, LlmProof } from '../constructs';
+import { API_SERVER_PORT, apiServerAddress, type Homelab } from '../inventory';
+import { folder, NAMESPACES } from './context';
+
+/** The name by which services reach the AI machine; it stands where its clients are, so that the plain name resolves. */
+export function llmChart(app: App, { llm, machines }: Homelab): ExternalLlmService {
+  const at = { address: machines[llm.machine]!.address, port: llm.port };
+  return new ExternalLlmService(folder(app, 'llm', NAMESPACES.services), llm.service, {
+    endpoint: llm.via === 'tcp-proxy' ? LlmEndpoint.tcpProxy(at) : LlmEndpoint.endpointSlice(at),
+    models: Object.fromEntries(Object.entries(llm.models).map(([name, { tag }]) => [name, { tag }])),
+  });
+}
+
+/** Asks after each sync whether the name leads to the models. A folder of its own, so that it blocks nothing while the AI machine is off. */
+export function llmProofChart(app: App, homelab: Homelab, llm: ExternalLlmService): void {
+  new LlmProof(folder(app, 'llm-proof', NAMESPACES.services), 'llm-proof', {
+    llm,
+    apiServer: { cidr: `${apiServerAddress(homelab)}/32`, port: API_SERVER_PORT },
+  });
+}

@@ -1,0 +1,83 @@
+import type { Chart } from 'cdk8s';
+import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { images, MicroserviceDeployment, OutsideRoute, Placement, Probes } from '../constructs';
+import type { Connection, Service } from '../inventory';
+import { folder, NAMESPACES, PRIORITY, type Context } from './context';
+
+/** Podinfo's own port; its image listens nowhere else unless told. */
+const STAND_IN_PORT = 9898;
+
+/** The ten services and the web apps, and what each may talk to. */
+export function serviceCharts(context: Context): void {
+  const { app, homelab } = context;
+  const services = folder(app, 'services', NAMESPACES.services);
+  const web = folder(app, 'web', NAMESPACES.web);
+  const made = new Map<string, MicroserviceDeployment>();
+  for (const [name, service] of Object.entries(homelab.services))
+    made.set(name, deployment(context, services, name, service, SERVICE));
+  const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
+    const outside = OutsideRoute.ingress({
+      host: `${webApp.host}.${homelab.network.domain}`,
+      controller: context.ingress,
+    });
+    return [webApp, deployment(context, web, name, webApp, { ...WEB_APP, outside })] as const;
+  });
+  for (const [name, service] of Object.entries(homelab.services))
+    connect(context, made, made.get(name)!, service.connects);
+  for (const [webApp, client] of apps) connect(context, made, client, webApp.connects);
+}
+
+interface Defaults {
+  readonly memory: Size;
+  readonly cpu: Cpu;
+  readonly outside?: OutsideRoute;
+}
+
+const SERVICE: Defaults = { memory: Size.mebibytes(256), cpu: Cpu.millis(100) };
+const WEB_APP: Defaults = { memory: Size.mebibytes(128), cpu: Cpu.millis(50) };
+
+function deployment(
+  context: Context,
+  chart: Chart,
+  name: string,
+  service: Service,
+  defaults: Defaults,
+): MicroserviceDeployment {
+  const { key, value } = context.homelab.preferredNodes;
+  const made = new MicroserviceDeployment(chart, name, {
+    ...(service.image === undefined
+      ? { image: images.standIn, port: STAND_IN_PORT, metrics: {} }
+      : { image: service.image, port: service.port, probes: service.health && Probes.http(service.health) }),
+    resources: { memory: service.memory ?? defaults.memory, cpu: service.cpu ?? defaults.cpu },
+    replicas: service.replicas,
+    env: service.env,
+    placement: Placement.preferNodesLabelled(key, value),
+    priorityClassName: PRIORITY.service,
+    pullSecrets: context.pullSecret && [context.pullSecret.name],
+    outside: defaults.outside,
+  });
+  context.pullSecret?.readBy(made, made.namespace);
+  return made;
+}
+
+function connect(
+  context: Context,
+  services: ReadonlyMap<string, MicroserviceDeployment>,
+  client: MicroserviceDeployment,
+  connections: readonly Connection[],
+): void {
+  const models = connections.filter((connection) => 'model' in connection);
+  for (const connection of connections) {
+    if ('service' in connection) client.connectTo(services.get(connection.service)!);
+    else if ('mongodb' in connection)
+      client.connectTo(context.mongodb.get(connection.mongodb)!, { database: connection.database });
+    else if ('cassandra' in connection)
+      client.connectTo(context.cassandra.get(connection.cassandra)!, { keyspace: connection.keyspace });
+    else
+      client.connectTo(context.llm, {
+        model: connection.model,
+        envPrefix: models.length > 1 ? `LLM_${connection.model.toUpperCase().replace(/-/g, '_')}` : 'LLM',
+      });
+  }
+}

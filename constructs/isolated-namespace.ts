@@ -1,0 +1,136 @@
+import type { Size } from 'cdk8s';
+import { k8s, type Cpu } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { dnsLabelProblem } from '../values/names';
+import { bytes, cpuQuantity, memoryQuantity, millicores } from '../values/quantity';
+import { KEEP } from './argo-cd';
+import { DNS_PEER, DNS_PORTS } from './connections';
+import { clusterScoped, hookAll, type RenderedHook } from './rendering';
+import { insist, refuse } from './refuse';
+
+/** Levels of the Pod Security Standards. */
+export type PodSecurityLevel = 'restricted' | 'baseline' | 'privileged';
+
+export interface NamespaceQuota {
+  /** Sum of the memory requests, and of the limits, of all pods. */
+  readonly memory: Size;
+  /** Sum of the CPU requests of all pods. */
+  readonly cpu: Cpu;
+  /** Pods that have not ended. */
+  readonly pods: number;
+}
+
+export interface IsolatedNamespaceProps {
+  /** @default the construct's id */
+  readonly name?: string;
+  /** What the API server enforces. @default restricted */
+  readonly podSecurity?: PodSecurityLevel;
+  /** Why it is not restricted; stands on the namespace. Required with any other level. */
+  readonly podSecurityReason?: string;
+  /**
+   * What a container gets that asks for nothing; false leaves such containers without a limit.
+   * @default 64 MiB, 10m: small, so that who forgot notices early
+   */
+  readonly containerDefault?: { readonly memory: Size; readonly cpu: Cpu } | false;
+  /** @default none */
+  readonly quota?: NamespaceQuota;
+  /** Whether it holds data: Argo CD then never prunes or deletes it, its policies and its quota. @default false */
+  readonly keep?: boolean;
+  readonly rendered?: RenderedHook;
+}
+
+/** A namespace in which nothing talks and nothing runs as root until someone declares it: Pod Security labels, default deny, limits. */
+export class IsolatedNamespace extends Construct {
+  readonly name: string;
+  readonly namespace: k8s.KubeNamespace;
+  readonly defaultDeny: k8s.KubeNetworkPolicy;
+  readonly limitRange?: k8s.KubeLimitRange;
+  readonly quota?: k8s.KubeResourceQuota;
+
+  constructor(scope: Construct, id: string, props: IsolatedNamespaceProps = {}) {
+    super(scope, id);
+    this.name = props.name ?? id;
+    const level = props.podSecurity ?? 'restricted';
+    insist(this, dnsLabelProblem(this.name, 'the name of a namespace'));
+    if (level !== 'restricted' && !props.podSecurityReason) {
+      refuse(this, {
+        what: `a namespace with Pod Security level ${level} must say why`,
+        got: props.podSecurityReason,
+        fix: 'give podSecurityReason, or leave podSecurity out',
+      });
+    }
+    const kept = props.keep ? { ...KEEP } : {};
+    const annotations = {
+      ...kept,
+      ...(props.podSecurityReason && { 'collab-homelab/pod-security-reason': props.podSecurityReason }),
+    };
+    this.namespace = clusterScoped(
+      new k8s.KubeNamespace(this, 'namespace', {
+        metadata: { name: this.name, annotations, labels: podSecurityLabels(level) },
+      }),
+    );
+    this.defaultDeny = this.makeDefaultDeny(kept);
+    if (props.containerDefault !== false) this.limitRange = this.makeLimitRange(props.containerDefault, kept);
+    if (props.quota) this.quota = this.makeQuota(props.quota, kept);
+    hookAll(this, props.rendered);
+  }
+
+  private makeDefaultDeny(annotations: Record<string, string>): k8s.KubeNetworkPolicy {
+    return new k8s.KubeNetworkPolicy(this, 'default-deny', {
+      metadata: { name: 'default-deny', namespace: this.name, annotations },
+      spec: {
+        podSelector: {},
+        policyTypes: ['Ingress', 'Egress'],
+        egress: [
+          {
+            to: [
+              {
+                namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+                podSelector: { matchLabels: { ...(DNS_PEER as { labels: Record<string, string> }).labels } },
+              },
+            ],
+            ports: DNS_PORTS.map(({ port, protocol }) => ({
+              port: k8s.IntOrString.fromNumber(port),
+              protocol: protocol ?? 'TCP',
+            })),
+          },
+        ],
+      },
+    });
+  }
+
+  private makeLimitRange(
+    containerDefault: Exclude<IsolatedNamespaceProps['containerDefault'], false>,
+    annotations: Record<string, string>,
+  ): k8s.KubeLimitRange {
+    const memory = k8s.Quantity.fromString(containerDefault ? memoryQuantity(bytes(containerDefault.memory)) : '64Mi');
+    const cpu = k8s.Quantity.fromString(containerDefault ? cpuQuantity(millicores(containerDefault.cpu)) : '10m');
+    return new k8s.KubeLimitRange(this, 'limits', {
+      metadata: { name: 'defaults', namespace: this.name, annotations },
+      spec: { limits: [{ type: 'Container', default: { memory }, defaultRequest: { cpu, memory } }] },
+    });
+  }
+
+  private makeQuota({ memory, cpu, pods }: NamespaceQuota, annotations: Record<string, string>): k8s.KubeResourceQuota {
+    const mem = k8s.Quantity.fromString(memoryQuantity(bytes(memory)));
+    return new k8s.KubeResourceQuota(this, 'quota', {
+      metadata: { name: 'quota', namespace: this.name, annotations },
+      spec: {
+        hard: {
+          'requests.memory': mem,
+          'limits.memory': mem,
+          'requests.cpu': k8s.Quantity.fromString(cpuQuantity(millicores(cpu))),
+          pods: k8s.Quantity.fromNumber(pods),
+        },
+      },
+    });
+  }
+}
+
+function podSecurityLabels(level: PodSecurityLevel): Record<string, string> {
+  return {
+    'pod-security.kubernetes.io/enforce': level,
+    'pod-security.kubernetes.io/audit': level,
+    'pod-security.kubernetes.io/warn': level,
+  };
+}

@@ -1,0 +1,339 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { dnsLabelProblem, imageProblem, portProblem } from '../values/names';
+import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
+import { Connections, type Client, type Connectable, type OptionsOf } from './connections';
+import { Environment, type EnvValue } from './env';
+import { labels, selectorLabels, type Labels } from './labels';
+import { late } from './late';
+import type { OutsideRoute } from './outside-route';
+import { spreadOverNodes, type Placement } from './placement';
+import { Probes } from './probes';
+import { contentHash, hookAll, type RenderedHook } from './rendering';
+import { insist, namespaceOf, refuse } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+
+export interface Autoscaling {
+  readonly minReplicas: number;
+  readonly maxReplicas: number;
+  /** Average use of the requested CPU that it aims at, in percent. @default 70: leaves room for the minute a new pod takes */
+  readonly cpuPercent?: number;
+}
+
+export interface Metrics {
+  /** @default the service's own port */
+  readonly port?: number;
+  /** @default /metrics */
+  readonly path?: string;
+}
+
+export interface MicroserviceDeploymentProps {
+  /** Exact version: a tag other than latest, or a digest. */
+  readonly image: string;
+  /** Of its one container. The memory is request and limit in one. @default 256 MiB, 100m */
+  readonly resources?: Resources;
+  /** Name of every object that it makes. A DNS label of at most 52 characters. @default the construct's id */
+  readonly name?: string;
+  /** @default the chart's namespace */
+  readonly namespace?: string;
+  /** Port that the container listens on, and that its Service has. @default 8080 */
+  readonly port?: number;
+  /** Pods, 1 to 50. Leave it out with `autoscaling`. @default 1 */
+  readonly replicas?: number;
+  /** Instead of a fixed number of pods. The manifest then holds no `replicas`, or each sync would undo the scaling. */
+  readonly autoscaling?: Autoscaling;
+  /** Plain environment variables. @default none */
+  readonly env?: Readonly<Record<string, EnvValue>>;
+  /** Files by name, mounted at `configPath`; a change rolls the pods. @default none */
+  readonly config?: Readonly<Record<string, string>>;
+  /** @default /etc/config */
+  readonly configPath?: string;
+  /** @default Probes.http(): /healthz, /readyz, a minute to start */
+  readonly probes?: Probes;
+  /** @default any node */
+  readonly placement?: Placement;
+  /** A way in from outside the cluster. @default none */
+  readonly outside?: OutsideRoute;
+  /** Marks the pods for a Prometheus that scrapes by annotation. @default not marked */
+  readonly metrics?: Metrics;
+  /** Names of pull secrets. @default none */
+  readonly pullSecrets?: readonly string[];
+  /** @default none */
+  readonly priorityClassName?: string;
+  /** Numeric user and group of the process. @default 10001: above 10000, so that it is nobody on the node */
+  readonly user?: number;
+  /** Largest size of /tmp, the one writable folder. @default 64 MiB */
+  readonly tmp?: Size;
+  /** Time between SIGTERM and SIGKILL. @default 30 s */
+  readonly stopGrace?: Duration;
+  /** Runs before SIGTERM, within `stopGrace`. @default nothing */
+  readonly preStop?: readonly string[];
+  /** Command and arguments instead of the image's. @default the image's */
+  readonly command?: readonly string[];
+  /** @default the image's */
+  readonly args?: readonly string[];
+  /** Changes the pod as far as the Kubernetes 1.28 types know it. */
+  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  /** Changes any rendered object, newer fields included. */
+  readonly rendered?: RenderedHook;
+}
+
+/** A stateless service that runs for ever: Deployment, Service, account without a token, and only the connections it declared. */
+export class MicroserviceDeployment
+  extends Construct
+  implements Client, Connectable<{ readonly envPrefix?: string } | undefined>
+{
+  readonly clientName: string;
+  readonly namespace: string;
+  readonly port: number;
+  readonly connections: Connections;
+  readonly deployment: k8s.KubeDeployment;
+  readonly service: k8s.KubeService;
+  readonly serviceAccount: k8s.KubeServiceAccount;
+  readonly configMap?: k8s.KubeConfigMap;
+  readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
+  readonly autoscaler?: k8s.KubeHorizontalPodAutoscalerV2;
+  private readonly environment: Environment;
+  private readonly selector: Labels;
+  private readonly allLabels: Labels;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: MicroserviceDeploymentProps,
+  ) {
+    super(scope, id);
+    this.clientName = props.name ?? id;
+    this.namespace = namespaceOf(this, props.namespace);
+    this.port = props.port ?? 8080;
+    this.judge();
+    const identity = { app: 'microservice', instance: this.clientName, component: 'service' };
+    this.selector = selectorLabels(identity);
+    this.allLabels = labels(identity);
+    this.environment = new Environment(this, this.namespace);
+    this.environment.add(props.env ?? {});
+    this.connections = new Connections(this, 'connections', {
+      ...this.metadata(),
+      selector: this.selector,
+      labels: this.allLabels,
+    });
+    this.serviceAccount = new k8s.KubeServiceAccount(this, 'account', {
+      metadata: this.metadata(),
+      automountServiceAccountToken: false,
+    });
+    if (props.config)
+      this.configMap = new k8s.KubeConfigMap(this, 'config', { metadata: this.metadata(), data: { ...props.config } });
+    this.deployment = this.makeDeployment();
+    this.service = new k8s.KubeService(this, 'service', {
+      metadata: this.metadata(),
+      spec: {
+        selector: { ...this.selector },
+        ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http'), protocol: 'TCP' }],
+      },
+    });
+    if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1) this.podDisruptionBudget = this.makeBudget();
+    if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
+    props.outside?.render(this, {
+      ...this.metadata(),
+      serviceName: this.clientName,
+      port: this.port,
+      connections: this.connections,
+    });
+    hookAll(this, props.rendered);
+  }
+
+  /** Lets this service reach a target, and gives it the environment that says where it is. */
+  connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
+    target.accept(this, options as Options);
+  }
+
+  /** Another service connects: it gets NAME_HOST, NAME_PORT and NAME_URL, by this service's name or `envPrefix`. */
+  accept(client: Client, options: { readonly envPrefix?: string } | undefined): void {
+    if (client === (this as Client))
+      refuse(this, {
+        what: 'a service must connect to another',
+        got: this.clientName,
+        fix: 'leave the connection to itself out: a pod always reaches itself',
+      });
+    const prefix = options?.envPrefix ?? this.clientName.toUpperCase().replace(/-/g, '_');
+    const host = `${this.clientName}.${this.namespace}.svc.cluster.local`;
+    client.addEnv({
+      [`${prefix}_HOST`]: host,
+      [`${prefix}_PORT`]: String(this.port),
+      [`${prefix}_URL`]: `http://${host}:${this.port}`,
+    });
+    client.connections.allowTo(this.connections.peer, { port: this.port });
+    this.connections.allowFrom(client.connections.peer, { port: this.port });
+  }
+
+  addEnv(env: Readonly<Record<string, EnvValue>>): void {
+    this.environment.add(env);
+  }
+
+  private judge(): void {
+    const { replicas, autoscaling, image, tmp, stopGrace } = this.props;
+    insist(
+      this,
+      dnsLabelProblem(this.clientName, 'the name of a service', 52),
+      imageProblem(image, 'image'),
+      portProblem(this.port, 'port'),
+      sizeProblem(tmp ?? Size.mebibytes(64), 'tmp'),
+    );
+    if (replicas !== undefined && autoscaling) {
+      refuse(this, {
+        what: 'a service must have either replicas or autoscaling',
+        got: { replicas, autoscaling },
+        fix: 'leave `replicas` out: the autoscaler sets it',
+      });
+    }
+    if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= 50)) {
+      refuse(this, {
+        what: 'replicas must be between 1 and 50',
+        got: replicas,
+        fix: 'use MicroserviceDeployment only for services that run, or remove it from homelab.ts',
+      });
+    }
+    if (autoscaling) {
+      const { minReplicas, maxReplicas } = autoscaling;
+      if (!(
+        Number.isInteger(minReplicas) &&
+        Number.isInteger(maxReplicas) &&
+        minReplicas >= 1 &&
+        minReplicas < maxReplicas &&
+        maxReplicas <= 50
+      )) {
+        refuse(this, {
+          what: 'autoscaling must have 1 <= minReplicas < maxReplicas <= 50',
+          got: { minReplicas, maxReplicas },
+          fix: 'use `replicas` for a fixed number',
+        });
+      }
+    }
+    if (stopGrace && stopGrace.toSeconds() < 1)
+      refuse(this, {
+        what: 'stopGrace must be at least 1 s',
+        got: stopGrace.toSeconds(),
+        fix: 'leave it out for 30 s',
+      });
+  }
+
+  private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
+    return { name: this.clientName, namespace: this.namespace, labels: { ...this.allLabels } };
+  }
+
+  private makeDeployment(): k8s.KubeDeployment {
+    const resources = resourceRequirements(
+      this,
+      this.props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
+    );
+    return new k8s.KubeDeployment(this, 'deployment', {
+      metadata: this.metadata(),
+      spec: late((): k8s.DeploymentSpec => ({
+        replicas: this.props.autoscaling ? undefined : (this.props.replicas ?? 1),
+        selector: { matchLabels: { ...this.selector } },
+        // The new pod must be ready before an old one goes: never fewer than wanted.
+        strategy: {
+          type: 'RollingUpdate',
+          rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
+        },
+        revisionHistoryLimit: 3,
+        template: {
+          metadata: { labels: { ...this.allLabels }, annotations: this.podAnnotations() },
+          spec: (this.props.podSpec ?? ((spec) => spec))(this.podSpec(resources)),
+        },
+      })),
+    });
+  }
+
+  private podAnnotations(): Record<string, string> {
+    const { config, metrics } = this.props;
+    return {
+      ...(config && { 'checksum/config': contentHash(config) }),
+      ...(metrics && {
+        'prometheus.io/scrape': 'true',
+        'prometheus.io/port': String(metrics.port ?? this.port),
+        'prometheus.io/path': metrics.path ?? '/metrics',
+      }),
+    };
+  }
+
+  private podSpec(resources: k8s.ResourceRequirements): k8s.PodSpec {
+    const { props } = this;
+    const metricsPort = props.metrics?.port;
+    const replicated = (props.autoscaling?.maxReplicas ?? props.replicas ?? 1) > 1;
+    return {
+      serviceAccountName: this.clientName,
+      automountServiceAccountToken: false,
+      // Off: the variables of services links would collide with those of connections (DOCUMENTS_PORT=tcp://...).
+      enableServiceLinks: false,
+      priorityClassName: props.priorityClassName,
+      imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
+      terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(30)).toSeconds(),
+      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
+      topologySpreadConstraints: replicated ? spreadOverNodes(this.selector) : undefined,
+      securityContext: restrictedPod(props.user ?? 10001),
+      containers: [
+        {
+          name: this.clientName,
+          image: props.image,
+          command: props.command && [...props.command],
+          args: props.args && [...props.args],
+          ports: [
+            { name: 'http', containerPort: this.port, protocol: 'TCP' },
+            ...(metricsPort !== undefined && metricsPort !== this.port
+              ? [{ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' }]
+              : []),
+          ],
+          env: this.environment.render(),
+          resources,
+          ...(props.probes ?? Probes.http()).render(),
+          lifecycle: props.preStop && { preStop: { exec: { command: [...props.preStop] } } },
+          securityContext: RESTRICTED_CONTAINER,
+          volumeMounts: [
+            { name: 'tmp', mountPath: '/tmp' },
+            ...(props.config ? [{ name: 'config', mountPath: props.configPath ?? '/etc/config', readOnly: true }] : []),
+          ],
+        },
+      ],
+      volumes: [
+        {
+          name: 'tmp',
+          emptyDir: { sizeLimit: k8s.Quantity.fromString(memoryQuantity(bytes(props.tmp ?? Size.mebibytes(64)))) },
+        },
+        ...(props.config ? [{ name: 'config', configMap: { name: this.clientName } }] : []),
+      ],
+    };
+  }
+
+  private makeBudget(): k8s.KubePodDisruptionBudget {
+    return new k8s.KubePodDisruptionBudget(this, 'budget', {
+      metadata: this.metadata(),
+      spec: {
+        selector: { matchLabels: { ...this.selector } },
+        maxUnavailable: k8s.IntOrString.fromNumber(1),
+        // A pod that never became ready protects nobody: it must not hold up the drain of its node.
+        unhealthyPodEvictionPolicy: 'AlwaysAllow',
+      },
+    });
+  }
+
+  private makeAutoscaler({ minReplicas, maxReplicas, cpuPercent }: Autoscaling): k8s.KubeHorizontalPodAutoscalerV2 {
+    // The class without version in its name is the one of autoscaling/v1; the metrics list is v2.
+    return new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
+      metadata: this.metadata(),
+      spec: {
+        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: this.clientName },
+        minReplicas,
+        maxReplicas,
+        metrics: [
+          {
+            type: 'Resource',
+            resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: cpuPercent ?? 70 } },
+          },
+        ],
+      },
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import { bytes } from '../values/quantity';
+import type { Database, Homelab, Machine, TalosMachine } from './homelab';
+
+/** What follows from a homelab without any choice. */
+
+/** The pods of a database, which are also the names and serials of their disks. A retired one keeps its disks. */
+export function databasePods(name: string, database: Database): string[] {
+  if (database.kind === 'cassandra') return database.racks.map((rack) => `${name}-${rack}-0`);
+  const pods = database.pods ?? database.members;
+  return Array.from({ length: pods }, (_, ordinal) => `${name}-${ordinal}`);
+}
+
+/** The Kubernetes nodes, by name. */
+export function nodes({ machines }: Homelab): [string, TalosMachine][] {
+  return Object.entries(machines).filter((entry): entry is [string, TalosMachine] => isTalos(entry[1]));
+}
+
+/** The one address behind which the Kubernetes API answers: that of the first control plane. */
+export function apiServerAddress(homelab: Homelab): string {
+  return nodes(homelab).find(([, machine]) => machine.role === 'control-plane')![1].address;
+}
+
+/** Port of the Kubernetes API on the control plane (Talos' default). */
+export const API_SERVER_PORT = 6443;
+
+/** The machine that holds a disk. */
+export function machineOfDisk(homelab: Homelab, disk: string): [string, TalosMachine] {
+  return nodes(homelab).find(([, machine]) => machine.dataDisks?.[disk] !== undefined)!;
+}
+
+/**
+ * Memory that pods may request on a node, in bytes: what the kernel shows of the machine's memory (98 %, as seen on Talos
+ * machines of 4 and 22 GiB), less the kubelet's reserve, less the 100 MiB at which the kubelet starts to evict.
+ */
+export function allocatableMemory({ talos }: Homelab, machine: TalosMachine): number {
+  const reserve = machine.role === 'worker' ? talos.kubeletReserve.worker : talos.kubeletReserve.controlPlane;
+  return Math.floor(bytes(machine.memory) * 0.98) - bytes(reserve) - 100 * 1024 ** 2;
+}
+
+function isTalos(machine: Machine): machine is TalosMachine {
+  return machine.kind === 'talos';
+}

@@ -1,0 +1,284 @@
+import { ipv4, ipv4Network } from '../values/names';
+import { sentence } from '../values/problem';
+import { databasePods } from './derived';
+import type { Connection, Homelab, NodeLabel } from './homelab';
+import { at } from './shape';
+
+/** What one value means for another: addresses within the network, names that exist, things used once. */
+export function referenceProblems(homelab: Homelab): string[] {
+  return [addresses, numbers, names, machineReferences, disks, databases, connections, graces].flatMap((judge) =>
+    judge(homelab),
+  );
+}
+
+function addresses({ hosts, network, machines }: Homelab): string[] {
+  const problems: string[] = [];
+  const range = ipv4Network(network.cidr)!;
+  const owners = new Map<string, string>();
+  const places: [string, string][] = [
+    ['network.gateway', network.gateway],
+    ['hosts.mac.address', hosts.mac.address],
+    ['hosts.proxmox.address', hosts.proxmox.address],
+    ...Object.entries(machines).map(([name, { address }]): [string, string] => [
+      at(at('machines', name), 'address'),
+      address,
+    ]),
+  ];
+  for (const [place, address] of places) {
+    const number = ipv4(address)!;
+    if (number <= range.first || number >= range.last) {
+      problems.push(
+        sentence({
+          what: `${place} must lie within network.cidr ${network.cidr}`,
+          got: address,
+          fix: 'give it a free address of the home network',
+        }),
+      );
+    }
+    const other = owners.get(address);
+    if (other)
+      problems.push(
+        sentence({
+          what: `${place} must be an address of its own`,
+          got: `${address}, which ${other} has`,
+          fix: 'give one of the two another address',
+        }),
+      );
+    owners.set(address, place);
+  }
+  return problems;
+}
+
+/** Numbers and MAC addresses of machines, each once. */
+function numbers({ machines }: Homelab): string[] {
+  return (['vmid', 'mac'] as const).flatMap((field) =>
+    twice(Object.entries(machines).map(([name, machine]) => [at(at('machines', name), field), machine[field]])),
+  );
+}
+
+/** Services, web apps and databases share one space of names: each becomes a namespace, a Service or a user. */
+function names({ services, webApps, databases, llm }: Homelab): string[] {
+  const taken = ['services', 'web', 'ingress', 'platform', 'argocd', 'llm', 'llm-proof', 'kube-system', 'default'];
+  const entries: [string, string][] = [
+    ...Object.keys(services).map((name): [string, string] => [at('services', name), name]),
+    ...Object.keys(webApps).map((name): [string, string] => [at('webApps', name), name]),
+    ...Object.keys(databases).map((name): [string, string] => [at('databases', name), name]),
+    ['llm.service', llm.service],
+  ];
+  return [
+    ...twice(entries),
+    ...twice(Object.entries(webApps).map(([name, { host }]) => [at(at('webApps', name), 'host'), host])),
+    ...Object.keys(databases)
+      .filter((name) => taken.includes(name))
+      .map((name) =>
+        sentence({
+          what: `${at('databases', name)} must not be named like a namespace of the homelab`,
+          got: name,
+          fix: 'name it after what it is, like cassandra',
+        }),
+      ),
+  ];
+}
+
+function twice(entries: readonly (readonly [string, unknown])[]): string[] {
+  const owners = new Map<unknown, string>();
+  return entries.flatMap(([place, value]) => {
+    const other = owners.get(value);
+    owners.set(value, place);
+    return other === undefined
+      ? []
+      : [
+          sentence({
+            what: `${place} must be used once`,
+            got: `${String(value)}, which ${other} has`,
+            fix: 'change one of the two',
+          }),
+        ];
+  });
+}
+
+function machineReferences({ llm, ingress, system, machines }: Homelab): string[] {
+  const known = (place: string, name: string, ofKind?: 'worker') => {
+    const machine = machines[name];
+    const right = machine && (ofKind === undefined || (machine.kind === 'talos' && machine.role === ofKind));
+    const allowed = Object.keys(machines).filter(
+      (other) => ofKind === undefined || (machines[other] as { role?: string }).role === ofKind,
+    );
+    return right
+      ? []
+      : [
+          sentence({
+            what: `${place} must be ${ofKind === undefined ? 'a machine' : `a ${ofKind}`} of this homelab`,
+            got: name,
+            allowed: allowed.join(', '),
+            fix: 'correct the name, or add the machine',
+          }),
+        ];
+  };
+  const groups = ['every-node', 'control-plane', 'workers'];
+  return [
+    ...known('llm.machine', llm.machine),
+    ...known('ingress.statusMachine', ingress.statusMachine, 'worker'),
+    ...Object.entries(system).flatMap(([name, { on }]) =>
+      groups.includes(on)
+        ? []
+        : known(`${at(at('system', name), 'on')} (one of ${groups.join(', ')}, or a machine)`, on),
+    ),
+  ];
+}
+
+/** Every pod of a database has one disk, and every disk a pod: a disk that nobody uses is a typing error. */
+function disks(homelab: Homelab): string[] {
+  const places = new Map<string, string[]>();
+  for (const [name, machine] of Object.entries(homelab.machines)) {
+    for (const disk of Object.keys((machine.kind === 'talos' && machine.dataDisks) || {}))
+      places.set(disk, [...(places.get(disk) ?? []), name]);
+  }
+  const wanted = Object.entries(homelab.databases).flatMap(([name, database]) =>
+    databasePods(name, database).map((pod) => [pod, at('databases', name)] as const),
+  );
+  const pods = new Set(wanted.map(([pod]) => pod));
+  return [
+    ...wanted
+      .filter(([pod]) => !places.has(pod))
+      .map(([pod, place]) =>
+        sentence({
+          what: `${place} must have a data disk for each pod`,
+          got: `no disk for ${pod}`,
+          fix: `add dataDisks: { '${pod}': Size.gibibytes(100) } to the machine that should hold it`,
+        }),
+      ),
+    ...[...places]
+      .filter(([, machines]) => machines.length > 1)
+      .map(([disk, machines]) =>
+        sentence({
+          what: `data disk ${disk} must be on one machine`,
+          got: machines.join(' and '),
+          fix: 'remove it from the others',
+        }),
+      ),
+    ...[...places]
+      .filter(([disk]) => !pods.has(disk))
+      .map(([disk, machines]) =>
+        sentence({
+          what: `data disk ${disk} of ${machines.join()} must belong to a pod of a database`,
+          got: disk,
+          allowed: [...pods].join(', '),
+          fix: 'correct the name, or remove the disk',
+        }),
+      ),
+  ];
+}
+
+function databases({ databases: all, machines, preferredNodes }: Homelab): string[] {
+  const problems = labelProblems('preferredNodes', preferredNodes, machines);
+  for (const [name, database] of Object.entries(all)) {
+    const place = at('databases', name);
+    problems.push(...labelProblems(`${place}.nodeLabel`, database.nodeLabel, machines));
+    const { key, value } = database.nodeLabel;
+    for (const pod of databasePods(name, database)) {
+      const elsewhere = Object.entries(machines).find(
+        ([, machine]) => machine.kind === 'talos' && machine.dataDisks?.[pod] && machine.labels?.[key] !== value,
+      );
+      if (elsewhere) {
+        const what = `${place} must have its disks on nodes labelled ${key}=${value}`;
+        problems.push(
+          sentence({ what, got: `disk ${pod} on ${elsewhere[0]}`, fix: 'move the disk, or label that machine' }),
+        );
+      }
+    }
+    const sizes = new Map(databasePods(name, database).map((pod) => [diskSize(machines, pod), pod]));
+    sizes.delete(undefined);
+    if (sizes.size > 1) {
+      const got = [...sizes].map(([size, pod]) => `${pod} ${size}`).join(', ');
+      problems.push(
+        sentence({ what: `${place} must have disks of one size`, got, fix: 'give all of its disks the same size' }),
+      );
+    }
+    if (database.kind === 'cassandra')
+      problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));
+  }
+  return problems;
+}
+
+function diskSize(machines: Homelab['machines'], disk: string): string | undefined {
+  const machine = Object.values(machines).find((each) => each.kind === 'talos' && each.dataDisks?.[disk]);
+  return machine?.kind === 'talos' ? machine.dataDisks?.[disk]?.asString() : undefined;
+}
+
+function labelProblems(place: string, { key, value }: NodeLabel, machines: Homelab['machines']): string[] {
+  if (Object.values(machines).some((machine) => machine.kind === 'talos' && machine.labels?.[key] === value)) return [];
+  const fix = `add labels: { '${key}': '${value}' } to the machine that should run it`;
+  return [sentence({ what: `${place} must be a label of a machine`, got: `${key}=${value}`, fix })];
+}
+
+function connections(homelab: Homelab): string[] {
+  const known = (place: string, what: string, name: string, names: readonly string[]) =>
+    names.includes(name)
+      ? []
+      : [
+          sentence({
+            what: `${place} must be ${what} of this homelab`,
+            got: name,
+            allowed: names.join(', ') || 'none is there',
+            fix: 'correct the name, or add it',
+          }),
+        ];
+  const databasesOf = (kind: string) =>
+    Object.entries(homelab.databases)
+      .filter(([, database]) => database.kind === kind && database.state !== 'retired')
+      .map(([name]) => name);
+  const judge = (owner: string, connection: Connection, place: string): string[] => {
+    if ('service' in connection)
+      return known(
+        `${place}.service`,
+        'another service',
+        connection.service,
+        Object.keys(homelab.services).filter((name) => name !== owner),
+      );
+    if ('mongodb' in connection)
+      return known(`${place}.mongodb`, 'an active MongoDB', connection.mongodb, databasesOf('mongodb'));
+    if ('cassandra' in connection)
+      return known(`${place}.cassandra`, 'an active Cassandra', connection.cassandra, databasesOf('cassandra'));
+    return known(`${place}.model`, 'a model', connection.model, Object.keys(homelab.llm.models));
+  };
+  return (['services', 'webApps'] as const).flatMap((group) =>
+    Object.entries(homelab[group]).flatMap(([name, { connects }]) => {
+      const place = at(at(group, name), 'connects');
+      return [
+        ...connects.flatMap((connection, index) => judge(name, connection, `${place}[${index}]`)),
+        ...twice(connects.map((connection, index) => [`${place}[${index}]`, Object.values(connection)[0]])),
+      ];
+    }),
+  );
+}
+
+/** Proxmox pulls the plug after `down`; before that the kubelet must have ended every pod. */
+function graces({ talos, machines }: Homelab): string[] {
+  const grace = talos.shutdownGracePeriod.toSeconds();
+  const critical = talos.shutdownGracePeriodCriticalPods.toSeconds();
+  const problems =
+    critical < grace
+      ? []
+      : [
+          sentence({
+            what: 'talos.shutdownGracePeriodCriticalPods must be shorter than shutdownGracePeriod',
+            got: `${critical} s of ${grace} s`,
+            fix: 'leave ordinary pods the larger part',
+          }),
+        ];
+  for (const [name, machine] of Object.entries(machines)) {
+    const down = machine.down.toSeconds();
+    if (machine.kind === 'talos' && machine.role === 'worker' && down <= grace) {
+      problems.push(
+        sentence({
+          what: `${at('machines', name)}.down must be longer than talos.shutdownGracePeriod`,
+          got: `${down} s`,
+          allowed: `more than ${grace} s`,
+          fix: `${grace + 240} s leave room for the sandboxes of all pods as well`,
+        }),
+      );
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,229 @@
+import type * as lab from './homelab';
+import * as is from './shape';
+
+/** The form of each part of a homelab. What one value means for another is judged in references.ts. */
+
+const version = is.matching(/^v\d+\.\d+\.\d+$/, 'an exact version', 'v1.36.3');
+const mac = is.matching(
+  /^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/,
+  'a locally administered unicast MAC address in lower case',
+  '02:00:00:00:02:01',
+);
+/** virtio cuts a serial after 20 bytes, and a disk whose serial is cut is never found again. */
+const serial = is.matching(
+  /^[A-Za-z0-9-]{1,20}$/,
+  'a disk serial of 1 to 20 letters, digits and -, or virtio would cut it',
+  'cassandra-r1-0',
+);
+const fixedName = is.matching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/, '1 to 48 letters, digits, _ and -', 'collab');
+/** Shorter than a DNS label: kinds of objects append to it. */
+const objectName = is.matching(
+  /^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$/,
+  'a DNS label of at most 30 characters that starts with a letter',
+  'documents',
+);
+const modelTag = is.matching(
+  /^[a-z0-9][\w./-]*:(?!latest$)[\w.-]+$/i,
+  'a model with an exact tag, never latest',
+  'qwen2.5:14b-instruct-q4_K_M',
+);
+
+/**
+ * Labels that a kubelet may set on its own node. The API server refuses a node any other key whose prefix is or ends in
+ * kubernetes.io or k8s.io, and one refused key rejects all labels of that node (NodeRestriction).
+ */
+const nodeLabelKey: is.Rule = (value, path, problems) => {
+  is.matching(
+    /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/,
+    'a label key',
+    'storage-type',
+  )(value, path, problems);
+  const prefix = String(value).includes('/') ? String(value).split('/')[0] : '';
+  is.matching(
+    /^(?!(.*\.)?(kubernetes|k8s)\.io$)/,
+    'a label that a node may set on itself, not one below kubernetes.io or k8s.io',
+    'storage-type',
+  )(prefix, path, problems);
+};
+const labelValue = is.matching(
+  /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/,
+  'a label value of at most 63 letters, digits, -, _ and .',
+  'cassandra',
+);
+
+const mac_: is.Shape<lab.Hosts['mac']> = { model: is.text, memory: is.size, address: is.address };
+const proxmox: is.Shape<lab.ProxmoxHost> = {
+  model: is.text,
+  address: is.address,
+  memory: is.size,
+  igpuCarveOut: is.size,
+  reserve: is.size,
+  disk: is.size,
+  storage: is.optional(is.text),
+  gpu: is.text,
+  npu: is.text,
+};
+const hosts: is.Shape<lab.Hosts> = { mac: is.shape(mac_), proxmox: is.shape(proxmox) };
+
+const network: is.Shape<lab.NetworkPlan> = {
+  cidr: is.cidr,
+  gateway: is.address,
+  dns: is.listOf(is.address, 1),
+  domain: is.dnsName,
+  timeServers: is.optional(is.listOf(is.dnsName, 1)),
+};
+
+const versions: is.Shape<lab.Versions> = {
+  proxmox: is.matching(/^\d+\.\d+$/, 'a major and minor version', '9.1'),
+  talos: version,
+  kubernetes: version,
+  argoCd: version,
+};
+
+const talos: is.Shape<lab.TalosSettings> = {
+  enforceNetworkPolicies: is.flag,
+  kubeletReserve: is.shape<lab.TalosSettings['kubeletReserve']>({ controlPlane: is.size, worker: is.size }),
+  shutdownGracePeriod: is.duration,
+  shutdownGracePeriodCriticalPods: is.duration,
+};
+
+const machine = {
+  kind: is.oneOf('talos', 'ubuntu'),
+  vmid: is.whole(100, 999999999),
+  address: is.address,
+  mac,
+  memory: is.size,
+  cores: is.whole(1, 128),
+  systemDisk: is.size,
+  startOrder: is.whole(1, 1000),
+  down: is.duration,
+};
+const talosMachine: is.Shape<lab.TalosMachine> = {
+  ...machine,
+  role: is.oneOf('control-plane', 'worker'),
+  labels: is.optional(is.byName(nodeLabelKey, labelValue)),
+  dataDisks: is.optional(is.byName(serial, is.size)),
+};
+const ubuntuMachine: is.Shape<lab.UbuntuMachine> = {
+  ...machine,
+  release: is.matching(/^\d\d\.\d\d$/, 'an Ubuntu release', '24.04'),
+  gpu: is.optional(is.flag),
+};
+
+const systemWorkload: is.Shape<lab.SystemWorkload> = {
+  on: is.text,
+  pods: is.optional(is.whole(1, 100)),
+  containers: is.byName(is.dnsLabel, is.shape<{ memory: unknown; cpu: unknown }>({ memory: is.size, cpu: is.cpu })),
+};
+
+const nodeLabel = is.shape<lab.NodeLabel>({ key: nodeLabelKey, value: labelValue });
+
+const database = {
+  kind: is.oneOf('cassandra', 'mongodb'),
+  memory: is.size,
+  cpu: is.cpu,
+  nodeLabel,
+  state: is.optional(is.oneOf('active', 'retired')),
+};
+const cassandra: is.Shape<lab.Cassandra> = {
+  ...database,
+  clusterName: fixedName,
+  datacenter: fixedName,
+  racks: is.listOf(is.dnsLabel, 1),
+};
+const mongodb: is.Shape<lab.MongoDb> = {
+  ...database,
+  replicaSet: fixedName,
+  members: is.whole(1, 50),
+  pods: is.optional(is.whole(1, 50)),
+};
+
+const llm: is.Shape<lab.Llm> = {
+  service: objectName,
+  machine: is.text,
+  port: is.port,
+  via: is.optional(is.oneOf('endpoint-slice', 'tcp-proxy')),
+  models: is.byName(
+    is.dnsLabel,
+    is.shape<lab.Model>({ tag: modelTag, context: is.whole(512, 1048576), resident: is.optional(is.flag) }),
+  ),
+};
+
+const connection = is.either((value) => {
+  if ('service' in value) return is.shape<{ service: unknown }>({ service: is.text });
+  if ('mongodb' in value) {
+    return is.shape<{ mongodb: unknown; database: unknown }>({
+      mongodb: is.text,
+      database: is.matching(
+        /^[a-z][a-z0-9_-]{0,37}$/,
+        'a database name of at most 38 of a-z, 0-9, _ and -',
+        'documents',
+      ),
+    });
+  }
+  if ('cassandra' in value) {
+    return is.shape<{ cassandra: unknown; keyspace: unknown }>({
+      cassandra: is.text,
+      keyspace: is.matching(
+        /^[a-z][a-z0-9_]{0,47}$/,
+        'a keyspace name of at most 48 of a-z, 0-9 and _',
+        'documents_history',
+      ),
+    });
+  }
+  return 'model' in value ? is.shape<{ model: unknown }>({ model: is.text }) : undefined;
+}, '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }');
+
+const service: is.Shape<lab.Service> = {
+  image: is.optional(is.image),
+  port: is.optional(is.port),
+  health: is.optional(is.shape<NonNullable<lab.Service['health']>>({ live: is.text, ready: is.text })),
+  memory: is.optional(is.size),
+  cpu: is.optional(is.cpu),
+  replicas: is.optional(is.whole(1, 50)),
+  env: is.optional(
+    is.byName(is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL'), is.text),
+  ),
+  connects: is.listOf(connection),
+};
+
+const homelab: is.Shape<lab.Homelab> = {
+  name: objectName,
+  hosts: is.shape(hosts),
+  network: is.shape(network),
+  versions: is.shape(versions),
+  talos: is.shape(talos),
+  machines: is.byName(
+    is.dnsLabel,
+    is.either(
+      (value) =>
+        value.kind === 'talos' ? is.shape(talosMachine) : value.kind === 'ubuntu' ? is.shape(ubuntuMachine) : undefined,
+      "kind: 'talos' or 'ubuntu'",
+    ),
+  ),
+  system: is.byName(is.dnsLabel, is.shape(systemWorkload)),
+  databases: is.byName(
+    objectName,
+    is.either(
+      (value) =>
+        value.kind === 'cassandra' ? is.shape(cassandra) : value.kind === 'mongodb' ? is.shape(mongodb) : undefined,
+      "kind: 'cassandra' or 'mongodb'",
+    ),
+  ),
+  llm: is.shape(llm),
+  ingress: is.shape<lab.Ingress>({ statusMachine: is.text, memory: is.size, cpu: is.cpu }),
+  preferredNodes: nodeLabel,
+  services: is.byName(objectName, is.shape(service)),
+  webApps: is.byName(objectName, is.shape<lab.WebApp>({ ...service, host: is.dnsLabel })),
+  git: is.shape<lab.GitRepository>({
+    url: is.matching(
+      /^(https:\/\/|ssh:\/\/|git@|file:\/\/)[^\s'"]+$/,
+      'an address that Argo CD can clone',
+      'https://github.com/owner/collab-homelab.git',
+    ),
+    revision: is.optional(is.matching(/^[\w./-]+$/, 'a branch, tag or commit', 'main')),
+  }),
+  registry: is.optional(is.shape<lab.Registry>({ server: is.dnsName })),
+};
+
+export const homelabRule = is.shape(homelab);

@@ -1,0 +1,252 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import good from '../../homelab';
+import { defineHomelab, type Homelab } from '../../inventory';
+
+/** A copy of the good homelab that a test may break; quantities are shared, they are never changed in place. */
+function copy(value: any): any {
+  if (Array.isArray(value)) return value.map(copy);
+  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, copy(entry)]));
+}
+
+function messageOf(breakIt: (homelab: any) => void): string {
+  const broken = copy(good);
+  breakIt(broken);
+  try {
+    defineHomelab(broken as Homelab);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('the broken homelab was accepted');
+}
+
+test('the homelab of this repository is accepted', () => {
+  expect(defineHomelab(copy(good))).toEqual(good);
+});
+
+/** What an owner may get wrong, and the sentence that says what to do. */
+const broken: [string, (homelab: any) => void, string][] = [
+  [
+    'a plain number for a size',
+    (h) => (h.machines['ai-vm'].memory = 22),
+    'machines.ai-vm.memory must be a Size of at least 1 KiB, got 22 (allowed: Size.gibibytes(22), Size.mebibytes(384)); write Size.gibibytes(22) or Size.mebibytes(22)',
+  ],
+  [
+    'a size that is NaN',
+    (h) => (h.hosts.proxmox.memory = Size.gibibytes(NaN)),
+    'hosts.proxmox.memory must be a Size of at least 1 KiB, got NaNGi',
+  ],
+  [
+    'a fraction of a size',
+    (h) => (h.ingress.memory = Size.gibibytes(0.3)),
+    'ingress.memory must be a Size of at least 1 KiB, got 0.3Gi',
+  ],
+  [
+    'a plain number for cores',
+    (h) => (h.databases.cassandra.cpu = 2),
+    'databases.cassandra.cpu must be a Cpu of at least 1 millicore, got 2 (allowed: Cpu.millis(250), Cpu.units(2)); write Cpu.millis(2) or Cpu.units(2)',
+  ],
+  [
+    'negative cores',
+    (h) => (h.databases.cassandra.cpu = Cpu.units(-1)),
+    'databases.cassandra.cpu must be a Cpu of at least 1 millicore, got -1',
+  ],
+  [
+    'an address outside the network',
+    (h) => (h.machines['ai-vm'].address = '10.0.0.30'),
+    'machines.ai-vm.address must lie within network.cidr 192.168.1.0/24, got "10.0.0.30"; give it a free address of the home network',
+  ],
+  [
+    'the address of the network itself',
+    (h) => (h.machines['ai-vm'].address = '192.168.1.0'),
+    'machines.ai-vm.address must lie within network.cidr',
+  ],
+  [
+    'an address used twice',
+    (h) => (h.machines['ai-vm'].address = '192.168.1.21'),
+    'machines.ai-vm.address must be an address of its own, got "192.168.1.21, which machines.talos-worker-01.address has"',
+  ],
+  [
+    'an address that is none',
+    (h) => (h.network.gateway = '192.168.1.256'),
+    'network.gateway must be an IPv4 address, got "192.168.1.256"',
+  ],
+  [
+    'a network with host bits',
+    (h) => (h.network.cidr = '192.168.1.5/24'),
+    'network.cidr must be an IPv4 network, got "192.168.1.5/24"',
+  ],
+  [
+    'a MAC address used twice',
+    (h) => (h.machines['ai-vm'].mac = '02:00:00:00:02:01'),
+    'machines.ai-vm.mac must be used once',
+  ],
+  [
+    'a VM number used twice',
+    (h) => (h.machines['ai-vm'].vmid = 201),
+    'machines.ai-vm.vmid must be used once, got "201, which machines.talos-worker-01.vmid has"',
+  ],
+  [
+    'a name that is no DNS label',
+    (h) => (h.services.Chat = h.services.chat),
+    'the name services.Chat must be a DNS label of at most 30 characters that starts with a letter, got "Chat"',
+  ],
+  ['a port out of range', (h) => (h.llm.port = 70000), 'llm.port must be a port, got 70000 (allowed: 1 to 65535)'],
+  [
+    'a disk serial that virtio would cut',
+    (h) => (h.machines['talos-worker-01'].dataDisks['cassandra-rack-number-1'] = Size.gibibytes(1)),
+    'must be a disk serial of 1 to 20 letters, digits and -, or virtio would cut it, got "cassandra-rack-number-1"',
+  ],
+  [
+    'a label that a node may not set on itself',
+    (h) => (h.machines['talos-worker-01'].labels['node-role.kubernetes.io/db'] = 'yes'),
+    'must be a label that a node may set on itself, not one below kubernetes.io or k8s.io',
+  ],
+  [
+    'a connection to a service that is not there',
+    (h) => h.services.chat.connects.push({ service: 'mail' }),
+    'services.chat.connects[1].service must be another service of this homelab, got "mail" (allowed: gateway, identity',
+  ],
+  [
+    'a connection to a database of the other kind',
+    (h) => (h.services.chat.connects = [{ cassandra: 'mongodb', keyspace: 'chat' }]),
+    'services.chat.connects[0].cassandra must be an active Cassandra of this homelab, got "mongodb" (allowed: cassandra)',
+  ],
+  [
+    'a connection to a retired database',
+    (h) => (h.databases.mongodb.state = 'retired'),
+    'services.identity.connects[0].mongodb must be an active MongoDB of this homelab, got "mongodb" (allowed: none is there)',
+  ],
+  [
+    'a connection to a model that is not there',
+    (h) => (h.services.search.connects[1].model = 'vision'),
+    'services.search.connects[1].model must be a model of this homelab, got "vision" (allowed: chat, embeddings)',
+  ],
+  [
+    'a keyspace that CQL would not take',
+    (h) => (h.services.chat.connects[0].keyspace = 'chat-log'),
+    'services.chat.connects[0].keyspace must be a keyspace name of at most 48 of a-z, 0-9 and _, got "chat-log"',
+  ],
+  [
+    'a connection twice',
+    (h) => h.services.chat.connects.push({ cassandra: 'cassandra', keyspace: 'other' }),
+    'services.chat.connects[1] must be used once, got "cassandra, which services.chat.connects[0] has"',
+  ],
+  [
+    'an image without a version',
+    (h) => (h.services.chat.image = 'ghcr.io/owner/chat'),
+    'services.chat.image must be an image with an exact version, got "ghcr.io/owner/chat"',
+  ],
+  [
+    'an image that moves',
+    (h) => (h.services.chat.image = 'ghcr.io/owner/chat:latest'),
+    'services.chat.image must be an image with an exact version, got "ghcr.io/owner/chat:latest"',
+  ],
+  [
+    'a misspelt property',
+    (h) => (h.services.chat.replica = 2),
+    'services.chat.replica must be something this file knows, got 2 (allowed: image, port, health, memory, cpu, replicas, env, connects); correct the name or remove it',
+  ],
+  [
+    'a missing property',
+    (h) => delete h.git,
+    'git must be an object, got nothing (allowed: url, revision); write it as { ... }',
+  ],
+  [
+    'replicas of zero',
+    (h) => (h.services.chat.replicas = 0),
+    'services.chat.replicas must be a whole number from 1 to 50, got 0',
+  ],
+  [
+    'a pod without its disk',
+    (h) => delete h.machines['talos-worker-02'].dataDisks['mongodb-1'],
+    'databases.mongodb must have a data disk for each pod, got "no disk for mongodb-1"; add dataDisks: { \'mongodb-1\': Size.gibibytes(100) }',
+  ],
+  [
+    'a disk without its pod',
+    (h) => (h.machines['talos-worker-02'].dataDisks['mongodb-3'] = Size.gibibytes(100)),
+    'data disk mongodb-3 of talos-worker-02 must belong to a pod of a database',
+  ],
+  [
+    'disks of different sizes',
+    (h) => (h.machines['talos-worker-02'].dataDisks['mongodb-1'] = Size.gibibytes(90)),
+    'databases.mongodb must have disks of one size',
+  ],
+  [
+    'a disk on a node that the database may not use',
+    (h) => (h.machines['talos-worker-01'].labels = { 'storage-type': 'other' }),
+    'databases.cassandra.nodeLabel must be a label of a machine, got "storage-type=cassandra"',
+  ],
+  [
+    'a rack twice',
+    (h) => (h.databases.cassandra.racks = ['r1', 'r2', 'r2']),
+    'databases.cassandra.racks[2] must be used once',
+  ],
+  [
+    'a plug that is pulled too early',
+    (h) => (h.machines['talos-worker-01'].down = Duration.seconds(180)),
+    'machines.talos-worker-01.down must be longer than talos.shutdownGracePeriod, got "180 s" (allowed: more than 210 s); 450 s leave room',
+  ],
+  [
+    'a model that moves',
+    (h) => (h.llm.models.chat.tag = 'qwen2.5:latest'),
+    'llm.models.chat.tag must be a model with an exact tag, never latest, got "qwen2.5:latest"',
+  ],
+  [
+    'a machine that is not there',
+    (h) => (h.llm.machine = 'ai'),
+    'llm.machine must be a machine of this homelab, got "ai" (allowed: talos-cp-01',
+  ],
+  [
+    'an Ingress status on a machine that is no worker',
+    (h) => (h.ingress.statusMachine = 'ai-vm'),
+    'ingress.statusMachine must be a worker of this homelab, got "ai-vm" (allowed: talos-worker-01, talos-worker-02)',
+  ],
+  [
+    'a database named like a namespace',
+    (h) => {
+      h.databases.web = h.databases.mongodb;
+    },
+    'databases.web must not be named like a namespace of the homelab',
+  ],
+  ['two web apps of one host', (h) => (h.webApps.admin.host = 'app'), 'webApps.admin.host must be used once'],
+  [
+    'no control plane',
+    (h) => (h.machines['talos-cp-01'].role = 'worker'),
+    'machines must hold one Talos control plane, got 0',
+  ],
+  [
+    'an unknown kind of machine',
+    (h) => (h.machines['ai-vm'].kind = 'windows'),
+    'machines.ai-vm must be of a known kind',
+  ],
+  [
+    'a Git address with a space',
+    (h) => (h.git.url = 'https://github.com/owner/my repo'),
+    'git.url must be an address that Argo CD can clone',
+  ],
+];
+
+test.each(broken)('%s is refused with what to do', (_name, breakIt, message) => {
+  expect(messageOf(breakIt)).toContain(message);
+});
+
+test('a negative size is refused by Size itself, where it is written', () => {
+  expect(() => Size.mebibytes(-1)).toThrow('Storage amounts cannot be negative');
+});
+
+test('all problems are reported at once', () => {
+  const message = messageOf((h) => {
+    h.llm.port = 0;
+    h.network.gateway = 'x';
+    h.services.chat.replicas = 99;
+  });
+  expect(message).toMatch(/^homelab.ts has 3 problems:\n/);
+});
+
+test('a plain number where a Size belongs does not compile', () => {
+  // @ts-expect-error a number is no Size
+  const memory: Size = 22;
+  expect(memory).toBe(22);
+});
