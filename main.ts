@@ -1,6 +1,9 @@
 import { homelabApp } from './charts';
-import homelab from './homelab';
 import { checks } from './checks';
-import { publish } from './synth';
+import { main } from './synth';
 
-publish({ homelab, app: homelabApp(homelab), checks });
+// Loaded by synth, so that what is wrong with the homelab is reported like everything else.
+main(async () => {
+  const { default: homelab } = await import('./homelab');
+  return { homelab, app: homelabApp(homelab), checks };
+});

@@ -84,7 +84,11 @@ export class Connections extends Construct {
       spec: late((): k8s.NetworkPolicySpec => ({
         podSelector: { matchLabels: { ...props.selector } },
         policyTypes: ['Ingress', 'Egress'],
-        ingress: rules(this.ingress).map(({ peer, ports }) => ({ from: peer && [peer], ports })),
+        // An empty list is stored as none, and would differ from what is stored for ever.
+        ingress:
+          this.ingress.length === 0
+            ? undefined
+            : rules(this.ingress).map(({ peer, ports }) => ({ from: peer && [peer], ports })),
         egress: rules(this.egress).map(({ peer, ports }) => ({ to: peer && [peer], ports })),
       })),
     });

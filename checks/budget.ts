@@ -1,0 +1,136 @@
+import { footprint, podRequests } from '../constructs';
+import { allocatableMemory, nodes, type Homelab, type TalosMachine } from '../inventory';
+import { bytes, millicores, parseQuantity } from '../values/quantity';
+import type { Check } from './finding';
+import type { RenderedObject, Rendering } from './rendering';
+
+/** What one container costs one node. */
+export interface BudgetRow {
+  readonly node: string;
+  readonly workload: string;
+  readonly container: string;
+  /** Pods at rest on this node, and more of them while it rolls. */
+  readonly pods: number;
+  readonly surge: number;
+  /** Request of one pod. Units: bytes and millicores. */
+  readonly memory: number;
+  readonly cpu: number;
+}
+
+/** The sum of what runs on each node must leave room, with every Deployment rolling at once. */
+export const budget: Check = ({ rendering, homelab }) => {
+  if (!homelab) return [];
+  const rows = budgetRows(rendering, homelab);
+  return nodes(homelab).flatMap(([node, machine]) => {
+    const sum = (cost: (row: BudgetRow) => number) =>
+      rows.filter((row) => row.node === node).reduce((total, row) => total + cost(row) * (row.pods + row.surge), 0);
+    const memory = sum((row) => row.memory);
+    const room = allocatableMemory(homelab, machine);
+    const cpu = sum((row) => row.cpu);
+    return [
+      ...(memory > room
+        ? [
+            tooMuch(
+              `${node} is asked for ${mib(memory)} MiB of memory, surge included, and has ${mib(room)} MiB (98 % of the machine less the kubelet's reserve and 100 MiB)`,
+              `${mib(memory - room)} MiB too much; lower a request, move a workload or give the machine more memory: npm run homelab -- budget`,
+            ),
+          ]
+        : []),
+      ...(cpu > machine.cores * 1000
+        ? [
+            tooMuch(
+              `${node} is asked for ${cpu} millicores, surge included, and has ${machine.cores * 1000}`,
+              'lower a request or give the machine more cores: npm run homelab -- budget',
+            ),
+          ]
+        : []),
+    ];
+  });
+};
+
+function tooMuch(what: string, fix: string) {
+  return { severity: 'error' as const, check: 'budget', message: `${what}; ${fix}` };
+}
+
+const mib = (byteCount: number) => Math.ceil(byteCount / 1024 ** 2);
+
+/** Every container on every node: ours as rendered, the others as the inventory states them. */
+export function budgetRows(rendering: Rendering, homelab: Homelab): BudgetRow[] {
+  return [...systemRows(homelab), ...rendering.flatMap((rendered) => workloadRows(rendered, homelab))];
+}
+
+function systemRows(homelab: Homelab): BudgetRow[] {
+  return Object.entries(homelab.system).flatMap(([workload, { on, pods, containers }]) =>
+    nodes(homelab)
+      .filter(
+        ([name, machine]) =>
+          on === 'every-node' || on === name || on === machine.role || (on === 'workers' && machine.role === 'worker'),
+      )
+      .flatMap(([node]) =>
+        Object.entries(containers).map(([container, { memory, cpu }]) => ({
+          node,
+          workload,
+          container,
+          pods: pods ?? 1,
+          surge: 0,
+          memory: bytes(memory),
+          cpu: millicores(cpu),
+        })),
+      ),
+  );
+}
+
+function workloadRows({ object }: RenderedObject, homelab: Homelab): BudgetRow[] {
+  const workers = nodes(homelab).filter(([, machine]) => machine.role === 'worker');
+  const template = object.spec?.template?.spec;
+  if (!footprint(object, workers.length)) return [];
+  const homes = homesOf(template, workers);
+  const { pods, surge } = footprint(object, homes.length)!;
+  const perNode = object.kind === 'DaemonSet' ? homes.map((node) => [node, 1] as const) : shareOut(pods, homes);
+  const workload = `${object.metadata.namespace}/${object.metadata.name}`;
+  return perNode.flatMap(([node, count], index) => {
+    const common = { node, workload, pods: count, surge: index === 0 ? surge : 0 };
+    const rows = template.containers.map((container: any) => ({
+      ...common,
+      container: container.name,
+      ...requests(container),
+    }));
+    const { memory, cpu } = podRequests(template);
+    const total = rows.reduce(
+      (sum: { memory: number; cpu: number }, row: BudgetRow) => ({
+        memory: sum.memory + row.memory,
+        cpu: sum.cpu + row.cpu,
+      }),
+      { memory: 0, cpu: 0 },
+    );
+    const init = { memory: Math.max(0, memory - total.memory), cpu: Math.max(0, Math.round(cpu * 1000) - total.cpu) };
+    return init.memory + init.cpu > 0
+      ? [...rows, { ...common, container: '(more for its init containers)', ...init }]
+      : rows;
+  });
+}
+
+function requests(container: any): { memory: number; cpu: number } {
+  const { memory = 0, cpu = 0 } = container.resources?.requests ?? {};
+  return { memory: parseQuantity(memory), cpu: Math.round(parseQuantity(cpu) * 1000) };
+}
+
+/** Where pods go: nodes that a required affinity names, else those that are preferred, else any worker. */
+function homesOf(template: any, workers: readonly (readonly [string, TalosMachine])[]): string[] {
+  const affinity = template.affinity?.nodeAffinity;
+  const terms =
+    affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ??
+    affinity?.preferredDuringSchedulingIgnoredDuringExecution?.map((term: any) => term.preference);
+  const matches = (machine: TalosMachine) =>
+    terms?.some((term: any) =>
+      term.matchExpressions.every(({ key, values }: any) => values.includes(machine.labels?.[key])),
+    );
+  const named = workers.filter(([, machine]) => matches(machine)).map(([name]) => name);
+  return named.length > 0 ? named : workers.map(([name]) => name);
+}
+
+function shareOut(pods: number, homes: readonly string[]): (readonly [string, number])[] {
+  return homes
+    .map((node, index) => [node, Math.floor(pods / homes.length) + (index < pods % homes.length ? 1 : 0)] as const)
+    .filter(([, count]) => count > 0);
+}

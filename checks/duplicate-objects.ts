@@ -1,0 +1,18 @@
+import { isClusterScoped } from '../constructs';
+import type { Check } from './finding';
+
+/** Two objects of one kind, namespace and name: the second would overwrite the first in the cluster, without a word. */
+export const duplicateObjects: Check = ({ rendering }) => {
+  const owners = new Map<string, string>();
+  return rendering.flatMap(({ object, construct }) => {
+    const { apiVersion, kind, metadata } = object;
+    const group = String(apiVersion).includes('/') ? String(apiVersion).split('/')[0] : '';
+    const place = isClusterScoped(kind) ? metadata.name : `${metadata.namespace}/${metadata.name}`;
+    const key = `${group} ${kind} ${place}`;
+    const other = owners.get(key);
+    owners.set(key, construct);
+    if (other === undefined) return [];
+    const message = `${kind} ${place} is rendered twice: by ${other} and by ${construct}; give one of the two another name`;
+    return [{ severity: 'error' as const, check: 'duplicate-objects', message }];
+  });
+};

@@ -1,0 +1,97 @@
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { App } from 'cdk8s';
+import type { Check, Finding } from '../checks';
+import { DeclaredSecret } from '../constructs';
+import type { Homelab } from '../inventory';
+import { changes, leftovers } from './changes';
+import { publish, published, recover, write, type Files } from './publish';
+import { render } from './render';
+import { encryptedNames, secretsList } from './secrets';
+import { printYaml } from './yaml';
+
+export { printYaml, render };
+
+/** What is to be published. */
+export interface Synthesis {
+  readonly app: App;
+  readonly checks: readonly Check[];
+  /** @default none: checks that need it are not made */
+  readonly homelab?: Homelab;
+}
+
+export interface Places {
+  /** Folder that holds dist/. @default the working folder */
+  readonly root?: string;
+  /** Where the cdk8s CLI wants the manifests. @default CDK8S_OUTDIR */
+  readonly outdir?: string;
+}
+
+/** The link to dist/ that cdk8s.yaml names as output. */
+const LINK = '.synth';
+
+/**
+ * Loads, renders, checks and publishes to dist/ as one swap; with an output folder of its own (`-o DIR`, `--stdout`) writes there
+ * and publishes nothing. Says on standard error what changed: the CLI keeps standard output to itself.
+ * @throws with every error that a check found; dist/ is then as it was
+ */
+export async function synthesize(
+  load: () => Promise<Synthesis>,
+  { root = process.cwd(), outdir = process.env.CDK8S_OUTDIR }: Places = {},
+): Promise<void> {
+  const dist = join(root, 'dist');
+  const link = join(root, LINK);
+  const output = outdir === undefined ? link : resolve(root, outdir);
+  recover(dist);
+  if (output === dist)
+    throw new Error(
+      'cdk8s synth -o dist deletes dist/ before this program runs; bring it back with git checkout -- dist, then run cdk8s synth without -o',
+    );
+  const { app, homelab, checks } = await load();
+  const rendering = render(app);
+  const secrets = DeclaredSecret.all(app);
+  const named = secrets.map(({ name, namespaces, keys }) => ({ name, namespaces, keys: Object.keys(keys) }));
+  report(
+    checks.flatMap((check) =>
+      check({ rendering, homelab, secrets: named, encrypted: encryptedNames(join(root, 'secrets.sops.yaml')) }),
+    ),
+  );
+  const files = new Map([
+    ...rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]),
+    ['secrets.yaml', secretsList(secrets)],
+  ]);
+  if (output !== link) return write(output, files);
+  await replace(dist, files);
+  fs.rmSync(link, { recursive: true, force: true });
+  fs.symlinkSync('dist', link);
+}
+
+async function replace(dist: string, files: Files): Promise<void> {
+  const before = published(dist);
+  const same = before.size === files.size && [...files].every(([path, text]) => before.get(path) === text);
+  if (!same) await publish(dist, files);
+  for (const line of changes(before, files)) console.error(line);
+  const commands = leftovers(before, files);
+  if (commands.length > 0)
+    console.error(
+      [
+        'Argo CD keeps these until you remove them yourself, with all data in them:',
+        ...commands.map((command) => `  ${command}`),
+      ].join('\n'),
+    );
+}
+
+function report(findings: readonly Finding[]): void {
+  const errors = findings.filter(({ severity }) => severity === 'error').map(({ message }) => message);
+  if (errors.length > 0)
+    throw new Error(`dist/ is as it was, because:\n${errors.map((message) => `  - ${message}`).join('\n')}`);
+  for (const { message } of findings) console.error(`warning: ${message}`);
+}
+
+/** Runs a synth as a program: what is wrong, in the homelab or in what it renders, is printed without a stack. */
+export function main(load: () => Promise<Synthesis>): void {
+  synthesize(load).catch((error: Error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,111 @@
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Files of dist/ by their path below it. */
+export type Files = ReadonlyMap<string, string>;
+
+/**
+ * Replaces a folder by a new one, wholly or not at all. Both states stand beside it under names that say whose they are:
+ * `dist.next.PID` is being written, `dist.old.PID` is the one that was. Whoever comes next reads from these names what to
+ * finish or undo, so a process that is killed at any point leaves nothing half done.
+ *
+ *   write dist.next.PID, fsync it     not there yet: whoever comes next removes it
+ *   dist      -> dist.old.PID         dist is gone, dist.next.PID is complete: whoever comes next finishes
+ *   dist.next.PID -> dist             done
+ *   dist.old.PID  -> dist.next.PID    so that dist.old is always whole; then it is removed
+ */
+export async function publish(folder: string, files: Files): Promise<void> {
+  const next = `${folder}.next.${process.pid}`;
+  const old = `${folder}.old.${process.pid}`;
+  await write(next, files);
+  const replaces = fs.existsSync(folder);
+  if (replaces) fs.renameSync(folder, old);
+  try {
+    syncFolder(dirname(folder));
+    fs.renameSync(next, folder);
+  } catch (error) {
+    if (replaces && !fs.existsSync(folder)) fs.renameSync(old, folder);
+    throw error;
+  }
+  syncFolder(dirname(folder));
+  if (replaces) discard(old, next);
+}
+
+/** Finishes or undoes what a killed process left. @throws where another process is publishing at this moment */
+export function recover(folder: string): void {
+  const parent = dirname(folder);
+  const name = folder.slice(parent.length + 1);
+  const left = fs.readdirSync(parent).flatMap((entry) => {
+    const match = entry.startsWith(`${name}.`) ? /^(next|old)\.(\d+)$/.exec(entry.slice(name.length + 1)) : null;
+    return match ? [{ path: join(parent, entry), role: match[1]!, pid: Number(match[2]) }] : [];
+  });
+  for (const { path, pid } of left) {
+    if (pid !== process.pid && isAlive(pid)) {
+      throw new Error(
+        `another synth (process ${pid}) is publishing ${name}/; wait for it. If no such process is a synth, remove ${path} and try again`,
+      );
+    }
+  }
+  for (const { path, role, pid } of left.filter(({ role }) => role === 'old')) {
+    const next = `${folder}.next.${pid}`;
+    if (!fs.existsSync(folder)) fs.renameSync(fs.existsSync(next) ? next : path, folder);
+    if (role === 'old' && fs.existsSync(path)) discard(path, next);
+  }
+  for (const { path } of left) fs.rmSync(path, { recursive: true, force: true });
+  if (left.length > 0) syncFolder(parent);
+}
+
+/** The files of a published folder; empty where there is none. */
+export function published(folder: string): Files {
+  if (!fs.existsSync(folder)) return new Map();
+  const entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = entries.map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  return new Map(
+    paths
+      .map((path): [string, string] => [path.slice(folder.length + 1), fs.readFileSync(path, 'utf8')])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+/** Writes files into a new folder, and waits until the disk has them. */
+export async function write(folder: string, files: Files): Promise<void> {
+  const folders = new Set([folder, ...[...files.keys()].map((path) => dirname(join(folder, path)))]);
+  for (const path of folders) fs.mkdirSync(path, { recursive: true });
+  await Promise.all([...files].map(([path, text]) => writeFile(join(folder, path), text)));
+  for (const path of folders) syncFolder(path);
+}
+
+async function writeFile(path: string, text: string): Promise<void> {
+  const file = await fs.promises.open(path, 'w');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Renamed first, so that a folder that is half removed is never taken for a whole one. */
+function discard(path: string, garbage: string): void {
+  fs.rmSync(garbage, { recursive: true, force: true });
+  fs.renameSync(path, garbage);
+  fs.rmSync(garbage, { recursive: true, force: true });
+}
+
+function syncFolder(path: string): void {
+  const folder = fs.openSync(path, 'r');
+  try {
+    fs.fsyncSync(folder);
+  } finally {
+    fs.closeSync(folder);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

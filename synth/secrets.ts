@@ -1,0 +1,22 @@
+import * as fs from 'node:fs';
+import type { DeclaredSecret } from '../constructs';
+import { printYaml } from './yaml';
+
+/** Declared secrets as dist/secrets.yaml lists them: where each must exist, how to make it, who reads it. Never a value. */
+export function secretsList(secrets: readonly DeclaredSecret[]): string {
+  const list = secrets.map(({ name, namespaces, type, keys, readers }) => ({ name, namespaces, type, keys, readers }));
+  return `---\n# Which secrets the cluster needs; no Kubernetes object, and no values. The bootstrap makes them.\n${printYaml({ secrets: list })}`;
+}
+
+/** Names in the encrypted file as namespace/name/key, or undefined where there is no such file. Values are not looked at. */
+export function encryptedNames(path: string): Set<string> | undefined {
+  if (!fs.existsSync(path)) return undefined;
+  const { parse } = require('yaml') as typeof import('yaml');
+  const file = (parse(fs.readFileSync(path, 'utf8')) ?? {}) as Record<string, unknown>;
+  const record = (value: unknown) => Object.entries((value ?? {}) as Record<string, unknown>);
+  return new Set(
+    record(file.secrets).flatMap(([namespace, names]) =>
+      record(names).flatMap(([name, keys]) => record(keys).map(([key]) => `${namespace}/${name}/${key}`)),
+    ),
+  );
+}

@@ -1,0 +1,257 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { DeclaredSecret } from '../../constructs/secrets';
+import { MicroserviceDeployment, type MicroserviceDeploymentProps } from '../../constructs/microservice-deployment';
+import { Placement } from '../../constructs/placement';
+import { Probes } from '../../constructs/probes';
+import { chartIn, objectOf, objects, yamlOf } from './render';
+
+const image = 'ghcr.io/owner/documents:1.4.2';
+
+function rendered(props: Partial<MicroserviceDeploymentProps> = {}) {
+  const chart = chartIn();
+  const service = new MicroserviceDeployment(chart, 'documents', { image, ...props });
+  return {
+    chart,
+    service,
+    spec: objectOf(chart, 'Deployment').spec,
+    pod: objectOf(chart, 'Deployment').spec.template.spec,
+  };
+}
+
+test('the selector is name and instance only, because it can never change', () => {
+  const { spec, chart } = rendered();
+  const selector = { 'app.kubernetes.io/name': 'microservice', 'app.kubernetes.io/instance': 'documents' };
+  expect(spec.selector.matchLabels).toEqual(selector);
+  expect(objectOf(chart, 'Service').spec.selector).toEqual(selector);
+  expect(spec.template.metadata.labels).toMatchObject(selector);
+});
+
+test('a rolling update never goes below the wanted count', () => {
+  expect(rendered().spec.strategy).toEqual({
+    type: 'RollingUpdate',
+    rollingUpdate: { maxUnavailable: 0, maxSurge: 1 },
+  });
+});
+
+test('the memory limit is the request, and no CPU limit throttles an idle node', () => {
+  const { pod } = rendered({ resources: { memory: Size.mebibytes(512), cpu: Cpu.millis(250) } });
+  expect(pod.containers[0].resources).toEqual({
+    requests: { cpu: '250m', memory: '512Mi' },
+    limits: { memory: '512Mi' },
+  });
+});
+
+test('the pod satisfies the restricted Pod Security Standard and may write to /tmp only', () => {
+  const { pod } = rendered();
+  expect(pod.securityContext).toMatchObject({
+    runAsNonRoot: true,
+    runAsUser: 10001,
+    seccompProfile: { type: 'RuntimeDefault' },
+  });
+  expect(pod.containers[0].securityContext).toEqual({
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    readOnlyRootFilesystem: true,
+    runAsNonRoot: true,
+  });
+  expect(pod.containers[0].volumeMounts).toEqual([{ name: 'tmp', mountPath: '/tmp' }]);
+  expect(pod.volumes).toEqual([{ name: 'tmp', emptyDir: { sizeLimit: '64Mi' } }]);
+});
+
+test('no token of the API server is in the pod, and no variables of service links', () => {
+  const { pod, chart } = rendered();
+  expect(pod).toMatchObject({
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    serviceAccountName: 'documents',
+  });
+  expect(objectOf(chart, 'ServiceAccount').automountServiceAccountToken).toBe(false);
+});
+
+test('a changed config file rolls the pods', () => {
+  const hash = (text: string) =>
+    rendered({ config: { 'app.yaml': text } }).spec.template.metadata.annotations['checksum/config'];
+  expect(hash('a')).not.toBe(hash('b'));
+  expect(hash('a')).toBe(hash('a'));
+});
+
+test('one replica has no disruption budget, which could only block a drain; two have one, and spread', () => {
+  expect(objects(rendered().chart).map((object) => object.kind)).not.toContain('PodDisruptionBudget');
+  const { chart, pod } = rendered({ replicas: 2 });
+  expect(objectOf(chart, 'PodDisruptionBudget').spec).toMatchObject({
+    maxUnavailable: 1,
+    unhealthyPodEvictionPolicy: 'AlwaysAllow',
+  });
+  expect(pod.topologySpreadConstraints[0]).toMatchObject({
+    topologyKey: 'kubernetes.io/hostname',
+    whenUnsatisfiable: 'ScheduleAnyway',
+  });
+});
+
+test('with autoscaling the manifest holds no replicas, or each sync would undo the scaling', () => {
+  const { chart, spec } = rendered({ autoscaling: { minReplicas: 2, maxReplicas: 5 } });
+  expect(spec).not.toHaveProperty('replicas');
+  expect(objectOf(chart, 'HorizontalPodAutoscaler')).toMatchObject({
+    apiVersion: 'autoscaling/v2',
+    spec: { minReplicas: 2, maxReplicas: 5, scaleTargetRef: { kind: 'Deployment', name: 'documents' } },
+  });
+});
+
+test('a start may take as long as the probes allow before a restart', () => {
+  const probe = rendered({ probes: Probes.http({ startup: Duration.minutes(5) }) }).pod.containers[0].startupProbe;
+  expect(probe.periodSeconds * probe.failureThreshold).toBe(300);
+});
+
+test.each([
+  ['TCP', Probes.tcp(), { tcpSocket: { port: 'http' } }],
+  ['gRPC', Probes.grpc({ port: 9000 }), { grpc: { port: 9000, service: '' } }],
+  ['exec', Probes.exec({ live: ['true'] }), { exec: { command: ['true'] } }],
+])('%s probes ask what they say', (_name, probes, action) => {
+  const container = rendered({ probes }).pod.containers[0];
+  expect(container.livenessProbe).toMatchObject(action);
+  expect(container.readinessProbe).toMatchObject(action);
+});
+
+test('what is not connected cannot talk: a policy for both directions that allows DNS alone', () => {
+  const { spec } = objectOf(rendered().chart, 'NetworkPolicy');
+  expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
+  expect(spec.ingress).toBeUndefined();
+  expect(spec.egress).toHaveLength(1);
+  expect(spec.egress[0].ports).toEqual([
+    { port: 53, protocol: 'TCP' },
+    { port: 53, protocol: 'UDP' },
+  ]);
+});
+
+test('connecting opens both sides and tells the client where the target is', () => {
+  const chart = chartIn();
+  const target = new MicroserviceDeployment(chart, 'documents', { image });
+  const client = new MicroserviceDeployment(chart, 'gateway', { image });
+  client.connectTo(target);
+  const pod = objectOf(chart, 'Deployment', 'gateway').spec.template.spec;
+  expect(pod.containers[0].env).toEqual([
+    { name: 'DOCUMENTS_HOST', value: 'documents.apps.svc.cluster.local' },
+    { name: 'DOCUMENTS_PORT', value: '8080' },
+    { name: 'DOCUMENTS_URL', value: 'http://documents.apps.svc.cluster.local:8080' },
+  ]);
+  const peer = (name: string) => ({
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'apps' } },
+    podSelector: { matchLabels: { 'app.kubernetes.io/name': 'microservice', 'app.kubernetes.io/instance': name } },
+  });
+  const ports = [{ port: 8080, protocol: 'TCP' }];
+  expect(objectOf(chart, 'NetworkPolicy', 'documents').spec.ingress).toEqual([{ from: [peer('gateway')], ports }]);
+  expect(objectOf(chart, 'NetworkPolicy', 'gateway').spec.egress).toContainEqual({ to: [peer('documents')], ports });
+});
+
+test('the order of connections leaves no trace in the policies', () => {
+  const policies = (order: readonly string[]) => {
+    const chart = chartIn();
+    const all = Object.fromEntries(['a', 'b', 'c'].map((id) => [id, new MicroserviceDeployment(chart, id, { image })]));
+    for (const id of order) all[id]!.connectTo(all.c!);
+    return objectOf(chart, 'NetworkPolicy', 'c').spec;
+  };
+  expect(policies(['a', 'b'])).toEqual(policies(['b', 'a']));
+});
+
+test('a secret stands in the environment by reference, and knows who reads it where', () => {
+  const chart = chartIn();
+  const secret = new DeclaredSecret(chart, 'mail', {
+    name: 'mail',
+    namespaces: [],
+    keys: { password: { ask: 'the password of the mail server' } },
+  });
+  new MicroserviceDeployment(chart, 'documents', { image, env: { MAIL_PASSWORD: secret.key('password') } });
+  const [variable] = objectOf(chart, 'Deployment').spec.template.spec.containers[0].env;
+  expect(variable).toEqual({ name: 'MAIL_PASSWORD', valueFrom: { secretKeyRef: { name: 'mail', key: 'password' } } });
+  expect(secret.namespaces).toEqual(['apps']);
+  expect(secret.readers).toEqual(['apps/documents']);
+});
+
+test('both escape hatches reach what the types do not know', () => {
+  const { pod, chart } = rendered({
+    podSpec: (spec) => ({ ...spec, hostname: 'fixed' }),
+    rendered: (object) => {
+      if (object.kind === 'Deployment')
+        object.spec.template.spec.containers[0].lifecycle = { preStop: { sleep: { seconds: 5 } } };
+      return object;
+    },
+  });
+  expect(pod.hostname).toBe('fixed');
+  expect(objectOf(chart, 'Deployment').spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds).toBe(5);
+});
+
+test('a name that was set survives a rename of the construct', () => {
+  const chart = chartIn();
+  new MicroserviceDeployment(chart, 'new-id', { image, name: 'documents' });
+  expect(objectOf(chart, 'Deployment').metadata.name).toBe('documents');
+});
+
+const wrong: [string, Partial<MicroserviceDeploymentProps>, string][] = [
+  [
+    'no replicas',
+    { replicas: 0 },
+    'apps/documents: replicas must be between 1 and 50, got 0; use MicroserviceDeployment only for services that run, or remove it from homelab.ts',
+  ],
+  [
+    'replicas beside autoscaling',
+    { replicas: 2, autoscaling: { minReplicas: 1, maxReplicas: 2 } },
+    'apps/documents: a service must have either replicas or autoscaling',
+  ],
+  [
+    'a range that is none',
+    { autoscaling: { minReplicas: 3, maxReplicas: 3 } },
+    'autoscaling must have 1 <= minReplicas < maxReplicas <= 50',
+  ],
+  [
+    'an image that moves',
+    { image: 'documents:latest' },
+    'image must be an image with an exact version, got "documents:latest"',
+  ],
+  ['a port out of range', { port: 0 }, 'port must be a port, got 0'],
+  ['a name that is no label', { name: 'Documents' }, 'the name of a service must be a DNS label, got "Documents"'],
+  [
+    'a plain number for memory',
+    { resources: { memory: 256 as unknown as Size, cpu: Cpu.millis(1) } },
+    'memory must be a Size of at least 1 KiB, got 256',
+  ],
+  [
+    'a variable that no shell reads',
+    { env: { 'A-B': 'x' } },
+    'an environment variable must have a name of letters, digits and _, got "A-B"',
+  ],
+  ['a variable that is no text', { env: { A: 1 as unknown as string } }, 'environment variable A must be text, got 1'],
+];
+
+test.each(wrong)('%s is refused, with the path of the construct', (_name, props, message) => {
+  expect(() => rendered(props)).toThrow(message);
+  expect(() => rendered(props)).toThrow(/^apps\/documents: /);
+});
+
+test('two connections that set one variable are refused', () => {
+  const chart = chartIn();
+  const [a, b] = ['a', 'b'].map((id) => new MicroserviceDeployment(chart, id, { image }));
+  a!.connectTo(b!);
+  expect(() => a!.connectTo(b!)).toThrow('apps/a: environment variable B_HOST must be set once');
+  expect(() => a!.connectTo(b!, { envPrefix: 'OTHER' })).not.toThrow();
+});
+
+test('the smallest service, as it is rendered', () => {
+  expect(yamlOf(rendered().chart)).toMatchSnapshot();
+});
+
+test('a service with everything, as it is rendered', () => {
+  const { chart } = rendered({
+    replicas: 3,
+    port: 3000,
+    env: { LOG_LEVEL: 'info' },
+    config: { 'app.yaml': 'level: info\n' },
+    placement: Placement.preferNodesLabelled('storage-type', 'mongodb'),
+    metrics: { port: 9090 },
+    pullSecrets: ['registry'],
+    priorityClassName: 'service',
+    stopGrace: Duration.seconds(60),
+    preStop: ['sleep', '5'],
+  });
+  expect(yamlOf(chart)).toMatchSnapshot();
+});

@@ -1,0 +1,132 @@
+import { Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Chart, Testing } from 'cdk8s';
+import { Connections } from '../../constructs/connections';
+import { HashNamedJob } from '../../constructs/hash-named-job';
+import { DeclaredSecret } from '../../constructs/secrets';
+import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
+import { DataStorage, mountCheck, PersistentVolumes } from '../../constructs/volumes';
+import { execFileSync } from 'node:child_process';
+import { chartIn, objectOf } from './render';
+
+describe('HashNamedJob', () => {
+  const job = (text: string, image = 'python:3.13.5') => {
+    const chart = chartIn('db');
+    const reads = new k8s.KubeConfigMap(chart, 'schema', {
+      metadata: { name: 'schema' },
+      data: { 'schema.cql': text },
+    });
+    new HashNamedJob(chart, 'job', {
+      name: 'schema',
+      namespace: 'db',
+      image,
+      command: ['true'],
+      resources: { memory: Size.mebibytes(64), cpu: Cpu.millis(10) },
+      user: 999,
+      reads: { '/schema': reads },
+    });
+    return objectOf(chart, 'Job').metadata.name;
+  };
+
+  test('runs again when what it reads changes, because a Job cannot be changed', () => {
+    expect(job('a')).toMatch(/^schema-[0-9a-f]{10}$/);
+    expect(job('a')).not.toBe(job('b'));
+    expect(job('a')).toBe(job('a'));
+  });
+
+  test('runs again when its image changes', () => {
+    expect(job('a', 'python:3.13.6')).not.toBe(job('a'));
+  });
+});
+
+describe('Connections', () => {
+  test('refuse an address that is no network, before it becomes a rule that matches nothing', () => {
+    const connections = new Connections(chartIn(), 'x', { name: 'x', namespace: 'apps', selector: {}, labels: {} });
+    expect(() => connections.allowTo({ cidr: '192.168.1.30' }, { port: 1 })).toThrow(
+      'the address of a connection must be an IPv4 network, got "192.168.1.30"',
+    );
+    expect(() => connections.allowTo('anywhere', { port: 0 })).toThrow(
+      'the port of a connection must be a port, got 0',
+    );
+  });
+
+  test('keep every port a number: a port that vanishes would allow all of them', () => {
+    const chart = chartIn();
+    const connections = new Connections(chart, 'x', { name: 'x', namespace: 'apps', selector: { a: 'b' }, labels: {} });
+    connections.allowFrom('anywhere', { port: 8443 });
+    connections.allowTo({ cidr: '192.168.1.30/32' }, { port: 11434 });
+    const { spec } = objectOf(chart, 'NetworkPolicy');
+    expect(spec.ingress).toEqual([{ ports: [{ port: 8443, protocol: 'TCP' }] }]);
+    expect(spec.egress).toContainEqual({
+      to: [{ ipBlock: { cidr: '192.168.1.30/32' } }],
+      ports: [{ port: 11434, protocol: 'TCP' }],
+    });
+  });
+});
+
+describe('DeclaredSecret', () => {
+  test('is declared once for a name and namespace', () => {
+    const chart = chartIn();
+    for (const id of ['a', 'b'])
+      new DeclaredSecret(chart, id, { name: 'same', namespaces: ['apps'], keys: { k: { value: 'v' } } });
+    expect(() => DeclaredSecret.all(chart)).toThrow(
+      'secret apps/same must be declared once, got "a second declaration in apps/a"',
+    );
+  });
+
+  test('refuses a key that it does not have', () => {
+    const secret = new DeclaredSecret(chartIn(), 'a', {
+      name: 'a',
+      namespaces: [],
+      keys: { password: { value: 'v' } },
+    });
+    expect(() => secret.key('passwort')).toThrow('secret a must have the key, got "passwort" (allowed: password)');
+  });
+});
+
+describe('volumes', () => {
+  const volume = () => {
+    const chart = chartIn('db');
+    DataStorage.localDisks(Size.gibibytes(100), { nodeOf: () => 'worker-01' }).declare(chart, 'db', 'data', [
+      'mongodb-0',
+    ]);
+    new PersistentVolumes(chart, 'volumes');
+    return objectOf(chart, 'PersistentVolume');
+  };
+
+  test('wait for the claim of one replica and no other, by a claimRef without uid', () => {
+    expect(volume().spec.claimRef).toEqual({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      namespace: 'db',
+      name: 'data-mongodb-0',
+    });
+  });
+
+  test('are tied to their node, kept when the claim goes, and never pruned', () => {
+    expect(volume().spec).toMatchObject({
+      persistentVolumeReclaimPolicy: 'Retain',
+      local: { path: '/var/mnt/mongodb-0' },
+    });
+    expect(volume().spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].values).toEqual(['worker-01']);
+    expect(volume().metadata.annotations['argocd.argoproj.io/sync-options']).toBe('Prune=false,Delete=false');
+    expect(volume().metadata).not.toHaveProperty('namespace');
+  });
+
+  test('a missing mount is refused by the first init container, a mounted one is not', () => {
+    const command = (path: string) => mountCheck('image:1', {}, 'data', path).command!;
+    const run = (path: string) => {
+      const [program, ...args] = command(path);
+      return execFileSync(program!, args, { stdio: 'pipe' }).toString();
+    };
+    expect(() => run('/nowhere')).toThrow(/the data disk is not mounted: \/nowhere/);
+    expect(run('/proc')).toBe('');
+  });
+});
+
+test('a chart without a namespace is refused with both ways to give one', () => {
+  const chart = new Chart(Testing.app(), 'apps');
+  expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' })).toThrow(
+    "apps/a: a namespace must be known, got nothing; give the construct a `namespace`, or its chart: new Chart(app, 'apps', { namespace: 'apps' })",
+  );
+});
