@@ -2,6 +2,7 @@ export * from './argo-cd';
 export * from './cassandra-stateful-set';
 export * from './connections';
 export type { EnvValue } from './env';
+export type { Exporter } from './exporter';
 export * from './external-llm-service';
 export * from './footprint';
 export * from './hash-named-job';

@@ -30,8 +30,7 @@ function renderedObject(apiObject: ApiObject): RenderedObject {
       `${construct}: metadata.name must be text when it is rendered, got ${JSON.stringify(metadata?.name)}; a late value cannot stand there`,
     );
   const chart = Chart.of(apiObject);
-  const elsewhere =
-    metadata.namespace !== undefined && metadata.namespace !== chart.namespace && chart.namespace !== undefined;
+  const elsewhere = metadata.namespace !== undefined && metadata.namespace !== chart.namespace;
   const parts = [kind.toLowerCase(), ...(elsewhere ? [metadata.namespace] : []), metadata.name];
   return { chart: chart.node.id, construct, file: `${chart.node.id}/${parts.join('.')}.yaml`, object };
 }

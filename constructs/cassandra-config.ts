@@ -1,0 +1,123 @@
+import type { Size } from 'cdk8s';
+import type { IConstruct } from 'constructs';
+import { bytes, mebibytes, sizeProblem } from '../values/quantity';
+import { insist, refuse } from './refuse';
+
+const GIB = 1024 ** 3;
+
+/** How a node's memory is divided. Unit: MiB. */
+export interface CassandraMemory {
+  readonly heap: number;
+  /** Buffers outside the heap that Java counts. */
+  readonly direct: number;
+}
+
+/**
+ * heap = min(limit / 2, (limit - 1 GiB) / 1.25), so that beside it there is room for direct memory (a quarter of the
+ * heap), for what Cassandra keeps outside of Java's sight (bloom filters, compression offsets: 512 MiB) and for Java
+ * itself (threads, code, collector: 512 MiB).
+ * @throws for a limit under 2.5 GiB, or a heap that leaves less beside it
+ */
+export function divideMemory(scope: IConstruct, limit: Size, heap?: Size): CassandraMemory {
+  insist(scope, sizeProblem(limit, 'memory'), heap === undefined ? undefined : sizeProblem(heap, 'heap'));
+  const total = bytes(limit);
+  if (total < 2.5 * GIB) {
+    refuse(scope, {
+      what: 'a Cassandra node must have at least 2.5 GiB of memory',
+      got: limit,
+      fix: 'give it Size.mebibytes(2560) or more: below that the heap is too small to compact',
+    });
+  }
+  const chosen = heap ? bytes(heap) : Math.min(total / 2, (total - GIB) / 1.25);
+  if (total - chosen < Math.max(GIB, chosen / 4 + GIB)) {
+    refuse(scope, {
+      what: 'the heap must leave a quarter of itself and 1 GiB beside it',
+      got: heap,
+      allowed: `at most ${mebibytes((total - GIB) / 1.25)}Mi of ${mebibytes(total)}Mi`,
+      fix: 'lower the heap, or raise the memory',
+    });
+  }
+  return { heap: mebibytes(chosen), direct: mebibytes(chosen / 4) };
+}
+
+export interface CassandraYaml {
+  readonly clusterName: string;
+  readonly seeds: readonly string[];
+  readonly memory: CassandraMemory;
+  /** Copies that a keyspace has when nobody says otherwise. */
+  readonly replicationFactor: number;
+  readonly allReplicasOnOneHost: boolean;
+}
+
+/** What differs from the defaults in the source, and what the file must say. listen_address and rpc_address stay empty: the pod's own. */
+export function cassandraYaml({
+  clusterName,
+  seeds,
+  memory,
+  replicationFactor,
+  allReplicasOnOneHost,
+}: CassandraYaml): string {
+  // One power cord for all replicas: what was acknowledged must be on the disk, not on its way there for up to 10 s.
+  const commitlog = allReplicasOnOneHost
+    ? ['commitlog_sync: group', 'commitlog_sync_group_window: 10ms']
+    : ['commitlog_sync: periodic', 'commitlog_sync_period: 10000ms'];
+  return `${[
+    `cluster_name: "${clusterName}"`,
+    'num_tokens: 16',
+    `allocate_tokens_for_local_replication_factor: ${replicationFactor}`,
+    `default_keyspace_rf: ${replicationFactor}`,
+    'partitioner: org.apache.cassandra.dht.Murmur3Partitioner',
+    'endpoint_snitch: GossipingPropertyFileSnitch',
+    'seed_provider:',
+    '  - class_name: org.apache.cassandra.locator.SimpleSeedProvider',
+    '    parameters:',
+    `      - seeds: "${seeds.join(',')}"`,
+    'storage_port: 7000',
+    'native_transport_port: 9042',
+    'start_native_transport: true',
+    'authenticator: PasswordAuthenticator',
+    'authorizer: CassandraAuthorizer',
+    'role_manager: CassandraRoleManager',
+    'data_file_directories:',
+    '  - /var/lib/cassandra/data',
+    'commitlog_directory: /var/lib/cassandra/commitlog',
+    'hints_directory: /var/lib/cassandra/hints',
+    'saved_caches_directory: /var/lib/cassandra/saved_caches',
+    'cdc_raw_directory: /var/lib/cassandra/cdc_raw',
+    ...commitlog,
+    'disk_failure_policy: die',
+    'commit_failure_policy: die',
+    // Both are direct memory, which the JVM options limit to a quarter of the heap.
+    `file_cache_size: ${Math.floor(memory.heap / 8)}MiB`,
+    `networking_cache_size: ${Math.floor(memory.heap / 32)}MiB`,
+    'auto_snapshot: true',
+    'incremental_backups: false',
+    'dynamic_snitch: true',
+  ].join('\n')}\n`;
+}
+
+export function rackProperties(datacenter: string, rack: string): string {
+  return `dc=${datacenter}\nrack=${rack}\n`;
+}
+
+/** Replaces the image's file of that name: its general flags, and the memory that cassandra-env.sh would guess from the whole machine. */
+export function jvmServerOptions({ heap, direct }: CassandraMemory, authReplicationFactor: number): string {
+  return `${[
+    `-Xms${heap}m`,
+    `-Xmx${heap}m`,
+    `-XX:MaxDirectMemorySize=${direct}m`,
+    // Logins must survive the loss of a node from the first start on: a later change would need a repair first.
+    `-Dcassandra.system_auth.default_rf=${authReplicationFactor}`,
+    '-ea',
+    '-da:net.openhft...',
+    '-XX:+UseThreadPriorities',
+    '-Xss256k',
+    '-XX:+AlwaysPreTouch',
+    '-XX:+UseTLAB',
+    '-XX:+ResizeTLAB',
+    '-XX:+PerfDisableSharedMem',
+    // A node without memory neither answers nor fails; one that ends is restarted.
+    '-XX:+ExitOnOutOfMemoryError',
+    '-Djava.net.preferIPv4Stack=true',
+  ].join('\n')}\n`;
+}

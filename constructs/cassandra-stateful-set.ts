@@ -1,0 +1,516 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { dnsLabelProblem, imageProblem } from '../values/names';
+import { syncWave } from './argo-cd';
+import {
+  cassandraYaml,
+  divideMemory,
+  jvmServerOptions,
+  rackProperties,
+  type CassandraMemory,
+} from './cassandra-config';
+import { NODE_SCRIPT, SCHEMA_SCRIPT } from './cassandra-scripts';
+import { Connections, type Client, type Connectable } from './connections';
+import { exporterContainer, type Exporter } from './exporter';
+import { HashNamedJob } from './hash-named-job';
+import { images } from './images';
+import { labels, selectorLabels, type Labels } from './labels';
+import { late } from './late';
+import { spreadOverNodes, type Placement } from './placement';
+import { contentHash, hookAll, type RenderedHook } from './rendering';
+import { insist, namespaceOf, refuse } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { DeclaredSecret } from './secrets';
+import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import { mountCheck, type DataStorage } from './volumes';
+
+export interface CassandraStatefulSetProps {
+  /** Name of every object that it makes; pods are NAME-RACK-0. @default the construct's id */
+  readonly name?: string;
+  /** @default the chart's namespace */
+  readonly namespace?: string;
+  /** @default images.cassandra */
+  readonly image?: string;
+  /** Can never change. */
+  readonly clusterName: string;
+  /** Can never change. @default dc1 */
+  readonly datacenter?: string;
+  /** One StatefulSet each. Neither names nor number can change later: a rack becomes a host when there are more. @default r1, r2, r3 */
+  readonly racks?: readonly string[];
+  /** Running pods of each rack. @default 1 */
+  readonly nodesPerRack?: number;
+  /** Wanted nodes of each rack; must be as many as pods as long as nothing can decommission a node. @default nodesPerRack */
+  readonly membersPerRack?: number;
+  readonly storage: DataStorage;
+  /** Of each node. At least 2.5 GiB of memory. */
+  readonly resources: Resources;
+  /** Java heap. @default min(limit / 2, (limit - 1 GiB) / 1.25) */
+  readonly heap?: Size;
+  /** Keyspaces besides those that clients connect to, with their number of copies. @default none */
+  readonly keyspaces?: Readonly<Record<string, { readonly replicationFactor?: number }>>;
+  /** Whether all copies hang on one power cord: writes are then on the disk before they are acknowledged. @default true, the safe one */
+  readonly allReplicasOnOneHost?: boolean;
+  /** @default any node */
+  readonly placement?: Placement;
+  /** @default none */
+  readonly priorityClassName?: string;
+  /** A container that reports metrics; JMX is open on loopback, so it reaches it there. @default none */
+  readonly exporter?: Exporter;
+  /** Time to drain. @default 120 s */
+  readonly stopGrace?: Duration;
+  /** How long a start may take: the replay of the commit log, the wait for others, a bootstrap. @default 1 hour */
+  readonly startup?: Duration;
+  /** Names of pull secrets. @default none */
+  readonly pullSecrets?: readonly string[];
+  /** Runs no pods, but keeps policy, claims and volumes. @default false */
+  readonly retired?: boolean;
+  /** Changes the pods as far as the Kubernetes 1.28 types know them. */
+  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  /** Changes any rendered object, newer fields included. */
+  readonly rendered?: RenderedHook;
+}
+
+export interface CassandraConnection {
+  /** The one keyspace that the client may use; made where it is not there. */
+  readonly keyspace: string;
+  /** What the variables start with. @default CASSANDRA */
+  readonly envPrefix?: string;
+}
+
+const PORTS = { storage: 7000, cql: 9042, announce: 7010 } as const;
+/** User and group of Cassandra in the official image. */
+const USER = 999;
+const RACK_LABEL = 'cassandra-rack';
+const DATA = '/var/lib/cassandra';
+
+/** A Cassandra ring without an operator: the official image, one StatefulSet per rack, joins that wait for each other. */
+export class CassandraStatefulSet extends Construct implements Connectable<CassandraConnection> {
+  readonly name: string;
+  readonly namespace: string;
+  readonly connections: Connections;
+  readonly adminSecret: DeclaredSecret;
+  /** One per rack; empty once it is retired. */
+  readonly statefulSets: readonly k8s.KubeStatefulSet[];
+  /** For clients, over all racks. Undefined once it is retired, as are the objects below. */
+  readonly service?: k8s.KubeService;
+  /** Names of the nodes. */
+  readonly nodesService?: k8s.KubeService;
+  readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
+  readonly schemaJob?: HashNamedJob;
+  readonly memory: CassandraMemory;
+  private readonly racks: readonly string[];
+  private readonly nodesPerRack: number;
+  private readonly datacenter: string;
+  private readonly selector: Labels;
+  private readonly allLabels: Labels;
+  private readonly keyspaces = new Map<string, number>();
+  private readonly clients = new Map<string, { secret: DeclaredSecret; keyspaces: Set<string> }>();
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: CassandraStatefulSetProps,
+  ) {
+    super(scope, id);
+    this.name = props.name ?? id;
+    this.namespace = namespaceOf(this, props.namespace);
+    this.racks = props.racks ?? ['r1', 'r2', 'r3'];
+    this.nodesPerRack = props.nodesPerRack ?? 1;
+    this.datacenter = props.datacenter ?? 'dc1';
+    this.memory = divideMemory(this, props.resources.memory, props.heap);
+    this.judge();
+    for (const [keyspace, { replicationFactor }] of Object.entries(props.keyspaces ?? {}))
+      this.addKeyspace(keyspace, replicationFactor);
+    const identity = { app: 'cassandra', instance: this.name, component: 'database' };
+    this.selector = selectorLabels(identity);
+    this.allLabels = labels(identity);
+    this.connections = new Connections(this, 'connections', {
+      ...this.metadata(),
+      selector: this.selector,
+      keep: true,
+    });
+    this.adminSecret = new DeclaredSecret(this, 'admin', {
+      name: `${this.name}-admin`,
+      namespaces: [this.namespace],
+      keys: { username: { value: 'admin' }, password: { generate: 'alphanumeric', length: 32 } },
+    });
+    props.storage.declare(
+      this,
+      this.namespace,
+      'data',
+      this.nodes().map(({ pod }) => pod),
+    );
+    this.statefulSets = props.retired ? [] : this.makeStatefulSets();
+    if (!props.retired) {
+      for (const port of Object.values(PORTS)) {
+        this.connections.allowFrom(this.connections.peer, { port });
+        this.connections.allowTo(this.connections.peer, { port });
+      }
+      this.nodesService = this.makeService('nodes-service', `${this.name}-nodes`, {
+        clusterIp: 'None',
+        publishNotReadyAddresses: true,
+      });
+      this.service = this.makeService('service', this.name, {});
+      this.podDisruptionBudget = new k8s.KubePodDisruptionBudget(this, 'budget', {
+        metadata: this.metadata(),
+        spec: { selector: { matchLabels: { ...this.selector } }, maxUnavailable: k8s.IntOrString.fromNumber(1) },
+      });
+      this.schemaJob = this.makeSchemaJob();
+    }
+    hookAll(this, props.rendered);
+  }
+
+  /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
+  accept(client: Client, { keyspace, envPrefix }: CassandraConnection): void {
+    if (this.props.retired)
+      refuse(this, {
+        what: 'a database that is connected to must run',
+        got: 'retired',
+        fix: `remove the connection of ${client.node.path}, or set the database to active`,
+      });
+    this.addKeyspace(keyspace);
+    const { secret, keyspaces } = this.role(client);
+    keyspaces.add(keyspace);
+    const prefix = envPrefix ?? 'CASSANDRA';
+    client.addEnv({
+      [`${prefix}_CONTACT_POINTS`]: this.clientHost(),
+      [`${prefix}_PORT`]: String(PORTS.cql),
+      [`${prefix}_LOCAL_DATACENTER`]: this.datacenter,
+      [`${prefix}_KEYSPACE`]: keyspace,
+      [`${prefix}_USERNAME`]: secret.key('username'),
+      [`${prefix}_PASSWORD`]: secret.key('password'),
+    });
+    this.openFor(client.connections);
+  }
+
+  private openFor(connections: Connections): void {
+    connections.allowTo(this.connections.peer, { port: PORTS.cql });
+    this.connections.allowFrom(connections.peer, { port: PORTS.cql });
+  }
+
+  private addKeyspace(keyspace: string, replicationFactor?: number): void {
+    if (!/^[a-z][a-z0-9_]{0,47}$/.test(keyspace) || /^system(_|$)/.test(keyspace)) {
+      refuse(this, {
+        what: 'the name of a keyspace must be 1 to 48 of a-z, 0-9 and _',
+        got: keyspace,
+        allowed: 'not system or system_...',
+        fix: 'choose another name',
+      });
+    }
+    const factor = replicationFactor ?? this.keyspaces.get(keyspace) ?? this.copies();
+    const nodes = this.nodes().length;
+    if (!Number.isInteger(factor) || factor < 1 || factor > nodes) {
+      refuse(this, {
+        what: `the replication factor of ${keyspace} must be between 1 and the number of nodes`,
+        got: factor,
+        allowed: `1 to ${nodes}`,
+        fix: 'a copy needs a node of its own',
+      });
+    }
+    this.keyspaces.set(keyspace, factor);
+  }
+
+  private role(client: Client): { secret: DeclaredSecret; keyspaces: Set<string> } {
+    const known = this.clients.get(client.clientName);
+    if (known) return known;
+    const secret = new DeclaredSecret(this, `role-${client.clientName}`, {
+      name: `${this.name}-${client.clientName}`,
+      namespaces: [this.namespace, client.namespace],
+      keys: { username: { value: client.clientName }, password: { generate: 'alphanumeric', length: 32 } },
+    });
+    const made = { secret, keyspaces: new Set<string>() };
+    this.clients.set(client.clientName, made);
+    this.schemaJob!.addEnv({ [passwordVariable(client.clientName)]: secret.key('password') });
+    return made;
+  }
+
+  private judge(): void {
+    const { props } = this;
+    insist(
+      this,
+      dnsLabelProblem(this.name, 'the name of a ring', 30),
+      imageProblem(props.image ?? images.cassandra, 'image'),
+    );
+    for (const rack of this.racks) insist(this, dnsLabelProblem(rack, 'the name of a rack', 15));
+    if (this.racks.length === 0 || new Set(this.racks).size !== this.racks.length) {
+      refuse(this, {
+        what: 'racks must be different names, at least one',
+        got: this.racks,
+        fix: "['r1', 'r2', 'r3'] lets each become a host later",
+      });
+    }
+    for (const [field, value] of Object.entries({ clusterName: props.clusterName, datacenter: this.datacenter })) {
+      if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(value))
+        refuse(this, {
+          what: `${field} must be 1 to 48 letters, digits, _ and -`,
+          got: value,
+          fix: 'choose another name; it can never change',
+        });
+    }
+    if (!Number.isInteger(this.nodesPerRack) || this.nodesPerRack < 1 || this.nodesPerRack > 50) {
+      refuse(this, {
+        what: 'nodesPerRack must be between 1 and 50',
+        got: props.nodesPerRack,
+        fix: 'leave it out for one node in each rack',
+      });
+    }
+    if (props.membersPerRack !== undefined && props.membersPerRack !== this.nodesPerRack) {
+      refuse(this, {
+        what: 'membersPerRack must equal nodesPerRack',
+        got: `${props.membersPerRack} members, ${this.nodesPerRack} pods`,
+        fix: 'decommission by hand with nodetool before fewer pods are asked for: no container here can do it yet',
+      });
+    }
+  }
+
+  private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
+    return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
+  }
+
+  /** All nodes in the order in which they join: the first of each rack, then the second of each. */
+  private nodes(): { pod: string; rack: string; host: string }[] {
+    return Array.from({ length: this.nodesPerRack }, (_, ordinal) => ordinal).flatMap((ordinal) =>
+      this.racks.map((rack) => {
+        const pod = `${this.name}-${rack}-${ordinal}`;
+        return { pod, rack, host: `${pod}.${this.name}-nodes.${this.namespace}.svc.cluster.local` };
+      }),
+    );
+  }
+
+  private seeds(): string[] {
+    return this.nodes()
+      .slice(0, 3)
+      .map(({ host }) => host);
+  }
+
+  /** Copies that a keyspace has: three where there are nodes for it. */
+  private copies(): number {
+    return Math.min(3, this.nodes().length);
+  }
+
+  private clientHost(): string {
+    return `${this.name}.${this.namespace}.svc.cluster.local`;
+  }
+
+  private makeService(
+    id: string,
+    name: string,
+    more: Pick<k8s.ServiceSpec, 'clusterIp' | 'publishNotReadyAddresses'>,
+  ): k8s.KubeService {
+    return new k8s.KubeService(this, id, {
+      metadata: { ...this.metadata(), name },
+      spec: {
+        ...more,
+        selector: { ...this.selector },
+        ports: [{ name: 'cql', port: PORTS.cql, targetPort: k8s.IntOrString.fromString('cql'), protocol: 'TCP' }],
+      },
+    });
+  }
+
+  private makeStatefulSets(): k8s.KubeStatefulSet[] {
+    const config = {
+      'cassandra.yaml': cassandraYaml({
+        clusterName: this.props.clusterName,
+        seeds: this.seeds(),
+        memory: this.memory,
+        replicationFactor: this.copies(),
+        allReplicasOnOneHost: this.props.allReplicasOnOneHost ?? true,
+      }),
+      'jvm-server.options': jvmServerOptions(this.memory, this.copies()),
+      ...Object.fromEntries(
+        this.racks.map((rack) => [`cassandra-rackdc-${rack}.properties`, rackProperties(this.datacenter, rack)]),
+      ),
+    };
+    const scripts = {
+      'node.py': NODE_SCRIPT,
+      'node.json': `${JSON.stringify({ quietSeconds: 30, intervalSeconds: 3, seeds: this.seeds(), members: this.nodes() }, null, 2)}\n`,
+    };
+    new k8s.KubeConfigMap(this, 'config', {
+      metadata: { ...this.metadata(), name: `${this.name}-config` },
+      data: config,
+    });
+    new k8s.KubeConfigMap(this, 'scripts', {
+      metadata: { ...this.metadata(), name: `${this.name}-scripts` },
+      data: scripts,
+    });
+    new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
+    this.adminSecret.readBy(this, this.namespace);
+    const checksum = contentHash([config, scripts]);
+    return this.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
+  }
+
+  /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */
+  private makeStatefulSet(rack: string, wave: number, checksum: string): k8s.KubeStatefulSet {
+    const selector = { ...this.selector, [RACK_LABEL]: rack };
+    return new k8s.KubeStatefulSet(this, `rack-${rack}`, {
+      metadata: {
+        ...this.metadata(),
+        name: `${this.name}-${rack}`,
+        labels: { ...this.allLabels, [RACK_LABEL]: rack },
+        annotations: syncWave(wave),
+      },
+      spec: {
+        serviceName: `${this.name}-nodes`,
+        replicas: this.nodesPerRack,
+        // All at once: a node that waits for its turn must be there to say that it is empty.
+        podManagementPolicy: 'Parallel',
+        selector: { matchLabels: selector },
+        revisionHistoryLimit: 3,
+        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+        template: {
+          metadata: { labels: { ...this.allLabels, [RACK_LABEL]: rack }, annotations: { 'checksum/config': checksum } },
+          spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(rack))),
+        },
+        volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', selector)],
+      },
+    });
+  }
+
+  private podSpec(rack: string): k8s.PodSpec {
+    const { props } = this;
+    const image = props.image ?? images.cassandra;
+    const small = resourceRequirements(this, { memory: Size.mebibytes(64), cpu: Cpu.millis(50) });
+    const checks = props.storage.mountCanBeMissing ? [mountCheck(image, small, 'data', DATA)] : [];
+    const empty = (name: string, size: string): k8s.Volume => ({
+      name,
+      emptyDir: { sizeLimit: k8s.Quantity.fromString(size) },
+    });
+    return {
+      serviceAccountName: this.name,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      priorityClassName: props.priorityClassName,
+      imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
+      terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(120)).toSeconds(),
+      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
+      topologySpreadConstraints: spreadOverNodes(this.selector),
+      securityContext: restrictedPod(USER),
+      initContainers: [
+        ...checks,
+        {
+          // Over a copy of the image's folder, so that whatever else a version brings there is kept.
+          name: 'config',
+          image,
+          command: [
+            'sh',
+            '-ec',
+            `cp -a /etc/cassandra/. /conf/\ncp /config/cassandra.yaml /config/jvm-server.options /conf/\ncp /config/cassandra-rackdc-${rack}.properties /conf/cassandra-rackdc.properties\n`,
+          ],
+          resources: small,
+          securityContext: RESTRICTED_CONTAINER,
+          volumeMounts: [
+            { name: 'conf', mountPath: '/conf' },
+            { name: 'config', mountPath: '/config', readOnly: true },
+          ],
+        },
+      ],
+      containers: [this.container(image), ...(props.exporter ? [exporterContainer(this, props.exporter)] : [])],
+      volumes: [
+        empty('conf', '16Mi'),
+        empty('logs', '512Mi'),
+        empty('tmp', '128Mi'),
+        { name: 'config', configMap: { name: `${this.name}-config` } },
+        { name: 'scripts', configMap: { name: `${this.name}-scripts` } },
+      ],
+    };
+  }
+
+  private container(image: string): k8s.Container {
+    const tcp = (name: string): k8s.Probe => ({ tcpSocket: { port: k8s.IntOrString.fromString(name) } });
+    const field = (fieldPath: string): k8s.EnvVarSource => ({ fieldRef: { fieldPath } });
+    const startup = (this.props.startup ?? Duration.hours(1)).toSeconds();
+    return {
+      name: 'cassandra',
+      image,
+      command: ['python3', '/scripts/node.py'],
+      env: [
+        { name: 'HOME', value: '/tmp' },
+        { name: 'POD_NAME', valueFrom: field('metadata.name') },
+        { name: 'POD_IP', valueFrom: field('status.podIP') },
+        { name: 'ADMIN_PASSWORD', valueFrom: { secretKeyRef: { name: this.adminSecret.name, key: 'password' } } },
+      ],
+      ports: [
+        { name: 'cql', containerPort: PORTS.cql, protocol: 'TCP' },
+        { name: 'storage', containerPort: PORTS.storage, protocol: 'TCP' },
+      ],
+      resources: resourceRequirements(this, this.props.resources),
+      // By TCP: each nodetool is a Java of its own, for 2 to 5 s. Clients are served once the node has joined.
+      startupProbe: { ...tcp('storage'), periodSeconds: 10, failureThreshold: Math.ceil(startup / 10) },
+      livenessProbe: { ...tcp('storage'), periodSeconds: 15, timeoutSeconds: 5, failureThreshold: 8 },
+      readinessProbe: { ...tcp('cql'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+      lifecycle: { preStop: { exec: { command: ['nodetool', 'drain'] } } },
+      securityContext: RESTRICTED_CONTAINER,
+      volumeMounts: [
+        { name: 'data', mountPath: DATA },
+        { name: 'conf', mountPath: '/etc/cassandra' },
+        { name: 'logs', mountPath: '/var/log/cassandra' },
+        { name: 'tmp', mountPath: '/tmp' },
+        { name: 'scripts', mountPath: '/scripts', readOnly: true },
+      ],
+    };
+  }
+
+  private makeSchemaJob(): HashNamedJob {
+    const name = `${this.name}-schema`;
+    const schema = new k8s.KubeConfigMap(this, 'schema', {
+      metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
+      data: late(() => ({ 'schema.py': SCHEMA_SCRIPT, 'admin.cql': this.adminCql(), 'schema.cql': this.schemaCql() })),
+    });
+    const job = new HashNamedJob(this, 'schema-job', {
+      name,
+      namespace: this.namespace,
+      image: this.props.image ?? images.cassandra,
+      command: ['python3', '/schema/schema.py'],
+      resources: { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
+      user: USER,
+      reads: { '/schema': schema },
+      priorityClassName: this.props.priorityClassName,
+      pullSecrets: this.props.pullSecrets,
+      wave: this.racks.length + 1,
+    });
+    job.addEnv({ CASSANDRA_HOST: this.clientHost(), ADMIN_PASSWORD: this.adminSecret.key('password') });
+    this.openFor(job.connections);
+    return job;
+  }
+
+  /** Run once as the default superuser, which the schema then disables. */
+  private adminCql(): string {
+    return [
+      `ALTER KEYSPACE system_auth WITH replication = ${this.replication(this.copies())};`,
+      "CREATE ROLE IF NOT EXISTS admin WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = '@ADMIN_PASSWORD@';",
+      '',
+    ].join('\n');
+  }
+
+  private schemaCql(): string {
+    const inOrder = <T>(map: ReadonlyMap<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [
+      'ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false;',
+      ...inOrder(this.keyspaces).map(
+        ([keyspace, factor]) =>
+          `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = ${this.replication(factor)} AND durable_writes = true;`,
+      ),
+      ...inOrder(this.clients).flatMap(([role, { keyspaces }]) => [
+        `CREATE ROLE IF NOT EXISTS "${role}" WITH LOGIN = true AND PASSWORD = '@${passwordVariable(role)}@';`,
+        `ALTER ROLE "${role}" WITH PASSWORD = '@${passwordVariable(role)}@';`,
+        ...[...keyspaces]
+          .sort()
+          .flatMap((keyspace) =>
+            ['CREATE', 'ALTER', 'SELECT', 'MODIFY'].map(
+              (right) => `GRANT ${right} ON KEYSPACE ${keyspace} TO "${role}";`,
+            ),
+          ),
+      ]),
+      '',
+    ].join('\n');
+  }
+
+  private replication(factor: number): string {
+    return `{'class': 'NetworkTopologyStrategy', '${this.datacenter}': ${factor}}`;
+  }
+}
+
+function passwordVariable(client: string): string {
+  return `PASSWORD_${client.toUpperCase().replace(/-/g, '_')}`;
+}

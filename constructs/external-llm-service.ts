@@ -1,0 +1,319 @@
+import { Size } from 'cdk8s';
+import { Chart } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4, portProblem } from '../values/names';
+import { Connections, type Client, type Connectable, type Peer } from './connections';
+import { images } from './images';
+import { labels, selectorLabels } from './labels';
+import { contentHash, hookAll, type RenderedHook } from './rendering';
+import { insist, namespaceOf, refuse } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+
+/** Ollama's own port. */
+const OLLAMA_PORT = 11434;
+
+export interface AddressProps {
+  /** IPv4 address of the machine. */
+  readonly address: string;
+  /** @default 11434, Ollama's */
+  readonly port?: number;
+}
+
+export interface TcpProxyProps extends AddressProps {
+  /** @default images.tcpProxy */
+  readonly image?: string;
+  /** @default 64 MiB, 50m: it holds connections, not answers */
+  readonly resources?: Resources;
+}
+
+export interface DnsNameProps {
+  /** A name that the cluster's DNS resolves. */
+  readonly name: string;
+  /** The addresses behind it: a network policy knows no names. */
+  readonly addresses: readonly [string, ...string[]];
+  /** @default 11434, Ollama's */
+  readonly port?: number;
+}
+
+/** How the Service's name leads to the machine. */
+export class LlmEndpoint {
+  /**
+   * An EndpointSlice that names the machine's address: nothing runs in between. Argo CD must not exclude EndpointSlices,
+   * as it does by default since 3.0.
+   */
+  static endpointSlice(props: AddressProps): LlmEndpoint {
+    return new LlmEndpoint('endpoint-slice', [props.address], props.port ?? OLLAMA_PORT);
+  }
+
+  /** A proxy of our own, for clusters whose Argo CD leaves EndpointSlices out. Its readiness is the machine's answer. */
+  static tcpProxy(props: TcpProxyProps): LlmEndpoint {
+    return new LlmEndpoint('tcp-proxy', [props.address], props.port ?? OLLAMA_PORT, { proxy: props });
+  }
+
+  /** A DNS name, as an ExternalName Service. */
+  static dnsName(props: DnsNameProps): LlmEndpoint {
+    return new LlmEndpoint('dns-name', props.addresses, props.port ?? OLLAMA_PORT, { name: props.name });
+  }
+
+  private constructor(
+    readonly kind: 'endpoint-slice' | 'tcp-proxy' | 'dns-name',
+    readonly addresses: readonly string[],
+    readonly port: number,
+    readonly more: { readonly proxy?: TcpProxyProps; readonly name?: string } = {},
+  ) {}
+}
+
+export interface ExternalLlmServiceProps {
+  /** Name that clients use. @default the construct's id */
+  readonly name?: string;
+  /** Where its clients are. @default the chart's namespace */
+  readonly namespace?: string;
+  readonly endpoint: LlmEndpoint;
+  /** Models by the name that clients ask for; `tag` is what the endpoint calls it. */
+  readonly models: Readonly<Record<string, { readonly tag: string }>>;
+  /** Changes the proxy's pod, where there is one. */
+  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  /** Changes any rendered object, newer fields included. */
+  readonly rendered?: RenderedHook;
+}
+
+export interface LlmConnection {
+  /** One of the service's models, by name. */
+  readonly model: string;
+  /** What the variables start with. @default LLM */
+  readonly envPrefix?: string;
+}
+
+/** A language model on a machine outside the cluster, under a plain name inside it. */
+export class ExternalLlmService extends Construct implements Connectable<LlmConnection> {
+  readonly name: string;
+  readonly namespace: string;
+  readonly endpoint: LlmEndpoint;
+  readonly models: Readonly<Record<string, { readonly tag: string }>>;
+  readonly service: k8s.KubeService;
+  readonly endpointSlice?: k8s.KubeEndpointSlice;
+  /** The proxy's workload and connections, where the endpoint is one. */
+  readonly proxy?: {
+    readonly deployment: k8s.KubeDeployment;
+    readonly configMap: k8s.KubeConfigMap;
+    readonly connections: Connections;
+  };
+  private readonly metadata: { name: string; namespace: string; labels: Record<string, string> };
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: ExternalLlmServiceProps,
+  ) {
+    super(scope, id);
+    this.name = props.name ?? id;
+    this.namespace = namespaceOf(this, props.namespace);
+    this.endpoint = props.endpoint;
+    this.models = props.models;
+    this.judge();
+    const identity = { app: 'external-llm', instance: this.name, component: 'llm' };
+    this.metadata = { name: this.name, namespace: this.namespace, labels: { ...labels(identity) } };
+    const { kind, port, more } = props.endpoint;
+    if (kind === 'dns-name') {
+      this.service = new k8s.KubeService(this, 'service', {
+        metadata: this.metadata,
+        spec: { type: 'ExternalName', externalName: more.name },
+      });
+    } else {
+      const selector = kind === 'tcp-proxy' ? { ...selectorLabels(identity) } : undefined;
+      this.service = new k8s.KubeService(this, 'service', {
+        metadata: this.metadata,
+        spec: {
+          selector,
+          ports: [{ name: 'http', port, targetPort: k8s.IntOrString.fromNumber(port), protocol: 'TCP' }],
+        },
+      });
+    }
+    if (kind === 'endpoint-slice') this.endpointSlice = this.makeEndpointSlice();
+    if (kind === 'tcp-proxy') this.proxy = this.makeProxy(more.proxy!, selectorLabels(identity));
+    hookAll(this, props.rendered);
+  }
+
+  /** Lets a client reach the machine, and tells it where, and what the model is called there. @throws on an unknown model */
+  accept(client: Client, { model, envPrefix }: LlmConnection): void {
+    const known = this.models[model];
+    if (!known) {
+      refuse(this, {
+        what: 'a client must ask for a model that is declared',
+        got: model,
+        allowed: Object.keys(this.models).join(', '),
+        fix: 'add it to `models`, or correct the name',
+      });
+    }
+    const prefix = envPrefix ?? 'LLM';
+    const { port } = this.endpoint;
+    client.addEnv({
+      [`${prefix}_HOST`]: this.name,
+      [`${prefix}_PORT`]: String(port),
+      [`${prefix}_BASE_URL`]: `http://${this.name}:${port}/v1`,
+      [`${prefix}_MODEL`]: known.tag,
+    });
+    this.openFor(client.connections);
+    if (client.namespace !== this.namespace) this.alias(client);
+  }
+
+  /** Lets a workload reach the machine, by its address only. */
+  openFor(connections: Connections): void {
+    const { port } = this.endpoint;
+    for (const peer of this.peers()) connections.allowTo(peer, { port });
+    this.proxy?.connections.allowFrom(connections.peer, { port });
+  }
+
+  private peers(): Peer[] {
+    return this.proxy
+      ? [this.proxy.connections.peer]
+      : this.endpoint.addresses.map((address) => ({ cidr: `${address}/32` }));
+  }
+
+  /** The same plain name in another namespace: made in the chart of whoever asks first there, with a name that tells nothing of it. */
+  private alias(client: Client): void {
+    const chart = Chart.of(client);
+    const id = `${client.namespace}-${this.name}`;
+    if (chart.node.tryFindChild(id)) return;
+    new k8s.KubeService(chart, id, {
+      metadata: { ...this.metadata, namespace: client.namespace },
+      spec: { type: 'ExternalName', externalName: `${this.name}.${this.namespace}.svc.cluster.local` },
+    });
+  }
+
+  private judge(): void {
+    const { kind, addresses, port, more } = this.endpoint;
+    insist(this, dnsLabelProblem(this.name, 'the name of a service'), portProblem(port, 'port'));
+    for (const address of addresses) {
+      const number = ipv4(address);
+      const [first, second] = address.split('.');
+      if (
+        number === undefined ||
+        first === '127' ||
+        first === '0' ||
+        Number(first) >= 224 ||
+        (first === '169' && second === '254')
+      ) {
+        refuse(this, {
+          what: 'the address of a model must be an IPv4 address of another machine',
+          got: address,
+          allowed: 'neither loopback, link-local nor multicast',
+          fix: 'give the static address of the machine',
+        });
+      }
+    }
+    if (kind === 'dns-name') {
+      if (ipv4(more.name) !== undefined)
+        refuse(this, {
+          what: 'the name of an endpoint must be a DNS name',
+          got: more.name,
+          fix: 'for an address use LlmEndpoint.endpointSlice',
+        });
+      insist(this, dnsNameProblem(more.name, 'the name of an endpoint'));
+    }
+    insist(this, imageProblem(more.proxy?.image ?? images.tcpProxy, 'image'));
+    if (Object.keys(this.models).length === 0)
+      refuse(this, {
+        what: 'models must name at least one',
+        got: {},
+        fix: "add one: { chat: { tag: 'qwen2.5:14b-instruct-q4_K_M' } }",
+      });
+  }
+
+  private makeEndpointSlice(): k8s.KubeEndpointSlice {
+    const { addresses, port } = this.endpoint;
+    return new k8s.KubeEndpointSlice(this, 'endpoints', {
+      metadata: {
+        ...this.metadata,
+        labels: {
+          ...this.metadata.labels,
+          'kubernetes.io/service-name': this.name,
+          'endpointslice.kubernetes.io/managed-by': 'collab-homelab',
+        },
+      },
+      addressType: 'IPv4',
+      // Written out: the API server stores `conditions: {}` where they are left out, and Argo CD sees a difference for ever.
+      endpoints: [{ addresses: [...addresses], conditions: { ready: true, serving: true, terminating: false } }],
+      ports: [{ name: 'http', port, protocol: 'TCP' }],
+    });
+  }
+
+  private makeProxy(
+    proxy: TcpProxyProps,
+    selector: Readonly<Record<string, string>>,
+  ): NonNullable<ExternalLlmService['proxy']> {
+    const { port } = this.endpoint;
+    const config = { 'nginx.conf': nginxConf(proxy.address, port) };
+    const configMap = new k8s.KubeConfigMap(this, 'proxy-config', { metadata: this.metadata, data: config });
+    const connections = new Connections(this, 'proxy-connections', { ...this.metadata, selector });
+    connections.allowTo({ cidr: `${proxy.address}/32` }, { port });
+    const through = k8s.IntOrString.fromString('http');
+    const spec: k8s.PodSpec = {
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      securityContext: restrictedPod(101),
+      containers: [
+        {
+          name: 'proxy',
+          image: proxy.image ?? images.tcpProxy,
+          command: ['nginx', '-c', '/etc/proxy/nginx.conf', '-g', 'daemon off;'],
+          ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
+          resources: resourceRequirements(this, proxy.resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
+          livenessProbe: { tcpSocket: { port: through }, periodSeconds: 10, failureThreshold: 3 },
+          // Through the proxy: it is the machine that answers.
+          readinessProbe: {
+            httpGet: { path: '/api/version', port: through },
+            periodSeconds: 10,
+            timeoutSeconds: 3,
+            failureThreshold: 3,
+          },
+          securityContext: RESTRICTED_CONTAINER,
+          volumeMounts: [
+            { name: 'tmp', mountPath: '/tmp' },
+            { name: 'config', mountPath: '/etc/proxy', readOnly: true },
+          ],
+        },
+      ],
+      volumes: [
+        { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('16Mi') } },
+        { name: 'config', configMap: { name: this.name } },
+      ],
+    };
+    const deployment = new k8s.KubeDeployment(this, 'proxy', {
+      metadata: this.metadata,
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: { ...selector } },
+        strategy: {
+          type: 'RollingUpdate',
+          rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
+        },
+        revisionHistoryLimit: 3,
+        template: {
+          metadata: { labels: { ...this.metadata.labels }, annotations: { 'checksum/config': contentHash(config) } },
+          spec: this.props.podSpec ? this.props.podSpec(spec) : spec,
+        },
+      },
+    });
+    return { deployment, configMap, connections };
+  }
+}
+
+/** A plain TCP relay. The timeout is the longest pause within an answer: a large model takes its time before the first word. */
+function nginxConf(address: string, port: number): string {
+  return `worker_processes 1;
+pid /tmp/nginx.pid;
+error_log /dev/stderr warn;
+events { worker_connections 256; }
+stream {
+  server {
+    listen ${port};
+    proxy_pass ${address}:${port};
+    proxy_connect_timeout 5s;
+    proxy_timeout 15m;
+  }
+}
+`;
+}

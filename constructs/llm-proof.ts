@@ -1,0 +1,164 @@
+import { Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { Connections } from './connections';
+import type { ExternalLlmService } from './external-llm-service';
+import { images } from './images';
+import { labels, selectorLabels } from './labels';
+import { hookAll, type RenderedHook } from './rendering';
+import { resourceRequirements, type Resources } from './resources';
+import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import type { ApiServerAddress } from './traefik-ingress';
+
+export interface LlmProofProps {
+  readonly llm: ExternalLlmService;
+  readonly apiServer: ApiServerAddress;
+  /** @default images.python */
+  readonly image?: string;
+  /** @default 64 MiB, 50m */
+  readonly resources?: Resources;
+  /** Changes the pod as far as the Kubernetes 1.28 types know it. */
+  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  /** Changes any rendered object, newer fields included. */
+  readonly rendered?: RenderedHook;
+}
+
+const HOOK = { 'argocd.argoproj.io/hook': 'PostSync', 'argocd.argoproj.io/hook-delete-policy': 'BeforeHookCreation' };
+
+/**
+ * Asks after each sync whether the name leads to the models: first the API server for the Service's endpoints, then the
+ * endpoint itself for its models; its message says which of the two failed. Put it into a chart that nothing waits for.
+ */
+export class LlmProof extends Construct {
+  readonly connections: Connections;
+  readonly job: k8s.KubeJob;
+  readonly configMap: k8s.KubeConfigMap;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: LlmProofProps,
+  ) {
+    super(scope, id);
+    const { llm, apiServer } = props;
+    const name = `${llm.name}-proof`;
+    const identity = { app: 'llm-proof', instance: name, component: 'llm' };
+    const metadata = { name, namespace: llm.namespace, labels: { ...labels(identity) } };
+    this.connections = new Connections(this, 'connections', { ...metadata, selector: selectorLabels(identity) });
+    this.connections.allowTo({ cidr: apiServer.cidr }, { port: apiServer.port });
+    llm.openFor(this.connections);
+    new k8s.KubeServiceAccount(this, 'account', { metadata, automountServiceAccountToken: false });
+    new k8s.KubeRole(this, 'role', {
+      metadata,
+      rules: [{ apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['get', 'list'] }],
+    });
+    new k8s.KubeRoleBinding(this, 'binding', {
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name, namespace: llm.namespace }],
+    });
+    this.configMap = new k8s.KubeConfigMap(this, 'script', { metadata, data: { 'proof.py': LLM_PROOF_SCRIPT } });
+    this.job = new k8s.KubeJob(this, 'job', {
+      metadata: { ...metadata, annotations: HOOK },
+      spec: {
+        backoffLimit: 2,
+        activeDeadlineSeconds: 300,
+        template: { metadata: { labels: metadata.labels }, spec: this.podSpec(name) },
+      },
+    });
+    hookAll(this, props.rendered);
+  }
+
+  private podSpec(name: string): k8s.PodSpec {
+    const { llm, image, resources, podSpec } = this.props;
+    const spec: k8s.PodSpec = {
+      restartPolicy: 'Never',
+      serviceAccountName: name,
+      // The one pod besides the ingress controller that may ask the API server something.
+      automountServiceAccountToken: true,
+      enableServiceLinks: false,
+      securityContext: restrictedPod(10001),
+      containers: [
+        {
+          name: 'proof',
+          image: image ?? images.python,
+          command: ['python3', '/scripts/proof.py'],
+          env: [
+            { name: 'SERVICE', value: llm.name },
+            { name: 'NAMESPACE', value: llm.namespace },
+            { name: 'URL', value: `http://${llm.name}:${llm.endpoint.port}` },
+            { name: 'HAS_ENDPOINTS', value: llm.endpoint.kind === 'dns-name' ? 'no' : 'yes' },
+            { name: 'MODELS', value: [...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ') },
+          ],
+          resources: resourceRequirements(this, resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
+          securityContext: RESTRICTED_CONTAINER,
+          volumeMounts: [{ name: 'scripts', mountPath: '/scripts', readOnly: true }],
+        },
+      ],
+      volumes: [{ name: 'scripts', configMap: { name } }],
+    };
+    return podSpec ? podSpec(spec) : spec;
+  }
+}
+
+/** Standard library only. API and CREDENTIALS are given by tests; in a pod they are where kubelet puts them. */
+export const LLM_PROOF_SCRIPT = `import json
+import os
+import ssl
+import sys
+import urllib.error
+import urllib.request
+
+CREDENTIALS = os.environ.get("CREDENTIALS", "/var/run/secrets/kubernetes.io/serviceaccount")
+API = os.environ.get("API") or "https://%s:%s" % (
+    os.environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc"),
+    os.environ.get("KUBERNETES_SERVICE_PORT", "443"),
+)
+SERVICE = os.environ["SERVICE"]
+NAMESPACE = os.environ["NAMESPACE"]
+URL = os.environ["URL"]
+
+
+def fail(message):
+    print(message, file=sys.stderr)
+    sys.exit(1)
+
+
+def ask(url, headers=None, context=None):
+    request = urllib.request.Request(url, headers=headers or {})
+    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+        return json.load(answer)
+
+
+def ready_endpoints():
+    with open(os.path.join(CREDENTIALS, "token")) as file:
+        headers = {"Authorization": "Bearer " + file.read().strip()}
+    authority = os.path.join(CREDENTIALS, "ca.crt")
+    context = ssl.create_default_context(cafile=authority) if API.startswith("https:") else None
+    path = "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=kubernetes.io%%2Fservice-name%%3D%s"
+    slices = ask(API + path % (NAMESPACE, SERVICE), headers, context)["items"]
+    endpoints = [endpoint for each in slices for endpoint in each.get("endpoints") or []]
+    return [each for each in endpoints if (each.get("conditions") or {}).get("ready") is not False]
+
+
+if os.environ["HAS_ENDPOINTS"] == "yes":
+    try:
+        found = ready_endpoints()
+    except (OSError, ValueError, KeyError) as error:
+        fail("API server: cannot read the EndpointSlices of %s/%s: %s" % (NAMESPACE, SERVICE, error))
+    if not found:
+        fail(
+            "API server: service %s/%s has no ready endpoint. If its EndpointSlice is in Git, Argo CD skipped it: "
+            "argocd-cm must not list EndpointSlice in resource.exclusions" % (NAMESPACE, SERVICE)
+        )
+    print("API server: service %s/%s has %d ready endpoint(s)" % (NAMESPACE, SERVICE, len(found)))
+
+try:
+    models = {model["name"] for model in ask(URL + "/api/tags")["models"]}
+except (OSError, ValueError, KeyError, TypeError) as error:
+    fail("endpoint: %s does not answer: %s. Is the AI machine on, and does its firewall let the nodes in?" % (URL, error))
+missing = [model for model in os.environ["MODELS"].split() if model not in models]
+if missing:
+    fail("endpoint: %s answers but lacks %s; it has %s" % (URL, ", ".join(missing), ", ".join(sorted(models)) or "none"))
+print("endpoint: %s has every model: %s" % (URL, os.environ["MODELS"]))
+`;

@@ -1,0 +1,452 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { dnsLabelProblem, imageProblem } from '../values/names';
+import { bytes, mebibytes, sizeProblem } from '../values/quantity';
+import { syncWave } from './argo-cd';
+import { Connections, type Client, type Connectable } from './connections';
+import type { Exporter } from './exporter';
+import { exporterContainer } from './exporter';
+import { HashNamedJob } from './hash-named-job';
+import { images } from './images';
+import { labels, selectorLabels, type Labels } from './labels';
+import { late } from './late';
+import { RECONCILE_SCRIPT, USERS_SCRIPT } from './mongo-scripts';
+import { spreadOverNodes, type Placement } from './placement';
+import { contentHash, hookAll, type RenderedHook } from './rendering';
+import { insist, namespaceOf, refuse } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { DeclaredSecret } from './secrets';
+import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import { mountCheck, type DataStorage } from './volumes';
+
+export interface MongoReplicaSetProps {
+  /** Name of every object that it makes; pods are NAME-0, NAME-1. @default the construct's id */
+  readonly name?: string;
+  /** @default the chart's namespace */
+  readonly namespace?: string;
+  /** @default images.mongodb */
+  readonly image?: string;
+  /** Can never change. @default rs0 */
+  readonly replicaSetName?: string;
+  /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote. @default 3 */
+  readonly members?: number;
+  /**
+   * Running pods. To shrink, lower `members` in one commit and `pods` in the next, once the set has let the members go.
+   * @default members
+   */
+  readonly pods?: number;
+  readonly storage: DataStorage;
+  /** Of mongod. At least 1 GiB of memory: below that no cache is left. */
+  readonly resources: Resources;
+  /** Of the container that keeps the set as wanted. @default 192 MiB, 50m: one idle mongosh was measured at 126 MiB */
+  readonly reconcileResources?: Resources;
+  /** @default any node */
+  readonly placement?: Placement;
+  /** @default none */
+  readonly priorityClassName?: string;
+  /** A container that reports metrics. @default none */
+  readonly exporter?: Exporter;
+  /** Time to step down and to write everything. @default 90 s */
+  readonly stopGrace?: Duration;
+  /** How long a start may take, recovery included. @default 10 minutes */
+  readonly startup?: Duration;
+  /** Names of pull secrets. @default none */
+  readonly pullSecrets?: readonly string[];
+  /** Runs no pods, but keeps policy, claims and volumes. @default false */
+  readonly retired?: boolean;
+  /** Changes the pod as far as the Kubernetes 1.28 types know it. */
+  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  /** Changes any rendered object, newer fields included. */
+  readonly rendered?: RenderedHook;
+}
+
+export interface MongoConnection {
+  /** The one database that the client may read and write. */
+  readonly database: string;
+  /** What the variables start with. @default MONGODB */
+  readonly envPrefix?: string;
+}
+
+const PORT = 27017;
+/** User and group of mongod in the official image. */
+const USER = 999;
+const MAX_VOTERS = 7;
+const GIB = 1024 ** 3;
+
+/** A MongoDB replica set without an operator: the official image, and a container beside each mongod that keeps the set as wanted. */
+export class MongoReplicaSet extends Construct implements Connectable<MongoConnection> {
+  readonly name: string;
+  readonly namespace: string;
+  readonly connections: Connections;
+  readonly rootSecret: DeclaredSecret;
+  readonly keyfile: DeclaredSecret;
+  /** Undefined once it is retired, as are the objects below. */
+  readonly statefulSet?: k8s.KubeStatefulSet;
+  readonly service?: k8s.KubeService;
+  readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
+  readonly usersJob?: HashNamedJob;
+  private readonly members: number;
+  private readonly pods: number;
+  private readonly replicaSet: string;
+  private readonly selector: Labels;
+  private readonly allLabels: Labels;
+  private readonly clients = new Map<string, { secret: DeclaredSecret; databases: Set<string> }>();
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: MongoReplicaSetProps,
+  ) {
+    super(scope, id);
+    this.name = props.name ?? id;
+    this.namespace = namespaceOf(this, props.namespace);
+    this.members = props.members ?? 3;
+    this.pods = props.pods ?? this.members;
+    this.replicaSet = props.replicaSetName ?? 'rs0';
+    this.judge();
+    const identity = { app: 'mongodb', instance: this.name, component: 'database' };
+    this.selector = selectorLabels(identity);
+    this.allLabels = labels(identity);
+    this.connections = new Connections(this, 'connections', {
+      ...this.metadata(),
+      selector: this.selector,
+      keep: true,
+    });
+    this.keyfile = new DeclaredSecret(this, 'keyfile', {
+      name: `${this.name}-keyfile`,
+      namespaces: [this.namespace],
+      keys: { keyfile: { generate: 'base64', bytes: 756 } },
+    });
+    this.rootSecret = new DeclaredSecret(this, 'root', {
+      name: `${this.name}-root`,
+      namespaces: [this.namespace],
+      keys: { username: { value: 'root' }, password: { generate: 'alphanumeric', length: 32 } },
+    });
+    props.storage.declare(this, this.namespace, 'data', this.podNames());
+    if (!props.retired) {
+      this.connections.allowFrom(this.connections.peer, { port: PORT });
+      this.connections.allowTo(this.connections.peer, { port: PORT });
+      this.service = this.makeService();
+      this.statefulSet = this.makeStatefulSet();
+      this.podDisruptionBudget = this.makeBudget();
+      this.usersJob = this.makeUsersJob();
+    }
+    hookAll(this, props.rendered);
+  }
+
+  /** Lets a client reach the set, as a user of its own that may read and write one database. */
+  accept(client: Client, { database, envPrefix }: MongoConnection): void {
+    if (this.props.retired)
+      refuse(this, {
+        what: 'a database that is connected to must run',
+        got: 'retired',
+        fix: `remove the connection of ${client.node.path}, or set the database to active`,
+      });
+    if (!/^[a-z][a-z0-9_-]{0,37}$/.test(database) || ['admin', 'local', 'config'].includes(database)) {
+      refuse(client, {
+        what: 'the name of a database must be 1 to 38 of a-z, 0-9, _ and -',
+        got: database,
+        allowed: 'not admin, local or config',
+        fix: 'choose another name',
+      });
+    }
+    const { secret, databases } = this.user(client);
+    databases.add(database);
+    const prefix = envPrefix ?? 'MONGODB';
+    client.addEnv({
+      [`${prefix}_USERNAME`]: secret.key('username'),
+      [`${prefix}_PASSWORD`]: secret.key('password'),
+      [`${prefix}_DATABASE`]: database,
+      [`${prefix}_URI`]: `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD)@${this.hosts().join(',')}/${database}?replicaSet=${this.replicaSet}&authSource=admin`,
+    });
+    this.openFor(client.connections);
+  }
+
+  private openFor(connections: Connections): void {
+    connections.allowTo(this.connections.peer, { port: PORT });
+    this.connections.allowFrom(connections.peer, { port: PORT });
+  }
+
+  private user(client: Client): { secret: DeclaredSecret; databases: Set<string> } {
+    const known = this.clients.get(client.clientName);
+    if (known) return known;
+    const secret = new DeclaredSecret(this, `user-${client.clientName}`, {
+      name: `${this.name}-${client.clientName}`,
+      namespaces: [this.namespace, client.namespace],
+      keys: { username: { value: client.clientName }, password: { generate: 'alphanumeric', length: 32 } },
+    });
+    const made = { secret, databases: new Set<string>() };
+    this.clients.set(client.clientName, made);
+    this.usersJob!.addEnv({ [passwordVariable(client.clientName)]: secret.key('password') });
+    return made;
+  }
+
+  private judge(): void {
+    const { resources, image, props } = { ...this.props, props: this.props };
+    insist(
+      this,
+      dnsLabelProblem(this.name, 'the name of a replica set', 40),
+      imageProblem(image ?? images.mongodb, 'image'),
+      sizeProblem(resources.memory, 'memory'),
+    );
+    if (!Number.isInteger(this.members) || this.members < 1 || this.members > 50) {
+      refuse(this, {
+        what: 'members must be between 1 and 50',
+        got: props.members,
+        fix: 'three survive the loss of one',
+      });
+    }
+    if (this.members <= MAX_VOTERS && this.members % 2 === 0) {
+      refuse(this, {
+        what: 'members that vote must be an odd number',
+        got: this.members,
+        allowed: '1, 3, 5, 7',
+        fix: `use ${this.members - 1} or ${this.members + 1}: an even one more survives no more failures`,
+      });
+    }
+    if (!Number.isInteger(this.pods) || this.pods < this.members) {
+      refuse(this, {
+        what: 'pods must be at least as many as members',
+        got: `${this.pods} pods, ${this.members} members`,
+        fix: 'lower members first; once the set has let them go, lower pods in a second commit',
+      });
+    }
+    if (bytes(resources.memory) < GIB) {
+      refuse(this, {
+        what: 'mongod must have at least 1 GiB of memory',
+        got: resources.memory,
+        fix: 'give it 1 GiB: below that no room is left beside the smallest cache of 256 MiB',
+      });
+    }
+    if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(this.replicaSet)) {
+      refuse(this, {
+        what: 'replicaSetName must be 1 to 48 letters, digits, _ and -',
+        got: this.replicaSet,
+        fix: 'rs0 is as good as any',
+      });
+    }
+  }
+
+  private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
+    return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
+  }
+
+  private podNames(): string[] {
+    return Array.from({ length: this.pods }, (_, ordinal) => `${this.name}-${ordinal}`);
+  }
+
+  private hosts(): string[] {
+    return this.podNames()
+      .slice(0, this.members)
+      .map((pod) => `${pod}.${this.name}.${this.namespace}.svc.cluster.local:${PORT}`);
+  }
+
+  private makeService(): k8s.KubeService {
+    return new k8s.KubeService(this, 'service', {
+      metadata: this.metadata(),
+      spec: {
+        clusterIp: 'None',
+        // Members find each other by name before any of them is ready.
+        publishNotReadyAddresses: true,
+        selector: { ...this.selector },
+        ports: [{ name: 'mongodb', port: PORT, targetPort: k8s.IntOrString.fromString('mongodb'), protocol: 'TCP' }],
+      },
+    });
+  }
+
+  private makeStatefulSet(): k8s.KubeStatefulSet {
+    const configMap = new k8s.KubeConfigMap(this, 'config', {
+      metadata: this.metadata(),
+      data: { 'reconcile.js': RECONCILE_SCRIPT, 'members.json': this.membersJson() },
+    });
+    this.rootSecret.readBy(this, this.namespace);
+    this.keyfile.readBy(this, this.namespace);
+    new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
+    return new k8s.KubeStatefulSet(this, 'stateful-set', {
+      metadata: { ...this.metadata(), annotations: syncWave(1) },
+      spec: {
+        serviceName: this.name,
+        replicas: this.pods,
+        // All at once: a set is initiated only when every member answers.
+        podManagementPolicy: 'Parallel',
+        selector: { matchLabels: { ...this.selector } },
+        revisionHistoryLimit: 3,
+        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+        template: {
+          // The script only: members.json is read anew at each round, so a changed number of members restarts nothing.
+          metadata: {
+            labels: { ...this.allLabels },
+            annotations: { 'checksum/script': contentHash(RECONCILE_SCRIPT) },
+          },
+          spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(configMap.name))),
+        },
+        volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', this.selector)],
+      },
+    });
+  }
+
+  /** Ordinal 0 wins elections while it is well: an update goes from the highest ordinal down, so the primary rolls last. */
+  private membersJson(): string {
+    const members = this.hosts().map((host, index) => {
+      const votes = index < MAX_VOTERS ? 1 : 0;
+      return { _id: index, host, votes, priority: votes === 0 ? 0 : index === 0 ? 2 : 1 };
+    });
+    return `${JSON.stringify({ replicaSet: this.replicaSet, quietSeconds: 30, intervalSeconds: 10, members }, null, 2)}\n`;
+  }
+
+  private podSpec(configMap: string): k8s.PodSpec {
+    const { props } = this;
+    const image = props.image ?? images.mongodb;
+    const reconcile = resourceRequirements(
+      this,
+      props.reconcileResources ?? { memory: Size.mebibytes(192), cpu: Cpu.millis(50) },
+    );
+    const small = resourceRequirements(this, { memory: Size.mebibytes(32), cpu: Cpu.millis(10) });
+    const data: k8s.VolumeMount = { name: 'data', mountPath: '/data/db' };
+    const checks = props.storage.mountCanBeMissing ? [mountCheck(image, small, 'data', '/data/db')] : [];
+    return {
+      serviceAccountName: this.name,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      priorityClassName: props.priorityClassName,
+      imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
+      terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(90)).toSeconds(),
+      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
+      topologySpreadConstraints: spreadOverNodes(this.selector),
+      securityContext: restrictedPod(USER),
+      initContainers: [
+        ...checks,
+        {
+          // mongod refuses a key that a group may read, and fsGroup gives the group every secret: so a copy.
+          name: 'keyfile',
+          image,
+          command: ['install', '-m', '0400', '/secret/keyfile', '/keyfile/keyfile'],
+          resources: small,
+          securityContext: RESTRICTED_CONTAINER,
+          volumeMounts: [
+            { name: 'secret', mountPath: '/secret', readOnly: true },
+            { name: 'keyfile', mountPath: '/keyfile' },
+          ],
+        },
+      ],
+      containers: [
+        this.mongod(image, data),
+        this.reconciler(image, reconcile),
+        ...(props.exporter ? [exporterContainer(this, props.exporter)] : []),
+      ],
+      volumes: [
+        { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },
+        { name: 'configdb', emptyDir: { sizeLimit: k8s.Quantity.fromString('16Mi') } },
+        { name: 'keyfile', emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString('1Mi') } },
+        { name: 'secret', secret: { secretName: this.keyfile.name } },
+        { name: 'config', configMap: { name: configMap } },
+      ],
+    };
+  }
+
+  private mongod(image: string, data: k8s.VolumeMount): k8s.Container {
+    const startup = (this.props.startup ?? Duration.minutes(10)).toSeconds();
+    // A TCP probe: one mongosh probe costs 300 to 900 m of CPU.
+    const probe: k8s.Probe = { tcpSocket: { port: k8s.IntOrString.fromString('mongodb') } };
+    return {
+      name: 'mongod',
+      image,
+      // Not by the image's entrypoint: mongod is process 1 and gets SIGTERM, on which it steps down and writes everything.
+      command: [
+        'mongod',
+        `--replSet=${this.replicaSet}`,
+        '--keyFile=/keyfile/keyfile',
+        '--dbpath=/data/db',
+        '--bind_ip_all',
+        `--port=${PORT}`,
+        `--wiredTigerCacheSizeGB=${cacheGigabytes(bytes(this.props.resources.memory))}`,
+      ],
+      env: [{ name: 'HOME', value: '/tmp' }],
+      ports: [{ name: 'mongodb', containerPort: PORT, protocol: 'TCP' }],
+      resources: resourceRequirements(this, this.props.resources),
+      startupProbe: { ...probe, periodSeconds: 5, failureThreshold: Math.ceil(startup / 5) },
+      livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+      readinessProbe: { ...probe, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 3 },
+      securityContext: RESTRICTED_CONTAINER,
+      volumeMounts: [
+        data,
+        { name: 'configdb', mountPath: '/data/configdb' },
+        { name: 'tmp', mountPath: '/tmp' },
+        { name: 'keyfile', mountPath: '/keyfile', readOnly: true },
+      ],
+    };
+  }
+
+  private reconciler(image: string, resources: k8s.ResourceRequirements): k8s.Container {
+    const fromSecret = (key: string): k8s.EnvVarSource => ({ secretKeyRef: { name: this.rootSecret.name, key } });
+    return {
+      name: 'reconcile',
+      image,
+      command: ['mongosh', '--nodb', '--norc', '--quiet', '/config/reconcile.js'],
+      env: [
+        { name: 'HOME', value: '/tmp' },
+        { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+        { name: 'ROOT_USERNAME', valueFrom: fromSecret('username') },
+        { name: 'ROOT_PASSWORD', valueFrom: fromSecret('password') },
+      ],
+      resources,
+      securityContext: RESTRICTED_CONTAINER,
+      volumeMounts: [
+        { name: 'tmp', mountPath: '/tmp' },
+        { name: 'config', mountPath: '/config', readOnly: true },
+      ],
+    };
+  }
+
+  private makeBudget(): k8s.KubePodDisruptionBudget {
+    return new k8s.KubePodDisruptionBudget(this, 'budget', {
+      metadata: this.metadata(),
+      spec: { selector: { matchLabels: { ...this.selector } }, maxUnavailable: k8s.IntOrString.fromNumber(1) },
+    });
+  }
+
+  private makeUsersJob(): HashNamedJob {
+    const name = `${this.name}-users`;
+    const users = new k8s.KubeConfigMap(this, 'users', {
+      metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
+      data: late(() => ({ 'users.js': USERS_SCRIPT, 'users.json': this.usersJson() })),
+    });
+    const job = new HashNamedJob(this, 'users-job', {
+      name,
+      namespace: this.namespace,
+      image: this.props.image ?? images.mongodb,
+      command: ['mongosh', '--nodb', '--norc', '--quiet', '/config/users.js'],
+      resources: this.props.reconcileResources ?? { memory: Size.mebibytes(192), cpu: Cpu.millis(50) },
+      user: USER,
+      reads: { '/config': users },
+      priorityClassName: this.props.priorityClassName,
+      pullSecrets: this.props.pullSecrets,
+      wave: 2,
+    });
+    job.addEnv({ ROOT_USERNAME: this.rootSecret.key('username'), ROOT_PASSWORD: this.rootSecret.key('password') });
+    this.openFor(job.connections);
+    return job;
+  }
+
+  private usersJson(): string {
+    const users = [...this.clients]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([user, { databases }]) => ({
+        user,
+        passwordFrom: passwordVariable(user),
+        databases: [...databases].sort(),
+      }));
+    return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hosts(), users }, null, 2)}\n`;
+  }
+}
+
+function passwordVariable(client: string): string {
+  return `PASSWORD_${client.toUpperCase().replace(/-/g, '_')}`;
+}
+
+/** Half of what is left after the first GiB, as mongod itself reckons with a whole machine; it does not see the pod's limit. */
+function cacheGigabytes(limit: number): string {
+  const cache = Math.max(GIB / 4, (limit - GIB) / 2);
+  return (mebibytes(cache) / 1024).toFixed(2);
+}

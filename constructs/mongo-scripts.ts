@@ -1,0 +1,215 @@
+/**
+ * The scripts that keep a replica set as it is wanted. They run in mongosh; what is decided stands apart from what is
+ * done, so that the decision is tested without a database.
+ */
+
+/** Runs for ever beside each mongod. Only the member that is primary changes anything, one reconfiguration at a time. */
+export const RECONCILE_SCRIPT = `'use strict';
+// What to do next, from what is known. Pure: no database, no clock.
+//   self      index of this pod
+//   own       hello of the mongod beside us: { setName, primary }, or null when it does not answer
+//   others    { host: 'unreachable' | { setName } } for every other wanted member; asked only while we have no set
+//   quiet     seconds for which 'others' has been the same
+//   config    members of the set as they are: [{ _id, host, votes, priority }]; only on the primary
+//   states    { host: 'PRIMARY' | 'SECONDARY' | ... }; only on the primary
+function decide(wanted, state) {
+  const me = wanted.members[state.self];
+  if (!state.own) return { do: 'wait', why: 'mongod beside this container does not answer yet' };
+  if (!state.own.setName) return decideFirst(wanted, state, me);
+  if (!state.own.primary) return { do: 'watch', why: 'another member is primary, or none is yet' };
+  if (state.root === 'missing') return { do: 'create-root', why: 'the set has no root user yet' };
+  if (state.root === 'refused') return { do: 'wait', why: 'the root password in the secret is not the one that the set knows' };
+  return decideMembers(wanted.members, state, (me || {}).host);
+}
+
+// Nothing may be initiated twice: an empty member 0 of an existing set looks like a new one, and so does a member that
+// has not loaded its configuration yet.
+function decideFirst(wanted, state, me) {
+  if (state.self !== 0) return { do: 'wait', why: 'member 0 initiates the set and adds this one' };
+  const named = Object.keys(state.others).filter((host) => state.others[host] !== 'unreachable' && state.others[host].setName);
+  if (named.length > 0) return { do: 'wait', why: 'the set exists on ' + named.join(', ') + '; this empty member is synced by it' };
+  const silent = Object.keys(state.others).filter((host) => state.others[host] === 'unreachable');
+  if (silent.length > 0) return { do: 'wait', why: 'a new set needs an answer from every member, missing: ' + silent.join(', ') };
+  if (state.quiet < wanted.quietSeconds) return { do: 'wait', why: 'every member is new; waiting ' + wanted.quietSeconds + ' s to be sure' };
+  return { do: 'initiate', member: me, why: 'every member is new' };
+}
+
+function decideMembers(wanted, state, myHost) {
+  const healthy = (member) => state.states[member.host] === 'PRIMARY' || state.states[member.host] === 'SECONDARY';
+  const extra = state.config.filter((member) => !wanted.some((each) => each.host === member.host)).sort((a, b) => b._id - a._id);
+  if (extra.length > 0) return decideRemoval(extra, state, healthy, myHost);
+  const unsettled = state.config.filter((member) => !healthy(member));
+  const missing = wanted.filter((member) => !state.config.some((each) => each.host === member.host));
+  if (missing.length > 0) {
+    if (unsettled.length > 0) return { do: 'wait', why: 'before the next member is added, these must be synced: ' + hosts(unsettled) };
+    return { do: 'add', member: missing[0], why: 'wanted and not in the set' };
+  }
+  const different = wanted.find((member) => {
+    const now = state.config.find((each) => each.host === member.host);
+    return now.votes !== member.votes || now.priority !== member.priority;
+  });
+  if (different) return { do: 'change', member: different, why: 'votes or priority differ' };
+  return { do: 'nothing', why: unsettled.length > 0 ? 'as wanted, but not well: ' + hosts(unsettled) : 'as wanted: ' + hosts(wanted) };
+}
+
+// One voter a step, the highest first, and only when those who stay can elect a primary without the one who goes.
+function decideRemoval(extra, state, healthy, myHost) {
+  const goes = extra[0];
+  const stay = state.config.filter((member) => member.host !== goes.host && member.votes > 0);
+  const well = stay.filter(healthy).length;
+  if (well < Math.floor(stay.length / 2) + 1) {
+    return { do: 'wait', why: 'without ' + goes.host + ' there would be no majority: ' + well + ' of ' + stay.length + ' voters are well' };
+  }
+  if (goes.host === myHost || state.states[goes.host] === 'PRIMARY') return { do: 'step-down', why: goes.host + ' is no longer wanted and is primary' };
+  return { do: 'remove', member: goes, why: 'no longer wanted' };
+}
+
+function hosts(members) {
+  return members.map((member) => member.host).join(', ');
+}
+
+if (typeof Mongo !== 'undefined') {
+  const fs = require('fs');
+  const LOOPBACK = process.env.LOOPBACK || '127.0.0.1:27017';
+  const ROOT = process.env.ROOT_USERNAME;
+  process.on('SIGTERM', () => process.exit(0));
+
+  const connect = (host, login) => new Mongo('mongodb://' + (login || '') + host + '/admin?directConnection=true&serverSelectionTimeoutMS=3000&connectTimeoutMS=3000').getDB('admin');
+  const asRoot = () => connect(LOOPBACK, ROOT + ':' + process.env.ROOT_PASSWORD + '@');
+
+  const hello = (host) => {
+    try {
+      const answer = connect(host).runCommand({ hello: 1 });
+      return { setName: answer.setName || null, primary: answer.isWritablePrimary === true };
+    } catch (error) {
+      return null;
+    }
+  };
+
+  // Whether root can log in; 'missing' when there are no users yet, so that loopback may make the first.
+  const rootState = () => {
+    try {
+      asRoot().runCommand({ ping: 1 });
+      return 'there';
+    } catch (error) {
+      if (error.code !== 18 && !/Authentication failed/.test(String(error))) throw error;
+    }
+    try {
+      connect(LOOPBACK).runCommand({ usersInfo: 1 });
+      return 'refused';
+    } catch (error) {
+      return 'unknown';
+    }
+  };
+
+  const observe = (wanted, self, memory) => {
+    const state = { self, own: hello(LOOPBACK), others: {}, quiet: 0 };
+    if (state.own && !state.own.setName && self === 0) {
+      for (const member of wanted.members) {
+        if (member._id === self) continue;
+        const answer = hello(member.host);
+        state.others[member.host] = answer ? { setName: answer.setName } : 'unreachable';
+      }
+      const seen = JSON.stringify(state.others);
+      if (seen !== memory.seen) memory.since = Date.now();
+      memory.seen = seen;
+      state.quiet = (Date.now() - memory.since) / 1000;
+    }
+    if (state.own && state.own.primary) {
+      state.root = rootState();
+      if (state.root === 'there') {
+        const admin = asRoot();
+        state.config = [];
+        for (const member of admin.runCommand({ replSetGetConfig: 1 }).config.members) {
+          state.config.push({ _id: member._id, host: member.host, votes: member.votes, priority: member.priority });
+        }
+        state.states = {};
+        for (const member of admin.runCommand({ replSetGetStatus: 1 }).members) state.states[member.name] = member.stateStr;
+      }
+    }
+    return state;
+  };
+
+  const reconfigure = (change) => {
+    const admin = asRoot();
+    const config = admin.runCommand({ replSetGetConfig: 1 }).config;
+    config.members = change(config.members);
+    config.version += 1;
+    admin.runCommand({ replSetReconfig: config });
+  };
+
+  const act = (wanted, action) => {
+    if (action.do === 'initiate') connect(LOOPBACK).runCommand({ replSetInitiate: { _id: wanted.replicaSet, members: [action.member] } });
+    if (action.do === 'create-root') connect(LOOPBACK).runCommand({ createUser: ROOT, pwd: process.env.ROOT_PASSWORD, roles: ['root'] });
+    if (action.do === 'add') {
+      // Numbers of members are never used again, so a new one takes the next free above its own.
+      reconfigure((members) => members.concat([Object.assign({}, action.member, { _id: Math.max(action.member._id, ...members.map((each) => each._id + 1)) })]));
+    }
+    if (action.do === 'remove') reconfigure((members) => members.filter((each) => each.host !== action.member.host));
+    if (action.do === 'change') {
+      reconfigure((members) => members.map((each) => (each.host === action.member.host ? Object.assign({}, each, { votes: action.member.votes, priority: action.member.priority }) : each)));
+    }
+    if (action.do === 'step-down') {
+      try {
+        asRoot().runCommand({ replSetStepDown: 60 });
+      } catch (error) {
+        print('stepping down: ' + error.message);
+      }
+    }
+  };
+
+  const self = Number(process.env.POD_NAME.split('-').pop());
+  const memory = { seen: '', since: Date.now() };
+  let said = '';
+  let saidAt = 0;
+  for (;;) {
+    const wanted = JSON.parse(fs.readFileSync(process.env.MEMBERS || '/config/members.json', 'utf8'));
+    try {
+      const state = observe(wanted, self, memory);
+      if (state.root === 'unknown') state.root = 'missing';
+      const action = decide(wanted, state);
+      const line = action.do + (action.member ? ' ' + action.member.host : '') + ': ' + action.why;
+      if (line !== said || Date.now() - saidAt > 60000) {
+        print(new Date().toISOString() + ' ' + line);
+        said = line;
+        saidAt = Date.now();
+      }
+      act(wanted, action);
+    } catch (error) {
+      print(new Date().toISOString() + ' failed, trying again: ' + error.message);
+    }
+    sleep(wanted.intervalSeconds * 1000);
+  }
+}
+`;
+
+/** Makes the users that clients connect as, each with readWrite on its own databases only. May run any number of times. */
+export const USERS_SCRIPT = `'use strict';
+const fs = require('fs');
+const { hosts, replicaSet, users } = JSON.parse(fs.readFileSync(process.env.USERS || '/config/users.json', 'utf8'));
+const uri = 'mongodb://' + process.env.ROOT_USERNAME + ':' + process.env.ROOT_PASSWORD + '@' + hosts.join(',') + '/admin?authSource=admin&serverSelectionTimeoutMS=5000&replicaSet=' + replicaSet;
+const deadline = Date.now() + Number(process.env.WAIT_SECONDS || 600) * 1000;
+
+let admin;
+for (;;) {
+  try {
+    admin = new Mongo(uri).getDB('admin');
+    if (admin.runCommand({ hello: 1 }).isWritablePrimary) break;
+    print('waiting for a primary');
+  } catch (error) {
+    print('waiting for the replica set: ' + error.message);
+  }
+  if (Date.now() > deadline) {
+    print('gave up: no primary, or root cannot log in');
+    process.exit(1);
+  }
+  sleep(5000);
+}
+for (const { user, passwordFrom, databases } of users) {
+  const roles = databases.map((db) => ({ role: 'readWrite', db }));
+  const exists = admin.runCommand({ usersInfo: user }).users.length > 0;
+  const command = exists ? 'updateUser' : 'createUser';
+  admin.runCommand({ [command]: user, pwd: process.env[passwordFrom], roles });
+  print(command + ' ' + user + ': readWrite on ' + databases.join(', '));
+}
+`;

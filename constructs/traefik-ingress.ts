@@ -1,0 +1,306 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { dnsLabelProblem, imageProblem, ipv4Problem } from '../values/names';
+import { Connections, type Peer } from './connections';
+import { images } from './images';
+import { labels, selectorLabels, type Labels } from './labels';
+import { late } from './late';
+import type { IngressController } from './outside-route';
+import type { Placement } from './placement';
+import { clusterScoped, contentHash, hookAll, type RenderedHook } from './rendering';
+import { insist, namespaceOf, refuse } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { DeclaredSecret } from './secrets';
+import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+
+/** Where the API server answers, as the network sees it: after the cluster address is translated. */
+export interface ApiServerAddress {
+  /** As 192.168.1.20/32. */
+  readonly cidr: string;
+  /** As 6443. */
+  readonly port: number;
+}
+
+export interface TraefikIngressProps {
+  /** @default the construct's id */
+  readonly name?: string;
+  /** @default the chart's namespace; it must allow hostPort, so it cannot be restricted or baseline */
+  readonly namespace?: string;
+  /** @default images.traefik */
+  readonly image?: string;
+  /** Namespaces whose Ingresses it serves. It may read Services, EndpointSlices and Secrets there and nowhere else. */
+  readonly watchNamespaces: readonly [string, ...string[]];
+  /** IPv4 address that it writes into the status of each Ingress: one node's, or that of whatever stands before them. */
+  readonly statusAddress: string;
+  /** Names that its own certificate is for, such as *.collab.home.arpa. */
+  readonly dnsNames: readonly [string, ...string[]];
+  readonly apiServer: ApiServerAddress;
+  /** @default 256 MiB, 100m */
+  readonly resources?: Resources;
+  /** @default every node without a taint */
+  readonly placement?: Placement;
+  /** @default none */
+  readonly priorityClassName?: string;
+  /** Longest pause within an answer, such as a language model's before its first word. @default 15 minutes */
+  readonly idleTimeout?: Duration;
+  /** Whether it reports metrics for Prometheus on port 9100. @default false */
+  readonly metrics?: boolean;
+  /** Changes the pod as far as the Kubernetes 1.28 types know it. */
+  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  /** Changes any rendered object, newer fields included. */
+  readonly rendered?: RenderedHook;
+}
+
+/** Ports inside the pod. Those of the host are 80 and 443: a port below 1024 needs root only there, where the network plugin has it. */
+const PORTS = { web: 8000, websecure: 8443, ping: 8080, metrics: 9100 } as const;
+/** Nobody on the node, and the user that Traefik's own chart runs it as. */
+const USER = 65532;
+const CERTIFICATES = '/certificates';
+const DYNAMIC = '/dynamic';
+
+/** Traefik on every worker, by host port: whoever reaches a worker's address reaches the apps. */
+export class TraefikIngress extends Construct implements IngressController {
+  readonly ingressClassName: string;
+  readonly namespace: string;
+  readonly connections: Connections;
+  readonly daemonSet: k8s.KubeDaemonSet;
+  readonly serviceAccount: k8s.KubeServiceAccount;
+  readonly certificate: DeclaredSecret;
+  private readonly selector: Labels;
+  private readonly allLabels: Labels;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: TraefikIngressProps,
+  ) {
+    super(scope, id);
+    const name = props.name ?? id;
+    this.ingressClassName = name;
+    this.namespace = namespaceOf(this, props.namespace);
+    insist(
+      this,
+      dnsLabelProblem(name, 'the name of an ingress controller', 52),
+      ipv4Problem(props.statusAddress, 'statusAddress'),
+      imageProblem(props.image ?? images.traefik, 'image'),
+    );
+    if (props.watchNamespaces.length === 0)
+      refuse(this, {
+        what: 'watchNamespaces must name at least one namespace',
+        got: [],
+        fix: 'name those that hold Ingresses',
+      });
+    const identity = { app: 'traefik', instance: name, component: 'ingress' };
+    this.selector = selectorLabels(identity);
+    this.allLabels = labels(identity);
+    this.connections = new Connections(this, 'connections', {
+      ...this.metadata(),
+      selector: this.selector,
+      labels: this.allLabels,
+    });
+    this.connections.allowFrom('anywhere', { port: PORTS.web });
+    this.connections.allowFrom('anywhere', { port: PORTS.websecure });
+    this.connections.allowTo({ cidr: props.apiServer.cidr }, { port: props.apiServer.port });
+    this.certificate = new DeclaredSecret(this, 'certificate', {
+      name: `${name}-certificate`,
+      namespaces: [this.namespace],
+      type: 'kubernetes.io/tls',
+      keys: {
+        'tls.crt': { generate: 'certificate', dnsNames: props.dnsNames },
+        'tls.key': { generate: 'certificate-key' },
+      },
+    });
+    this.certificate.readBy(this, this.namespace);
+    this.serviceAccount = new k8s.KubeServiceAccount(this, 'account', {
+      metadata: this.metadata(),
+      automountServiceAccountToken: false,
+    });
+    this.rights();
+    clusterScoped(
+      new k8s.KubeIngressClass(this, 'class', {
+        metadata: { name, labels: { ...this.allLabels } },
+        spec: { controller: 'traefik.io/ingress-controller' },
+      }),
+    );
+    this.daemonSet = this.makeDaemonSet();
+    hookAll(this, props.rendered);
+  }
+
+  /** Its pods as the other end of a connection. */
+  get peer(): Peer {
+    return this.connections.peer;
+  }
+
+  /** Lets Prometheus' pods reach the metrics. @throws when `metrics` is off */
+  allowScrapingFrom(peer: Peer): void {
+    if (!this.props.metrics)
+      refuse(this, { what: 'metrics must be on before they are scraped', got: false, fix: 'set metrics: true' });
+    this.connections.allowFrom(peer, { port: PORTS.metrics });
+  }
+
+  private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
+    return { name: this.ingressClassName, namespace: this.namespace, labels: { ...this.allLabels } };
+  }
+
+  /**
+   * What its informers wait for, as read in its sources: in watched namespaces Services, EndpointSlices, Ingresses and
+   * Secrets (also without any TLS secret it does not start until it may list them), in the cluster IngressClasses and
+   * Nodes (without the first, `ingressClassName` matches nothing; it cannot have the first without the second).
+   */
+  private rights(): void {
+    const { name } = this.metadata();
+    const read = ['list', 'watch'];
+    clusterScoped(
+      new k8s.KubeClusterRole(this, 'cluster-role', {
+        metadata: { name, labels: { ...this.allLabels } },
+        rules: [
+          { apiGroups: ['networking.k8s.io'], resources: ['ingressclasses'], verbs: read },
+          { apiGroups: [''], resources: ['nodes'], verbs: read },
+        ],
+      }),
+    );
+    const subjects = [{ kind: 'ServiceAccount', name, namespace: this.namespace }];
+    clusterScoped(
+      new k8s.KubeClusterRoleBinding(this, 'cluster-binding', {
+        metadata: { name, labels: { ...this.allLabels } },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+        subjects,
+      }),
+    );
+    for (const namespace of this.props.watchNamespaces) {
+      const metadata = { name, namespace, labels: { ...this.allLabels } };
+      new k8s.KubeRole(this, `role-${namespace}`, {
+        metadata,
+        rules: [
+          { apiGroups: [''], resources: ['services', 'secrets'], verbs: read },
+          { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: read },
+          { apiGroups: ['networking.k8s.io'], resources: ['ingresses'], verbs: read },
+          { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['update'] },
+        ],
+      });
+      new k8s.KubeRoleBinding(this, `binding-${namespace}`, {
+        metadata,
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+        subjects,
+      });
+    }
+  }
+
+  private args(): string[] {
+    const { props, ingressClassName } = this;
+    const idle = `${(props.idleTimeout ?? Duration.minutes(15)).toSeconds()}s`;
+    return [
+      '--global.checknewversion=false',
+      '--global.sendanonymoususage=false',
+      '--log.level=INFO',
+      '--ping=true',
+      '--ping.entrypoint=ping',
+      `--entrypoints.ping.address=:${PORTS.ping}`,
+      `--entrypoints.web.address=:${PORTS.web}`,
+      '--entrypoints.web.http.redirections.entrypoint.to=:443',
+      '--entrypoints.web.http.redirections.entrypoint.scheme=https',
+      `--entrypoints.websecure.address=:${PORTS.websecure}`,
+      '--entrypoints.websecure.http.tls=true',
+      // An upload may take as long as it takes; Traefik's own 60 s would cut a large body on a slow line.
+      '--entrypoints.websecure.transport.respondingtimeouts.readtimeout=0s',
+      `--entrypoints.websecure.transport.respondingtimeouts.idletimeout=${idle}`,
+      '--entrypoints.websecure.transport.lifecycle.gracetimeout=20s',
+      '--providers.kubernetesingress=true',
+      `--providers.kubernetesingress.ingressclass=${ingressClassName}`,
+      `--providers.kubernetesingress.namespaces=${props.watchNamespaces.join(',')}`,
+      `--providers.kubernetesingress.ingressendpoint.ip=${props.statusAddress}`,
+      `--providers.file.directory=${DYNAMIC}`,
+      ...(props.metrics
+        ? [
+            '--metrics.prometheus=true',
+            `--entrypoints.metrics.address=:${PORTS.metrics}`,
+            '--metrics.prometheus.entrypoint=metrics',
+          ]
+        : []),
+    ];
+  }
+
+  private makeDaemonSet(): k8s.KubeDaemonSet {
+    const files = new k8s.KubeConfigMap(this, 'files', {
+      metadata: this.metadata(),
+      data: { 'tls.yaml': DEFAULT_CERTIFICATE },
+    });
+    const resources = resourceRequirements(
+      this,
+      this.props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
+    );
+    const port = (name: keyof typeof PORTS, hostPort?: number): k8s.ContainerPort => ({
+      name,
+      containerPort: PORTS[name],
+      hostPort,
+      protocol: 'TCP',
+    });
+    const probe: k8s.Probe = { httpGet: { path: '/ping', port: k8s.IntOrString.fromString('ping') } };
+    const spec = late((): k8s.PodSpec => {
+      const made: k8s.PodSpec = {
+        serviceAccountName: this.ingressClassName,
+        automountServiceAccountToken: true,
+        enableServiceLinks: false,
+        priorityClassName: this.props.priorityClassName,
+        terminationGracePeriodSeconds: 30,
+        affinity: this.props.placement && { nodeAffinity: this.props.placement.nodeAffinity },
+        securityContext: restrictedPod(USER),
+        containers: [
+          {
+            name: 'traefik',
+            image: this.props.image ?? images.traefik,
+            args: this.args(),
+            ports: [
+              port('web', 80),
+              port('websecure', 443),
+              port('ping'),
+              ...(this.props.metrics ? [port('metrics')] : []),
+            ],
+            resources,
+            startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 30 },
+            livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
+            readinessProbe: { ...probe, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 },
+            securityContext: RESTRICTED_CONTAINER,
+            volumeMounts: [
+              { name: 'tmp', mountPath: '/tmp' },
+              { name: 'files', mountPath: DYNAMIC, readOnly: true },
+              { name: 'certificates', mountPath: CERTIFICATES, readOnly: true },
+            ],
+          },
+        ],
+        volumes: [
+          { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },
+          { name: 'files', configMap: { name: files.name } },
+          { name: 'certificates', secret: { secretName: this.certificate.name } },
+        ],
+      };
+      return this.props.podSpec ? this.props.podSpec(made) : made;
+    });
+    return new k8s.KubeDaemonSet(this, 'daemon-set', {
+      metadata: this.metadata(),
+      spec: {
+        selector: { matchLabels: { ...this.selector } },
+        // A host port is free only once the old pod is gone: no surge, one node at a time.
+        updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(1) } },
+        revisionHistoryLimit: 3,
+        template: {
+          metadata: {
+            labels: { ...this.allLabels },
+            annotations: { 'checksum/config': contentHash(DEFAULT_CERTIFICATE) },
+          },
+          spec,
+        },
+      },
+    });
+  }
+}
+
+/** Served to every host that names no certificate of its own. Traefik watches the file's folder, so a renewed one needs no restart. */
+const DEFAULT_CERTIFICATE = `tls:
+  stores:
+    default:
+      defaultCertificate:
+        certFile: ${CERTIFICATES}/tls.crt
+        keyFile: ${CERTIFICATES}/tls.key
+`;
