@@ -19,10 +19,10 @@ export function changes(before: Files, after: Files): string[] {
 }
 
 /** Commands that remove what Argo CD was told to keep, for the objects that left. Parsing YAML is loaded only for those. */
-export function leftovers(before: Files, after: Files): string[] {
+export async function leftovers(before: Files, after: Files): Promise<string[]> {
   const removed = [...before].filter(([path, text]) => !after.has(path) && text.includes('Prune=false'));
   if (removed.length === 0) return [];
-  const { parse } = require('yaml') as typeof import('yaml');
+  const { parse } = await import('yaml');
   return removed.flatMap(([, text]) => {
     const { kind, metadata, spec } = parse(text);
     const claim =

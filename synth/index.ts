@@ -51,11 +51,8 @@ export async function synthesize(
   const rendering = render(app);
   const secrets = DeclaredSecret.all(app);
   const named = secrets.map(({ name, namespaces, keys }) => ({ name, namespaces, keys: Object.keys(keys) }));
-  report(
-    checks.flatMap((check) =>
-      check({ rendering, homelab, secrets: named, encrypted: encryptedNames(join(root, 'secrets.sops.yaml')) }),
-    ),
-  );
+  const encrypted = await encryptedNames(join(root, 'secrets.sops.yaml'));
+  report(checks.flatMap((check) => check({ rendering, homelab, secrets: named, encrypted })));
   const files = new Map([
     ...rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]),
     ['secrets.yaml', secretsList(secrets)],
@@ -71,7 +68,7 @@ async function replace(dist: string, files: Files): Promise<void> {
   const same = before.size === files.size && [...files].every(([path, text]) => before.get(path) === text);
   if (!same) await publish(dist, files);
   for (const line of changes(before, files)) console.error(line);
-  const commands = leftovers(before, files);
+  const commands = await leftovers(before, files);
   if (commands.length > 0)
     console.error(
       [

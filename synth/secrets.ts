@@ -9,9 +9,9 @@ export function secretsList(secrets: readonly DeclaredSecret[]): string {
 }
 
 /** Names in the encrypted file as namespace/name/key, or undefined where there is no such file. Values are not looked at. */
-export function encryptedNames(path: string): Set<string> | undefined {
+export async function encryptedNames(path: string): Promise<Set<string> | undefined> {
   if (!fs.existsSync(path)) return undefined;
-  const { parse } = require('yaml') as typeof import('yaml');
+  const { parse } = await import('yaml');
   const file = (parse(fs.readFileSync(path, 'utf8')) ?? {}) as Record<string, unknown>;
   const record = (value: unknown) => Object.entries((value ?? {}) as Record<string, unknown>);
   return new Set(

@@ -1,0 +1,214 @@
+import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
+import { MongoReplicaSet, type MongoReplicaSetProps } from '../../constructs/mongo-replica-set';
+import { Placement } from '../../constructs/placement';
+import { DeclaredSecret } from '../../constructs/secrets';
+import { DataStorage } from '../../constructs/volumes';
+import { chartIn, objectOf, objects, yamlOf } from './render';
+
+const minimal: MongoReplicaSetProps = {
+  storage: DataStorage.storageClass(Size.gibibytes(10), 'standard'),
+  resources: { memory: Size.gibibytes(2), cpu: Cpu.millis(500) },
+};
+
+function rendered(props: Partial<MongoReplicaSetProps> = {}) {
+  const chart = chartIn('mongodb');
+  const mongodb = new MongoReplicaSet(chart, 'mongodb', { ...minimal, ...props });
+  return { chart, mongodb };
+}
+
+function podOf(props: Partial<MongoReplicaSetProps> = {}) {
+  return objectOf(rendered(props).chart, 'StatefulSet').spec.template.spec;
+}
+
+function membersOf(props: Partial<MongoReplicaSetProps>) {
+  return JSON.parse(objectOf(rendered(props).chart, 'ConfigMap', 'mongodb').data['members.json']).members;
+}
+
+test.each([
+  [Size.gibibytes(1), '0.25'],
+  [Size.gibibytes(2), '0.50'],
+  [Size.gibibytes(5), '2.00'],
+])('the cache is half of what is left after the first GiB, because mongod does not see the limit', (memory, cache) => {
+  const [mongod] = podOf({ resources: { memory, cpu: Cpu.millis(100) } }).containers;
+  expect(mongod.command).toContain(`--wiredTigerCacheSizeGB=${cache}`);
+});
+
+test('mongod is process 1 and gets SIGTERM itself; nothing has to run before', () => {
+  const [mongod] = podOf().containers;
+  expect(mongod.command[0]).toBe('mongod');
+  expect(mongod.lifecycle).toBeUndefined();
+});
+
+test('the key is copied with mode 0400 into memory: mongod refuses one that its group may read', () => {
+  const pod = podOf();
+  expect(pod.initContainers.at(-1).command).toEqual(['install', '-m', '0400', '/secret/keyfile', '/keyfile/keyfile']);
+  expect(pod.volumes).toContainEqual({ name: 'keyfile', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } });
+});
+
+test('probes ask by TCP: one mongosh costs 300 to 900 m of CPU', () => {
+  const [mongod] = podOf().containers;
+  for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'])
+    expect(mongod[probe].tcpSocket).toEqual({ port: 'mongodb' });
+});
+
+test('all pods start at once, and are found before they are ready: a set is initiated only when all answer', () => {
+  const { chart } = rendered();
+  expect(objectOf(chart, 'StatefulSet').spec.podManagementPolicy).toBe('Parallel');
+  expect(objectOf(chart, 'Service').spec).toMatchObject({ clusterIP: 'None', publishNotReadyAddresses: true });
+});
+
+test('claims outlive the set', () => {
+  expect(objectOf(rendered().chart, 'StatefulSet').spec.persistentVolumeClaimRetentionPolicy).toEqual({
+    whenDeleted: 'Retain',
+    whenScaled: 'Retain',
+  });
+});
+
+test('member 0 has the highest priority, so that the primary rolls last', () => {
+  expect(membersOf({}).map((member: any) => member.priority)).toEqual([2, 1, 1]);
+});
+
+test('from the eighth on members hold copies and do not vote', () => {
+  const members = membersOf({ members: 9 });
+  expect(members.filter((member: any) => member.votes === 1)).toHaveLength(7);
+  expect(members[8]).toMatchObject({ votes: 0, priority: 0 });
+});
+
+test('a changed number of members restarts no mongod: the container beside it reads it anew', () => {
+  const template = (members: number) => objectOf(rendered({ members, pods: 3 }).chart, 'StatefulSet').spec.template;
+  expect(template(1)).toEqual(template(3));
+});
+
+test('a disk that is not mounted stops the pod before the database starts empty; a provisioned one cannot be missing', () => {
+  const local = DataStorage.localDisks(Size.gibibytes(10), { nodeOf: () => 'worker' });
+  expect(podOf({ storage: local }).initContainers[0].name).toBe('check-data-mount');
+  expect(podOf().initContainers[0].name).toBe('keyfile');
+});
+
+test('no value of a secret is rendered, and no password is in an argument', () => {
+  const { chart, mongodb } = rendered();
+  const text = yamlOf(chart);
+  expect(text).not.toMatch(/password: (?!name)\S/i);
+  for (const object of objects(chart))
+    expect(
+      JSON.stringify(object.spec?.template?.spec?.containers?.map((each: any) => each.command) ?? []),
+    ).not.toContain('ROOT_PASSWORD');
+  expect(mongodb.rootSecret.keys.password).toEqual({ generate: 'alphanumeric', length: 32 });
+});
+
+test('a client gets a user of its own, a connection string with all members, and nothing of it lies in the database namespace', () => {
+  const { chart, mongodb } = rendered();
+  const client = new MicroserviceDeployment(chart, 'documents', { image: 'a:1', namespace: 'services' });
+  client.connectTo(mongodb, { database: 'documents' });
+  const env = objectOf(chart, 'Deployment').spec.template.spec.containers[0].env;
+  expect(env.map(({ name }: any) => name)).toEqual([
+    'MONGODB_USERNAME',
+    'MONGODB_PASSWORD',
+    'MONGODB_DATABASE',
+    'MONGODB_URI',
+  ]);
+  expect(env[3].value).toBe(
+    'mongodb://$(MONGODB_USERNAME):$(MONGODB_PASSWORD)@mongodb-0.mongodb.mongodb.svc.cluster.local:27017,mongodb-1.mongodb.mongodb.svc.cluster.local:27017,mongodb-2.mongodb.mongodb.svc.cluster.local:27017/documents?replicaSet=rs0&authSource=admin',
+  );
+  const secret = DeclaredSecret.all(chart).find(({ name }) => name === 'mongodb-documents')!;
+  expect(secret.namespaces).toEqual(['mongodb', 'services']);
+  expect(
+    objects(chart).filter(
+      (object) => object.metadata.namespace === 'mongodb' && object.metadata.name.includes('documents'),
+    ),
+  ).toEqual([]);
+});
+
+test('a new client makes the users job run again and restarts no mongod', () => {
+  const state = (withClient: boolean) => {
+    const { chart, mongodb } = rendered();
+    if (withClient)
+      new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
+    return { job: objectOf(chart, 'Job').metadata.name, template: objectOf(chart, 'StatefulSet').spec.template };
+  };
+  expect(state(true).job).not.toBe(state(false).job);
+  expect(state(true).template).toEqual(state(false).template);
+});
+
+test('a user may read and write its own databases only', () => {
+  const { chart, mongodb } = rendered();
+  new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
+  const { users } = JSON.parse(objectOf(chart, 'ConfigMap', 'mongodb-users').data['users.json']);
+  expect(users).toEqual([{ user: 'documents', passwordFrom: 'PASSWORD_DOCUMENTS', databases: ['documents'] }]);
+});
+
+test('a retired set runs nothing, and keeps its policy and its volumes', () => {
+  const { chart, mongodb } = rendered({
+    retired: true,
+    storage: DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'w' }),
+  });
+  expect(objects(chart).map(({ kind }) => kind)).toEqual(['NetworkPolicy']);
+  expect(mongodb.node.findAll().filter((node) => node.node.id.startsWith('volume-'))).toHaveLength(3);
+  const client = new MicroserviceDeployment(chart, 'documents', { image: 'a:1' });
+  expect(() => client.connectTo(mongodb, { database: 'x' })).toThrow(
+    'mongodb/mongodb: a database that is connected to must run, got "retired"',
+  );
+});
+
+const wrong: [string, Partial<MongoReplicaSetProps>, string][] = [
+  [
+    'an even number of voters',
+    { members: 2 },
+    'members that vote must be an odd number, got 2 (allowed: 1, 3, 5, 7); use 1 or 3',
+  ],
+  ['no members', { members: 0 }, 'members must be between 1 and 50, got 0'],
+  [
+    'fewer pods than members',
+    { members: 3, pods: 1 },
+    'pods must be at least as many as members, got "1 pods, 3 members"; lower members first',
+  ],
+  [
+    'too little memory',
+    { resources: { memory: Size.mebibytes(512), cpu: Cpu.millis(1) } },
+    'mongod must have at least 1 GiB of memory, got 512Mi',
+  ],
+  [
+    'a name that mongod would not take',
+    { replicaSetName: 'a b' },
+    'replicaSetName must be 1 to 48 letters, digits, _ and -, got "a b"',
+  ],
+  ['an image that moves', { image: 'mongo:latest' }, 'image must be an image with an exact version'],
+];
+
+test.each(wrong)('%s is refused', (_name, props, message) => {
+  expect(() => rendered(props)).toThrow(message);
+});
+
+test.each(['admin', 'Local', 'a b', ''])('the database name %p is refused', (database) => {
+  const { chart, mongodb } = rendered();
+  expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(mongodb, { database })).toThrow(
+    'the name of a database must be',
+  );
+});
+
+/** Scripts have tests of their own; in a snapshot they would hide the rest. */
+const withoutScripts = (text: string) =>
+  text.replace(/^( +)((?:reconcile|users)\.js): [|>][\s\S]*?\n(?=\1\S|\S)/gm, '$1$2: (the script)\n');
+
+test('the smallest set, as it is rendered', () => {
+  expect(withoutScripts(yamlOf(rendered({ members: 1 }).chart))).toMatchSnapshot();
+});
+
+test('a set with everything, as its pods are rendered', () => {
+  const { chart } = rendered({
+    members: 5,
+    storage: DataStorage.localDisks(Size.gibibytes(100), { nodeOf: () => 'talos-worker-02' }),
+    placement: Placement.onNodesLabelled('storage-type', 'mongodb'),
+    priorityClassName: 'database',
+    pullSecrets: ['registry'],
+    exporter: {
+      image: 'exporter:1',
+      port: 9216,
+      resources: { memory: Size.mebibytes(64), cpu: Cpu.millis(10) },
+      env: { MONGODB_URI: 'mongodb://127.0.0.1:27017' },
+    },
+  });
+  expect(objectOf(chart, 'StatefulSet').spec.template).toMatchSnapshot();
+});
