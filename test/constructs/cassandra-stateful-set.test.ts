@@ -1,0 +1,285 @@
+import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { CassandraStatefulSet, type CassandraStatefulSetProps } from '../../constructs/cassandra-stateful-set';
+import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
+import { Placement } from '../../constructs/placement';
+import { DeclaredSecret } from '../../constructs/secrets';
+import { DataStorage } from '../../constructs/volumes';
+import { chartIn, objectOf, objects, yamlOf } from './render';
+
+const minimal: CassandraStatefulSetProps = {
+  clusterName: 'collab',
+  storage: DataStorage.storageClass(Size.gibibytes(10), 'standard'),
+  resources: { memory: Size.gibibytes(5), cpu: Cpu.units(1) },
+};
+
+function rendered(props: Partial<CassandraStatefulSetProps> = {}) {
+  const chart = chartIn('cassandra');
+  const cassandra = new CassandraStatefulSet(chart, 'cassandra', { ...minimal, ...props });
+  return { chart, cassandra };
+}
+
+const rackOf = (props: Partial<CassandraStatefulSetProps> = {}, rack = 'r1') =>
+  objectOf(rendered(props).chart, 'StatefulSet', `cassandra-${rack}`);
+const podOf = (props: Partial<CassandraStatefulSetProps> = {}) => rackOf(props).spec.template.spec;
+const fileOf = (file: string, props: Partial<CassandraStatefulSetProps> = {}) =>
+  objectOf(rendered(props).chart, 'ConfigMap', 'cassandra-config').data[file];
+const withMemory = (memory: Size) => ({ resources: { memory, cpu: Cpu.units(1) } });
+
+test('a rack is a StatefulSet from the first day: neither a name nor a rack can change later', () => {
+  const names = objects(rendered().chart)
+    .filter(({ kind }) => kind === 'StatefulSet')
+    .map(({ metadata }) => metadata.name);
+  expect(names).toEqual(['cassandra-r1', 'cassandra-r2', 'cassandra-r3']);
+  expect(rackOf().spec.replicas).toBe(1);
+});
+
+test('each rack selects its own pods, the client service those of all', () => {
+  expect(rackOf({}, 'r2').spec.selector.matchLabels).toEqual({
+    'app.kubernetes.io/name': 'cassandra',
+    'app.kubernetes.io/instance': 'cassandra',
+    'cassandra-rack': 'r2',
+  });
+  expect(objectOf(rendered().chart, 'Service', 'cassandra').spec.selector).not.toHaveProperty('cassandra-rack');
+});
+
+test('Argo CD changes one rack after the other, and the schema after the last', () => {
+  const wave = (object: any) => object.metadata.annotations['argocd.argoproj.io/sync-wave'];
+  expect(['r1', 'r2', 'r3'].map((rack) => wave(rackOf({}, rack)))).toEqual(['1', '2', '3']);
+  expect(wave(objectOf(rendered().chart, 'Job'))).toBe('4');
+});
+
+test.each([
+  [Size.gibibytes(5), 2560, 640],
+  [Size.mebibytes(2560), 1228, 307],
+  [Size.gibibytes(16), 8192, 2048],
+])('heap and direct memory follow from the limit, and 1 GiB stays beside them', (memory, heap, direct) => {
+  const options = fileOf('jvm-server.options', withMemory(memory));
+  expect(options).toContain(`-Xms${heap}m\n-Xmx${heap}m\n-XX:MaxDirectMemorySize=${direct}m\n`);
+  expect(heap + direct + 1024).toBeLessThanOrEqual(memory.toMebibytes());
+});
+
+test('no -Xmn, with which cassandra-env.sh refuses to start under G1, and no heap that every nodetool would inherit', () => {
+  expect(fileOf('jvm-server.options')).not.toContain('-Xmn');
+  expect(podOf().containers[0].env.map(({ name }: any) => name)).toEqual([
+    'HOME',
+    'POD_NAME',
+    'POD_IP',
+    'ADMIN_PASSWORD',
+  ]);
+});
+
+test('the caches of direct memory fit into what Java may use of it', () => {
+  const mib = (key: string) => Number(new RegExp(`^${key}: (\\d+)MiB$`, 'm').exec(fileOf('cassandra.yaml'))![1]);
+  expect(mib('file_cache_size') + mib('networking_cache_size')).toBeLessThan(640);
+});
+
+test('writes are on the disk before they are acknowledged while one power cord feeds all replicas', () => {
+  expect(fileOf('cassandra.yaml')).toContain('commitlog_sync: group\n');
+  expect(fileOf('cassandra.yaml', { allReplicasOnOneHost: false })).toContain('commitlog_sync: periodic\n');
+});
+
+test('logins survive the loss of a node from the first start on', () => {
+  expect(fileOf('jvm-server.options')).toContain('-Dcassandra.system_auth.default_rf=3\n');
+  expect(fileOf('jvm-server.options', { racks: ['r1'] })).toContain('-Dcassandra.system_auth.default_rf=1\n');
+});
+
+test('passwords and rights are asked for, and the address is left to the pod', () => {
+  const yaml = fileOf('cassandra.yaml');
+  expect(yaml).toContain('authenticator: PasswordAuthenticator\nauthorizer: CassandraAuthorizer\n');
+  expect(yaml).toContain('endpoint_snitch: GossipingPropertyFileSnitch\n');
+  expect(yaml).not.toMatch(/listen_address|rpc_address/);
+  expect(fileOf('cassandra-rackdc-r2.properties')).toBe('dc=dc1\nrack=r2\n');
+});
+
+test('seeds are names, the first node of each rack, because addresses change', () => {
+  const seeds = ['r1', 'r2', 'r3'].map((rack) => `cassandra-${rack}-0.cassandra-nodes.cassandra.svc.cluster.local`);
+  expect(fileOf('cassandra.yaml')).toContain(`- seeds: "${seeds.join(',')}"`);
+});
+
+test('names of nodes resolve before a node is ready, and all pods of a rack start at once: they wait for each other', () => {
+  const { chart } = rendered();
+  expect(objectOf(chart, 'Service', 'cassandra-nodes').spec).toMatchObject({
+    clusterIP: 'None',
+    publishNotReadyAddresses: true,
+  });
+  expect(rackOf().spec.podManagementPolicy).toBe('Parallel');
+});
+
+test('our files lie over a copy of the folder in the image, whatever else a version brings there', () => {
+  const init = podOf().initContainers.at(-1);
+  expect(init.command[2]).toMatch(/^cp -a \/etc\/cassandra\/\. \/conf\/\n/);
+  expect(init.command[2]).toContain('cassandra-rackdc-r1.properties');
+});
+
+test('probes ask by TCP, a start may take an hour, and JMX is never asked or opened', () => {
+  const [container] = podOf().containers;
+  expect(container.readinessProbe.tcpSocket.port).toBe('cql');
+  expect(container.livenessProbe.tcpSocket.port).toBe('storage');
+  expect(container.startupProbe.periodSeconds * container.startupProbe.failureThreshold).toBe(3600);
+  expect(yamlOf(rendered().chart)).not.toContain('7199');
+});
+
+test('a node drains before it stops, and has the time', () => {
+  expect(podOf().containers[0].lifecycle.preStop.exec.command).toEqual(['nodetool', 'drain']);
+  expect(podOf().terminationGracePeriodSeconds).toBe(120);
+});
+
+test('the pod is restricted and writes to its volumes only', () => {
+  const pod = podOf();
+  expect(pod.securityContext).toMatchObject({
+    runAsUser: 999,
+    fsGroup: 999,
+    fsGroupChangePolicy: 'OnRootMismatch',
+    runAsNonRoot: true,
+  });
+  for (const container of [...pod.containers, ...pod.initContainers])
+    expect(container.securityContext.readOnlyRootFilesystem).toBe(true);
+  expect(
+    pod.containers[0].volumeMounts.filter((mount: any) => !mount.readOnly).map((mount: any) => mount.mountPath),
+  ).toEqual(['/var/lib/cassandra', '/etc/cassandra', '/var/log/cassandra', '/tmp']);
+});
+
+test('one node at a time may be disrupted', () => {
+  expect(objectOf(rendered().chart, 'PodDisruptionBudget').spec.maxUnavailable).toBe(1);
+});
+
+test('claims outlive the ring, and a disk that is not mounted stops the pod first', () => {
+  expect(rackOf().spec.persistentVolumeClaimRetentionPolicy).toEqual({ whenDeleted: 'Retain', whenScaled: 'Retain' });
+  const local = DataStorage.localDisks(Size.gibibytes(10), { nodeOf: () => 'w' });
+  expect(podOf({ storage: local }).initContainers[0].name).toBe('check-data-mount');
+});
+
+function withClient(keyspace = 'documents_history') {
+  const { chart, cassandra } = rendered();
+  const client = new MicroserviceDeployment(chart, 'documents', { image: 'a:1', namespace: 'services' });
+  client.connectTo(cassandra, { keyspace });
+  return { chart, client, cassandra };
+}
+
+test('a client is told where, what and as whom; its password comes from a secret in both namespaces', () => {
+  const { chart } = withClient();
+  const env = objectOf(chart, 'Deployment').spec.template.spec.containers[0].env;
+  expect(Object.fromEntries(env.map(({ name, value }: any) => [name, value ?? 'secret']))).toEqual({
+    CASSANDRA_CONTACT_POINTS: 'cassandra.cassandra.svc.cluster.local',
+    CASSANDRA_PORT: '9042',
+    CASSANDRA_LOCAL_DATACENTER: 'dc1',
+    CASSANDRA_KEYSPACE: 'documents_history',
+    CASSANDRA_USERNAME: 'secret',
+    CASSANDRA_PASSWORD: 'secret',
+  });
+  expect(DeclaredSecret.all(chart).find(({ name }) => name === 'cassandra-documents')!.namespaces).toEqual([
+    'cassandra',
+    'services',
+  ]);
+});
+
+test('the schema gives a client its keyspace and rights on nothing else', () => {
+  const cql = objectOf(withClient().chart, 'ConfigMap', 'cassandra-schema').data['schema.cql'];
+  expect(cql).toContain(
+    "CREATE KEYSPACE IF NOT EXISTS documents_history WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3}",
+  );
+  expect(cql.match(/GRANT .*/g)).toEqual(
+    ['CREATE', 'ALTER', 'SELECT', 'MODIFY'].map(
+      (right) => `GRANT ${right} ON KEYSPACE documents_history TO "documents";`,
+    ),
+  );
+  expect(cql).toContain('ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false;');
+});
+
+test('a new keyspace is a new job, and restarts no node', () => {
+  const state = (keyspace: string) => {
+    const { chart } = withClient(keyspace);
+    return {
+      job: objectOf(chart, 'Job').metadata.name,
+      template: objectOf(chart, 'StatefulSet', 'cassandra-r1').spec.template,
+    };
+  };
+  expect(state('a').job).not.toBe(state('b').job);
+  expect(state('a').template).toEqual(state('b').template);
+});
+
+test('nothing of a client lies in the namespace of the ring but rules of its one policy', () => {
+  const { chart } = withClient();
+  const there = objects(chart).filter(({ metadata }) => metadata.namespace === 'cassandra');
+  expect(there.filter(({ metadata }) => metadata.name.includes('documents'))).toEqual([]);
+  const ports = objectOf(chart, 'NetworkPolicy', 'cassandra').spec.ingress.map((rule: any) => [
+    rule.from[0].podSelector.matchLabels['app.kubernetes.io/instance'],
+    rule.ports.map((port: any) => port.port),
+  ]);
+  expect(ports).toEqual([
+    ['cassandra', [7000, 7010, 9042]],
+    ['cassandra-schema', [9042]],
+    ['documents', [9042]],
+  ]);
+});
+
+test('a retired ring runs nothing, and keeps its policy and its volumes', () => {
+  const { chart, cassandra } = rendered({
+    retired: true,
+    storage: DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'w' }),
+  });
+  expect(objects(chart).map(({ kind }) => kind)).toEqual(['NetworkPolicy']);
+  expect(cassandra.node.findAll().filter((node) => node.node.id.startsWith('volume-'))).toHaveLength(3);
+  expect(() =>
+    new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(cassandra, { keyspace: 'x' }),
+  ).toThrow('a database that is connected to must run');
+});
+
+const wrong: [string, Partial<CassandraStatefulSetProps>, string][] = [
+  [
+    'too little memory',
+    withMemory(Size.gibibytes(2)),
+    'a Cassandra node must have at least 2.5 GiB of memory, got 2Gi; give it Size.mebibytes(2560) or more',
+  ],
+  [
+    'a heap that leaves too little',
+    { heap: Size.gibibytes(4) },
+    'the heap must leave a quarter of itself and 1 GiB beside it, got 4Gi (allowed: at most 3276Mi of 5120Mi)',
+  ],
+  ['a plain number for the heap', { heap: 2 as unknown as Size }, 'heap must be a Size of at least 1 KiB, got 2'],
+  ['a rack twice', { racks: ['r1', 'r1'] }, 'racks must be different names, at least one'],
+  ['a rack that is no label', { racks: ['Rack 1'] }, 'the name of a rack must be a DNS label, got "Rack 1"'],
+  [
+    'members that differ from pods',
+    { nodesPerRack: 2, membersPerRack: 1 },
+    'membersPerRack must equal nodesPerRack, got "1 members, 2 pods"',
+  ],
+  ['no nodes', { nodesPerRack: 0 }, 'nodesPerRack must be between 1 and 50, got 0'],
+  ['a cluster name with a quote', { clusterName: 'a"b' }, 'clusterName must be 1 to 48 letters, digits, _ and -'],
+  [
+    'more copies than nodes',
+    { keyspaces: { a: { replicationFactor: 4 } } },
+    'the replication factor of a must be between 1 and the number of nodes, got 4 (allowed: 1 to 3)',
+  ],
+  [
+    'a keyspace that CQL would not take',
+    { keyspaces: { 'a-b': {} } },
+    'the name of a keyspace must be 1 to 48 of a-z, 0-9 and _, got "a-b"',
+  ],
+  ["one of Cassandra's own keyspaces", { keyspaces: { system_auth: {} } }, 'the name of a keyspace must be'],
+];
+
+test.each(wrong)('%s is refused', (_name, props, message) => {
+  expect(() => rendered(props)).toThrow(message);
+});
+
+/** Scripts have tests of their own; in a snapshot they would hide the rest. */
+const withoutScripts = (text: string) =>
+  text.replace(/^( +)((?:node|schema)\.py): [|>][\s\S]*?\n(?=\1\S|\S)/gm, '$1$2: (the script)\n');
+
+test('the smallest ring, as it is rendered', () => {
+  expect(withoutScripts(yamlOf(rendered({ racks: ['r1'] }).chart))).toMatchSnapshot();
+});
+
+test('a ring with everything, as a rack is rendered', () => {
+  const rack = rackOf({
+    nodesPerRack: 2,
+    storage: DataStorage.localDisks(Size.gibibytes(100), { nodeOf: () => 'talos-worker-01' }),
+    placement: Placement.onNodesLabelled('storage-type', 'cassandra'),
+    priorityClassName: 'database',
+    pullSecrets: ['registry'],
+    exporter: { image: 'exporter:1', port: 9500, resources: { memory: Size.mebibytes(128), cpu: Cpu.millis(50) } },
+  });
+  expect(rack.spec).toMatchSnapshot();
+});
