@@ -1,0 +1,36 @@
+"""Every object in dist/ against the published schemas of each Kubernetes minor version, unknown fields refused."""
+
+import pathlib
+import sys
+
+import kubernetes_validate
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+VERSIONS = ["1.%d" % minor for minor in range(28, 38)]
+# Kinds that Kubernetes itself does not know; their types come from their definitions, by `cdk8s import`.
+CUSTOM = {"Application", "AppProject", "HTTPRoute"}
+
+passed, failures, custom = 0, [], 0
+for path in sorted((ROOT / "dist").glob("*/*.yaml")):
+    with open(path) as file:
+        object = yaml.safe_load(file)
+    if object["kind"] in CUSTOM:
+        custom += 1
+        continue
+    for version in VERSIONS:
+        try:
+            kubernetes_validate.validate(object, version, strict=True)
+            passed += 1
+        except Exception as error:
+            failures.append("%s with %s: %s" % (path.relative_to(ROOT), version, str(error).splitlines()[0]))
+# Proof that the check bites: a field that no version knows.
+try:
+    kubernetes_validate.validate({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": []}}, VERSIONS[0], strict=True)
+    failures.append("an unknown field was accepted: this check proves nothing")
+except Exception:
+    passed += 1
+print("\n".join(failures))
+print("%d objects of custom kinds are left to their types" % custom)
+print("%d passed, %d failed" % (passed, len(failures)))
+sys.exit(1 if failures else 0)
