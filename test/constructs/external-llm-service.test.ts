@@ -1,0 +1,196 @@
+import { Chart } from 'cdk8s';
+import { spawn, spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ExternalLlmService, LlmEndpoint } from '../../constructs/external-llm-service';
+import { LLM_PROOF_SCRIPT, LlmProof } from '../../constructs/llm-proof';
+import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
+import { chartIn, objectOf, objects, yamlOf } from './render';
+
+const models = { chat: { tag: 'qwen2.5:14b' }, embeddings: { tag: 'nomic-embed-text:v1.5' } };
+const address = '192.168.1.30';
+
+function rendered(endpoint = LlmEndpoint.endpointSlice({ address })) {
+  const chart = chartIn('services');
+  return { chart, llm: new ExternalLlmService(chart, 'llm-service', { endpoint, models }) };
+}
+
+test('the EndpointSlice writes its conditions out, or Argo CD would see a difference for ever', () => {
+  const slice = objectOf(rendered().chart, 'EndpointSlice');
+  expect(slice.endpoints).toEqual([
+    { addresses: [address], conditions: { ready: true, serving: true, terminating: false } },
+  ]);
+  expect(slice.metadata.labels).toMatchObject({
+    'kubernetes.io/service-name': 'llm-service',
+    'endpointslice.kubernetes.io/managed-by': 'collab-homelab',
+  });
+});
+
+test('the port of the slice bears the name of that of the Service, and the Service selects no pods', () => {
+  const { chart } = rendered();
+  expect(objectOf(chart, 'Service').spec.ports[0].name).toBe(objectOf(chart, 'EndpointSlice').ports[0].name);
+  expect(objectOf(chart, 'Service').spec).not.toHaveProperty('selector');
+});
+
+test('a client asks for a model by name, is told what it is called there, and reaches the machine by its address only', () => {
+  const { chart, llm } = rendered();
+  new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
+  expect(objectOf(chart, 'Deployment').spec.template.spec.containers[0].env).toEqual([
+    { name: 'LLM_HOST', value: 'llm-service' },
+    { name: 'LLM_PORT', value: '11434' },
+    { name: 'LLM_BASE_URL', value: 'http://llm-service:11434/v1' },
+    { name: 'LLM_MODEL', value: 'qwen2.5:14b' },
+  ]);
+  expect(objectOf(chart, 'NetworkPolicy').spec.egress).toContainEqual({
+    to: [{ ipBlock: { cidr: '192.168.1.30/32' } }],
+    ports: [{ port: 11434, protocol: 'TCP' }],
+  });
+});
+
+test('the plain name resolves in a further namespace too: one alias, however many clients are there', () => {
+  const { chart, llm } = rendered();
+  const other = new Chart(chart.node.root as any, 'tools', { namespace: 'tools' });
+  for (const id of ['a', 'b'])
+    new MicroserviceDeployment(other, id, { image: 'a:1' }).connectTo(llm, { model: 'chat' });
+  expect(objectOf(other, 'Service', 'llm-service').spec).toEqual({
+    type: 'ExternalName',
+    externalName: 'llm-service.services.svc.cluster.local',
+  });
+});
+
+test('a model that is not declared is an error that lists those that are', () => {
+  const { chart, llm } = rendered();
+  expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(llm, { model: 'vision' })).toThrow(
+    'services/llm-service: a client must ask for a model that is declared, got "vision" (allowed: chat, embeddings)',
+  );
+});
+
+test('behind a proxy only the proxy reaches the machine, and it is ready while the machine answers', () => {
+  const { chart, llm } = rendered(LlmEndpoint.tcpProxy({ address }));
+  new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
+  expect(objects(chart).map(({ kind }) => kind)).not.toContain('EndpointSlice');
+  const [proxy] = objectOf(chart, 'Deployment', 'llm-service').spec.template.spec.containers;
+  expect(proxy.readinessProbe.httpGet).toEqual({ path: '/api/version', port: 'http' });
+  expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', 'assistant'))).not.toContain(address);
+  expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', 'llm-service').spec.egress)).toContain(`${address}/32`);
+});
+
+test('a DNS name is an ExternalName, and the policy knows its addresses', () => {
+  const { chart, llm } = rendered(LlmEndpoint.dnsName({ name: 'ai.home.arpa', addresses: [address] }));
+  new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
+  expect(objectOf(chart, 'Service', 'llm-service').spec).toEqual({
+    type: 'ExternalName',
+    externalName: 'ai.home.arpa',
+  });
+  expect(JSON.stringify(objectOf(chart, 'NetworkPolicy').spec.egress)).toContain(`${address}/32`);
+});
+
+test.each(['127.0.0.1', '169.254.1.1', '0.0.0.0', '224.0.0.1', 'ai-vm', '1.2.3'])(
+  'the address %s is refused: an EndpointSlice would not take it, or not lead there',
+  (bad) => {
+    expect(() => rendered(LlmEndpoint.endpointSlice({ address: bad }))).toThrow(
+      'the address of a model must be an IPv4 address of another machine',
+    );
+  },
+);
+
+test('an address where a name belongs, no models, and a port out of range are refused', () => {
+  expect(() => rendered(LlmEndpoint.dnsName({ name: address, addresses: [address] }))).toThrow(
+    'the name of an endpoint must be a DNS name',
+  );
+  expect(() => rendered(LlmEndpoint.endpointSlice({ address, port: 0 }))).toThrow('port must be a port, got 0');
+  expect(
+    () => new ExternalLlmService(chartIn(), 'llm', { endpoint: LlmEndpoint.endpointSlice({ address }), models: {} }),
+  ).toThrow('models must name at least one');
+});
+
+test('the name and its proof, as they are rendered', () => {
+  const { chart, llm } = rendered();
+  new LlmProof(chart, 'proof', { llm, apiServer: { cidr: '192.168.1.20/32', port: 6443 } });
+  expect(yamlOf(chart).replace(/proof\.py: \|[\s\S]*?\n(?=kind:)/, 'proof.py: (the script)\n')).toMatchSnapshot();
+});
+
+describe('the proof', () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'llm-proof-'));
+  fs.writeFileSync(join(folder, 'proof.py'), LLM_PROOF_SCRIPT);
+  fs.writeFileSync(join(folder, 'token'), 'token');
+  /** Answers as API server and endpoint at once, from one file. */
+  fs.writeFileSync(
+    join(folder, 'server.py'),
+    `import http.server, json, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        answers = json.load(open(sys.argv[1]))
+        key = "tags" if self.path == "/api/tags" else "slices"
+        body = json.dumps(answers.get(key)).encode() if key in answers else b""
+        self.send_response(200 if key in answers else 403)
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+`,
+  );
+  const python3 = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout.trim();
+  let server: ReturnType<typeof spawn>;
+  let port = '';
+  beforeAll(async () => {
+    server = spawn(python3, [join(folder, 'server.py'), join(folder, 'answers.json')]);
+    port = String(await new Promise((resolve) => server.stdout!.once('data', resolve))).trim();
+  });
+  afterAll(() => {
+    server.kill();
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  function prove(answers: object, url = `http://127.0.0.1:${port}`) {
+    fs.writeFileSync(join(folder, 'answers.json'), JSON.stringify(answers));
+    const env = {
+      ...process.env,
+      API: `http://127.0.0.1:${port}`,
+      CREDENTIALS: folder,
+      SERVICE: 'llm-service',
+      NAMESPACE: 'services',
+      URL: url,
+      HAS_ENDPOINTS: 'yes',
+      MODELS: 'a:1 b:2',
+    };
+    return spawnSync(python3, [join(folder, 'proof.py')], { env, encoding: 'utf8', timeout: 30_000 });
+  }
+  const slices = { items: [{ endpoints: [{ addresses: [address], conditions: { ready: true } }] }] };
+  const tags = { models: [{ name: 'a:1' }, { name: 'b:2' }] };
+
+  test('is content when there is an endpoint and it has every model', () => {
+    expect(prove({ slices, tags })).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('has every model: a:1 b:2'),
+    });
+  });
+
+  test.each([
+    [
+      'no endpoint: Argo CD skipped it',
+      { slices: { items: [] }, tags },
+      'API server: service services/llm-service has no ready endpoint',
+    ],
+    [
+      'an endpoint that is not ready',
+      { slices: { items: [{ endpoints: [{ conditions: { ready: false } }] }] }, tags },
+      'has no ready endpoint',
+    ],
+    ['no right to ask', { tags }, 'API server: cannot read the EndpointSlices of services/llm-service'],
+    ['a model that is missing', { slices, tags: { models: [{ name: 'a:1' }] } }, 'answers but lacks b:2; it has a:1'],
+    ['an answer that makes no sense', { slices, tags: 5 }, 'endpoint: http://127.0.0.1'],
+  ])('says which of the two failed: %s', (_name, answers, message) => {
+    expect(prove(answers)).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });
+  });
+
+  test('says that the machine does not answer', () => {
+    expect(prove({ slices, tags }, 'http://127.0.0.1:1')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('endpoint: http://127.0.0.1:1 does not answer'),
+    });
+  });
+});

@@ -1,0 +1,145 @@
+import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
+import { OutsideRoute } from '../../constructs/outside-route';
+import { TraefikIngress, type TraefikIngressProps } from '../../constructs/traefik-ingress';
+import { Chart } from 'cdk8s';
+import { chartIn, objectOf, objects, yamlOf } from './render';
+
+const minimal: TraefikIngressProps = {
+  watchNamespaces: ['web'],
+  statusAddress: '192.168.1.22',
+  dnsNames: ['*.collab.home.arpa'],
+  apiServer: { cidr: '192.168.1.20/32', port: 6443 },
+};
+
+function rendered(props: Partial<TraefikIngressProps> = {}) {
+  const chart = chartIn('ingress');
+  return { chart, traefik: new TraefikIngress(chart, 'traefik', { ...minimal, ...props }) };
+}
+
+function routed(host = 'app.collab.home.arpa') {
+  const { chart, traefik } = rendered();
+  const web = new Chart(chart.node.root as any, 'web', { namespace: 'web' });
+  new MicroserviceDeployment(web, 'app', {
+    image: 'a:1',
+    outside: OutsideRoute.ingress({ host, controller: traefik }),
+  });
+  return { chart, web };
+}
+
+describe('TraefikIngress', () => {
+  const args = (props: Partial<TraefikIngressProps> = {}) =>
+    objectOf(rendered(props).chart, 'DaemonSet').spec.template.spec.containers[0].args;
+
+  test('listens on host ports, not on the network of the host, which no policy could select', () => {
+    const pod = objectOf(rendered().chart, 'DaemonSet').spec.template.spec;
+    expect(pod).not.toHaveProperty('hostNetwork');
+    expect(pod.containers[0].ports.slice(0, 2)).toEqual([
+      { name: 'web', containerPort: 8000, hostPort: 80, protocol: 'TCP' },
+      { name: 'websecure', containerPort: 8443, hostPort: 443, protocol: 'TCP' },
+    ]);
+    expect(pod.securityContext.runAsNonRoot).toBe(true);
+    expect(pod.containers[0].securityContext.capabilities).toEqual({ drop: ['ALL'] });
+  });
+
+  test('a host port has no room for a surge: one node after the other', () => {
+    expect(objectOf(rendered().chart, 'DaemonSet').spec.updateStrategy.rollingUpdate).toEqual({ maxUnavailable: 1 });
+  });
+
+  test('writes an address into the status of Ingresses, or they would never count as healthy', () => {
+    expect(args()).toContain('--providers.kubernetesingress.ingressendpoint.ip=192.168.1.22');
+  });
+
+  test('reads Secrets in the namespaces that it serves and nowhere else', () => {
+    const { chart } = rendered({ watchNamespaces: ['web', 'tools'] });
+    const reading = objects(chart).filter(({ rules }) => JSON.stringify(rules ?? []).includes('secrets'));
+    expect(reading.map(({ kind, metadata }) => `${kind} ${metadata.namespace}`)).toEqual(['Role web', 'Role tools']);
+    expect(objectOf(chart, 'ClusterRole').rules).toEqual([
+      { apiGroups: ['networking.k8s.io'], resources: ['ingressclasses'], verbs: ['list', 'watch'] },
+      { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
+    ]);
+    expect(args({ watchNamespaces: ['web', 'tools'] })).toContain('--providers.kubernetesingress.namespaces=web,tools');
+  });
+
+  test('calls nobody at home, and serves its own certificate from a declared secret', () => {
+    expect(args()).toEqual(
+      expect.arrayContaining(['--global.checknewversion=false', '--global.sendanonymoususage=false']),
+    );
+    const { traefik } = rendered();
+    expect(traefik.certificate.keys['tls.crt']).toEqual({ generate: 'certificate', dnsNames: ['*.collab.home.arpa'] });
+    expect(traefik.certificate.type).toBe('kubernetes.io/tls');
+  });
+
+  test('lets Prometheus in only where metrics are on', () => {
+    const peer = { namespace: 'monitoring', labels: {} };
+    expect(() => rendered().traefik.allowScrapingFrom(peer)).toThrow('metrics must be on before they are scraped');
+    const { chart, traefik } = rendered({ metrics: true });
+    traefik.allowScrapingFrom(peer);
+    expect(JSON.stringify(objectOf(chart, 'NetworkPolicy').spec.ingress)).toContain('9100');
+  });
+
+  test.each<[Partial<TraefikIngressProps>, string]>([
+    [{ statusAddress: 'worker' }, 'statusAddress must be an IPv4 address, got "worker"'],
+    [{ watchNamespaces: [] as any }, 'watchNamespaces must name at least one namespace'],
+    [{ image: 'traefik' }, 'image must be an image with an exact version, got "traefik"'],
+  ])('refuses %j', (props, message) => {
+    expect(() => rendered(props)).toThrow(message);
+  });
+
+  test('the controller, as it is rendered', () => {
+    expect(yamlOf(rendered().chart)).toMatchSnapshot();
+  });
+});
+
+describe('OutsideRoute', () => {
+  test('opens the way on both sides: controller out, service in, nobody else', () => {
+    const { chart, web } = routed();
+    const ports = [{ port: 8080, protocol: 'TCP' }];
+    const instance = (peer: any) => peer.podSelector.matchLabels['app.kubernetes.io/instance'];
+    const ingress = objectOf(web, 'NetworkPolicy', 'app').spec.ingress;
+    expect(ingress.map((rule: any) => [instance(rule.from[0]), rule.ports])).toEqual([['traefik', ports]]);
+    const egress = objectOf(chart, 'NetworkPolicy', 'traefik').spec.egress;
+    expect(
+      egress
+        .filter((rule: any) => JSON.stringify(rule.ports) === JSON.stringify(ports))
+        .map((rule: any) => instance(rule.to[0])),
+    ).toEqual(['app']);
+  });
+
+  test('is TLS always, by the certificate of the controller where no other is named', () => {
+    expect(objectOf(routed().web, 'Ingress').spec).toEqual({
+      ingressClassName: 'traefik',
+      tls: [{ hosts: ['app.collab.home.arpa'] }],
+      rules: [
+        {
+          host: 'app.collab.home.arpa',
+          http: {
+            paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'app', port: { number: 8080 } } } }],
+          },
+        },
+      ],
+    });
+  });
+
+  test('by the Gateway API only the pods of the gateway get in', () => {
+    const web = chartIn('web');
+    const controller = { namespace: 'gateway', labels: { app: 'gateway' } };
+    new MicroserviceDeployment(web, 'app', {
+      image: 'a:1',
+      outside: OutsideRoute.gateway({
+        host: 'app.collab.home.arpa',
+        gateway: { name: 'main', namespace: 'gateway' },
+        controller,
+      }),
+    });
+    expect(objectOf(web, 'HTTPRoute').spec).toEqual({
+      parentRefs: [{ name: 'main', namespace: 'gateway' }],
+      hostnames: ['app.collab.home.arpa'],
+      rules: [{ matches: [{ path: { type: 'PathPrefix', value: '/' } }], backendRefs: [{ name: 'app', port: 8080 }] }],
+    });
+    expect(objectOf(web, 'NetworkPolicy').spec.ingress[0].from[0].podSelector.matchLabels).toEqual({ app: 'gateway' });
+  });
+
+  test.each(['*.collab.home.arpa', 'App', ''])('refuses the host %p', (host) => {
+    expect(() => routed(host)).toThrow(/^web\/app: the host of a route must be/);
+  });
+});
