@@ -1,4 +1,5 @@
 import eslint from '@eslint/js';
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 /** Rooms and what each may import: the arrows of the house, so that a wrong one is a lint error and not a habit. */
@@ -25,7 +26,7 @@ const walls = Object.entries(rooms).map(([room, allowed]) => ({
   },
 }));
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ['node_modules/', 'imports/', 'dist/', 'lib/', '.synth', '**/*.js', '**/*.mjs'] },
   eslint.configs.recommended,
   ...tseslint.configs.strict,
