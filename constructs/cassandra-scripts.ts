@@ -28,8 +28,9 @@ def say(message):
 
 
 # What to do next. 'states' tells for every other member, in joining order, whether it is joined, empty (it waits and says
-# that it holds nothing), absent (no such pod) or silent (a pod that does not answer).
-def decide(index, empty, starting, states, quiet, quiet_seconds):
+# that it holds nothing), absent (no such pod) or silent (a pod that does not answer, or a name server that does not).
+# A pod that is absent may hold data all the same: for such a one the first node waits longer, in case it only comes late.
+def decide(index, empty, starting, states, quiet, config):
     others = list(states.items())
     if any(state == "joined" for _, state in others):
         earlier = [pod for pod, state in others[:index] if state != "joined"]
@@ -45,8 +46,11 @@ def decide(index, empty, starting, states, quiet, quiet_seconds):
     silent = [pod for pod, state in others if state == "silent"]
     if silent:
         return "wait", "a new ring may start only when nobody holds data; no answer from: " + ", ".join(silent)
-    if quiet < quiet_seconds:
-        return "wait", "nobody holds data; waiting %d s to be sure" % quiet_seconds
+    absent = [pod for pod, state in others if state == "absent"]
+    if absent and quiet < config["absentSeconds"]:
+        return "wait", "a new ring starts when %d s have passed without a sign of: %s" % (config["absentSeconds"], ", ".join(absent))
+    if quiet < config["quietSeconds"]:
+        return "wait", "nobody holds data; waiting %d s to be sure" % config["quietSeconds"]
     return "start", "nobody holds data: this is a new ring"
 
 
@@ -58,11 +62,14 @@ def predecessor(rack, peers, addresses):
     return dead[0] if dead else None
 
 
+# None where there is no such name; an error where the name server does not answer, which says nothing about the pod.
 def resolve(host):
     try:
         return socket.gethostbyname(host)
-    except OSError:
-        return None
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+            return None
+        raise
 
 
 def answers(address, port):
@@ -74,10 +81,14 @@ def answers(address, port):
         return None
 
 
-def state_of(host):
-    address = resolve(host)
-    if address is None:
-        return "absent"
+# A missing name means a missing pod only while this pod's own name is there.
+def state_of(host, me):
+    try:
+        address = resolve(host)
+        if address is None:
+            return "absent" if resolve(me) == os.environ["POD_IP"] else "silent"
+    except OSError:
+        return "silent"
     if answers(address, CQL):
         return "joined"
     return "empty" if answers(address, ANNOUNCE) == b"EMPTY\\n" else "silent"
@@ -153,10 +164,10 @@ def main():
         announce(os.environ["POD_IP"])
     said, said_at, seen, since = None, 0.0, None, time.monotonic()
     while True:
-        states = {member["pod"]: state_of(member["host"]) for member in others}
+        states = {member["pod"]: state_of(member["host"], me["host"]) for member in others}
         if states != seen:
             seen, since = states, time.monotonic()
-        action, why = decide(index, empty, os.path.exists(STARTING), states, time.monotonic() - since, config["quietSeconds"])
+        action, why = decide(index, empty, os.path.exists(STARTING), states, time.monotonic() - since, config)
         if (action, why) != said or time.monotonic() - said_at > 60:
             say("%s: %s" % (action, why))
             said, said_at = (action, why), time.monotonic()
@@ -168,7 +179,7 @@ def main():
             live = [member["host"] for member in others if states[member["pod"]] == "joined"]
             try:
                 dead = predecessor(me["rack"], ask_ring(live), {resolve(member["host"]) for member in others})
-            except LookupError as error:
+            except (LookupError, OSError) as error:
                 sys.exit("node: refusing to join: %s" % error)
             if dead:
                 say("taking the place of the dead node %s" % dead)

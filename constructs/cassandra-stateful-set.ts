@@ -61,6 +61,11 @@ export interface CassandraStatefulSetProps {
   readonly stopGrace?: Duration;
   /** How long a start may take: the replay of the commit log, the wait for others, a bootstrap. @default 1 hour */
   readonly startup?: Duration;
+  /**
+   * How long the first node waits for pods that are not there before it takes the ring for a new one. Pods that are there
+   * and say that they hold nothing cost 30 s. @default 10 minutes: longer than pods take to come back after a reboot
+   */
+  readonly newRingDelay?: Duration;
   /** Names of pull secrets. @default none */
   readonly pullSecrets?: readonly string[];
   /** Runs no pods, but keeps policy, claims and volumes. @default false */
@@ -324,7 +329,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     };
     const scripts = {
       'node.py': NODE_SCRIPT,
-      'node.json': `${JSON.stringify({ quietSeconds: 30, intervalSeconds: 3, seeds: this.seeds(), members: this.nodes() }, null, 2)}\n`,
+      'node.json': `${JSON.stringify(this.nodeConfig(), null, 2)}\n`,
     };
     new k8s.KubeConfigMap(this, 'config', {
       metadata: { ...this.metadata(), name: `${this.name}-config` },
@@ -338,6 +343,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     this.adminSecret.readBy(this, this.namespace);
     const checksum = contentHash([config, scripts]);
     return this.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
+  }
+
+  private nodeConfig(): object {
+    const absentSeconds = (this.props.newRingDelay ?? Duration.minutes(10)).toSeconds();
+    return { quietSeconds: 30, absentSeconds, intervalSeconds: 3, seeds: this.seeds(), members: this.nodes() };
   }
 
   /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */

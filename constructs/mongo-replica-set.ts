@@ -183,7 +183,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   private judge(): void {
-    const { resources, image, props } = { ...this.props, props: this.props };
+    const { resources, image } = this.props;
     insist(
       this,
       dnsLabelProblem(this.name, 'the name of a replica set', 40),
@@ -193,7 +193,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     if (!Number.isInteger(this.members) || this.members < 1 || this.members > 50) {
       refuse(this, {
         what: 'members must be between 1 and 50',
-        got: props.members,
+        got: this.members,
         fix: 'three survive the loss of one',
       });
     }

@@ -92,7 +92,7 @@ interface MachineBase {
   readonly vmid: number;
   /** Static address within the network. */
   readonly address: string;
-  /** Fixed, so that a lease and a link alias find it: 02:.. and other locally administered addresses. */
+  /** Fixed, so that the machine config finds its network card: unicast, in lower case; 02:... is nobody else's. */
   readonly mac: string;
   readonly memory: Size;
   readonly cores: number;

@@ -1,16 +1,14 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NODE_SCRIPT, SCHEMA_SCRIPT } from '../../constructs/cassandra-scripts';
+import { python3 } from './python';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'cassandra-scripts-'));
 fs.writeFileSync(join(folder, 'node.py'), NODE_SCRIPT);
 fs.writeFileSync(join(folder, 'schema.py'), SCHEMA_SCRIPT);
 afterAll(() => fs.rmSync(folder, { recursive: true }));
-
-/** Python itself, not a wrapper of it that would put other programs before our stand-ins. */
-const python3 = execFileSync('python3', ['-c', 'import sys; print(sys.executable)']).toString().trim();
 
 /** Evaluates an expression with the script's own functions. */
 function python(expression: string): any {
@@ -30,13 +28,27 @@ interface Situation {
 
 function decide({ index, empty = true, starting = false, states, quiet = 99 }: Situation): [string, string] {
   const flag = (value: boolean) => (value ? 'True' : 'False');
-  return python(`node.decide(${index}, ${flag(empty)}, ${flag(starting)}, ${JSON.stringify(states)}, ${quiet}, 30)`);
+  return python(
+    `node.decide(${index}, ${flag(empty)}, ${flag(starting)}, ${JSON.stringify(states)}, ${quiet}, {"quietSeconds": 30, "absentSeconds": 600})`,
+  );
 }
 
 test.each<[string, Situation, string, string]>([
   [
     'a new ring is started by the first node, once nobody has held data for a while',
-    { index: 0, states: { r2: 'empty', r3: 'absent' } },
+    { index: 0, states: { r2: 'empty', r3: 'empty' } },
+    'start',
+    'new ring',
+  ],
+  [
+    'later where pods are absent: they may hold data and only come late',
+    { index: 0, states: { r2: 'empty', r3: 'absent' }, quiet: 599 },
+    'wait',
+    'without a sign of: r3',
+  ],
+  [
+    'on the first day the other racks are not there yet',
+    { index: 0, states: { r2: 'absent', r3: 'absent' }, quiet: 600 },
     'start',
     'new ring',
   ],
@@ -109,13 +121,35 @@ test('with two dead nodes in its rack it refuses to guess', () => {
   );
 });
 
+/**
+ * The network of the test, of which a Mac has only 127.0.0.1: addresses are their own names, a name in \`absent\` does not
+ * exist, for any other the name server does not answer; OPEN says behind which loopback port another pod serves clients.
+ */
+const NETWORK = `import os, socket
+real_connection, real_server = socket.create_connection, socket.create_server
+def gethostbyname(host):
+    if host.replace(".", "").isdigit():
+        return host
+    raise socket.gaierror(socket.EAI_NONAME if host.endswith(".absent") else socket.EAI_AGAIN, "no address")
+def create_connection(address, **options):
+    host, port = os.environ.get("OPEN", "-:0").split(":")
+    if address != (host, 9042):
+        raise ConnectionRefusedError()
+    return real_connection(("127.0.0.1", int(port)), **options)
+socket.gethostbyname = gethostbyname
+socket.create_connection = create_connection
+socket.create_server = lambda address: real_server(("127.0.0.1", 0))
+`;
+
 /** Runs the whole script as a pod would, with stand-ins for cassandra and cqlsh that write down how they were called. */
 function runNode(options: {
   data?: Record<string, string>;
   cqlsh?: string;
   seconds?: number;
   members?: object[];
-  address?: string;
+  other?: string;
+  podIp?: string;
+  open?: string;
 }) {
   const home = fs.mkdtempSync(join(folder, 'pod-'));
   for (const path of ['bin', 'conf', 'var']) fs.mkdirSync(join(home, path));
@@ -133,10 +167,17 @@ function runNode(options: {
   executable('cqlsh', options.cqlsh ?? 'exit 1');
   fs.writeFileSync(join(home, 'conf', 'cassandra.yaml'), 'seed_provider:\n  - parameters:\n      - seeds: "x"\n');
   const members = options.members ?? [
-    { pod: 'c-r1-0', rack: 'r1', host: options.address ?? '127.0.0.21' },
-    { pod: 'c-r2-0', rack: 'r2', host: 'c-r2-0.invalid' },
+    { pod: 'c-r1-0', rack: 'r1', host: '10.0.0.1' },
+    { pod: 'c-r2-0', rack: 'r2', host: options.other ?? 'c-r2-0.absent' },
   ];
-  const config = { quietSeconds: 0.2, intervalSeconds: 0.1, seeds: members.map((member: any) => member.host), members };
+  fs.writeFileSync(join(home, 'sitecustomize.py'), NETWORK);
+  const config = {
+    quietSeconds: 0.2,
+    absentSeconds: 0.5,
+    intervalSeconds: 0.1,
+    seeds: members.map((member: any) => member.host),
+    members,
+  };
   fs.writeFileSync(join(home, 'node.json'), JSON.stringify(config));
   const env = {
     PATH: `${home}/bin:${process.env.PATH}`,
@@ -144,69 +185,80 @@ function runNode(options: {
     CASSANDRA_CONF: `${home}/conf`,
     NODE_CONFIG: `${home}/node.json`,
     POD_NAME: 'c-r1-0',
-    POD_IP: options.address ?? '127.0.0.21',
+    POD_IP: options.podIp ?? '10.0.0.1',
+    PYTHONPATH: home,
+    OPEN: options.open ?? '-:0',
     ADMIN_PASSWORD: 'secret',
     PYTHONDONTWRITEBYTECODE: '1',
   };
-  const run = spawnSync('timeout', [String(options.seconds ?? 8), python3, join(folder, 'node.py')], {
-    env,
-    encoding: 'utf8',
-  });
+  const timeout = (options.seconds ?? 8) * 1000;
+  const run = spawnSync(python3, [join(folder, 'node.py')], { env, encoding: 'utf8', timeout });
   return { ...run, home };
 }
 
 test('the first node of nothing starts a ring with itself as its seed, and remembers that it began', () => {
   const { stdout, home } = runNode({});
   expect(stdout).toContain('cassandra -f\n');
-  expect(stdout).toContain('- seeds: "127.0.0.21"');
+  expect(stdout).toContain('- seeds: "10.0.0.1"');
   expect(fs.existsSync(join(home, 'var', 'starting-the-ring'))).toBe(true);
 });
 
+test('a name server that does not answer is no proof that the others do not exist', () => {
+  const { stdout, home } = runNode({ other: 'c-r2-0.unanswered', seconds: 2 });
+  expect(stdout).toContain('no answer from: c-r2-0');
+  expect(fs.existsSync(join(home, 'var', 'starting-the-ring'))).toBe(false);
+});
+
+test('nor is one that does not know this pod itself yet', () => {
+  const { stdout } = runNode({ podIp: '10.0.0.9', seconds: 2 });
+  expect(stdout).toContain('no answer from: c-r2-0');
+});
+
 test('a node that has joined before starts at once, with all seeds', () => {
-  const { stdout } = runNode({ data: { joined: '', 'data/x': '' }, address: '127.0.0.22' });
+  const { stdout } = runNode({ data: { joined: '', 'data/x': '' } });
   expect(stdout).toContain('joined before: starting');
-  expect(stdout).toContain('- seeds: "127.0.0.22,c-r2-0.invalid"');
+  expect(stdout).toContain('- seeds: "10.0.0.1,c-r2-0.absent"');
 });
 
 test('a node with data that never joined waits, says why, and ends when it is told to', () => {
-  const { stdout, status } = runNode({ data: { 'data/x': '' }, address: '127.0.0.23', seconds: 2 });
+  const { stdout, status } = runNode({ data: { 'data/x': '' }, seconds: 2 });
   expect(stdout).toContain('wait: this node holds data of a ring that it has not joined');
-  expect(status).toBe(124);
+  expect(status).toBe(143);
 });
 
 describe('an empty node of an existing ring', () => {
   const members = [
-    { pod: 'c-r1-0', rack: 'r1', host: '127.0.0.24' },
-    { pod: 'c-r2-0', rack: 'r2', host: '127.0.0.25' },
+    { pod: 'c-r1-0', rack: 'r1', host: '10.0.0.1' },
+    { pod: 'c-r2-0', rack: 'r2', host: '10.0.0.2' },
   ];
   // The other member's client port, in a process of its own: the script is run synchronously.
-  let listener: ReturnType<typeof import('node:child_process').spawn>;
+  let listener: ReturnType<typeof spawn>;
+  let open: string;
   beforeAll(async () => {
-    const { spawn } = await import('node:child_process');
     listener = spawn(python3, [
       '-c',
-      'import socket\ns=socket.create_server(("127.0.0.25",9042))\nprint("up",flush=True)\nwhile True: s.accept()[0].close()',
+      'import socket\ns=socket.create_server(("127.0.0.1",0))\nprint(s.getsockname()[1],flush=True)\nwhile True: s.accept()[0].close()',
     ]);
-    await new Promise((resolve) => listener.stdout!.once('data', resolve));
+    open = `10.0.0.2:${String(await new Promise((resolve) => listener.stdout!.once('data', resolve))).trim()}`;
   });
   afterAll(() => listener.kill());
 
   test('takes the place of its dead predecessor and leaves its own name out of the seeds', () => {
     const cqlsh = `for last; do :; done; case "$last" in *peers_v2) echo ' {"peer": "10.9.9.9", "rack": "r1"}';; esac`;
-    const { stdout } = runNode({ members, address: '127.0.0.24', cqlsh });
+    const { stdout } = runNode({ members, open, cqlsh });
     expect(stdout).toContain('taking the place of the dead node 10.9.9.9');
     expect(stdout).toContain('cassandra -f -Dcassandra.replace_address_first_boot=10.9.9.9');
-    expect(stdout).toContain('- seeds: "127.0.0.25"');
+    expect(stdout).toContain('- seeds: "10.0.0.2"');
   });
 
   test('refuses to join where nobody tells who is in the ring, and says whom it asked', () => {
-    const { stderr, status } = runNode({ members, address: '127.0.0.24', cqlsh: 'echo refused >&2; exit 1' });
+    const { stderr, status } = runNode({ members, open, cqlsh: 'echo refused >&2; exit 1' });
     expect(status).toBe(1);
-    expect(stderr).toContain('refusing to join: no member tells who is in the ring: 127.0.0.25 as admin: refused');
+    expect(stderr).toContain('refusing to join: no member tells who is in the ring: 10.0.0.2 as admin: refused');
   });
 
   test('shows its password in no argument', () => {
-    const { stdout, stderr } = runNode({ members, address: '127.0.0.24', cqlsh: 'echo "$*" >&2; exit 1' });
+    const { stdout, stderr } = runNode({ members, open, cqlsh: 'echo "$*" >&2; exit 1' });
     expect(stdout + stderr).not.toContain('secret');
   });
 });
@@ -236,7 +288,7 @@ if grep -q 'ROLE admin' "$last"; then touch ${home}/made; fi
   };
   const script = SCHEMA_SCRIPT.replace('time.sleep(5)', 'time.sleep(0)');
   fs.writeFileSync(join(home, 'schema.py'), script);
-  const run = spawnSync('timeout', ['20', python3, join(home, 'schema.py')], { env, encoding: 'utf8' });
+  const run = spawnSync(python3, [join(home, 'schema.py')], { env, encoding: 'utf8', timeout: 20_000 });
   expect(run.status).toBe(0);
   const statements = fs.readFileSync(join(home, 'statements'), 'utf8');
   expect(statements).toContain("CREATE ROLE admin WITH PASSWORD = 'adminsecret';");

@@ -1,4 +1,5 @@
-import { Chart, Testing, Yaml } from 'cdk8s';
+import { Chart, Testing } from 'cdk8s';
+import { printYaml } from '../../synth';
 
 export type Json = Record<string, any>;
 
@@ -20,9 +21,15 @@ export function objects(chart: Chart): Json[] {
   return Testing.synth(chart);
 }
 
-/** All objects as they would stand in files. */
-export function yamlOf(chart: Chart): string {
-  return objects(chart)
-    .map((object) => Yaml.stringify(object))
-    .join('---\n');
+/** Objects as they would stand in files; long texts, which dist/ shows, are left out. */
+export function yamlOf(rendered: Chart | readonly Json[]): string {
+  const all = Chart.isChart(rendered) ? objects(rendered) : rendered;
+  return all.map((object) => printYaml(withoutLongTexts(object))).join('---\n');
+}
+
+function withoutLongTexts(value: unknown): unknown {
+  if (typeof value === 'string') return value.split('\n').length > 50 ? '(a long text)' : value;
+  if (Array.isArray(value)) return value.map(withoutLongTexts);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, withoutLongTexts(entry)]));
 }

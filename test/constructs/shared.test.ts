@@ -6,7 +6,10 @@ import { HashNamedJob } from '../../constructs/hash-named-job';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
 import { DataStorage, mountCheck, PersistentVolumes } from '../../constructs/volumes';
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chartIn, objectOf } from './render';
 
 describe('HashNamedJob', () => {
@@ -114,13 +117,28 @@ describe('volumes', () => {
   });
 
   test('a missing mount is refused by the first init container, a mounted one is not', () => {
-    const command = (path: string) => mountCheck('image:1', {}, 'data', path).command!;
+    const folder = fs.mkdtempSync(join(tmpdir(), 'mounts-'));
+    const mountinfo = join(folder, 'mountinfo');
+    fs.writeFileSync(
+      mountinfo,
+      '24 1 8:1 / / rw - xfs /dev/a rw\n31 24 8:1 /mnt/mongodb-0 /missing rw - xfs /dev/a rw\n32 24 8:2 / /mounted rw - xfs /dev/b rw\n',
+    );
     const run = (path: string) => {
-      const [program, ...args] = command(path);
-      return execFileSync(program!, args, { stdio: 'pipe' }).toString();
+      const [program, flags, script, ...args] = mountCheck('image:1', {}, 'data', path).command!;
+      // As /proc/self/mountinfo looks in a container; a Mac has no such file.
+      return spawnSync(program!, [flags!, script!.replace('/proc/self/mountinfo', mountinfo), ...args], {
+        encoding: 'utf8',
+      });
     };
-    expect(() => run('/nowhere')).toThrow(/the data disk is not mounted: \/nowhere/);
-    expect(run('/proc')).toBe('');
+    expect(run('/mounted')).toMatchObject({ status: 0, stderr: '' });
+    expect(run('/missing')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(
+        "the data disk is not mounted: /missing is the folder '/mnt/mongodb-0' of another disk",
+      ),
+    });
+    expect(run('/nowhere')).toMatchObject({ status: 1 });
+    fs.rmSync(folder, { recursive: true });
   });
 });
 
