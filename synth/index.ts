@@ -27,8 +27,8 @@ export interface Places {
   readonly outdir?: string;
 }
 
-/** The link to dist/ that cdk8s.yaml names as output. */
-const LINK = '.synth';
+/** The folder that cdk8s.yaml names as output. The CLI deletes it before it runs the app, so it must never be dist/ itself. */
+const SCRATCH = '.synth';
 
 /**
  * Loads, renders, checks and publishes to dist/ as one swap; with an output folder of its own (`-o DIR`, `--stdout`) writes there
@@ -40,8 +40,8 @@ export async function synthesize(
   { root = process.cwd(), outdir = process.env.CDK8S_OUTDIR }: Places = {},
 ): Promise<void> {
   const dist = join(root, 'dist');
-  const link = join(root, LINK);
-  const output = outdir === undefined ? link : resolve(root, outdir);
+  const scratch = join(root, SCRATCH);
+  const output = outdir === undefined ? scratch : resolve(root, outdir);
   recover(dist);
   if (output === dist)
     throw new Error(
@@ -53,14 +53,13 @@ export async function synthesize(
   const named = secrets.map(({ name, namespaces, keys }) => ({ name, namespaces, keys: Object.keys(keys) }));
   const encrypted = await encryptedNames(join(root, 'secrets.sops.yaml'));
   report(checks.flatMap((check) => check({ rendering, homelab, secrets: named, encrypted })));
-  const files = new Map([
-    ...rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]),
-    ['secrets.yaml', secretsList(secrets)],
-  ]);
-  if (output !== link) return write(output, files);
+  const manifests = rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]);
+  const files = new Map([...manifests, ['secrets.yaml', secretsList(secrets)]]);
+  if (output !== scratch) return write(output, files);
   await replace(dist, files);
-  fs.rmSync(link, { recursive: true, force: true });
-  fs.symlinkSync('dist', link);
+  // One file, because the CLI lists what it finds here below what changed, and shows it to its validation plugins.
+  fs.mkdirSync(scratch, { recursive: true });
+  fs.writeFileSync(join(scratch, 'manifests.yaml'), manifests.map(([, text]) => text).join(''));
 }
 
 async function replace(dist: string, files: Files): Promise<void> {

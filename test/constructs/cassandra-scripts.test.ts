@@ -204,13 +204,13 @@ test('the first node of nothing starts a ring with itself as its seed, and remem
 });
 
 test('a name server that does not answer is no proof that the others do not exist', () => {
-  const { stdout, home } = runNode({ other: 'c-r2-0.unanswered', seconds: 2 });
+  const { stdout, home } = runNode({ other: 'c-r2-0.unanswered', seconds: 1 });
   expect(stdout).toContain('no answer from: c-r2-0');
   expect(fs.existsSync(join(home, 'var', 'starting-the-ring'))).toBe(false);
 });
 
 test('nor is one that does not know this pod itself yet', () => {
-  const { stdout } = runNode({ podIp: '10.0.0.9', seconds: 2 });
+  const { stdout } = runNode({ podIp: '10.0.0.9', seconds: 1 });
   expect(stdout).toContain('no answer from: c-r2-0');
 });
 
@@ -221,7 +221,7 @@ test('a node that has joined before starts at once, with all seeds', () => {
 });
 
 test('a node with data that never joined waits, says why, and ends when it is told to', () => {
-  const { stdout, status } = runNode({ data: { 'data/x': '' }, seconds: 2 });
+  const { stdout, status } = runNode({ data: { 'data/x': '' }, seconds: 1 });
   expect(stdout).toContain('wait: this node holds data of a ring that it has not joined');
   expect(status).toBe(143);
 });

@@ -1,0 +1,314 @@
+import { Size } from 'cdk8s';
+import { images } from '../../constructs';
+import type { Rendering } from '../../checks';
+import homelab from '../../homelab';
+import { changed, ofKind, renderedHomelab } from '../homelab';
+
+const rendering = renderedHomelab();
+const WORKLOADS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
+const workloads = ofKind(rendering, ...WORKLOADS);
+const KEEP = 'Prune=false,Delete=false';
+
+const idOf = ({ kind, metadata }: any) =>
+  `${kind} ${metadata.namespace === undefined ? '' : `${metadata.namespace}/`}${metadata.name}`;
+const isKept = ({ metadata }: any) => metadata.annotations?.['argocd.argoproj.io/sync-options'] === KEEP;
+const podOf = (workload: any) => workload.spec.template;
+const containersOf = (workload: any) => [
+  ...(podOf(workload).spec.initContainers ?? []),
+  ...podOf(workload).spec.containers,
+];
+const selects = (selector: any, labels: any) =>
+  Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+
+describe('where pods run', () => {
+  const named = (name: string) => workloads.filter(({ metadata }) => metadata.name.startsWith(name));
+  const required = (workload: any) =>
+    podOf(workload).spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms[0]
+      .matchExpressions[0];
+
+  test.each([
+    ['cassandra-r', 3],
+    ['mongodb', 1],
+  ])('%s: on the nodes with its label and no other', (name, count) => {
+    const sets = ofKind(rendering, 'StatefulSet').filter(({ metadata }) => metadata.name.startsWith(name));
+    expect(sets).toHaveLength(count);
+    for (const set of sets)
+      expect(required(set)).toEqual({
+        key: 'storage-type',
+        operator: 'In',
+        values: [name === 'mongodb' ? 'mongodb' : 'cassandra'],
+      });
+  });
+
+  test('services: on worker-02 first, allowed on worker-01, so that a drained worker-02 moves them', () => {
+    for (const name of Object.keys(homelab.services)) {
+      const [service] = named(name).filter(({ kind }) => kind === 'Deployment');
+      expect(required(service)).toBeUndefined();
+      expect(
+        podOf(service).spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference
+          .matchExpressions[0].values,
+      ).toEqual(['mongodb']);
+      expect(service!.spec.replicas).toBe(1);
+    }
+  });
+});
+
+describe('what pods may do', () => {
+  test('every container has a memory limit that is its request, and a request for CPU', () => {
+    const wrong = workloads.flatMap((workload) =>
+      containersOf(workload)
+        .filter(
+          ({ resources }: any) =>
+            !resources?.limits?.memory ||
+            resources.limits.memory !== resources.requests?.memory ||
+            !resources.requests.cpu,
+        )
+        .map(({ name }: any) => `${idOf(workload)} ${name}`),
+    );
+    expect(wrong).toEqual([]);
+    expect(workloads.length).toBeGreaterThan(15);
+  });
+
+  test('every namespace with pods denies both directions until someone connects, and no pod is outside of a policy of its own', () => {
+    const policies = ofKind(rendering, 'NetworkPolicy');
+    const denied = policies
+      .filter(({ metadata, spec }) => metadata.name === 'default-deny' && spec.policyTypes.length === 2)
+      .map(({ metadata }) => metadata.namespace);
+    const used = new Set(workloads.map(({ metadata }) => metadata.namespace));
+    expect([...used].filter((namespace) => !denied.includes(namespace))).toEqual([]);
+    const alone = workloads.filter(
+      (workload) =>
+        policies.filter(
+          ({ metadata, spec }) =>
+            metadata.namespace === workload.metadata.namespace &&
+            metadata.name !== 'default-deny' &&
+            selects(spec.podSelector, podOf(workload).metadata.labels),
+        ).length !== 1,
+    );
+    expect(alone.map(idOf)).toEqual([]);
+  });
+
+  test('every namespace is restricted, but one that says why', () => {
+    const namespaces = ofKind(rendering, 'Namespace').map(({ metadata }) => ({
+      name: metadata.name,
+      level: metadata.labels['pod-security.kubernetes.io/enforce'],
+      reason: metadata.annotations?.['collab-homelab/pod-security-reason'],
+    }));
+    expect(namespaces.filter(({ level }) => level !== 'restricted')).toEqual([
+      { name: 'ingress', level: 'privileged', reason: expect.stringContaining('hostPort 80 and 443') },
+    ]);
+    expect(namespaces).toHaveLength(6);
+  });
+
+  test('only who asks the API server something has a token', () => {
+    const withToken = workloads.filter((workload) => podOf(workload).spec.automountServiceAccountToken !== false);
+    expect(withToken.map(idOf)).toEqual(['DaemonSet ingress/traefik', 'Job services/llm-service-proof']);
+  });
+});
+
+test('services reach what homelab.ts says and nothing else', () => {
+  const reached = (namespace: string, name: string) => {
+    const policy = ofKind(rendering, 'NetworkPolicy').find(
+      ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
+    )!;
+    return policy.spec.egress
+      .flatMap(({ to }: any) => to)
+      .map(
+        ({ ipBlock, podSelector }: any) =>
+          ipBlock?.cidr ?? podSelector.matchLabels['app.kubernetes.io/instance'] ?? 'dns',
+      )
+      .sort();
+  };
+  const model = '192.168.1.30/32';
+  const target = (connection: any) =>
+    connection.service ?? connection.mongodb ?? connection.cassandra ?? (connection.model && model);
+  for (const [group, namespace] of [
+    ['services', 'services'],
+    ['webApps', 'web'],
+  ] as const)
+    for (const [name, { connects }] of Object.entries(homelab[group]))
+      expect([name, reached(namespace, name)]).toEqual([name, [...connects.map(target), 'dns'].sort()]);
+});
+
+test('no secret and no literal password is rendered', () => {
+  expect(ofKind(rendering, 'Secret')).toEqual([]);
+  const literal = workloads.flatMap((workload) =>
+    containersOf(workload).flatMap(({ env = [] }: any) =>
+      env.filter(({ name, value }: any) => /PASSWORD|TOKEN|SECRET/.test(name) && value !== undefined),
+    ),
+  );
+  expect(literal).toEqual([]);
+});
+
+test('every image has an exact version and stands in the one file of images', () => {
+  const used = new Set(workloads.flatMap((workload) => containersOf(workload).map(({ image }: any) => image)));
+  expect([...used].filter((image) => !Object.values<string>(images).includes(image))).toEqual([]);
+  for (const image of Object.values(images)) expect(image).toMatch(/(:(?!latest)[^/:]+|@sha256:[0-9a-f]{64})$/);
+});
+
+describe('Argo CD', () => {
+  const applications = ofKind(rendering, 'Application');
+  const settings = ofKind(rendering, 'ConfigMap').find(({ metadata }) => metadata.name === 'argocd-cm')!;
+
+  test('keeps what holds data and what guards it, and nothing else', () => {
+    const kept = rendering.map(({ object }) => object).filter(isKept);
+    const kinds = (namespace: string) =>
+      kept
+        .filter(
+          ({ kind, metadata }) =>
+            metadata.namespace === namespace || (kind === 'Namespace' && metadata.name === namespace),
+        )
+        .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+        .sort();
+    for (const database of ['cassandra', 'mongodb'])
+      expect(kinds(database)).toEqual(
+        [
+          'LimitRange defaults',
+          `Namespace ${database}`,
+          `NetworkPolicy ${database}`,
+          'NetworkPolicy default-deny',
+          'ResourceQuota quota',
+        ].sort(),
+      );
+    expect(ofKind(rendering, 'PersistentVolume', 'StorageClass').filter((object) => !isKept(object))).toEqual([]);
+    expect(ofKind(rendering, 'PersistentVolume')).toHaveLength(6);
+    expect(kept.filter(({ metadata }) => ['services', 'web', 'ingress'].includes(metadata.namespace))).toEqual([]);
+  });
+
+  test('deleting the application of a database deletes nothing: it is kept and has no finalizer', () => {
+    const kept = applications.filter(isKept);
+    expect(kept.map(({ metadata }) => metadata.name).sort()).toEqual(['cassandra', 'collab', 'mongodb', 'platform']);
+    expect(kept.filter(({ metadata }) => metadata.finalizers)).toEqual([]);
+  });
+
+  test('has one application for each folder, pruned and healed, in waves that start with what the others stand on', () => {
+    const folders = new Set(rendering.map(({ chart }) => chart));
+    expect(applications.map(({ spec }) => spec.source.path).sort()).toEqual(
+      [...folders].map((folder) => `dist/${folder}`).sort(),
+    );
+    const waves = Object.fromEntries(
+      applications.map(({ metadata }) => [metadata.name, Number(metadata.annotations['argocd.argoproj.io/sync-wave'])]),
+    );
+    expect(waves).toEqual({
+      collab: 0,
+      platform: 0,
+      cassandra: 1,
+      mongodb: 1,
+      ingress: 1,
+      llm: 1,
+      services: 2,
+      web: 3,
+      'llm-proof': 4,
+    });
+    for (const { spec } of applications)
+      expect(spec.syncPolicy).toMatchObject({
+        automated: { prune: true, selfHeal: true },
+        syncOptions: ['ServerSideApply=true'],
+      });
+  });
+
+  test('may make every object that is rendered, and no kind or namespace more', () => {
+    const [project] = ofKind(rendering, 'AppProject');
+    const group = (apiVersion: string) => (apiVersion.includes('/') ? apiVersion.split('/')[0]! : '');
+    const clusterWide = (object: any) => object.metadata.namespace === undefined;
+    const kinds = (objects: any[]) =>
+      [...new Set(objects.map(({ apiVersion, kind }) => `${group(apiVersion)}/${kind}`))].sort();
+    const all = rendering.map(({ object }) => object);
+    const listed = (list: any[]) => list.map((entry) => `${entry.group}/${entry.kind}`).sort();
+    expect(listed(project!.spec.clusterResourceWhitelist)).toEqual(kinds(all.filter(clusterWide)));
+    expect(listed(project!.spec.namespaceResourceWhitelist)).toEqual(
+      kinds(all.filter((object) => !clusterWide(object))),
+    );
+    expect(project!.spec.destinations.map(({ namespace }: any) => namespace)).toEqual(
+      [...new Set(ofKind(rendering, 'Namespace').map(({ metadata }) => metadata.name))].sort(),
+    );
+  });
+
+  test('does not leave EndpointSlices out, as it does by itself: llm-service would have no endpoint', () => {
+    expect(settings.data['resource.exclusions']).not.toContain('EndpointSlice');
+    expect(settings.data['resource.exclusions']).toContain('Endpoints');
+  });
+
+  test('judges the health of applications, without which waves wait for nothing', () => {
+    expect(settings.data['resource.customizations.health.argoproj.io_Application']).toContain('Progressing');
+  });
+});
+
+describe('a database that leaves', () => {
+  const retire = (h: any) => {
+    h.databases.mongodb.state = 'retired';
+    for (const service of Object.values<any>(h.services))
+      service.connects = service.connects.filter((connection: any) => !connection.mongodb);
+  };
+  const retired = renderedHomelab(retire);
+  const ids = (of: Rendering) => of.map(({ object }) => idOf(object));
+
+  test('runs no pods once it is retired, and keeps namespace, policies, volumes and application', () => {
+    const left = retired.map(({ object }) => object).filter((object) => idOf(object).includes('mongodb'));
+    expect(left.filter(({ kind }) => WORKLOADS.includes(kind))).toEqual([]);
+    expect(left.map(idOf).sort()).toEqual([
+      'Application argocd/mongodb',
+      'LimitRange mongodb/defaults',
+      'Namespace mongodb',
+      'NetworkPolicy mongodb/default-deny',
+      'NetworkPolicy mongodb/mongodb',
+      'PersistentVolume mongodb-data-mongodb-0',
+      'PersistentVolume mongodb-data-mongodb-1',
+      'PersistentVolume mongodb-data-mongodb-2',
+    ]);
+    expect(left.filter((object) => !isKept(object))).toEqual([]);
+  });
+
+  test('leaves nothing in Git once its entry is deleted', () => {
+    const gone = renderedHomelab((h) => {
+      retire(h);
+      delete h.databases.mongodb;
+      delete h.machines['talos-worker-02'].dataDisks;
+    });
+    expect(ids(gone).filter((id) => id.includes('mongodb'))).toEqual([]);
+  });
+});
+
+test('a private registry becomes a pull secret of every service, asked of the owner', () => {
+  const withRegistry = renderedHomelab((h) => (h.registry = { server: 'ghcr.io' }));
+  for (const deployment of ofKind(withRegistry, 'Deployment'))
+    expect(podOf(deployment).spec.imagePullSecrets).toEqual([{ name: 'registry' }]);
+});
+
+test('an own image replaces the stand-in, with its own port and health checks', () => {
+  const [chat] = ofKind(
+    renderedHomelab(
+      (h) =>
+        (h.services.chat = {
+          ...h.services.chat,
+          image: 'ghcr.io/owner/chat:1.0.0',
+          port: 3000,
+          health: { live: '/live', ready: '/ready' },
+        }),
+    ),
+    'Deployment',
+  ).filter(({ metadata }) => metadata.name === 'chat');
+  expect(podOf(chat).spec.containers[0]).toMatchObject({
+    image: 'ghcr.io/owner/chat:1.0.0',
+    ports: [{ containerPort: 3000 }],
+    livenessProbe: { httpGet: { path: '/live' } },
+    readinessProbe: { httpGet: { path: '/ready' } },
+  });
+});
+
+test('the same charts serve a second environment, in which nothing of the first is left', () => {
+  const second = renderedHomelab((h) => {
+    h.name = 'staging';
+    h.network = { cidr: '10.20.0.0/16', gateway: '10.20.0.1', dns: ['10.20.0.1'], domain: 'staging.home.arpa' };
+    h.hosts.mac.address = '10.20.0.2';
+    h.hosts.proxmox.address = '10.20.0.3';
+    Object.values<any>(h.machines).forEach((machine, index) => (machine.address = `10.20.1.${index + 10}`));
+    h.git = { url: 'https://github.com/owner/staging.git', revision: 'release' };
+    h.databases.mongodb.members = 1;
+    h.machines['talos-worker-02'].dataDisks = { 'mongodb-0': Size.gibibytes(50) };
+  });
+  const text = JSON.stringify(second);
+  expect(text).not.toMatch(/192\.168\.1\.|collab\.home\.arpa|collab-homelab\.git/);
+  expect(text).toContain('app.staging.home.arpa');
+  expect(changed(() => undefined).name).toBe('collab');
+});
