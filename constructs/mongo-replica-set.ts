@@ -1,6 +1,7 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { MAX_VOTERS, membersProblem, podsProblem } from '../values/members';
 import { dnsLabelProblem, imageProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
@@ -71,7 +72,6 @@ export interface MongoConnection {
 const PORT = 27017;
 /** User and group of mongod in the official image. */
 const USER = 999;
-const MAX_VOTERS = 7;
 const GIB = 1024 ** 3;
 
 /** A MongoDB replica set without an operator: the official image, and a container beside each mongod that keeps the set as wanted. */
@@ -189,29 +189,9 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       dnsLabelProblem(this.name, 'the name of a replica set', 40),
       imageProblem(image ?? images.mongodb, 'image'),
       sizeProblem(resources.memory, 'memory'),
+      membersProblem(this.members, 'members'),
+      podsProblem(this.pods, this.members, 'pods'),
     );
-    if (!Number.isInteger(this.members) || this.members < 1 || this.members > 50) {
-      refuse(this, {
-        what: 'members must be between 1 and 50',
-        got: this.members,
-        fix: 'three survive the loss of one',
-      });
-    }
-    if (this.members <= MAX_VOTERS && this.members % 2 === 0) {
-      refuse(this, {
-        what: 'members that vote must be an odd number',
-        got: this.members,
-        allowed: '1, 3, 5, 7',
-        fix: `use ${this.members - 1} or ${this.members + 1}: an even one more survives no more failures`,
-      });
-    }
-    if (!Number.isInteger(this.pods) || this.pods < this.members) {
-      refuse(this, {
-        what: 'pods must be at least as many as members',
-        got: `${this.pods} pods, ${this.members} members`,
-        fix: 'lower members first; once the set has let them go, lower pods in a second commit',
-      });
-    }
     if (bytes(resources.memory) < GIB) {
       refuse(this, {
         what: 'mongod must have at least 1 GiB of memory',

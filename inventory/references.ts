@@ -1,4 +1,5 @@
 import { ipv4, ipv4Network } from '../values/names';
+import { podsProblem } from '../values/members';
 import { sentence } from '../values/problem';
 import { databasePods } from './derived';
 import type { Connection, Homelab, NodeLabel } from './homelab';
@@ -194,6 +195,10 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
       problems.push(
         sentence({ what: `${place} must have disks of one size`, got, fix: 'give all of its disks the same size' }),
       );
+    }
+    if (database.kind === 'mongodb' && database.pods !== undefined) {
+      const few = podsProblem(database.pods, database.members, `${place}.pods`);
+      if (few) problems.push(few);
     }
     if (database.kind === 'cassandra')
       problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));

@@ -1,4 +1,5 @@
 import type { Duration } from 'cdk8s';
+import { membersProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { sentence } from '../values/problem';
 import { cpuProblem, sizeProblem } from '../values/quantity';
@@ -27,6 +28,7 @@ export const dnsName = judged(dnsNameProblem);
 export const address = judged(ipv4Problem);
 export const port = judged(portProblem);
 export const image = judged(imageProblem);
+export const members = judged(membersProblem);
 
 export const cidr = judged((value, path) =>
   ipv4Network(value)

@@ -134,7 +134,7 @@ const cassandra: is.Shape<lab.Cassandra> = {
 const mongodb: is.Shape<lab.MongoDb> = {
   ...database,
   replicaSet: fixedName,
-  members: is.whole(1, 50),
+  members: is.members,
   pods: is.optional(is.whole(1, 50)),
 };
 

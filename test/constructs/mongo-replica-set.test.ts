@@ -156,7 +156,7 @@ const wrong: [string, Partial<MongoReplicaSetProps>, string][] = [
   [
     'an even number of voters',
     { members: 2 },
-    'members that vote must be an odd number, got 2 (allowed: 1, 3, 5, 7); use 1 or 3',
+    'members must be an odd number while all of them vote, got 2 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 1 or 3',
   ],
   ['no members', { members: 0 }, 'members must be between 1 and 50, got 0'],
   [

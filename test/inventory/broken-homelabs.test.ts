@@ -162,6 +162,19 @@ const broken: [string, (homelab: any) => void, string][] = [
     'data disk mongodb-3 of talos-worker-02 must belong to a pod of a database',
   ],
   [
+    'an even number of voters',
+    (h) => (h.databases.mongodb.members = 4),
+    'databases.mongodb.members must be an odd number while all of them vote, got 4 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 3 or 5',
+  ],
+  [
+    'fewer pods than members',
+    (h) => {
+      h.databases.mongodb.pods = 2;
+      delete h.machines['talos-worker-02'].dataDisks['mongodb-2'];
+    },
+    'databases.mongodb.pods must be at least as many as members, got "2 pods, 3 members"; lower members first',
+  ],
+  [
     'disks of different sizes',
     (h) => (h.machines['talos-worker-02'].dataDisks['mongodb-1'] = Size.gibibytes(90)),
     'databases.mongodb must have disks of one size',

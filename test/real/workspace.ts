@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { published, type Files } from '../../synth/publish';
+
+/** A copy of this checkout, as it stands, that a test may break: its own homelab.ts and dist/, and our node_modules. */
+export class Workspace {
+  readonly path = fs.mkdtempSync(join(tmpdir(), 'homelab-'));
+  private readonly homelab: string;
+
+  constructor() {
+    const tracked = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z']).toString().split('\0');
+    for (const file of tracked.filter((each) => each !== '' && fs.existsSync(each))) {
+      fs.mkdirSync(join(this.path, dirname(file)), { recursive: true });
+      fs.copyFileSync(file, join(this.path, file));
+    }
+    fs.symlinkSync(resolve('node_modules'), join(this.path, 'node_modules'));
+    this.homelab = fs.readFileSync(join(this.path, 'homelab.ts'), 'utf8');
+  }
+
+  /** Replaces a part of homelab.ts as it was at first. @throws when the part is not there */
+  edit(from: string, to: string): void {
+    if (!this.homelab.includes(from)) throw new Error(`homelab.ts does not hold ${JSON.stringify(from)}`);
+    fs.writeFileSync(
+      join(this.path, 'homelab.ts'),
+      this.homelab.replace(from, () => to),
+    );
+  }
+
+  dist(): Files {
+    return published(join(this.path, 'dist'));
+  }
+
+  /** Puts dist/ back to given files, and removes what a killed synth left beside it. */
+  restore(files: Files): void {
+    for (const entry of fs.readdirSync(this.path))
+      if (/^dist(\.|$)/.test(entry)) fs.rmSync(join(this.path, entry), { recursive: true });
+    for (const [path, text] of files) {
+      fs.mkdirSync(join(this.path, 'dist', dirname(path)), { recursive: true });
+      fs.writeFileSync(join(this.path, 'dist', path), text);
+    }
+  }
+
+  remove(): void {
+    fs.rmSync(this.path, { recursive: true });
+  }
+}
+
+export function sameFiles(a: Files, b: Files): boolean {
+  return a.size === b.size && [...a].every(([path, text]) => b.get(path) === text);
+}
+
+/** Counts what a suite of real parts found, and closes with the line that says so. */
+export class Tally {
+  private passed = 0;
+  private failed = 0;
+
+  check(what: string, good: boolean, detail = ''): void {
+    if (good) this.passed++;
+    else {
+      this.failed++;
+      console.log(`FAILED: ${what}${detail && `\n  ${detail.trim().replace(/\n/g, '\n  ')}`}`);
+    }
+  }
+
+  close(): void {
+    console.log(`${this.passed} passed, ${this.failed} failed`);
+    process.exitCode = this.failed > 0 ? 1 : 0;
+  }
+}
