@@ -1,10 +1,10 @@
 import { homelabApp } from '../charts';
 import type { Rendering } from '../checks';
-import good from '../homelab';
+import good from './fixtures/homelab';
 import { defineHomelab, type Homelab } from '../inventory';
 import { render } from '../synth';
 
-/** A copy of this repository's homelab that a test may change; quantities are shared, they are never changed in place. */
+/** A copy of the homelab of tests that a test may change; quantities are shared, they are never changed in place. */
 export function changed(change: (homelab: any) => void): any {
   const homelab = copy(good);
   change(homelab);

@@ -1,7 +1,7 @@
 import { Size } from 'cdk8s';
 import { images } from '../../constructs';
 import type { Rendering } from '../../checks';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import { changed, ofKind, renderedHomelab } from '../homelab';
 
 const rendering = renderedHomelab();

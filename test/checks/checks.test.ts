@@ -8,7 +8,7 @@ describe('budget', () => {
   const judged = (change: (homelab: any) => void) =>
     budget({ rendering: renderedHomelab(change), homelab: changed(change) }).map(({ message }) => message);
 
-  test('accepts the homelab of this repository', () => {
+  test('accepts the homelab of tests', () => {
     expect(judged(() => undefined)).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
-import good from '../../homelab';
+import good from '../fixtures/homelab';
 import { defineHomelab, type Homelab } from '../../inventory';
 import { changed } from '../homelab';
 
@@ -14,7 +14,7 @@ function messageOf(breakIt: (homelab: any) => void): string {
   throw new Error('the broken homelab was accepted');
 }
 
-test('the homelab of this repository is accepted', () => {
+test('the homelab of tests is accepted', () => {
   expect(defineHomelab(changed(() => undefined))).toEqual(good);
 });
 

@@ -6,12 +6,12 @@ import { Yaml } from 'cdk8s';
 import * as fc from 'fast-check';
 import { printYaml } from '../../synth';
 import { awkward } from '../synth/awkward-strings';
+import { Tally } from './workspace';
 
 /** Whether Python's reader and Go's (kubectl's, which is Argo CD's) read back every string that we print, and that they would not everything. */
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const folder = fs.mkdtempSync(join(tmpdir(), 'yaml-readers-'));
-let passed = 0;
-let failed = 0;
+const tally = new Tally();
 
 /** Strings as values of a ConfigMap and as values and keys of a list of objects; Kubernetes allows only plain keys in data. */
 const random = fc.sample(
@@ -43,12 +43,6 @@ function judge(
   return changed.length;
 }
 
-function check(what: string, good: boolean): void {
-  if (good) passed++;
-  else failed++;
-  if (!good) console.log(`FAILED: ${what}`);
-}
-
 const kubectl = (file: string): string[] => {
   const out = execFileSync('kubectl', ['label', '--local', '-f', file, 'a=b', '-o', 'json'], {
     maxBuffer: 1e9,
@@ -71,10 +65,13 @@ const pythonKeys = (file: string): string[] => {
 console.log(`seed ${seed}`);
 try {
   const printed = printYaml(object);
-  check('kubectl', judge('kubectl', printed, kubectl, strings) === 0);
-  check('Python', judge('Python', printed, python, strings) === 0);
+  tally.check('kubectl', judge('kubectl', printed, kubectl, strings) === 0);
+  tally.check('Python', judge('Python', printed, python, strings) === 0);
   const keys = strings.filter((text) => text !== '__proto__');
-  check('Python, keys', judge('Python, as keys', printYaml(keys.map((key) => ({ [key]: 1 }))), pythonKeys, keys) === 0);
+  tally.check(
+    'Python, keys',
+    judge('Python, as keys', printYaml(keys.map((key) => ({ [key]: 1 }))), pythonKeys, keys) === 0,
+  );
   // Not for nothing: the same strings, printed by cdk8s, are changed on the way. One document each, or one that Go refuses hides the rest.
   const lost = ['0o17', '0X3', '1e1_0', '0o_7', '-0X1', '0B1'].filter((text) => {
     fs.writeFileSync(
@@ -91,9 +88,8 @@ try {
     }
   });
   console.log(`cdk8s' own printer: ${lost.length} strings changed or refused by kubectl (${lost.join(', ')})`);
-  check("cdk8s' own printer loses some of them", lost.length > 0);
+  tally.check("cdk8s' own printer loses some of them", lost.length > 0);
 } finally {
   fs.rmSync(folder, { recursive: true });
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+tally.close();
