@@ -4,23 +4,29 @@ import {
   clusterScoped,
   footprint,
   IsolatedNamespace,
+  jsonOf,
   PersistentVolumes,
   type IsolatedNamespaceProps,
   type NamespaceQuota,
 } from '../constructs';
-import { nodes } from '../inventory';
+import { nodes, type Homelab } from '../inventory';
 import { folder, NAMESPACES, PRIORITY, type Context } from './context';
 
 /**
  * What everything else stands on: namespaces with their limits, priority classes, volumes. Made after the other charts,
- * because quotas and volumes follow from what those declare.
+ * because volumes and quotas follow from what those declare.
  */
 export function platformChart(context: Context): void {
   const { app, homelab } = context;
   const chart = folder(app, 'platform');
-  const quotas = quotasOf(context);
-  const namespace = (name: string, props: IsolatedNamespaceProps = {}) =>
-    new IsolatedNamespace(chart, name, { ...props, quota: quotas.get(name) });
+  const workloads = app.node
+    .findAll()
+    .filter((node) => ApiObject.isApiObject(node) && WORKLOADS.has(node.kind)) as ApiObject[];
+  const namespace = (name: string, props: IsolatedNamespaceProps = {}) => {
+    const inside = workloads.filter(({ metadata }) => metadata.namespace === name);
+    const quota = inside.length > 0 ? () => quotaOf(inside, homelab) : undefined;
+    new IsolatedNamespace(chart, name, { ...props, quota });
+  };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
   namespace(NAMESPACES.services);
   namespace(NAMESPACES.web);
@@ -47,30 +53,24 @@ function priorityClass(chart: Chart, name: string, value: number, description: s
 }
 
 /**
- * For each namespace what is rendered there, with the surge of every Deployment, and every job twice (a changed job
- * starts before its predecessor is pruned). Nothing more gets in, so a forgotten workload cannot take the room of a database.
+ * What is rendered in a namespace, with the surge of every Deployment, and every job twice (a changed job starts before
+ * its predecessor is pruned). Nothing more gets in, so a forgotten workload cannot take the room of a database.
  */
-function quotasOf({ app, homelab }: Context): Map<string, NamespaceQuota> {
+function quotaOf(workloads: readonly ApiObject[], homelab: Homelab): NamespaceQuota {
   const workers = nodes(homelab).filter(([, machine]) => machine.role === 'worker').length;
-  const sums = new Map<string, { memory: number; cpu: number; pods: number }>();
-  for (const object of app.node.findAll().filter(ApiObject.isApiObject)) {
-    if (!WORKLOADS.has(object.kind)) continue;
-    const json = object.toJson();
-    const print = footprint(json, workers)!;
-    const pods = object.kind === 'Job' ? 2 : print.pods + print.surge;
-    const sum = sums.get(json.metadata.namespace) ?? { memory: 0, cpu: 0, pods: 0 };
-    sums.set(json.metadata.namespace, {
-      memory: sum.memory + pods * print.memory,
-      cpu: sum.cpu + pods * print.cpu,
-      pods: sum.pods + pods,
-    });
+  const sum = { memory: 0, cpu: 0, pods: 0 };
+  for (const workload of workloads) {
+    const { memory, cpu, pods: atRest, surge } = footprint(jsonOf(workload), workers)!;
+    const pods = workload.kind === 'Job' ? 2 : atRest + surge;
+    sum.memory += pods * memory;
+    sum.cpu += pods * cpu;
+    sum.pods += pods;
   }
-  return new Map(
-    [...sums].map(([name, { memory, cpu, pods }]) => [
-      name,
-      { memory: Size.kibibytes(Math.ceil(memory / 1024)), cpu: Cpu.millis(Math.round(cpu * 1000)), pods },
-    ]),
-  );
+  return {
+    memory: Size.kibibytes(Math.ceil(sum.memory / 1024)),
+    cpu: Cpu.millis(Math.round(sum.cpu * 1000)),
+    pods: sum.pods,
+  };
 }
 
 const WORKLOADS: ReadonlySet<string> = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'Job']);

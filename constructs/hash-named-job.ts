@@ -5,7 +5,7 @@ import { Connections, type Client, type Connectable, type OptionsOf } from './co
 import { Environment, type EnvValue } from './env';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
-import { contentHash, onRender } from './rendering';
+import { contentHash, jsonOf, onRender } from './rendering';
 import { resourceRequirements, type Resources } from './resources';
 import { restrictedPod, RESTRICTED_CONTAINER } from './security';
 
@@ -96,7 +96,7 @@ export class HashNamedJob extends Construct implements Client {
       })),
     });
     onRender(this.job, (json) => {
-      const read = Object.values(props.reads).map((map) => map.toJson().data);
+      const read = Object.values(props.reads).map((map) => jsonOf(map).data);
       return { ...json, metadata: { ...json.metadata, name: `${name}-${contentHash([json.spec, read])}` } };
     });
   }

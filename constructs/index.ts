@@ -15,7 +15,7 @@ export * from './mongo-replica-set';
 export * from './outside-route';
 export * from './placement';
 export * from './probes';
-export { clusterScoped, isClusterScoped, onRender, type Json, type RenderedHook } from './rendering';
+export { clusterScoped, isClusterScoped, jsonOf, onRender, type Json, type RenderedHook } from './rendering';
 export * from './resources';
 export * from './secrets';
 export * from './traefik-ingress';

@@ -5,6 +5,7 @@ import { dnsLabelProblem } from '../values/names';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../values/quantity';
 import { KEEP } from './argo-cd';
 import { DNS_PEER, DNS_PORTS } from './connections';
+import { late } from './late';
 import { clusterScoped, hookAll, type RenderedHook } from './rendering';
 import { insist, refuse } from './refuse';
 
@@ -32,8 +33,8 @@ export interface IsolatedNamespaceProps {
    * @default 64 MiB, 10m: small, so that who forgot notices early
    */
   readonly containerDefault?: { readonly memory: Size; readonly cpu: Cpu } | false;
-  /** @default none */
-  readonly quota?: NamespaceQuota;
+  /** A function is asked when the quota is rendered, so that it may follow from what others render. @default none */
+  readonly quota?: NamespaceQuota | (() => NamespaceQuota);
   /** Whether it holds data: Argo CD then never prunes or deletes it, its policies and its quota. @default false */
   readonly keep?: boolean;
   readonly rendered?: RenderedHook;
@@ -111,18 +112,24 @@ export class IsolatedNamespace extends Construct {
     });
   }
 
-  private makeQuota({ memory, cpu, pods }: NamespaceQuota, annotations: Record<string, string>): k8s.KubeResourceQuota {
-    const mem = k8s.Quantity.fromString(memoryQuantity(bytes(memory)));
+  private makeQuota(
+    quota: NamespaceQuota | (() => NamespaceQuota),
+    annotations: Record<string, string>,
+  ): k8s.KubeResourceQuota {
     return new k8s.KubeResourceQuota(this, 'quota', {
       metadata: { name: 'quota', namespace: this.name, annotations },
-      spec: {
-        hard: {
-          'requests.memory': mem,
-          'limits.memory': mem,
-          'requests.cpu': k8s.Quantity.fromString(cpuQuantity(millicores(cpu))),
-          pods: k8s.Quantity.fromNumber(pods),
-        },
-      },
+      spec: late((): k8s.ResourceQuotaSpec => {
+        const { memory, cpu, pods } = typeof quota === 'function' ? quota() : quota;
+        const mem = k8s.Quantity.fromString(memoryQuantity(bytes(memory)));
+        return {
+          hard: {
+            'requests.memory': mem,
+            'limits.memory': mem,
+            'requests.cpu': k8s.Quantity.fromString(cpuQuantity(millicores(cpu))),
+            pods: k8s.Quantity.fromNumber(pods),
+          },
+        };
+      }),
     });
   }
 }

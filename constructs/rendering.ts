@@ -14,6 +14,27 @@ export function onRender(object: ApiObject, step: RenderedHook): void {
   object.toJson = () => step(previous());
 }
 
+let rendered: Map<ApiObject, Json> | undefined;
+
+/** What an object renders. Within `renderOnce` each object is rendered once, however many ask for it. */
+export function jsonOf(object: ApiObject): Json {
+  const known = rendered?.get(object);
+  if (known) return known;
+  const json = object.toJson();
+  rendered?.set(object, json);
+  return json;
+}
+
+/** Runs one rendering of a tree that does not change meanwhile. */
+export function renderOnce<T>(render: () => T): T {
+  rendered = new Map();
+  try {
+    return render();
+  } finally {
+    rendered = undefined;
+  }
+}
+
 /** Takes off the namespace that a chart stamps on every object, cluster-scoped ones included. */
 export function clusterScoped<T extends ApiObject>(object: T): T {
   onRender(object, (json) => {

@@ -65,7 +65,7 @@ export async function synthesize(
 async function replace(dist: string, files: Files): Promise<void> {
   const before = published(dist);
   const same = before.size === files.size && [...files].every(([path, text]) => before.get(path) === text);
-  if (!same) await publish(dist, files);
+  if (!same) await publish(dist, files, before);
   for (const line of changes(before, files)) console.error(line);
   const commands = await leftovers(before, files);
   if (commands.length > 0)

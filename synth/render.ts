@@ -1,5 +1,6 @@
 import { ApiObject, Chart, type App } from 'cdk8s';
 import type { Rendering, RenderedObject } from '../checks';
+import { jsonOf, renderOnce } from '../constructs/rendering';
 
 /** Renders each object of an app once. @throws what the constructs' own validations found, all of it at once */
 export function render(app: App): Rendering {
@@ -7,7 +8,7 @@ export function render(app: App): Rendering {
     .findAll()
     .flatMap((construct) => construct.node.validate().map((message) => `${construct.node.path}: ${message}`));
   if (problems.length > 0) throw new Error(problems.join('\n'));
-  const rendering = app.node.findAll().filter(ApiObject.isApiObject).map(renderedObject);
+  const rendering = renderOnce(() => app.node.findAll().filter(ApiObject.isApiObject).map(renderedObject));
   const files = new Map<string, string>();
   for (const { file, construct } of rendering) {
     // Case does not count: the Mac's file system knows one of the two.
@@ -23,7 +24,7 @@ export function render(app: App): Rendering {
 
 function renderedObject(apiObject: ApiObject): RenderedObject {
   const construct = apiObject.node.path;
-  const object = inOrder(apiObject.toJson(), true) as RenderedObject['object'];
+  const object = inOrder(jsonOf(apiObject), true) as RenderedObject['object'];
   const { kind, metadata } = object;
   if (typeof metadata?.name !== 'string')
     throw new Error(

@@ -124,6 +124,19 @@ describe('a synth that fails leaves dist/ byte for byte as it was', () => {
   });
 });
 
+test('a file that stays as it is is not written again: what is on the disk already needs no waiting', async () => {
+  const inode = (path: string) => fs.statSync(join(root, 'dist', path)).ino;
+  await run(appOf(['a', 'b']));
+  const before = ['a', 'b'].map((name) => inode(`apps/service.${name}.yaml`));
+  await run(
+    appOf(['a'], (chart) => {
+      new MicroserviceDeployment(chart, 'b', { image: 'b:1', port: 9000 });
+    }),
+  );
+  expect(inode('apps/service.a.yaml')).toBe(before[0]);
+  expect(inode('apps/service.b.yaml')).not.toBe(before[1]);
+});
+
 test('another synth that is publishing is waited for, not run over', async () => {
   fs.mkdirSync(join(root, `dist.next.${process.ppid}`));
   await expect(run(appOf(['a']))).rejects.toThrow(`another synth (process ${process.ppid}) is publishing dist/`);
