@@ -1,6 +1,7 @@
 import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { Connections, IsolatedNamespace, isClusterScoped, KEEP, syncWave } from '../constructs';
+import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
+import { isClusterScoped } from '../constructs/rendering';
 import { Application } from '../imports/application-argoproj.io';
 import { AppProject } from '../imports/appproject-argoproj.io';
 import { API_SERVER_PORT, apiServerAddress } from '../inventory';

@@ -1,14 +1,8 @@
 import { ApiObject, Size, type Chart } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
-import {
-  clusterScoped,
-  footprint,
-  IsolatedNamespace,
-  jsonOf,
-  PersistentVolumes,
-  type IsolatedNamespaceProps,
-  type NamespaceQuota,
-} from '../constructs';
+import { IsolatedNamespace, PersistentVolumes, type IsolatedNamespaceProps, type NamespaceQuota } from '../constructs';
+import { footprint } from '../constructs/footprint';
+import { clusterScoped, jsonOf } from '../constructs/rendering';
 import { nodes, type Homelab } from '../inventory';
 import { folder, NAMESPACES, PRIORITY, type Context } from './context';
 

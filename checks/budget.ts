@@ -1,7 +1,7 @@
-import { footprint, podRequests } from '../constructs';
+import { footprint, podRequests } from '../constructs/footprint';
 import { allocatableMemory, nodes, type Homelab, type TalosMachine } from '../inventory';
 import { bytes, millicores, parseQuantity } from '../values/quantity';
-import type { Check } from './finding';
+import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
 
 /** What one container costs one node. */
@@ -18,38 +18,54 @@ export interface BudgetRow {
 }
 
 /** The sum of what runs on each node must leave room, with every Deployment rolling at once. */
-export const budget: Check = ({ rendering, homelab }) => {
-  if (!homelab) return [];
-  const rows = budgetRows(rendering, homelab);
-  return nodes(homelab).flatMap(([node, machine]) => {
-    const sum = (cost: (row: BudgetRow) => number) =>
-      rows.filter((row) => row.node === node).reduce((total, row) => total + cost(row) * (row.pods + row.surge), 0);
-    const memory = sum((row) => row.memory);
-    const room = allocatableMemory(homelab, machine);
-    const cpu = sum((row) => row.cpu);
-    return [
-      ...(memory > room
-        ? [
-            tooMuch(
-              `${node} is asked for ${mib(memory)} MiB of memory, surge included, and has ${mib(room)} MiB (98 % of the machine less the kubelet's reserve and 100 MiB)`,
-              `${mib(memory - room)} MiB too much; lower a request, move a workload or give the machine more memory: npm run homelab -- budget`,
-            ),
-          ]
-        : []),
-      ...(cpu > machine.cores * 1000
-        ? [
-            tooMuch(
-              `${node} is asked for ${cpu} millicores, surge included, and has ${machine.cores * 1000}`,
-              'lower a request or give the machine more cores: npm run homelab -- budget',
-            ),
-          ]
-        : []),
-    ];
-  });
+export const budget: Check = {
+  name: 'budget',
+  needs: ['homelab'],
+  find: ({ rendering, homelab }) => {
+    const rows = budgetRows(rendering, homelab!);
+    return nodes(homelab!).flatMap(([node, machine]) =>
+      overspent(
+        node,
+        rows.filter((row) => row.node === node),
+        { memory: allocatableMemory(homelab!, machine), cpu: machine.cores * 1000 },
+      ),
+    );
+  },
 };
 
-function tooMuch(what: string, fix: string) {
-  return { severity: 'error' as const, check: 'budget', message: `${what}; ${fix}` };
+function overspent(
+  node: string,
+  rows: readonly BudgetRow[],
+  room: { readonly memory: number; readonly cpu: number },
+): Finding[] {
+  const { memory, cpu } = budgetSum(rows);
+  const findings: Finding[] = [];
+  if (memory > room.memory)
+    findings.push(
+      tooMuch(
+        `${node} is asked for ${mib(memory)} MiB of memory, surge included, and has ${mib(room.memory)} MiB (98 % of the machine less the kubelet's reserve and 100 MiB)`,
+        `${mib(memory - room.memory)} MiB too much; lower a request, move a workload or give the machine more memory: npm run homelab -- budget`,
+      ),
+    );
+  if (cpu > room.cpu)
+    findings.push(
+      tooMuch(
+        `${node} is asked for ${cpu} millicores, surge included, and has ${room.cpu}`,
+        'lower a request or give the machine more cores: npm run homelab -- budget',
+      ),
+    );
+  return findings;
+}
+
+/** What rows cost together while everything rolls. Units: bytes and millicores. */
+export function budgetSum(rows: readonly BudgetRow[]): { memory: number; cpu: number } {
+  const sum = (cost: (row: BudgetRow) => number) =>
+    rows.reduce((total, row) => total + cost(row) * (row.pods + row.surge), 0);
+  return { memory: sum((row) => row.memory), cpu: sum((row) => row.cpu) };
+}
+
+function tooMuch(what: string, fix: string): Finding {
+  return { severity: 'error', message: `${what}; ${fix}` };
 }
 
 const mib = (byteCount: number) => Math.ceil(byteCount / 1024 ** 2);

@@ -1,8 +1,11 @@
-import { isClusterScoped } from '../constructs';
-import type { Check } from './finding';
+import { isClusterScoped } from '../constructs/rendering';
+import type { Check, Finding } from './finding';
+import type { Rendering } from './rendering';
 
 /** Two objects of one kind, namespace and name: the second would overwrite the first in the cluster, without a word. */
-export const duplicateObjects: Check = ({ rendering }) => {
+export const duplicateObjects: Check = { name: 'duplicate objects', find: ({ rendering }) => duplicates(rendering) };
+
+function duplicates(rendering: Rendering): Finding[] {
   const owners = new Map<string, string>();
   return rendering.flatMap(({ object, construct }) => {
     const { apiVersion, kind, metadata } = object;
@@ -13,6 +16,6 @@ export const duplicateObjects: Check = ({ rendering }) => {
     owners.set(key, construct);
     if (other === undefined) return [];
     const message = `${kind} ${place} is rendered twice: by ${other} and by ${construct}; give one of the two another name`;
-    return [{ severity: 'error' as const, check: 'duplicate-objects', message }];
+    return [{ severity: 'error' as const, message }];
   });
-};
+}

@@ -6,7 +6,8 @@ import { missingSecrets } from './missing-secrets';
 /** Every proof that is made before anything is published. */
 export const checks: readonly Check[] = [duplicateObjects, budget, missingSecrets];
 
-export * from './finding';
-export * from './rendering';
-export { budgetRows, type BudgetRow } from './budget';
-export { duplicateObjects, missingSecrets, budget };
+export { budget, budgetRows, budgetSum, type BudgetRow } from './budget';
+export { duplicateObjects } from './duplicate-objects';
+export { verdict, type Check, type Checked, type Finding, type NamedSecret, type Verdict } from './finding';
+export { missingSecrets } from './missing-secrets';
+export type { RenderedObject, Rendering } from './rendering';

@@ -1,5 +1,5 @@
 import { homelabApp } from '../charts';
-import { budgetRows, type BudgetRow, type Rendering } from '../checks';
+import { budgetRows, budgetSum, type BudgetRow, type Rendering } from '../checks';
 import { allocatableMemory, nodes, type Homelab } from '../inventory';
 import { render } from '../synth';
 
@@ -21,9 +21,7 @@ export function budgetTable(rendering: Rendering, homelab: Homelab): string {
 }
 
 function table(rows: readonly BudgetRow[], room: { readonly memory: number; readonly cpu: number }): string[] {
-  const sum = (cost: (row: BudgetRow) => number) =>
-    rows.reduce((total, row) => total + cost(row) * (row.pods + row.surge), 0);
-  const used = { memory: sum((row) => row.memory), cpu: sum((row) => row.cpu) };
+  const used = budgetSum(rows);
   return [
     line('workload', 'container', 'pods', 'MiB each', 'MiB', 'millicores'),
     ...rows.map(({ workload, container, pods, surge, memory, cpu }) =>

@@ -1,22 +1,46 @@
-export * from './argo-cd';
-export * from './cassandra-stateful-set';
-export * from './connections';
+export { KEEP, syncWave } from './argo-cd';
+export type { CassandraMemory } from './cassandra-config';
+export {
+  CassandraStatefulSet,
+  type CassandraConnection,
+  type CassandraStatefulSetProps,
+} from './cassandra-stateful-set';
+export {
+  Connections,
+  type Client,
+  type Connectable,
+  type ConnectionsProps,
+  type OptionsOf,
+  type Peer,
+  type Port,
+} from './connections';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';
-export * from './footprint';
-export * from './hash-named-job';
-export * from './images';
-export * from './isolated-namespace';
-export * from './labels';
-export * from './llm-proof';
+export { HashNamedJob, type HashNamedJobProps } from './hash-named-job';
+export { images } from './images';
+export {
+  IsolatedNamespace,
+  type IsolatedNamespaceProps,
+  type NamespaceQuota,
+  type PodSecurityLevel,
+} from './isolated-namespace';
+export type { Labels } from './labels';
+export { LlmProof, type LlmProofProps } from './llm-proof';
 export * from './microservice-deployment';
-export * from './mongo-replica-set';
+export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from './mongo-replica-set';
 export * from './outside-route';
-export * from './placement';
+export { Placement } from './placement';
 export * from './probes';
-export { clusterScoped, isClusterScoped, jsonOf, onRender, type Json, type RenderedHook } from './rendering';
-export * from './resources';
+export type { Json, RenderedHook } from './rendering';
+export type { Resources } from './resources';
 export * from './secrets';
-export * from './traefik-ingress';
-export * from './volumes';
+export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
+export {
+  DataStorage,
+  DeclaredVolume,
+  LOCAL_STORAGE_CLASS,
+  PersistentVolumes,
+  type DeclaredVolumeProps,
+  type LocalDisksProps,
+} from './volumes';

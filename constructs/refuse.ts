@@ -23,3 +23,14 @@ export function namespaceOf(scope: IConstruct, given: string | undefined): strin
     fix: "give the construct a `namespace`, or its chart: new Chart(app, 'apps', { namespace: 'apps' })",
   });
 }
+
+const judged = new WeakMap<IConstruct, Set<(root: IConstruct) => string[]>>();
+
+/** Judges the whole tree when it is synthesized, once, however many constructs ask for it. */
+export function validateTree(scope: IConstruct, judge: (root: IConstruct) => string[]): void {
+  const { root } = scope.node;
+  const judges = judged.get(root) ?? new Set();
+  if (judges.has(judge)) return;
+  judged.set(root, judges.add(judge));
+  root.node.addValidation({ validate: () => judge(root) });
+}

@@ -1,6 +1,7 @@
 import { Construct, type IConstruct } from 'constructs';
 import { dnsNameProblem } from '../values/names';
-import { insist, refuse } from './refuse';
+import { sentence } from '../values/problem';
+import { insist, refuse, validateTree } from './refuse';
 
 /**
  * Where a key's value comes from. Never the value itself: synth writes the list of declared secrets without values, the
@@ -39,23 +40,9 @@ export interface SecretKey {
 
 /** A secret that someone else must put into the cluster: name, keys and origin, never a value. It renders no object. */
 export class DeclaredSecret extends Construct {
-  /** All secrets that a tree declares, sorted by name. Two that share name and namespace are refused. */
+  /** All secrets that a tree declares, sorted by name. */
   static all(root: IConstruct): DeclaredSecret[] {
     const found = root.node.findAll().filter((node): node is DeclaredSecret => node instanceof DeclaredSecret);
-    const owners = new Map<string, DeclaredSecret>();
-    for (const secret of found) {
-      for (const namespace of secret.namespaces) {
-        const place = `${namespace}/${secret.name}`;
-        const other = owners.get(place);
-        if (other)
-          refuse(secret, {
-            what: `secret ${place} must be declared once`,
-            got: `a second declaration in ${other.node.path}`,
-            fix: 'give one of the two another name',
-          });
-        owners.set(place, secret);
-      }
-    }
     return found.sort((a, b) => (`${a.name} ${a.namespaces.join()}` < `${b.name} ${b.namespaces.join()}` ? -1 : 1));
   }
 
@@ -72,6 +59,7 @@ export class DeclaredSecret extends Construct {
     this.type = props.type ?? 'Opaque';
     this.keys = props.keys;
     this.places = new Set(props.namespaces);
+    validateTree(this, declaredTwice);
   }
 
   get namespaces(): string[] {
@@ -101,4 +89,21 @@ export class DeclaredSecret extends Construct {
     }
     return { secret: this, key };
   }
+}
+
+/** Two secrets that share name and namespace: who generates one overwrites the other. */
+function declaredTwice(root: IConstruct): string[] {
+  const owners = new Map<string, DeclaredSecret>();
+  return DeclaredSecret.all(root).flatMap((secret) =>
+    secret.namespaces.flatMap((namespace) => {
+      const place = `${namespace}/${secret.name}`;
+      const other = owners.get(place);
+      owners.set(place, secret);
+      if (!other) return [];
+      const got = `two declarations, ${other.node.path} and ${secret.node.path}`;
+      return [
+        sentence({ what: `secret ${place} must be declared once`, got, fix: 'give one of the two another name' }),
+      ];
+    }),
+  );
 }

@@ -4,7 +4,8 @@ import { Construct, type IConstruct } from 'constructs';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
 import { KEEP } from './argo-cd';
 import { clusterScoped } from './rendering';
-import { insist } from './refuse';
+import { sentence } from '../values/problem';
+import { insist, validateTree } from './refuse';
 import { RESTRICTED_CONTAINER } from './security';
 
 /** The storage class of volumes that are made by hand, one disk each. */
@@ -104,15 +105,34 @@ export class DeclaredVolume extends Construct {
     readonly props: DeclaredVolumeProps,
   ) {
     super(scope, id);
+    validateTree(this, unrendered);
   }
+}
+
+/** Disks without a volume: their claims would wait for ever. */
+function unrendered(root: IConstruct): string[] {
+  const rendered = root.node.findAll().flatMap((node) => (node instanceof PersistentVolumes ? node.volumes : []));
+  return DeclaredVolume.all(root)
+    .filter((volume) => !rendered.includes(volume))
+    .map(({ node, props: { claim } }) =>
+      sentence({
+        what: `${node.path}: the disk of claim ${claim} must be rendered as a volume`,
+        got: 'no PersistentVolumes that was made after it',
+        fix: "add new PersistentVolumes(chart, 'volumes') after the databases, or use DataStorage.storageClass",
+      }),
+    );
 }
 
 /** Renders every declared disk of the tree, and their storage class. Make it after the databases. */
 export class PersistentVolumes extends Construct {
+  /** The disks that it renders. */
+  readonly volumes: readonly DeclaredVolume[];
+
   constructor(scope: Construct, id: string) {
     super(scope, id);
-    const volumes = DeclaredVolume.all(this.node.root).map(({ props }) => props);
-    for (const name of [...new Set(volumes.map((volume) => volume.storageClassName))].sort()) {
+    this.volumes = DeclaredVolume.all(this.node.root);
+    const classes = this.volumes.map(({ props }) => props.storageClassName);
+    for (const name of [...new Set(classes)].sort()) {
       clusterScoped(
         new k8s.KubeStorageClass(this, `class-${name}`, {
           metadata: { name, annotations: { ...KEEP } },
@@ -122,7 +142,7 @@ export class PersistentVolumes extends Construct {
         }),
       );
     }
-    for (const volume of volumes) this.persistentVolume(volume);
+    for (const { props } of this.volumes) this.persistentVolume(props);
   }
 
   private persistentVolume(volume: DeclaredVolumeProps): void {

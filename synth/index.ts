@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { App } from 'cdk8s';
-import type { Check, Finding } from '../checks';
+import { checks as everyCheck, verdict, type Check, type NamedSecret, type Verdict } from '../checks';
 import { DeclaredSecret } from '../constructs';
 import type { Homelab } from '../inventory';
 import { changes, leftovers } from './changes';
@@ -10,7 +10,7 @@ import { render } from './render';
 import { encryptedNames, secretsList } from './secrets';
 import { printYaml } from './yaml';
 
-export { printYaml, render };
+export { printYaml, render, secretsList };
 
 /** What is to be published. */
 export interface Synthesis {
@@ -50,9 +50,8 @@ export async function synthesize(
   const { app, homelab, checks } = await load();
   const rendering = render(app);
   const secrets = DeclaredSecret.all(app);
-  const named = secrets.map(({ name, namespaces, keys }) => ({ name, namespaces, keys: Object.keys(keys) }));
   const encrypted = await encryptedNames(join(root, 'secrets.sops.yaml'));
-  report(checks.flatMap((check) => check({ rendering, homelab, secrets: named, encrypted })));
+  report(verdict(checks, { rendering, homelab, secrets: named(secrets), encrypted }), 'dist/ is as it was, because:');
   const manifests = rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]);
   const files = new Map([...manifests, ['secrets.yaml', secretsList(secrets)]]);
   if (output !== scratch) return write(output, files);
@@ -77,10 +76,23 @@ async function replace(dist: string, files: Files): Promise<void> {
     );
 }
 
-function report(findings: readonly Finding[]): void {
+/**
+ * Makes, over everything that an app renders, the checks that need no homelab: the one line for an app that calls
+ * `app.synth()` by itself. Prints warnings. @returns also which checks were not made @throws with every error
+ */
+export function checkApp(app: App, checks: readonly Check[] = everyCheck): Verdict {
+  const found = verdict(checks, { rendering: render(app), secrets: named(DeclaredSecret.all(app)) });
+  report(found, 'the checks of collab-homelab found:');
+  return found;
+}
+
+function named(secrets: readonly DeclaredSecret[]): NamedSecret[] {
+  return secrets.map(({ name, namespaces, keys }) => ({ name, namespaces, keys: Object.keys(keys) }));
+}
+
+function report({ findings }: Verdict, headline: string): void {
   const errors = findings.filter(({ severity }) => severity === 'error').map(({ message }) => message);
-  if (errors.length > 0)
-    throw new Error(`dist/ is as it was, because:\n${errors.map((message) => `  - ${message}`).join('\n')}`);
+  if (errors.length > 0) throw new Error(`${headline}\n${errors.map((message) => `  - ${message}`).join('\n')}`);
   for (const { message } of findings) console.error(`warning: ${message}`);
 }
 

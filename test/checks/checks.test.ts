@@ -1,12 +1,12 @@
 import { Size } from 'cdk8s';
-import { budget, budgetRows, duplicateObjects, missingSecrets, type Rendering } from '../../checks';
+import { budget, budgetRows, duplicateObjects, missingSecrets, verdict, type Rendering } from '../../checks';
 import { changed, renderedHomelab } from '../homelab';
 
 const MIB = 1024 ** 2;
 
 describe('budget', () => {
   const judged = (change: (homelab: any) => void) =>
-    budget({ rendering: renderedHomelab(change), homelab: changed(change) }).map(({ message }) => message);
+    budget.find({ rendering: renderedHomelab(change), homelab: changed(change) }).map(({ message }) => message);
 
   test('accepts the homelab of tests', () => {
     expect(judged(() => undefined)).toEqual([]);
@@ -40,7 +40,10 @@ describe('budget', () => {
   });
 
   test('is not made without a homelab', () => {
-    expect(budget({ rendering: renderedHomelab() })).toEqual([]);
+    expect(verdict([budget, duplicateObjects], { rendering: renderedHomelab() })).toEqual({
+      findings: [],
+      notMade: ['budget'],
+    });
   });
 });
 
@@ -51,7 +54,7 @@ describe('duplicate objects', () => {
     file: `a/${construct}.yaml`,
     object: { apiVersion, kind, metadata },
   });
-  const judged = (...rendering: Rendering) => duplicateObjects({ rendering }).map(({ message }) => message);
+  const judged = (...rendering: Rendering) => duplicateObjects.find({ rendering }).map(({ message }) => message);
 
   test('of one kind, namespace and name are an error that names both constructs', () => {
     expect(
@@ -85,10 +88,9 @@ describe('missing secrets', () => {
 
   test('are named with the command to run, where there is an encrypted file', () => {
     const encrypted = new Set(['a/db/username', 'a/db/password', 'b/db/username']);
-    expect(missingSecrets({ rendering: [], secrets, encrypted })).toEqual([
+    expect(missingSecrets.find({ rendering: [], secrets, encrypted })).toEqual([
       {
         severity: 'warning',
-        check: 'missing-secrets',
         message:
           'secrets.sops.yaml lacks b/db (password), so its pods would not start; run before pushing: npm run bootstrap -- apply secrets',
       },
@@ -96,6 +98,6 @@ describe('missing secrets', () => {
   });
 
   test('are not looked for before there is one', () => {
-    expect(missingSecrets({ rendering: [], secrets })).toEqual([]);
+    expect(verdict([missingSecrets], { rendering: [], secrets }).notMade).toEqual(['missing secrets']);
   });
 });

@@ -5,7 +5,7 @@ import { MicroserviceDeployment } from '../../constructs/microservice-deployment
 import { Placement } from '../../constructs/placement';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { DataStorage } from '../../constructs/volumes';
-import { chartIn, objectOf, objects, yamlOf } from './render';
+import { chartIn, objectOf, objects, yamlOf, withVolumes } from './render';
 
 const minimal: CassandraStatefulSetProps = {
   clusterName: 'collab',
@@ -16,7 +16,7 @@ const minimal: CassandraStatefulSetProps = {
 function rendered(props: Partial<CassandraStatefulSetProps> = {}) {
   const chart = chartIn('cassandra');
   const cassandra = new CassandraStatefulSet(chart, 'cassandra', { ...minimal, ...props });
-  return { chart, cassandra };
+  return { chart: withVolumes(chart), cassandra };
 }
 
 const rackOf = (props: Partial<CassandraStatefulSetProps> = {}, rack = 'r1') =>

@@ -5,7 +5,7 @@ import { MongoReplicaSet, type MongoReplicaSetProps } from '../../constructs/mon
 import { Placement } from '../../constructs/placement';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { DataStorage } from '../../constructs/volumes';
-import { chartIn, objectOf, objects, yamlOf } from './render';
+import { chartIn, objectOf, objects, yamlOf, withVolumes } from './render';
 
 const minimal: MongoReplicaSetProps = {
   storage: DataStorage.storageClass(Size.gibibytes(10), 'standard'),
@@ -15,7 +15,7 @@ const minimal: MongoReplicaSetProps = {
 function rendered(props: Partial<MongoReplicaSetProps> = {}) {
   const chart = chartIn('mongodb');
   const mongodb = new MongoReplicaSet(chart, 'mongodb', { ...minimal, ...props });
-  return { chart, mongodb };
+  return { chart: withVolumes(chart), mongodb };
 }
 
 function podOf(props: Partial<MongoReplicaSetProps> = {}) {

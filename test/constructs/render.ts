@@ -1,4 +1,5 @@
-import { Chart, Testing } from 'cdk8s';
+import { Chart, Testing, type App } from 'cdk8s';
+import { PersistentVolumes } from '../../constructs/volumes';
 import { printYaml } from '../../synth';
 
 export type Json = Record<string, any>;
@@ -6,6 +7,12 @@ export type Json = Record<string, any>;
 /** A chart with a namespace, in an app of its own. */
 export function chartIn(namespace = 'apps'): Chart {
   return new Chart(Testing.app(), namespace, { namespace });
+}
+
+/** Renders the disks of a chart's databases, as an app must, in a chart beside it. */
+export function withVolumes(chart: Chart): Chart {
+  new PersistentVolumes(new Chart(chart.node.root as App, 'platform'), 'volumes');
+  return chart;
 }
 
 /** The one rendered object of a kind, by name where there are several. */

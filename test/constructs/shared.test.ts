@@ -1,6 +1,6 @@
 import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
-import { Chart, Testing } from 'cdk8s';
+import { Chart, Testing, type App } from 'cdk8s';
 import { Connections } from '../../constructs/connections';
 import { HashNamedJob } from '../../constructs/hash-named-job';
 import { DeclaredSecret } from '../../constructs/secrets';
@@ -72,8 +72,8 @@ describe('DeclaredSecret', () => {
     const chart = chartIn();
     for (const id of ['a', 'b'])
       new DeclaredSecret(chart, id, { name: 'same', namespaces: ['apps'], keys: { k: { value: 'v' } } });
-    expect(() => DeclaredSecret.all(chart)).toThrow(
-      'secret apps/same must be declared once, got "a second declaration in apps/a"',
+    expect(() => (chart.node.root as App).synthYaml()).toThrow(
+      'secret apps/same must be declared once, got "two declarations, apps/a and apps/b"; give one of the two another name',
     );
   });
 
@@ -114,6 +114,15 @@ describe('volumes', () => {
     expect(volume().spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].values).toEqual(['worker-01']);
     expect(volume().metadata.annotations['argocd.argoproj.io/sync-options']).toBe('Prune=false,Delete=false');
     expect(volume().metadata).not.toHaveProperty('namespace');
+  });
+
+  test('a disk that nobody renders as a volume is refused, also where the volumes were made before it', () => {
+    const chart = chartIn('db');
+    new PersistentVolumes(chart, 'too-early');
+    DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'n' }).declare(chart, 'db', 'data', ['db-0']);
+    expect(() => (chart.node.root as App).synthYaml()).toThrow(
+      'db/volume-db-0: the disk of claim data-db-0 must be rendered as a volume',
+    );
   });
 
   test('a missing mount is refused by the first init container, a mounted one is not', () => {
