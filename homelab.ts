@@ -7,8 +7,9 @@ export default defineHomelab({
   name: 'collab',
 
   hosts: {
-    mac: { model: 'Mac Mini M4', memory: Size.gibibytes(16), address: '192.168.1.50' },
+    mac: { kind: 'mac', model: 'Mac Mini M4', memory: Size.gibibytes(16), address: '192.168.1.50' },
     proxmox: {
+      kind: 'proxmox',
       model: 'GMKtec K8 Plus',
       address: '192.168.1.10',
       memory: Size.gibibytes(96),

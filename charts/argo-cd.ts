@@ -4,8 +4,7 @@ import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
 import { isClusterScoped } from '../constructs/rendering';
 import { Application } from '../imports/application-argoproj.io';
 import { AppProject } from '../imports/appproject-argoproj.io';
-import { API_SERVER_PORT, apiServerAddress } from '../inventory';
-import { folder, NAMESPACES, type Context } from './context';
+import { apiServer, folder, NAMESPACES, type Context } from './context';
 
 /** Waves of the root application: each starts when the one before is healthy. */
 const WAVES: Readonly<Record<string, number>> = {
@@ -50,7 +49,8 @@ function namespace(chart: Chart, { homelab }: Context): void {
     connections.allowFrom(connections.peer, { port });
     connections.allowTo(connections.peer, { port });
   }
-  connections.allowTo({ cidr: `${apiServerAddress(homelab)}/32` }, { port: API_SERVER_PORT });
+  const { cidrs, port: apiPort } = apiServer(homelab);
+  for (const cidr of cidrs) connections.allowTo({ cidr }, { port: apiPort });
   // The Git repository: HTTPS or SSH, wherever it lies.
   connections.allowTo('anywhere', { port: 443 });
   connections.allowTo('anywhere', { port: 22 });
@@ -104,7 +104,10 @@ function project(chart: Chart, { app, homelab }: Context): void {
       .sort()
       .map((name) => ({ group: name.split('/')[0]!, kind: name.split('/')[1]! }));
   };
-  const namespaces = [...Object.keys(homelab.databases), ...Object.values(NAMESPACES)].sort();
+  const namespaces = objects
+    .filter(({ kind }) => kind === 'Namespace')
+    .map(({ metadata }) => metadata.name!)
+    .sort();
   new AppProject(chart, 'project', {
     metadata: { name: homelab.name, namespace: NAMESPACES.argoCd, annotations: { ...KEEP, ...syncWave(-1) } },
     spec: {
@@ -125,8 +128,8 @@ function application(chart: Chart, { homelab }: Context, id: string, wave: numbe
       name,
       namespace: NAMESPACES.argoCd,
       annotations: { ...syncWave(wave), ...(keep && KEEP) },
-      // With it, whatever the folder brought goes when its application goes.
-      finalizers: keep ? undefined : ['resources-finalizer.argocd.argoproj.io'],
+      // With it, whatever the folder brought goes when its application goes. Without a path the API server warns.
+      finalizers: keep ? undefined : ['resources-finalizer.argocd.argoproj.io/foreground'],
     },
     spec: {
       project: homelab.name,

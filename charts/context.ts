@@ -1,12 +1,13 @@
 import { Chart, type App } from 'cdk8s';
 import type {
+  ApiServerAddress,
   CassandraStatefulSet,
   DeclaredSecret,
   ExternalLlmService,
   MongoReplicaSet,
   TraefikIngress,
 } from '../constructs';
-import type { Homelab } from '../inventory';
+import { API_SERVER_PORT, apiServerAddresses, type Homelab } from '../inventory';
 
 /** What charts know of each other, filled from left to right: databases, llm and ingress, then those who connect to them. */
 export interface Context {
@@ -14,8 +15,10 @@ export interface Context {
   readonly homelab: Homelab;
   readonly cassandra: ReadonlyMap<string, CassandraStatefulSet>;
   readonly mongodb: ReadonlyMap<string, MongoReplicaSet>;
-  readonly llm: ExternalLlmService;
-  readonly ingress: TraefikIngress;
+  /** Missing where the homelab has none. */
+  readonly llm?: ExternalLlmService;
+  /** Missing where the homelab has none. */
+  readonly ingress?: TraefikIngress;
   /** The login of the private registry, if there is one. */
   readonly pullSecret?: DeclaredSecret;
 }
@@ -29,4 +32,10 @@ export const PRIORITY = { database: 'database', ingress: 'ingress', service: 'se
 /** A folder of dist/, and an Argo CD application. */
 export function folder(app: App, id: string, namespace?: string): Chart {
   return new Chart(app, id, { namespace, disableResourceNameHashes: true });
+}
+
+/** The API server as pods reach it, whose packets are translated before a policy sees them. */
+export function apiServer(homelab: Homelab): ApiServerAddress {
+  const cidrs = apiServerAddresses(homelab).map((address) => `${address}/32`);
+  return { cidrs: cidrs as [string, ...string[]], port: API_SERVER_PORT };
 }

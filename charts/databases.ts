@@ -1,6 +1,14 @@
 import type { App, Size } from 'cdk8s';
 import { CassandraStatefulSet, DataStorage, MongoReplicaSet, Placement } from '../constructs';
-import { databasePods, machineOfDisk, type Cassandra, type Database, type Homelab, type MongoDb } from '../inventory';
+import {
+  databasePods,
+  hostOf,
+  machineOfDisk,
+  type Cassandra,
+  type Database,
+  type Homelab,
+  type MongoDb,
+} from '../inventory';
 import { folder, PRIORITY } from './context';
 
 /** Each Cassandra of the homelab, in a folder and a namespace of its own. */
@@ -31,7 +39,7 @@ function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra
     clusterName: database.clusterName,
     datacenter: database.datacenter,
     racks: database.racks,
-    allReplicasOnOneHost: true,
+    allReplicasOnOneHost: hostsOf(homelab, name, database).size === 1,
   });
 }
 
@@ -54,6 +62,11 @@ function common(homelab: Homelab, name: string, database: Database) {
     priorityClassName: PRIORITY.database,
     retired: database.state === 'retired',
   };
+}
+
+/** The Proxmox hosts that hold its disks: with one, one power cord feeds all replicas. */
+function hostsOf(homelab: Homelab, name: string, database: Database): Set<string> {
+  return new Set(databasePods(name, database).map((pod) => hostOf(homelab, machineOfDisk(homelab, pod)[1])));
 }
 
 /** All disks of a database are of one size, judged by the inventory: a claim template has one. */

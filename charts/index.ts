@@ -17,12 +17,12 @@ export function homelabApp(homelab: Homelab): App {
     homelab,
     cassandra: cassandraCharts(app, homelab),
     mongodb: mongodbCharts(app, homelab),
-    llm: llmChart(app, homelab),
-    ingress: ingressChart(app, homelab),
+    llm: homelab.llm && llmChart(app, homelab, homelab.llm),
+    ingress: homelab.ingress && ingressChart(app, homelab, homelab.ingress),
     pullSecret: homelab.registry && registryLogin(app, homelab.registry.server),
   };
   serviceCharts(context);
-  llmProofChart(app, homelab, context.llm);
+  if (context.llm) llmProofChart(app, homelab, context.llm);
   platformChart(context);
   argoCdChart(context);
   return app;

@@ -1,17 +1,17 @@
 import type { App } from 'cdk8s';
 import { TraefikIngress } from '../constructs';
-import { API_SERVER_PORT, apiServerAddress, type Homelab } from '../inventory';
-import { folder, NAMESPACES, PRIORITY } from './context';
+import type { Homelab, Ingress } from '../inventory';
+import { apiServer, folder, NAMESPACES, PRIORITY } from './context';
 
 /** The way in: one ingress controller on every worker, with a certificate for all host names of the domain. */
-export function ingressChart(app: App, homelab: Homelab): TraefikIngress {
-  const { ingress, network, machines } = homelab;
+export function ingressChart(app: App, homelab: Homelab, ingress: Ingress): TraefikIngress {
+  const { network, machines } = homelab;
   return new TraefikIngress(folder(app, 'ingress', NAMESPACES.ingress), 'traefik', {
     watchNamespaces: [NAMESPACES.web],
     statusAddress: machines[ingress.statusMachine]!.address,
     dnsNames: [`*.${network.domain}`],
     resources: { memory: ingress.memory, cpu: ingress.cpu },
     priorityClassName: PRIORITY.ingress,
-    apiServer: { cidr: `${apiServerAddress(homelab)}/32`, port: API_SERVER_PORT },
+    apiServer: apiServer(homelab),
   });
 }

@@ -1,10 +1,10 @@
 import type { App } from 'cdk8s';
 import { ExternalLlmService, LlmEndpoint, LlmProof } from '../constructs';
-import { API_SERVER_PORT, apiServerAddress, type Homelab } from '../inventory';
-import { folder, NAMESPACES } from './context';
+import type { Homelab, Llm } from '../inventory';
+import { apiServer, folder, NAMESPACES } from './context';
 
 /** The name by which services reach the AI machine; it stands where its clients are, so that the plain name resolves. */
-export function llmChart(app: App, { llm, machines }: Homelab): ExternalLlmService {
+export function llmChart(app: App, { machines }: Homelab, llm: Llm): ExternalLlmService {
   const at = { address: machines[llm.machine]!.address, port: llm.port };
   return new ExternalLlmService(folder(app, 'llm', NAMESPACES.services), llm.service, {
     endpoint: llm.via === 'tcp-proxy' ? LlmEndpoint.tcpProxy(at) : LlmEndpoint.endpointSlice(at),
@@ -16,6 +16,6 @@ export function llmChart(app: App, { llm, machines }: Homelab): ExternalLlmServi
 export function llmProofChart(app: App, homelab: Homelab, llm: ExternalLlmService): void {
   new LlmProof(folder(app, 'llm-proof', NAMESPACES.services), 'llm-proof', {
     llm,
-    apiServer: { cidr: `${apiServerAddress(homelab)}/32`, port: API_SERVER_PORT },
+    apiServer: apiServer(homelab),
   });
 }

@@ -3,7 +3,7 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { IsolatedNamespace, PersistentVolumes, type IsolatedNamespaceProps, type NamespaceQuota } from '../constructs';
 import { footprint } from '../constructs/footprint';
 import { clusterScoped, jsonOf } from '../constructs/rendering';
-import { nodes, type Homelab } from '../inventory';
+import { workers, type Homelab } from '../inventory';
 import { folder, NAMESPACES, PRIORITY, type Context } from './context';
 
 /**
@@ -23,12 +23,13 @@ export function platformChart(context: Context): void {
   };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
   namespace(NAMESPACES.services);
-  namespace(NAMESPACES.web);
-  namespace(NAMESPACES.ingress, {
-    podSecurity: 'privileged',
-    podSecurityReason:
-      'hostPort 80 and 443 on the workers, which baseline refuses; host network would escape every NetworkPolicy',
-  });
+  if (Object.keys(homelab.webApps).length > 0) namespace(NAMESPACES.web);
+  if (context.ingress)
+    namespace(NAMESPACES.ingress, {
+      podSecurity: 'privileged',
+      podSecurityReason:
+        'hostPort 80 and 443 on the workers, which baseline refuses; host network would escape every NetworkPolicy',
+    });
   priorityClass(chart, PRIORITY.database, 1_000_000, 'Databases: their pods cannot move to another node.');
   priorityClass(chart, PRIORITY.ingress, 900_000, 'The way in.');
   priorityClass(chart, PRIORITY.service, 100_000, 'Services and web apps: they move, or wait.');
@@ -41,7 +42,6 @@ function priorityClass(chart: Chart, name: string, value: number, description: s
       metadata: { name },
       value,
       description,
-      globalDefault: false,
     }),
   );
 }
@@ -51,10 +51,9 @@ function priorityClass(chart: Chart, name: string, value: number, description: s
  * its predecessor is pruned). Nothing more gets in, so a forgotten workload cannot take the room of a database.
  */
 function quotaOf(workloads: readonly ApiObject[], homelab: Homelab): NamespaceQuota {
-  const workers = nodes(homelab).filter(([, machine]) => machine.role === 'worker').length;
   const sum = { memory: 0, cpu: 0, pods: 0 };
   for (const workload of workloads) {
-    const { memory, cpu, pods: atRest, surge } = footprint(jsonOf(workload), workers)!;
+    const { memory, cpu, pods: atRest, surge } = footprint(jsonOf(workload), workers(homelab).length)!;
     const pods = workload.kind === 'Job' ? 2 : atRest + surge;
     sum.memory += pods * memory;
     sum.cpu += pods * cpu;

@@ -12,16 +12,16 @@ const STAND_IN_PORT = 9898;
 export function serviceCharts(context: Context): void {
   const { app, homelab } = context;
   const services = folder(app, 'services', NAMESPACES.services);
-  const web = folder(app, 'web', NAMESPACES.web);
   const made = new Map<string, MicroserviceDeployment>();
   for (const [name, service] of Object.entries(homelab.services))
     made.set(name, deployment(context, services, name, service, SERVICE));
+  const web = Object.keys(homelab.webApps).length > 0 ? folder(app, 'web', NAMESPACES.web) : undefined;
   const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
     const outside = OutsideRoute.ingress({
       host: `${webApp.host}.${homelab.network.domain}`,
-      controller: context.ingress,
+      controller: context.ingress!,
     });
-    return [webApp, deployment(context, web, name, webApp, { ...WEB_APP, outside })] as const;
+    return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, outside })] as const;
   });
   for (const [name, service] of Object.entries(homelab.services))
     connect(context, made, made.get(name)!, service.connects);
@@ -44,7 +44,7 @@ function deployment(
   service: Service,
   defaults: Defaults,
 ): MicroserviceDeployment {
-  const { key, value } = context.homelab.preferredNodes;
+  const preferred = context.homelab.preferredNodes;
   const made = new MicroserviceDeployment(chart, name, {
     ...(service.image === undefined
       ? { image: images.standIn, port: STAND_IN_PORT, metrics: {} }
@@ -52,7 +52,7 @@ function deployment(
     resources: { memory: service.memory ?? defaults.memory, cpu: service.cpu ?? defaults.cpu },
     replicas: service.replicas,
     env: service.env,
-    placement: Placement.preferNodesLabelled(key, value),
+    placement: preferred && Placement.preferNodesLabelled(preferred.key, preferred.value),
     priorityClassName: PRIORITY.service,
     pullSecrets: context.pullSecret && [context.pullSecret.name],
     outside: defaults.outside,
@@ -67,7 +67,7 @@ function connect(
   client: MicroserviceDeployment,
   connections: readonly Connection[],
 ): void {
-  const models = connections.filter((connection) => 'model' in connection);
+  const [first] = connections.filter((connection) => 'model' in connection);
   for (const connection of connections) {
     if ('service' in connection) client.connectTo(services.get(connection.service)!);
     else if ('mongodb' in connection)
@@ -75,9 +75,9 @@ function connect(
     else if ('cassandra' in connection)
       client.connectTo(context.cassandra.get(connection.cassandra)!, { keyspace: connection.keyspace });
     else
-      client.connectTo(context.llm, {
+      client.connectTo(context.llm!, {
         model: connection.model,
-        envPrefix: models.length > 1 ? `LLM_${connection.model.toUpperCase().replace(/-/g, '_')}` : 'LLM',
+        envPrefix: connection === first ? 'LLM' : `LLM_${connection.model.toUpperCase().replace(/-/g, '_')}`,
       });
   }
 }

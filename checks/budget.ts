@@ -1,19 +1,24 @@
 import { footprint, podRequests } from '../constructs/footprint';
-import { allocatableMemory, nodes, type Homelab, type TalosMachine } from '../inventory';
+import { allocatableMemory, nodes, workers, type Homelab, type TalosMachine } from '../inventory';
 import { bytes, millicores, parseQuantity } from '../values/quantity';
 import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
 
 /** What one container costs one node. */
 export interface BudgetRow {
+  /** Name of the machine. */
   readonly node: string;
+  /** NAMESPACE/NAME of what is rendered; of system workloads the name in the inventory. */
   readonly workload: string;
+  /** Its name; where an init container asks for more than all containers together, a row of its own holds the rest. */
   readonly container: string;
   /** Pods at rest on this node, and more of them while it rolls. */
   readonly pods: number;
+  /** Pods more while it rolls, all of them counted on the first of its nodes. */
   readonly surge: number;
-  /** Request of one pod. Units: bytes and millicores. */
+  /** Request of the container in one pod, in bytes. */
   readonly memory: number;
+  /** Request of the container in one pod, in millicores. */
   readonly cpu: number;
 }
 
@@ -72,15 +77,16 @@ const mib = (byteCount: number) => Math.ceil(byteCount / 1024 ** 2);
 
 /** Every container on every node: ours as rendered, the others as the inventory states them. */
 export function budgetRows(rendering: Rendering, homelab: Homelab): BudgetRow[] {
-  return [...systemRows(homelab), ...rendering.flatMap((rendered) => workloadRows(rendered, homelab))];
+  return [...systemRows(homelab), ...rendering.flatMap((rendered) => workloadRows(rendered, rendering, homelab))];
 }
 
 function systemRows(homelab: Homelab): BudgetRow[] {
+  const homes = workers(homelab).map(([name]) => name);
   return Object.entries(homelab.system).flatMap(([workload, { on, pods, containers }]) =>
     nodes(homelab)
       .filter(
         ([name, machine]) =>
-          on === 'every-node' || on === name || on === machine.role || (on === 'workers' && machine.role === 'worker'),
+          on === 'every-node' || on === name || on === machine.role || (on === 'workers' && homes.includes(name)),
       )
       .flatMap(([node]) =>
         Object.entries(containers).map(([container, { memory, cpu }]) => ({
@@ -96,13 +102,16 @@ function systemRows(homelab: Homelab): BudgetRow[] {
   );
 }
 
-function workloadRows({ object }: RenderedObject, homelab: Homelab): BudgetRow[] {
-  const workers = nodes(homelab).filter(([, machine]) => machine.role === 'worker');
+function workloadRows({ object }: RenderedObject, rendering: Rendering, homelab: Homelab): BudgetRow[] {
+  const machines = workers(homelab);
   const template = object.spec?.template?.spec;
-  if (!footprint(object, workers.length)) return [];
-  const homes = homesOf(template, workers);
+  if (!footprint(object, machines.length)) return [];
+  const homes = homesOf(template, machines);
   const { pods, surge } = footprint(object, homes.length)!;
-  const perNode = object.kind === 'DaemonSet' ? homes.map((node) => [node, 1] as const) : shareOut(pods, homes);
+  const perNode =
+    object.kind === 'DaemonSet'
+      ? homes.map((node) => [node, 1] as const)
+      : (byDisk(object, pods, rendering) ?? shareOut(pods, homes));
   const workload = `${object.metadata.namespace}/${object.metadata.name}`;
   return perNode.flatMap(([node, count], index) => {
     const common = { node, workload, pods: count, surge: index === 0 ? surge : 0 };
@@ -132,7 +141,7 @@ function requests(container: any): { memory: number; cpu: number } {
 }
 
 /** Where pods go: nodes that a required affinity names, else those that are preferred, else any worker. */
-function homesOf(template: any, workers: readonly (readonly [string, TalosMachine])[]): string[] {
+function homesOf(template: any, machines: readonly (readonly [string, TalosMachine])[]): string[] {
   const affinity = template.affinity?.nodeAffinity;
   const terms =
     affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ??
@@ -141,8 +150,28 @@ function homesOf(template: any, workers: readonly (readonly [string, TalosMachin
     terms?.some((term: any) =>
       term.matchExpressions.every(({ key, values }: any) => values.includes(machine.labels?.[key])),
     );
-  const named = workers.filter(([, machine]) => matches(machine)).map(([name]) => name);
-  return named.length > 0 ? named : workers.map(([name]) => name);
+  const named = machines.filter(([, machine]) => matches(machine)).map(([name]) => name);
+  return named.length > 0 ? named : machines.map(([name]) => name);
+}
+
+/** Pods whose claims have volumes on a node of their own run there and nowhere else. */
+function byDisk(object: any, pods: number, rendering: Rendering): (readonly [string, number])[] | undefined {
+  const [claim] = object.spec.volumeClaimTemplates ?? [];
+  if (claim === undefined) return undefined;
+  const { name, namespace } = object.metadata;
+  const counts = new Map<string, number>();
+  for (let ordinal = 0; ordinal < pods; ordinal++) {
+    const volume = rendering.find(
+      ({ object: { kind, spec } }) =>
+        kind === 'PersistentVolume' &&
+        spec.claimRef?.namespace === namespace &&
+        spec.claimRef.name === `${claim.metadata.name}-${name}-${ordinal}`,
+    );
+    const [node] = volume?.object.spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].values ?? [];
+    if (node === undefined) return undefined;
+    counts.set(node, (counts.get(node) ?? 0) + 1);
+  }
+  return [...counts];
 }
 
 function shareOut(pods: number, homes: readonly string[]): (readonly [string, number])[] {

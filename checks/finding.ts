@@ -3,6 +3,7 @@ import type { Rendering } from './rendering';
 
 /** What a check found: an error stops publishing, a warning is printed. */
 export interface Finding {
+  /** Whether it stops publishing, or is only printed. */
   readonly severity: 'error' | 'warning';
   /** The whole sentence: object, what was found, the limit, the arithmetic behind it, the fix. */
   readonly message: string;
@@ -10,6 +11,7 @@ export interface Finding {
 
 /** What checks look at. */
 export interface Checked {
+  /** Every object of the app. */
   readonly rendering: Rendering;
   /** Missing where constructs are used without one. */
   readonly homelab?: Homelab;
@@ -21,8 +23,11 @@ export interface Checked {
 
 /** A declared secret without its values. */
 export interface NamedSecret {
+  /** Name of the Secret. */
   readonly name: string;
+  /** Where it must exist. */
   readonly namespaces: readonly string[];
+  /** Names of its keys. */
   readonly keys: readonly string[];
 }
 
@@ -38,6 +43,7 @@ export interface Check {
 
 /** What checks found, and which of them could not be made. */
 export interface Verdict {
+  /** Of all checks that were made, in the order of the checks. */
   readonly findings: readonly Finding[];
   /** Names of checks whose needs were not there. */
   readonly notMade: readonly string[];

@@ -1,11 +1,15 @@
 import { budget } from './budget';
+import { rebind } from './rebind';
 
 /** `npm run homelab -- COMMAND`: one file per command. */
-const commands: Readonly<Record<string, { readonly what: string; readonly run: () => Promise<void> }>> = {
+const commands: Readonly<
+  Record<string, { readonly what: string; readonly run: (args: readonly string[]) => Promise<void> }>
+> = {
   budget: { what: 'what every container costs its node, and what is free', run: budget },
+  rebind: { what: 'POD: let a claim that was made anew have the disk of that pod', run: rebind },
 };
 
-const name = process.argv[2] ?? '';
+const [name = '', ...args] = process.argv.slice(2);
 const command = commands[name];
 if (!command) {
   console.error(
@@ -15,7 +19,7 @@ if (!command) {
   );
   process.exitCode = 2;
 } else {
-  command.run().catch((error: Error) => {
+  command.run(args).catch((error: Error) => {
     console.error(error.message);
     process.exitCode = 1;
   });

@@ -7,6 +7,7 @@ const GIB = 1024 ** 3;
 
 /** How a node's memory is divided. Unit: MiB. */
 export interface CassandraMemory {
+  /** Java's heap, -Xms and -Xmx in one, so that a node that runs has all of it. */
   readonly heap: number;
   /** Buffers outside the heap that Java counts. */
   readonly direct: number;

@@ -25,6 +25,7 @@ import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 import { mountCheck, type DataStorage } from './volumes';
 
+/** What a ring is made of. Under Argo CD a change rolls rack after rack, by sync waves. */
 export interface CassandraStatefulSetProps {
   /** Name of every object that it makes; pods are NAME-RACK-0. @default the construct's id */
   readonly name?: string;
@@ -42,6 +43,7 @@ export interface CassandraStatefulSetProps {
   readonly nodesPerRack?: number;
   /** Wanted nodes of each rack; must be as many as pods as long as nothing can decommission a node. @default nodesPerRack */
   readonly membersPerRack?: number;
+  /** One volume per node, claimed as data-POD. Chosen once: the claim templates of a StatefulSet can never change. */
   readonly storage: DataStorage;
   /** Of each node. At least 2.5 GiB of memory. */
   readonly resources: Resources;
@@ -76,6 +78,10 @@ export interface CassandraStatefulSetProps {
   readonly rendered?: RenderedHook;
 }
 
+/**
+ * What a client asks of the ring. Its environment then has PREFIX_CONTACT_POINTS, _PORT, _LOCAL_DATACENTER, _KEYSPACE,
+ * _USERNAME and _PASSWORD.
+ */
 export interface CassandraConnection {
   /** The one keyspace that the client may use; made where it is not there. */
   readonly keyspace: string;
@@ -91,18 +97,25 @@ const DATA = '/var/lib/cassandra';
 
 /** A Cassandra ring without an operator: the official image, one StatefulSet per rack, joins that wait for each other. */
 export class CassandraStatefulSet extends Construct implements Connectable<CassandraConnection> {
+  /** Name of the ring and of its client Service; all other names start with it. At most 30 characters. */
   readonly name: string;
+  /** Where it runs: part of the DNS names that nodes and clients use. */
   readonly namespace: string;
+  /** Its one NetworkPolicy, also once it is retired. For a Prometheus: `connections.allowFrom(peer, { port })`. */
   readonly connections: Connections;
+  /** Login of the role admin. The schema job makes it at the first start and disables the default superuser. */
   readonly adminSecret: DeclaredSecret;
   /** One per rack; empty once it is retired. */
   readonly statefulSets: readonly k8s.KubeStatefulSet[];
-  /** For clients, over all racks. Undefined once it is retired, as are the objects below. */
+  /** For clients, over all racks. Undefined once it is retired. */
   readonly service?: k8s.KubeService;
-  /** Names of the nodes. */
+  /** Names of the nodes. Undefined once it is retired. */
   readonly nodesService?: k8s.KubeService;
+  /** Lets a drain take one node of the whole ring at a time. Undefined once it is retired. */
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
+  /** Makes what clients asked for: roles, keyspaces. Runs again when that changes. Undefined once it is retired. */
   readonly schemaJob?: HashNamedJob;
+  /** How the memory of each node is divided, as jvm-server.options says it. */
   readonly memory: CassandraMemory;
   private readonly racks: readonly string[];
   private readonly nodesPerRack: number;

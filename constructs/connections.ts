@@ -16,7 +16,9 @@ export type Peer =
   /** Whoever can reach the node. */
   | 'anywhere';
 
+/** A port of a connection: that of the pods or of the machine outside, never one that a Service translates. */
 export interface Port {
+  /** 1 to 65535; `allowFrom` and `allowTo` refuse anything else. */
   readonly port: number;
   /** @default TCP */
   readonly protocol?: 'TCP' | 'UDP';
@@ -26,7 +28,9 @@ export interface Port {
 export interface Client extends IConstruct {
   /** Its name among clients: what its role or user in a database is called. */
   readonly clientName: string;
+  /** Where its pods run, and so where the secrets of its connections must exist. */
   readonly namespace: string;
+  /** Its NetworkPolicy, in which the target opens the way out. */
   readonly connections: Connections;
   /** Adds environment variables. @throws on a name that another connection took */
   addEnv(env: Readonly<Record<string, EnvValue>>): void;
@@ -37,15 +41,18 @@ export interface Client extends IConstruct {
  * and registers what the target must do for it (a role, a user). Call `client.connectTo(target, options)`, not this.
  */
 export interface Connectable<Options = undefined> extends IConstruct {
+  /** Called by `connectTo`, once per connection. @throws where the target cannot give what the options ask for */
   accept(client: Client, options: Options): void;
 }
 
 /** Options of `connectTo`: left out where the target has none or all are optional. */
 export type OptionsOf<Options> = undefined extends Options ? [options?: Options] : [options: Options];
 
+/** The pods that a policy is for, and what it is called. */
 export interface ConnectionsProps {
   /** Name of the NetworkPolicy. */
   readonly name: string;
+  /** Of the policy and of the pods that it selects. */
   readonly namespace: string;
   /** Which pods: the labels of their selector. */
   readonly selector: Labels;
@@ -64,6 +71,7 @@ export const DNS_PORTS: readonly Port[] = [{ port: 53, protocol: 'UDP' }, { port
  * anything is. Rules are bound when the object is rendered and sorted, so the order of calls leaves no trace.
  */
 export class Connections extends Construct {
+  /** Rendered with every rule that was added until then. Without an ingress rule nothing gets in. */
   readonly policy: k8s.KubeNetworkPolicy;
   /** This workload as the other end of someone else's connection. */
   readonly peer: Peer;
@@ -82,7 +90,7 @@ export class Connections extends Construct {
         annotations: props.keep ? { ...KEEP } : undefined,
       },
       spec: late((): k8s.NetworkPolicySpec => ({
-        podSelector: { matchLabels: { ...props.selector } },
+        podSelector: podSelector(props.selector),
         policyTypes: ['Ingress', 'Egress'],
         // An empty list is stored as none, and would differ from what is stored for ever.
         ingress:
@@ -148,6 +156,11 @@ function policyPeer(peer: Peer): k8s.NetworkPolicyPeer | undefined {
   if ('cidr' in peer) return { ipBlock: { cidr: peer.cidr } };
   return {
     namespaceSelector: { matchLabels: { [NAMESPACE_NAME_LABEL]: peer.namespace } },
-    podSelector: { matchLabels: { ...peer.labels } },
+    podSelector: podSelector(peer.labels),
   };
+}
+
+/** Empty for all pods: an empty `matchLabels` is stored as none, and would differ from what is stored for ever. */
+function podSelector(labels: Labels): k8s.LabelSelector {
+  return Object.keys(labels).length === 0 ? {} : { matchLabels: { ...labels } };
 }

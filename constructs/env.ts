@@ -39,7 +39,9 @@ export class Environment {
     }
   }
 
-  render(): k8s.EnvVar[] {
+  /** None rather than an empty list, which is stored as none and would differ for ever. */
+  render(): k8s.EnvVar[] | undefined {
+    if (this.variables.size === 0) return undefined;
     return [...this.variables].map(([name, value]) =>
       typeof value === 'string'
         ? { name, value }

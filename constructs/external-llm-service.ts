@@ -6,7 +6,7 @@ import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4, portProblem } from
 import { Connections, type Client, type Connectable, type Peer } from './connections';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
-import { contentHash, hookAll, type RenderedHook } from './rendering';
+import { contentHash, hookAll, onRender, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
@@ -14,6 +14,7 @@ import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 /** Ollama's own port. */
 const OLLAMA_PORT = 11434;
 
+/** A machine that is reached by its address. Loopback, link-local and multicast addresses are refused. */
 export interface AddressProps {
   /** IPv4 address of the machine. */
   readonly address: string;
@@ -21,6 +22,7 @@ export interface AddressProps {
   readonly port?: number;
 }
 
+/** A machine that is reached through a proxy in the cluster: one nginx that passes TCP on. */
 export interface TcpProxyProps extends AddressProps {
   /** @default images.tcpProxy */
   readonly image?: string;
@@ -28,6 +30,7 @@ export interface TcpProxyProps extends AddressProps {
   readonly resources?: Resources;
 }
 
+/** A machine that has a name in DNS; an address in place of the name is refused. */
 export interface DnsNameProps {
   /** A name that the cluster's DNS resolves. */
   readonly name: string;
@@ -58,18 +61,24 @@ export class LlmEndpoint {
   }
 
   private constructor(
+    /** Which of the three factories made it. */
     readonly kind: 'endpoint-slice' | 'tcp-proxy' | 'dns-name',
+    /** IPv4 addresses of the machine, for the EndpointSlice and for NetworkPolicies. */
     readonly addresses: readonly string[],
+    /** Port of the machine, and of the Service and the proxy where there are any: nothing translates it. */
     readonly port: number,
+    /** What one kind has besides: options of the proxy, or the DNS name. */
     readonly more: { readonly proxy?: TcpProxyProps; readonly name?: string } = {},
   ) {}
 }
 
+/** Where models run, and by what name the cluster knows them. */
 export interface ExternalLlmServiceProps {
   /** Name that clients use. @default the construct's id */
   readonly name?: string;
   /** Where its clients are. @default the chart's namespace */
   readonly namespace?: string;
+  /** How the name leads to the machine. An EndpointSlice has nothing in between, but Argo CD must not exclude it. */
   readonly endpoint: LlmEndpoint;
   /** Models by the name that clients ask for; `tag` is what the endpoint calls it. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
@@ -79,6 +88,7 @@ export interface ExternalLlmServiceProps {
   readonly rendered?: RenderedHook;
 }
 
+/** What a client asks for. Its environment then has PREFIX_HOST, _PORT, _BASE_URL (ends in /v1) and _MODEL. */
 export interface LlmConnection {
   /** One of the service's models, by name. */
   readonly model: string;
@@ -88,11 +98,17 @@ export interface LlmConnection {
 
 /** A language model on a machine outside the cluster, under a plain name inside it. */
 export class ExternalLlmService extends Construct implements Connectable<LlmConnection> {
+  /** Name of the Service, and the host name by which clients of any namespace reach it. */
   readonly name: string;
+  /** Where the Service is. In a client's namespace, where it is another, one of the same name leads here. */
   readonly namespace: string;
+  /** As it was given: its kind says which of the objects below there are. */
   readonly endpoint: LlmEndpoint;
+  /** As they were given. A client gets the `tag` as PREFIX_MODEL. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
+  /** What the name stands for: it selects the proxy, nothing (with an EndpointSlice), or is an ExternalName. */
   readonly service: k8s.KubeService;
+  /** The address of the machine behind the Service. Undefined for a proxy and for a DNS name. */
   readonly endpointSlice?: k8s.KubeEndpointSlice;
   /** The proxy's workload and connections, where the endpoint is one. */
   readonly proxy?: {
@@ -100,6 +116,8 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     readonly configMap: k8s.KubeConfigMap;
     readonly connections: Connections;
   };
+  /** Namespaces that have an alias. */
+  private readonly aliases = new Set<string>();
   private readonly metadata: { name: string; namespace: string; labels: Record<string, string> };
 
   constructor(
@@ -174,13 +192,13 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
 
   /** The same plain name in another namespace: made in the chart of whoever asks first there, with a name that tells nothing of it. */
   private alias(client: Client): void {
-    const chart = Chart.of(client);
-    const id = `${client.namespace}-${this.name}`;
-    if (chart.node.tryFindChild(id)) return;
-    new k8s.KubeService(chart, id, {
+    if (this.aliases.has(client.namespace)) return;
+    this.aliases.add(client.namespace);
+    const alias = new k8s.KubeService(Chart.of(client), `${client.namespace}-${this.name}`, {
       metadata: { ...this.metadata, namespace: client.namespace },
       spec: { type: 'ExternalName', externalName: `${this.name}.${this.namespace}.svc.cluster.local` },
     });
+    if (this.props.rendered) onRender(alias, this.props.rendered);
   }
 
   private judge(): void {

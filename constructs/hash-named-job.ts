@@ -1,20 +1,27 @@
 import { k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { dnsLabelProblem, imageProblem } from '../values/names';
 import { syncWave } from './argo-cd';
 import { Connections, type Client, type Connectable, type OptionsOf } from './connections';
 import { Environment, type EnvValue } from './env';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
 import { contentHash, jsonOf, onRender } from './rendering';
+import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { restrictedPod, RESTRICTED_CONTAINER } from './security';
 
+/** What a job does, and when. All of it is part of the hash except namespace and sync wave. */
 export interface HashNamedJobProps {
   /** Name before the hash; at most 52 characters. */
   readonly name: string;
+  /** Where it runs; the chart's namespace is not looked at. */
   readonly namespace: string;
+  /** With an exact version: under a tag that moves the hash stays the same, and nothing runs again. */
   readonly image: string;
+  /** Instead of the image's entrypoint. Must bear to be run again: on failure it is restarted, up to 100 times. */
   readonly command: readonly string[];
+  /** Of its one container. A changed job starts before Argo CD prunes its predecessor: leave room for both. */
   readonly resources: Resources;
   /** Numeric user and group of the process. */
   readonly user: number;
@@ -34,14 +41,19 @@ export interface HashNamedJobProps {
  * a finished Job that vanishes would be made again.
  */
 export class HashNamedJob extends Construct implements Client {
+  /** Its name without the hash: a role or user in a database stays the same when the job changes. */
   readonly clientName: string;
+  /** Where it runs, and where the secrets that it reads must exist. */
   readonly namespace: string;
+  /** Its NetworkPolicy: DNS, and what it was connected to. */
   readonly connections: Connections;
+  /** The hash is in the rendered name only; `job.name` is the name without it. */
   readonly job: k8s.KubeJob;
   private readonly environment: Environment;
 
   constructor(scope: Construct, id: string, props: HashNamedJobProps) {
     super(scope, id);
+    insist(this, dnsLabelProblem(props.name, 'the name of a job', 52), imageProblem(props.image, 'image'));
     this.clientName = props.name;
     this.namespace = props.namespace;
     this.environment = new Environment(this, props.namespace);
@@ -78,7 +90,7 @@ export class HashNamedJob extends Construct implements Client {
                 name: 'job',
                 image: props.image,
                 command: [...props.command],
-                env: [{ name: 'HOME', value: '/tmp' }, ...this.environment.render()],
+                env: [{ name: 'HOME', value: '/tmp' }, ...(this.environment.render() ?? [])],
                 resources,
                 securityContext: RESTRICTED_CONTAINER,
                 volumeMounts: [
@@ -101,10 +113,15 @@ export class HashNamedJob extends Construct implements Client {
     });
   }
 
+  /** Lets the job reach a target, and gives it the environment that says where it is. */
   connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
     target.accept(this, options as Options);
   }
 
+  /**
+   * Adds environment variables. Of a secret only name and key are part of the hash: a changed password runs nothing
+   * again. @throws on a name that is taken or that no shell could read
+   */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.environment.add(env);
   }

@@ -2,7 +2,7 @@ import type { Size } from 'cdk8s';
 import { k8s, type Cpu } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { dnsLabelProblem } from '../values/names';
-import { bytes, cpuQuantity, memoryQuantity, millicores } from '../values/quantity';
+import { bytes, cpuProblem, cpuQuantity, memoryQuantity, millicores, sizeProblem } from '../values/quantity';
 import { KEEP } from './argo-cd';
 import { DNS_PEER, DNS_PORTS } from './connections';
 import { late } from './late';
@@ -12,6 +12,7 @@ import { insist, refuse } from './refuse';
 /** Levels of the Pod Security Standards. */
 export type PodSecurityLevel = 'restricted' | 'baseline' | 'privileged';
 
+/** What all pods of a namespace may ask for together: the API server refuses a pod that would exceed it. */
 export interface NamespaceQuota {
   /** Sum of the memory requests, and of the limits, of all pods. */
   readonly memory: Size;
@@ -21,6 +22,7 @@ export interface NamespaceQuota {
   readonly pods: number;
 }
 
+/** What a namespace lets in. With nothing given: restricted pods, no traffic but DNS, no quota. */
 export interface IsolatedNamespaceProps {
   /** @default the construct's id */
   readonly name?: string;
@@ -37,15 +39,21 @@ export interface IsolatedNamespaceProps {
   readonly quota?: NamespaceQuota | (() => NamespaceQuota);
   /** Whether it holds data: Argo CD then never prunes or deletes it, its policies and its quota. @default false */
   readonly keep?: boolean;
+  /** Changes any rendered object, newer fields included. */
   readonly rendered?: RenderedHook;
 }
 
 /** A namespace in which nothing talks and nothing runs as root until someone declares it: Pod Security labels, default deny, limits. */
 export class IsolatedNamespace extends Construct {
+  /** What stands in the `namespace` of everything inside. */
   readonly name: string;
+  /** Carries the Pod Security level as enforce, audit and warn, and the reason that was given for it. */
   readonly namespace: k8s.KubeNamespace;
+  /** Selects every pod and allows it nothing but DNS; `Connections` add what is declared. */
   readonly defaultDeny: k8s.KubeNetworkPolicy;
+  /** What containers get that ask for nothing. Undefined with `containerDefault: false`. */
   readonly limitRange?: k8s.KubeLimitRange;
+  /** Undefined where none was given: the pods may then ask for all that the nodes have. */
   readonly quota?: k8s.KubeResourceQuota;
 
   constructor(scope: Construct, id: string, props: IsolatedNamespaceProps = {}) {
@@ -104,6 +112,12 @@ export class IsolatedNamespace extends Construct {
     containerDefault: Exclude<IsolatedNamespaceProps['containerDefault'], false>,
     annotations: Record<string, string>,
   ): k8s.KubeLimitRange {
+    if (containerDefault)
+      insist(
+        this,
+        sizeProblem(containerDefault.memory, 'containerDefault.memory'),
+        cpuProblem(containerDefault.cpu, 'containerDefault.cpu'),
+      );
     const memory = k8s.Quantity.fromString(containerDefault ? memoryQuantity(bytes(containerDefault.memory)) : '64Mi');
     const cpu = k8s.Quantity.fromString(containerDefault ? cpuQuantity(millicores(containerDefault.cpu)) : '10m');
     return new k8s.KubeLimitRange(this, 'limits', {

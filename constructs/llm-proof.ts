@@ -1,17 +1,22 @@
 import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { imageProblem } from '../values/names';
 import { Connections } from './connections';
 import type { ExternalLlmService } from './external-llm-service';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
 import { hookAll, type RenderedHook } from './rendering';
+import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 import type { ApiServerAddress } from './traefik-ingress';
 
+/** Which models must answer, and where the API server is. */
 export interface LlmProofProps {
+  /** Proved by its name, its endpoints and the tag of every model. The job runs in its namespace. */
   readonly llm: ExternalLlmService;
+  /** Asked for the EndpointSlices of the Service; an address, because a NetworkPolicy knows no names. */
   readonly apiServer: ApiServerAddress;
   /** @default images.python */
   readonly image?: string;
@@ -30,8 +35,11 @@ const HOOK = { 'argocd.argoproj.io/hook': 'PostSync', 'argocd.argoproj.io/hook-d
  * endpoint itself for its models; its message says which of the two failed. Put it into a chart that nothing waits for.
  */
 export class LlmProof extends Construct {
+  /** Its NetworkPolicy: out to the API server, the endpoint and DNS; nothing comes in. */
   readonly connections: Connections;
+  /** A PostSync hook: Argo CD makes it anew after each sync, in place of the last one. */
   readonly job: k8s.KubeJob;
+  /** Holds the script. It is no hook, so a changed script shows as a difference and is synced. */
   readonly configMap: k8s.KubeConfigMap;
 
   constructor(
@@ -40,23 +48,15 @@ export class LlmProof extends Construct {
     private readonly props: LlmProofProps,
   ) {
     super(scope, id);
-    const { llm, apiServer } = props;
+    const { llm } = props;
+    insist(this, imageProblem(props.image ?? images.python, 'image'));
     const name = `${llm.name}-proof`;
     const identity = { app: 'llm-proof', instance: name, component: 'llm' };
     const metadata = { name, namespace: llm.namespace, labels: { ...labels(identity) } };
     this.connections = new Connections(this, 'connections', { ...metadata, selector: selectorLabels(identity) });
-    this.connections.allowTo({ cidr: apiServer.cidr }, { port: apiServer.port });
     llm.openFor(this.connections);
     new k8s.KubeServiceAccount(this, 'account', { metadata, automountServiceAccountToken: false });
-    new k8s.KubeRole(this, 'role', {
-      metadata,
-      rules: [{ apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['get', 'list'] }],
-    });
-    new k8s.KubeRoleBinding(this, 'binding', {
-      metadata,
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
-      subjects: [{ kind: 'ServiceAccount', name, namespace: llm.namespace }],
-    });
+    if (this.hasEndpoints()) this.mayReadEndpoints(metadata);
     this.configMap = new k8s.KubeConfigMap(this, 'script', { metadata, data: { 'proof.py': LLM_PROOF_SCRIPT } });
     this.job = new k8s.KubeJob(this, 'job', {
       metadata: { ...metadata, annotations: HOOK },
@@ -69,13 +69,33 @@ export class LlmProof extends Construct {
     hookAll(this, props.rendered);
   }
 
+  /** A DNS name has no endpoints to ask the API server for. */
+  private hasEndpoints(): boolean {
+    return this.props.llm.endpoint.kind !== 'dns-name';
+  }
+
+  private mayReadEndpoints(metadata: { name: string; namespace: string; labels: Record<string, string> }): void {
+    const { name } = metadata;
+    const { cidrs, port } = this.props.apiServer;
+    for (const cidr of cidrs) this.connections.allowTo({ cidr }, { port });
+    new k8s.KubeRole(this, 'role', {
+      metadata,
+      rules: [{ apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['get', 'list'] }],
+    });
+    new k8s.KubeRoleBinding(this, 'binding', {
+      metadata,
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name, namespace: metadata.namespace }],
+    });
+  }
+
   private podSpec(name: string): k8s.PodSpec {
     const { llm, image, resources, podSpec } = this.props;
     const spec: k8s.PodSpec = {
       restartPolicy: 'Never',
       serviceAccountName: name,
       // The one pod besides the ingress controller that may ask the API server something.
-      automountServiceAccountToken: true,
+      automountServiceAccountToken: this.hasEndpoints(),
       enableServiceLinks: false,
       securityContext: restrictedPod(10001),
       containers: [
@@ -87,7 +107,7 @@ export class LlmProof extends Construct {
             { name: 'SERVICE', value: llm.name },
             { name: 'NAMESPACE', value: llm.namespace },
             { name: 'URL', value: `http://${llm.name}:${llm.endpoint.port}` },
-            { name: 'HAS_ENDPOINTS', value: llm.endpoint.kind === 'dns-name' ? 'no' : 'yes' },
+            { name: 'HAS_ENDPOINTS', value: this.hasEndpoints() ? 'yes' : 'no' },
             { name: 'MODELS', value: [...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ') },
           ],
           resources: resourceRequirements(this, resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),

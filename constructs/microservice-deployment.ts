@@ -15,13 +15,17 @@ import { insist, namespaceOf, refuse } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 
+/** Pods by load. The cluster needs a metrics server: use of CPU is measured against the request. */
 export interface Autoscaling {
+  /** Pods at the least, from 1. From 2 on there is a PodDisruptionBudget. */
   readonly minReplicas: number;
+  /** Pods at the most: more than `minReplicas`, up to 50; anything else is refused. */
   readonly maxReplicas: number;
   /** Average use of the requested CPU that it aims at, in percent. @default 70: leaves room for the minute a new pod takes */
   readonly cpuPercent?: number;
 }
 
+/** Where the metrics are. It only marks the pods: let Prometheus in by `connections.allowFrom(peer, { port })`. */
 export interface Metrics {
   /** @default the service's own port */
   readonly port?: number;
@@ -29,6 +33,7 @@ export interface Metrics {
   readonly path?: string;
 }
 
+/** A service that keeps nothing. Only the image is required; the defaults pass in a restricted namespace. */
 export interface MicroserviceDeploymentProps {
   /** Exact version: a tag other than latest, or a digest. */
   readonly image: string;
@@ -85,15 +90,25 @@ export class MicroserviceDeployment
   extends Construct
   implements Client, Connectable<{ readonly envPrefix?: string } | undefined>
 {
+  /** Name of the service and of all its objects, and of its role or user in databases. */
   readonly clientName: string;
+  /** Where it runs: part of the host name that other services get. */
   readonly namespace: string;
+  /** Of the container and of the Service; other services get it as NAME_PORT. */
   readonly port: number;
+  /** Its NetworkPolicy: DNS, what it connects to, who connects to it, and the controller of its route. */
   readonly connections: Connections;
+  /** Rolls one pod at a time, the new one first. Holds no `replicas` where an autoscaler sets them. */
   readonly deployment: k8s.KubeDeployment;
+  /** The address of its pods inside the cluster; from outside only a route leads to it. */
   readonly service: k8s.KubeService;
+  /** Has no rights, and no token of it is mounted: these pods have nothing to ask the API server. */
   readonly serviceAccount: k8s.KubeServiceAccount;
+  /** The files of `config`; undefined without it. Its hash is in the pod template, so a change rolls the pods. */
   readonly configMap?: k8s.KubeConfigMap;
+  /** Lets a drain take one pod at a time. Undefined where there may be only one, which it could not protect. */
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
+  /** Sets the number of pods by their use of CPU. Undefined without `autoscaling`. */
   readonly autoscaler?: k8s.KubeHorizontalPodAutoscalerV2;
   private readonly environment: Environment;
   private readonly selector: Labels;
@@ -168,18 +183,20 @@ export class MicroserviceDeployment
     this.connections.allowFrom(client.connections.peer, { port: this.port });
   }
 
+  /** Adds environment variables. @throws on a name that is taken or that no shell could read */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.environment.add(env);
   }
 
   private judge(): void {
-    const { replicas, autoscaling, image, tmp, stopGrace } = this.props;
+    const { replicas, autoscaling, image, tmp, stopGrace, metrics } = this.props;
     insist(
       this,
       dnsLabelProblem(this.clientName, 'the name of a service', 52),
       imageProblem(image, 'image'),
       portProblem(this.port, 'port'),
       sizeProblem(tmp ?? Size.mebibytes(64), 'tmp'),
+      metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
     );
     if (replicas !== undefined && autoscaling) {
       refuse(this, {
@@ -196,7 +213,7 @@ export class MicroserviceDeployment
       });
     }
     if (autoscaling) {
-      const { minReplicas, maxReplicas } = autoscaling;
+      const { minReplicas, maxReplicas, cpuPercent = 70 } = autoscaling;
       if (!(
         Number.isInteger(minReplicas) &&
         Number.isInteger(maxReplicas) &&
@@ -210,6 +227,12 @@ export class MicroserviceDeployment
           fix: 'use `replicas` for a fixed number',
         });
       }
+      if (!(Number.isInteger(cpuPercent) && cpuPercent >= 1 && cpuPercent <= 100))
+        refuse(this, {
+          what: 'autoscaling.cpuPercent must be a whole number from 1 to 100',
+          got: cpuPercent,
+          fix: 'leave it out for 70',
+        });
     }
     if (stopGrace && stopGrace.toSeconds() < 1)
       refuse(this, {
@@ -262,7 +285,6 @@ export class MicroserviceDeployment
   private podSpec(resources: k8s.ResourceRequirements): k8s.PodSpec {
     const { props } = this;
     const metricsPort = props.metrics?.port;
-    const replicated = (props.autoscaling?.maxReplicas ?? props.replicas ?? 1) > 1;
     return {
       serviceAccountName: this.clientName,
       automountServiceAccountToken: false,
@@ -272,7 +294,9 @@ export class MicroserviceDeployment
       imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
       terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(30)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
-      topologySpreadConstraints: replicated ? spreadOverNodes(this.selector) : undefined,
+      // With one replica too: added with the second, it would change the template and roll the first.
+      // Pods of one revision only: the one that is about to go would push its successor off the preferred node.
+      topologySpreadConstraints: spreadOverNodes(this.selector, ['pod-template-hash']),
       securityContext: restrictedPod(props.user ?? 10001),
       containers: [
         {

@@ -21,6 +21,7 @@ import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 import { mountCheck, type DataStorage } from './volumes';
 
+/** What a replica set is made of, and how many members it should have. */
 export interface MongoReplicaSetProps {
   /** Name of every object that it makes; pods are NAME-0, NAME-1. @default the construct's id */
   readonly name?: string;
@@ -37,6 +38,7 @@ export interface MongoReplicaSetProps {
    * @default members
    */
   readonly pods?: number;
+  /** One volume per pod, claimed as data-POD. Chosen once: the claim templates of a StatefulSet can never change. */
   readonly storage: DataStorage;
   /** Of mongod. At least 1 GiB of memory: below that no cache is left. */
   readonly resources: Resources;
@@ -62,6 +64,7 @@ export interface MongoReplicaSetProps {
   readonly rendered?: RenderedHook;
 }
 
+/** What a client asks of the set. Its environment then has PREFIX_URI, _USERNAME, _PASSWORD and _DATABASE. */
 export interface MongoConnection {
   /** The one database that the client may read and write. */
   readonly database: string;
@@ -76,15 +79,23 @@ const GIB = 1024 ** 3;
 
 /** A MongoDB replica set without an operator: the official image, and a container beside each mongod that keeps the set as wanted. */
 export class MongoReplicaSet extends Construct implements Connectable<MongoConnection> {
+  /** Name of the StatefulSet and of its Service; all other names start with it. At most 40 characters. */
   readonly name: string;
+  /** Where it runs: part of the DNS names that members and clients use. */
   readonly namespace: string;
+  /** Its one NetworkPolicy, also once it is retired. For a Prometheus: `connections.allowFrom(peer, { port })`. */
   readonly connections: Connections;
+  /** Login of the user root, which the container `reconcile` makes by the localhost exception. */
   readonly rootSecret: DeclaredSecret;
+  /** By what members know each other: 756 random bytes, 1008 characters in base64; MongoDB takes at most 1024. */
   readonly keyfile: DeclaredSecret;
   /** Undefined once it is retired, as are the objects below. */
   readonly statefulSet?: k8s.KubeStatefulSet;
+  /** Headless: each member has a name of its own, and PREFIX_URI holds all of them. Undefined once it is retired. */
   readonly service?: k8s.KubeService;
+  /** Lets a drain take one member at a time. Undefined once it is retired. */
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
+  /** Makes the users that clients connect as; runs again when they change. Undefined once it is retired. */
   readonly usersJob?: HashNamedJob;
   private readonly members: number;
   private readonly pods: number;

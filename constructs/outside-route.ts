@@ -9,6 +9,7 @@ import { insist, refuse } from './refuse';
 
 /** An ingress controller as routes see it: `TraefikIngress`, or one that runs already, described by its class and its pods. */
 export interface IngressController {
+  /** Stands in each Ingress, so that no other controller serves it. */
   readonly ingressClassName: string;
   /** Its pods: only they may reach the service. */
   readonly peer: Peer;
@@ -16,20 +17,25 @@ export interface IngressController {
   readonly connections?: Connections;
 }
 
+/** A route by an Ingress: its host name, and who serves it. */
 export interface IngressRouteProps {
   /** Host name that clients use. */
   readonly host: string;
   /** Prefix of the path. @default / */
   readonly path?: string;
+  /** Who serves the host; the service lets in nobody but its pods. */
   readonly controller: IngressController;
   /** Certificate of the host, as a secret in the service's namespace. @default the controller's own certificate */
   readonly tlsSecretName?: string;
 }
 
+/** A route by the Gateway API, for a cluster that has its CRDs and a Gateway. */
 export interface GatewayRouteProps {
+  /** Host name that clients use: one DNS name, a wildcard is refused. */
   readonly host: string;
   /** Prefix of the path. @default / */
   readonly path?: string;
+  /** The Gateway that it attaches to, or one listener of it (`sectionName`); it must allow the service's namespace. */
   readonly gateway: { readonly name: string; readonly namespace: string; readonly sectionName?: string };
   /** The pods that serve the gateway: only they may reach the service. */
   readonly controller: Peer;
@@ -37,11 +43,17 @@ export interface GatewayRouteProps {
 
 /** What a route is rendered for. */
 export interface RouteTarget {
+  /** Name of the Ingress or HTTPRoute. */
   readonly name: string;
+  /** Of the route and of the Service that it leads to. */
   readonly namespace: string;
+  /** Labels of the route, as on the other objects of the service. */
   readonly labels: Labels;
+  /** The Service that requests go to. */
   readonly serviceName: string;
+  /** Of that Service and of its pods: it stands in the route and in the policies. */
   readonly port: number;
+  /** Those of the service's pods; the controller's pods are let in there. */
   readonly connections: Connections;
 }
 
@@ -49,16 +61,17 @@ export interface RouteTarget {
 export class OutsideRoute {
   /** By an Ingress. TLS always: with the controller's certificate where no other is named. */
   static ingress(props: IngressRouteProps): OutsideRoute {
-    return new OutsideRoute(props.host, (scope, target) => ingress(scope, target, props));
+    return new OutsideRoute(props.host, props.path ?? '/', (scope, target) => ingress(scope, target, props));
   }
 
   /** By an HTTPRoute of the Gateway API. TLS ends at the gateway, whose listener holds the certificate. */
   static gateway(props: GatewayRouteProps): OutsideRoute {
-    return new OutsideRoute(props.host, (scope, target) => gateway(scope, target, props));
+    return new OutsideRoute(props.host, props.path ?? '/', (scope, target) => gateway(scope, target, props));
   }
 
   private constructor(
     private readonly host: string,
+    private readonly path: string,
     private readonly make: (scope: Construct, target: RouteTarget) => void,
   ) {}
 
@@ -72,6 +85,12 @@ export class OutsideRoute {
       });
     }
     insist(scope, dnsNameProblem(this.host, 'the host of a route'));
+    if (!/^\/[^\s?#]*$/.test(this.path))
+      refuse(scope, {
+        what: 'the path of a route must start with a /',
+        got: this.path,
+        fix: 'leave it out for all paths',
+      });
     this.make(scope, target);
   }
 }

@@ -26,14 +26,21 @@ export class Placement {
   ) {}
 }
 
-/** Spreads the pods that the labels select over nodes: as evenly as possible, but never at the price of not running. */
-export function spreadOverNodes(matchLabels: Readonly<Record<string, string>>): k8s.TopologySpreadConstraint[] {
+/**
+ * Spreads the pods that the labels select over nodes: as evenly as possible, but never at the price of not running. Only
+ * pods that agree in `matchLabelKeys` are counted together.
+ */
+export function spreadOverNodes(
+  matchLabels: Readonly<Record<string, string>>,
+  matchLabelKeys?: readonly string[],
+): k8s.TopologySpreadConstraint[] {
   return [
     {
       maxSkew: 1,
       topologyKey: 'kubernetes.io/hostname',
       whenUnsatisfiable: 'ScheduleAnyway',
       labelSelector: { matchLabels: { ...matchLabels } },
+      matchLabelKeys: matchLabelKeys && [...matchLabelKeys],
     },
   ];
 }

@@ -1,6 +1,7 @@
 import { Duration } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 
+/** Two paths, because a service whose database is away is not ready, but a restart would not help it. */
 export interface HttpProbeProps {
   /** Answers 2xx while the process is worth keeping. @default /healthz */
   readonly live?: string;
@@ -12,12 +13,15 @@ export interface HttpProbeProps {
   readonly startup?: Duration;
 }
 
+/** An open port counts as alive and as ready: for what speaks neither HTTP nor gRPC. */
 export interface TcpProbeProps {
+  /** Named or numbered port. @default the service's own */
   readonly port?: number | string;
   /** How long a start may take. @default 1 minute */
   readonly startup?: Duration;
 }
 
+/** For a server that speaks grpc.health.v1; one answer counts as alive and as ready. */
 export interface GrpcProbeProps {
   /** A number: gRPC probes take no port name. */
   readonly port: number;
@@ -27,7 +31,9 @@ export interface GrpcProbeProps {
   readonly startup?: Duration;
 }
 
+/** Commands that run in the container. Each run is a process of its own, so it should be a small one. */
 export interface ExecProbeProps {
+  /** Ends with 0 while the process is worth keeping. Runs without a shell. */
   readonly live: readonly string[];
   /** @default the same as live */
   readonly ready?: readonly string[];
@@ -45,21 +51,25 @@ export type ContainerProbes = Pick<k8s.Container, 'startupProbe' | 'livenessProb
  * taken for a hang; it asks every 2 s, so a fast start is ready at once.
  */
 export class Probes {
+  /** By GET on two paths; any 2xx or 3xx is a yes. */
   static http(props: HttpProbeProps = {}): Probes {
     const get = (path: string): Action => ({ httpGet: { path, port: port(props.port ?? 'http') } });
     return new Probes(get(props.live ?? '/healthz'), get(props.ready ?? '/readyz'), props.startup);
   }
 
+  /** By opening a port, which says nothing about what is behind it. */
   static tcp(props: TcpProbeProps = {}): Probes {
     const action: Action = { tcpSocket: { port: port(props.port ?? 'http') } };
     return new Probes(action, action, props.startup);
   }
 
+  /** By the health protocol of gRPC; the server must implement it. */
   static grpc(props: GrpcProbeProps): Probes {
     const action: Action = { grpc: { port: props.port, service: props.service ?? '' } };
     return new Probes(action, action, props.startup);
   }
 
+  /** By a command in the container, for what can only be asked from inside. */
   static exec(props: ExecProbeProps): Probes {
     const run = (command: readonly string[]): Action => ({ exec: { command: [...command] } });
     return new Probes(run(props.live), run(props.ready ?? props.live), props.startup);
@@ -72,12 +82,14 @@ export class Probes {
     readonly startup: Duration = Duration.minutes(1),
   ) {}
 
+  /** As a container takes them: every 2 s until it has started, then live every 10 s and ready every 5 s. */
   render(): ContainerProbes {
     const period = 2;
     return {
       startupProbe: {
         ...this.live,
         periodSeconds: period,
+        timeoutSeconds: 3,
         failureThreshold: Math.max(1, Math.ceil(this.startup.toSeconds() / period)),
       },
       // Three failures in 30 s restart it; a restart costs more than a short stall.

@@ -21,12 +21,16 @@ export type SecretSource =
   /** Only the owner knows it; the text says what to type. */
   | { readonly ask: string };
 
+/** Type of the Secret. The last two prescribe keys: tls.crt and tls.key, and .dockerconfigjson. */
 export type SecretType = 'Opaque' | 'kubernetes.io/tls' | 'kubernetes.io/dockerconfigjson';
 
+/** A secret by name, places and keys; its values are made elsewhere. */
 export interface DeclaredSecretProps {
+  /** Name of the Secret: a DNS name, declared once per namespace. */
   readonly name: string;
   /** Where it must exist; the value is the same in each. */
   readonly namespaces: readonly string[];
+  /** Keys of the Secret, and where the value of each comes from. */
   readonly keys: Readonly<Record<string, SecretSource>>;
   /** @default Opaque */
   readonly type?: SecretType;
@@ -34,7 +38,9 @@ export interface DeclaredSecretProps {
 
 /** One key of a declared secret, as the value of an environment variable. */
 export interface SecretKey {
+  /** Whoever uses the key becomes its reader, so it must exist in that namespace, too. */
   readonly secret: DeclaredSecret;
+  /** A key that it has: `DeclaredSecret.key` refuses any other. */
   readonly key: string;
 }
 
@@ -46,8 +52,11 @@ export class DeclaredSecret extends Construct {
     return found.sort((a, b) => (`${a.name} ${a.namespaces.join()}` < `${b.name} ${b.namespaces.join()}` ? -1 : 1));
   }
 
+  /** Name of the Secret, the same in each namespace. */
   readonly name: string;
+  /** What the Secret must be made as; Kubernetes never changes a type afterwards. */
   readonly type: SecretType;
+  /** Keys of the Secret, and where the value of each comes from. */
   readonly keys: Readonly<Record<string, SecretSource>>;
   private readonly places: Set<string>;
   private readonly reading = new Set<string>();
@@ -62,6 +71,7 @@ export class DeclaredSecret extends Construct {
     validateTree(this, declaredTwice);
   }
 
+  /** Where it must exist, sorted: what was declared, and where its readers are. */
   get namespaces(): string[] {
     return [...this.places].sort();
   }

@@ -1,4 +1,4 @@
-import { Duration, Size } from 'cdk8s';
+import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { dnsLabelProblem, imageProblem, ipv4Problem } from '../values/names';
@@ -16,12 +16,13 @@ import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 
 /** Where the API server answers, as the network sees it: after the cluster address is translated. */
 export interface ApiServerAddress {
-  /** As 192.168.1.20/32. */
-  readonly cidr: string;
+  /** One for each control plane, as 192.168.1.20/32. */
+  readonly cidrs: readonly [string, ...string[]];
   /** As 6443. */
   readonly port: number;
 }
 
+/** What Traefik serves, under which names, and where it finds the API server. */
 export interface TraefikIngressProps {
   /** @default the construct's id */
   readonly name?: string;
@@ -35,6 +36,7 @@ export interface TraefikIngressProps {
   readonly statusAddress: string;
   /** Names that its own certificate is for, such as *.collab.home.arpa. */
   readonly dnsNames: readonly [string, ...string[]];
+  /** Where it reads Ingresses and writes their status; the policy lets it out there. */
   readonly apiServer: ApiServerAddress;
   /** @default 256 MiB, 100m */
   readonly resources?: Resources;
@@ -42,8 +44,6 @@ export interface TraefikIngressProps {
   readonly placement?: Placement;
   /** @default none */
   readonly priorityClassName?: string;
-  /** Longest pause within an answer, such as a language model's before its first word. @default 15 minutes */
-  readonly idleTimeout?: Duration;
   /** Whether it reports metrics for Prometheus on port 9100. @default false */
   readonly metrics?: boolean;
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
@@ -61,11 +61,17 @@ const DYNAMIC = '/dynamic';
 
 /** Traefik on every worker, by host port: whoever reaches a worker's address reaches the apps. */
 export class TraefikIngress extends Construct implements IngressController {
+  /** Name of its IngressClass; the names of its other objects start with it. At most 52 characters. */
   readonly ingressClassName: string;
+  /** Where its pods and its own certificate are. */
   readonly namespace: string;
+  /** Its NetworkPolicy: HTTP and HTTPS from anywhere, out to the API server and to what has a route. */
   readonly connections: Connections;
+  /** One pod on each node that takes it, which then holds the ports 80 and 443 of that node. */
   readonly daemonSet: k8s.KubeDaemonSet;
+  /** Reads what it serves in the watched namespaces and writes Ingress status there; reads IngressClasses and Nodes. */
   readonly serviceAccount: k8s.KubeServiceAccount;
+  /** Served to hosts that name no certificate of their own: a chain for `dnsNames`, and its key. */
   readonly certificate: DeclaredSecret;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
@@ -101,7 +107,7 @@ export class TraefikIngress extends Construct implements IngressController {
     });
     this.connections.allowFrom('anywhere', { port: PORTS.web });
     this.connections.allowFrom('anywhere', { port: PORTS.websecure });
-    this.connections.allowTo({ cidr: props.apiServer.cidr }, { port: props.apiServer.port });
+    for (const cidr of props.apiServer.cidrs) this.connections.allowTo({ cidr }, { port: props.apiServer.port });
     this.certificate = new DeclaredSecret(this, 'certificate', {
       name: `${name}-certificate`,
       namespaces: [this.namespace],
@@ -189,7 +195,6 @@ export class TraefikIngress extends Construct implements IngressController {
 
   private args(): string[] {
     const { props, ingressClassName } = this;
-    const idle = `${(props.idleTimeout ?? Duration.minutes(15)).toSeconds()}s`;
     return [
       '--global.checknewversion=false',
       '--global.sendanonymoususage=false',
@@ -202,9 +207,8 @@ export class TraefikIngress extends Construct implements IngressController {
       '--entrypoints.web.http.redirections.entrypoint.scheme=https',
       `--entrypoints.websecure.address=:${PORTS.websecure}`,
       '--entrypoints.websecure.http.tls=true',
-      // An upload may take as long as it takes; Traefik's own 60 s would cut a large body on a slow line.
+      // An upload may take as long as it takes; Traefik's own 60 s would cut a large body on a slow line. Answers have no limit.
       '--entrypoints.websecure.transport.respondingtimeouts.readtimeout=0s',
-      `--entrypoints.websecure.transport.respondingtimeouts.idletimeout=${idle}`,
       '--entrypoints.websecure.transport.lifecycle.gracetimeout=20s',
       '--providers.kubernetesingress=true',
       `--providers.kubernetesingress.ingressclass=${ingressClassName}`,

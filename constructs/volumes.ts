@@ -11,6 +11,7 @@ import { RESTRICTED_CONTAINER } from './security';
 /** The storage class of volumes that are made by hand, one disk each. */
 export const LOCAL_STORAGE_CLASS = 'local-data';
 
+/** Which node and which folder hold the disk of each pod. */
 export interface LocalDisksProps {
   /** The node whose disk holds a pod's data. */
   readonly nodeOf: (pod: string) => string;
@@ -36,7 +37,9 @@ export class DataStorage {
   }
 
   private constructor(
+    /** Size of each volume, the same for every pod: a claim template has one. At least 1 KiB. */
     readonly size: Size,
+    /** Class of the claims, and of the volumes that `PersistentVolumes` renders for them. */
     readonly storageClassName: string,
     private readonly disks?: LocalDisksProps,
   ) {}
@@ -49,7 +52,10 @@ export class DataStorage {
     return this.disks !== undefined;
   }
 
-  /** @returns the claim for a StatefulSet's volumeClaimTemplates; its name is the volume's name in the pod */
+  /**
+   * The claim for a StatefulSet's volumeClaimTemplates; its name is the volume's name in the pod.
+   * @throws when the size is a plain number, NaN or under 1 KiB
+   */
   claimTemplate(
     scope: IConstruct,
     name: string,
@@ -84,17 +90,25 @@ export class DataStorage {
   }
 }
 
+/** One disk, and the claim that it waits for. */
 export interface DeclaredVolumeProps {
+  /** Name of the claim as the StatefulSet makes it, TEMPLATE-POD. No other claim gets the volume. */
   readonly claim: string;
+  /** Of the claim; the volume itself is in none. */
   readonly namespace: string;
+  /** Label kubernetes.io/hostname of the node that has the disk; its pod can run nowhere else. */
   readonly node: string;
+  /** Where the disk is mounted on that node. */
   readonly path: string;
+  /** Capacity of the volume; a claim that asks for more does not bind. */
   readonly size: Size;
+  /** Must be the claim's. `PersistentVolumes` makes the class, without a provisioner. */
   readonly storageClassName: string;
 }
 
 /** A disk that a database needs. It renders no object by itself: `PersistentVolumes` does, in a chart that outlives the database's. */
 export class DeclaredVolume extends Construct {
+  /** All disks that a tree declares, in the order of the tree. */
   static all(root: IConstruct): DeclaredVolume[] {
     return root.node.findAll().filter((node): node is DeclaredVolume => node instanceof DeclaredVolume);
   }
@@ -102,6 +116,7 @@ export class DeclaredVolume extends Construct {
   constructor(
     scope: Construct,
     id: string,
+    /** What `PersistentVolumes` makes the volume from. */
     readonly props: DeclaredVolumeProps,
   ) {
     super(scope, id);

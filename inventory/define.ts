@@ -5,7 +5,10 @@ import { homelabRule } from './shapes';
 
 /** Everything that is wrong with a homelab, at once. */
 export class HomelabError extends Error {
-  constructor(readonly problems: readonly string[]) {
+  constructor(
+    /** One sentence each: what, the value got, what is allowed, the fix. */
+    readonly problems: readonly string[],
+  ) {
     super(
       `homelab.ts has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
     );
@@ -21,10 +24,10 @@ export function defineHomelab(homelab: Homelab): Homelab {
     const controlPlanes = Object.values(homelab.machines).filter(
       (machine) => machine.kind === 'talos' && machine.role === 'control-plane',
     ).length;
-    if (controlPlanes !== 1)
+    if (controlPlanes % 2 === 0)
       problems.push(
         sentence({
-          what: 'machines must hold one Talos control plane',
+          what: 'machines must hold one Talos control plane, or an odd number for etcd to agree',
           got: controlPlanes,
           fix: "give one machine role: 'control-plane'",
         }),

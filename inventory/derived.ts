@@ -15,9 +15,21 @@ export function nodes({ machines }: Homelab): [string, TalosMachine][] {
   return Object.entries(machines).filter((entry): entry is [string, TalosMachine] => isTalos(entry[1]));
 }
 
-/** The one address behind which the Kubernetes API answers: that of the first control plane. */
-export function apiServerAddress(homelab: Homelab): string {
-  return nodes(homelab).find(([, machine]) => machine.role === 'control-plane')![1].address;
+/** The nodes on which pods of ours run. */
+export function workers(homelab: Homelab): [string, TalosMachine][] {
+  return nodes(homelab).filter(([, { role }]) => role === 'worker' || homelab.talos.scheduleOnControlPlanes === true);
+}
+
+/** Name of the Proxmox host that a machine runs on. */
+export function hostOf({ hosts }: Homelab, { host }: Machine): string {
+  return host ?? Object.keys(hosts).find((name) => hosts[name]!.kind === 'proxmox')!;
+}
+
+/** The addresses at which the Kubernetes API answers: those of all control planes. */
+export function apiServerAddresses(homelab: Homelab): string[] {
+  return nodes(homelab)
+    .filter(([, { role }]) => role === 'control-plane')
+    .map(([, { address }]) => address);
 }
 
 /** Port of the Kubernetes API on the control plane (Talos' default). */

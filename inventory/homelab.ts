@@ -5,9 +5,13 @@ import type { Cpu } from 'cdk8s-plus-28';
 export interface Homelab {
   /** Name of the whole: a DNS label. */
   readonly name: string;
-  readonly hosts: Hosts;
+  /** The hardware: the host of all virtual machines, and the owner's Mac. */
+  readonly hosts: Readonly<Record<string, Host>>;
+  /** Addresses, name servers and the domain of the home network. */
   readonly network: NetworkPlan;
+  /** Of what everything else stands on, from Proxmox to Argo CD. */
   readonly versions: Versions;
+  /** Settings of Talos that the rest reckons with. */
   readonly talos: TalosSettings;
   /** Virtual machines by host name. */
   readonly machines: Readonly<Record<string, Machine>>;
@@ -15,27 +19,44 @@ export interface Homelab {
   readonly system: Readonly<Record<string, SystemWorkload>>;
   /** Databases by name, which is also the name of their namespace. */
   readonly databases: Readonly<Record<string, Database>>;
-  readonly llm: Llm;
-  readonly ingress: Ingress;
+  /** The language models, and the machine that they run on. */
+  readonly llm?: Llm;
+  /** The way in from outside: one controller on every worker. */
+  readonly ingress?: Ingress;
   /** Nodes on which services and web apps run as long as there is room; any other worker after that. */
-  readonly preferredNodes: NodeLabel;
+  readonly preferredNodes?: NodeLabel;
   /** Microservices by name. */
   readonly services: Readonly<Record<string, Service>>;
   /** Web apps by name; each is reached from outside. */
   readonly webApps: Readonly<Record<string, WebApp>>;
+  /** Where Argo CD reads dist/ from. */
   readonly git: GitRepository;
   /** A registry that wants a login. @default none: images are public */
   readonly registry?: Registry;
 }
 
-export interface Hosts {
-  /** Where the owner develops and fine-tunes; nothing of the cluster runs on it. */
-  readonly mac: { readonly model: string; readonly memory: Size; readonly address: string };
-  readonly proxmox: ProxmoxHost;
+/** A machine of metal. */
+export type Host = MacHost | ProxmoxHost;
+
+/** Where the owner develops and fine-tunes; nothing of the cluster runs on it. */
+export interface MacHost {
+  /** Tells the kinds of hosts apart. */
+  readonly kind: 'mac';
+  /** As people call it. */
+  readonly model: string;
+  /** Unified memory that is built in: what a fine-tuning must fit into. */
+  readonly memory: Size;
+  /** IPv4 address, from which the AI machine takes models. */
+  readonly address: string;
 }
 
+/** What the host has, and what it keeps from the virtual machines. */
 export interface ProxmoxHost {
+  /** Tells the kinds of hosts apart. */
+  readonly kind: 'proxmox';
+  /** As it was bought: text for people. */
   readonly model: string;
+  /** Static IPv4 address within the network. */
   readonly address: string;
   /** Memory that is built in. */
   readonly memory: Size;
@@ -43,16 +64,21 @@ export interface ProxmoxHost {
   readonly igpuCarveOut: Size;
   /** What Proxmox itself needs. */
   readonly reserve: Size;
+  /** What its disk holds in binary units: 2 TB are 1862 GiB. */
   readonly disk: Size;
   /** Name of the storage that holds the machines' disks. @default local-lvm */
   readonly storage?: string;
+  /** Name of the integrated GPU, for people. A machine with `gpu: true` gets it. */
   readonly gpu: string;
+  /** Name of the NPU, for people. No machine gets it. */
   readonly npu: string;
 }
 
+/** The home network, in which every host and machine has its address. */
 export interface NetworkPlan {
   /** The home network, as 192.168.1.0/24. */
   readonly cidr: string;
+  /** IPv4 address of the router, within `cidr`. */
   readonly gateway: string;
   /** Name servers of the machines. */
   readonly dns: readonly string[];
@@ -62,6 +88,7 @@ export interface NetworkPlan {
   readonly timeServers?: readonly string[];
 }
 
+/** Versions of what everything else stands on; an upgrade starts with a change here. */
 export interface Versions {
   /** Major and minor, as 9.1. */
   readonly proxmox: string;
@@ -77,6 +104,8 @@ export interface Versions {
 export interface TalosSettings {
   /** Whether Flannel enforces NetworkPolicy (kubeNetworkPoliciesEnabled). Without it every policy is decoration. */
   readonly enforceNetworkPolicies: boolean;
+  /** Whether pods of ours run on control planes too (allowSchedulingOnControlPlanes), as on a single machine. @default false */
+  readonly scheduleOnControlPlanes?: boolean;
   /** What the kubelet keeps from pods, by role, on top of the 100 MiB at which it starts to evict. */
   readonly kubeletReserve: { readonly controlPlane: Size; readonly worker: Size };
   /** Time the kubelet gives pods when the node shuts down; longer than the longest grace of a pod plus the critical part. */
@@ -85,17 +114,23 @@ export interface TalosSettings {
   readonly shutdownGracePeriodCriticalPods: Duration;
 }
 
+/** A virtual machine on the Proxmox host: a node of the cluster, or a machine beside it. */
 export type Machine = TalosMachine | UbuntuMachine;
 
 interface MachineBase {
+  /** The Proxmox host that it runs on. @default the only one */
+  readonly host?: string;
   /** Proxmox' number, 100 to 999999999. */
   readonly vmid: number;
   /** Static address within the network. */
   readonly address: string;
   /** Fixed, so that the machine config finds its network card: unicast, in lower case; 02:... is nobody else's. */
   readonly mac: string;
+  /** What it is given of the host's memory. */
   readonly memory: Size;
+  /** Virtual cores, 1 to 128. */
   readonly cores: number;
+  /** Disk of the operating system; data disks come on top. */
   readonly systemDisk: Size;
   /** Place in Proxmox' start order; the lower starts first. */
   readonly startOrder: number;
@@ -103,8 +138,11 @@ interface MachineBase {
   readonly down: Duration;
 }
 
+/** A node of the Kubernetes cluster. Its name in `machines` is the node's. */
 export interface TalosMachine extends MachineBase {
+  /** Tells a node from a machine beside the cluster. */
   readonly kind: 'talos';
+  /** `control-plane` for the one machine that runs the Kubernetes API, `worker` for those that run the rest. */
   readonly role: 'control-plane' | 'worker';
   /** Node labels that the kubelet sets. @default none */
   readonly labels?: Readonly<Record<string, string>>;
@@ -112,7 +150,9 @@ export interface TalosMachine extends MachineBase {
   readonly dataDisks?: Readonly<Record<string, Size>>;
 }
 
+/** A machine beside the cluster, such as the one that runs the models. */
 export interface UbuntuMachine extends MachineBase {
+  /** Tells a machine beside the cluster from a node. */
   readonly kind: 'ubuntu';
   /** As 24.04. */
   readonly release: string;
@@ -120,6 +160,7 @@ export interface UbuntuMachine extends MachineBase {
   readonly gpu?: boolean;
 }
 
+/** Pods that others install. It renders nothing: the budget counts what they request. */
 export interface SystemWorkload {
   /** Which nodes it runs on: `every-node`, `control-plane`, `workers`, or one machine by name. */
   readonly on: string;
@@ -129,16 +170,21 @@ export interface SystemWorkload {
   readonly containers: Readonly<Record<string, { readonly memory: Size; readonly cpu: Cpu }>>;
 }
 
+/** A label of nodes; at least one Talos machine must carry it. */
 export interface NodeLabel {
+  /** As storage-type. Refused below kubernetes.io and k8s.io, where a node may not label itself (NodeRestriction). */
   readonly key: string;
+  /** As cassandra: at most 63 letters, digits, -, _ and . */
   readonly value: string;
 }
 
+/** A database. Each has a namespace, a folder of dist/ and an Argo CD application of its own. */
 export type Database = Cassandra | MongoDb;
 
 interface DatabaseBase {
   /** Of each node or member, request and limit in one. */
   readonly memory: Size;
+  /** Cores that each node or member is promised. */
   readonly cpu: Cpu;
   /** The nodes it may run on, by label. */
   readonly nodeLabel: NodeLabel;
@@ -146,7 +192,9 @@ interface DatabaseBase {
   readonly state?: 'active' | 'retired';
 }
 
+/** A Cassandra ring. It needs a data disk NAME-RACK-0 for each rack. */
 export interface Cassandra extends DatabaseBase {
+  /** Tells a ring from a MongoDB replica set. */
   readonly kind: 'cassandra';
   /** Can never change. */
   readonly clusterName: string;
@@ -156,7 +204,9 @@ export interface Cassandra extends DatabaseBase {
   readonly racks: readonly string[];
 }
 
+/** A MongoDB replica set. It needs a data disk for each pod: NAME-0, NAME-1 and so on. */
 export interface MongoDb extends DatabaseBase {
+  /** Tells a replica set from a Cassandra ring. */
   readonly kind: 'mongodb';
   /** Can never change. */
   readonly replicaSet: string;
@@ -166,11 +216,13 @@ export interface MongoDb extends DatabaseBase {
   readonly pods?: number;
 }
 
+/** Language models outside the cluster, under one name inside it. */
 export interface Llm {
   /** Name that clients use. */
   readonly service: string;
   /** The machine that it runs on. */
   readonly machine: string;
+  /** Port on that machine, and the one that clients use. Ollama's own is 11434. */
   readonly port: number;
   /** How the name reaches the machine: by an EndpointSlice, or through a proxy where Argo CD leaves EndpointSlices out. @default endpoint-slice */
   readonly via?: 'endpoint-slice' | 'tcp-proxy';
@@ -178,6 +230,7 @@ export interface Llm {
   readonly models: Readonly<Record<string, Model>>;
 }
 
+/** A model that services and web apps may connect to. */
 export interface Model {
   /** As Ollama knows it: qwen2.5:14b-instruct-q4_K_M. Exact, never latest. */
   readonly tag: string;
@@ -187,10 +240,13 @@ export interface Model {
   readonly resident?: boolean;
 }
 
+/** The ingress controller on every worker. */
 export interface Ingress {
   /** The worker whose address stands in the status of every Ingress. */
   readonly statusMachine: string;
+  /** Of its pod on each worker, request and limit in one. */
   readonly memory: Size;
+  /** Cores that its pod on each worker is promised. */
   readonly cpu: Cpu;
 }
 
@@ -201,6 +257,7 @@ export type Connection =
   | { readonly cassandra: string; readonly keyspace: string }
   | { readonly model: string };
 
+/** A microservice. Only what it connects to must be said, even if that is nothing. */
 export interface Service {
   /** Exact version. @default a public stand-in that answers health checks, so that the cluster comes up before the image exists */
   readonly image?: string;
@@ -212,18 +269,24 @@ export interface Service {
   readonly memory?: Size;
   /** @default 100m; a web app 50m */
   readonly cpu?: Cpu;
-  /** @default 1 */
+  /** Pods, 1 to 50. @default 1 */
   readonly replicas?: number;
   /** Plain environment variables. @default none */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * What it may reach, each target once; its environment says where that is. Variables of the first model start with LLM,
+   * those of a further one with LLM_NAME, so that a second changes nothing for the first.
+   */
   readonly connects: readonly Connection[];
 }
 
+/** A service with a way in from outside, at https://HOST.DOMAIN. */
 export interface WebApp extends Service {
   /** First part of its host name; the rest is the network's domain. */
   readonly host: string;
 }
 
+/** The repository that holds dist/. */
 export interface GitRepository {
   /** As Argo CD clones it: https://, ssh:// or git@. */
   readonly url: string;
@@ -231,6 +294,7 @@ export interface GitRepository {
   readonly revision?: string;
 }
 
+/** A registry of private images. Its login is a secret that the owner is asked for. */
 export interface Registry {
   /** As ghcr.io. */
   readonly server: string;

@@ -1,3 +1,12 @@
 export * from './homelab';
 export { defineHomelab, HomelabError } from './define';
-export { allocatableMemory, apiServerAddress, API_SERVER_PORT, databasePods, machineOfDisk, nodes } from './derived';
+export {
+  allocatableMemory,
+  apiServerAddresses,
+  API_SERVER_PORT,
+  databasePods,
+  hostOf,
+  machineOfDisk,
+  nodes,
+  workers,
+} from './derived';

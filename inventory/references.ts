@@ -1,14 +1,14 @@
 import { ipv4, ipv4Network } from '../values/names';
 import { podsProblem } from '../values/members';
 import { sentence } from '../values/problem';
-import { databasePods } from './derived';
+import { databasePods, hostOf, workers } from './derived';
 import type { Connection, Homelab, NodeLabel } from './homelab';
 import { at } from './shape';
 
 /** What one value means for another: addresses within the network, names that exist, things used once. */
 export function referenceProblems(homelab: Homelab): string[] {
-  return [addresses, numbers, names, machineReferences, disks, databases, connections, graces].flatMap((judge) =>
-    judge(homelab),
+  return [addresses, numbers, names, machineReferences, hosts, disks, databases, services, connections, graces].flatMap(
+    (judge) => judge(homelab),
   );
 }
 
@@ -18,8 +18,10 @@ function addresses({ hosts, network, machines }: Homelab): string[] {
   const owners = new Map<string, string>();
   const places: [string, string][] = [
     ['network.gateway', network.gateway],
-    ['hosts.mac.address', hosts.mac.address],
-    ['hosts.proxmox.address', hosts.proxmox.address],
+    ...Object.entries(hosts).map(([name, { address }]): [string, string] => [
+      at(at('hosts', name), 'address'),
+      address,
+    ]),
     ...Object.entries(machines).map(([name, { address }]): [string, string] => [
       at(at('machines', name), 'address'),
       address,
@@ -64,7 +66,7 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
     ...Object.keys(services).map((name): [string, string] => [at('services', name), name]),
     ...Object.keys(webApps).map((name): [string, string] => [at('webApps', name), name]),
     ...Object.keys(databases).map((name): [string, string] => [at('databases', name), name]),
-    ['llm.service', llm.service],
+    ...(llm === undefined ? [] : [['llm.service', llm.service] as [string, string]]),
   ];
   return [
     ...twice(entries),
@@ -98,34 +100,74 @@ function twice(entries: readonly (readonly [string, unknown])[]): string[] {
   });
 }
 
-function machineReferences({ llm, ingress, system, machines }: Homelab): string[] {
-  const known = (place: string, name: string, ofKind?: 'worker') => {
-    const machine = machines[name];
-    const right = machine && (ofKind === undefined || (machine.kind === 'talos' && machine.role === ofKind));
-    const allowed = Object.keys(machines).filter(
-      (other) => ofKind === undefined || (machines[other] as { role?: string }).role === ofKind,
-    );
-    return right
-      ? []
-      : [
-          sentence({
-            what: `${place} must be ${ofKind === undefined ? 'a machine' : `a ${ofKind}`} of this homelab`,
-            got: name,
-            allowed: allowed.join(', '),
-            fix: 'correct the name, or add the machine',
-          }),
-        ];
-  };
+/** One of the names that are there. */
+function oneOf(what: string, name: string, names: readonly string[], fix = 'correct the name, or add it'): string[] {
+  return names.includes(name) ? [] : [sentence({ what, got: name, allowed: names.join(', ') || 'none is there', fix })];
+}
+
+function machineReferences(homelab: Homelab): string[] {
+  const { llm, ingress, system, machines, webApps } = homelab;
+  const names = Object.keys(machines);
   const groups = ['every-node', 'control-plane', 'workers'];
+  const fix = 'correct the name, or add the machine';
   return [
-    ...known('llm.machine', llm.machine),
-    ...known('ingress.statusMachine', ingress.statusMachine, 'worker'),
+    ...(llm ? oneOf('llm.machine must be a machine of this homelab', llm.machine, names, fix) : []),
+    ...(ingress
+      ? oneOf(
+          'ingress.statusMachine must be a worker of this homelab',
+          ingress.statusMachine,
+          workers(homelab).map(([name]) => name),
+          fix,
+        )
+      : []),
+    ...(ingress === undefined && Object.keys(webApps).length > 0
+      ? [
+          sentence({
+            what: 'ingress must be there for web apps to be reached',
+            got: undefined,
+            fix: "add ingress: { statusMachine: 'talos-worker-01', memory: Size.mebibytes(307), cpu: Cpu.millis(100) }",
+          }),
+        ]
+      : []),
     ...Object.entries(system).flatMap(([name, { on }]) =>
       groups.includes(on)
         ? []
-        : known(`${at(at('system', name), 'on')} (one of ${groups.join(', ')}, or a machine)`, on),
+        : oneOf(
+            `${at(at('system', name), 'on')} (one of ${groups.join(', ')}, or a machine) must be a machine of this homelab`,
+            on,
+            names,
+            fix,
+          ),
     ),
   ];
+}
+
+/** Which machine runs on which host, and who has its GPU. */
+function hosts(homelab: Homelab): string[] {
+  const proxmox = Object.keys(homelab.hosts).filter((name) => homelab.hosts[name]!.kind === 'proxmox');
+  if (proxmox.length === 0)
+    return [
+      sentence({
+        what: 'hosts must hold a Proxmox host',
+        got: Object.keys(homelab.hosts),
+        fix: "add one with kind: 'proxmox'",
+      }),
+    ];
+  const gpus = new Map<string, string>();
+  return Object.entries(homelab.machines).flatMap(([name, machine]) => {
+    const place = at('machines', name);
+    if (machine.host === undefined && proxmox.length > 1) {
+      const what = `${place}.host must be said where there are several Proxmox hosts`;
+      return [sentence({ what, got: undefined, allowed: proxmox.join(', '), fix: 'name the host that it runs on' })];
+    }
+    const problems = oneOf(`${place}.host must be a Proxmox host of this homelab`, hostOf(homelab, machine), proxmox);
+    if (machine.kind !== 'ubuntu' || machine.gpu !== true) return problems;
+    const other = gpus.get(hostOf(homelab, machine));
+    gpus.set(hostOf(homelab, machine), name);
+    if (other === undefined) return problems;
+    const what = `${place}.gpu must be the only one on its host`;
+    return [...problems, sentence({ what, got: `true, as on ${other}`, fix: 'a GPU is passed to one machine' })];
+  });
 }
 
 /** Every pod of a database has one disk, and every disk a pod: a disk that nobody uses is a typing error. */
@@ -172,7 +214,7 @@ function disks(homelab: Homelab): string[] {
 }
 
 function databases({ databases: all, machines, preferredNodes }: Homelab): string[] {
-  const problems = labelProblems('preferredNodes', preferredNodes, machines);
+  const problems = preferredNodes ? labelProblems('preferredNodes', preferredNodes, machines) : [];
   for (const [name, database] of Object.entries(all)) {
     const place = at('databases', name);
     problems.push(...labelProblems(`${place}.nodeLabel`, database.nodeLabel, machines));
@@ -219,16 +261,7 @@ function labelProblems(place: string, { key, value }: NodeLabel, machines: Homel
 
 function connections(homelab: Homelab): string[] {
   const known = (place: string, what: string, name: string, names: readonly string[]) =>
-    names.includes(name)
-      ? []
-      : [
-          sentence({
-            what: `${place} must be ${what} of this homelab`,
-            got: name,
-            allowed: names.join(', ') || 'none is there',
-            fix: 'correct the name, or add it',
-          }),
-        ];
+    oneOf(`${place} must be ${what} of this homelab`, name, names);
   const databasesOf = (kind: string) =>
     Object.entries(homelab.databases)
       .filter(([, database]) => database.kind === kind && database.state !== 'retired')
@@ -245,16 +278,40 @@ function connections(homelab: Homelab): string[] {
       return known(`${place}.mongodb`, 'an active MongoDB', connection.mongodb, databasesOf('mongodb'));
     if ('cassandra' in connection)
       return known(`${place}.cassandra`, 'an active Cassandra', connection.cassandra, databasesOf('cassandra'));
-    return known(`${place}.model`, 'a model', connection.model, Object.keys(homelab.llm.models));
+    return known(`${place}.model`, 'a model', connection.model, Object.keys(homelab.llm?.models ?? {}));
   };
   return (['services', 'webApps'] as const).flatMap((group) =>
     Object.entries(homelab[group]).flatMap(([name, { connects }]) => {
       const place = at(at(group, name), 'connects');
       return [
         ...connects.flatMap((connection, index) => judge(name, connection, `${place}[${index}]`)),
-        ...twice(connects.map((connection, index) => [`${place}[${index}]`, Object.values(connection)[0]])),
+        ...twice(connects.map((connection, index) => [`${place}[${index}]`, targetOf(connection)])),
       ];
     }),
+  );
+}
+
+/** What a connection leads to: twice the same would set the same variables twice. */
+function targetOf(connection: Connection): string {
+  if ('service' in connection) return `service ${connection.service}`;
+  if ('mongodb' in connection) return `mongodb ${connection.mongodb}`;
+  return 'cassandra' in connection ? `cassandra ${connection.cassandra}` : `model ${connection.model}`;
+}
+
+/** The stand-in has its own port and paths: what is said of them without an image would be ignored. */
+function services(homelab: Homelab): string[] {
+  return (['services', 'webApps'] as const).flatMap((group) =>
+    Object.entries(homelab[group]).flatMap(([name, service]) =>
+      (['port', 'health'] as const)
+        .filter((field) => service.image === undefined && service[field] !== undefined)
+        .map((field) =>
+          sentence({
+            what: `${at(at(group, name), field)} must go with an image`,
+            got: service[field],
+            fix: 'give image as well, or leave it out: the stand-in has its own',
+          }),
+        ),
+    ),
   );
 }
 
@@ -274,7 +331,7 @@ function graces({ talos, machines }: Homelab): string[] {
         ];
   for (const [name, machine] of Object.entries(machines)) {
     const down = machine.down.toSeconds();
-    if (machine.kind === 'talos' && machine.role === 'worker' && down <= grace) {
+    if (machine.kind === 'talos' && down <= grace) {
       problems.push(
         sentence({
           what: `${at('machines', name)}.down must be longer than talos.shutdownGracePeriod`,

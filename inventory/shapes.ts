@@ -51,8 +51,14 @@ const labelValue = is.matching(
   'cassandra',
 );
 
-const mac_: is.Shape<lab.Hosts['mac']> = { model: is.text, memory: is.size, address: is.address };
-const proxmox: is.Shape<lab.ProxmoxHost> = {
+const macHost: is.Shape<lab.MacHost> = {
+  kind: is.oneOf('mac', 'proxmox'),
+  model: is.text,
+  memory: is.size,
+  address: is.address,
+};
+const proxmoxHost: is.Shape<lab.ProxmoxHost> = {
+  kind: is.oneOf('mac', 'proxmox'),
   model: is.text,
   address: is.address,
   memory: is.size,
@@ -63,7 +69,6 @@ const proxmox: is.Shape<lab.ProxmoxHost> = {
   gpu: is.text,
   npu: is.text,
 };
-const hosts: is.Shape<lab.Hosts> = { mac: is.shape(mac_), proxmox: is.shape(proxmox) };
 
 const network: is.Shape<lab.NetworkPlan> = {
   cidr: is.cidr,
@@ -82,6 +87,7 @@ const versions: is.Shape<lab.Versions> = {
 
 const talos: is.Shape<lab.TalosSettings> = {
   enforceNetworkPolicies: is.flag,
+  scheduleOnControlPlanes: is.optional(is.flag),
   kubeletReserve: is.shape<lab.TalosSettings['kubeletReserve']>({ controlPlane: is.size, worker: is.size }),
   shutdownGracePeriod: is.duration,
   shutdownGracePeriodCriticalPods: is.duration,
@@ -89,6 +95,7 @@ const talos: is.Shape<lab.TalosSettings> = {
 
 const machine = {
   kind: is.oneOf('talos', 'ubuntu'),
+  host: is.optional(is.text),
   vmid: is.whole(100, 999999999),
   address: is.address,
   mac,
@@ -189,7 +196,14 @@ const service: is.Shape<lab.Service> = {
 
 const homelab: is.Shape<lab.Homelab> = {
   name: objectName,
-  hosts: is.shape(hosts),
+  hosts: is.byName(
+    is.dnsLabel,
+    is.either(
+      (value) =>
+        value.kind === 'mac' ? is.shape(macHost) : value.kind === 'proxmox' ? is.shape(proxmoxHost) : undefined,
+      "kind: 'mac' or 'proxmox'",
+    ),
+  ),
   network: is.shape(network),
   versions: is.shape(versions),
   talos: is.shape(talos),
@@ -210,9 +224,9 @@ const homelab: is.Shape<lab.Homelab> = {
       "kind: 'cassandra' or 'mongodb'",
     ),
   ),
-  llm: is.shape(llm),
-  ingress: is.shape<lab.Ingress>({ statusMachine: is.text, memory: is.size, cpu: is.cpu }),
-  preferredNodes: nodeLabel,
+  llm: is.optional(is.shape(llm)),
+  ingress: is.optional(is.shape<lab.Ingress>({ statusMachine: is.text, memory: is.size, cpu: is.cpu })),
+  preferredNodes: is.optional(nodeLabel),
   services: is.byName(objectName, is.shape(service)),
   webApps: is.byName(objectName, is.shape<lab.WebApp>({ ...service, host: is.dnsLabel })),
   git: is.shape<lab.GitRepository>({

@@ -14,12 +14,15 @@ export { printYaml, render, secretsList };
 
 /** What is to be published. */
 export interface Synthesis {
+  /** With all of its charts. It is rendered here, so nobody calls `app.synth()`. */
   readonly app: App;
+  /** Made in this order before anything is written. */
   readonly checks: readonly Check[];
   /** @default none: checks that need it are not made */
   readonly homelab?: Homelab;
 }
 
+/** Where files are; the defaults suit a run by the cdk8s CLI. */
 export interface Places {
   /** Folder that holds dist/. @default the working folder */
   readonly root?: string;

@@ -4,9 +4,9 @@ import good from './fixtures/homelab';
 import { defineHomelab, type Homelab } from '../inventory';
 import { render } from '../synth';
 
-/** A copy of the homelab of tests that a test may change; quantities are shared, they are never changed in place. */
-export function changed(change: (homelab: any) => void): any {
-  const homelab = copy(good);
+/** A copy of a homelab, by default that of tests, that a test may change; quantities are shared, they are never changed in place. */
+export function changed(change: (homelab: any) => void, base: Homelab = good): any {
+  const homelab = copy(base);
   change(homelab);
   return homelab;
 }

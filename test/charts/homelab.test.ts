@@ -130,6 +130,35 @@ test('services reach what homelab.ts says and nothing else', () => {
       expect([name, reached(namespace, name)]).toEqual([name, [...connects.map(target), 'dns'].sort()]);
 });
 
+describe('what a real API server said', () => {
+  const everywhere = (value: any, visit: (key: string, entry: unknown) => void): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, entry] of Object.entries(value)) {
+      visit(key, entry);
+      everywhere(entry, visit);
+    }
+  };
+
+  test('an empty matchLabels is stored as none: each sync would find a difference and apply it again', () => {
+    const empty: string[] = [];
+    for (const { file, object } of rendering)
+      everywhere(object, (key, entry) => {
+        if (key === 'matchLabels' && Object.keys(entry as object).length === 0) empty.push(file);
+      });
+    expect(empty).toEqual([]);
+  });
+
+  test('a priority class that is not the default does not say so: false is stored as nothing', () => {
+    for (const object of ofKind(rendering, 'PriorityClass')) expect(object).not.toHaveProperty('globalDefault');
+  });
+
+  test('a finalizer without a path draws a warning', () => {
+    const finalizers = rendering.flatMap(({ object }) => object.metadata.finalizers ?? []);
+    expect(finalizers.length).toBeGreaterThan(0);
+    for (const finalizer of finalizers) expect(finalizer).toMatch(/^[a-z0-9.-]+\/.+/);
+  });
+});
+
 test('no secret and no literal password is rendered', () => {
   expect(ofKind(rendering, 'Secret')).toEqual([]);
   const literal = workloads.flatMap((workload) =>
@@ -273,6 +302,20 @@ test('a private registry becomes a pull secret of every service, asked of the ow
   const withRegistry = renderedHomelab((h) => (h.registry = { server: 'ghcr.io' }));
   for (const deployment of ofKind(withRegistry, 'Deployment'))
     expect(podOf(deployment).spec.imagePullSecrets).toEqual([{ name: 'registry' }]);
+});
+
+test('a second model leaves the variables of the first as they are', () => {
+  const variables = (connects: object[]) => {
+    const [assistant] = ofKind(
+      renderedHomelab((h) => (h.services.assistant.connects = connects)),
+      'Deployment',
+    );
+    return podOf(assistant)
+      .spec.containers[0].env.map(({ name }: any) => name)
+      .filter((name: string) => /^LLM.*MODEL$/.test(name));
+  };
+  expect(variables([{ model: 'chat' }])).toEqual(['LLM_MODEL']);
+  expect(variables([{ model: 'chat' }, { model: 'embeddings' }])).toEqual(['LLM_MODEL', 'LLM_EMBEDDINGS_MODEL']);
 });
 
 test('an own image replaces the stand-in, with its own port and health checks', () => {

@@ -1,4 +1,4 @@
-import { Chart } from 'cdk8s';
+import { App, Chart } from 'cdk8s';
 import { spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -60,6 +60,30 @@ test('the plain name resolves in a further namespace too: one alias, however man
   });
 });
 
+test('two charts of one namespace share its alias, which the escape hatch reaches too', () => {
+  const app = new App();
+  const llm = new ExternalLlmService(new Chart(app, 'llm', { namespace: 'services' }), 'llm-service', {
+    endpoint: LlmEndpoint.endpointSlice({ address }),
+    models: { chat: { tag: 'a:1' } },
+    rendered: (object) => ({ ...object, metadata: { ...object.metadata, annotations: { seen: 'yes' } } }),
+  });
+  const charts = ['one', 'two'].map((id) => new Chart(app, id, { namespace: 'web' }));
+  charts.forEach((chart, index) =>
+    new MicroserviceDeployment(chart, `client-${index}`, { image: 'a:1' }).connectTo(llm, { model: 'chat' }),
+  );
+  const aliases = charts.flatMap((chart) => objects(chart)).filter(({ metadata }) => metadata.name === 'llm-service');
+  expect(aliases).toHaveLength(1);
+  expect(aliases[0]!.metadata.annotations).toEqual({ seen: 'yes' });
+});
+
+test('behind a DNS name there are no endpoints to ask for: the proof has no token and no way to the API server', () => {
+  const { chart, llm } = rendered(LlmEndpoint.dnsName({ name: 'ai.home.arpa', addresses: [address] }));
+  new LlmProof(chart, 'proof', { llm, apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 } });
+  expect(objects(chart).map(({ kind }) => kind)).not.toContain('Role');
+  expect(objectOf(chart, 'Job').spec.template.spec.automountServiceAccountToken).toBe(false);
+  expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', `${llm.name}-proof`))).not.toContain('192.168.1.20');
+});
+
 test('a model that is not declared is an error that lists those that are', () => {
   const { chart, llm } = rendered();
   expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(llm, { model: 'vision' })).toThrow(
@@ -108,7 +132,7 @@ test('an address where a name belongs, no models, and a port out of range are re
 
 test('the name and its proof, as they are rendered', () => {
   const { chart, llm } = rendered();
-  new LlmProof(chart, 'proof', { llm, apiServer: { cidr: '192.168.1.20/32', port: 6443 } });
+  new LlmProof(chart, 'proof', { llm, apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 } });
   expect(yamlOf(chart)).toMatchSnapshot();
 });
 

@@ -76,6 +76,25 @@ test('a changed config file rolls the pods', () => {
   expect(hash('a')).toBe(hash('a'));
 });
 
+test.each([0, 101, 70.5])('cpuPercent %p is refused', (cpuPercent) => {
+  expect(() => rendered({ autoscaling: { minReplicas: 1, maxReplicas: 2, cpuPercent } })).toThrow(
+    'autoscaling.cpuPercent must be a whole number from 1 to 100',
+  );
+});
+
+test('a second replica rolls nothing: the template of one is that of two', () => {
+  const template = (replicas: number) => objectOf(rendered({ replicas }).chart, 'Deployment').spec.template;
+  expect(template(1)).toEqual(template(2));
+});
+
+test('only pods of one revision are spread: the one that goes would push its successor off the preferred node', () => {
+  expect(rendered().pod.topologySpreadConstraints[0].matchLabelKeys).toEqual(['pod-template-hash']);
+});
+
+test('a service without variables has no list of them, which would be stored as none', () => {
+  expect(rendered().pod.containers[0]).not.toHaveProperty('env');
+});
+
 test('one replica has no disruption budget, which could only block a drain; two have one, and spread', () => {
   expect(objects(rendered().chart).map((object) => object.kind)).not.toContain('PodDisruptionBudget');
   const { chart, pod } = rendered({ replicas: 2 });

@@ -8,7 +8,7 @@ const minimal: TraefikIngressProps = {
   watchNamespaces: ['web'],
   statusAddress: '192.168.1.22',
   dnsNames: ['*.collab.home.arpa'],
-  apiServer: { cidr: '192.168.1.20/32', port: 6443 },
+  apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 },
 };
 
 function rendered(props: Partial<TraefikIngressProps> = {}) {

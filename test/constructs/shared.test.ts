@@ -42,7 +42,28 @@ describe('HashNamedJob', () => {
   });
 });
 
+test('a job of a name that no hash fits behind, or of an image that moves, is refused', () => {
+  const job = (name: string, image: string) =>
+    new HashNamedJob(chartIn(), 'job', {
+      name,
+      namespace: 'apps',
+      image,
+      command: ['true'],
+      resources: { memory: Size.mebibytes(64), cpu: Cpu.millis(10) },
+      user: 999,
+      reads: {},
+    });
+  expect(() => job('a'.repeat(60), 'a:1')).toThrow('the name of a job must be a DNS label');
+  expect(() => job('a', 'a:latest')).toThrow('image must be an image with an exact version, got "a:latest"');
+});
+
 describe('Connections', () => {
+  test('of all pods of a namespace select them by an empty selector, not by empty labels', () => {
+    const chart = chartIn();
+    new Connections(chart, 'all', { name: 'all', namespace: 'apps', selector: {}, labels: {} });
+    expect(objectOf(chart, 'NetworkPolicy').spec.podSelector).toEqual({});
+  });
+
   test('refuse an address that is no network, before it becomes a rule that matches nothing', () => {
     const connections = new Connections(chartIn(), 'x', { name: 'x', namespace: 'apps', selector: {}, labels: {} });
     expect(() => connections.allowTo({ cidr: '192.168.1.30' }, { port: 1 })).toThrow(

@@ -124,7 +124,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a connection twice',
     (h) => h.services.chat.connects.push({ cassandra: 'cassandra', keyspace: 'other' }),
-    'services.chat.connects[1] must be used once, got "cassandra, which services.chat.connects[0] has"',
+    'services.chat.connects[1] must be used once, got "cassandra cassandra, which services.chat.connects[0] has"',
   ],
   [
     'an image without a version',
@@ -220,7 +220,40 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'no control plane',
     (h) => (h.machines['talos-cp-01'].role = 'worker'),
-    'machines must hold one Talos control plane, got 0',
+    'machines must hold one Talos control plane, or an odd number for etcd to agree, got 0',
+  ],
+  [
+    'a GPU passed to two machines',
+    (h) => {
+      h.machines.second = { ...h.machines['ai-vm'], vmid: 211, address: '192.168.1.31', mac: '02:00:00:00:02:11' };
+    },
+    'machines.second.gpu must be the only one on its host, got "true, as on ai-vm"',
+  ],
+  [
+    'a machine on one of several hosts, without saying which',
+    (h) => (h.hosts.second = { ...h.hosts.proxmox, address: '192.168.1.11' }),
+    'machines.ai-vm.host must be said where there are several Proxmox hosts, got nothing (allowed: proxmox, second)',
+  ],
+  ['no Proxmox host', (h) => delete h.hosts.proxmox, 'hosts must hold a Proxmox host, got ["mac"]'],
+  [
+    'a port without the image that it is for',
+    (h) => (h.services.chat.port = 3000),
+    'services.chat.port must go with an image, got 3000; give image as well',
+  ],
+  [
+    'web apps without a way in',
+    (h) => delete h.ingress,
+    'ingress must be there for web apps to be reached, got nothing',
+  ],
+  [
+    'a model without a machine for it',
+    (h) => delete h.llm,
+    'services.search.connects[1].model must be a model of this homelab, got "embeddings" (allowed: none is there)',
+  ],
+  [
+    'a control plane whose plug is pulled too early',
+    (h) => (h.machines['talos-cp-01'].down = Duration.seconds(10)),
+    'machines.talos-cp-01.down must be longer than talos.shutdownGracePeriod, got "10 s"',
   ],
   [
     'an unknown kind of machine',

@@ -64,8 +64,12 @@ export class Tally {
     }
   }
 
+  line(): string {
+    return `${this.passed} passed, ${this.failed} failed`;
+  }
+
   close(): void {
-    console.log(`${this.passed} passed, ${this.failed} failed`);
+    console.log(this.line());
     process.exitCode = this.failed > 0 ? 1 : 0;
   }
 }

@@ -1,0 +1,96 @@
+import { spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline/promises';
+import { databasePods, machineOfDisk, type Homelab } from '../inventory';
+
+/** What a volume and its claim say of each other. */
+export interface Binding {
+  /** Of the claim that the volume remembers; none when it waits for one. */
+  readonly remembered?: string;
+  /** Of the claim that is there; none when it is gone. */
+  readonly present?: string;
+}
+
+/** Whether a volume waits for a claim that is gone: then no other ever gets it, not even one of the same name. */
+export function isStale({ remembered, present }: Binding): boolean {
+  return remembered !== undefined && remembered !== present;
+}
+
+/**
+ * Lets the volume of a database's pod be bound by the claim of the same name that was made anew. Shows claim, volume and
+ * disk first, and asks. The data on the disk stays.
+ */
+export async function rebind(args: readonly string[]): Promise<void> {
+  const { default: homelab } = await import('../homelab');
+  const pod = args.find((arg) => !arg.startsWith('--'));
+  const flag = (name: string) => args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const pods = Object.entries(homelab.databases).flatMap(([name, database]) => databasePods(name, database));
+  if (pod === undefined || !pods.includes(pod))
+    throw new Error(
+      `rebind needs the pod of a database, got ${pod ?? 'nothing'} (allowed: ${pods.join(', ')}); npm run homelab -- rebind ${pods[0] ?? 'POD'} [--kubeconfig=FILE] [--yes]`,
+    );
+  const place = placeOf(homelab, pod);
+  const kubectl = (...command: string[]) => runKubectl(flag('kubeconfig'), command);
+  const volume = kubectl('get', 'persistentvolume', place.volume, '--ignore-not-found', '-o', 'json');
+  if (volume === '')
+    throw new Error(`volume ${place.volume} must be in the cluster, got nothing; sync the application platform first`);
+  const claim = kubectl(
+    'get',
+    'persistentvolumeclaim',
+    place.claim,
+    '-n',
+    place.namespace,
+    '--ignore-not-found',
+    '-o',
+    'json',
+  );
+  const binding: Binding = {
+    remembered: JSON.parse(volume).spec.claimRef?.uid,
+    present: claim === '' ? undefined : JSON.parse(claim).metadata.uid,
+  };
+  console.log(`disk    ${pod}, ${place.size} on ${place.machine}, mounted at /var/mnt/${pod}`);
+  console.log(
+    `volume  ${place.volume}, ${binding.remembered ? `remembers claim ${binding.remembered}` : 'waits for its claim'}`,
+  );
+  console.log(`claim   ${place.namespace}/${place.claim}, ${binding.present ?? 'not there'}`);
+  if (!isStale(binding)) return console.log('nothing to do: volume and claim agree');
+  if (
+    !args.includes('--yes') &&
+    !(await agrees(`let the next claim ${place.claim} have this disk with the data on it?`))
+  )
+    return console.log('left as it was');
+  const patch = [
+    // Only the claim that was shown is forgotten, should another have come meanwhile.
+    { op: 'test', path: '/spec/claimRef/uid', value: binding.remembered },
+    { op: 'remove', path: '/spec/claimRef/uid' },
+    ...(JSON.parse(volume).spec.claimRef.resourceVersion
+      ? [{ op: 'remove', path: '/spec/claimRef/resourceVersion' }]
+      : []),
+  ];
+  kubectl('patch', 'persistentvolume', place.volume, '--type=json', '-p', JSON.stringify(patch));
+  console.log(`${place.volume} waits for claim ${place.claim} again`);
+}
+
+function placeOf(homelab: Homelab, pod: string) {
+  const namespace = Object.entries(homelab.databases).find(([name, database]) =>
+    databasePods(name, database).includes(pod),
+  )![0];
+  const [machine, { dataDisks }] = machineOfDisk(homelab, pod);
+  const claim = `data-${pod}`;
+  return { namespace, claim, volume: `${namespace}-${claim}`, machine, size: dataDisks![pod]!.asString() };
+}
+
+function runKubectl(kubeconfig: string | undefined, command: readonly string[]): string {
+  const args = [...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]), ...command];
+  const { status, stdout, stderr, error } = spawnSync('kubectl', args, { encoding: 'utf8', timeout: 60_000 });
+  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
+    throw new Error('rebind needs kubectl on the PATH, got none; install it (https://kubernetes.io/docs/tasks/tools)');
+  if (status !== 0) throw new Error(`kubectl ${command[0]} ${command[1]} failed: ${stderr.trim()}`);
+  return stdout;
+}
+
+async function agrees(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question(`${question} [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}

@@ -1,0 +1,63 @@
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import { homelabApp } from '../../charts';
+import { budgetRows, checks, verdict } from '../../checks';
+import type { Homelab } from '../../inventory';
+import { render } from '../../synth';
+import { ofKind } from '../homelab';
+
+const examples = fs.readdirSync('examples').filter((name) => fs.existsSync(join('examples', name, 'homelab.ts')));
+const homelabOf = async (name: string): Promise<Homelab> =>
+  (await import(resolve('examples', name, 'homelab'))).default;
+const renderedExample = async (name: string) => render(homelabApp(await homelabOf(name)));
+
+test.each(examples)('examples/%s synthesizes, and no check finds an error', async (name) => {
+  const rendering = await renderedExample(name);
+  expect(verdict(checks, { rendering, homelab: await homelabOf(name) }).findings).toEqual([]);
+  expect(rendering.length).toBeGreaterThan(10);
+});
+
+test('the smallest runs one service on one machine that is control plane and worker at once', async () => {
+  const rendering = await renderedExample('smallest');
+  expect(
+    ofKind(rendering, 'Deployment', 'StatefulSet', 'DaemonSet', 'Job').map(({ metadata }) => metadata.name),
+  ).toEqual(['hello']);
+  const rows = budgetRows(rendering, await homelabOf('smallest'));
+  expect(rows.find(({ container }) => container === 'hello')).toMatchObject({ node: 'talos-01', pods: 1, surge: 1 });
+});
+
+describe('three hosts', () => {
+  test('have one node of the ring and one member of the set each, by the disks that they hold', async () => {
+    const rows = budgetRows(await renderedExample('three-hosts'), await homelabOf('three-hosts'));
+    for (const container of ['cassandra', 'mongod'])
+      expect(
+        rows
+          .filter((row) => row.container === container)
+          .map(({ node, pods }) => `${node} ${pods}`)
+          .sort(),
+      ).toEqual(['talos-worker-01 1', 'talos-worker-02 1', 'talos-worker-03 1']);
+  });
+
+  test('do not share a power cord: writes need not wait for the disk', async () => {
+    const [config] = ofKind(await renderedExample('three-hosts'), 'ConfigMap').filter(
+      ({ metadata }) => metadata.name === 'cassandra-config',
+    );
+    expect(config!.data['cassandra.yaml']).toContain('commitlog_sync: periodic');
+  });
+
+  test('have three API servers, and a way to each of them', async () => {
+    const policy = ofKind(await renderedExample('three-hosts'), 'NetworkPolicy').find(
+      ({ metadata }) => metadata.name === 'traefik',
+    )!;
+    const cidrs = policy.spec.egress
+      .flatMap(({ to }: any) => to.map(({ ipBlock }: any) => ipBlock?.cidr))
+      .filter(Boolean);
+    expect(cidrs).toEqual(['192.168.1.21/32', '192.168.1.22/32', '192.168.1.23/32']);
+  });
+});
+
+test('a second environment leaves nothing of the first in what it renders', async () => {
+  const text = JSON.stringify(await renderedExample('second-environment'));
+  expect(text).not.toMatch(/192\.168\.1\.|collab\.home\.arpa/);
+  expect(text).toContain('app.staging.home.arpa');
+});

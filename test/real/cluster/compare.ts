@@ -1,0 +1,56 @@
+import type { Json } from './client';
+
+/**
+ * Where an object that was read back differs from what was sent, field by field; what the server added does not count.
+ * Quantities are equal when they mean the same.
+ */
+export function differences(sent: unknown, read: unknown, path = ''): string[] {
+  if (Array.isArray(sent)) {
+    if (!Array.isArray(read) || read.length !== sent.length) return [`${path}: sent ${show(sent)}, read ${show(read)}`];
+    return sent.flatMap((entry, index) => differences(entry, read[index], `${path}[${index}]`));
+  }
+  if (typeof sent === 'object' && sent !== null) {
+    if (typeof read !== 'object' || read === null) {
+      // An empty object says nothing, and the server may store nothing.
+      return Object.keys(sent).length === 0 ? [] : [`${path}: sent ${show(sent)}, read ${show(read)}`];
+    }
+    return Object.entries(sent).flatMap(([key, value]) => differences(value, (read as Json)[key], `${path}.${key}`));
+  }
+  if (sent === read || (quantity(sent) !== undefined && quantity(sent) === quantity(read))) return [];
+  return [`${path}: sent ${show(sent)}, read ${show(read)}`];
+}
+
+/** Entries of lists that hold what was not sent, by field: Argo CD compares lists whole, so each is a difference for ever. */
+export function additionsInLists(sent: unknown, read: unknown, path = '', inList = false): string[] {
+  if (Array.isArray(sent) && Array.isArray(read))
+    return sent.flatMap((entry, index) => additionsInLists(entry, read[index], `${path}[${index}]`, true));
+  if (typeof sent !== 'object' || sent === null || typeof read !== 'object' || read === null) return [];
+  const added = inList ? Object.keys(read).filter((key) => !(key in sent)) : [];
+  return [
+    ...added.map((key) => `${path}.${key}`),
+    ...Object.entries(sent).flatMap(([key, value]) =>
+      additionsInLists(value, (read as Json)[key], `${path}.${key}`, inList),
+    ),
+  ];
+}
+
+const FACTORS: Readonly<Record<string, number>> = {
+  '': 1,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  Ki: 1024,
+  Mi: 1024 ** 2,
+  Gi: 1024 ** 3,
+  Ti: 1024 ** 4,
+};
+
+function quantity(value: unknown): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(m|k|M|G|Ki|Mi|Gi|Ti)?$/.exec(String(value));
+  return match ? Number(match[1]) * FACTORS[match[2] ?? '']! : undefined;
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value) ?? 'nothing';
+}

@@ -1,0 +1,170 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import { homelabApp } from '../../../charts';
+import homelab from '../../../homelab';
+import type { Homelab } from '../../../inventory';
+import { synthesize } from '../../../synth';
+import { writeProofs } from '../proofs';
+import { Tally } from '../workspace';
+import { isBuilt, KUBERNETES_VERSIONS } from './binaries';
+import { changesRoll, drain } from './changes';
+import { Client } from './client';
+import { ControlPlane } from './control-plane';
+import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } from './deploy';
+import * as points from './points';
+import { rebind } from './volumes';
+
+/**
+ * What we render, on a real API server with a real scheduler and real controllers. By default the version that homelab.ts
+ * pins, and the start of the same on the oldest where it is built; with --full everything on both, and the figures go into
+ * docs/proofs.md. With --kubeconfig FILE what needs no fake kubelets, on a cluster of your own that must be empty (--force
+ * takes it as it is).
+ */
+const args = process.argv.slice(2);
+const full = args.includes('--full');
+const kubeconfig = args.includes('--kubeconfig') ? args[args.indexOf('--kubeconfig') + 1] : undefined;
+const tally = new Tally();
+const figures: string[] = [];
+const begin = Date.now();
+
+function lap(what: string): void {
+  const line = `${what} (${((Date.now() - begin) / 1000).toFixed(1)} s)`;
+  console.log(line);
+  figures.push(line);
+}
+
+/** Other homelabs that must be accepted too, by name. */
+async function examples(): Promise<[string, Homelab][]> {
+  const names = fs.readdirSync('examples').filter((name) => fs.existsSync(join('examples', name, 'homelab.ts')));
+  return Promise.all(
+    names.map(async (name): Promise<[string, Homelab]> => [
+      name,
+      (await import(resolve('examples', name, 'homelab'))).default,
+    ]),
+  );
+}
+
+/** A homelab's files as synth would write them, in a folder that the caller removes. */
+async function written(lab: Homelab): Promise<string> {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'example-'));
+  await synthesize(async () => ({ app: homelabApp(lab), homelab: lab, checks: [] }), { outdir: folder });
+  return folder;
+}
+
+/** Points 1 and 2, for any homelab: namespaces first, then the secrets that its list names, then everything. */
+async function settle(client: Client, lab: Homelab, folder: string): Promise<points.Ground> {
+  const manifests = manifestsOf(folder);
+  const ground = { client, tally, homelab: lab, manifests };
+  const namespaces = manifests.filter(({ object }) => object.kind === 'Namespace');
+  await points.accepted({ ...ground, manifests: namespaces });
+  await applySecrets(client, secretsOf(folder));
+  await points.accepted(ground);
+  return ground;
+}
+
+async function onOwnControlPlane(version: string, everything: boolean): Promise<void> {
+  const plane = await ControlPlane.start(version);
+  try {
+    const { client } = plane;
+    await applyDefinitions(client);
+    await applyNodes(client, homelab);
+    lap(`Kubernetes ${version}: ready`);
+    const ground = await settle(client, homelab, 'dist');
+    lap(`${ground.manifests.length} files accepted, in wave order`);
+    await points.idempotent(ground);
+    lap('applied again without a change');
+    await points.placed(ground);
+    lap('every pod runs where it should, every claim has its own volume');
+    for (const line of await points.load(ground)) console.log(`  ${line}`);
+    await points.reachable(ground);
+    await points.rights(ground, points.RIGHTS);
+    lap('names, selectors, ports and rights');
+    if (!everything) return;
+    await points.roomToRoll(ground);
+    lap('all workloads rolled at once within their quotas');
+    await changesRoll(ground);
+    lap('changes rolled what they meant to');
+    await rebind(ground, plane);
+    lap('a claim made anew got its disk back');
+    await drain(ground);
+    lap('the node of the services was drained');
+  } finally {
+    await plane.stop();
+  }
+}
+
+/** A new, empty control plane meets the disks that were there before: each claim gets its own again. */
+async function withOldDisks(version: string): Promise<void> {
+  const plane = await ControlPlane.start(version);
+  try {
+    await applyDefinitions(plane.client);
+    await applyNodes(plane.client, homelab);
+    const ground = await settle(plane.client, homelab, 'dist');
+    await points.allRunning(plane.client);
+    await points.claimsBound(ground);
+    lap('a new control plane bound every claim to the volume of its own replica');
+  } finally {
+    await plane.stop();
+  }
+}
+
+async function examplesAccepted(version: string): Promise<void> {
+  for (const [name, lab] of await examples()) {
+    const plane = await ControlPlane.start(version);
+    const folder = await written(lab);
+    try {
+      await applyDefinitions(plane.client);
+      await applyNodes(plane.client, lab);
+      const ground = await settle(plane.client, lab, folder);
+      await points.idempotent(ground);
+      await points.placed(ground);
+      await points.reachable(ground);
+      lap(`examples/${name}: ${ground.manifests.length} files accepted, every pod runs`);
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+      await plane.stop();
+    }
+  }
+}
+
+async function onForeignCluster(file: string): Promise<void> {
+  const config = new KubeConfig();
+  config.loadFromFile(file);
+  const client = new Client(config);
+  const own = /^(default|kube-.*|local-path-storage)$/;
+  const foreign = (await client.list('v1', 'Namespace'))
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => !own.test(name));
+  if (foreign.length > 0 && !args.includes('--force'))
+    throw new Error(
+      `the cluster of ${file} must be empty, got the namespaces ${foreign.join(', ')}; name another cluster, or say --force to apply everything to this one`,
+    );
+  await applyDefinitions(client);
+  const ground = await settle(client, homelab, 'dist');
+  await points.idempotent(ground);
+  await points.rights(ground, points.RIGHTS);
+  lap('accepted, applied again without a change, rights; what needs the nodes of homelab.ts was not made here');
+}
+
+async function main(): Promise<void> {
+  if (kubeconfig !== undefined) return onForeignCluster(kubeconfig);
+  const pinned = homelab.versions.kubernetes;
+  const oldest = KUBERNETES_VERSIONS[0]!;
+  await onOwnControlPlane(pinned, true);
+  await withOldDisks(pinned);
+  await examplesAccepted(pinned);
+  if (full || isBuilt(oldest)) await onOwnControlPlane(oldest, full);
+  else
+    console.log(
+      `Kubernetes ${oldest} is not built, and this sample does not build it: npm run test:real -- cluster --full`,
+    );
+}
+
+main()
+  .catch((error: Error) => tally.check('the suite runs to its end', false, error.message))
+  .finally(() => {
+    tally.close();
+    if (full) writeProofs('cluster', [...figures, tally.line()]);
+  });

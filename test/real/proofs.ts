@@ -1,0 +1,26 @@
+import * as fs from 'node:fs';
+
+const FILE = 'docs/proofs.md';
+
+/** Writes what a full run of a suite measured into docs/proofs.md, in the suite's own section. */
+export function writeProofs(suite: string, lines: readonly string[]): void {
+  const text = fs.existsSync(FILE) ? fs.readFileSync(FILE, 'utf8') : HEAD;
+  const [begin, end] = [`<!-- ${suite} -->\n`, `<!-- /${suite} -->\n`];
+  const section = `${begin}\n## ${suite}\n\nFull run of ${new Date().toISOString().slice(0, 10)}, Node ${process.version}: \`npm run test:real -- ${suite} --full\`\n\n${lines.map((line) => `- ${line}`).join('\n')}\n\n${end}`;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
+  fs.writeFileSync(
+    FILE,
+    from >= 0 && to >= 0
+      ? text.slice(0, from) + section + text.slice(to + end.length)
+      : `${text.trimEnd()}\n\n${section}`,
+  );
+}
+
+const HEAD = `# What was proved, with what
+
+Figures of the last full run of each suite of \`npm run test:real\`. The samples in CI run the same code on fewer cases.
+
+kwok plays the kubelets of the test cluster: it runs no container, so jobs succeed, probes never fail and a start takes no time. It proves
+admission, scheduling, binding and controllers, and nothing that a process would have to prove.
+`;
