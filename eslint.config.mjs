@@ -27,7 +27,7 @@ const walls = Object.entries(rooms).map(([room, allowed]) => ({
 }));
 
 export default defineConfig(
-  { ignores: ['node_modules/', 'imports/', 'dist/', 'lib/', '.synth', '**/*.js', '**/*.mjs'] },
+  { ignores: ['node_modules/', 'imports/', 'dist/', 'lib/', 'docs/reference/', '.synth', '**/*.js', '**/*.mjs'] },
   eslint.configs.recommended,
   ...tseslint.configs.strict,
   {

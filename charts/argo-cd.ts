@@ -2,8 +2,8 @@ import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
 import { isClusterScoped } from '../constructs/rendering';
-import { Application } from '../imports/application-argoproj.io';
-import { AppProject } from '../imports/appproject-argoproj.io';
+import type { ApplicationSpec } from '../imports/application-argoproj.io';
+import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
 import { apiServer, folder, NAMESPACES, type Context } from './context';
 
 /** Waves of the root application: each starts when the one before is healthy. */
@@ -108,38 +108,49 @@ function project(chart: Chart, { app, homelab }: Context): void {
     .filter(({ kind }) => kind === 'Namespace')
     .map(({ metadata }) => metadata.name!)
     .sort();
-  new AppProject(chart, 'project', {
-    metadata: { name: homelab.name, namespace: NAMESPACES.argoCd, annotations: { ...KEEP, ...syncWave(-1) } },
-    spec: {
-      description: 'What dist/ holds, and nothing else',
-      sourceRepos: [homelab.git.url],
-      destinations: namespaces.map((name) => ({ server: IN_CLUSTER, namespace: name })),
-      clusterResourceWhitelist: kinds(true),
-      namespaceResourceWhitelist: kinds(false),
-    },
+  const spec: AppProjectSpec = {
+    description: 'What dist/ holds, and nothing else',
+    sourceRepos: [homelab.git.url],
+    destinations: namespaces.map((name) => ({ server: IN_CLUSTER, namespace: name })),
+    clusterResourceWhitelist: kinds(true),
+    namespaceResourceWhitelist: kinds(false),
+  };
+  argoObject(chart, 'project', 'AppProject', homelab.name, { annotations: { ...KEEP, ...syncWave(-1) } }, spec);
+}
+
+/**
+ * By the types of `imports/` only: their classes come with 6,000 lines, which every synth would load for ten objects.
+ * @param spec as JSON; the types differ from it in how they write `repoURL`
+ */
+function argoObject(chart: Chart, id: string, kind: string, name: string, metadata: object, spec: object): ApiObject {
+  return new ApiObject(chart, id, {
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind,
+    metadata: { name, namespace: NAMESPACES.argoCd, ...metadata },
+    spec,
   });
 }
 
 const IN_CLUSTER = 'https://kubernetes.default.svc';
 
 function application(chart: Chart, { homelab }: Context, id: string, wave: number, keep: boolean, name = id): void {
-  new Application(chart, `application-${id}`, {
-    metadata: {
-      name,
-      namespace: NAMESPACES.argoCd,
-      annotations: { ...syncWave(wave), ...(keep && KEEP) },
-      // With it, whatever the folder brought goes when its application goes. Without a path the API server warns.
-      finalizers: keep ? undefined : ['resources-finalizer.argocd.argoproj.io/foreground'],
+  const source = { targetRevision: homelab.git.revision ?? 'main', path: `dist/${id}` };
+  const spec: Omit<ApplicationSpec, 'source'> = {
+    project: homelab.name,
+    destination: { server: IN_CLUSTER },
+    syncPolicy: {
+      automated: { prune: true, selfHeal: true },
+      syncOptions: ['ServerSideApply=true'],
+      retry: { limit: 10, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
     },
-    spec: {
-      project: homelab.name,
-      source: { repoUrl: homelab.git.url, targetRevision: homelab.git.revision ?? 'main', path: `dist/${id}` },
-      destination: { server: IN_CLUSTER },
-      syncPolicy: {
-        automated: { prune: true, selfHeal: true },
-        syncOptions: ['ServerSideApply=true'],
-        retry: { limit: 10, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
-      },
-    },
+  };
+  const metadata = {
+    annotations: { ...syncWave(wave), ...(keep && KEEP) },
+    // With it, whatever the folder brought goes when its application goes. Without a path the API server warns.
+    finalizers: keep ? undefined : ['resources-finalizer.argocd.argoproj.io/foreground'],
+  };
+  argoObject(chart, `application-${id}`, 'Application', name, metadata, {
+    ...spec,
+    source: { ...source, repoURL: homelab.git.url },
   });
 }

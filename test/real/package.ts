@@ -130,6 +130,20 @@ try {
   );
   console.log(`${documents.length} objects in an app of ${example.split('\n').length} lines`);
 
+  // What the README shows, word by word.
+  const readme = fs.readFileSync('README.md', 'utf8');
+  const shown = /## In an app of your own[^]*?```ts\n([^]*?)```/.exec(readme)?.[1] ?? '';
+  write(shown);
+  const newcomer = cdk8s();
+  const written = fs.readdirSync(join(app, 'dist')).map((file) => fs.readFileSync(join(app, 'dist', file), 'utf8'));
+  tally.check(
+    'the app of the README renders a connected Cassandra and service',
+    newcomer.status === 0 &&
+      written.join().includes('CASSANDRA_CONTACT_POINTS') &&
+      written.join().includes('cassandra-r3'),
+    newcomer.output,
+  );
+
   // 4. As an ES module.
   const names = entries.map((entry, index) => `import * as e${index} from '${name}${entry.slice(1)}';`).join('\n');
   fs.writeFileSync(
