@@ -3,6 +3,7 @@ import { k8s } from 'cdk8s-plus-28';
 import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
 import { isClusterScoped } from '../constructs/rendering';
 import type { ApplicationSpec } from '../imports/application-argoproj.io';
+import type { Homelab } from '../inventory';
 import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
 import { apiServer, folder, NAMESPACES, type Context } from './context';
 
@@ -24,9 +25,14 @@ export function argoCdChart(context: Context): void {
   const chart = folder(app, 'argocd', NAMESPACES.argoCd);
   namespace(chart, context);
   settings(chart);
-  for (const { node } of folders)
-    application(chart, context, node.id, WAVES[node.id] ?? DATABASE_WAVE, keeps(context, node.id));
-  application(chart, context, 'argocd', 0, true, homelab.name);
+  for (const { node, namespace: home } of folders)
+    application(chart, homelab, {
+      id: node.id,
+      home,
+      wave: WAVES[node.id] ?? DATABASE_WAVE,
+      keep: keeps(context, node.id),
+    });
+  application(chart, homelab, { id: 'argocd', name: homelab.name, wave: 0, keep: true });
   project(chart, context);
 }
 
@@ -133,11 +139,22 @@ function argoObject(chart: Chart, id: string, kind: string, name: string, metada
 
 const IN_CLUSTER = 'https://kubernetes.default.svc';
 
-function application(chart: Chart, { homelab }: Context, id: string, wave: number, keep: boolean, name = id): void {
+interface ApplicationOfFolder {
+  /** The folder below dist/. */
+  readonly id: string;
+  /** @default the folder's */
+  readonly name?: string;
+  /** Namespace of its objects, where they share one. The project permits none but those that it names, not even "". */
+  readonly home?: string;
+  readonly wave: number;
+  readonly keep: boolean;
+}
+
+function application(chart: Chart, homelab: Homelab, { id, name = id, home, wave, keep }: ApplicationOfFolder): void {
   const source = { targetRevision: homelab.git.revision ?? 'main', path: `dist/${id}` };
   const spec: Omit<ApplicationSpec, 'source'> = {
     project: homelab.name,
-    destination: { server: IN_CLUSTER },
+    destination: { server: IN_CLUSTER, namespace: home ?? NAMESPACES.argoCd },
     syncPolicy: {
       automated: { prune: true, selfHeal: true },
       syncOptions: ['ServerSideApply=true'],

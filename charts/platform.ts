@@ -18,7 +18,8 @@ export function platformChart(context: Context): void {
     .filter((node) => ApiObject.isApiObject(node) && WORKLOADS.has(node.kind)) as ApiObject[];
   const namespace = (name: string, props: IsolatedNamespaceProps = {}) => {
     const inside = workloads.filter(({ metadata }) => metadata.namespace === name);
-    const quota = inside.length > 0 ? () => quotaOf(inside, homelab) : undefined;
+    // A retired database keeps its quota, which then admits nothing: left out, it would be OutOfSync for ever, as it is never pruned.
+    const quota = inside.length > 0 || name in homelab.databases ? () => quotaOf(inside, homelab) : undefined;
     new IsolatedNamespace(chart, name, { ...props, quota });
   };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
@@ -60,8 +61,8 @@ function quotaOf(workloads: readonly ApiObject[], homelab: Homelab): NamespaceQu
     sum.pods += pods;
   }
   return {
-    memory: Size.kibibytes(Math.ceil(sum.memory / 1024)),
-    cpu: Cpu.millis(Math.round(sum.cpu * 1000)),
+    memory: Size.kibibytes(Math.max(1, Math.ceil(sum.memory / 1024))),
+    cpu: Cpu.millis(Math.max(1, Math.round(sum.cpu * 1000))),
     pods: sum.pods,
   };
 }

@@ -92,6 +92,8 @@ export function cassandraYaml({
     `file_cache_size: ${Math.floor(memory.heap / 8)}MiB`,
     `networking_cache_size: ${Math.floor(memory.heap / 32)}MiB`,
     'auto_snapshot: true',
+    // What a DROP or TRUNCATE keeps would fill the disk until someone thinks of it.
+    'auto_snapshot_ttl: 30d',
     'incremental_backups: false',
     'dynamic_snitch: true',
   ].join('\n')}\n`;
@@ -122,3 +124,12 @@ export function jvmServerOptions({ heap, direct }: CassandraMemory, authReplicat
     '-Djava.net.preferIPv4Stack=true',
   ].join('\n')}\n`;
 }
+
+/** To standard output alone, which kubelet rotates: the image's own files may grow to 10 GB, and the pod would be evicted. */
+export const LOGBACK_XML = `<configuration scan="false">
+  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%-5level [%thread] %date{ISO8601} %F:%L - %msg%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="STDOUT" /></root>
+</configuration>
+`;

@@ -7,6 +7,7 @@ import {
   cassandraYaml,
   divideMemory,
   jvmServerOptions,
+  LOGBACK_XML,
   rackProperties,
   type CassandraMemory,
 } from './cassandra-config';
@@ -23,7 +24,7 @@ import { insist, namespaceOf, refuse } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
-import { mountCheck, type DataStorage } from './volumes';
+import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
 /** What a ring is made of. Under Argo CD a change rolls rack after rack, by sync waves. */
 export interface CassandraStatefulSetProps {
@@ -336,6 +337,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         allReplicasOnOneHost: this.props.allReplicasOnOneHost ?? true,
       }),
       'jvm-server.options': jvmServerOptions(this.memory, this.copies()),
+      'logback.xml': LOGBACK_XML,
       ...Object.fromEntries(
         this.racks.map((rack) => [`cassandra-rackdc-${rack}.properties`, rackProperties(this.datacenter, rack)]),
       ),
@@ -354,7 +356,8 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
     this.adminSecret.readBy(this, this.namespace);
-    const checksum = contentHash([config, scripts]);
+    // Without node.json, which a node reads when it starts: one node more must not restart all others.
+    const checksum = contentHash([config, NODE_SCRIPT]);
     return this.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
   }
 
@@ -366,7 +369,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */
   private makeStatefulSet(rack: string, wave: number, checksum: string): k8s.KubeStatefulSet {
     const selector = { ...this.selector, [RACK_LABEL]: rack };
-    return new k8s.KubeStatefulSet(this, `rack-${rack}`, {
+    const statefulSet = new k8s.KubeStatefulSet(this, `rack-${rack}`, {
       metadata: {
         ...this.metadata(),
         name: `${this.name}-${rack}`,
@@ -388,6 +391,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', selector)],
       },
     });
+    return withClaimDefaults(statefulSet);
   }
 
   private podSpec(rack: string): k8s.PodSpec {
@@ -418,7 +422,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
           command: [
             'sh',
             '-ec',
-            `cp -a /etc/cassandra/. /conf/\ncp /config/cassandra.yaml /config/jvm-server.options /conf/\ncp /config/cassandra-rackdc-${rack}.properties /conf/cassandra-rackdc.properties\n`,
+            `cp -a /etc/cassandra/. /conf/\ncp /config/cassandra.yaml /config/jvm-server.options /config/logback.xml /conf/\ncp /config/cassandra-rackdc-${rack}.properties /conf/cassandra-rackdc.properties\n`,
           ],
           resources: small,
           securityContext: RESTRICTED_CONTAINER,
@@ -431,7 +435,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       containers: [this.container(image), ...(props.exporter ? [exporterContainer(this, props.exporter)] : [])],
       volumes: [
         empty('conf', '16Mi'),
-        empty('logs', '512Mi'),
+        empty('logs', '256Mi'),
         empty('tmp', '128Mi'),
         { name: 'config', configMap: { name: `${this.name}-config` } },
         { name: 'scripts', configMap: { name: `${this.name}-scripts` } },

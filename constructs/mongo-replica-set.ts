@@ -12,14 +12,14 @@ import { HashNamedJob } from './hash-named-job';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
-import { RECONCILE_SCRIPT, USERS_SCRIPT } from './mongo-scripts';
+import { MONGOSH_CONF, RECONCILE_SCRIPT, USERS_SCRIPT } from './mongo-scripts';
 import { spreadOverNodes, type Placement } from './placement';
 import { contentHash, hookAll, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
-import { mountCheck, type DataStorage } from './volumes';
+import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
 /** What a replica set is made of, and how many members it should have. */
 export interface MongoReplicaSetProps {
@@ -249,12 +249,12 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   private makeStatefulSet(): k8s.KubeStatefulSet {
     const configMap = new k8s.KubeConfigMap(this, 'config', {
       metadata: this.metadata(),
-      data: { 'reconcile.js': RECONCILE_SCRIPT, 'members.json': this.membersJson() },
+      data: { 'reconcile.js': RECONCILE_SCRIPT, 'members.json': this.membersJson(), 'mongosh.conf': MONGOSH_CONF },
     });
     this.rootSecret.readBy(this, this.namespace);
     this.keyfile.readBy(this, this.namespace);
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
-    return new k8s.KubeStatefulSet(this, 'stateful-set', {
+    const statefulSet = new k8s.KubeStatefulSet(this, 'stateful-set', {
       metadata: { ...this.metadata(), annotations: syncWave(1) },
       spec: {
         serviceName: this.name,
@@ -268,13 +268,14 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
           // The script only: members.json is read anew at each round, so a changed number of members restarts nothing.
           metadata: {
             labels: { ...this.allLabels },
-            annotations: { 'checksum/script': contentHash(RECONCILE_SCRIPT) },
+            annotations: { 'checksum/script': contentHash([RECONCILE_SCRIPT, MONGOSH_CONF]) },
           },
           spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(configMap.name))),
         },
         volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', this.selector)],
       },
     });
+    return withClaimDefaults(statefulSet);
   }
 
   /** Ordinal 0 wins elections while it is well: an update goes from the highest ordinal down, so the primary rolls last. */
@@ -375,6 +376,13 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       name: 'reconcile',
       image,
       command: ['mongosh', '--nodb', '--norc', '--quiet', '/config/reconcile.js'],
+      // Primary or secondary within the last minute, as the script says: a member that still copies the data is none.
+      readinessProbe: {
+        exec: { command: ['sh', '-c', '[ $(($(date +%s) - $(cat /tmp/serves))) -lt 60 ]'] },
+        periodSeconds: 10,
+        timeoutSeconds: 5,
+        failureThreshold: 3,
+      },
       env: [
         { name: 'HOME', value: '/tmp' },
         { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
@@ -386,6 +394,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       volumeMounts: [
         { name: 'tmp', mountPath: '/tmp' },
         { name: 'config', mountPath: '/config', readOnly: true },
+        { name: 'config', mountPath: '/etc/mongosh.conf', subPath: 'mongosh.conf', readOnly: true },
       ],
     };
   }

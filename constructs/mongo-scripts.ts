@@ -74,13 +74,30 @@ if (typeof Mongo !== 'undefined') {
   const ROOT = process.env.ROOT_USERNAME;
   process.on('SIGTERM', () => process.exit(0));
 
-  const connect = (host, login) => new Mongo('mongodb://' + (login || '') + host + '/admin?directConnection=true&serverSelectionTimeoutMS=3000&connectTimeoutMS=3000').getDB('admin');
+  // One connection for each host and login, for ever: mongosh closes none by itself, and each costs memory here and in mongod.
+  const connections = new Map();
+  const connect = (host, login) => {
+    const uri = 'mongodb://' + (login || '') + host + '/admin?directConnection=true&serverSelectionTimeoutMS=3000&connectTimeoutMS=3000&maxPoolSize=1';
+    if (!connections.has(uri)) connections.set(uri, new Mongo(uri));
+    return connections.get(uri).getDB('admin');
+  };
+  const forget = () => {
+    for (const connection of connections.values()) {
+      try {
+        connection.close();
+      } catch (error) {
+        // It is gone either way.
+      }
+    }
+    connections.clear();
+  };
   const asRoot = () => connect(LOOPBACK, ROOT + ':' + process.env.ROOT_PASSWORD + '@');
 
   const hello = (host) => {
     try {
       const answer = connect(host).runCommand({ hello: 1 });
-      return { setName: answer.setName || null, primary: answer.isWritablePrimary === true };
+      const primary = answer.isWritablePrimary === true;
+      return { setName: answer.setName || null, primary, serves: primary || answer.secondary === true };
     } catch (error) {
       return null;
     }
@@ -158,6 +175,13 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
+  // Read by the readiness probe: a member that is still copying the data must not count as one that has it.
+  const READY = process.env.READY || '/tmp/serves';
+  const tellReadiness = (serves) => {
+    if (serves) fs.writeFileSync(READY, String(Math.floor(Date.now() / 1000)));
+    else fs.rmSync(READY, { force: true });
+  };
+
   const self = Number(process.env.POD_NAME.split('-').pop());
   const memory = { seen: '', since: Date.now() };
   let said = '';
@@ -166,6 +190,7 @@ if (typeof Mongo !== 'undefined') {
     const wanted = JSON.parse(fs.readFileSync(process.env.MEMBERS || '/config/members.json', 'utf8'));
     try {
       const state = observe(wanted, self, memory);
+      tellReadiness(state.own !== null && state.own.serves);
       if (state.root === 'unknown') state.root = 'missing';
       const action = decide(wanted, state);
       const line = action.do + (action.member ? ' ' + action.member.host : '') + ': ' + action.why;
@@ -177,10 +202,20 @@ if (typeof Mongo !== 'undefined') {
       act(wanted, action);
     } catch (error) {
       print(new Date().toISOString() + ' failed, trying again: ' + error.message);
+      tellReadiness(false);
+      forget();
     }
     sleep(wanted.intervalSeconds * 1000);
   }
 }
+`;
+
+/**
+ * Read by every mongosh: it would write some 8 KB of log at each round of the reconciler, 70 MB a day, into /tmp.
+ */
+export const MONGOSH_CONF = `mongosh:
+  disableLogging: true
+  enableTelemetry: false
 `;
 
 /** Makes the users that clients connect as, each with readWrite on its own databases only. May run any number of times. */
@@ -192,13 +227,16 @@ const deadline = Date.now() + Number(process.env.WAIT_SECONDS || 600) * 1000;
 
 let admin;
 for (;;) {
+  let connection;
   try {
-    admin = new Mongo(uri).getDB('admin');
+    connection = new Mongo(uri);
+    admin = connection.getDB('admin');
     if (admin.runCommand({ hello: 1 }).isWritablePrimary) break;
     print('waiting for a primary');
   } catch (error) {
     print('waiting for the replica set: ' + error.message);
   }
+  if (connection) connection.close();
   if (Date.now() > deadline) {
     print('gave up: no primary, or root cannot log in');
     process.exit(1);

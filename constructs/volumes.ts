@@ -3,7 +3,7 @@ import { k8s } from 'cdk8s-plus-28';
 import { Construct, type IConstruct } from 'constructs';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
 import { KEEP } from './argo-cd';
-import { clusterScoped } from './rendering';
+import { clusterScoped, onRender } from './rendering';
 import { sentence } from '../values/problem';
 import { insist, validateTree } from './refuse';
 import { RESTRICTED_CONTAINER } from './security';
@@ -88,6 +88,23 @@ export class DataStorage {
       });
     }
   }
+}
+
+/**
+ * Writes out what the API server fills into claim templates: Argo CD compares that list as a whole, and would see a
+ * difference for ever. The typed class knows none of these fields.
+ */
+export function withClaimDefaults(statefulSet: k8s.KubeStatefulSet): k8s.KubeStatefulSet {
+  onRender(statefulSet, (json) => {
+    const volumeClaimTemplates = json.spec.volumeClaimTemplates.map((template: object) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      ...template,
+      status: { phase: 'Pending' },
+    }));
+    return { ...json, spec: { ...json.spec, volumeClaimTemplates } };
+  });
+  return statefulSet;
 }
 
 /** One disk, and the claim that it waits for. */

@@ -253,6 +253,12 @@ describe('Argo CD', () => {
     );
   });
 
+  test('sends each application to a namespace that the project permits: without one it refuses to sync anything', () => {
+    const permitted = ofKind(rendering, 'AppProject')[0]!.spec.destinations.map(({ namespace }: any) => namespace);
+    for (const { metadata, spec } of applications)
+      expect([metadata.name, permitted.includes(spec.destination.namespace)]).toEqual([metadata.name, true]);
+  });
+
   test('does not leave EndpointSlices out, as it does by itself: llm-service would have no endpoint', () => {
     expect(settings.data['resource.exclusions']).not.toContain('EndpointSlice');
     expect(settings.data['resource.exclusions']).toContain('Endpoints');
@@ -284,7 +290,9 @@ describe('a database that leaves', () => {
       'PersistentVolume mongodb-data-mongodb-0',
       'PersistentVolume mongodb-data-mongodb-1',
       'PersistentVolume mongodb-data-mongodb-2',
+      'ResourceQuota mongodb/quota',
     ]);
+    expect(left.find(({ kind }) => kind === 'ResourceQuota')!.spec.hard.pods).toBe(0);
     expect(left.filter((object) => !isKept(object))).toEqual([]);
   });
 

@@ -279,3 +279,12 @@ test('a ring with everything, as a rack is rendered', () => {
   });
   expect(yamlOf([rack])).toMatchSnapshot();
 });
+
+test('the claim template says what the API server would fill in: Argo CD compares the list as a whole', () => {
+  expect(rackOf().spec.volumeClaimTemplates[0]).toMatchObject({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    spec: { volumeMode: 'Filesystem' },
+    status: { phase: 'Pending' },
+  });
+});

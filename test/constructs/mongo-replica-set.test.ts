@@ -208,3 +208,12 @@ test('a set with everything, as its pods are rendered', () => {
   });
   expect(yamlOf([objectOf(chart, 'StatefulSet')])).toMatchSnapshot();
 });
+
+test('the claim template says what the API server would fill in: Argo CD compares the list as a whole', () => {
+  expect(objectOf(rendered().chart, 'StatefulSet').spec.volumeClaimTemplates[0]).toMatchObject({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    spec: { volumeMode: 'Filesystem' },
+    status: { phase: 'Pending' },
+  });
+});

@@ -99,3 +99,51 @@ test('a set that is as wanted is left alone, and says who is not well', () => {
     'not well: m2',
   );
 });
+
+/** Runs the whole script for some rounds, with a Mongo that answers from a table and counts how often it is made. */
+function rounds(count: number, answer: (command: any) => any) {
+  const made: string[] = [];
+  const files: Record<string, string | undefined> = {};
+  let left = count;
+  class Mongo {
+    constructor(uri: string) {
+      made.push(uri);
+    }
+    getDB() {
+      return { runCommand: (command: any) => answer(command) };
+    }
+    close() {}
+  }
+  const fs = {
+    readFileSync: () => JSON.stringify({ ...wanted(1), intervalSeconds: 10 }),
+    writeFileSync: (path: string, text: string) => (files[path] = text),
+    rmSync: (path: string) => delete files[path],
+  };
+  const sleep = () => {
+    if (--left === 0) throw new Error('enough');
+  };
+  const process = { env: { POD_NAME: 'm-0', ROOT_USERNAME: 'root', ROOT_PASSWORD: 'p' }, on: () => undefined };
+  try {
+    runInNewContext(RECONCILE_SCRIPT, { Mongo, sleep, process, print: () => undefined, require: () => fs });
+  } catch (error) {
+    expect((error as Error).message).toBe('enough');
+  }
+  return { made, files };
+}
+
+const settled = (command: any) =>
+  command.hello
+    ? { setName: 'rs0', isWritablePrimary: true }
+    : command.replSetGetConfig
+      ? { config: { members: [member(0)] } }
+      : { members: [{ name: 'm0', stateStr: 'PRIMARY' }] };
+
+test('a hundred rounds make two connections: mongosh closes none, and 192 MiB were full after five minutes', () => {
+  expect(rounds(100, settled).made).toHaveLength(2);
+});
+
+test('a member is ready while it is primary or secondary, and no longer', () => {
+  expect(Object.keys(rounds(1, settled).files)).toEqual(['/tmp/serves']);
+  const copying = (command: any) => (command.hello ? { setName: 'rs0', isWritablePrimary: false } : settled(command));
+  expect(Object.keys(rounds(1, copying).files)).toEqual([]);
+});

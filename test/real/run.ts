@@ -11,6 +11,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   publish: [process.execPath, '-r', 'ts-node/register', 'test/real/publish-kill.ts'],
   package: [process.execPath, '-r', 'ts-node/register', 'test/real/package.ts'],
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
+  gitops: [process.execPath, '-r', 'ts-node/register', 'test/real/gitops/index.ts'],
 };
 
 const args = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** Programs built from pinned Go modules, once, into a cache outside of the repository that is keyed by version. */
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'collab-homelab');
+export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'collab-homelab');
 const MODULES = resolve(__dirname, 'go');
 
 /** Kubernetes versions that can be built: minor to exact, as the go.mod of each says. */

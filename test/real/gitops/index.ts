@@ -1,0 +1,578 @@
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { homelabApp } from '../../../charts';
+import homelab from '../../../homelab';
+import { databasePods, defineHomelab } from '../../../inventory';
+import { synthesize } from '../../../synth';
+import { changed } from '../../homelab';
+import { controlPlaneBinaries } from '../cluster/binaries';
+import type { Client, Json } from '../cluster/client';
+import { ControlPlane } from '../cluster/control-plane';
+import {
+  applyDefinitions,
+  applyNodes,
+  applySecrets,
+  manifestsOf,
+  missingReferences,
+  secretsOf,
+} from '../cluster/deploy';
+import { until } from '../cluster/processes';
+import { writeProofs } from '../proofs';
+import { Tally } from '../workspace';
+import { ArgoCd, Repository } from './argo-cd';
+import { argoCd, traefik } from './binaries';
+import { routes } from './routes';
+import { startTraefik, type IngressProcess } from './traefik';
+
+/**
+ * dist/ in a Git repository that a real Argo CD syncs, and the real ingress controller with what we render for it. In a
+ * network namespace of its own, where the addresses of pods are ours to give to servers that stand in for their processes.
+ */
+const full = process.argv.includes('--full');
+const tally = new Tally();
+const figures: string[] = [];
+const begin = Date.now();
+
+function lap(what: string): void {
+  const line = `${what} (${((Date.now() - begin) / 1000).toFixed(1)} s)`;
+  console.log(line);
+  figures.push(line);
+}
+
+type Change = (homelab: any) => void;
+
+/** A cluster whose Argo CD watches a repository of dist/. */
+class Site {
+  static async start(settings: (data: Record<string, string>) => void = () => undefined): Promise<Site> {
+    const plane = await ControlPlane.start(homelab.versions.kubernetes);
+    try {
+      const repository = new Repository(join(plane.folder, 'repository'));
+      const site = new Site(plane, repository);
+      await applyDefinitions(plane.client);
+      await applyNodes(plane.client, homelab);
+      await site.write();
+      const revision = repository.commit('first');
+      await site.bootstrap(settings);
+      const argo = await ArgoCd.start(plane);
+      return Object.assign(site, { argo, revision });
+    } catch (error) {
+      await plane.stop();
+      throw error;
+    }
+  }
+
+  readonly argo!: ArgoCd;
+  revision = '';
+  private changes: Change[] = [];
+
+  private constructor(
+    readonly plane: ControlPlane,
+    readonly repository: Repository,
+  ) {}
+
+  get client(): Client {
+    return this.plane.client;
+  }
+
+  get dist(): string {
+    return join(this.repository.folder, 'dist');
+  }
+
+  /** Renders the homelab with all changes so far into the repository. */
+  private async write(): Promise<void> {
+    const lab = defineHomelab(
+      changed((h) => {
+        h.git = { url: this.repository.url, revision: 'main' };
+        for (const change of this.changes) change(h);
+      }, homelab),
+    );
+    fs.rmSync(this.dist, { recursive: true, force: true });
+    await synthesize(async () => ({ app: homelabApp(lab), homelab: lab, checks: [] }), {
+      root: this.plane.folder,
+      outdir: this.dist,
+    });
+  }
+
+  /** What the bootstrap does before Argo CD takes over: namespaces and secrets, its settings, its project, the root. */
+  private async bootstrap(settings: (data: Record<string, string>) => void): Promise<void> {
+    const manifests = manifestsOf(this.dist);
+    const apply = async (object: Json) => {
+      const answer = await this.client.apply(object, 'bootstrap');
+      if (answer.status >= 300) throw new Error(`${object.kind} ${object.metadata.name}: ${answer.body.message}`);
+    };
+    for (const { object } of manifests) if (object.kind === 'Namespace') await apply(object);
+    await applySecrets(this.client, secretsOf(this.dist));
+    for (const { object } of manifests) {
+      if (object.kind === 'ConfigMap' && object.metadata.name === 'argocd-cm') {
+        settings(object.data);
+        await apply(object);
+      }
+      if (object.kind === 'AppProject' || (object.kind === 'Application' && object.metadata.name === homelab.name))
+        await apply(object);
+    }
+  }
+
+  /** Commits a change of homelab.ts as its owner would: rendered, its new secrets made, pushed. @returns what was there before */
+  async commit(message: string, change: Change): Promise<Picture> {
+    const before = await picture(this.client);
+    this.changes.push(change);
+    await this.write();
+    await applySecrets(this.client, secretsOf(this.dist));
+    this.revision = this.repository.commit(message);
+    return before;
+  }
+
+  /** The commit before the last change. */
+  async revert(message: string): Promise<void> {
+    this.changes.pop();
+    await this.write();
+    this.revision = this.repository.commit(message);
+  }
+
+  settled(seconds = 90): Promise<Json[]> {
+    return this.argo.settled(this.revision, this.folders(), seconds);
+  }
+
+  folders(): number {
+    return fs.readdirSync(this.dist, { withFileTypes: true }).filter((entry) => entry.isDirectory()).length;
+  }
+}
+
+type Picture = ReadonlyMap<string, { readonly uid: string; readonly generation: number }>;
+
+const KINDS: readonly (readonly [string, string])[] = [
+  ['v1', 'Namespace'],
+  ['v1', 'Secret'],
+  ['v1', 'PersistentVolume'],
+  ['v1', 'PersistentVolumeClaim'],
+  ['v1', 'Service'],
+  ['apps/v1', 'Deployment'],
+  ['apps/v1', 'StatefulSet'],
+  ['apps/v1', 'DaemonSet'],
+  ['batch/v1', 'Job'],
+  ['networking.k8s.io/v1', 'NetworkPolicy'],
+];
+
+async function picture(client: Client): Promise<Picture> {
+  const all = new Map<string, { uid: string; generation: number }>();
+  for (const [apiVersion, kind] of KINDS)
+    for (const { metadata } of await client.list(apiVersion, kind))
+      all.set(`${kind} ${metadata.namespace ?? ''}/${metadata.name}`, {
+        uid: metadata.uid,
+        generation: metadata.generation ?? 0,
+      });
+  return all;
+}
+
+/** Objects whose generation moved, that are new, and that are gone. The proof of the llm runs after each sync. */
+function difference(before: Picture, now: Picture): { changed: string[]; added: string[]; gone: string[] } {
+  const counts = (key: string) => !/llm-service-proof|Secret kube-system/.test(key);
+  return {
+    changed: [...before]
+      .filter(
+        ([key, was]) =>
+          counts(key) && now.has(key) && (now.get(key)!.generation !== was.generation || now.get(key)!.uid !== was.uid),
+      )
+      .map(([key]) => key),
+    added: [...now.keys()].filter((key) => counts(key) && !before.has(key)),
+    gone: [...before.keys()].filter((key) => counts(key) && !now.has(key)),
+  };
+}
+
+const created = ({ metadata }: Json) => Date.parse(metadata.creationTimestamp);
+const wave = ({ metadata }: Json) => Number(metadata.annotations['argocd.argoproj.io/sync-wave']);
+
+/** Starts the ingress controller once its wave has brought what it needs. */
+async function ingressOf(site: Site): Promise<IngressProcess> {
+  const at = { name: 'traefik', namespace: 'ingress' };
+  const [daemonSet, config] = await until(
+    'the wave of the ingress controller',
+    120,
+    async () => {
+      const found = await Promise.all([
+        site.client.get({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: at }),
+        site.client.get({ apiVersion: 'v1', kind: 'ConfigMap', metadata: at }),
+      ]);
+      return found.every((each) => each !== undefined) ? (found as [Json, Json]) : undefined;
+    },
+    () => site.argo.explain(),
+  );
+  return startTraefik(site.plane, daemonSet, config, `*.${homelab.network.domain}`);
+}
+
+/** How many applications of a later wave were made before one of an earlier wave was healthy. */
+function outOfOrder(applications: readonly Json[]): string[] {
+  const children = applications.filter(({ metadata }) => metadata.name !== homelab.name);
+  return children.flatMap((later) =>
+    children
+      .filter((earlier) => wave(earlier) < wave(later))
+      // Health is written when it changes; times have whole seconds.
+      .filter((earlier) => Date.parse(earlier.status.health.lastTransitionTime) > created(later) + 1_000)
+      .map((earlier) => `${later.metadata.name} was made before ${earlier.metadata.name} was healthy`),
+  );
+}
+
+async function comesUp(site: Site): Promise<IngressProcess> {
+  const [applications, ingress] = await Promise.all([site.settled(180), ingressOf(site)]);
+  lap(`the root application brought up ${applications.length} applications, all Synced and Healthy`);
+  const disorder = outOfOrder(applications);
+  tally.check('in wave order', disorder.length === 0, disorder.join('\n'));
+  const address = homelab.machines[homelab.ingress!.statusMachine]!.address;
+  for (const { metadata, status } of await site.client.list('networking.k8s.io/v1', 'Ingress')) {
+    const writers = metadata.managedFields
+      .filter(({ subresource, fieldsV1 }: Json) => subresource === 'status' || fieldsV1?.['f:status'])
+      .map(({ manager }: Json) => manager);
+    tally.check(
+      `the status of Ingress ${metadata.name} is ${address}, written by the controller and nobody else`,
+      status.loadBalancer.ingress[0].ip === address && writers.length === 1 && /traefik/.test(writers[0]),
+      `${JSON.stringify(status)} ${writers.join()}`,
+    );
+  }
+  const missing = await missingReferences(site.client);
+  tally.check('every Secret, ConfigMap, claim and account is there', missing.length === 0, missing.join('\n'));
+  return ingress;
+}
+
+async function staysInSync(site: Site, seconds: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await site.argo.refresh('hard');
+  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  const applications = await site.argo.applications();
+  const wrong = applications
+    .filter(({ status }) => status.sync.status !== 'Synced')
+    .map(
+      ({ metadata, status }) =>
+        `${metadata.name}: ${JSON.stringify(status.resources.filter((resource: Json) => resource.status !== 'Synced'))}`,
+    );
+  tally.check(`${seconds} s later and after a hard refresh nothing is OutOfSync`, wrong.length === 0, wrong.join('\n'));
+  const healed = applications
+    .filter(({ status }) => (status.history ?? []).length > 2)
+    .map(({ metadata, status }) => `${metadata.name}: ${status.history.length} syncs`);
+  tally.check('and nothing was synced again and again', healed.length === 0, healed.join('\n'));
+}
+
+async function commits(site: Site): Promise<void> {
+  const { client } = site;
+  const service = 'chat';
+  const done = async (before: Picture) => {
+    await site.settled();
+    return difference(before, await picture(client));
+  };
+
+  const image = await done(
+    await site.commit('a new image', (h) =>
+      Object.assign(h.services[service], { image: 'ghcr.io/owner/chat:1.0.1', port: 9898 }),
+    ),
+  );
+  tally.check(
+    'a commit that changes one service changes that service alone',
+    image.changed.join() === `Deployment services/${service}` && image.added.length + image.gone.length === 0,
+    JSON.stringify(image),
+  );
+  lap('a changed image was synced');
+
+  const keyspace = await done(
+    await site.commit('a keyspace', (h) =>
+      h.services.search.connects.push({ cassandra: 'cassandra', keyspace: 'search' }),
+    ),
+  );
+  tally.check(
+    'a commit that adds a keyspace makes its job run, with its secret there',
+    keyspace.added.some((key) => /^Job cassandra\/cassandra-schema-/.test(key)) &&
+      keyspace.gone.some((key) => /^Job cassandra\/cassandra-schema-/.test(key)) &&
+      keyspace.added.includes('Secret services/cassandra-search') &&
+      !keyspace.changed.some((key) => key.startsWith('StatefulSet')),
+    JSON.stringify(keyspace),
+  );
+  tally.check('and no pod refers to what is not there', (await missingReferences(client)).length === 0);
+  const user = await done(
+    await site.commit('a database user', (h) =>
+      h.services.presence.connects.push({ mongodb: 'mongodb', database: 'presence' }),
+    ),
+  );
+  tally.check(
+    'so does one that adds a database user',
+    user.added.some((key) => /^Job mongodb\/mongodb-users-/.test(key)) &&
+      !user.changed.some((key) => key.startsWith('StatefulSet')),
+    JSON.stringify(user),
+  );
+  lap('jobs ran for a keyspace and for a user');
+
+  const removed = await done(
+    await site.commit('no notifications', (h) => {
+      delete h.services.notifications;
+      h.services.gateway.connects = h.services.gateway.connects.filter(
+        (connection: any) => connection.service !== 'notifications',
+      );
+    }),
+  );
+  tally.check(
+    'a commit that removes a service prunes it',
+    ['Deployment', 'Service', 'NetworkPolicy'].every((kind) => removed.gone.includes(`${kind} services/notifications`)),
+    JSON.stringify(removed),
+  );
+  lap('a removed service was pruned');
+
+  const path = `/apis/apps/v1/namespaces/services/deployments/${service}`;
+  await client.ask('PATCH', path, { spec: { replicas: 5 } }, 'application/merge-patch+json');
+  await client.ask('DELETE', '/api/v1/namespaces/services/services/documents');
+  await until('what was edited by hand is healed', 60, async () => {
+    const [deployment, documents] = await Promise.all([
+      client.ask('GET', path),
+      client.request('GET', '/api/v1/namespaces/services/services/documents'),
+    ]);
+    return deployment.spec.replicas === 1 && documents.status === 200;
+  });
+  tally.check('a manual edit and a deletion in the cluster are healed', true);
+  lap('edits by hand were healed');
+}
+
+/** `state: 'retired'` keeps what holds data, as the very objects that they were, and `active` brings the pods back to it. */
+async function retires(site: Site): Promise<void> {
+  const before = await site.commit('mongodb retires', (h) => {
+    h.databases.mongodb.state = 'retired';
+    for (const service of Object.values<any>(h.services))
+      service.connects = service.connects.filter((connection: any) => !connection.mongodb);
+  });
+  await site.settled();
+  const gone = await picture(site.client);
+  const kept = [...before.keys()].filter(
+    (key) =>
+      key === 'Namespace /mongodb' ||
+      /^NetworkPolicy mongodb\/(mongodb|default-deny)$/.test(key) ||
+      /^(Secret|PersistentVolumeClaim) mongodb\//.test(key) ||
+      /^PersistentVolume \/mongodb-/.test(key),
+  );
+  const pods = databasePods('mongodb', homelab.databases.mongodb!).length;
+  tally.check(
+    `a retired database keeps ${kept.length} objects as they were, with their UIDs`,
+    kept.length >= 3 + 2 * pods && kept.every((key) => gone.get(key)?.uid === before.get(key)!.uid),
+    kept.filter((key) => gone.get(key)?.uid !== before.get(key)!.uid).join(),
+  );
+  tally.check('and runs no pods', !gone.has('StatefulSet mongodb/mongodb'));
+  await site.revert('mongodb comes back');
+  await site.settled();
+  const back = await picture(site.client);
+  tally.check(
+    'it comes back to the same claims and volumes',
+    back.has('StatefulSet mongodb/mongodb') && kept.every((key) => back.get(key)?.uid === before.get(key)!.uid),
+  );
+  lap('a database retired and came back');
+}
+
+async function brokenCommit(site: Site): Promise<void> {
+  const before = await picture(site.client);
+  const file = join(site.dist, 'services', 'deployment.chat.yaml');
+  const good = fs.readFileSync(file, 'utf8');
+  fs.writeFileSync(file, good.replace('spec:', 'spec: {'));
+  const revision = site.repository.commit('broken');
+  await site.argo.refresh('hard');
+  await until('the broken commit is noticed', 60, async () =>
+    (await site.argo.applications()).some(
+      ({ metadata, status }) =>
+        metadata.name === 'services' && (status.conditions ?? []).some(({ type }: Json) => type === 'ComparisonError'),
+    ),
+  );
+  const now = difference(before, await picture(site.client));
+  tally.check(
+    `a broken commit (${revision.slice(0, 8)}) leaves what runs untouched`,
+    now.changed.length + now.gone.length + now.added.length === 0,
+    JSON.stringify(now),
+  );
+  fs.writeFileSync(file, good);
+  site.revision = site.repository.commit('mended');
+  await site.argo.refresh('hard');
+  await site.settled();
+  lap('a broken commit touched nothing');
+}
+
+/** The trap: Argo CD's own exclusions drop the EndpointSlice without an error, and only the proof says so. */
+async function excluded(site: Site): Promise<void> {
+  const { client } = site;
+  const slice = {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'llm-service', namespace: 'services' },
+  };
+  const settings = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-cm', namespace: 'argocd' } };
+  const models = homelab.llm!.models;
+  const endpoint = http.createServer((_request, answer) =>
+    answer.end(JSON.stringify({ models: Object.values(models).map(({ tag }) => ({ name: tag })) })),
+  );
+  await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `http://127.0.0.1:${(endpoint.address() as { port: number }).port}`;
+    const good = await proof(site, url);
+    tally.check('the rendered proof, as a process, finds the endpoint and the models', good.status === 0, good.said);
+    // Self-heal would bring our own settings back: as if they had never been ours.
+    await client.ask(
+      'PATCH',
+      `/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/${homelab.name}`,
+      { spec: { syncPolicy: { automated: null } } },
+      'application/merge-patch+json',
+    );
+    await client
+      .ask(
+        'PATCH',
+        `/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/argocd`,
+        { spec: { syncPolicy: { automated: null } } },
+        'application/merge-patch+json',
+      )
+      .catch(() => undefined);
+    const path = await client.pathOf(settings);
+    const kinds = (await client.ask('GET', path)).data['resource.exclusions'] as string;
+    await client.ask(
+      'PATCH',
+      path,
+      { data: { 'resource.exclusions': `${kinds}- apiGroups: [discovery.k8s.io]\n  kinds: [EndpointSlice]\n` } },
+      'application/merge-patch+json',
+    );
+    await client.delete(slice);
+    await site.argo.refresh('hard');
+    await new Promise((resolve) => setTimeout(resolve, 15_000));
+    const llm = (await site.argo.applications()).find(({ metadata }) => metadata.name === 'llm')!;
+    tally.check(
+      'with the default exclusions the application looks Synced and Healthy, and the slice is not there',
+      llm.status.sync.status === 'Synced' &&
+        llm.status.health.status === 'Healthy' &&
+        (await client.get(slice)) === undefined,
+      JSON.stringify(llm.status.sync),
+    );
+    const bad = await proof(site, url);
+    tally.check(
+      'the rendered proof says that it is the API server that has no endpoint, and why',
+      bad.status === 1 && /has no ready endpoint/.test(bad.said) && /resource\.exclusions/.test(bad.said),
+      bad.said,
+    );
+    await site.commit('by the proxy', (h) => (h.llm.via = 'tcp-proxy'));
+    await site.argo.refresh('hard');
+    await until('the proxy has a ready endpoint', 60, async () => {
+      const slices = (await client.list('discovery.k8s.io/v1', 'EndpointSlice', 'services')).filter(
+        ({ metadata }) => metadata.labels['kubernetes.io/service-name'] === 'llm-service',
+      );
+      return slices.some(({ endpoints }) => (endpoints ?? []).some(({ conditions }: Json) => conditions.ready));
+    });
+    const proxied = await proof(site, url);
+    tally.check('the TCP proxy works under the default exclusions', proxied.status === 0, proxied.said);
+    lap('the trap of the default exclusions was seen, said and gone around');
+  } finally {
+    endpoint.close();
+  }
+}
+
+/** Runs the rendered script with the rights of its service account. */
+async function proof({ client, plane, dist }: Site, url: string): Promise<{ status: number | null; said: string }> {
+  const job = manifestsOf(dist).find(
+    ({ object }) => object.kind === 'Job' && object.metadata.name === 'llm-service-proof',
+  )!.object;
+  const script = manifestsOf(dist).find(
+    ({ object }) => object.kind === 'ConfigMap' && object.metadata.name === 'llm-service-proof',
+  )!.object;
+  const folder = join(plane.folder, 'proof');
+  fs.mkdirSync(folder, { recursive: true });
+  const { status } = await client.ask('POST', '/api/v1/namespaces/services/serviceaccounts/llm-service-proof/token', {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: {},
+  });
+  fs.writeFileSync(join(folder, 'token'), status.token);
+  fs.writeFileSync(join(folder, 'ca.crt'), Buffer.from(client.config.getCurrentCluster()!.caData!, 'base64'));
+  fs.writeFileSync(join(folder, 'proof.py'), script.data['proof.py']);
+  const env = Object.fromEntries(
+    job.spec.template.spec.containers[0].env.map(({ name, value }: Json) => [name, value]),
+  );
+  const run = spawnSync('python3', [join(folder, 'proof.py')], {
+    env: {
+      PATH: process.env.PATH,
+      ...env,
+      URL: url,
+      API: client.config.getCurrentCluster()!.server,
+      CREDENTIALS: folder,
+    },
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  return { status: run.status, said: `${run.stdout}${run.stderr}` };
+}
+
+/** Without the health of applications in argocd-cm the waves of the root application wait for nothing. */
+async function orderIsLost(): Promise<void> {
+  const site = await Site.start((data) => delete data['resource.customizations.health.argoproj.io_Application']);
+  try {
+    const children = await until('all applications are made', 120, async () => {
+      const all = await site.argo.applications();
+      return all.length === site.folders() ? all : undefined;
+    });
+    const unhealthy = children
+      .filter(({ status }) => status?.health?.status !== 'Healthy')
+      .map(({ metadata }) => metadata.name);
+    tally.check(
+      'without the health setting all applications are made at once, healthy or not',
+      unhealthy.length > 3,
+      unhealthy.join(),
+    );
+    lap('the order was lost without the health setting');
+  } finally {
+    await site.plane.stop();
+  }
+}
+
+async function main(): Promise<void> {
+  const site = await Site.start();
+  lap('control plane and Argo CD are up');
+  try {
+    const ingress = await comesUp(site);
+    await routes(site.client, tally, ingress);
+    lap('requests went through the ingress controller');
+    await staysInSync(site, full ? 120 : 20);
+    lap('nothing drifted');
+    await commits(site);
+    await retires(site);
+    await brokenCommit(site);
+    await excluded(site);
+  } finally {
+    await site.plane.stop();
+  }
+  if (full) await orderIsLost();
+}
+
+/** Builds with the network, then runs without it: in a namespace where only loopback is, and what we put there. */
+function enter(): void {
+  argoCd();
+  traefik();
+  controlPlaneBinaries(homelab.versions.kubernetes);
+  const unshare = process.getuid?.() === 0 ? ['-n'] : ['-rn'];
+  const command = `ip link set lo up && exec "$0" "$@"`;
+  const args = [
+    ...unshare,
+    'sh',
+    '-c',
+    command,
+    process.execPath,
+    '-r',
+    'ts-node/register',
+    __filename,
+    ...process.argv.slice(2),
+  ];
+  const { status, error } = spawnSync('unshare', args, {
+    stdio: 'inherit',
+    env: { ...process.env, GITOPS_INSIDE: '1', TMPDIR: tmpdir() },
+  });
+  if (error)
+    throw new Error(
+      `gitops needs network namespaces (unshare and ip of Linux), got: ${error.message}; run it on Linux`,
+    );
+  process.exitCode = status ?? 1;
+}
+
+if (process.env.GITOPS_INSIDE !== '1') enter();
+else
+  main()
+    .catch((error: Error) => tally.check('the suite runs to its end', false, error.stack ?? error.message))
+    .finally(() => {
+      tally.close();
+      if (full) writeProofs('gitops', [...figures, tally.line()]);
+    });
