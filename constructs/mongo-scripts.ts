@@ -18,7 +18,6 @@ function decide(wanted, state) {
   if (!state.own.setName) return decideFirst(wanted, state, me);
   if (!state.own.primary) return { do: 'watch', why: 'another member is primary, or none is yet' };
   if (state.root === 'missing') return { do: 'create-root', why: 'the set has no root user yet' };
-  if (state.root === 'refused') return { do: 'wait', why: 'the root password in the secret is not the one that the set knows' };
   return decideMembers(wanted.members, state, (me || {}).host);
 }
 
@@ -103,19 +102,23 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
-  // Whether root can log in; 'missing' when there are no users yet, so that loopback may make the first.
+  // 'missing' when root cannot log in: then loopback may make it, unless there are users already.
   const rootState = () => {
     try {
       asRoot().runCommand({ ping: 1 });
       return 'there';
     } catch (error) {
       if (error.code !== 18 && !/Authentication failed/.test(String(error))) throw error;
+      return 'missing';
     }
+  };
+
+  const createRoot = () => {
     try {
-      connect(LOOPBACK).runCommand({ usersInfo: 1 });
-      return 'refused';
+      connect(LOOPBACK).runCommand({ createUser: ROOT, pwd: process.env.ROOT_PASSWORD, roles: ['root'] });
     } catch (error) {
-      return 'unknown';
+      if (error.code !== 13) throw error;
+      throw new Error('the set has users, and the root password in the secret is not the one that it knows: put the old one back, or change it in the set');
     }
   };
 
@@ -157,7 +160,7 @@ if (typeof Mongo !== 'undefined') {
 
   const act = (wanted, action) => {
     if (action.do === 'initiate') connect(LOOPBACK).runCommand({ replSetInitiate: { _id: wanted.replicaSet, members: [action.member] } });
-    if (action.do === 'create-root') connect(LOOPBACK).runCommand({ createUser: ROOT, pwd: process.env.ROOT_PASSWORD, roles: ['root'] });
+    if (action.do === 'create-root') createRoot();
     if (action.do === 'add') {
       // Numbers of members are never used again, so a new one takes the next free above its own.
       reconfigure((members) => members.concat([Object.assign({}, action.member, { _id: Math.max(action.member._id, ...members.map((each) => each._id + 1)) })]));
@@ -191,7 +194,6 @@ if (typeof Mongo !== 'undefined') {
     try {
       const state = observe(wanted, self, memory);
       tellReadiness(state.own !== null && state.own.serves);
-      if (state.root === 'unknown') state.root = 'missing';
       const action = decide(wanted, state);
       const line = action.do + (action.member ? ' ' + action.member.host : '') + ': ' + action.why;
       if (line !== said || Date.now() - saidAt > 60000) {

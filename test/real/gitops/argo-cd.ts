@@ -138,12 +138,12 @@ export class ArgoCd {
 
   /** Waits until as many applications as wanted are Synced to a revision and Healthy. @throws saying which are not, and why */
   async settled(revision: string, count: number, seconds: number): Promise<Json[]> {
-    let refreshed = Date.now();
+    let refreshed = 0;
     return until(
       `${count} applications are Synced to ${revision.slice(0, 8)} and Healthy`,
       seconds,
       async () => {
-        if (Date.now() - refreshed > 5_000) {
+        if (Date.now() - refreshed > 4_000) {
           await this.refresh();
           refreshed = Date.now();
         }

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -484,7 +485,8 @@ async function proof({ client, plane, dist }: Site, url: string): Promise<{ stat
   const env = Object.fromEntries(
     job.spec.template.spec.containers[0].env.map(({ name, value }: Json) => [name, value]),
   );
-  const run = spawnSync('python3', [join(folder, 'proof.py')], {
+  // Not synchronously: the endpoint that it asks is in this process.
+  const run = spawn('python3', [join(folder, 'proof.py')], {
     env: {
       PATH: process.env.PATH,
       ...env,
@@ -492,10 +494,12 @@ async function proof({ client, plane, dist }: Site, url: string): Promise<{ stat
       API: client.config.getCurrentCluster()!.server,
       CREDENTIALS: folder,
     },
-    encoding: 'utf8',
     timeout: 60_000,
   });
-  return { status: run.status, said: `${run.stdout}${run.stderr}` };
+  let said = '';
+  for (const stream of [run.stdout, run.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const [code] = (await once(run, 'close')) as [number | null];
+  return { status: code, said };
 }
 
 /** Without the health of applications in argocd-cm the waves of the root application wait for nothing. */
