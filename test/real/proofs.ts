@@ -23,4 +23,8 @@ Figures of the last full run of each suite of \`npm run test:real\`. The samples
 
 kwok plays the kubelets of the test cluster: it runs no container, so jobs succeed, probes never fail and a start takes no time. It proves
 admission, scheduling, binding and controllers, and nothing that a process would have to prove.
+
+Argo CD is 3.2.6 here, the newest that builds from Go modules; \`homelab.ts\` pins a newer one for the cluster. What is proved with it (the order of
+waves, health, pruning, exclusions, server-side apply) is documented for both; its definitions are those of the pinned version. Traefik is
+the version that we render. Kubernetes is the version that \`homelab.ts\` pins, and the oldest that builds.
 `;

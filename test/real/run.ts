@@ -10,6 +10,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   synth: [process.execPath, '-r', 'ts-node/register', 'test/real/synth-cli.ts'],
   publish: [process.execPath, '-r', 'ts-node/register', 'test/real/publish-kill.ts'],
   package: [process.execPath, '-r', 'ts-node/register', 'test/real/package.ts'],
+  build: [process.execPath, '-r', 'ts-node/register', 'test/real/build.ts'],
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
   gitops: [process.execPath, '-r', 'ts-node/register', 'test/real/gitops/index.ts'],
 };
