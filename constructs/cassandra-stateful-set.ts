@@ -13,6 +13,7 @@ import {
 } from './cassandra-config';
 import { NODE_SCRIPT, SCHEMA_SCRIPT } from './cassandra-scripts';
 import { Connections, type Client, type Connectable } from './connections';
+import { passwordVariable } from './env';
 import { exporterContainer, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { images } from './images';
@@ -536,8 +537,4 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   private replication(factor: number): string {
     return `{'class': 'NetworkTopologyStrategy', '${this.datacenter}': ${factor}}`;
   }
-}
-
-function passwordVariable(client: string): string {
-  return `PASSWORD_${client.toUpperCase().replace(/-/g, '_')}`;
 }

@@ -49,3 +49,8 @@ export class Environment {
     );
   }
 }
+
+/** The variable in which a database's own job finds the password of a client. */
+export function passwordVariable(client: string): string {
+  return `PASSWORD_${client.toUpperCase().replace(/-/g, '_')}`;
+}

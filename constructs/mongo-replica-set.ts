@@ -6,6 +6,7 @@ import { dnsLabelProblem, imageProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import { Connections, type Client, type Connectable } from './connections';
+import { passwordVariable } from './env';
 import type { Exporter } from './exporter';
 import { exporterContainer } from './exporter';
 import { HashNamedJob } from './hash-named-job';
@@ -439,10 +440,6 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       }));
     return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hosts(), users }, null, 2)}\n`;
   }
-}
-
-function passwordVariable(client: string): string {
-  return `PASSWORD_${client.toUpperCase().replace(/-/g, '_')}`;
 }
 
 /** Half of what is left after the first GiB, as mongod itself reckons with a whole machine; it does not see the pod's limit. */

@@ -28,3 +28,15 @@ Argo CD is 3.2.6 here, the newest that builds from Go modules; \`homelab.ts\` pi
 waves, health, pruning, exclusions, server-side apply) is documented for both; its definitions are those of the pinned version. Traefik is
 the version that we render. Kubernetes is the version that \`homelab.ts\` pins, and the oldest that builds.
 `;
+
+/** What a suite got done, said with the time since it began. */
+export class Laps {
+  readonly lines: string[] = [];
+  private readonly begin = Date.now();
+
+  lap(what: string): void {
+    const line = `${what} (${((Date.now() - this.begin) / 1000).toFixed(1)} s)`;
+    console.log(line);
+    this.lines.push(line);
+  }
+}

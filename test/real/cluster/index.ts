@@ -6,7 +6,7 @@ import { homelabApp } from '../../../charts';
 import homelab from '../../../homelab';
 import type { Homelab } from '../../../inventory';
 import { synthesize } from '../../../synth';
-import { writeProofs } from '../proofs';
+import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../workspace';
 import { isBuilt, KUBERNETES_VERSIONS } from './binaries';
 import { changesRoll, drain } from './changes';
@@ -26,14 +26,8 @@ const args = process.argv.slice(2);
 const full = args.includes('--full');
 const kubeconfig = args.includes('--kubeconfig') ? args[args.indexOf('--kubeconfig') + 1] : undefined;
 const tally = new Tally();
-const figures: string[] = [];
-const begin = Date.now();
-
-function lap(what: string): void {
-  const line = `${what} (${((Date.now() - begin) / 1000).toFixed(1)} s)`;
-  console.log(line);
-  figures.push(line);
-}
+const laps = new Laps();
+const lap = (what: string) => laps.lap(what);
 
 /** Other homelabs that must be accepted too, by name. */
 async function examples(): Promise<[string, Homelab][]> {
@@ -166,5 +160,5 @@ main()
   .catch((error: Error) => tally.check('the suite runs to its end', false, error.message))
   .finally(() => {
     tally.close();
-    if (full) writeProofs('cluster', [...figures, tally.line()]);
+    if (full) writeProofs('cluster', [...laps.lines, tally.line()]);
   });

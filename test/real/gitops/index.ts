@@ -21,7 +21,7 @@ import {
   secretsOf,
 } from '../cluster/deploy';
 import { until } from '../cluster/processes';
-import { writeProofs } from '../proofs';
+import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../workspace';
 import { ArgoCd, Repository } from './argo-cd';
 import { argoCd, traefik } from './binaries';
@@ -34,14 +34,8 @@ import { startTraefik, type IngressProcess } from './traefik';
  */
 const full = process.argv.includes('--full');
 const tally = new Tally();
-const figures: string[] = [];
-const begin = Date.now();
-
-function lap(what: string): void {
-  const line = `${what} (${((Date.now() - begin) / 1000).toFixed(1)} s)`;
-  console.log(line);
-  figures.push(line);
-}
+const laps = new Laps();
+const lap = (what: string) => laps.lap(what);
 
 type Change = (homelab: any) => void;
 
@@ -578,5 +572,5 @@ else
     .catch((error: Error) => tally.check('the suite runs to its end', false, error.stack ?? error.message))
     .finally(() => {
       tally.close();
-      if (full) writeProofs('gitops', [...figures, tally.line()]);
+      if (full) writeProofs('gitops', [...laps.lines, tally.line()]);
     });
