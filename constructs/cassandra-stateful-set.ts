@@ -14,7 +14,7 @@ import {
 import { NODE_SCRIPT, SCHEMA_SCRIPT } from './cassandra-scripts';
 import { Connections, type Client, type Connectable } from './connections';
 import { passwordVariable } from './env';
-import { exporterContainer, type Exporter } from './exporter';
+import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
@@ -119,6 +119,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   readonly schemaJob?: HashNamedJob;
   /** How the memory of each node is divided, as jvm-server.options says it. */
   readonly memory: CassandraMemory;
+  private readonly exporter?: k8s.Container;
   private readonly racks: readonly string[];
   private readonly nodesPerRack: number;
   private readonly datacenter: string;
@@ -150,6 +151,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       selector: this.selector,
       keep: true,
     });
+    this.exporter = exporterContainer(this, props.exporter);
     this.adminSecret = new DeclaredSecret(this, 'admin', {
       name: `${this.name}-admin`,
       namespaces: [this.namespace],
@@ -386,7 +388,10 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         revisionHistoryLimit: 3,
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
         template: {
-          metadata: { labels: { ...this.allLabels, [RACK_LABEL]: rack }, annotations: { 'checksum/config': checksum } },
+          metadata: {
+            labels: { ...this.allLabels, [RACK_LABEL]: rack },
+            annotations: { 'checksum/config': checksum, ...scrapeAnnotations(this.props.exporter) },
+          },
           spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(rack))),
         },
         volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', selector)],
@@ -433,7 +438,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
           ],
         },
       ],
-      containers: [this.container(image), ...(props.exporter ? [exporterContainer(this, props.exporter)] : [])],
+      containers: [this.container(image), ...(this.exporter ? [this.exporter] : [])],
       volumes: [
         empty('conf', '16Mi'),
         empty('logs', '256Mi'),

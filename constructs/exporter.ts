@@ -1,6 +1,8 @@
-import { k8s } from 'cdk8s-plus-28';
+import type { k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import { imageProblem, portProblem } from '../values/names';
+import type { Connections, Peer } from './connections';
+import { Environment, type EnvValue } from './env';
 import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER } from './security';
@@ -13,21 +15,43 @@ export interface Exporter {
   readonly port: number;
   /** Of its container, on top of the database's own in each pod. */
   readonly resources: Resources;
-  /** @default none */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Text, or keys of secrets, such as those of `rootSecret` or of a secret of your own. @default none */
+  readonly env?: Readonly<Record<string, EnvValue>>;
   /** @default the image's */
   readonly args?: readonly string[];
+  /** Pods that may read the metrics, such as Prometheus': opens the network for them. @default none */
+  readonly scrapedBy?: Peer;
 }
 
-export function exporterContainer(scope: IConstruct, exporter: Exporter): k8s.Container {
-  insist(scope, imageProblem(exporter.image, 'the exporter image'), portProblem(exporter.port, 'the exporter port'));
+/** The container, made once: its secrets note who reads them, and the network is opened for who scrapes. */
+export function exporterContainer(
+  owner: IConstruct & { readonly namespace: string; readonly connections: Connections },
+  exporter: Exporter | undefined,
+): k8s.Container | undefined {
+  if (!exporter) return undefined;
+  const { image, port, args, scrapedBy } = exporter;
+  insist(owner, imageProblem(image, 'the exporter image'), portProblem(port, 'the exporter port'));
+  const environment = new Environment(owner, owner.namespace);
+  environment.add(exporter.env ?? {});
+  if (scrapedBy) owner.connections.allowFrom(scrapedBy, { port });
   return {
     name: 'exporter',
-    image: exporter.image,
-    args: exporter.args && [...exporter.args],
-    env: exporter.env && Object.entries(exporter.env).map(([name, value]) => ({ name, value })),
-    ports: [{ name: 'metrics', containerPort: exporter.port, protocol: 'TCP' }],
-    resources: resourceRequirements(scope, exporter.resources),
+    image,
+    args: args && [...args],
+    env: environment.render(),
+    ports: [{ name: 'metrics', containerPort: port, protocol: 'TCP' }],
+    resources: resourceRequirements(owner, exporter.resources),
     securityContext: RESTRICTED_CONTAINER,
   };
+}
+
+/** Marks pods for a Prometheus that scrapes by annotation; nothing where there are no metrics. */
+export function scrapeAnnotations(metrics: { readonly port: number; readonly path?: string } | undefined) {
+  return (
+    metrics && {
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': String(metrics.port),
+      'prometheus.io/path': metrics.path ?? '/metrics',
+    }
+  );
 }

@@ -3,8 +3,9 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { dnsLabelProblem, imageProblem, portProblem } from '../values/names';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
-import { Connections, type Client, type Connectable, type OptionsOf } from './connections';
+import { Connections, type Client, type Connectable, type OptionsOf, type Peer } from './connections';
 import { Environment, type EnvValue } from './env';
+import { scrapeAnnotations } from './exporter';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import type { OutsideRoute } from './outside-route';
@@ -25,12 +26,14 @@ export interface Autoscaling {
   readonly cpuPercent?: number;
 }
 
-/** Where the metrics are. It only marks the pods: let Prometheus in by `connections.allowFrom(peer, { port })`. */
+/** Where the metrics are, and who may read them. */
 export interface Metrics {
   /** @default the service's own port */
   readonly port?: number;
   /** @default /metrics */
   readonly path?: string;
+  /** Pods that may read them, such as Prometheus': opens the network for them. @default none */
+  readonly scrapedBy?: Peer;
 }
 
 /** A service that keeps nothing. Only the image is required; the defaults pass in a restricted namespace. */
@@ -140,6 +143,8 @@ export class MicroserviceDeployment
     });
     if (props.config)
       this.configMap = new k8s.KubeConfigMap(this, 'config', { metadata: this.metadata(), data: { ...props.config } });
+    if (props.metrics?.scrapedBy)
+      this.connections.allowFrom(props.metrics.scrapedBy, { port: props.metrics.port ?? this.port });
     this.deployment = this.makeDeployment();
     this.service = new k8s.KubeService(this, 'service', {
       metadata: this.metadata(),
@@ -274,11 +279,7 @@ export class MicroserviceDeployment
     const { config, metrics } = this.props;
     return {
       ...(config && { 'checksum/config': contentHash(config) }),
-      ...(metrics && {
-        'prometheus.io/scrape': 'true',
-        'prometheus.io/port': String(metrics.port ?? this.port),
-        'prometheus.io/path': metrics.path ?? '/metrics',
-      }),
+      ...scrapeAnnotations(metrics && { ...metrics, port: metrics.port ?? this.port }),
     };
   }
 

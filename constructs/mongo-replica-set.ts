@@ -7,8 +7,7 @@ import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import { Connections, type Client, type Connectable } from './connections';
 import { passwordVariable } from './env';
-import type { Exporter } from './exporter';
-import { exporterContainer } from './exporter';
+import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
@@ -98,6 +97,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
   /** Makes the users that clients connect as; runs again when they change. Undefined once it is retired. */
   readonly usersJob?: HashNamedJob;
+  private readonly exporter?: k8s.Container;
   private readonly members: number;
   private readonly pods: number;
   private readonly replicaSet: string;
@@ -125,6 +125,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       selector: this.selector,
       keep: true,
     });
+    this.exporter = exporterContainer(this, props.exporter);
     this.keyfile = new DeclaredSecret(this, 'keyfile', {
       name: `${this.name}-keyfile`,
       namespaces: [this.namespace],
@@ -269,7 +270,10 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
           // The script only: members.json is read anew at each round, so a changed number of members restarts nothing.
           metadata: {
             labels: { ...this.allLabels },
-            annotations: { 'checksum/script': contentHash([RECONCILE_SCRIPT, MONGOSH_CONF]) },
+            annotations: {
+              'checksum/script': contentHash([RECONCILE_SCRIPT, MONGOSH_CONF]),
+              ...scrapeAnnotations(this.props.exporter),
+            },
           },
           spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(configMap.name))),
         },
@@ -326,7 +330,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       containers: [
         this.mongod(image, data),
         this.reconciler(image, reconcile),
-        ...(props.exporter ? [exporterContainer(this, props.exporter)] : []),
+        ...(this.exporter ? [this.exporter] : []),
       ],
       volumes: [
         { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },

@@ -274,3 +274,12 @@ test('a service with everything, as it is rendered', () => {
   });
   expect(yamlOf(chart)).toMatchSnapshot();
 });
+
+test('who scrapes the metrics gets in on their port, and nobody else', () => {
+  const peer = { namespace: 'monitoring', labels: { app: 'prometheus' } };
+  const { chart } = rendered({ metrics: { port: 9090, scrapedBy: peer } });
+  const [rule, ...others] = objectOf(chart, 'NetworkPolicy').spec.ingress;
+  expect(others).toEqual([]);
+  expect(rule.ports).toEqual([{ port: 9090, protocol: 'TCP' }]);
+  expect(rule.from[0].podSelector.matchLabels).toEqual({ app: 'prometheus' });
+});

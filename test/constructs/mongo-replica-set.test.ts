@@ -217,3 +217,40 @@ test('the claim template says what the API server would fill in: Argo CD compare
     status: { phase: 'Pending' },
   });
 });
+
+test('an exporter logs in with a password from a secret, and only who scrapes it gets in', () => {
+  const chart = chartIn('mongodb');
+  const login = new DeclaredSecret(chart, 'login', {
+    name: 'exporter',
+    namespaces: [],
+    keys: { password: { generate: 'alphanumeric', length: 32 } },
+  });
+  new MongoReplicaSet(chart, 'mongodb', {
+    ...minimal,
+    exporter: {
+      image: 'exporter:1',
+      port: 9216,
+      resources: { memory: Size.mebibytes(64), cpu: Cpu.millis(50) },
+      env: { MONGODB_PASSWORD: login.key('password') },
+      scrapedBy: { namespace: 'monitoring', labels: { app: 'prometheus' } },
+    },
+  });
+  const { metadata, spec } = objectOf(chart, 'StatefulSet').spec.template;
+  expect(spec.containers.at(-1).env).toEqual([
+    { name: 'MONGODB_PASSWORD', valueFrom: { secretKeyRef: { name: 'exporter', key: 'password' } } },
+  ]);
+  expect(login.namespaces).toEqual(['mongodb']);
+  expect(metadata.annotations).toMatchObject({ 'prometheus.io/scrape': 'true', 'prometheus.io/port': '9216' });
+  const rules = objectOf(chart, 'NetworkPolicy', 'mongodb').spec.ingress;
+  expect(rules.filter(({ ports }: any) => ports[0].port === 9216)).toEqual([
+    {
+      from: [
+        {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
+          podSelector: { matchLabels: { app: 'prometheus' } },
+        },
+      ],
+      ports: [{ port: 9216, protocol: 'TCP' }],
+    },
+  ]);
+});
