@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { allocatableMemory, nodes, workers, type Homelab } from '../../../inventory';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import type { Answer, Client, Json } from './client';
+import { until } from './processes';
 
 /** An object to apply, and the file that a person finds it in. */
 export interface Manifest {
@@ -94,6 +95,11 @@ export async function applyDefinitions(client: Client): Promise<void> {
     const object = parse(fs.readFileSync(join(folder, file), 'utf8'));
     const answer = await client.apply(object);
     if (answer.status >= 300) throw new Error(`${file}: ${answer.body.message}`);
+    const { group, names, versions } = object.spec;
+    await until(`the API server serves ${names.kind}`, 30, async () => {
+      const { body } = await client.request('GET', `/apis/${group}/${versions[0].name}`);
+      return body.resources?.some(({ kind }: Json) => kind === names.kind);
+    });
   }
 }
 

@@ -4,10 +4,11 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { homelabApp } from '../../../charts';
 import homelab from '../../../homelab';
 import { databasePods, defineHomelab } from '../../../inventory';
-import { synthesize } from '../../../synth';
+import { printYaml, synthesize } from '../../../synth';
 import { changed } from '../../homelab';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Client, Json } from '../cluster/client';
@@ -45,12 +46,12 @@ class Site {
     const plane = await ControlPlane.start(homelab.versions.kubernetes);
     try {
       const repository = new Repository(join(plane.folder, 'repository'));
-      const site = new Site(plane, repository);
+      const site = new Site(plane, repository, settings);
       await applyDefinitions(plane.client);
       await applyNodes(plane.client, homelab);
       await site.write();
       const revision = repository.commit('first');
-      await site.bootstrap(settings);
+      await site.bootstrap();
       const argo = await ArgoCd.start(plane);
       return Object.assign(site, { argo, revision });
     } catch (error) {
@@ -66,6 +67,8 @@ class Site {
   private constructor(
     readonly plane: ControlPlane,
     readonly repository: Repository,
+    /** Changes Argo CD's settings in Git, as if they had never been ours. */
+    private readonly settings: (data: Record<string, string>) => void,
   ) {}
 
   get client(): Client {
@@ -89,10 +92,14 @@ class Site {
       root: this.plane.folder,
       outdir: this.dist,
     });
+    const file = join(this.dist, 'argocd', 'configmap.argocd-cm.yaml');
+    const settings = parse(fs.readFileSync(file, 'utf8'));
+    this.settings(settings.data);
+    fs.writeFileSync(file, printYaml(settings));
   }
 
   /** What the bootstrap does before Argo CD takes over: namespaces and secrets, its settings, its project, the root. */
-  private async bootstrap(settings: (data: Record<string, string>) => void): Promise<void> {
+  private async bootstrap(): Promise<void> {
     const manifests = manifestsOf(this.dist);
     const apply = async (object: Json) => {
       const answer = await this.client.apply(object, 'bootstrap');
@@ -101,12 +108,9 @@ class Site {
     for (const { object } of manifests) if (object.kind === 'Namespace') await apply(object);
     await applySecrets(this.client, secretsOf(this.dist));
     for (const { object } of manifests) {
-      if (object.kind === 'ConfigMap' && object.metadata.name === 'argocd-cm') {
-        settings(object.data);
-        await apply(object);
-      }
-      if (object.kind === 'AppProject' || (object.kind === 'Application' && object.metadata.name === homelab.name))
-        await apply(object);
+      const isSettings = object.kind === 'ConfigMap' && object.metadata.name === 'argocd-cm';
+      const isRoot = object.kind === 'Application' && object.metadata.name === homelab.name;
+      if (isSettings || isRoot || object.kind === 'AppProject') await apply(object);
     }
   }
 
