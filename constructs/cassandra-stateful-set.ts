@@ -11,6 +11,7 @@ import {
   rackProperties,
   type CassandraMemory,
 } from './cassandra-config';
+import { adminCql, schemaCql } from './cassandra-schema';
 import { NODE_SCRIPT, SCHEMA_SCRIPT } from './cassandra-scripts';
 import { Connections, type Client, type Connectable } from './connections';
 import { passwordVariable } from './env';
@@ -245,6 +246,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     this.clients.set(client.clientName, made);
     this.schemaJob!.addEnv({ [passwordVariable(client.clientName)]: secret.key('password') });
     return made;
+  }
+
+  /** Each client's keyspaces, by the name of its role. */
+  private roles(): Map<string, ReadonlySet<string>> {
+    return new Map([...this.clients].map(([name, { keyspaces }]) => [name, keyspaces]));
   }
 
   private judge(): void {
@@ -488,7 +494,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const name = `${this.name}-schema`;
     const schema = new k8s.KubeConfigMap(this, 'schema', {
       metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
-      data: late(() => ({ 'schema.py': SCHEMA_SCRIPT, 'admin.cql': this.adminCql(), 'schema.cql': this.schemaCql() })),
+      data: late(() => ({
+        'schema.py': SCHEMA_SCRIPT,
+        'admin.cql': adminCql(this.datacenter, this.copies()),
+        'schema.cql': schemaCql(this.datacenter, this.keyspaces, this.roles()),
+      })),
     });
     const job = new HashNamedJob(this, 'schema-job', {
       name,
@@ -505,41 +515,5 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     job.addEnv({ CASSANDRA_HOST: this.clientHost(), ADMIN_PASSWORD: this.adminSecret.key('password') });
     this.openFor(job.connections);
     return job;
-  }
-
-  /** Run once as the default superuser, which the schema then disables. */
-  private adminCql(): string {
-    return [
-      `ALTER KEYSPACE system_auth WITH replication = ${this.replication(this.copies())};`,
-      "CREATE ROLE IF NOT EXISTS admin WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = '@ADMIN_PASSWORD@';",
-      '',
-    ].join('\n');
-  }
-
-  private schemaCql(): string {
-    const inOrder = <T>(map: ReadonlyMap<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-    return [
-      'ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false;',
-      ...inOrder(this.keyspaces).map(
-        ([keyspace, factor]) =>
-          `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = ${this.replication(factor)} AND durable_writes = true;`,
-      ),
-      ...inOrder(this.clients).flatMap(([role, { keyspaces }]) => [
-        `CREATE ROLE IF NOT EXISTS "${role}" WITH LOGIN = true AND PASSWORD = '@${passwordVariable(role)}@';`,
-        `ALTER ROLE "${role}" WITH PASSWORD = '@${passwordVariable(role)}@';`,
-        ...[...keyspaces]
-          .sort()
-          .flatMap((keyspace) =>
-            ['CREATE', 'ALTER', 'SELECT', 'MODIFY'].map(
-              (right) => `GRANT ${right} ON KEYSPACE ${keyspace} TO "${role}";`,
-            ),
-          ),
-      ]),
-      '',
-    ].join('\n');
-  }
-
-  private replication(factor: number): string {
-    return `{'class': 'NetworkTopologyStrategy', '${this.datacenter}': ${factor}}`;
   }
 }
