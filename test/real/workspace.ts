@@ -64,6 +64,10 @@ export class Tally {
     }
   }
 
+  get good(): boolean {
+    return this.failed === 0;
+  }
+
   line(): string {
     return `${this.passed} passed, ${this.failed} failed`;
   }

@@ -160,5 +160,5 @@ main()
   .catch((error: Error) => tally.check('the suite runs to its end', false, error.message))
   .finally(() => {
     tally.close();
-    if (full) writeProofs('cluster', [...laps.lines, tally.line()]);
+    if (full && tally.good) writeProofs('cluster', [...laps.lines, tally.line()]);
   });

@@ -4,29 +4,17 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse } from 'yaml';
-import { homelabApp } from '../../../charts';
 import homelab from '../../../homelab';
-import { databasePods, defineHomelab } from '../../../inventory';
-import { printYaml, synthesize } from '../../../synth';
-import { changed } from '../../homelab';
+import { databasePods } from '../../../inventory';
 import { controlPlaneBinaries } from '../cluster/binaries';
-import type { Client, Json } from '../cluster/client';
-import { ControlPlane } from '../cluster/control-plane';
-import {
-  applyDefinitions,
-  applyNodes,
-  applySecrets,
-  manifestsOf,
-  missingReferences,
-  secretsOf,
-} from '../cluster/deploy';
+import type { Json } from '../cluster/client';
+import { manifestsOf, missingReferences } from '../cluster/deploy';
 import { until } from '../cluster/processes';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../workspace';
-import { ArgoCd, Repository } from './argo-cd';
 import { argoCd, traefik } from './binaries';
 import { routes } from './routes';
+import { difference, picture, Site, type Picture } from './site';
 import { startTraefik, type IngressProcess } from './traefik';
 
 /**
@@ -37,149 +25,6 @@ const full = process.argv.includes('--full');
 const tally = new Tally();
 const laps = new Laps();
 const lap = (what: string) => laps.lap(what);
-
-type Change = (homelab: any) => void;
-
-/** A cluster whose Argo CD watches a repository of dist/. */
-class Site {
-  static async start(settings: (data: Record<string, string>) => void = () => undefined): Promise<Site> {
-    const plane = await ControlPlane.start(homelab.versions.kubernetes);
-    try {
-      const repository = new Repository(join(plane.folder, 'repository'));
-      const site = new Site(plane, repository, settings);
-      await applyDefinitions(plane.client);
-      await applyNodes(plane.client, homelab);
-      await site.write();
-      const revision = repository.commit('first');
-      await site.bootstrap();
-      const argo = await ArgoCd.start(plane);
-      return Object.assign(site, { argo, revision });
-    } catch (error) {
-      await plane.stop();
-      throw error;
-    }
-  }
-
-  readonly argo!: ArgoCd;
-  revision = '';
-  private changes: Change[] = [];
-
-  private constructor(
-    readonly plane: ControlPlane,
-    readonly repository: Repository,
-    /** Changes Argo CD's settings in Git, as if they had never been ours. */
-    private readonly settings: (data: Record<string, string>) => void,
-  ) {}
-
-  get client(): Client {
-    return this.plane.client;
-  }
-
-  get dist(): string {
-    return join(this.repository.folder, 'dist');
-  }
-
-  /** Renders the homelab with all changes so far into the repository. */
-  private async write(): Promise<void> {
-    const lab = defineHomelab(
-      changed((h) => {
-        h.git = { url: this.repository.url, revision: 'main' };
-        for (const change of this.changes) change(h);
-      }, homelab),
-    );
-    fs.rmSync(this.dist, { recursive: true, force: true });
-    await synthesize(async () => ({ app: homelabApp(lab), homelab: lab, checks: [] }), {
-      root: this.plane.folder,
-      outdir: this.dist,
-    });
-    const file = join(this.dist, 'argocd', 'configmap.argocd-cm.yaml');
-    const settings = parse(fs.readFileSync(file, 'utf8'));
-    this.settings(settings.data);
-    fs.writeFileSync(file, printYaml(settings));
-  }
-
-  /** What the bootstrap does before Argo CD takes over: namespaces and secrets, its settings, its project, the root. */
-  private async bootstrap(): Promise<void> {
-    const manifests = manifestsOf(this.dist);
-    const apply = async (object: Json) => {
-      const answer = await this.client.apply(object, 'bootstrap');
-      if (answer.status >= 300) throw new Error(`${object.kind} ${object.metadata.name}: ${answer.body.message}`);
-    };
-    for (const { object } of manifests) if (object.kind === 'Namespace') await apply(object);
-    await applySecrets(this.client, secretsOf(this.dist));
-    for (const { object } of manifests) {
-      const isSettings = object.kind === 'ConfigMap' && object.metadata.name === 'argocd-cm';
-      const isRoot = object.kind === 'Application' && object.metadata.name === homelab.name;
-      if (isSettings || isRoot || object.kind === 'AppProject') await apply(object);
-    }
-  }
-
-  /** Commits a change of homelab.ts as its owner would: rendered, its new secrets made, pushed. @returns what was there before */
-  async commit(message: string, change: Change): Promise<Picture> {
-    const before = await picture(this.client);
-    this.changes.push(change);
-    await this.write();
-    await applySecrets(this.client, secretsOf(this.dist));
-    this.revision = this.repository.commit(message);
-    return before;
-  }
-
-  /** The commit before the last change. */
-  async revert(message: string): Promise<void> {
-    this.changes.pop();
-    await this.write();
-    this.revision = this.repository.commit(message);
-  }
-
-  settled(seconds = 90): Promise<Json[]> {
-    return this.argo.settled(this.revision, this.folders(), seconds);
-  }
-
-  folders(): number {
-    return fs.readdirSync(this.dist, { withFileTypes: true }).filter((entry) => entry.isDirectory()).length;
-  }
-}
-
-type Picture = ReadonlyMap<string, { readonly uid: string; readonly generation: number }>;
-
-const KINDS: readonly (readonly [string, string])[] = [
-  ['v1', 'Namespace'],
-  ['v1', 'Secret'],
-  ['v1', 'PersistentVolume'],
-  ['v1', 'PersistentVolumeClaim'],
-  ['v1', 'Service'],
-  ['apps/v1', 'Deployment'],
-  ['apps/v1', 'StatefulSet'],
-  ['apps/v1', 'DaemonSet'],
-  ['batch/v1', 'Job'],
-  ['networking.k8s.io/v1', 'NetworkPolicy'],
-];
-
-async function picture(client: Client): Promise<Picture> {
-  const all = new Map<string, { uid: string; generation: number }>();
-  for (const [apiVersion, kind] of KINDS)
-    for (const { metadata } of await client.list(apiVersion, kind))
-      all.set(`${kind} ${metadata.namespace ?? ''}/${metadata.name}`, {
-        uid: metadata.uid,
-        generation: metadata.generation ?? 0,
-      });
-  return all;
-}
-
-/** Objects whose generation moved, that are new, and that are gone. The proof of the llm runs after each sync. */
-function difference(before: Picture, now: Picture): { changed: string[]; added: string[]; gone: string[] } {
-  const counts = (key: string) => !/llm-service-proof|Secret kube-system/.test(key);
-  return {
-    changed: [...before]
-      .filter(
-        ([key, was]) =>
-          counts(key) && now.has(key) && (now.get(key)!.generation !== was.generation || now.get(key)!.uid !== was.uid),
-      )
-      .map(([key]) => key),
-    added: [...now.keys()].filter((key) => counts(key) && !before.has(key)),
-    gone: [...before.keys()].filter((key) => counts(key) && !now.has(key)),
-  };
-}
 
 const created = ({ metadata }: Json) => Date.parse(metadata.creationTimestamp);
 const wave = ({ metadata }: Json) => Number(metadata.annotations['argocd.argoproj.io/sync-wave']);
@@ -576,5 +421,5 @@ else
     .catch((error: Error) => tally.check('the suite runs to its end', false, error.stack ?? error.message))
     .finally(() => {
       tally.close();
-      if (full) writeProofs('gitops', [...laps.lines, tally.line()]);
+      if (full && tally.good) writeProofs('gitops', [...laps.lines, tally.line()]);
     });
