@@ -63,6 +63,8 @@ export class Processes {
   private kill(): void {
     this.stopping = true;
     for (const { child } of this.started) if (child.exitCode === null) child.kill('SIGKILL');
+    // After a crash: a test that ends well has removed it.
+    fs.rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
