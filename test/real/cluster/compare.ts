@@ -20,20 +20,6 @@ export function differences(sent: unknown, read: unknown, path = ''): string[] {
   return [`${path}: sent ${show(sent)}, read ${show(read)}`];
 }
 
-/** Entries of lists that hold what was not sent, by field: Argo CD compares lists whole, so each is a difference for ever. */
-export function additionsInLists(sent: unknown, read: unknown, path = '', inList = false): string[] {
-  if (Array.isArray(sent) && Array.isArray(read))
-    return sent.flatMap((entry, index) => additionsInLists(entry, read[index], `${path}[${index}]`, true));
-  if (typeof sent !== 'object' || sent === null || typeof read !== 'object' || read === null) return [];
-  const added = inList ? Object.keys(read).filter((key) => !(key in sent)) : [];
-  return [
-    ...added.map((key) => `${path}.${key}`),
-    ...Object.entries(sent).flatMap(([key, value]) =>
-      additionsInLists(value, (read as Json)[key], `${path}.${key}`, inList),
-    ),
-  ];
-}
-
 const FACTORS: Readonly<Record<string, number>> = {
   '': 1,
   m: 1e-3,
