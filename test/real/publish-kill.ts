@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { Laps, writeProofs } from './proofs';
 import { sameFiles, Tally, Workspace } from './workspace';
 
 /**
@@ -55,6 +56,7 @@ synth(APP);
 const new_ = workspace.dist();
 tally.check('a changed homelab.ts changes dist/', !sameFiles(old, new_));
 const ends = { old: 0, new: 0 };
+const laps = new Laps();
 try {
   for (const [index, kind] of KINDS.entries()) {
     edit();
@@ -85,12 +87,13 @@ try {
       if (!full && kind.name !== 'rename')
         step = Math.max(1, Math.ceil(((total - when) * ((Date.now() - begin) / tried)) / left));
     }
-    console.log(`killed at ${kind.name}: ${tried} of ${total}`);
+    laps.lap(`killed at ${kind.name}: ${tried} of ${total}`);
     tally.check(`there is a ${kind.name} to be killed at`, tried > 0);
   }
 } finally {
   workspace.remove();
 }
-console.log(`afterwards dist/ was old ${ends.old} times and new ${ends.new} times`);
+laps.lap(`afterwards dist/ was old ${ends.old} times and new ${ends.new} times`);
 tally.check('some kills came before the swap and some after', ends.old > 0 && ends.new > 0);
 tally.close();
+if (full && tally.good) writeProofs('publish', [...laps.lines, tally.line()]);
