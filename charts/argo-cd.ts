@@ -3,8 +3,8 @@ import { k8s } from 'cdk8s-plus-28';
 import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
 import { isClusterScoped } from '../constructs/rendering';
 import type { ApplicationSpec } from '../imports/application-argoproj.io';
-import type { Homelab } from '../inventory';
 import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
+import type { Homelab } from '../inventory';
 import { apiServer, folder, NAMESPACES, type Context } from './context';
 
 /** Waves of the root application: each starts when the one before is healthy. */

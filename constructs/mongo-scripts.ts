@@ -204,7 +204,6 @@ if (typeof Mongo !== 'undefined') {
       act(wanted, action);
     } catch (error) {
       print(new Date().toISOString() + ' failed, trying again: ' + error.message);
-      tellReadiness(false);
       forget();
     }
     sleep(wanted.intervalSeconds * 1000);
@@ -213,7 +212,7 @@ if (typeof Mongo !== 'undefined') {
 `;
 
 /**
- * Read by every mongosh: it would write some 8 KB of log at each round of the reconciler, 70 MB a day, into /tmp.
+ * Read by the reconciler's mongosh, which would write some 8 KB of log at each round, 70 MB a day, into /tmp.
  */
 export const MONGOSH_CONF = `mongosh:
   disableLogging: true

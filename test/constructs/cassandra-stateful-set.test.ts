@@ -288,3 +288,8 @@ test('the claim template says what the API server would fill in: Argo CD compare
     status: { phase: 'Pending' },
   });
 });
+
+test('one node more in each rack restarts none of those that run', () => {
+  const annotations = (nodesPerRack: number) => rackOf({ nodesPerRack }).spec.template.metadata.annotations;
+  expect(annotations(2)).toEqual(annotations(1));
+});
