@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { Tally } from './workspace';
+import { Tally } from './tally';
 
 /**
  * The package as others get it: what is in the tarball, what two judges of packages say, and the tarball in an app that

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { Laps, writeProofs } from './proofs';
-import { sameFiles, Tally, Workspace } from './workspace';
+import { Tally } from './tally';
+import { sameFiles, Workspace } from './workspace';
 
 /**
  * Kills `cdk8s synth` with a changed homelab.ts, the whole process group, at each rename, fsync and removal in turn; then a

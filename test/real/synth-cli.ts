@@ -3,7 +3,8 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { published } from '../../synth/publish';
-import { sameFiles, Tally, Workspace } from './workspace';
+import { Tally } from './tally';
+import { sameFiles, Workspace } from './workspace';
 
 /** `cdk8s synth` as an owner types it: what it writes, what it leaves alone, and what it says of ten broken homelabs. */
 const workspace = new Workspace();

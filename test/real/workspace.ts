@@ -50,30 +50,3 @@ export class Workspace {
 export function sameFiles(a: Files, b: Files): boolean {
   return a.size === b.size && [...a].every(([path, text]) => b.get(path) === text);
 }
-
-/** Counts what a suite of real parts found, and closes with the line that says so. */
-export class Tally {
-  private passed = 0;
-  private failed = 0;
-
-  check(what: string, good: boolean, detail = ''): void {
-    if (good) this.passed++;
-    else {
-      this.failed++;
-      console.log(`FAILED: ${what}${detail && `\n  ${detail.trim().replace(/\n/g, '\n  ')}`}`);
-    }
-  }
-
-  get good(): boolean {
-    return this.failed === 0;
-  }
-
-  line(): string {
-    return `${this.passed} passed, ${this.failed} failed`;
-  }
-
-  close(): void {
-    console.log(this.line());
-    process.exitCode = this.failed > 0 ? 1 : 0;
-  }
-}

@@ -6,7 +6,7 @@ import { Yaml } from 'cdk8s';
 import * as fc from 'fast-check';
 import { printYaml } from '../../synth';
 import { awkward } from '../synth/awkward-strings';
-import { Tally } from './workspace';
+import { Tally } from './tally';
 
 /** Whether Python's reader and Go's (kubectl's, which is Argo CD's) read back every string that we print, and that they would not everything. */
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);

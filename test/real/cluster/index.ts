@@ -7,7 +7,7 @@ import homelab from '../../../homelab';
 import type { Homelab } from '../../../inventory';
 import { synthesize } from '../../../synth';
 import { Laps, writeProofs } from '../proofs';
-import { Tally } from '../workspace';
+import { Tally } from '../tally';
 import { isBuilt, KUBERNETES_VERSIONS } from './binaries';
 import { changesRoll, drain } from './changes';
 import { Client } from './client';

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { allocatableMemory, nodes, workers, type Homelab } from '../../../inventory';
 import { parseQuantity } from '../../../values/quantity';
-import type { Tally } from '../workspace';
+import type { Tally } from '../tally';
 import { FIELD_MANAGER, type Client, type Json } from './client';
 import { differences } from './compare';
 import { applyAll, missingReferences, type Manifest } from './deploy';

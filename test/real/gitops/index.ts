@@ -11,7 +11,7 @@ import type { Json } from '../cluster/client';
 import { manifestsOf, missingReferences } from '../cluster/deploy';
 import { until } from '../cluster/processes';
 import { Laps, writeProofs } from '../proofs';
-import { Tally } from '../workspace';
+import { Tally } from '../tally';
 import { argoCd, traefik } from './binaries';
 import { routes } from './routes';
 import { difference, picture, Site, type Picture } from './site';

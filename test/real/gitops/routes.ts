@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { createHash } from 'node:crypto';
-import type { Tally } from '../workspace';
+import type { Tally } from '../tally';
 import type { Client, Json } from '../cluster/client';
 import { until } from '../cluster/processes';
 import type { IngressProcess } from './traefik';
