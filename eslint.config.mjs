@@ -10,6 +10,7 @@ const rooms = {
   charts: ['inventory', 'constructs', 'imports', 'values'],
   checks: ['inventory', 'constructs', 'values'],
   synth: ['checks', 'constructs', 'inventory', 'values'],
+  scripts: ['inventory', 'values'],
 };
 
 const walls = Object.entries(rooms).map(([room, allowed]) => ({

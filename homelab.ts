@@ -226,5 +226,8 @@ export default defineHomelab({
     admin: { host: 'admin', connects: [{ service: 'gateway' }] },
   },
 
+  // Replace the example by your own: cat ~/.ssh/id_ed25519.pub
+  access: { sshKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE00 example'] },
+
   git: { url: 'https://github.com/owner/collab-homelab.git', revision: 'main' },
 });

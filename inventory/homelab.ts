@@ -31,6 +31,8 @@ export interface Homelab {
   readonly webApps: Readonly<Record<string, WebApp>>;
   /** Where Argo CD reads dist/ from. */
   readonly git: GitRepository;
+  /** Who may log in to the machines beside the cluster. The bootstrap needs it where there is one. */
+  readonly access?: Access;
   /** A registry that wants a login. @default none: images are public */
   readonly registry?: Registry;
 }
@@ -68,9 +70,13 @@ export interface ProxmoxHost {
   readonly disk: Size;
   /** Name of the storage that holds the machines' disks. @default local-lvm */
   readonly storage?: string;
+  /** Name of the storage that holds images and cloud-init files: a folder. @default local */
+  readonly files?: string;
+  /** Bridge to the home network. @default vmbr0 */
+  readonly bridge?: string;
   /** Name of the integrated GPU, for people. A machine with `gpu: true` gets it. */
   readonly gpu: string;
-  /** Name of the NPU, for people. No machine gets it. */
+  /** Name of the NPU, for people. A machine with `npu: true` gets it. */
   readonly npu: string;
 }
 
@@ -112,6 +118,8 @@ export interface TalosSettings {
   readonly shutdownGracePeriod: Duration;
   /** The part of it that is kept for critical pods. */
   readonly shutdownGracePeriodCriticalPods: Duration;
+  /** Official system extensions in the image, as siderolabs/amd-ucode. @default none */
+  readonly extensions?: readonly string[];
 }
 
 /** A virtual machine on the Proxmox host: a node of the cluster, or a machine beside it. */
@@ -158,6 +166,8 @@ export interface UbuntuMachine extends MachineBase {
   readonly release: string;
   /** Whether the host's GPU is passed through. @default false */
   readonly gpu?: boolean;
+  /** Whether the host's NPU is passed through. @default false */
+  readonly npu?: boolean;
 }
 
 /** Pods that others install. It renders nothing: the budget counts what they request. */
@@ -226,6 +236,8 @@ export interface Llm {
   readonly port: number;
   /** How the name reaches the machine: by an EndpointSlice, or through a proxy where Argo CD leaves EndpointSlices out. @default endpoint-slice */
   readonly via?: 'endpoint-slice' | 'tcp-proxy';
+  /** Version of Ollama on that machine. @default v0.32.15 */
+  readonly version?: string;
   /** Models by the name that clients ask for. */
   readonly models: Readonly<Record<string, Model>>;
 }
@@ -234,6 +246,8 @@ export interface Llm {
 export interface Model {
   /** As Ollama knows it: qwen2.5:14b-instruct-q4_K_M. Exact, never latest. */
   readonly tag: string;
+  /** Digest of its manifest, as `ollama list` shows it in full. @default that of the first pull, kept in scripts/digests.json */
+  readonly digest?: string;
   /** Tokens that a conversation may hold. */
   readonly context: number;
   /** Whether it stays loaded. @default false */
@@ -298,4 +312,12 @@ export interface GitRepository {
 export interface Registry {
   /** As ghcr.io. */
   readonly server: string;
+}
+
+/** Logging in over SSH. */
+export interface Access {
+  /** Public keys, as ssh-ed25519 AAAA... owner@mac. */
+  readonly sshKeys: readonly string[];
+  /** Addresses from which a login is let through. @default those of every Mac in `hosts` */
+  readonly from?: readonly string[];
 }

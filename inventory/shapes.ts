@@ -51,6 +51,8 @@ const labelValue = is.matching(
   'cassandra',
 );
 
+const storageName = is.matching(/^[a-z][\w.-]{0,98}[a-z0-9]$/i, 'the name of a Proxmox storage', 'local-lvm');
+
 const macHost: is.Shape<lab.MacHost> = {
   kind: is.oneOf('mac', 'proxmox'),
   model: is.text,
@@ -65,7 +67,9 @@ const proxmoxHost: is.Shape<lab.ProxmoxHost> = {
   igpuCarveOut: is.size,
   reserve: is.size,
   disk: is.size,
-  storage: is.optional(is.text),
+  storage: is.optional(storageName),
+  files: is.optional(storageName),
+  bridge: is.optional(is.matching(/^[a-z][a-z0-9_.-]{0,14}$/, 'the name of a network bridge', 'vmbr0')),
   gpu: is.text,
   npu: is.text,
 };
@@ -91,6 +95,9 @@ const talos: is.Shape<lab.TalosSettings> = {
   kubeletReserve: is.shape<lab.TalosSettings['kubeletReserve']>({ controlPlane: is.size, worker: is.size }),
   shutdownGracePeriod: is.duration,
   shutdownGracePeriodCriticalPods: is.duration,
+  extensions: is.optional(
+    is.listOf(is.matching(/^[a-z0-9-]+\/[a-z0-9.-]+$/, 'an official extension of Talos', 'siderolabs/amd-ucode')),
+  ),
 };
 
 const machine = {
@@ -115,6 +122,7 @@ const ubuntuMachine: is.Shape<lab.UbuntuMachine> = {
   ...machine,
   release: is.matching(/^\d\d\.\d\d$/, 'an Ubuntu release', '24.04'),
   gpu: is.optional(is.flag),
+  npu: is.optional(is.flag),
 };
 
 const systemWorkload: is.Shape<lab.SystemWorkload> = {
@@ -150,9 +158,15 @@ const llm: is.Shape<lab.Llm> = {
   machine: is.text,
   port: is.port,
   via: is.optional(is.oneOf('endpoint-slice', 'tcp-proxy')),
+  version: is.optional(version),
   models: is.byName(
     is.dnsLabel,
-    is.shape<lab.Model>({ tag: modelTag, context: is.whole(512, 1048576), resident: is.optional(is.flag) }),
+    is.shape<lab.Model>({
+      tag: modelTag,
+      digest: is.optional(is.matching(/^sha256:[0-9a-f]{64}$/, 'a digest', `sha256:${'0'.repeat(64)}`)),
+      context: is.whole(512, 1048576),
+      resident: is.optional(is.flag),
+    }),
   ),
 };
 
@@ -238,6 +252,19 @@ const homelab: is.Shape<lab.Homelab> = {
     revision: is.optional(is.matching(/^[\w./-]+$/, 'a branch, tag or commit', 'main')),
   }),
   registry: is.optional(is.shape<lab.Registry>({ server: is.dnsName })),
+  access: is.optional(
+    is.shape<lab.Access>({
+      sshKeys: is.listOf(
+        is.matching(
+          /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[\w-]+@openssh\.com) [A-Za-z0-9+/]+=*( [^\n'"]*)?$/,
+          'a public key on one line',
+          'ssh-ed25519 AAAA... owner@mac',
+        ),
+        1,
+      ),
+      from: is.optional(is.listOf(is.address, 1)),
+    }),
+  ),
 };
 
 export const homelabRule = is.shape(homelab);

@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import { COMMANDS } from './commands';
+import { terminal } from './engine/ask';
+import { context } from './engine/context';
+import { EXIT, Problem, Refused, Stop, Usage } from './engine/problem';
+import { STAGES } from './stages';
+
+/**
+ * `npm run bootstrap -- COMMAND`: from bare machines to the running homelab. It reads homelab.ts and dist/, and what the
+ * machines say; it writes to the machines, to encrypted files of the repository, and to .homelab/ (log and kubeconfig,
+ * ignored by Git).
+ */
+function usage(): string {
+  return [
+    'npm run bootstrap -- COMMAND',
+    ...Object.entries(COMMANDS).map(([name, { usage, what }]) => `  ${`${name} ${usage}`.padEnd(26)} ${what}`),
+    `stages: ${Object.keys(STAGES).join(', ')}`,
+    'options: --yes (every question is answered), --name=NAME (a name that must be typed), --json (verify, doctor)',
+    'exit codes: 0 done, 1 failed, 2 wrong usage, 3 not agreed to, 4 stopped until its owner acts, 130 interrupted',
+  ].join('\n');
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      yes: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      name: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const [name = 'plan', ...args] = positionals;
+  const command = COMMANDS[name];
+  if (values.help) {
+    console.log(usage());
+    return EXIT.done;
+  }
+  if (command === undefined) throw new Usage(`no command ${name}\n${usage()}`);
+  const { default: homelab } = await import('../homelab');
+  const here = context(homelab, terminal(values.yes, new Set(values.name)));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      console.error('\nstopping; what runs on another machine goes on there, and the next run waits for it');
+      here.commands.interrupt();
+      setTimeout(() => process.exit(EXIT.interrupted), 3000).unref();
+    });
+  here.log.line(`== ${name} ${args.join(' ')}`);
+  try {
+    return await command.run(here, args, { json: values.json });
+  } catch (error) {
+    throw error instanceof Error ? Object.assign(error, { message: here.log.masked(error.message) }) : error;
+  }
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: Error & { code?: string }) => {
+    const isUsage = error instanceof Usage || error.code?.startsWith('ERR_PARSE_ARGS');
+    console.error(error instanceof Problem || isUsage ? `\n${error.message}` : error);
+    process.exitCode = isUsage
+      ? EXIT.usage
+      : error instanceof Refused
+        ? EXIT.refused
+        : error instanceof Stop
+          ? EXIT.stopped
+          : EXIT.failed;
+  },
+);

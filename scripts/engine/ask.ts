@@ -1,0 +1,35 @@
+import { Refused } from './problem';
+
+/** How the owner is asked. With `--yes` every question is answered already, except for names that must be typed. */
+export interface Ask {
+  /** @throws Refused when the answer is no, or nobody is there to answer */
+  agree(question: string): Promise<void>;
+  /** A name that must be typed as it is. @throws Refused when it is not */
+  typed(question: string, name: string): Promise<void>;
+  /** A text that only the owner knows, such as a token. It is not shown. */
+  secret(question: string): Promise<string>;
+}
+
+export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
+  const there = process.stdin.isTTY === true && process.stdout.isTTY === true;
+  return {
+    async agree(question) {
+      if (yes) return;
+      if (!there) throw new Refused(`nobody is here to answer "${question}"; add --yes`);
+      const { confirm } = await import('@inquirer/prompts');
+      if (!(await confirm({ message: question, default: false }))) throw new Refused('left as it was');
+    },
+    async typed(question, name) {
+      if (names.has(name)) return;
+      if (!there) throw new Refused(`nobody is here to type ${name}; add --name=${name}`);
+      const { input } = await import('@inquirer/prompts');
+      const answer = await input({ message: `${question} Type ${name}:` });
+      if (answer.trim() !== name) throw new Refused(`${JSON.stringify(answer)} is not ${name}; left as it was`);
+    },
+    async secret(question) {
+      if (!there) throw new Refused(`nobody is here to answer "${question}"; run it in a terminal once`);
+      const { password } = await import('@inquirer/prompts');
+      return password({ message: question, mask: true });
+    },
+  };
+}

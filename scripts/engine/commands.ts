@@ -1,0 +1,191 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import type { Log } from './log';
+import { Problem, Stop } from './problem';
+
+/** Where a command runs: on this machine, or on another one over SSH. */
+export interface Place {
+  /** As messages call it. */
+  readonly name: string;
+  /** None: this machine. */
+  readonly ssh?: { readonly user: string; readonly address: string; readonly options?: readonly string[] };
+  /** Whether a change needs sudo there. */
+  readonly sudo?: boolean;
+}
+
+export const HERE: Place = { name: 'this machine' };
+
+export interface CommandOptions {
+  /** Given to the command on its standard input: the only way for a secret. */
+  readonly stdin?: string;
+  /** Time it may take. @default 60 for what reads, 600 for what changes */
+  readonly seconds?: number;
+  /** What it does in that time, for the message when it does not end. */
+  readonly waitsFor?: string;
+  /** Exit codes that are an answer and no failure. @default [0] */
+  readonly accepts?: readonly number[];
+  /** Further environment variables, on this machine only. Never a secret: other processes can read them. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether the root of that machine reads, not its user. @default false */
+  readonly asRoot?: boolean;
+}
+
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+/** A command ended as it should not, with what it said. */
+export class CommandFailed extends Problem {
+  constructor(
+    readonly output: Output,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
+const LOCK = '/run/lock/collab-homelab';
+const LOCK_SECONDS = 900;
+const LOCK_IS_HELD = 75;
+
+const SSH_OPTIONS = [
+  ['BatchMode', 'yes'],
+  ['ConnectTimeout', '10'],
+  ['ServerAliveInterval', '15'],
+  ['ServerAliveCountMax', '4'],
+].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+
+/**
+ * The one way to other programs. `read` looks and changes nothing; `change` does, and is refused while planning. Arguments
+ * reach a remote shell quoted, as data.
+ */
+export class Commands {
+  /** Set while a plan is carried out. */
+  changing = false;
+  private readonly seen = new Set<string>();
+  private readonly abort = new AbortController();
+
+  constructor(private readonly log: Log) {}
+
+  /** Ends what runs on this machine; what runs on another one may go on there. */
+  interrupt(): void {
+    this.abort.abort();
+  }
+
+  async read(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    await this.settled(place);
+    const remote = place.ssh && options.asRoot && place.sudo ? ['sudo', '-n', ...argv] : argv;
+    return this.run(place, remote, argv, { seconds: 60, ...options });
+  }
+
+  async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
+    const locked = ['flock', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
+    const remote = place.ssh ? [...(place.sudo ? ['sudo', '-n'] : []), ...locked] : argv;
+    return this.run(place, remote, argv, { seconds: 600, ...options });
+  }
+
+  /** A script of scripts/host/, which reads and prints what it found. */
+  readScript(place: Place, name: string, args: readonly string[] = [], options: CommandOptions = {}): Promise<Output> {
+    return this.read(place, ['bash', '-s', '--', ...args], { ...options, stdin: script(name) });
+  }
+
+  /** A script of scripts/host/ that changes what it runs on. */
+  changeScript(
+    place: Place,
+    name: string,
+    args: readonly string[] = [],
+    options: CommandOptions = {},
+  ): Promise<Output> {
+    return this.change(place, ['bash', '-s', '--', ...args], { ...options, stdin: script(name) });
+  }
+
+  /** Before the first look at a machine: waits until no command of an earlier, interrupted run works there any more. */
+  private async settled(place: Place): Promise<void> {
+    if (!place.ssh || this.seen.has(place.name)) return;
+    const wait = ['flock', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, 'true'];
+    await this.run(place, [...(place.sudo ? ['sudo', '-n'] : []), ...wait], wait, {
+      seconds: LOCK_SECONDS + 30,
+      waitsFor: 'a command that an earlier run started there',
+    });
+    this.seen.add(place.name);
+  }
+
+  private async run(
+    place: Place,
+    argv: readonly string[],
+    shown: readonly string[],
+    { stdin, seconds = 60, waitsFor, accepts = [0], env }: CommandOptions,
+  ): Promise<Output> {
+    const zero = argv.find((argument) => argument.includes('\0'));
+    if (zero !== undefined) throw new Stop(`an argument must not hold the character NUL: ${JSON.stringify(zero)}`);
+    const [program, ...args] = place.ssh
+      ? [
+          'ssh',
+          ...SSH_OPTIONS,
+          ...(place.ssh.options ?? []),
+          `${place.ssh.user}@${place.ssh.address}`,
+          '--',
+          argv.map(quoted).join(' '),
+        ]
+      : argv;
+    const begin = Date.now();
+    const result = await execa(program!, args, {
+      input: stdin ?? '',
+      timeout: seconds * 1000,
+      forceKillAfterDelay: 2000,
+      reject: false,
+      stripFinalNewline: false,
+      maxBuffer: 64 * 1024 ** 2,
+      cancelSignal: this.abort.signal,
+      env: env ?? {},
+    });
+    const what = `${place.name}: ${short(shown)}`;
+    const code = result.exitCode ?? -1;
+    this.log.line(`${what} -> ${result.timedOut ? 'no end' : code} (${Date.now() - begin} ms)`);
+    if (result.isCanceled) throw new Stop('stopped; the next run goes on from here');
+    const output = { stdout: result.stdout, stderr: result.stderr, code };
+    if (result.timedOut)
+      throw this.failed(
+        output,
+        `${what} did not end within ${seconds} s${waitsFor ? `, waiting for ${waitsFor}` : ''}`,
+      );
+    if (result.code === 'ENOENT')
+      throw this.failed(output, `${program} must be installed here; npm run bootstrap -- doctor`);
+    if (accepts.includes(code)) return output;
+    if (place.ssh && code === LOCK_IS_HELD)
+      throw this.failed(output, `another command of ours still works on ${place.name}; try again when it has ended`);
+    if (place.ssh && code === 255)
+      throw this.failed(output, `${place.name} (${place.ssh.address}) cannot be reached: ${said(output)}`);
+    throw this.failed(output, `${what} ended with ${code}: ${said(output)}`);
+  }
+
+  private failed(output: Output, message: string): CommandFailed {
+    const clean = this.log.masked(message);
+    this.log.line(`  ${clean}`);
+    return new CommandFailed(output, clean);
+  }
+}
+
+/** A word for a POSIX shell that stands for exactly this text. */
+export function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`;
+}
+
+function short(argv: readonly string[]): string {
+  const text = argv.map(quoted).join(' ').replace(/\n/g, '\\n');
+  return text.length > 300 ? `${text.slice(0, 300)} …` : text;
+}
+
+/** The last lines of what a command said. */
+function said({ stdout, stderr }: Output): string {
+  return (stderr.trim() || stdout.trim()).split('\n').slice(-6).join('\n') || 'it said nothing';
+}
+
+function script(name: string): string {
+  return fs.readFileSync(join(__dirname, '..', 'host', name), 'utf8');
+}

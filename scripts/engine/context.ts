@@ -1,0 +1,75 @@
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { hostOf, nodes, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
+import type { Ask } from './ask';
+import { Commands, type Place } from './commands';
+import { Log } from './log';
+import { Sops } from './sops';
+
+/** Folder of the repository: everything that is kept lies in it. */
+export const ROOT = resolve(__dirname, '..', '..');
+
+/** What every stage may use. */
+export interface Context {
+  readonly homelab: Homelab;
+  readonly commands: Commands;
+  readonly sops: Sops;
+  readonly ask: Ask;
+  readonly log: Log;
+}
+
+export function context(homelab: Homelab, ask: Ask): Context {
+  const log = new Log(join(ROOT, '.homelab', 'bootstrap.log'));
+  const commands = new Commands(log);
+  return { homelab, commands, ask, log, sops: new Sops(commands, log, ROOT) };
+}
+
+/** Root on a Proxmox host. Its key must be known: the owner has logged in once and compared it. */
+export function proxmox({ homelab }: Context, name: string): Place {
+  const { address } = homelab.hosts[name]!;
+  return { name, ssh: { user: 'root', address, options: ['-o', 'StrictHostKeyChecking=yes'] } };
+}
+
+/** The Proxmox hosts on which machines run, by name. */
+export function proxmoxHosts({ homelab }: Context): [string, ProxmoxHost][] {
+  return Object.entries(homelab.hosts).filter((entry): entry is [string, ProxmoxHost] => entry[1].kind === 'proxmox');
+}
+
+/** The machines beside the cluster. */
+export function ubuntuMachines({ homelab }: Context): [string, UbuntuMachine][] {
+  return Object.entries(homelab.machines).filter(
+    (entry): entry is [string, UbuntuMachine] => entry[1].kind === 'ubuntu',
+  );
+}
+
+/** The user that cloud-init makes on a machine beside the cluster. */
+export const ADMIN = 'homelab';
+
+/** That user on such a machine. Its host key is new with the machine, and fixed from then on. */
+export function ubuntu({ homelab }: Context, name: string): Place {
+  const { address } = homelab.machines[name]!;
+  return { name, ssh: { user: ADMIN, address, options: ['-o', 'StrictHostKeyChecking=accept-new'] }, sudo: true };
+}
+
+/** The machines of one Proxmox host. */
+export function machinesOn({ homelab }: Context, host: string) {
+  return Object.entries(homelab.machines).filter(([, machine]) => hostOf(homelab, machine) === host);
+}
+
+/** The control planes first, as they must come up. */
+export function nodesInOrder({ homelab }: Context) {
+  return nodes(homelab).sort(([, a], [, b]) => Number(a.role === 'worker') - Number(b.role === 'worker'));
+}
+
+/** Objects of dist/, by file. @throws when dist/ was not written */
+export function manifests(folder = ''): { readonly file: string; readonly text: string; readonly object: any }[] {
+  const dist = join(ROOT, 'dist', folder);
+  return (fs.readdirSync(dist, { recursive: true, encoding: 'utf8' }) as string[])
+    .filter((file) => file.endsWith('.yaml'))
+    .sort()
+    .flatMap((file) => {
+      const text = fs.readFileSync(join(dist, file), 'utf8');
+      return parseAllDocuments(text).map((document) => ({ file: join(folder, file), text, object: document.toJS() }));
+    });
+}

@@ -1,0 +1,64 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { Stop } from './problem';
+
+/**
+ * A folder in memory for what a program insists on reading from a file, so that no secret stands on a disk: /dev/shm on
+ * Linux, a RAM disk on macOS. It goes with this process; what a killed one left goes with the next.
+ */
+export function memoryFolder(): string {
+  if (made === undefined) {
+    made = process.platform === 'darwin' ? ramDisk() : sharedMemory();
+    process.once('exit', remove);
+  }
+  return made;
+}
+
+/** Puts a text into memory. @returns the path to give to a program */
+export function memoryFile(name: string, text: string): string {
+  const path = join(memoryFolder(), name);
+  fs.writeFileSync(path, text, { mode: 0o600 });
+  return path;
+}
+
+let made: string | undefined;
+const PREFIX = 'collab-homelab.';
+
+function sharedMemory(): string {
+  const root = '/dev/shm';
+  if (!fs.existsSync(root))
+    throw new Stop(`${root} must be there: secrets are given to programs from memory, never from a disk`);
+  for (const entry of fs.readdirSync(root).filter((name) => name.startsWith(PREFIX)))
+    if (!isAlive(Number(entry.split('.')[1]))) fs.rmSync(join(root, entry), { recursive: true, force: true });
+  return fs.mkdtempSync(join(root, `${PREFIX}${process.pid}.`));
+}
+
+/** 8 MiB; /Volumes is where macOS mounts without root. */
+function ramDisk(): string {
+  const volume = `${PREFIX}${process.pid}`;
+  for (const entry of fs.readdirSync('/Volumes').filter((name) => name.startsWith(PREFIX)))
+    if (!isAlive(Number(entry.split('.')[1])))
+      execFileSync('hdiutil', ['detach', '-force', join('/Volumes', entry)], { stdio: 'ignore' });
+  const device = execFileSync('hdiutil', ['attach', '-nomount', 'ram://16384'], { encoding: 'utf8' }).trim();
+  execFileSync('diskutil', ['erasevolume', 'HFS+', volume, device], { stdio: 'ignore' });
+  const folder = join('/Volumes', volume, 'files');
+  fs.mkdirSync(folder, { mode: 0o700 });
+  return folder;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function remove(): void {
+  if (made === undefined) return;
+  fs.rmSync(made, { recursive: true, force: true });
+  if (process.platform === 'darwin')
+    execFileSync('hdiutil', ['detach', '-force', join(made, '..')], { stdio: 'ignore' });
+}

@@ -1,0 +1,20 @@
+/** Ends a command with a sentence for the owner. Everything else that is thrown is a fault of ours. */
+export class Problem extends Error {}
+
+/**
+ * The state of a machine, a file or the owner's answer stands against going on. Nothing was changed by the step that says
+ * so; the sentence says what was seen, what is wanted and what to do.
+ */
+export class Stop extends Problem {}
+
+/** It cannot be seen yet, because an earlier step of the same plan must come first. */
+export class Later extends Problem {}
+
+/** The owner said no, or could not be asked. */
+export class Refused extends Problem {}
+
+/** The command line asks for what there is not. */
+export class Usage extends Problem {}
+
+/** Exit codes, which docs/bootstrap.md lists. */
+export const EXIT = { done: 0, failed: 1, usage: 2, refused: 3, stopped: 4, interrupted: 130 } as const;

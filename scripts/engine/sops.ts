@@ -1,0 +1,85 @@
+import * as fs from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { HERE, type Commands } from './commands';
+import type { Log } from './log';
+import { Stop } from './problem';
+
+/** Values by key, nested as in the file. */
+export type SecretTree = { readonly [key: string]: string | SecretTree };
+
+/** Where sops looks for age keys by itself, on Linux and macOS. */
+export function ageKeyFile(): string {
+  const { SOPS_AGE_KEY_FILE, XDG_CONFIG_HOME } = process.env;
+  if (SOPS_AGE_KEY_FILE) return SOPS_AGE_KEY_FILE;
+  const mac = join(homedir(), 'Library', 'Application Support');
+  const config = XDG_CONFIG_HOME ?? (process.platform === 'darwin' ? mac : join(homedir(), '.config'));
+  return join(config, 'sops', 'age', 'keys.txt');
+}
+
+/** Files that sops encrypts with the age keys of .sops.yaml. Their values pass through pipes; no clear text is written. */
+export class Sops {
+  constructor(
+    private readonly commands: Commands,
+    private readonly log: Log,
+    private readonly root: string,
+  ) {}
+
+  exists(path: string): boolean {
+    return fs.existsSync(join(this.root, path));
+  }
+
+  /** @returns the values, or undefined where there is no such file. @throws when no key here opens it */
+  async read(path: string): Promise<SecretTree | undefined> {
+    if (!this.exists(path)) return undefined;
+    const { stdout } = await this.commands.read(
+      HERE,
+      ['sops', 'decrypt', '--output-type', 'yaml', join(this.root, path)],
+      {
+        env: { SOPS_AGE_KEY_FILE: ageKeyFile() },
+      },
+    );
+    const tree = parse(stdout) as SecretTree;
+    this.log.hide(...leaves(tree));
+    return tree;
+  }
+
+  /** Replaces the file as a whole, in one step; a killed run leaves the old one. */
+  async write(path: string, tree: SecretTree): Promise<void> {
+    this.log.hide(...leaves(tree));
+    const file = join(this.root, path);
+    // change(): it is refused while planning, as is the file that follows.
+    const { stdout } = await this.commands.change(
+      HERE,
+      [
+        'sops',
+        '--config',
+        join(this.root, '.sops.yaml'),
+        'encrypt',
+        '--input-type',
+        'yaml',
+        '--output-type',
+        'yaml',
+        '--filename-override',
+        file,
+      ],
+      { stdin: stringify(tree, { lineWidth: 0 }), env: { SOPS_AGE_KEY_FILE: ageKeyFile() } },
+    );
+    if (!/^sops:/m.test(stdout) || !/ENC\[AES256_GCM/.test(stdout))
+      throw new Stop(`sops must answer with an encrypted ${path}, and did not; the file is as it was`);
+    writeWhole(file, stdout);
+  }
+}
+
+/** Writes a file so that it is wholly old or wholly new. */
+export function writeWhole(file: string, text: string, mode = 0o644): void {
+  fs.mkdirSync(join(file, '..'), { recursive: true });
+  const next = `${file}.next`;
+  fs.writeFileSync(next, text, { mode, flush: true });
+  fs.renameSync(next, file);
+}
+
+function leaves(tree: SecretTree): string[] {
+  return Object.values(tree).flatMap((value) => (typeof value === 'string' ? [value] : leaves(value)));
+}

@@ -1,0 +1,70 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Later, Stop } from './problem';
+
+/** What a step would do. */
+export interface Change {
+  /** For the plan, one line each: `memory: 20480 -> 22528`, or the command. */
+  readonly lines: readonly string[];
+  /** What the owner must agree to by itself, besides the plan as a whole: `the host reboots; every machine on it stops`. */
+  readonly asks?: readonly string[];
+}
+
+/** One thing that a stage brings about. */
+export interface Step {
+  /** What is so when it is done: `VM 201 is there`. */
+  readonly title: string;
+  /**
+   * What is missing to that, or undefined. Changes nothing.
+   * @throws Stop when the owner must act first, Later when an earlier step of this stage must
+   */
+  look(): Promise<Change | undefined>;
+  /** Brings it about. Killed at any point, a further look() and apply() finish it. `say` tells what it waits for. */
+  apply(change: Change, say: (what: string) => void): Promise<void>;
+}
+
+/** A part of the way from bare machines to the homelab. Its steps run in order. */
+export interface Stage {
+  readonly name: string;
+  /** What it does, in a few words. */
+  readonly title: string;
+  /** Reads what is needed to say which steps there are. */
+  steps(): Promise<readonly Step[]>;
+}
+
+export interface PlannedStep {
+  readonly step: Step;
+  /** None: it can only be seen once the steps before it are done. */
+  readonly change?: Change;
+}
+
+/** What a stage would do now. @throws Stop before anything was changed */
+export async function plan(stage: Stage): Promise<readonly PlannedStep[]> {
+  const planned: PlannedStep[] = [];
+  for (const step of await stage.steps()) {
+    try {
+      const change = await step.look();
+      if (change !== undefined) planned.push({ step, change });
+    } catch (error) {
+      if (!(error instanceof Later) || planned.length === 0) throw error;
+      planned.push({ step });
+    }
+  }
+  return planned;
+}
+
+/**
+ * Carries out one step of a plan: only what the plan showed, and only if it is still missing.
+ * @returns whether something was changed
+ */
+export async function carryOut({ step, change: planned }: PlannedStep, say: (what: string) => void): Promise<boolean> {
+  const change = await step.look();
+  if (change === undefined) return false;
+  if (planned !== undefined && !isDeepStrictEqual(change, planned))
+    throw new Stop(
+      `${step.title}: what is to be done is no longer what the plan showed\nplanned: ${planned.lines.join('; ')}\nnow: ${change.lines.join('; ')}\nrun the plan again`,
+    );
+  await step.apply(change, say);
+  const left = await step.look();
+  if (left !== undefined) throw new Stop(`${step.title}: was done, and still there is to do: ${left.lines.join('; ')}`);
+  return true;
+}

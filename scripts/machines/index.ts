@@ -1,0 +1,11 @@
+import type { Homelab } from '../../inventory';
+
+/** Text by path below scripts/rendered/. */
+export type MachineFiles = ReadonlyMap<string, string>;
+
+/** What machines are told, from the inventory alone: pure, the same everywhere, without a secret. One renderer per kind. */
+const RENDERERS: readonly ((homelab: Homelab) => MachineFiles)[] = [];
+
+export function machineFiles(homelab: Homelab): MachineFiles {
+  return new Map(RENDERERS.flatMap((render) => [...render(homelab)]).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
