@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { COMMANDS } from './commands';
 import { terminal } from './engine/ask';
 import { context } from './engine/context';
-import { EXIT, Problem, Refused, Stop, Usage } from './engine/problem';
+import { EXIT, Interrupted, Problem, Refused, Stop, Usage } from './engine/problem';
 import { STAGES } from './stages';
 
 /**
@@ -60,12 +60,12 @@ main().then(
   (error: Error & { code?: string }) => {
     const isUsage = error instanceof Usage || error.code?.startsWith('ERR_PARSE_ARGS');
     console.error(error instanceof Problem || isUsage ? `\n${error.message}` : error);
-    process.exitCode = isUsage
-      ? EXIT.usage
-      : error instanceof Refused
-        ? EXIT.refused
-        : error instanceof Stop
-          ? EXIT.stopped
-          : EXIT.failed;
+    process.exitCode = isUsage ? EXIT.usage : exitCode(error);
   },
 );
+
+function exitCode(error: Error): number {
+  if (error instanceof Interrupted) return EXIT.interrupted;
+  if (error instanceof Refused) return EXIT.refused;
+  return error instanceof Stop ? EXIT.stopped : EXIT.failed;
+}

@@ -2,7 +2,14 @@ import type { Context } from '../engine/context';
 import { machineFiles } from '../machines';
 import { writeRendered } from '../engine/rendered';
 import { EXIT } from '../engine/problem';
+import { destroy } from './destroy';
+import { doctor } from './doctor';
+import { maintainNode } from './maintenance';
 import { applyStages, planStages } from './plan';
+import { rotate } from './rotate';
+import { upgradeCluster } from './upgrade';
+import { snapshot } from './snapshot';
+import { verify } from './verify';
 
 export interface Command {
   /** What it takes, as [STAGE]. */
@@ -19,8 +26,15 @@ export interface CommandLine {
 
 /** The commands by name, one file each. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
+  doctor: { usage: '', what: 'everything that stands in the way, at once, and what to do about it', run: doctor },
   plan: { usage: '[STAGE]', what: 'shows what would change, and changes nothing (default)', run: planStages },
   apply: { usage: '[STAGE]', what: 'shows it, asks, and does exactly that', run: applyStages },
+  verify: { usage: '', what: 'whether the running homelab is as it should be; --json for monitoring', run: verify },
+  rotate: { usage: 'SECRET', what: 'gives a secret a new value, everywhere and in order', run: rotate },
+  maintenance: { usage: 'NODE [stop]', what: 'starts a node again whose databases cannot move', run: maintainNode },
+  upgrade: { usage: '', what: 'Talos, then Kubernetes, to the versions of homelab.ts', run: upgradeCluster },
+  snapshot: { usage: '[FOLDER]', what: 'copies etcd to .homelab/etcd/, and to FOLDER; for every night', run: snapshot },
+  destroy: { usage: 'STAGE [BACKUP]', what: 'removes VMs or images; every name must be typed', run: destroy },
   render: {
     usage: '',
     what: 'writes what machines are told to scripts/rendered/; npm run synth does it too',

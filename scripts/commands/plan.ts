@@ -1,7 +1,6 @@
-import { Listr } from 'listr2';
 import type { Context } from '../engine/context';
 import { EXIT, Usage } from '../engine/problem';
-import { carryOut, plan, type PlannedStep, type Stage } from '../engine/step';
+import { carryOut, plan, type PlannedStep, type Stage, type Step } from '../engine/step';
 import { assertReviewable } from '../engine/rendered';
 import { machineFiles } from '../machines';
 import { STAGES } from '../stages';
@@ -24,15 +23,19 @@ export async function planStages(context: Context, [name]: readonly string[]): P
 
 export async function applyStages(context: Context, [name]: readonly string[]): Promise<number> {
   assertReviewable(machineFiles(context.homelab));
-  for (const stage of chosen(context, name)) {
-    const planned = await look(context, stage);
-    show(stage, planned);
-    if (planned.length === 0) continue;
-    for (const question of planned.flatMap(({ change }) => change?.asks ?? [])) await context.ask.agree(question);
-    await context.ask.agree('do that now?');
-    await carryOutAll(context, planned);
-  }
+  for (const stage of chosen(context, name)) await applyStage(context, stage);
   return EXIT.done;
+}
+
+/** Shows what a stage would do, asks, and does exactly that. */
+export async function applyStage(context: Context, stage: Stage): Promise<void> {
+  const planned = await look(context, stage);
+  show(stage, planned);
+  if (planned.length === 0) return;
+  for (const question of planned.flatMap(({ change }) => change?.asks ?? [])) await context.ask.agree(question);
+  await context.ask.agree('do that now?');
+  for (const question of planned.flatMap(({ change }) => change?.secrets ?? [])) await context.ask.secret(question);
+  await carryOutAll(context, planned);
 }
 
 async function look(context: Context, stage: Stage): Promise<readonly PlannedStep[]> {
@@ -44,38 +47,49 @@ async function look(context: Context, stage: Stage): Promise<readonly PlannedSte
 export async function carryOutAll(context: Context, planned: readonly PlannedStep[]): Promise<void> {
   context.commands.changing = true;
   try {
-    await new Listr(
-      planned.map((each) => ({
-        title: each.step.title,
-        task: async (_: unknown, task: { output: string; skip: (why: string) => void }) => {
-          const changed = await carryOut(each, (what) => {
-            task.output = what;
-          });
-          if (!changed) task.skip(`${each.step.title} (was there already)`);
-        },
-      })),
-      {
-        concurrent: false,
-        rendererOptions: {
-          timer: { condition: true, field: (ms: number) => `${(ms / 1000).toFixed(0)} s`, format: undefined },
-        },
-        fallbackRendererOptions: {},
-        registerSignalListeners: false,
-      } as never,
-    ).run();
+    for (const each of planned) {
+      const seen = each.change === undefined ? await lookNow(context, each.step) : each;
+      if (seen !== undefined) await carryOutOne(seen);
+    }
   } finally {
     context.commands.changing = false;
   }
 }
 
+/** A step that the plan could not look into yet: shown now, and what it asks is asked. @returns undefined when it is done */
+async function lookNow({ ask }: Context, step: Step): Promise<PlannedStep | undefined> {
+  const change = await step.look();
+  if (change === undefined) return undefined;
+  const planned = { step, change };
+  showStep(planned);
+  for (const question of change.asks ?? []) await ask.agree(question);
+  for (const question of change.secrets ?? []) await ask.secret(question);
+  return planned;
+}
+
+async function carryOutOne(planned: PlannedStep): Promise<void> {
+  const { Listr } = await import('listr2');
+  const task = async (_: unknown, task: { output: string; skip: (why: string) => void }) => {
+    const changed = await carryOut(planned, (what) => {
+      task.output = what;
+    });
+    if (!changed) task.skip(`${planned.step.title} (was there already)`);
+  };
+  const timer = { condition: true, field: (ms: number) => `${(ms / 1000).toFixed(0)} s`, format: undefined };
+  const options = { rendererOptions: { timer }, fallbackRendererOptions: { timer }, registerSignalListeners: false };
+  await new Listr([{ title: planned.step.title, task }], options as never).run();
+}
+
 function show({ name, title }: Stage, planned: readonly PlannedStep[]): void {
   console.log(`\n${name}: ${title}`);
   if (planned.length === 0) console.log('  nothing to do');
-  for (const { step, change } of planned) {
-    console.log(`  ${step.title}${change === undefined ? ' (can be seen once the steps above are done)' : ''}`);
-    for (const line of change?.lines ?? []) console.log(`      ${line.replace(/\n/g, '\n      ')}`);
-    for (const question of change?.asks ?? []) console.log(`    ! ${question}`);
-  }
+  for (const each of planned) showStep(each);
+}
+
+function showStep({ step, change }: PlannedStep): void {
+  console.log(`  ${step.title}${change === undefined ? ' (can be seen once the steps above are done)' : ''}`);
+  for (const line of change?.lines ?? []) console.log(`      ${line.replace(/\n/g, '\n      ')}`);
+  for (const question of change?.asks ?? []) console.log(`    ! ${question}`);
 }
 
 function chosen(context: Context, name: string | undefined): Stage[] {

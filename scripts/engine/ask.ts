@@ -6,11 +6,12 @@ export interface Ask {
   agree(question: string): Promise<void>;
   /** A name that must be typed as it is. @throws Refused when it is not */
   typed(question: string, name: string): Promise<void>;
-  /** A text that only the owner knows, such as a token. It is not shown. */
+  /** A text that only the owner knows, such as a token. It is not shown, and asked for once. */
   secret(question: string): Promise<string>;
 }
 
 export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
+  const answers = new Map<string, string>();
   const there = process.stdin.isTTY === true && process.stdout.isTTY === true;
   return {
     async agree(question) {
@@ -27,9 +28,13 @@ export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
       if (answer.trim() !== name) throw new Refused(`${JSON.stringify(answer)} is not ${name}; left as it was`);
     },
     async secret(question) {
+      const known = answers.get(question);
+      if (known !== undefined) return known;
       if (!there) throw new Refused(`nobody is here to answer "${question}"; run it in a terminal once`);
       const { password } = await import('@inquirer/prompts');
-      return password({ message: question, mask: true });
+      const answer = await password({ message: question, mask: true });
+      answers.set(question, answer);
+      return answer;
     },
   };
 }

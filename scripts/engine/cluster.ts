@@ -13,6 +13,8 @@ export const SECRETS = {
   talosconfig: 'scripts/secrets/talosconfig.sops.yaml',
   kubeconfig: 'scripts/secrets/kubeconfig.sops.yaml',
   cluster: 'secrets.sops.yaml',
+  authority: 'scripts/secrets/authority.sops.yaml',
+  repository: 'scripts/secrets/repository.sops.yaml',
 } as const;
 
 /** Where kubectl finds the cluster. It holds no secret: sops gives the key to kubectl at each call. */

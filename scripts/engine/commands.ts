@@ -1,8 +1,9 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import type { Log } from './log';
-import { Problem, Stop } from './problem';
+import { Interrupted, Problem, Stop } from './problem';
+import { quoted } from './shell';
+import { SECOND } from './wait';
 
 /** Where a command runs: on this machine, or on another one over SSH. */
 export interface Place {
@@ -133,10 +134,11 @@ export class Commands {
           argv.map(quoted).join(' '),
         ]
       : argv;
+    const { execa } = await import('execa');
     const begin = Date.now();
     const result = await execa(program!, args, {
       input: stdin ?? '',
-      timeout: seconds * 1000,
+      timeout: seconds * SECOND,
       forceKillAfterDelay: 2000,
       reject: false,
       stripFinalNewline: false,
@@ -147,7 +149,7 @@ export class Commands {
     const what = `${place.name}: ${short(shown)}`;
     const code = result.exitCode ?? -1;
     this.log.line(`${what} -> ${result.timedOut ? 'no end' : code} (${Date.now() - begin} ms)`);
-    if (result.isCanceled) throw new Stop('stopped; the next run goes on from here');
+    if (this.abort.signal.aborted) throw new Interrupted('stopped; the next run goes on from here');
     const output = { stdout: result.stdout, stderr: result.stderr, code };
     if (result.timedOut)
       throw this.failed(
@@ -169,11 +171,6 @@ export class Commands {
     this.log.line(`  ${clean}`);
     return new CommandFailed(output, clean);
   }
-}
-
-/** A word for a POSIX shell that stands for exactly this text. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`;
 }
 
 function short(argv: readonly string[]): string {

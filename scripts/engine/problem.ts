@@ -13,6 +13,9 @@ export class Later extends Problem {}
 /** The owner said no, or could not be asked. */
 export class Refused extends Problem {}
 
+/** Ctrl-C. What runs on another machine goes on there, and the next run waits for it. */
+export class Interrupted extends Problem {}
+
 /** The command line asks for what there is not. */
 export class Usage extends Problem {}
 

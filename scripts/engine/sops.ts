@@ -9,6 +9,8 @@ import { Stop } from './problem';
 /** Values by key, nested as in the file. */
 export type SecretTree = { readonly [key: string]: string | SecretTree };
 
+type IsPlain = (keys: readonly string[]) => boolean;
+
 /** Where sops looks for age keys by itself, on Linux and macOS. */
 export function ageKeyFile(): string {
   const { SOPS_AGE_KEY_FILE, XDG_CONFIG_HOME } = process.env;
@@ -30,8 +32,11 @@ export class Sops {
     return fs.existsSync(join(this.root, path));
   }
 
-  /** @returns the values, or undefined where there is no such file. @throws when no key here opens it */
-  async read(path: string): Promise<SecretTree | undefined> {
+  /**
+   * @param isPlain by the keys of a value, whether it is no secret, and may stand in messages. @default none is plain
+   * @returns the values, or undefined where there is no such file. @throws when no key here opens it
+   */
+  async read(path: string, isPlain: IsPlain = () => false): Promise<SecretTree | undefined> {
     if (!this.exists(path)) return undefined;
     const { stdout } = await this.commands.read(
       HERE,
@@ -40,14 +45,14 @@ export class Sops {
         env: { SOPS_AGE_KEY_FILE: ageKeyFile() },
       },
     );
-    const tree = parse(stdout) as SecretTree;
-    this.log.hide(...leaves(tree));
+    const tree = secretTree(stdout, `sops decrypt ${path}`);
+    this.log.hide(...leaves(tree, isPlain));
     return tree;
   }
 
   /** Replaces the file as a whole, in one step; a killed run leaves the old one. */
-  async write(path: string, tree: SecretTree): Promise<void> {
-    this.log.hide(...leaves(tree));
+  async write(path: string, tree: SecretTree, isPlain: IsPlain = () => false): Promise<void> {
+    this.log.hide(...leaves(tree, isPlain));
     const file = join(this.root, path);
     // change(): it is refused while planning, as is the file that follows.
     const { stdout } = await this.commands.change(
@@ -64,7 +69,7 @@ export class Sops {
         '--filename-override',
         file,
       ],
-      { stdin: stringify(tree, { lineWidth: 0 }), env: { SOPS_AGE_KEY_FILE: ageKeyFile() } },
+      { stdin: secretText(tree), env: { SOPS_AGE_KEY_FILE: ageKeyFile() } },
     );
     if (!/^sops:/m.test(stdout) || !/ENC\[AES256_GCM/.test(stdout))
       throw new Stop(`sops must answer with an encrypted ${path}, and did not; the file is as it was`);
@@ -80,6 +85,30 @@ export function writeWhole(file: string, text: string, mode = 0o644): void {
   fs.renameSync(next, file);
 }
 
-function leaves(tree: SecretTree): string[] {
-  return Object.values(tree).flatMap((value) => (typeof value === 'string' ? [value] : leaves(value)));
+/** A YAML file of secrets as a tree. @throws Stop when it is none, without showing what it holds */
+export function secretTree(text: string, from: string): SecretTree {
+  let tree: unknown;
+  try {
+    tree = parse(text);
+  } catch {
+    // What the parser says shows a line of the file.
+  }
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree))
+    throw new Stop(`${from} must answer with keys and values in YAML, and did not`);
+  return tree as SecretTree;
+}
+
+/**
+ * The same file again, with every string in quotes: YAML readers differ in what else they take for a date or a number, and
+ * sops would give it back in that type.
+ */
+export function secretText(tree: SecretTree): string {
+  return stringify(tree, { lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN' });
+}
+
+/** A file that others write may hold numbers, lists and nulls beside strings; only strings are secret. */
+function leaves(value: unknown, isPlain: IsPlain, above: readonly string[] = []): string[] {
+  if (typeof value === 'string') return isPlain(above) ? [] : [value];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, each]) => leaves(each, isPlain, [...above, key]));
 }

@@ -7,6 +7,8 @@ export interface Change {
   readonly lines: readonly string[];
   /** What the owner must agree to by itself, besides the plan as a whole: `the host reboots; every machine on it stops`. */
   readonly asks?: readonly string[];
+  /** What only the owner knows, as the questions that apply() will put to `ask.secret`: asked before anything is done. */
+  readonly secrets?: readonly string[];
 }
 
 /** One thing that a stage brings about. */

@@ -1,4 +1,7 @@
-import { Problem } from './problem';
+import { Interrupted, Problem } from './problem';
+
+/** How long a second is: tests let time run faster. */
+export const SECOND = 1000 * Number(process.env.HOMELAB_PACE ?? 1);
 
 /**
  * Asks until there is an answer. Every wait has an end, and says what it waited for.
@@ -18,15 +21,12 @@ export async function until<T>(
       if (found !== undefined) return found;
       last = '';
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
+      if (!(error instanceof Problem) || error instanceof Interrupted) throw error;
       last = `; last: ${error.message}`;
     }
-    const passed = Math.round((Date.now() - begin) / 1000);
+    const passed = Math.round((Date.now() - begin) / SECOND);
     if (passed >= seconds) throw new Problem(`waited ${seconds} s for ${what}${last}`);
     say(`${what} (${passed} of at most ${seconds} s)`);
-    await new Promise((resolve) => setTimeout(resolve, every * 1000 * PACE));
+    await new Promise((resolve) => setTimeout(resolve, every * SECOND));
   }
 }
-
-/** Tests play time faster. */
-const PACE = Number(process.env.HOMELAB_PACE ?? 1);

@@ -1,4 +1,5 @@
 import homelab from '../../homelab';
+import { shim, sopsBinaries, talosMachinery } from './bootstrap/binaries';
 import { controlPlaneBinaries, isBuilt, KUBERNETES_VERSIONS } from './cluster/binaries';
 import { argoCd, traefik } from './gitops/binaries';
 
@@ -11,9 +12,12 @@ const begin = Date.now();
 controlPlaneBinaries(homelab.versions.kubernetes);
 argoCd();
 traefik();
+sopsBinaries();
+talosMachinery();
+shim();
 const minutes = (Date.now() - begin) / 60_000;
 const oldest = KUBERNETES_VERSIONS[0]!;
-let passed = 4;
+let passed = 7;
 if (isBuilt(oldest) || minutes < LIMIT_MINUTES || process.argv.includes('--full')) {
   controlPlaneBinaries(oldest);
   passed++;

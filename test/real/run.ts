@@ -13,6 +13,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   build: [process.execPath, '-r', 'ts-node/register', 'test/real/build.ts'],
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
   gitops: [process.execPath, '-r', 'ts-node/register', 'test/real/gitops/index.ts'],
+  namespaces: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/namespaces.ts'],
 };
 
 const args = process.argv.slice(2);

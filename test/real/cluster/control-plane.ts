@@ -112,7 +112,7 @@ export class ControlPlane {
       await until('the default service account', 30, async () =>
         client.get({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } }),
       );
-      return new ControlPlane(version, folder, kubeconfig, client, processes);
+      return new ControlPlane(version, folder, kubeconfig, `http://127.0.0.1:${etcd}`, client, processes);
     } catch (error) {
       await processes.stopAll();
       fs.rmSync(folder, { recursive: true, force: true });
@@ -124,6 +124,8 @@ export class ControlPlane {
     readonly version: string,
     readonly folder: string,
     readonly kubeconfig: string,
+    /** Address of etcd. */
+    readonly etcd: string,
     readonly client: Client,
     readonly processes: Processes,
   ) {}

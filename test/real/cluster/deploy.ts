@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { allocatableMemory, nodes, workers, type Homelab } from '../../../inventory';
+import { allocatableMemory, nodes, workers, type Homelab, type TalosMachine } from '../../../inventory';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import type { Answer, Client, Json } from './client';
 import { until } from './processes';
@@ -105,39 +105,44 @@ export async function applyDefinitions(client: Client): Promise<void> {
 
 /** The machines of a homelab as Kubernetes sees them, and what runs on them besides our own. */
 export async function applyNodes(client: Client, homelab: Homelab): Promise<void> {
-  for (const [name, machine] of nodes(homelab)) {
-    const isControlPlane = machine.role === 'control-plane';
-    const capacity = { cpu: String(machine.cores), pods: '110', memory: memoryQuantity(bytes(machine.memory)) };
-    const node = {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: {
-        name,
-        labels: {
-          'kubernetes.io/hostname': name,
-          'kubernetes.io/os': 'linux',
-          'kubernetes.io/arch': 'amd64',
-          ...(isControlPlane && { 'node-role.kubernetes.io/control-plane': '' }),
-          ...machine.labels,
-        },
-      },
-      spec:
-        isControlPlane && homelab.talos.scheduleOnControlPlanes !== true
-          ? { taints: [{ key: 'node-role.kubernetes.io/control-plane', effect: 'NoSchedule' }] }
-          : {},
-    };
-    await client.ask('POST', '/api/v1/nodes', node);
-    const status = {
-      capacity,
-      allocatable: { ...capacity, memory: String(allocatableMemory(homelab, machine)) },
-      addresses: [
-        { type: 'InternalIP', address: machine.address },
-        { type: 'Hostname', address: name },
-      ],
-    };
-    await client.ask('PATCH', `/api/v1/nodes/${name}/status`, { status }, 'application/merge-patch+json');
-  }
+  for (const [name, machine] of nodes(homelab)) await applyNode(client, homelab, name, machine);
   for (const pod of systemPods(homelab)) await client.ask('POST', '/api/v1/namespaces/kube-system/pods', pod);
+}
+
+/** One machine as its kubelet registers it. */
+export async function applyNode(client: Client, homelab: Homelab, name: string, machine: TalosMachine): Promise<void> {
+  const isControlPlane = machine.role === 'control-plane';
+  const capacity = { cpu: String(machine.cores), pods: '110', memory: memoryQuantity(bytes(machine.memory)) };
+  const node = {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name,
+      labels: {
+        'kubernetes.io/hostname': name,
+        'kubernetes.io/os': 'linux',
+        'kubernetes.io/arch': 'amd64',
+        ...(isControlPlane && { 'node-role.kubernetes.io/control-plane': '' }),
+        ...machine.labels,
+      },
+    },
+    spec:
+      isControlPlane && homelab.talos.scheduleOnControlPlanes !== true
+        ? { taints: [{ key: 'node-role.kubernetes.io/control-plane', effect: 'NoSchedule' }] }
+        : {},
+  };
+  const { status: answer, body } = await client.request('POST', '/api/v1/nodes', node);
+  if (answer === 409) return;
+  if (answer >= 300) throw new Error(`node ${name}: ${answer} ${body.message}`);
+  const status = {
+    capacity,
+    allocatable: { ...capacity, memory: String(allocatableMemory(homelab, machine)) },
+    addresses: [
+      { type: 'InternalIP', address: machine.address },
+      { type: 'Hostname', address: name },
+    ],
+  };
+  await client.ask('PATCH', `/api/v1/nodes/${name}/status`, { status }, 'application/merge-patch+json');
 }
 
 /** A pod with the requests of each workload that the inventory names besides ours, bound to its node. */

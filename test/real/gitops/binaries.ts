@@ -3,15 +3,17 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { images } from '../../../constructs';
-import { built, CACHE, go } from '../cluster/binaries';
+import { MODULES } from '../cluster/binaries';
+import { built, CACHE, go } from '../modules';
 
 /** Argo CD's one binary, and the folder of its definitions. It acts by the name that it is started under. */
 export function argoCd(): { readonly program: string; readonly definitions: string } {
   const module = 'github.com/argoproj/argo-cd/v3';
-  const program = built('argo-cd', module, `${module}/cmd`, 'argocd', []);
+  const folder = join(MODULES, 'argo-cd');
+  const program = built(folder, module, `${module}/cmd`, 'argocd', []);
   const definitions = resolve(program, '..', 'crds');
   if (!fs.existsSync(definitions)) {
-    const source = go('argo-cd', ['list', '-m', '-f', '{{.Dir}}', module]).trim();
+    const source = go(folder, ['list', '-m', '-f', '{{.Dir}}', module]).trim();
     fs.cpSync(join(source, 'manifests', 'crds'), definitions, { recursive: true });
   }
   return { program, definitions };
@@ -23,7 +25,9 @@ export function traefik(): string {
   const target = join(CACHE, 'traefik', version, 'traefik');
   if (fs.existsSync(target)) return target;
   console.log(`building traefik ${version} (once; into ${target})`);
-  const { Dir } = JSON.parse(go('etcd', ['mod', 'download', '-json', `github.com/traefik/traefik/v3@${version}`]));
+  const { Dir } = JSON.parse(
+    go(join(MODULES, 'etcd'), ['mod', 'download', '-json', `github.com/traefik/traefik/v3@${version}`]),
+  );
   const copy = fs.mkdtempSync(join(tmpdir(), 'traefik-'));
   try {
     spawnSync('cp', ['-r', `${Dir}/.`, copy]);

@@ -1,0 +1,64 @@
+import type { Finding, Look } from '../engine/check';
+import { CommandFailed, type Place } from '../engine/commands';
+import { proxmox, ubuntu, ubuntuMachines, type Context } from '../engine/context';
+import { Problem } from '../engine/problem';
+import { hostFacts } from '../stages/host/facts';
+import { hostFindings } from '../stages/host/judgement';
+
+/** Whether a Proxmox host lets us in, and all that is so on it. Notes which of its guests run. */
+export function hostLook(context: Context, name: string, guests: Map<string, ReadonlySet<number>>): Look {
+  return async () => {
+    const place = proxmox(context, name);
+    const refused = await reach(context, place);
+    if (refused) return [refused];
+    const facts = await hostFacts(context, name);
+    guests.set(name, new Set(facts.guests.filter(({ running }) => running).map(({ vmid }) => vmid)));
+    return [reached(place), ...hostFindings(context.homelab, name, facts)];
+  };
+}
+
+/** The machines beside the cluster that run by now. */
+export function machineLook(context: Context, guests: ReadonlyMap<string, ReadonlySet<number>>): Look {
+  return async () => {
+    const found: Finding[] = [];
+    for (const [name, { vmid }] of ubuntuMachines(context)) {
+      if (![...guests.values()].some((running) => running.has(vmid))) continue;
+      const place = ubuntu(context, name);
+      found.push((await reach(context, place)) ?? reached(place));
+    }
+    return found;
+  };
+}
+
+/** @returns why not, and what to do */
+async function reach({ commands }: Context, place: Place): Promise<Finding | undefined> {
+  try {
+    await commands.read(place, ['true'], { seconds: 30 });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const said = error instanceof CommandFailed ? error.output.stderr.trim() : '';
+    const last = said.split('\n').at(-1)!.trim();
+    return {
+      what: `${place.name} lets us in`,
+      state: 'bad',
+      saw: last === '' ? error.message : `${place.ssh!.address}: ${last}`,
+      fix: remedy(place, said),
+    };
+  }
+}
+
+function reached({ name, ssh }: Place): Finding {
+  return { what: `${name} lets us in`, state: 'good', saw: `${ssh!.user}@${ssh!.address}` };
+}
+
+export function remedy({ name, ssh }: Pick<Place, 'name' | 'ssh'>, said: string): string {
+  const at = `${ssh!.user}@${ssh!.address}`;
+  if (/IDENTIFICATION HAS CHANGED/.test(said))
+    return `another machine answers, or ${name} was installed anew: compare its key at its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); only if it is the new one, ssh-keygen -R ${ssh!.address}`;
+  if (/host key is known|Host key verification failed/.test(said))
+    return `ssh ${at} once; it shows a fingerprint, which must be the one at its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`;
+  if (/Permission denied/.test(said))
+    return `ssh-copy-id ${at}; your key must log in without a question (ssh-add, if it has a password)`;
+  return `is ${name} on, is ${ssh!.address} its address, and does ssh ${at} get through?`;
+}

@@ -1,0 +1,71 @@
+import { SECRETS } from '../engine/cluster';
+import type { Context } from '../engine/context';
+import { declaredSecrets, keepSecrets, keptSecrets, missingKeys, type DeclaredSecret } from '../engine/kept-secrets';
+import { EXIT, Stop, Usage } from '../engine/problem';
+import { rotationSteps } from '../engine/rotation';
+import { byHand } from '../engine/secret-readers';
+import type { Stage, Step } from '../engine/step';
+import { isUnderWay, questionsOf, replaced } from '../stages/secrets';
+import { applyStage } from './plan';
+
+/**
+ * Gives one secret a new value, and brings it to everyone who uses it. The old value stays in the encrypted file until all
+ * of them have the new one; begun once, it goes on where it was stopped, by this command or by stage secrets.
+ */
+export async function rotate(context: Context, [name]: readonly string[]): Promise<number> {
+  const declared = declaredSecrets();
+  const secret = chosen(declared, name);
+  const manual = byHand(context.homelab, secret);
+  if (manual !== undefined) throw new Stop(manual);
+  await applyStage(context, rotation(context, declared, secret));
+  console.log(`\n${secret.name} has a new value, and nobody uses the old one any more; commit ${SECRETS.cluster}`);
+  return EXIT.done;
+}
+
+function rotation(context: Context, declared: readonly DeclaredSecret[], secret: DeclaredSecret): Stage {
+  let begun = false;
+  const begin: Step = {
+    title: `${SECRETS.cluster} holds a new value for ${secret.name}`,
+    async look() {
+      const kept = await keptSecrets(context, declared);
+      if (isUnderWay(secret, kept)) begun = true;
+      if (begun) return undefined;
+      if (missingKeys(secret, kept).length > 0)
+        throw new Stop(
+          `${secret.name} must have a value before it gets another one; npm run bootstrap -- apply secrets`,
+        );
+      const questions = questionsOf(secret, changing(secret));
+      return {
+        lines: [`${secret.name}: ${changing(secret).join(', ')}: a new value; the old one stays beside it for now`],
+        ...(questions.length > 0 && { secrets: questions }),
+      };
+    },
+    async apply() {
+      const kept = await keptSecrets(context, declared);
+      await keepSecrets(context, declared, await replaced(context, secret, kept, changing(secret)));
+    },
+  };
+  return {
+    name: 'rotate',
+    title: `a new value for ${secret.name}, in ${secret.namespaces.join(' and ')}`,
+    steps: async () => [begin, ...rotationSteps(context, declared, secret, async () => !begun)],
+  };
+}
+
+/** What is generated or asked for: a fixed value is who it is for. */
+function changing({ keys }: DeclaredSecret): string[] {
+  return Object.keys(keys).filter((key) => !('value' in keys[key]!));
+}
+
+function chosen(declared: readonly DeclaredSecret[], name: string | undefined): DeclaredSecret {
+  const matches = declared.filter(
+    (each) => each.name === name || each.namespaces.some((namespace) => `${namespace}/${each.name}` === name),
+  );
+  if (matches.length === 1) return matches[0]!;
+  const all = declared.map((each) => each.name).join(', ');
+  throw new Usage(
+    matches.length === 0
+      ? `no secret ${name ?? ''} (allowed: ${all})`
+      : `${name} is declared more than once; write NAMESPACE/${name}`,
+  );
+}

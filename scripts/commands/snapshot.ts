@@ -1,0 +1,24 @@
+import * as fs from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { Context } from '../engine/context';
+import { EXIT, Stop } from '../engine/problem';
+import { etcdSnapshot } from '../stages/talos/kubernetes';
+
+/**
+ * A copy of all that Kubernetes knows, for a nightly schedule: in .homelab/etcd/, and in a folder on another disk when one
+ * is given. Secrets in it are encrypted with the key in the secrets of Talos, which the repository keeps.
+ */
+export async function snapshot(context: Context, [folder]: readonly string[]): Promise<number> {
+  const target = folder === undefined ? undefined : resolve(folder);
+  if (target !== undefined && !fs.existsSync(target))
+    throw new Stop(`${target} must be a folder that is there; mount the disk, or make it`);
+  context.commands.changing = true;
+  const file = await etcdSnapshot(context, 'scheduled', () => undefined);
+  if (target !== undefined) {
+    const copy = join(target, basename(file));
+    fs.copyFileSync(file, `${copy}.part`);
+    fs.renameSync(`${copy}.part`, copy);
+  }
+  console.log(target === undefined ? file : `${file}, and in ${target}`);
+  return EXIT.done;
+}

@@ -1,0 +1,37 @@
+import { parseQuantity } from '../../values/quantity';
+
+/**
+ * Where an object of the API server differs from what is wanted, field by field, as `spec.replicas: 2 -> 3`. Fields that
+ * are not wanted do not count: the server and others add theirs. Quantities are equal when they mean the same.
+ */
+export function differences(wanted: unknown, live: unknown, path = ''): string[] {
+  if (Array.isArray(wanted)) {
+    if (wanted.length === 0 && (live === undefined || live === null)) return [];
+    if (!Array.isArray(live) || live.length !== wanted.length) return [line(path, live, wanted)];
+    return wanted.flatMap((each, index) => differences(each, live[index], `${path}[${index}]`));
+  }
+  if (typeof wanted === 'object' && wanted !== null) {
+    // An empty object says nothing, and the server may store nothing.
+    if (Object.keys(wanted).length === 0 && (live === undefined || live === null)) return [];
+    if (typeof live !== 'object' || live === null) return [line(path, live, wanted)];
+    return Object.entries(wanted).flatMap(([key, value]) =>
+      differences(value, (live as any)[key], path === '' ? key : `${path}.${key}`),
+    );
+  }
+  if (wanted === live || (wanted === null && live === undefined)) return [];
+  return isQuantity(wanted) && isQuantity(live) && parseQuantity(wanted) === parseQuantity(live)
+    ? []
+    : [line(path, live, wanted)];
+}
+
+function isQuantity(value: unknown): value is string | number {
+  return /^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(String(value));
+}
+
+function line(path: string, live: unknown, wanted: unknown): string {
+  const short = (value: unknown) => {
+    const text = JSON.stringify(value) ?? 'nothing';
+    return text.length > 120 ? `${text.slice(0, 120)}…` : text;
+  };
+  return `${path}: ${short(live)} -> ${short(wanted)}`;
+}

@@ -1,0 +1,44 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './context';
+import { Stop } from './problem';
+import { writeWhole } from './sops';
+
+/** Digests of what publishes none: that of the first download is kept here, committed, and every later one must equal it. */
+export const DIGESTS = 'scripts/digests.json';
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/** The SHA-256 that was seen first at an address, or undefined. */
+export function knownDigest(url: string): string | undefined {
+  return all()[url];
+}
+
+/** @throws Stop when another one is known, or this is none */
+export function rememberDigest(url: string, sha256: string): void {
+  if (!DIGEST.test(sha256)) throw new Stop(`a SHA-256 of ${url} has 64 digits, and ${JSON.stringify(sha256)} has not`);
+  const known = all();
+  if (known[url] === sha256) return;
+  if (known[url] !== undefined) throw new Stop(otherDigest(url, known[url], sha256));
+  const sorted = Object.entries({ ...known, [url]: sha256 }).sort(([a], [b]) => (a < b ? -1 : 1));
+  writeWhole(join(ROOT, DIGESTS), `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
+}
+
+/** For a download that is not what it was. */
+export function otherDigest(url: string, known: string, got: string): string {
+  return `${url} must have SHA-256\n  ${known} (${DIGESTS}), and what came has\n  ${got}; it was not used. Find out why; only when the new one is right, take its line out of ${DIGESTS}`;
+}
+
+function all(): Record<string, string> {
+  const file = join(ROOT, DIGESTS);
+  if (!fs.existsSync(file)) return {};
+  try {
+    const known: unknown = JSON.parse(fs.readFileSync(file, 'utf8'));
+    const isText = (value: unknown) => typeof value === 'string';
+    if (typeof known === 'object' && known !== null && Object.values(known).every(isText))
+      return known as Record<string, string>;
+  } catch {
+    // Said below.
+  }
+  throw new Stop(`${DIGESTS} must be JSON with a digest by address; git checkout -- ${DIGESTS}`);
+}

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { json, kubectl, kubectlChange, SECRETS } from './cluster';
+import type { Context } from './context';
+import type { DeclaredSecret, Kept, Values } from './kept-secrets';
+import { Stop } from './problem';
+
+export const FIELD_MANAGER = 'collab-homelab-bootstrap';
+
+/** What a secret in the cluster is, compared with what is kept. */
+export type Comparison =
+  /** It holds what is kept. */
+  | { readonly is: 'same'; readonly changed: number }
+  /** It is not there, or lacks keys. */
+  | { readonly is: 'missing'; readonly keys: readonly string[] }
+  /** It holds what is being replaced. */
+  | { readonly is: 'previous'; readonly keys: readonly string[] };
+
+/** Secrets of a namespace by name. Their values pass through a pipe and are never shown. */
+export async function liveSecrets(
+  context: Context,
+  namespace: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, any>> {
+  const args = [
+    'get',
+    'secret',
+    '-n',
+    namespace,
+    ...names,
+    '--ignore-not-found',
+    '--show-managed-fields',
+    '-o',
+    'json',
+  ];
+  const { stdout } = await kubectl(context, args);
+  if (stdout.trim() === '') return new Map();
+  const found = json(stdout, `kubectl get secret -n ${namespace}`);
+  return new Map((found.items ?? [found]).map((each: any) => [each.metadata?.name, each]));
+}
+
+/**
+ * Judges one secret in one namespace.
+ * @throws Stop when it holds other values than the kept ones and those that are being replaced: it is never overwritten
+ */
+export function compare(
+  secret: DeclaredSecret,
+  namespace: string,
+  wanted: Values,
+  { previous }: Pick<Kept, 'previous'>,
+  live: any,
+  file: string = SECRETS.cluster,
+): Comparison {
+  const keys = Object.keys(wanted);
+  if (live === undefined) return { is: 'missing', keys };
+  const where = `${namespace}/${secret.name}`;
+  const again = `kubectl -n ${namespace} delete secret ${secret.name}`;
+  if (live.type !== secret.type)
+    throw new Stop(
+      `secret ${where} must have the type ${secret.type}, and in the cluster has ${live.type}, which can never change; nothing was changed. ${again}, and run this again`,
+    );
+  const hashOf = (key: string) => (live.data?.[key] === undefined ? undefined : hash(decoded(live.data[key])));
+  const lacks = keys.filter((key) => hashOf(key) === undefined);
+  const others = keys.filter((key) => !lacks.includes(key) && hashOf(key) !== hash(wanted[key]!));
+  const replaced = previous[namespace]?.[secret.name] ?? {};
+  const foreign = others.filter((key) => replaced[key] === undefined || hashOf(key) !== hash(replaced[key]));
+  if (foreign.length > 0)
+    throw new Stop(
+      `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the kept one counts: ${again}, and run this again. If the cluster's counts (a database may know it): put it into the file, sops ${file}`,
+    );
+  if (others.length > 0) return { is: 'previous', keys: others };
+  return lacks.length > 0 ? { is: 'missing', keys: lacks } : { is: 'same', changed: changedAt(live) };
+}
+
+/** Puts a secret into the cluster, by standard input. Fields that someone else set have been compared before. */
+export async function applySecret(
+  context: Context,
+  { name, type }: Pick<DeclaredSecret, 'name' | 'type'>,
+  namespace: string,
+  values: Values,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const data = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  );
+  context.log.hide(...Object.values(data));
+  const object = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace, labels: { 'app.kubernetes.io/managed-by': FIELD_MANAGER, ...labels } },
+    type,
+    data,
+  };
+  await kubectlChange(
+    context,
+    ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
+    { stdin: JSON.stringify(object) },
+  );
+}
+
+/** When its values were last set, in milliseconds: pods that started before have the older ones. */
+export function changedAt({ metadata }: any): number {
+  const times = (metadata.managedFields ?? [])
+    .filter(({ fieldsV1 }: any) => fieldsV1?.['f:data'] !== undefined)
+    .map(({ time }: any) => Date.parse(time));
+  return Math.max(Date.parse(metadata.creationTimestamp) || 0, ...times.filter((time: number) => !Number.isNaN(time)));
+}
+
+function decoded(base64: string): Buffer {
+  return Buffer.from(base64, 'base64');
+}
+
+function hash(value: string | Buffer): string {
+  return createHash('sha256').update(value).digest('hex');
+}

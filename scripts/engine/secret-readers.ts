@@ -1,0 +1,111 @@
+import type { Homelab } from '../../inventory';
+import { json, kubectl } from './cluster';
+import { manifests, type Context } from './context';
+import type { DeclaredSecret } from './kept-secrets';
+
+/** A workload of dist/ that reads a secret when it starts. */
+export interface Reader {
+  readonly kind: 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'Job';
+  readonly namespace: string;
+  readonly name: string;
+  /** What its pods are selected by; a job's by its name. */
+  readonly selector: string;
+}
+
+const KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
+
+/** Who reads a secret, from dist/ alone. A login for a registry counts nowhere: kubelet reads it at each pull. */
+export function readersOf({ name, namespaces }: DeclaredSecret, objects = manifests()): Reader[] {
+  return objects
+    .map(({ object }) => object)
+    .filter(
+      (object) =>
+        KINDS.includes(object?.kind) &&
+        namespaces.includes(object.metadata.namespace) &&
+        secretsRead(object.spec.template.spec).has(name),
+    )
+    .map(({ kind, metadata, spec }) => ({
+      kind,
+      namespace: metadata.namespace,
+      name: metadata.name,
+      selector:
+        kind === 'Job'
+          ? `batch.kubernetes.io/job-name=${metadata.name}`
+          : Object.entries(spec.selector.matchLabels)
+              .map(([key, value]) => `${key}=${value}`)
+              .join(','),
+    }));
+}
+
+function secretsRead(pod: any): Set<string> {
+  const containers = [...(pod.initContainers ?? []), ...pod.containers];
+  const found = [
+    ...containers.flatMap(({ env = [], envFrom = [] }: any) => [
+      ...env.map(({ valueFrom }: any) => valueFrom?.secretKeyRef?.name),
+      ...envFrom.map(({ secretRef }: any) => secretRef?.name),
+    ]),
+    ...(pod.volumes ?? []).flatMap(({ secret, projected }: any) => [
+      secret?.secretName,
+      ...(projected?.sources ?? []).map((source: any) => source.secret?.name),
+    ]),
+  ];
+  return new Set(found.filter((each) => each !== undefined));
+}
+
+/** Pods of a reader that started before a moment, and so hold what the secret was then. */
+export async function stalePods(context: Context, reader: Reader, since: number): Promise<string[]> {
+  const args = ['get', 'pod', '-n', reader.namespace, '-l', reader.selector, '-o', 'json'];
+  const { stdout } = await kubectl(context, args);
+  const items: any[] = json(stdout, `kubectl ${args.slice(0, 4).join(' ')}`).items ?? [];
+  return items
+    .filter(({ status }) => !['Succeeded', 'Failed'].includes(status?.phase))
+    .filter(({ metadata, status }) => Date.parse(status?.startTime ?? metadata.creationTimestamp) < since)
+    .map(({ metadata }) => metadata.name)
+    .sort();
+}
+
+/**
+ * Why a secret must not be changed by a command, and how it is changed by hand; undefined where the jobs and restarts that
+ * there are make everyone use a new value.
+ */
+export function byHand({ databases }: Homelab, secret: DeclaredSecret): string | undefined {
+  const namespace = secret.namespaces.find((each) => each in databases);
+  const database = namespace === undefined ? undefined : databases[namespace];
+  const isOwn = readersOf(secret).some(({ kind, namespace: home }) => kind === 'StatefulSet' && home === namespace);
+  // A retired database runs nothing that could be told, and has no readers in dist/.
+  if (database === undefined || !(isOwn || database.state === 'retired')) return undefined;
+  const why = (reason: string, ...steps: string[]) =>
+    [`${secret.name} is not changed by a command: ${reason}. By hand, in this order:`, ...steps].join('\n  ');
+  if (database.state === 'retired')
+    return why(
+      `${namespace} is retired, and what is not running cannot be told a new password`,
+      '1. set it to active, and rotate then',
+    );
+  const edit = (keys: string) =>
+    `sops secrets.sops.yaml: put the new ${keys} below secrets.${namespace}.${secret.name}`;
+  const replace = `kubectl -n ${namespace} delete secret ${secret.name}, then npm run bootstrap -- apply secrets`;
+  if (database.kind === 'cassandra')
+    return why(
+      'admin is who the schema job logs in as, so the ring must know the new password before the secret does',
+      `1. kubectl -n ${namespace} exec -it ${namespace}-${database.racks[0]}-0 -c cassandra -- sh -c 'cqlsh -u admin "$POD_IP"; rm -f /tmp/.cassandra/cql*_history'`,
+      "   (it asks for the old password, which is below that name in the file) and there: ALTER ROLE admin WITH PASSWORD = 'the new one, letters and digits';",
+      `2. ${edit('password')}`,
+      `3. ${replace}`,
+      `4. ${database.racks.map((rack) => `kubectl -n ${namespace} rollout restart statefulset ${namespace}-${rack}`).join('; ')} (one after the other, each when the last is ready)`,
+    );
+  if ('keyfile' in secret.keys)
+    return why(
+      'members know each other by it, and one that has the new file is refused by those that have the old one, so all must restart at once',
+      `1. ${edit('keyfile')}: openssl rand -base64 756 | tr -d '\\n'`,
+      `2. ${replace}`,
+      `3. kubectl -n ${namespace} delete pod -l app.kubernetes.io/instance=${namespace},app.kubernetes.io/name=mongodb (all at once; the set is away for about a minute)`,
+    );
+  return why(
+    'root is who the containers of the set log in as, so the set must know the new password before the secret does',
+    `1. kubectl -n ${namespace} exec -it POD -c mongod -- mongosh --norc admin (POD is the primary: npm run bootstrap -- verify names it)`,
+    "   and there: db.auth('root', passwordPrompt()) with the old password, then db.changeUserPassword('root', passwordPrompt())",
+    `2. ${edit('password')} (letters and digits)`,
+    `3. ${replace}`,
+    `4. kubectl -n ${namespace} rollout restart statefulset ${namespace}`,
+  );
+}

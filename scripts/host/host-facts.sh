@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Prints what is so on a Proxmox host, as one JSON object of texts: each is what a program said, or what a file holds.
+# Reads only. A program that must answer and fails ends this script too, so that nothing is taken for absent that is there.
+# Arguments: the storage for disks, then the paths of files whose digests are wanted.
+set -euo pipefail
+
+ROOT=${ROOT:-}
+STATE="$ROOT/var/lib/collab-homelab"
+separator='{'
+
+# A text as JSON: what JSON forbids in a string is escaped or left out.
+put() {
+  local name=$1 text=$2
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  text=${text//$'\t'/\\t}
+  text=${text//$'\n'/\\n}
+  printf '%s"%s":"' "$separator" "$name"
+  printf '%s' "$text" | tr -d '\000-\037'
+  printf '"'
+  separator=','
+}
+
+# What a program says; it must succeed.
+must() {
+  local name=$1 text
+  shift
+  text=$("$@")
+  put "$name" "$text"
+}
+
+# The same of a program or a file that need not be there.
+may() {
+  local name=$1 text
+  shift
+  text=$("$@" 2>/dev/null) || text=''
+  put "$name" "$text"
+}
+
+# Several files, each after a line with its path.
+files() {
+  local file
+  for file in "$@"; do
+    [ -f "$file" ] || continue
+    printf '## %s\n' "${file#"$ROOT"}"
+    cat "$file"
+    printf '\n'
+  done
+}
+
+digests() {
+  local path
+  for path in "$@"; do
+    [ -f "$ROOT$path" ] || continue
+    printf '%s  %s\n' "$(sha256sum <"$ROOT$path" | cut -d ' ' -f 1)" "$path"
+  done
+}
+
+storage_is_there() {
+  grep -q "\"storage\" *: *\"$1\"" <<<"$2"
+}
+
+main() {
+  local storage=$1 node config
+  shift
+  if ! command -v pveversion >/dev/null; then
+    put pveversion ''
+    printf '}\n'
+    return
+  fi
+  must pveversion pveversion
+  # The name under which Proxmox knows this host.
+  node=$(cut -d . -f 1 "$ROOT/etc/hostname")
+  put node "$node"
+  may kernels ls -1 "$ROOT/boot"
+  may pinnedKernel cat "$ROOT/etc/kernel/proxmox-boot-pin"
+  must cmdline cat "$ROOT/proc/cmdline"
+  must bootId cat "$ROOT/proc/sys/kernel/random/boot_id"
+  must status pvesh get "/nodes/$node/status" --output-format json
+  may model cat "$ROOT/sys/class/dmi/id/sys_vendor" "$ROOT/sys/class/dmi/id/product_name"
+  may carveOut cat "$ROOT"/sys/class/drm/card*/device/mem_info_vram_total
+  may arcMaximum cat "$ROOT/sys/module/zfs/parameters/zfs_arc_max"
+  must pci lspci -Dvmmnnk
+  may vfio modinfo -F filename vfio_pci
+  must links ip -details -json link show
+  must linkFiles files "$ROOT"/etc/systemd/network/*.link "$ROOT"/usr/local/lib/systemd/network/*.link
+  must interfaces cat "$ROOT/etc/network/interfaces"
+  may interfacesNew cat "$ROOT/etc/network/interfaces.new"
+  may interfacesMore cat "$ROOT"/etc/network/interfaces.d/*
+  may pinningTool command -v pve-network-interface-pinning
+  may pinning ls "$STATE/pinning"
+  must storages pvesh get "/nodes/$node/storage" --output-format json
+  config=$(pvesh get /storage --output-format json)
+  put storageConfig "$config"
+  if storage_is_there "$storage" "$config"; then must volumes pvesm list "$storage"; else put volumes ''; fi
+  must pools lvs --reportformat json --units b --nosuffix -o vg_name,lv_name,lv_size,data_percent,metadata_percent
+  must guests pvesh get /cluster/resources --type vm --output-format json
+  must digests digests "$@"
+  may kernelOptions cat "$ROOT/etc/kernel/cmdline"
+  if [ -s "$ROOT/etc/kernel/proxmox-boot-uuids" ]; then must bootTool proxmox-boot-tool status; else put bootTool ''; fi
+  may grub ls "$ROOT/etc/default/grub"
+  may updateGrub command -v update-grub
+  may booted cat "$STATE/boot-files"
+  may armed cat "$STATE/armed"
+  may undone cat "$STATE/undone"
+  may undoTimer systemctl is-enabled collab-homelab-undo.timer
+  may rebootRequired ls "$ROOT/run/reboot-required"
+  printf '}\n'
+}
+
+# The script itself comes in on the standard input, which a program might read away.
+main "$@" </dev/null

@@ -1,0 +1,58 @@
+#!/usr/bin/env bats
+# Names of network cards are pinned wholly, or not at all.
+
+setup() {
+  export ROOT="$BATS_TEST_TMPDIR/root"
+  STATE="$ROOT/var/lib/collab-homelab"
+  LINKS="$ROOT/usr/local/lib/systemd/network"
+  mkdir -p "$ROOT"/{bin,etc/network,etc/pve/nodes/pve} "$LINKS"
+  PATH="$ROOT/bin:$PATH"
+  echo theirs >"$LINKS/50-theirs.link"
+  # As the tool does it: a card that has a link file is left alone, and the new interfaces come last.
+  tool 'true'
+}
+
+tool() {
+  cat >"$ROOT/bin/pve-network-interface-pinning" <<END
+#!/bin/bash
+[ ! -e "\$ROOT/usr/local/lib/systemd/network/50-pmx-nic0.link" ] || { echo 'Nothing to do'; exit 0; }
+echo new >"\$ROOT/usr/local/lib/systemd/network/50-pmx-nic0.link"
+$1
+echo 'bridge-ports nic0' >"\$ROOT/etc/network/interfaces.new"
+END
+  chmod +x "$ROOT/bin/pve-network-interface-pinning"
+}
+
+pin() {
+  bash -s <"$BATS_TEST_DIRNAME/pin-network-cards.sh"
+}
+
+pinned() {
+  [ "$(ls "$LINKS" | tr '\n' ' ')" = '50-pmx-nic0.link 50-theirs.link ' ]
+  [ "$(cat "$ROOT/etc/network/interfaces.new")" = 'bridge-ports nic0' ]
+  [ ! -e "$STATE/pinning" ]
+}
+
+@test "link files and interfaces come together" {
+  pin
+  pinned
+}
+
+@test "cut off between the two, the next try takes back and does both" {
+  tool 'kill -KILL $PPID; exit 9'
+  run pin
+  [ -e "$STATE/pinning" ]
+  [ -e "$LINKS/50-pmx-nic0.link" ]
+  tool 'true'
+  pin
+  pinned
+}
+
+@test "a failure leaves everything as it was" {
+  tool 'exit 7'
+  run pin
+  [ "$status" -ne 0 ]
+  [ "$(ls "$LINKS")" = 50-theirs.link ]
+  [ ! -e "$ROOT/etc/network/interfaces.new" ]
+  [ ! -e "$STATE/pinning" ]
+}

@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# Arming, confirming and undoing a boot with changes.
+
+setup() {
+  export ROOT="$BATS_TEST_TMPDIR/root"
+  STATE="$ROOT/var/lib/collab-homelab"
+  CALLS="$BATS_TEST_TMPDIR/calls"
+  export CALLS
+  mkdir -p "$ROOT"/{bin,etc/network,etc/kernel,etc/default,etc/modprobe.d,proc/sys/kernel/random,etc/pve/nodes/pve} \
+    "$ROOT"/{etc/systemd,usr/local/lib/systemd}/network
+  PATH="$ROOT/bin:$PATH"
+  : >"$CALLS"
+  for name in systemctl update-grub update-initramfs proxmox-boot-tool; do
+    printf '#!/bin/bash\necho "%s $*" >>"$CALLS"\n' "$name" >"$ROOT/bin/$name"
+    chmod +x "$ROOT/bin/$name"
+  done
+  echo pve >"$ROOT/etc/hostname"
+  : >"$ROOT/etc/default/grub"
+  echo 'bridge-ports enp1s0' >"$ROOT/etc/network/interfaces"
+  echo 'root=ZFS quiet' >"$ROOT/etc/kernel/cmdline"
+  echo 'theirs' >"$ROOT/usr/local/lib/systemd/network/50-theirs.link"
+  boot first
+}
+
+boot() {
+  echo "$1" >"$ROOT/proc/sys/kernel/random/boot_id"
+}
+
+arm() {
+  bash -s -- /etc/modprobe.d/ours.conf /etc/kernel/cmdline /etc/network/interfaces <"$BATS_TEST_DIRNAME/undo-arm.sh"
+}
+
+undo() {
+  bash "$BATS_TEST_DIRNAME/undo.sh"
+}
+
+confirm() {
+  bash -s <"$BATS_TEST_DIRNAME/undo-confirm.sh"
+}
+
+change() {
+  echo 'blacklist amdgpu' >"$ROOT/etc/modprobe.d/ours.conf"
+  echo 'root=ZFS quiet iommu=pt' >"$ROOT/etc/kernel/cmdline"
+  echo 'bridge-ports nic0' >"$ROOT/etc/network/interfaces"
+  echo 'ours' >"$ROOT/usr/local/lib/systemd/network/50-pmx-nic0.link"
+  echo 'rules' >"$ROOT/etc/pve/nodes/pve/host.fw"
+}
+
+as_before() {
+  [ ! -e "$ROOT/etc/modprobe.d/ours.conf" ]
+  [ ! -e "$ROOT/usr/local/lib/systemd/network/50-pmx-nic0.link" ]
+  [ ! -e "$ROOT/etc/pve/nodes/pve/host.fw" ]
+  [ "$(cat "$ROOT/etc/kernel/cmdline")" = 'root=ZFS quiet' ]
+  [ "$(cat "$ROOT/etc/network/interfaces")" = 'bridge-ports enp1s0' ]
+  [ "$(cat "$ROOT/usr/local/lib/systemd/network/50-theirs.link")" = theirs ]
+}
+
+@test "a boot that nobody confirms is undone, once" {
+  arm
+  change
+  boot second
+  : >"$CALLS"
+  undo
+  as_before
+  [ "$(tr '\n' ';' <"$CALLS")" = 'update-grub ;update-initramfs -u -k all;systemctl disable collab-homelab-undo.timer;systemctl --no-block reboot;' ]
+  [ -e "$STATE/undone" ]
+  boot third
+  : >"$CALLS"
+  undo
+  [ ! -s "$CALLS" ]
+}
+
+@test "nothing is undone in the boot in which it was armed" {
+  arm
+  change
+  : >"$CALLS"
+  undo
+  [ -e "$ROOT/etc/modprobe.d/ours.conf" ]
+  [ ! -s "$CALLS" ]
+}
+
+@test "what was confirmed is never undone, not after a later power cut either" {
+  arm
+  change
+  boot second
+  confirm
+  undo
+  boot third
+  : >"$CALLS"
+  undo
+  [ -e "$ROOT/etc/modprobe.d/ours.conf" ]
+  [ ! -s "$CALLS" ]
+}
+
+@test "armed again meanwhile, the copies stay those of the last good boot" {
+  arm
+  change
+  arm
+  boot second
+  undo
+  as_before
+}
+
+@test "after a confirmation the next change goes back to it, and the very first copies stay" {
+  arm
+  change
+  boot second
+  confirm
+  arm
+  echo 'blacklist everything' >"$ROOT/etc/modprobe.d/ours.conf"
+  boot third
+  undo
+  [ "$(cat "$ROOT/etc/modprobe.d/ours.conf")" = 'blacklist amdgpu' ]
+  [ "$(cat "$STATE/original/files/etc/kernel/cmdline")" = 'root=ZFS quiet' ]
+}
+
+@test "an undo that was cut off begins anew at the next boot" {
+  arm
+  change
+  boot second
+  printf '#!/bin/bash\nkill -KILL $PPID\n' >"$ROOT/bin/update-initramfs"
+  run undo
+  [ "$status" -ne 0 ]
+  [ -e "$STATE/armed" ]
+  printf '#!/bin/bash\n' >"$ROOT/bin/update-initramfs"
+  boot third
+  undo
+  as_before
+  [ ! -e "$STATE/armed" ]
+}
+
+@test "arming that was cut off before its end has armed nothing, and is done whole the next time" {
+  printf '#!/bin/bash\nkill -KILL $PPID\n' >"$ROOT/bin/systemctl"
+  run arm
+  [ ! -e "$STATE/armed" ]
+  printf '#!/bin/bash\n' >"$ROOT/bin/systemctl"
+  arm
+  change
+  boot second
+  undo
+  as_before
+}
+
+@test "with boot partitions that proxmox-boot-tool keeps, these are refreshed" {
+  echo AAAA-BBBB >"$ROOT/etc/kernel/proxmox-boot-uuids"
+  arm
+  change
+  boot second
+  undo
+  grep -qx 'proxmox-boot-tool refresh' "$CALLS"
+}

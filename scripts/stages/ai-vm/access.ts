@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import type { Place } from '../../engine/commands';
+import { ADMIN, type Context } from '../../engine/context';
+import { Problem, Stop } from '../../engine/problem';
+import { remoteFile } from '../../engine/remote-file';
+import type { Step } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { AI_VM_FILES, FIREWALL_UNIT, authorizedKeys, firewall, loginAddresses } from '../../machines/ai-vm';
+import { facts } from './facts';
+import type { AiVm } from './machine';
+
+/** Time in which a second session must open, and after which the machine undoes the change by itself. */
+const PROVE_SECONDS = 60;
+const UNDO_SECONDS = 150;
+
+/** What loads the rules when the machine boots. */
+export function firewallUnit({ commands }: Context, { place }: AiVm): Step {
+  return remoteFile(commands, place, { path: AI_VM_FILES.firewallUnit, content: FIREWALL_UNIT });
+}
+
+/**
+ * Keys and firewall. Both can lock everybody out, so they are tried first: the machine itself goes back to what was before,
+ * unless a second session confirms in time.
+ */
+export function access(context: Context, { name, place }: AiVm): Step {
+  const { commands, homelab } = context;
+  const { rules, digest } = firewall(homelab, name);
+  const keys = authorizedKeys(homelab);
+  return {
+    title: `only known addresses and keys reach ${name}`,
+    async look() {
+      const { stdout } = await commands.readScript(place, 'ai-access.sh', ['state', ADMIN], { asRoot: true });
+      const names = ['rules', 'loaded', 'enabled', 'keys'] as const;
+      const there = facts(stdout, `ai-access.sh on ${name}`, names);
+      const lines: string[] = [];
+      if (there.keys !== sha256(keys))
+        lines.push(`authorized_keys of ${ADMIN}: ${homelab.access!.sshKeys.length} key(s)`);
+      if (there.rules !== sha256(rules) || there.loaded !== digest || there.enabled !== 'enabled')
+        lines.push(...allowed(rules).map((line) => `firewall: ${line}`));
+      if (lines.length === 0) return undefined;
+      await assertLetThrough(context, name, place);
+      return { lines: [...lines, `undone after ${UNDO_SECONDS} s unless a second login works`] };
+    },
+    async apply(_, say) {
+      await commands.changeScript(place, 'ai-access.sh', ['try', `${UNDO_SECONDS}`, ADMIN, rules, keys]);
+      try {
+        await until('a second login', { seconds: PROVE_SECONDS }, say, async () => {
+          await commands.changeScript(separate(place), 'ai-access.sh', ['confirm', digest], { seconds: 40 });
+          return true;
+        });
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        throw new Stop(
+          `a second login on ${name} must work with the new keys and firewall, and did not: ${error.message}\n${name} goes back by itself to what was before, within ${UNDO_SECONDS} s; correct access.sshKeys or access.from in homelab.ts`,
+        );
+      }
+    },
+  };
+}
+
+/** @throws Stop when the new rules would shut out whoever brings them */
+async function assertLetThrough({ commands, homelab }: Context, name: string, place: Place): Promise<void> {
+  const { stdout } = await commands.read(place, ['printenv', 'SSH_CONNECTION'], { accepts: [0, 1] });
+  const from = stdout.split(' ')[0]!.trim();
+  const allowed = loginAddresses(homelab);
+  if (from === '' ? allowed.length > 0 : allowed.includes(from)) return;
+  throw new Stop(
+    `access.from must let this machine through, and ${name} sees it at ${from || 'an unknown address'} (allowed: ${allowed.join(', ') || 'none'}); add it to access.from in homelab.ts`,
+  );
+}
+
+/** A connection of its own, also where the owner's ssh shares one. */
+function separate(place: Place): Place {
+  const options = [...(place.ssh!.options ?? []), '-o', 'ControlMaster=no', '-o', 'ControlPath=none'];
+  return { ...place, ssh: { ...place.ssh!, options } };
+}
+
+function allowed(rules: string): string[] {
+  return [...rules.matchAll(/^ *ip saddr \{ (.*) \} tcp dport (\d+) accept$/gm)].map(
+    ([, from, port]) => `port ${port} from ${from}`,
+  );
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

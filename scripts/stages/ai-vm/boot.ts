@@ -1,0 +1,116 @@
+import type { Context } from '../../engine/context';
+import { Problem } from '../../engine/problem';
+import type { Step } from '../../engine/step';
+import { AI_VM_FILES, packages, ttmOptions } from '../../machines/ai-vm';
+import { facts } from './facts';
+import {
+  BOOT_SECONDS,
+  FIRST_BOOT_SECONDS,
+  firstBoot,
+  isOn,
+  runningKernel,
+  waitForLogin,
+  type AiVm,
+  type Seen,
+} from './machine';
+import { restartAiVm, restartAsks, startAiVm } from './restart';
+
+export function started(context: Context, vm: AiVm, seen: Seen): Step {
+  const { name, machine } = vm;
+  return {
+    title: `${name} has been started, and can be logged in to`,
+    async look() {
+      const isRunning = await isOn(context, vm);
+      seen.up = isRunning && (await firstBoot(context, vm)) === 'done';
+      if (seen.up) return undefined;
+      return {
+        lines: [
+          ...(isRunning ? [] : [`qm start ${machine.vmid}`]),
+          `wait for its boot (at most ${(BOOT_SECONDS + FIRST_BOOT_SECONDS) / 60} min)`,
+        ],
+      };
+    },
+    async apply(_, say) {
+      if (!(await isOn(context, vm))) await startAiVm(context, vm, say);
+      await waitForLogin(context, vm, say);
+    },
+  };
+}
+
+export function installed(context: Context, { name, machine, place }: AiVm): Step {
+  const { commands, homelab } = context;
+  const wanted = packages(homelab, name, machine);
+  return {
+    title: `${name} has its packages`,
+    async look() {
+      // 1: one of them is unknown.
+      const argv = ['dpkg-query', '-W', '-f', '${binary:Package} ${db:Status-Status}\\n', ...wanted];
+      const { stdout } = await commands.read(place, argv, { accepts: [0, 1] });
+      const there = new Set([...stdout.matchAll(/^([^\s:]+)(?::\w+)? installed$/gm)].map(([, each]) => each));
+      const missing = wanted.filter((each) => !there.has(each));
+      return missing.length === 0 ? undefined : { lines: [`apt-get install ${missing.join(' ')}`] };
+    },
+    async apply(_, say) {
+      say('apt-get update and install (some minutes)');
+      // linux-firmware alone is half a gigabyte; another apt may be at work for 10 minutes.
+      const options = { seconds: 2400, waitsFor: 'apt-get' };
+      await commands.changeScript(place, 'ai-packages.sh', wanted, options);
+    },
+  };
+}
+
+/** How much memory the GPU may take, said to the module that gives it out. */
+export function gpuMemory(context: Context, { name, machine, place }: AiVm): Step {
+  const { line, pages } = ttmOptions(machine);
+  return {
+    title: `the GPU of ${name} may use ${(pages / 262144).toFixed(1)} GiB`,
+    async look() {
+      const { options, initramfs } = await moduleOptions(context, { place });
+      if (options === line && initramfs === line) return undefined;
+      return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`, 'update-initramfs -u -k all'] };
+    },
+    async apply() {
+      const options = { seconds: 900, waitsFor: 'update-initramfs' };
+      await context.commands.changeScript(place, 'ai-gtt.sh', ['write', line], options);
+    },
+  };
+}
+
+async function moduleOptions({ commands }: Context, { place }: Pick<AiVm, 'place'>) {
+  const { stdout } = await commands.readScript(place, 'ai-gtt.sh', ['state'], { asRoot: true });
+  return facts(stdout, `ai-gtt.sh on ${place.name}`, ['options', 'initramfs', 'pages_limit']);
+}
+
+/** Its kernel is one that knows this GPU, and runs with our options. */
+export function rebooted(context: Context, vm: AiVm): Step {
+  const { name, machine } = vm;
+  return {
+    title: `${name} runs Ubuntu's newer kernel (HWE)`,
+    async look() {
+      const { kernel, isNewer } = await kernelOf(context, vm);
+      const lines = isNewer ? [] : [`kernel: ${kernel} -> that of linux-generic-hwe-${machine.release}`];
+      if (machine.gpu === true) {
+        const { pages } = ttmOptions(machine);
+        const { pages_limit: limit } = await moduleOptions(context, vm);
+        if (limit !== '' && limit !== `${pages}`) lines.push(`ttm.pages_limit: ${limit} -> ${pages}`);
+      }
+      if (lines.length === 0) return undefined;
+      return { lines: [...lines, 'systemctl reboot'], asks: await restartAsks(context, vm, 'reboot') };
+    },
+    async apply(_, say) {
+      await restartAiVm(context, name, { kind: 'reboot' }, say);
+      const { kernel, isNewer } = await kernelOf(context, vm);
+      if (!isNewer)
+        throw new Problem(
+          `${name} must come up with the kernel of linux-generic-hwe-${machine.release}, and came up with ${kernel}; look at GRUB_DEFAULT in /etc/default/grub there`,
+        );
+    },
+  };
+}
+
+async function kernelOf(context: Context, { place }: AiVm) {
+  const kernel = await runningKernel(context, place);
+  const argv = ['dpkg-query', '-W', '-f', '${source:Package}', `linux-image-${kernel}`];
+  const { stdout } = await context.commands.read(place, argv, { accepts: [0, 1] });
+  return { kernel, isNewer: stdout.includes('hwe') };
+}

@@ -1,0 +1,260 @@
+import type { Model, ProxmoxHost } from '../../../inventory';
+import type { Finding, Look } from '../../engine/check';
+import { ubuntuMachines, type Context } from '../../engine/context';
+import { Later, Problem, Stop } from '../../engine/problem';
+import type { Step } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { residentModels } from '../../machines/ollama';
+import { Refusal, ollamaApi, shortTag, type Loaded } from './api';
+import {
+  doneSoFar,
+  gpuState,
+  recordPath,
+  remaining,
+  writeRecord,
+  type GpuRecord,
+  type GpuState,
+  type Phase,
+} from './gpu-record';
+import { aiVm, vmConfig, type AiVm } from './machine';
+import { assertNoDatabaseRuns, restart } from './restart';
+
+type Say = (what: string) => void;
+
+/** The model that proves the GPU: the first that stays loaded, or else the first. */
+export function provingModel({ homelab }: Context): Model {
+  const model = residentModels(homelab)[0]?.[1] ?? Object.values(homelab.llm?.models ?? {})[0];
+  if (model === undefined)
+    throw new Stop(
+      'llm.models must hold a model, or the GPU cannot be proved; add one to homelab.ts, or set gpu: false',
+    );
+  return model;
+}
+
+const WHAT: Readonly<Record<Phase, string>> = {
+  cpu: 'generate on the CPU, as a measure',
+  generate: 'generate on the GPU',
+  reboot: 'reboot in the VM, then generate on the GPU',
+  'stop-start': 'shut the VM down and start it, then generate on the GPU',
+};
+
+/** What the same model does on the CPU alone: the GPU must be faster. */
+export function measured(context: Context, vm: AiVm): Step {
+  const { tag, context: length } = provingModel(context);
+  return {
+    title: `the speed of ${tag} without the GPU is known`,
+    async look() {
+      const state = await gpuState(context, vm);
+      if (state.hungAt !== undefined || !remaining(state).includes('cpu')) return undefined;
+      return { lines: [WHAT.cpu] };
+    },
+    async apply(_, say) {
+      const state = await gpuState(context, vm);
+      say(`${tag} generates on the CPU (some minutes)`);
+      const { tokensPerSecond } = await ollamaApi(context).generate({ tag, context: length, onCpu: true });
+      await writeRecord(context, vm, {
+        state: 'proving',
+        kernel: state.kernel,
+        done: ['cpu'],
+        tag,
+        cpu: tokensPerSecond,
+      });
+    },
+  };
+}
+
+/**
+ * The gate: the GPU computes, and does so again after a reboot in the VM and after a shutdown and start of it, before there
+ * is a database that a hanging host could hurt. Each part is written down before and after it, so that a killed run goes on
+ * where it was, and a host that went down in between is a result too.
+ */
+export function proved(context: Context, vm: AiVm): Step {
+  const { name, host } = vm;
+  return {
+    title: `the GPU of ${name} survives restarts (kernel of ${host.name} as it runs)`,
+    async look() {
+      const state = await gpuState(context, vm);
+      if (state.verdict === 'unusable') throw unusable(vm, state);
+      if (state.hungAt !== undefined)
+        return { lines: [`${host.name} went down while this was tried: ${WHAT[state.hungAt]}. That is the result`] };
+      const phases = remaining(state).filter((phase) => phase !== 'cpu');
+      if (phases.length === 0) return undefined;
+      await assertNoDatabaseRuns(context, `the GPU of ${name} is proved, which may hang ${host.name}`);
+      const before = state.record?.kernel;
+      return {
+        lines: [
+          ...(before !== undefined && before !== state.kernel
+            ? [`proved for kernel ${before}, and ${host.name} runs ${state.kernel}: again`]
+            : []),
+          ...phases.map((phase) => WHAT[phase]),
+        ],
+        asks: [
+          `${name} is restarted to prove its GPU; ${host.name} may hang at that. If it does: switch it off and on, and run this again`,
+        ],
+      };
+    },
+    async apply(_, say) {
+      const state = await gpuState(context, vm);
+      if (state.hungAt !== undefined)
+        throw await failed(context, vm, state, state.hungAt, `${host.name} went down at it`);
+      if (!(await vmConfig(context, vm)).has('hostpci0')) throw new Later(`${name} has no GPU yet`);
+      for (const phase of remaining(state).filter((each) => each !== 'cpu')) await prove(context, vm, phase, say);
+    },
+  };
+}
+
+async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promise<void> {
+  await assertNoDatabaseRuns(context, `the GPU of ${vm.name} is proved, which may hang ${vm.host.name}`);
+  const state = await gpuState(context, vm);
+  const { kernel, boot } = state;
+  const { failed: _, begun: __, ...kept } = state.record ?? {};
+  const done = doneSoFar(state);
+  await writeRecord(context, vm, { ...kept, state: 'proving', kernel, done, begun: { phase, boot } });
+  try {
+    if (phase !== 'generate') await restart(context, vm, { kind: phase as 'reboot' | 'stop-start' }, say);
+  } catch (error) {
+    // Only a wait that came to its end says something about the GPU; a command that failed can be tried again.
+    if (!(error instanceof Problem) || !error.message.startsWith('waited ')) throw error;
+    throw await failed(context, vm, state, phase, error.message);
+  }
+  const { problems, tokensPerSecond } = await generateOnGpu(context, state.record?.cpu, say);
+  if (problems.length > 0) throw await failed(context, vm, state, phase, problems.join('; '));
+  const all = [...done, phase];
+  const isLast = phase === 'stop-start';
+  await writeRecord(context, vm, {
+    ...kept,
+    state: isLast ? 'passed' : 'proving',
+    kernel,
+    done: all,
+    gpu: tokensPerSecond,
+  });
+}
+
+/** Has the model generate, and judges whether all of it was on the GPU. */
+async function generateOnGpu(context: Context, cpu: number | undefined, say: Say) {
+  const api = ollamaApi(context);
+  const { tag, context: length } = provingModel(context);
+  await until('Ollama to answer', { seconds: 180 }, say, () => api.version());
+  say(`${tag} generates on the GPU`);
+  let tokensPerSecond: number;
+  try {
+    tokensPerSecond = (await api.generate({ tag, context: length })).tokensPerSecond;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { problems: [error.message], tokensPerSecond: 0 };
+  }
+  const loaded = (await api.loaded()).get(shortTag(tag));
+  const { stdout } = await context.commands.readScript(api.vm.place, 'ai-ollama-log.sh', [], { asRoot: true });
+  const { gpu } = context.homelab.hosts[api.vm.host.name] as ProxmoxHost;
+  const problems = gpuProblems({ tag, length, loaded, log: stdout, gpu, tokensPerSecond, cpu });
+  return { problems, tokensPerSecond };
+}
+
+/** What stands against a model having been computed on the GPU as a whole. */
+export function gpuProblems(seen: {
+  readonly tag: string;
+  readonly length: number;
+  readonly loaded: Loaded | undefined;
+  /** Lines of Ollama's log about what it computes with. */
+  readonly log: string;
+  /** Name of the GPU in homelab.ts. */
+  readonly gpu: string;
+  readonly tokensPerSecond: number;
+  readonly cpu: number | undefined;
+}): string[] {
+  const { tag, length, loaded, log, gpu, tokensPerSecond, cpu } = seen;
+  const problems: string[] = [];
+  if (loaded === undefined) problems.push(`${tag} is not loaded after it generated`);
+  else {
+    const mib = (bytes: number) => `${Math.round(bytes / 1024 ** 2)} MiB`;
+    // One layer on the GPU already gives size_vram more than 0.
+    if (loaded.sizeVram !== loaded.size) problems.push(`${mib(loaded.sizeVram)} of ${mib(loaded.size)} are on the GPU`);
+    if (loaded.context < length) problems.push(`${tag} is loaded for ${loaded.context} tokens, not ${length}`);
+  }
+  // The number is what drivers and people call it alike: 780M.
+  const number = /\b\d+[A-Z]*\b/.exec(gpu)?.[0];
+  const lines = log.split('\n').filter((line) => line.includes('inference compute'));
+  if (!lines.some((line) => /library=Vulkan/i.test(line) && (number === undefined || line.includes(number))))
+    problems.push(
+      `Ollama's log must name Vulkan and ${number ?? 'the GPU'}, and says ${JSON.stringify(lines.join(' ').slice(0, 200))}`,
+    );
+  if (cpu !== undefined && !(tokensPerSecond > cpu))
+    problems.push(`${tokensPerSecond} tokens/s are no more than the ${cpu} of the CPU`);
+  return problems;
+}
+
+async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase, why: string): Promise<Stop> {
+  const { begun: _, ...kept } = state.record ?? { done: [] };
+  const record: Omit<GpuRecord, 'vmid' | 'date'> = {
+    ...kept,
+    state: 'failed',
+    kernel: state.kernel,
+    failed: { phase, why },
+  };
+  await writeRecord(context, vm, record);
+  if (phase === 'generate' || phase === 'cpu')
+    return unusable(vm, { ...state, record: { ...record, vmid: 0, date: '' } });
+  return new Stop(
+    `the GPU of ${vm.name} did not survive this: ${WHAT[phase]} (${why}). It is written down (${recordPath(vm.machine.vmid)} on ${vm.host.name}): from now on a restart of ${vm.name} needs one of ${vm.host.name}, and is refused while a database runs. If the GPU does not answer now, restart ${vm.host.name}. To go on with that, run this again; else set gpu: false in homelab.ts. To prove it anew, remove that file`,
+  );
+}
+
+/** The GPU does not compute: nothing can be done here. */
+export function unusable({ name, machine, host }: AiVm, { record }: GpuState): Stop {
+  return new Stop(
+    `the GPU of ${host.name} must compute in ${name}, and did not: ${record?.failed?.why ?? 'unknown'}. Set gpu: false in homelab.ts (models run on the CPU), or find the cause, remove ${recordPath(machine.vmid)} on ${host.name}, and run this again`,
+  );
+}
+
+/** The kernel that the proof is about stays: an upgrade of the host is a step of its own, which repeats the proof. */
+export function kernelPinned(context: Context, vm: AiVm): Step {
+  const { host } = vm;
+  return {
+    title: `${host.name} keeps the kernel that the GPU was proved with`,
+    async look() {
+      const { record, verdict, kernel } = await gpuState(context, vm);
+      if (verdict === 'unproven') throw new Later(`the GPU of ${vm.name} is not proved yet`);
+      if (verdict !== 'passed') return undefined;
+      const pinned = await pinnedKernel(context, vm);
+      if (pinned === record!.kernel) return undefined;
+      return { lines: [`pinned kernel: ${pinned ?? 'none'} -> ${kernel}`, `proxmox-boot-tool kernel pin ${kernel}`] };
+    },
+    async apply() {
+      const { record } = await gpuState(context, vm);
+      const argv = ['proxmox-boot-tool', 'kernel', 'pin', record!.kernel];
+      await context.commands.change(host, argv, { seconds: 300, waitsFor: 'the boot loader' });
+    },
+  };
+}
+
+/** For verify: what a restart of a machine with a GPU would mean now. */
+export function gpuFindings(context: Context): Look {
+  return async () => {
+    const found: Finding[] = [];
+    for (const [name, machine] of ubuntuMachines(context)) {
+      if (machine.gpu !== true) continue;
+      const { verdict, record, kernel } = await gpuState(context, aiVm(context, name));
+      found.push({ what: `the GPU of ${name}`, ...judged(verdict, kernel, record?.failed?.why) });
+    }
+    return found;
+  };
+}
+
+function judged(verdict: GpuState['verdict'], kernel: string, why = ''): Omit<Finding, 'what'> {
+  const again = 'npm run bootstrap -- apply ai-vm proves it; no database may run meanwhile';
+  switch (verdict) {
+    case 'passed':
+      return { state: 'good', saw: `proved under kernel ${kernel}, restarts included` };
+    case 'unproven':
+      return { state: 'warning', saw: `not proved under kernel ${kernel}: a restart may hang the host`, fix: again };
+    case 'unsafe':
+      return { state: 'warning', saw: `a restart of its VM needs one of the host: ${why}` };
+    case 'unusable':
+      return { state: 'bad', saw: why, fix: 'set gpu: false in homelab.ts, or find the cause' };
+  }
+}
+
+async function pinnedKernel({ commands }: Context, { host }: AiVm): Promise<string | undefined> {
+  const { stdout } = await commands.read(host, ['cat', '/etc/kernel/proxmox-boot-pin'], { accepts: [0, 1] });
+  return stdout.trim() || undefined;
+}

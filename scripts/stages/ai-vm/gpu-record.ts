@@ -1,0 +1,106 @@
+import { json } from '../../engine/cluster';
+import type { Context } from '../../engine/context';
+import { Stop } from '../../engine/problem';
+import { bootId, runningKernel, type AiVm } from './machine';
+
+/** Parts of the proof, in their order: the CPU alone, the GPU, and the GPU after each kind of restart. */
+export const PHASES = ['cpu', 'generate', 'reboot', 'stop-start'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** What is known of a VM's GPU. It lies on the Proxmox host, because it is about that host with this kernel. */
+export interface GpuRecord {
+  readonly vmid: number;
+  readonly state: 'proving' | 'passed' | 'failed';
+  /** Of the host. */
+  readonly kernel: string;
+  readonly done: readonly Phase[];
+  /** What was begun, and in which boot of the host: another boot means that the host went down meanwhile. */
+  readonly begun?: { readonly phase: Phase; readonly boot: string };
+  readonly failed?: { readonly phase: Phase; readonly why: string };
+  /** Tokens per second of the model on the CPU, and on the GPU. */
+  readonly tag?: string;
+  readonly cpu?: number;
+  readonly gpu?: number;
+  readonly date: string;
+}
+
+export function recordPath(vmid: number): string {
+  return `/var/lib/collab-homelab/gpu-${vmid}.json`;
+}
+
+export async function readRecord({ commands }: Context, vm: AiVm): Promise<GpuRecord | undefined> {
+  const path = recordPath(vm.machine.vmid);
+  const { stdout, stderr, code } = await commands.read(vm.host, ['cat', path], { accepts: [0, 1] });
+  if (code === 1 && /No such file/.test(stderr)) return undefined;
+  const record = json(stdout, `${path} on ${vm.host.name}`) as Partial<GpuRecord> | null;
+  const isWhole =
+    record?.vmid === vm.machine.vmid &&
+    ['proving', 'passed', 'failed'].includes(record.state ?? '') &&
+    typeof record.kernel === 'string' &&
+    Array.isArray(record.done) &&
+    (record.state !== 'failed' || typeof record.failed?.why === 'string');
+  if (!isWhole)
+    throw new Stop(
+      `${path} on ${vm.host.name} must be the record of the GPU proof, and holds ${JSON.stringify(stdout.slice(0, 120))}; remove it there, and the proof is made again`,
+    );
+  return record as GpuRecord;
+}
+
+export async function writeRecord(
+  { commands }: Context,
+  { machine: { vmid }, host }: AiVm,
+  record: Omit<GpuRecord, 'vmid' | 'date'>,
+) {
+  const whole: GpuRecord = { vmid, ...record, date: new Date().toISOString() };
+  await commands.changeScript(host, 'ai-gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
+}
+
+/** What the proof says about the host as it runs now. */
+export interface GpuState {
+  readonly record: GpuRecord | undefined;
+  /** The host's running kernel, and its boot. */
+  readonly kernel: string;
+  readonly boot: string;
+  /** passed: for this kernel. unsafe: the GPU computes, but a restart of the VM needs one of the host. unusable: it does not. */
+  readonly verdict: 'unproven' | 'passed' | 'unsafe' | 'unusable';
+  /** The host went down while this was tried. */
+  readonly hungAt?: Phase;
+}
+
+export async function gpuState(context: Context, vm: AiVm): Promise<GpuState> {
+  const record = await readRecord(context, vm);
+  const [kernel, boot] = [await runningKernel(context, vm.host), await bootId(context, vm.host)];
+  return understand(record, kernel, boot);
+}
+
+export function understand(record: GpuRecord | undefined, kernel: string, boot: string): GpuState {
+  const { state, begun, failed } = record ?? {};
+  if (state === 'proving' && begun !== undefined && begun.boot !== boot)
+    return { record, kernel, boot, verdict: 'unproven', hungAt: begun.phase };
+  const verdict =
+    state === 'failed'
+      ? isRestart(failed!.phase)
+        ? 'unsafe'
+        : 'unusable'
+      : state === 'passed' && record!.kernel === kernel
+        ? 'passed'
+        : 'unproven';
+  return { record, kernel, boot, verdict };
+}
+
+/** What is proved for the running kernel. The CPU is as fast under another one. */
+export function doneSoFar({ record, kernel }: GpuState): readonly Phase[] {
+  if (record?.state === 'proving' && record.kernel === kernel) return record.done;
+  return record?.cpu === undefined ? [] : ['cpu'];
+}
+
+/** What of the proof is still to be made. */
+export function remaining(state: GpuState): readonly Phase[] {
+  if (state.verdict !== 'unproven') return [];
+  const done = doneSoFar(state);
+  return PHASES.filter((phase) => !done.includes(phase));
+}
+
+function isRestart(phase: Phase): boolean {
+  return phase === 'reboot' || phase === 'stop-start';
+}

@@ -1,0 +1,165 @@
+import { json, kubectl } from '../../engine/cluster';
+import type { Context } from '../../engine/context';
+import { Later, Problem, Stop } from '../../engine/problem';
+import { until } from '../../engine/wait';
+import { gpuState, recordPath } from './gpu-record';
+import { BOOT_SECONDS, aiVm, bootId, isOn, isUnreachable, vmConfig, waitForLogin, type AiVm } from './machine';
+
+/** A restart of the system in the VM, or of the VM; `stopped` runs while it is off. */
+export type Restart =
+  { readonly kind: 'reboot' } | { readonly kind: 'stop-start'; readonly stopped?: () => Promise<void> };
+
+type Say = (what: string) => void;
+
+/** A host of metal: firmware, kernel, and the machines before this one in the start order. */
+const HOST_BOOT_SECONDS = 900;
+/** With a GPU all memory of the VM is pinned before it starts: about a second for each GiB. */
+const START_SECONDS = 300;
+
+/**
+ * The one way to restart a machine beside the cluster, for every stage: a GPU that is passed through may hang the host when
+ * its VM restarts. Where the proof was passed under the running kernel it is a plain restart. Where it was not made yet, or
+ * failed, no database may run; where it failed, the host restarts with it.
+ */
+export async function restartAiVm(context: Context, name: string, how: Restart, say: Say): Promise<void> {
+  const vm = aiVm(context, name);
+  const risk = await riskOf(context, vm);
+  if (risk !== 'none') await assertNoDatabaseRuns(context, whatFor(risk, vm));
+  if (risk === 'host-restarts') return restartWithHost(context, vm, how, say);
+  await restart(context, vm, how, say);
+}
+
+/** What the owner must agree to before restartAiVm(). @throws Stop when it would refuse */
+export async function restartAsks(context: Context, vm: AiVm, kind: Restart['kind']): Promise<string[]> {
+  const risk = await riskOf(context, vm);
+  if (risk !== 'none') await assertNoDatabaseRuns(context, whatFor(risk, vm));
+  const { name, machine, host } = vm;
+  if (risk === 'host-restarts')
+    return [
+      `${host.name} restarts, and every machine on it: the GPU of ${name} does not survive a restart of its VM alone (${recordPath(machine.vmid)})`,
+    ];
+  const how = kind === 'reboot' ? 'reboots' : 'is shut down and started';
+  const models = context.homelab.llm?.machine === name ? '; models do not answer meanwhile' : '';
+  const hang = risk === 'unproven' ? '; its GPU may hang the whole host at that' : '';
+  return [`${name} ${how}${models}${hang}`];
+}
+
+/** Restarts without asking what is known of the GPU: for the proof itself. */
+export async function restart(context: Context, vm: AiVm, how: Restart, say: Say): Promise<void> {
+  if (how.kind === 'reboot') return reboot(context, vm, say);
+  await shutDown(context, vm, say);
+  await how.stopped?.();
+  await start(context, vm, say);
+  await waitForLogin(context, vm, say);
+}
+
+/** Starts a VM that is off. @throws Stop where the GPU would not come back without a restart of the host */
+export async function startAiVm(context: Context, vm: AiVm, say: Say): Promise<void> {
+  if ((await riskOf(context, vm)) === 'host-restarts')
+    throw new Stop(
+      `${vm.name} is off, and its GPU does not survive that (${recordPath(vm.machine.vmid)} on ${vm.host.name}): flush and stop the databases (npm run bootstrap -- maintenance NODE), then restart ${vm.host.name}, which starts the VM`,
+    );
+  await start(context, vm, say);
+}
+
+async function riskOf(context: Context, vm: AiVm): Promise<'none' | 'unproven' | 'host-restarts'> {
+  const config = await vmConfig(context, vm);
+  if (!config.has('hostpci0')) return 'none';
+  const { verdict } = await gpuState(context, vm);
+  if (verdict === 'passed') return 'none';
+  return verdict === 'unproven' ? 'unproven' : 'host-restarts';
+}
+
+function whatFor(risk: 'unproven' | 'host-restarts', { name, host }: AiVm): string {
+  return risk === 'unproven'
+    ? `a restart of ${name} may hang ${host.name}, since its GPU is not proved under the running kernel`
+    : `a restart of ${name} needs one of ${host.name}, since its GPU failed the proof`;
+}
+
+/**
+ * Databases of this homelab must not run: a host that hangs takes them down without a flush.
+ * @throws Stop when one does, or when the cluster cannot say
+ */
+export async function assertNoDatabaseRuns(context: Context, why: string): Promise<void> {
+  const running = await runningDatabases(context);
+  if (running.length === 0) return;
+  throw new Stop(
+    `no database may run, because ${why}; these do: ${running.join(', ')}. Flush and stop them first: npm run bootstrap -- maintenance NODE for each of their nodes`,
+  );
+}
+
+async function runningDatabases(context: Context): Promise<string[]> {
+  const namespaces = Object.keys(context.homelab.databases);
+  let answer: string;
+  try {
+    const args = ['get', 'pods', '--all-namespaces', '--field-selector=status.phase=Running', '-o', 'json'];
+    answer = (await kubectl(context, args)).stdout;
+  } catch (error) {
+    // No kubeconfig: there is no cluster, and so no database.
+    if (error instanceof Later) return [];
+    if (!(error instanceof Problem) || error instanceof Stop) throw error;
+    throw new Stop(`the cluster must say that no database runs, and does not answer: ${error.message}`);
+  }
+  const items = json(answer, 'kubectl get pods')?.items;
+  if (!Array.isArray(items))
+    throw new Stop(`kubectl get pods must answer with a list, and answered ${JSON.stringify(answer.slice(0, 120))}`);
+  return items
+    .filter((pod) => namespaces.includes(pod?.metadata?.namespace))
+    .map((pod) => `${pod.metadata.namespace}/${pod.metadata.name}`)
+    .sort();
+}
+
+async function reboot(context: Context, vm: AiVm, say: Say): Promise<void> {
+  const { name, place } = vm;
+  const before = await bootId(context, place);
+  // The connection may end before the answer comes.
+  await context.commands.change(place, ['systemctl', 'reboot'], { seconds: 60, accepts: [0, 255] });
+  await until(`${name} to come up again`, { seconds: BOOT_SECONDS }, say, async () =>
+    (await bootId(context, place)) === before ? undefined : true,
+  );
+  await waitForLogin(context, vm, say);
+}
+
+async function shutDown(context: Context, vm: AiVm, say: Say): Promise<void> {
+  const { name, machine, host } = vm;
+  if (!(await isOn(context, vm))) return;
+  const seconds = Math.ceil(machine.down.toSeconds());
+  say(`${name} shuts down (at most ${seconds} s)`);
+  // Never `qm stop`: a GPU that is torn out is not reset.
+  await context.commands.change(host, ['qm', 'shutdown', `${machine.vmid}`, '--timeout', `${seconds}`], {
+    seconds: seconds + 60,
+    waitsFor: `${name} to shut down`,
+  });
+  await until(`VM ${machine.vmid} to be off`, { seconds: 60 }, say, async () =>
+    (await isOn(context, vm)) ? undefined : true,
+  );
+}
+
+async function start(context: Context, vm: AiVm, say: Say): Promise<void> {
+  const { machine, host } = vm;
+  if (await isOn(context, vm)) return;
+  say(`qm start ${machine.vmid}`);
+  const argv = ['qm', 'start', `${machine.vmid}`, '--timeout', `${START_SECONDS}`];
+  await context.commands.change(host, argv, { seconds: START_SECONDS + 60, waitsFor: `VM ${machine.vmid} to start` });
+}
+
+/** Down with the VM first, then the host: the GPU is fresh after that. Proxmox starts what was running. */
+async function restartWithHost(context: Context, vm: AiVm, how: Restart, say: Say): Promise<void> {
+  const { name, host } = vm;
+  await shutDown(context, vm, say);
+  if (how.kind === 'stop-start') await how.stopped?.();
+  const before = await bootId(context, host);
+  await context.commands.change(host, ['systemctl', 'reboot'], { seconds: 120, accepts: [0, 255] });
+  await until(`${host.name} to come up again`, { seconds: HOST_BOOT_SECONDS }, say, async () => {
+    try {
+      return (await bootId(context, host)) === before ? undefined : true;
+    } catch (error) {
+      if (isUnreachable(error)) return undefined;
+      throw error;
+    }
+  });
+  await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, say, async () =>
+    (await isOn(context, vm)) ? true : undefined,
+  );
+  await waitForLogin(context, vm, say);
+}

@@ -1,0 +1,216 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { CommandFailed } from '../../engine/commands';
+import { proxmox, ROOT, type Context } from '../../engine/context';
+import { Later, Stop } from '../../engine/problem';
+import { writeRemote } from '../../engine/remote-file';
+import type { Stage, Step } from '../../engine/step';
+import { SECOND, until } from '../../engine/wait';
+import { HOST_FILES, hostFiles, hostsWithMachines, passedThrough, UNDO_FILES, UNDO_MINUTES } from '../../machines/host';
+import { bootSteps, changesBoot, digest, madeOf, rebootReasons, vbios } from './boot';
+import { hostFacts, settings, type HostFacts } from './facts';
+import { hostFindings, strangeReboot } from './judgement';
+import { linkFile, pinning, unpinned, usesTool } from './network-cards';
+import { reboot, rebootQuestion } from './reboot';
+
+/** A fresh Proxmox becomes a host for the machines: names that stay, a GPU that waits for its machine, storages that fit. */
+export function host(context: Context): Stage {
+  return {
+    name: 'host',
+    title: 'what the machines need of their Proxmox hosts',
+    async steps() {
+      return hostsWithMachines(context.homelab).flatMap(([name]) => stepsOf(context, name));
+    },
+  };
+}
+
+/** Looks that follow each other share what was read, for so many milliseconds. */
+const FRESH = 5 * SECOND;
+
+function stepsOf(context: Context, name: string): Step[] {
+  const { commands, homelab } = context;
+  const place = proxmox(context, name);
+  const { gpu, npu } = passedThrough(homelab, name);
+  let seen: { readonly at: number; readonly facts: HostFacts } | undefined;
+
+  const facts = async () => {
+    if (seen === undefined || Date.now() - seen.at > FRESH) {
+      const found = await firstContact(context, name, seen === undefined);
+      seen = { at: Date.now(), facts: found };
+    }
+    return seen.facts;
+  };
+  /** The facts of a host that can become what it should. */
+  const judged = async () => {
+    const found = await facts();
+    const wrong = hostFindings(homelab, name, found).filter(({ state }) => state === 'bad');
+    if (wrong.length > 0) {
+      const waits = found.boot.armed && found.boot.armed !== found.bootId ? undoWarning(name) : [];
+      throw new Stop([...wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`), ...waits].join('\n'));
+    }
+    return found;
+  };
+  const step = (title: string, look: Step['look'], apply: Step['apply']): Step => ({
+    title,
+    look,
+    async apply(change, say) {
+      try {
+        await apply(change, say);
+      } finally {
+        seen = undefined;
+      }
+    },
+  });
+
+  const confirm = () => commands.changeScript(place, 'undo-confirm.sh');
+
+  const steps = [
+    // First, since its time is short.
+    step(
+      `the last boot of ${name} is confirmed`,
+      async () => {
+        const { boot, bootId } = await facts();
+        if (boot.armed === undefined || boot.armed === bootId) return undefined;
+        return {
+          lines: [`confirm that ${name} came back; else its files are undone ${UNDO_MINUTES} minutes after its boot`],
+        };
+      },
+      async () => void (await confirm()),
+    ),
+    step(
+      `${name} can go back by itself to how it boots now`,
+      async () => {
+        const found = await judged();
+        if (!changesBoot(context, name, found)) return undefined;
+        const { armed, undoTimer } = found.boot;
+        if (armed !== undefined && armed !== found.bootId)
+          throw new Later(`the last boot of ${name} must be confirmed first`);
+        const strange = strangeReboot(found);
+        if (strange)
+          throw new Stop(
+            `${name} must wait for no other reboot: ${strange}; reboot it, see that it is well, then run this again`,
+          );
+        const current = undoFiles(context, name).every(([path, text]) => found.digests[path] === digest(text));
+        if (armed !== undefined && undoTimer && current) return undefined;
+        return {
+          lines: [
+            'keep copies of every file that decides how it boots',
+            `${UNDO_FILES.timer}: restores them and reboots, unless a boot with changes is confirmed within ${UNDO_MINUTES} minutes`,
+          ],
+        };
+      },
+      async () => {
+        for (const [path, content] of undoFiles(context, name)) await writeRemote(commands, place, { path, content });
+        await commands.changeScript(place, 'undo-arm.sh', [...Object.values(HOST_FILES), '/etc/network/interfaces']);
+      },
+    ),
+    step(
+      `network cards of ${name} have names that stay`,
+      async () => pinning(name, (await judged()).network),
+      async () => {
+        const { network } = await judged();
+        if (usesTool(network)) await commands.changeScript(place, 'pin-network-cards.sh');
+        else for (const card of unpinned(network)) await writeRemote(commands, place, linkFile(card));
+      },
+    ),
+    ...(gpu ? [vbios(context, name, judged, step)] : []),
+    ...(gpu || npu ? bootSteps(context, name, judged, step) : []),
+    step(
+      `storage ${settings(context, name).files} of ${name} takes images and cloud-init files`,
+      async () => {
+        const content = contentOf(context, name, await judged());
+        return content.missing.length === 0
+          ? undefined
+          : {
+              lines: [
+                `pvesm set ${settings(context, name).files} --content ${content.wanted} (was ${content.present})`,
+              ],
+            };
+      },
+      async () => {
+        const { files } = settings(context, name);
+        await commands.change(place, [
+          'pvesm',
+          'set',
+          files,
+          '--content',
+          contentOf(context, name, await judged()).wanted,
+        ]);
+      },
+    ),
+    step(
+      `${name} was booted with all of that`,
+      async () => {
+        const found = await judged();
+        const reasons = rebootReasons(context, name, found);
+        if (reasons.length === 0) return undefined;
+        const { made } = found.boot;
+        if (made !== undefined && made.of === madeOf(found) && made.boot !== found.bootId)
+          throw new Stop(
+            `${name} was booted since its files were written, and still: ${reasons.join('; ')}; look at journalctl -b and /proc/cmdline there, and whether it boots by ${found.boot.loaders.join(' or ')}`,
+          );
+        return { lines: [`reboot for: ${reasons.join('; ')}`], asks: [rebootQuestion(name, found)] };
+      },
+      async (_, say) => {
+        await reboot(context, name, (await judged()).bootId, say);
+        await confirm();
+        // The services of Proxmox come later than ssh.
+        await until(`Proxmox on ${name} to answer`, { seconds: 300, every: 5 }, say, () => hostFacts(context, name));
+      },
+    ),
+    step(
+      `nothing of ${name} waits to be undone`,
+      async () => {
+        const found = await judged();
+        const { armed } = found.boot;
+        if (changesBoot(context, name, found) || (armed !== undefined && armed !== found.bootId))
+          throw new Later(`the steps before it on ${name}`);
+        return armed === undefined
+          ? undefined
+          : { lines: ['its next boot brings nothing new: the undo timer is switched off'] };
+      },
+      async () => void (await confirm()),
+    ),
+  ];
+  return steps;
+}
+
+/** An earlier run may have been stopped while it rebooted the host: that one comes back. */
+async function firstContact(context: Context, name: string, isFirst: boolean): Promise<HostFacts> {
+  try {
+    return await hostFacts(context, name);
+  } catch (error) {
+    if (!isFirst || !(error instanceof CommandFailed) || !AWAY.test(error.message)) throw error;
+    const say = (what: string) => console.error(`waiting for ${what}`);
+    return until(`${name} to answer`, { seconds: 300, every: 20 }, say, () => hostFacts(context, name));
+  }
+}
+
+/** What ssh says of a machine that is down or not yet up, and of nothing that stays so. */
+const AWAY = /cannot be reached: [^]*(timed out|refused|No route to host|reset by peer|closed by)/;
+
+/** `pvesm set --content` replaces, so that what is there is named again. */
+function contentOf(context: Context, name: string, { storages }: HostFacts) {
+  const present = storages.find((each) => each.name === settings(context, name).files)!.content;
+  const missing = ['snippets', 'import'].filter((kind) => !present.includes(kind));
+  return {
+    present: present.join(','),
+    missing,
+    wanted: [...present.filter((kind) => kind !== 'none'), ...missing].join(','),
+  };
+}
+
+/** What goes back to the last good boot, the program first: what starts it is of no use without it. */
+function undoFiles({ homelab }: Context, name: string): [string, string][] {
+  const files = hostFiles(homelab, name);
+  return [
+    [UNDO_FILES.program, fs.readFileSync(join(ROOT, 'scripts', 'host', 'undo.sh'), 'utf8')],
+    ...[UNDO_FILES.service, UNDO_FILES.timer].map((path): [string, string] => [path, files.get(path)!]),
+  ];
+}
+
+function undoWarning(name: string): string[] {
+  return [
+    `until that is solved, the last boot of ${name} is not confirmed: its files are undone ${UNDO_MINUTES} minutes after it`,
+  ];
+}

@@ -1,0 +1,97 @@
+import { bytes } from '../../../values/quantity';
+import type { Finding } from '../../engine/check';
+import { settings, type HostFacts, type StorageFacts } from './facts';
+import { bad, gib, GIB, good, machinesOf, sum, warning, type Subject } from './finding';
+
+/** A thin pool that runs full takes every disk on it down. */
+const WARN = 70;
+const FULL = 85;
+/** Of the storage for disks, all of them together: room to act before the pool is full. */
+const ALL_DISKS = 0.9;
+/** Both images: Talos unpacked (4 GiB) and Ubuntu's (0.6 GiB), and what is left of them while they are replaced. */
+const FOR_IMAGES = 6 * GIB;
+/** These hold no files. */
+const BLOCKS = ['lvm', 'lvmthin', 'zfspool', 'zfs', 'rbd', 'iscsi', 'iscsidirect'];
+
+/** The storages that the inventory names, and how full they are. */
+export function storages({ homelab, name, facts }: Subject): Finding[] {
+  const { storage, files } = settings({ homelab }, name);
+  return [
+    ...oneStorage(name, 'storage', storage, facts, ({ content }) =>
+      content.includes('images')
+        ? undefined
+        : [
+            `its content is ${content.join(',') || 'nothing'}`,
+            `pvesm set ${storage} --content ${[...content, 'images'].join(',')}`,
+          ],
+    ),
+    ...oneStorage(name, 'files', files, facts, ({ type, free }) =>
+      BLOCKS.includes(type)
+        ? [`it is of type ${type}`, `name a storage of files, such as local`]
+        : free < GIB
+          ? [`${gib(free)} are free`, 'make room: old images and backups']
+          : undefined,
+    ),
+  ];
+}
+
+function oneStorage(
+  name: string,
+  field: 'storage' | 'files',
+  wanted: string,
+  { storages, pools }: HostFacts,
+  wrong: (storage: StorageFacts) => readonly [string, string] | undefined,
+): Finding[] {
+  const what = `${name} has the storage ${wanted}`;
+  const storage = storages.find((each) => each.name === wanted);
+  if (storage === undefined)
+    return [
+      bad(
+        what,
+        `its storages: ${storages.map((each) => each.name).join(', ') || 'none'}`,
+        `correct hosts.${name}.${field}`,
+      ),
+    ];
+  if (!storage.active) return [bad(what, 'it is not active', `pvesm status --storage ${wanted} on it`)];
+  const problem = wrong(storage);
+  if (problem) return [bad(what, ...problem)];
+  if (field === 'files')
+    return [
+      storage.free < FOR_IMAGES
+        ? warning(what, `${gib(storage.free)} are free`, 'images need about 6 GiB: remove what is old')
+        : good(what, `${gib(storage.free)} are free`),
+    ];
+  const pool = storage.pool === undefined ? undefined : pools[storage.pool];
+  const levels: [string, number][] = pool
+    ? [
+        ['data', pool.data],
+        ['metadata', pool.metadata],
+      ]
+    : storage.total > 0
+      ? [['data', (storage.used / storage.total) * 100]]
+      : [];
+  const saw = `${gib(storage.total)}, ${levels.map(([kind, level]) => `${kind} ${level.toFixed(0)} % full`).join(', ')}`;
+  const highest = Math.max(0, ...levels.map(([, level]) => level));
+  const fix = pool
+    ? `free or add space: lvextend for data, lvextend --poolmetadatasize for metadata of ${storage.pool}`
+    : 'free or add space';
+  return [highest >= FULL ? bad(what, saw, fix) : highest >= WARN ? warning(what, saw, fix) : good(what, saw)];
+}
+
+/** Whether all disks that were and will be made can be full. */
+export function disks({ homelab, name, facts }: Subject): Finding[] {
+  const { storage } = settings({ homelab }, name);
+  const total = facts.storages.find((each) => each.name === storage)?.total ?? 0;
+  if (total === 0) return [];
+  const machines = machinesOf(homelab, name);
+  const numbers = new Set(machines.map(([, { vmid }]) => vmid));
+  const ours = machines.flatMap(([, machine]) => [
+    bytes(machine.systemDisk),
+    ...Object.values((machine.kind === 'talos' && machine.dataDisks) || {}).map((size) => bytes(size)),
+  ]);
+  const others = facts.volumes.filter(({ vmid }) => vmid === undefined || !numbers.has(vmid));
+  const needed = sum(ours) + sum(others.map(({ size }) => size));
+  const what = `the disks of ${name} fit into ${ALL_DISKS * 100} % of ${storage}`;
+  const saw = `${gib(needed)} of ${gib(total * ALL_DISKS)}${others.length > 0 ? `, ${others.length} volumes of others included` : ''}`;
+  return [needed <= total * ALL_DISKS ? good(what, saw) : bad(what, saw, 'make disks smaller, or the storage larger')];
+}

@@ -1,0 +1,287 @@
+import type { TalosMachine } from '../../../inventory';
+import { json, keepKubeconfig, kubectl, kubectlGet, SECRETS } from '../../engine/cluster';
+import { CommandFailed } from '../../engine/commands';
+import { nodesInOrder, type Context } from '../../engine/context';
+import { Later, Problem, Stop } from '../../engine/problem';
+import { secretTree } from '../../engine/sops';
+import type { Step } from '../../engine/step';
+import { SECOND, until } from '../../engine/wait';
+import { userVolume } from '../../machines/talos';
+import { changeNode, configured, nodeState, readNode, resources } from './node';
+import { day, endOf, endsSoon } from './secrets';
+
+/** From etcd's first start until every node is ready: images come over the home line (docs/bootstrap.md, time per stage). */
+const HEALTH_SECONDS = 900;
+
+/** Talos formats a disk within seconds of its start. */
+const VOLUME_SECONDS = 300;
+
+/** What Talos answers while it starts (v1alpha1_server.go, Bootstrap): try again. */
+const NOT_YET = /FailedPrecondition|Unavailable/;
+
+/** etcd begins once, on the first control plane; the others join it. */
+export function bootstrapEtcd(context: Context): Step {
+  const [name, machine] = nodesInOrder(context)[0]!;
+  return {
+    title: 'etcd has begun',
+    async look() {
+      await configured(context, name, machine);
+      if (await etcdAnswers(context, machine)) return undefined;
+      if (context.sops.exists(SECRETS.kubeconfig)) {
+        // A cluster that was there is never begun anew: that would be an empty one, and Argo CD would fill it.
+        const back = await until(
+          'etcd to start',
+          { seconds: 300 },
+          () => undefined,
+          async () => ((await etcdAnswers(context, machine)) ? true : undefined),
+        ).catch((error: unknown) => {
+          if (!(error instanceof Problem)) throw error;
+          return false;
+        });
+        if (back) return undefined;
+        throw new Stop(
+          `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it: talosctl bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
+        );
+      }
+      return { lines: [`talosctl -n ${machine.address} bootstrap (once for the life of the cluster)`] };
+    },
+    async apply(_, say) {
+      await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, say, async () => {
+        if (await etcdAnswers(context, machine)) return true;
+        try {
+          await changeNode(context, machine, ['bootstrap'], { seconds: 60 });
+        } catch (error) {
+          if (!(error instanceof CommandFailed)) throw error;
+          // It began already, in an earlier run or in a call whose answer was lost.
+          if (!error.output.stderr.includes('AlreadyExists') && !NOT_YET.test(error.output.stderr)) throw error;
+        }
+        return undefined;
+      });
+    },
+  };
+}
+
+/** How kubectl logs in, the key encrypted. It is given out anew before its certificate ends. */
+export function kubeconfig(context: Context): Step {
+  const [name, machine] = nodesInOrder(context)[0]!;
+  return {
+    title: `the login of kubectl, encrypted in ${SECRETS.kubeconfig}`,
+    async look() {
+      const tree = (await context.sops.read(SECRETS.kubeconfig)) as any;
+      const what = `talosctl -n ${machine.address} kubeconfig: kept encrypted in ${SECRETS.kubeconfig}`;
+      if (tree === undefined) {
+        if ((await nodeState(context, name, machine)).mode === 'maintenance') throw new Later('etcd begins first');
+        return { lines: [what] };
+      }
+      const { clientCertificateData, token } = tree.credential?.status ?? {};
+      if (clientCertificateData === undefined && token) return undefined;
+      const end = endOf(clientCertificateData, SECRETS.kubeconfig);
+      return endsSoon(end) ? { lines: [`${what} (the certificate ends on ${day(end)})`] } : undefined;
+    },
+    async apply(_, say) {
+      const text = await until(`${name} to give out a kubeconfig`, { seconds: 300 }, say, async () => {
+        const { stdout } = await readNode(context, machine, ['kubeconfig', '-', '--merge=false']);
+        if (!Array.isArray(secretTree(stdout, 'talosctl kubeconfig').users))
+          throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
+        return stdout;
+      });
+      await keepKubeconfig(context, text);
+    },
+  };
+}
+
+/** Every node of the inventory is there under its own name, ready, and nobody else. */
+export function healthyNodes(context: Context): Step {
+  const wanted = nodesInOrder(context);
+  const names = wanted.map(([name]) => name).join(', ');
+  const addresses = (role: TalosMachine['role']) =>
+    wanted.filter(([, machine]) => machine.role === role).map(([, { address }]) => address);
+  return {
+    title: `nodes ${names} are ready`,
+    async look() {
+      const found = await registeredNodes(context);
+      if (found !== undefined) {
+        assertNames(context, found);
+        if (wanted.every(([name]) => found.some((node) => node.metadata.name === name && isReady(node))))
+          return undefined;
+      }
+      return { lines: [`wait until ${names} are ready (talosctl health, at most ${HEALTH_SECONDS / 60} minutes)`] };
+    },
+    async apply(_, say) {
+      const [, first] = wanted[0]!;
+      const begin = Date.now();
+      const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, say, async () => {
+        const nodes = await registeredNodes(context);
+        // Returned at once, because whatever is thrown here is tried again.
+        if (nodes !== undefined && wrongNames(context, nodes).length > 0) return nodes;
+        const missing = wanted.filter(([name]) => !nodes?.some((node) => node.metadata.name === name && isReady(node)));
+        if (missing.length > 0)
+          throw new Problem(
+            nodes ? `not ready: ${missing.map(([name]) => name).join(', ')}` : 'the Kubernetes API does not answer',
+          );
+        return nodes;
+      });
+      assertNames(context, found);
+      const left = Math.max(60, HEALTH_SECONDS - Math.round((Date.now() - begin) / SECOND));
+      say('talosctl health');
+      // The nodes by address: without a discovery service nobody tells Talos of them.
+      await readNode(
+        context,
+        first,
+        [
+          ...['health', '--wait-timeout', `${left}s`, '--control-plane-nodes', addresses('control-plane').join(',')],
+          ...(addresses('worker').length > 0 ? ['--worker-nodes', addresses('worker').join(',')] : []),
+        ],
+        { seconds: left + 30, waitsFor: 'talosctl health' },
+      );
+    },
+  };
+}
+
+/** The labels on which databases find their nodes. */
+export function labels(context: Context): Step {
+  const wanted = nodesInOrder(context).flatMap(([name, machine]) =>
+    Object.entries(machine.labels ?? {}).map(([key, value]) => ({ name, key, value })),
+  );
+  const missing = async () => {
+    const nodes = (await registeredNodes(context)) ?? [];
+    if (nodes.length === 0) throw new Later('the Kubernetes API does not answer yet');
+    return wanted
+      .filter(
+        ({ name, key, value }) => nodes.find((node) => node.metadata.name === name)?.metadata.labels?.[key] !== value,
+      )
+      .map(({ name, key, value }) => `${name}: ${key}=${value}`);
+  };
+  return {
+    title: 'nodes have their labels',
+    async look() {
+      const left = await missing();
+      return left.length === 0 ? undefined : { lines: left.map((each) => `wait for ${each}, which Talos sets`) };
+    },
+    async apply(_, say) {
+      const left = await until('labels of nodes', { seconds: 120 }, say, async () =>
+        (await missing()).length === 0 ? true : undefined,
+      ).catch(async (error: unknown) => {
+        if (!(error instanceof Problem)) throw error;
+        return (await missing()).join(', ');
+      });
+      if (left !== true)
+        throw new Stop(
+          `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: look at talosctl dmesg | grep -i label`,
+        );
+    },
+  };
+}
+
+/** Every data disk of a node has its file system, so that a database never starts on the system disk. */
+export function volumes(context: Context, name: string, machine: TalosMachine): Step {
+  const serials = Object.keys(machine.dataDisks ?? {});
+  return {
+    title: `${name} has mounted ${serials.join(', ')}`,
+    async look() {
+      await configured(context, name, machine);
+      const left = await unready(context, machine);
+      // What is missing changes by the second; what is waited for does not.
+      return left.length === 0 ? undefined : { lines: [`wait for the volumes ${serials.join(', ')}`] };
+    },
+    apply: (_, say) => volumesReady(context, name, machine, say),
+  };
+}
+
+export async function volumesReady(
+  context: Context,
+  name: string,
+  machine: TalosMachine,
+  say: (what: string) => void,
+): Promise<void> {
+  await until(`the volumes of ${name}`, { seconds: VOLUME_SECONDS }, say, async () => {
+    const left = await unready(context, machine);
+    if (left.length > 0)
+      throw new Problem(`${left.join('; ')}; look at talosctl -n ${machine.address} get volumestatus`);
+    return true;
+  });
+}
+
+/** The nodes that the API server knows, or undefined while it does not answer. @throws Later without a kubeconfig */
+export async function registeredNodes(context: Context): Promise<any[] | undefined> {
+  let stdout: string;
+  try {
+    ({ stdout } = await kubectl(context, ['get', 'nodes', '-o', 'json']));
+  } catch (error) {
+    if (error instanceof CommandFailed) return undefined;
+    throw error;
+  }
+  const { items } = json(stdout, 'kubectl get nodes');
+  if (!Array.isArray(items) || items.some((node) => typeof node?.metadata?.name !== 'string'))
+    throw new Stop(`kubectl get nodes must list nodes, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
+  return items;
+}
+
+/** One node as the API server knows it. @throws Later while it does not answer */
+export async function nodeObject(context: Context, name: string): Promise<any> {
+  const nodes = await registeredNodes(context);
+  if (nodes === undefined) throw new Later('the Kubernetes API does not answer yet');
+  const node = nodes.find(({ metadata }) => metadata.name === name);
+  if (node === undefined) throw new Later(`${name} is no node of the cluster yet`);
+  return node;
+}
+
+/** Whether a node is ready; with a boot id: since that start, because the API server takes 40 s to notice that it is gone. */
+export function isReady(node: any, boot?: string): boolean {
+  const known = node?.status?.nodeInfo?.bootID;
+  if (boot !== undefined && known && known !== boot) return false;
+  return (node?.status?.conditions ?? []).some(({ type, status }: any) => type === 'Ready' && status === 'True');
+}
+
+/** Whether the network policies that homelab.ts wants are enforced by the flannel that runs; Talos only makes it once. */
+export async function enforcesPolicies(context: Context): Promise<boolean | undefined> {
+  const flannel = await kubectlGet(context, ['daemonset', 'kube-flannel', '-n', 'kube-system']);
+  const containers = flannel?.spec?.template?.spec?.containers;
+  if (!Array.isArray(containers)) return undefined;
+  return containers.some(({ name }) => name === 'kube-network-policies');
+}
+
+async function unready(context: Context, machine: TalosMachine): Promise<string[]> {
+  const found = await resources(context, machine, ['volumestatus']);
+  return Object.keys(machine.dataDisks ?? {}).flatMap((serial) => {
+    const { phase, errorMessage } = found.find(({ metadata }) => metadata.id === userVolume(serial))?.spec ?? {};
+    if (phase === 'ready') return [];
+    return [`${serial} is ${phase ?? 'not there'}${errorMessage ? ` (${errorMessage})` : ''}`];
+  });
+}
+
+function assertNames(context: Context, nodes: readonly any[]): void {
+  const [wrong] = wrongNames(context, nodes);
+  if (wrong !== undefined) throw new Stop(wrong);
+}
+
+/** Nodes that are not called as in the inventory: a rename later would orphan every local volume. */
+function wrongNames(context: Context, nodes: readonly any[]): string[] {
+  const wanted = nodesInOrder(context);
+  return nodes.flatMap(({ metadata: { name }, status }) => {
+    if (wanted.some(([each]) => each === name)) return [];
+    const address = (status?.addresses ?? []).find(({ type }: any) => type === 'InternalIP')?.address;
+    const meant = wanted.find(([, machine]) => machine.address === address)?.[0];
+    const fix = `before any data is on it: kubectl delete node ${name}, then npm run bootstrap -- apply talos`;
+    return [
+      meant === undefined
+        ? `node ${name} (${address ?? 'without an address'}) is in the cluster and not in homelab.ts; add it there, or once it is gone for good: kubectl delete node ${name}`
+        : `the node at ${address} must be ${meant}, as in homelab.ts, and registered as ${name}; ${fix}`,
+    ];
+  });
+}
+
+async function etcdAnswers(context: Context, machine: TalosMachine): Promise<boolean> {
+  try {
+    const { stdout } = await readNode(context, machine, ['etcd', 'members'], { seconds: 30 });
+    // A table: its head, and a line for each member.
+    if (!stdout.includes('PEER URLS'))
+      throw new Problem(
+        `talosctl etcd members must list members, and answered ${JSON.stringify(stdout.slice(0, 120))}`,
+      );
+    return true;
+  } catch (error) {
+    if (error instanceof CommandFailed) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,159 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { kubectlChange } from '../../engine/cluster';
+import { nodesInOrder, ROOT, type Context } from '../../engine/context';
+import { Later, Problem, Stop } from '../../engine/problem';
+import type { Step } from '../../engine/step';
+import { kubernetesVersions } from './configuration';
+import { enforcesPolicies, nodeObject, registeredNodes } from './cluster';
+import { changeNode, configured, readNode } from './node';
+import { stepProblem } from './versions';
+
+/** Snapshots of etcd lie here, ignored by Git; each is as large as etcd, 20 to 50 MB. */
+export const SNAPSHOTS = join(ROOT, '.homelab', 'etcd');
+/** A month of nights. */
+const KEPT_SNAPSHOTS = 30;
+
+/** On the first control plane while Kubernetes is upgraded: the version. */
+const BEGUN = 'collab-homelab/upgrade-k8s';
+
+/** Control plane components and kubelets one after the other, with their images, on every node. */
+const UPGRADE_SECONDS = 3600;
+
+/** What runs is what homelab.ts says. Another version is no matter of a configuration, and has a command of its own. */
+export function versionsAgree(context: Context): Step {
+  const { talos, kubernetes } = context.homelab.versions;
+  return {
+    title: `Talos ${talos} and Kubernetes ${kubernetes} run`,
+    async look() {
+      for (const [name, machine] of nodesInOrder(context)) {
+        const { version } = await configured(context, name, machine);
+        const running = await kubernetesVersions(context, name, machine);
+        const begun = await upgradeBegun(context);
+        if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
+        throw new Stop(
+          `${name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
+        );
+      }
+      return undefined;
+    },
+    async apply() {
+      throw new Error('there is nothing to carry out');
+    },
+  };
+}
+
+/** Talos makes flannel once; what is changed below cluster.network.cni reaches it by upgrade-k8s to the same version. */
+export function networkPolicies(context: Context): Step {
+  const { versions, talos } = context.homelab;
+  const wanted = talos.enforceNetworkPolicies;
+  const upgrade = upgradeKubernetes(context, versions.kubernetes);
+  return {
+    title: wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies',
+    async look() {
+      if ((await registeredNodes(context)) === undefined) throw new Later('the Kubernetes API does not answer yet');
+      const now = await enforcesPolicies(context);
+      // Not there yet: Talos makes it as the configuration says.
+      if (now === undefined || now === wanted) return undefined;
+      return {
+        lines: [
+          `kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`,
+          'an etcd snapshot first',
+          `${upgrade.command} (--dry-run first)`,
+        ],
+        asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
+      };
+    },
+    async apply(_, say) {
+      // What it says is no part of the plan: the configuration that it goes by is only applied in a step before.
+      say(`${upgrade.command} --dry-run`);
+      await upgrade.plan();
+      await upgrade.run(say);
+    },
+  };
+}
+
+/** Kubernetes goes to the version of homelab.ts, one minor at a time. A run that was stopped half way is gone on with. */
+export function kubernetesUpgrade(context: Context): Step {
+  const wanted = context.homelab.versions.kubernetes;
+  const [first] = nodesInOrder(context)[0]!;
+  return {
+    title: `Kubernetes ${wanted} runs`,
+    async look() {
+      const running = new Set<string>();
+      for (const [name, machine] of nodesInOrder(context)) {
+        const { version } = await configured(context, name, machine);
+        if (version !== context.homelab.versions.talos) throw new Later(`${name} gets its version of Talos first`);
+        for (const each of await kubernetesVersions(context, name, machine)) running.add(each);
+      }
+      const old = [...running].filter((version) => version !== wanted);
+      const begun = await upgradeBegun(context);
+      if (old.length === 0 && begun === undefined) return undefined;
+      for (const version of old) {
+        const problem = stepProblem('Kubernetes', version, wanted);
+        if (problem !== undefined) throw new Stop(problem);
+      }
+      return {
+        lines: [
+          `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
+          'an etcd snapshot first',
+          ...(await upgradeKubernetes(context, wanted).plan()),
+        ],
+        asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
+      };
+    },
+    async apply(_, say) {
+      // Configurations of nodes name the new version before Talos' own manifests do.
+      await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}=${wanted}`, '--overwrite']);
+      await upgradeKubernetes(context, wanted).run(say);
+      await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}-`]);
+    },
+  };
+}
+
+/** The version to which an upgrade was begun and not ended. @throws Later while the API server does not answer */
+async function upgradeBegun(context: Context): Promise<string | undefined> {
+  return (await nodeObject(context, nodesInOrder(context)[0]![0])).metadata.annotations?.[BEGUN];
+}
+
+/** A copy of all that Kubernetes knows, on this machine. Secrets in it are encrypted with the key in the secrets of Talos. */
+export async function etcdSnapshot(context: Context, why: string, say: (what: string) => void): Promise<string> {
+  const [, machine] = nodesInOrder(context)[0]!;
+  fs.mkdirSync(SNAPSHOTS, { recursive: true, mode: 0o700 });
+  const time = new Date().toISOString().replace(/[:.]/g, '-');
+  const file = join(SNAPSHOTS, `${time}-${why}.db`);
+  say('an etcd snapshot');
+  await changeNode(context, machine, ['etcd', 'snapshot', file]);
+  if (!fs.existsSync(file) || fs.statSync(file).size === 0)
+    throw new Problem(`talosctl etcd snapshot must write ${file}, and did not`);
+  fs.chmodSync(file, 0o600);
+  // Names begin with the time.
+  const all = fs
+    .readdirSync(SNAPSHOTS)
+    .filter((name) => name.endsWith('.db'))
+    .sort();
+  for (const name of all.slice(0, -KEPT_SNAPSHOTS)) fs.rmSync(join(SNAPSHOTS, name));
+  return file;
+}
+
+function upgradeKubernetes(context: Context, version: string) {
+  const [, machine] = nodesInOrder(context)[0]!;
+  const args = ['upgrade-k8s', '--to', version.slice(1), '--with-docs=false', '--with-examples=false'];
+  const command = `talosctl ${args.join(' ')}`;
+  return {
+    command,
+    async plan(): Promise<string[]> {
+      const { stdout } = await readNode(context, machine, [...args, '--dry-run', '--pre-pull-images=false'], {
+        seconds: 600,
+      });
+      // What it would change; what it finds and waits for differs from time to time.
+      const changes = stdout.split('\n').filter((line) => /^( < | > update|[+-]|updating)/.test(line));
+      return [command, ...changes.map((line) => context.log.masked(line.trimEnd()))];
+    },
+    async run(say: (what: string) => void): Promise<void> {
+      await etcdSnapshot(context, `before-kubernetes-${version}`, say);
+      say(`upgrade-k8s (at most ${UPGRADE_SECONDS / 60} minutes)`);
+      await changeNode(context, machine, args, { seconds: UPGRADE_SECONDS, waitsFor: 'upgrade-k8s' });
+    },
+  };
+}

@@ -1,0 +1,251 @@
+import { hostOf, type TalosMachine } from '../../../inventory';
+import { kubectlChange } from '../../engine/cluster';
+import { proxmox, type Context } from '../../engine/context';
+import { Later, Problem, Stop } from '../../engine/problem';
+import type { Step } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { installerImage } from '../../machines/images';
+import { isReady, nodeObject, volumesReady } from './cluster';
+import { isStaged } from './configuration';
+import { databasePodsOn, flush, unreadyPods } from './flush';
+import { etcdSnapshot } from './kubernetes';
+import { bootId, changeNode, isOn, nodeState, probe } from './node';
+
+/**
+ * What starts the node again. `reboot`: Talos takes over a staged configuration. `stop`: the virtual machine goes off and on,
+ * for changes of its hardware. `upgrade`: the version of Talos in homelab.ts.
+ */
+export type Restart = 'reboot' | 'stop' | 'upgrade';
+
+/** On the Node while it is under maintenance: how far it has come. Another run goes on from there. */
+export const NOTE = 'collab-homelab/maintenance';
+
+const PHASES = ['announced', 'flushed', 'restarting', 'back', 'open'] as const;
+type Phase = (typeof PHASES)[number];
+
+interface Note {
+  readonly phase: Phase;
+  readonly restart: Restart;
+  /** Boot id before the restart. */
+  readonly boot?: string;
+}
+
+/** Starting takes a minute or two; an upgrade pulls an image before. */
+const START_SECONDS = 600;
+
+/** Cassandra replays its commit log, MongoDB its journal: startupProbes allow 60 and 10 minutes. */
+const QUORUM_SECONDS = 3900;
+
+/** A node whose databases cannot move is started again: without a drain, which their disruption budgets would block. */
+export function maintenance(context: Context, name: string, machine: TalosMachine, restart: Restart): Step[] {
+  const pods = databasePodsOn(context.homelab, name);
+  const podNames = pods.map(({ namespace, name }) => `${namespace}/${name}`);
+  let over = false;
+
+  const write = (note: Note) =>
+    kubectlChange(context, ['annotate', 'node', name, `${NOTE}=${JSON.stringify(note)}`, '--overwrite']);
+  const read = async () => {
+    const node = await nodeOf(context, name);
+    return { node, note: noteOf(node, name, restart) };
+  };
+  /** Whether that phase is reached. @throws Later when the one before it is not */
+  const reached = async (phase: Phase): Promise<boolean> => {
+    const { note } = await read();
+    const index = PHASES.indexOf(phase);
+    const now = note === undefined ? (over ? PHASES.length : -1) : PHASES.indexOf(note.phase);
+    if (now < index - 1) throw new Later(`${name} is not there yet`);
+    return now >= index;
+  };
+
+  return [
+    {
+      title: `${name} takes no new pods`,
+      async look() {
+        const { node, note } = await read();
+        const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
+        if (over || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
+        return {
+          lines: [`kubectl cordon ${name}`],
+          asks: [
+            `${name} ${WORDS[restart]}${pods.length > 0 ? `; meanwhile these are away: ${podNames.join(', ')}` : ''}${machine.role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
+          ],
+        };
+      },
+      async apply() {
+        const { note } = await read();
+        if (note === undefined) await write({ phase: 'announced', restart });
+        await kubectlChange(context, ['cordon', name]);
+      },
+    },
+    {
+      title: `databases on ${name} have written to their disks`,
+      async look() {
+        if (await reached('flushed')) return undefined;
+        return { lines: podNames.length > 0 ? [`flush ${podNames.join(', ')}`] : ['no database is on it'] };
+      },
+      async apply(_, say) {
+        await flush(context, pods, say);
+        await write({ phase: 'flushed', restart });
+      },
+    },
+    {
+      title: `${name} has started again`,
+      async look() {
+        const { note } = await read();
+        // 'restarting' only says that it was begun.
+        if (note?.phase === 'restarting') return { lines: restartLines(context, machine, restart) };
+        if (await reached('restarting')) return undefined;
+        const staged = restart !== 'upgrade' && (await isStaged(context, machine));
+        return {
+          lines: [
+            ...restartLines(context, machine, restart),
+            ...(staged ? ['its staged configuration takes effect'] : []),
+          ],
+        };
+      },
+      async apply(_, say) {
+        let { note } = await read();
+        if (note?.phase !== 'restarting') {
+          if (restart === 'upgrade')
+            await etcdSnapshot(context, `before-${name}-${context.homelab.versions.talos}`, say);
+          note = { phase: 'restarting', restart, boot: await bootId(context, machine) };
+          await write(note);
+        }
+        await startAgain(context, name, machine, note, say);
+        await volumesReady(context, name, machine, say);
+        await write({ ...note, phase: 'back' });
+      },
+    },
+    {
+      title: `${name} takes pods again`,
+      async look() {
+        return (await reached('open')) ? undefined : { lines: [`kubectl uncordon ${name}`] };
+      },
+      async apply() {
+        const { note } = await read();
+        await kubectlChange(context, ['uncordon', name]);
+        await write({ ...note!, phase: 'open' });
+      },
+    },
+    {
+      title: podNames.length > 0 ? `${podNames.join(', ')} serve again` : `maintenance of ${name} is over`,
+      async look() {
+        if (over) return undefined;
+        if (!(await reached('open'))) throw new Later(`${name} is not there yet`);
+        return {
+          lines: [
+            ...(podNames.length > 0 ? [`wait for ${podNames.join(', ')}`] : []),
+            `forget the maintenance of ${name}`,
+          ],
+        };
+      },
+      async apply(_, say) {
+        await until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, say, async () => {
+          const left = await unreadyPods(context, pods);
+          if (left.length > 0) throw new Problem(`not ready: ${left.join(', ')}`);
+          return true;
+        });
+        await kubectlChange(context, ['annotate', 'node', name, `${NOTE}-`]);
+        over = true;
+      },
+    },
+  ];
+}
+
+const WORDS: Readonly<Record<Restart, string>> = {
+  reboot: 'is started again',
+  stop: 'is switched off and on again',
+  upgrade: 'gets another version of Talos and is started again',
+};
+
+/** Waits for the API server: the control plane itself may be under maintenance. */
+function nodeOf(context: Context, name: string): Promise<any> {
+  return until(
+    `the Kubernetes API to show ${name}`,
+    { seconds: START_SECONDS },
+    () => undefined,
+    () => nodeObject(context, name),
+  );
+}
+
+function noteOf(node: any, name: string, restart: Restart): Note | undefined {
+  const text = node.metadata.annotations?.[NOTE];
+  if (text === undefined) return undefined;
+  let note: Partial<Note> = {};
+  try {
+    note = JSON.parse(text);
+  } catch {
+    // Judged below.
+  }
+  const good = PHASES.includes(note.phase as Phase) && (note.phase !== 'restarting' || typeof note.boot === 'string');
+  if (!good || !(String(note.restart) in WORDS))
+    throw new Stop(
+      `the annotation ${NOTE} of node ${name} must be ours, and is ${JSON.stringify(text)}; kubectl annotate node ${name} ${NOTE}- removes it`,
+    );
+  if (note.restart !== restart)
+    throw new Stop(
+      `another maintenance of ${name} was begun and not ended: npm run bootstrap -- ${again(name, note.restart!)} finishes it`,
+    );
+  return note as Note;
+}
+
+function again(name: string, restart: Restart): string {
+  return restart === 'upgrade' ? 'upgrade' : `maintenance ${name}${restart === 'stop' ? ' stop' : ''}`;
+}
+
+function restartLines(context: Context, machine: TalosMachine, restart: Restart): string[] {
+  const { address, vmid } = machine;
+  const down = machine.down.toSeconds();
+  if (restart === 'stop')
+    return [`qm shutdown ${vmid} --timeout ${down}, then qm start ${vmid} on ${hostOf(context.homelab, machine)}`];
+  if (restart === 'upgrade')
+    return [
+      'an etcd snapshot first',
+      `talosctl -n ${address} upgrade --drain=false --image ${installerImage(context.homelab)}`,
+    ];
+  return [`talosctl -n ${address} reboot, without a drain`];
+}
+
+/** Sends the command unless an earlier run did, and waits until the node has another boot id and is ready. */
+async function startAgain(
+  context: Context,
+  name: string,
+  machine: TalosMachine,
+  { restart, boot }: Note,
+  say: (what: string) => void,
+): Promise<void> {
+  const down = machine.down.toSeconds();
+  const host = proxmox(context, hostOf(context.homelab, machine));
+  const vmid = String(machine.vmid);
+  if (restart === 'stop' && !(await isOn(context, name))) await context.commands.change(host, ['qm', 'start', vmid]);
+  await nodeState(context, name, machine);
+  if ((await bootId(context, machine)) === boot) {
+    say(`${name} goes down`);
+    if (restart === 'reboot') await changeNode(context, machine, ['reboot', '--wait=false']);
+    if (restart === 'upgrade')
+      await changeNode(
+        context,
+        machine,
+        ['upgrade', '--image', installerImage(context.homelab), '--drain=false', '--wait=false'],
+        { seconds: 1200, waitsFor: 'the image of Talos to be pulled and installed' },
+      );
+    if (restart === 'stop') {
+      await context.commands.change(host, ['qm', 'shutdown', vmid, '--timeout', String(down)], {
+        seconds: down + 60,
+        waitsFor: `${name} to shut down`,
+      });
+      await context.commands.change(host, ['qm', 'start', vmid]);
+    }
+  }
+  const version = await until(`${name} to be ready again`, { seconds: down + START_SECONDS }, say, async () => {
+    const state = await probe(context, machine);
+    const now = await bootId(context, machine);
+    if (state.mode === 'maintenance' || now === boot) return undefined;
+    return isReady(await nodeObject(context, name), now) ? state.version : undefined;
+  });
+  const wanted = context.homelab.versions.talos;
+  if (restart === 'upgrade' && version !== wanted)
+    throw new Stop(
+      `${name} must have started with Talos ${wanted}, and started with ${version}: it went back by itself; look at talosctl -n ${machine.address} dmesg, then kubectl annotate node ${name} ${NOTE}- and kubectl uncordon ${name}`,
+    );
+}

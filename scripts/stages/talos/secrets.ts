@@ -1,0 +1,200 @@
+import { X509Certificate } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { API_SERVER_PORT, apiServerAddresses, type TalosMachine } from '../../../inventory';
+import { SECRETS } from '../../engine/cluster';
+import { HERE } from '../../engine/commands';
+import { ROOT, type Context } from '../../engine/context';
+import { memoryFile } from '../../engine/memory-files';
+import { Later, Stop } from '../../engine/problem';
+import { secretText, secretTree, type SecretTree } from '../../engine/sops';
+import type { Step } from '../../engine/step';
+import { patchesOf } from '../../machines/talos';
+
+/** Certificates of Talos' and Kubernetes' admin are valid for a year; time to notice, at one run a month. */
+export const RENEW_DAYS = 60;
+
+/** Made once: whoever has them can log in to every node and make new ones. */
+export function talosSecrets(context: Context): Step {
+  const { commands, homelab, sops } = context;
+  return {
+    title: `the secrets of Talos, encrypted in ${SECRETS.talos}`,
+    async look() {
+      if (await secrets(context)) return undefined;
+      const rest = [SECRETS.talosconfig, SECRETS.kubeconfig].find((path) => sops.exists(path));
+      if (rest)
+        throw new Stop(
+          `${rest} is there and ${SECRETS.talos}, which it was made with, is not; bring that file back from Git, because other secrets would be refused by every node`,
+        );
+      await checkTalosctl(context);
+      needsRules();
+      return { lines: [`talosctl gen secrets: kept encrypted in ${SECRETS.talos}`] };
+    },
+    async apply() {
+      const version = homelab.versions.talos;
+      const { stdout } = await commands.change(HERE, [
+        'talosctl',
+        'gen',
+        'secrets',
+        '--talos-version',
+        version,
+        '-o',
+        '-',
+      ]);
+      const tree = secretTree(stdout, 'talosctl gen secrets');
+      assertSecrets(tree, 'talosctl gen secrets');
+      await sops.write(SECRETS.talos, tree);
+    },
+  };
+}
+
+/** How talosctl logs in. It follows from the secrets, so it can be made anew when its certificate ends. */
+export function talosconfig(context: Context): Step {
+  const { commands, sops } = context;
+  return {
+    title: `the login of talosctl, encrypted in ${SECRETS.talosconfig}`,
+    async look() {
+      const tree = (await sops.read(SECRETS.talosconfig)) as any;
+      if (tree === undefined) {
+        if (!sops.exists(SECRETS.talos)) throw new Later('the secrets of Talos come first');
+        await checkTalosctl(context);
+        return { lines: [`talosctl gen config --output-types talosconfig: kept encrypted in ${SECRETS.talosconfig}`] };
+      }
+      const end = endOf(decoded(tree.contexts?.[tree.context]?.crt), SECRETS.talosconfig);
+      if (!endsSoon(end)) return undefined;
+      return { lines: [`talosctl gen config --output-types talosconfig: the certificate ends on ${day(end)}`] };
+    },
+    async apply() {
+      const { stdout } = await withSecrets(context, (file) =>
+        commands.change(HERE, [...genConfig(context, file), '--output-types', 'talosconfig']),
+      );
+      const made = secretTree(stdout, 'talosctl gen config') as any;
+      const login = made.contexts?.[made.context];
+      const texts = ['ca', 'crt', 'key'].map((part) => login?.[part]);
+      if (texts.some((text) => typeof text !== 'string' || text === ''))
+        throw new Stop('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
+      const [ca, crt, key] = texts;
+      await sops.write(SECRETS.talosconfig, { context: 'homelab', contexts: { homelab: { ca, crt, key } } });
+    },
+  };
+}
+
+/**
+ * The whole machine configuration of a node, out of the secrets and the patches in scripts/rendered/. It is secret, and the
+ * same each time.
+ */
+export async function machineConfig(
+  context: Context,
+  name: string,
+  machine: TalosMachine,
+  versions: { readonly talos: string; readonly kubernetes: string },
+): Promise<string> {
+  const { commands } = context;
+  const type = machine.role === 'worker' ? 'worker' : 'controlplane';
+  const patches = patchesOf(name, machine).flatMap((file) => [
+    '--config-patch',
+    `@${join(ROOT, 'scripts', 'rendered', file)}`,
+  ]);
+  const { stdout } = await withSecrets(context, (file) =>
+    commands.read(HERE, [...genConfig(context, file, versions), '--output-types', type, ...patches]),
+  );
+  if (!/^machine:$/m.test(stdout))
+    throw new Stop(`talosctl gen config must answer with a machine configuration for ${name}, and did not`);
+  await withMachineConfig(name, stdout, (file) =>
+    // metal: the strictest of the modes, which also wants the install section; a node of Proxmox runs in the mode cloud.
+    commands.read(HERE, ['talosctl', 'validate', '--strict', '-m', 'metal', '-c', file]),
+  );
+  return stdout;
+}
+
+/** Lends a configuration to a program that wants a file: in memory, and only as long as it runs. */
+export async function withMachineConfig<T>(
+  name: string,
+  config: string,
+  use: (file: string) => Promise<T>,
+): Promise<T> {
+  return lend(`${name}.yaml`, config, use);
+}
+
+/** @throws Stop when the talosctl that is installed here is another one than homelab.ts reckons with */
+export async function checkTalosctl({ commands, homelab }: Context): Promise<void> {
+  const { stdout } = await commands.read(HERE, ['talosctl', 'version', '--client', '--short']);
+  const version = /v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
+  if (version !== homelab.versions.talos)
+    throw new Stop(
+      `talosctl must be ${homelab.versions.talos}, as versions.talos in homelab.ts, and is ${version ?? JSON.stringify(stdout.slice(0, 80))}; install that version of talosctl`,
+    );
+}
+
+/** When a certificate in PEM ends. */
+export function endOf(pem: string | undefined, file: string): Date {
+  try {
+    return new Date(new X509Certificate(pem!).validTo);
+  } catch {
+    throw new Stop(`${file} must hold a certificate, and does not; remove the file, and it is made anew`);
+  }
+}
+
+export function endsSoon(end: Date): boolean {
+  return end.getTime() - Date.now() < RENEW_DAYS * 24 * 60 * 60 * 1000;
+}
+
+export function day(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
+export function decoded(base64: unknown): string | undefined {
+  return typeof base64 === 'string' ? Buffer.from(base64, 'base64').toString() : undefined;
+}
+
+function genConfig(
+  { homelab }: Context,
+  secretsFile: string,
+  { talos, kubernetes } = { talos: homelab.versions.talos, kubernetes: homelab.versions.kubernetes },
+): string[] {
+  return [
+    ...['talosctl', 'gen', 'config', homelab.name, `https://${apiServerAddresses(homelab)[0]}:${API_SERVER_PORT}`],
+    ...['--with-secrets', secretsFile, '--talos-version', talos, '--kubernetes-version', kubernetes],
+    ...['--with-docs=false', '--with-examples=false', '-o', '-'],
+  ];
+}
+
+async function withSecrets<T>(context: Context, use: (file: string) => Promise<T>): Promise<T> {
+  const tree = await secrets(context);
+  if (tree === undefined) throw new Later('there are no secrets of Talos yet; stage keys makes them');
+  return lend('talos-secrets.yaml', secretText(tree), use);
+}
+
+async function lend<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
+  const file = memoryFile(name, text);
+  try {
+    return await use(file);
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
+}
+
+async function secrets({ sops }: Context): Promise<SecretTree | undefined> {
+  const tree = await sops.read(SECRETS.talos);
+  if (tree !== undefined) assertSecrets(tree, SECRETS.talos);
+  return tree;
+}
+
+/** What a machine configuration cannot do without. */
+function assertSecrets(tree: SecretTree, from: string): void {
+  const { cluster, secrets, trustdinfo, certs } = tree as any;
+  const parts = [
+    cluster?.id,
+    secrets?.bootstraptoken,
+    trustdinfo?.token,
+    certs?.os?.key,
+    certs?.k8s?.key,
+    certs?.etcd?.key,
+  ];
+  if (parts.some((part) => typeof part !== 'string' || part === ''))
+    throw new Stop(`${from} must hold the secrets of a Talos cluster, and does not; nothing was sent to a machine`);
+}
+
+function needsRules(): void {
+  if (!fs.existsSync(join(ROOT, '.sops.yaml'))) throw new Later('.sops.yaml comes first');
+}

@@ -1,0 +1,202 @@
+import { hostOf, type TalosMachine } from '../../../inventory';
+import { kubectlChange, kubectlGet } from '../../engine/cluster';
+import { CommandFailed } from '../../engine/commands';
+import { manifests, proxmox, type Context } from '../../engine/context';
+import { Later, Problem, Stop } from '../../engine/problem';
+import type { Change, Step } from '../../engine/step';
+import { SECOND, until } from '../../engine/wait';
+import { BUSYBOX } from '../../pins';
+import { isReady, nodeObject } from './cluster';
+import { bootId, isOn } from './node';
+
+/** On the Node: how long its shutdown took, when that was proved. */
+export const PROVED = 'collab-homelab/shutdown-proof';
+
+/** Of a pod that says nothing (Kubernetes' default). */
+const DEFAULT_GRACE = 30;
+
+/** A node is up within 2 minutes; it may also pull images again. */
+const START_SECONDS = 600;
+
+/**
+ * Once per node, before any data exists: Proxmox' shutdown ends by itself in time, and a pod that takes as long to stop as
+ * the slowest of ours was let end. If not, each power cut and each update of the host would cut databases off.
+ */
+export function shutdownProof(context: Context, name: string, machine: TalosMachine): Step {
+  const grace = longestGrace(manifests().map(({ object }) => object));
+  const change = shutdownChange(name, machine, grace);
+  return {
+    title: `${name} shuts down in time`,
+    async look() {
+      try {
+        const node = await nodeObject(context, name);
+        if (node.metadata.annotations?.[PROVED] !== undefined) return undefined;
+        // Too late to prove it without harm: databases may be there.
+        if (await databasesExist(context)) return undefined;
+      } catch (error) {
+        // Said from the beginning, so that the owner agrees before anything is done.
+        if (!(error instanceof Later)) throw error;
+      }
+      return change;
+    },
+    async apply(_, say) {
+      const host = proxmox(context, hostOf(context.homelab, machine));
+      await startPod(context, name, grace, say);
+      const down = machine.down.toSeconds();
+      say(`VM ${machine.vmid} shuts down (at most ${down} s)`);
+      const seconds = await shutdown(context, name, machine);
+      if (await isOn(context, name))
+        throw new Stop(`qm shutdown ${machine.vmid} said that ${name} is off, and it is on; run this again`);
+      await context.commands.change(host, ['qm', 'start', String(machine.vmid)]);
+      await until(`${name} to be ready again`, { seconds: START_SECONDS }, say, async () => {
+        return isReady(await nodeObject(context, name), await bootId(context, machine)) ? true : undefined;
+      });
+      await assertEnded(context, name, grace, say);
+      await removePod(context, name);
+      const said = `${seconds} s of ${down} s, with a pod that took ${grace} s`;
+      await kubectlChange(context, ['annotate', 'node', name, `${PROVED}=${said}`, '--overwrite']);
+    },
+  };
+}
+
+/** The longest time that a pod of dist/ may take to stop, in seconds. */
+export function longestGrace(objects: readonly any[]): number {
+  const specs = objects.map(
+    (object) => (object?.kind === 'CronJob' ? object.spec?.jobTemplate : object)?.spec?.template?.spec,
+  );
+  return Math.max(
+    DEFAULT_GRACE,
+    ...specs.filter((spec) => spec !== undefined).map((spec) => spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE),
+  );
+}
+
+/** A pod that is told to stop, and takes exactly that long to do it. */
+export function slowPod(name: string, grace: number): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: podName(name), namespace: 'default' },
+    spec: {
+      // Past the scheduler: it is this node that is proved, a control plane too.
+      nodeName: name,
+      tolerations: [{ operator: 'Exists' }],
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      // Longer than it takes: it must end by itself with 0, and is killed (137) only when it is not let.
+      terminationGracePeriodSeconds: grace + 15,
+      securityContext: { runAsNonRoot: true, runAsUser: 65534, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          name: 'slow',
+          image: BUSYBOX,
+          command: ['sh', '-c', `trap 'sleep ${grace}; exit 0' TERM; while true; do sleep 1; done`],
+          resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '16Mi' } },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+        },
+      ],
+    },
+  };
+}
+
+function shutdownChange(name: string, machine: TalosMachine, grace: number): Change {
+  const down = machine.down.toSeconds();
+  return {
+    lines: [
+      `a pod on ${name} that takes ${grace} s to stop`,
+      `qm shutdown ${machine.vmid} --timeout ${down}: must end by itself; then qm start ${machine.vmid}`,
+    ],
+    asks: [
+      `${name} is shut down and started again, once, as long as it holds no data (about ${Math.ceil((grace + 180) / 60)} minutes)`,
+    ],
+  };
+}
+
+/** @returns the seconds that it took */
+async function shutdown(context: Context, name: string, machine: TalosMachine): Promise<number> {
+  const down = machine.down.toSeconds();
+  const host = hostOf(context.homelab, machine);
+  const begin = Date.now();
+  try {
+    await context.commands.change(
+      proxmox(context, host),
+      ['qm', 'shutdown', String(machine.vmid), '--timeout', String(down)],
+      { seconds: down + 60, waitsFor: `${name} to shut down` },
+    );
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    throw new Stop(
+      `${name} must shut down by itself within ${down} s, and did not: ${error.message}; look at its console (qm terminal ${machine.vmid} on ${host}) and at talosctl dmesg, start it, and run this again; no database may be put on it before`,
+    );
+  }
+  return Math.round((Date.now() - begin) / SECOND);
+}
+
+async function startPod(context: Context, name: string, grace: number, say: (what: string) => void): Promise<void> {
+  // One of an earlier run may have ended, or end now.
+  if (!isRunning(await pod(context, name))) {
+    await removePod(context, name);
+    await kubectlChange(context, ['create', '-f', '-'], { stdin: JSON.stringify(slowPod(name, grace)) });
+  }
+  await until(`a pod to run on ${name}`, { seconds: 300 }, say, async () => {
+    const found = await pod(context, name);
+    if (isRunning(found)) return true;
+    const { reason, message } = found?.status?.containerStatuses?.[0]?.state?.waiting ?? {};
+    throw new Problem([reason ?? found?.status?.phase ?? 'it is not there', message].filter(Boolean).join(': '));
+  });
+}
+
+async function assertEnded(context: Context, name: string, grace: number, say: (what: string) => void): Promise<void> {
+  // The kubelet tells how it ended before the machine is off, or at its next start.
+  const state = await until(`the pod on ${name} to have ended`, { seconds: 120 }, say, async () => {
+    const { terminated } = (await pod(context, name))?.status?.containerStatuses?.[0]?.state ?? {};
+    return terminated as { exitCode: number; reason?: string } | undefined;
+  });
+  if (state.exitCode !== 0)
+    throw new Stop(
+      `a pod that takes ${grace} s to stop must be let end when ${name} shuts down, and was killed (exit code ${state.exitCode}${state.reason ? `, ${state.reason}` : ''}); talos.shutdownGracePeriod in homelab.ts must outlast it, and apply talos must have brought it to the node`,
+    );
+}
+
+async function removePod(context: Context, name: string): Promise<void> {
+  await kubectlChange(
+    context,
+    [
+      'delete',
+      'pod',
+      podName(name),
+      '-n',
+      'default',
+      '--ignore-not-found',
+      '--grace-period=1',
+      '--timeout=60s',
+      '--request-timeout=0',
+    ],
+    { seconds: 90 },
+  );
+}
+
+async function databasesExist(context: Context): Promise<boolean> {
+  for (const name of Object.keys(context.homelab.databases))
+    if ((await kubectlGet(context, ['namespace', name])) !== undefined) return true;
+  return false;
+}
+
+function pod(context: Context, name: string): Promise<any> {
+  return kubectlGet(context, ['pod', podName(name), '-n', 'default']);
+}
+
+function isRunning(found: any): boolean {
+  return (
+    found?.metadata?.deletionTimestamp === undefined &&
+    found?.status?.phase === 'Running' &&
+    found?.status?.containerStatuses?.[0]?.state?.running !== undefined
+  );
+}
+
+function podName(node: string): string {
+  return `shutdown-proof-${node}`;
+}

@@ -1,0 +1,49 @@
+import { talosctl } from '../../engine/cluster';
+import { nodesInOrder, type Context } from '../../engine/context';
+import { Problem, Stop } from '../../engine/problem';
+import type { Step } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { isReady, registeredNodes } from './cluster';
+import { kubernetesUpgrade } from './kubernetes';
+import { maintenance, NOTE } from './maintenance';
+import { configured } from './node';
+import { checkTalosctl } from './secrets';
+import { stepProblem } from './versions';
+
+/** The control plane first, each node under maintenance; Kubernetes when all run the new Talos. */
+export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
+  const wanted = context.homelab.versions.talos;
+  const nodes = nodesInOrder(context);
+  await checkTalosctl(context);
+  await talosctl(context, nodes[0]![1].address, []);
+  const versions = new Map<string, string>();
+  for (const [name, machine] of nodes) versions.set(name, (await configured(context, name, machine)).version);
+  for (const [name, version] of versions) {
+    const problem = stepProblem(`Talos of ${name}`, version, wanted);
+    if (problem !== undefined) throw new Stop(problem);
+  }
+  // The control plane may just start again, from an upgrade that was stopped half way.
+  const known = await until(
+    'the Kubernetes API',
+    { seconds: 300 },
+    () => undefined,
+    async () => {
+      const found = await registeredNodes(context);
+      if (found === undefined) throw new Problem('it does not answer');
+      return found;
+    },
+  );
+  const nodeOf = (name: string) => known.find(({ metadata }) => metadata.name === name);
+  const begun = (name: string) => nodeOf(name)?.metadata.annotations?.[NOTE] !== undefined;
+  const sick = nodes.filter(([name]) => !begun(name) && !isReady(nodeOf(name))).map(([name]) => name);
+  if (sick.length > 0)
+    throw new Stop(
+      `every node must be ready before an upgrade, and ${sick.join(' and ')} is not; npm run bootstrap -- verify`,
+    );
+  return [
+    ...nodes
+      .filter(([name]) => versions.get(name) !== wanted || begun(name))
+      .flatMap(([name, machine]) => maintenance(context, name, machine, 'upgrade')),
+    kubernetesUpgrade(context),
+  ];
+}

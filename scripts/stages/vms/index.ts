@@ -1,0 +1,192 @@
+import { machinesOn, manifests, proxmox, proxmoxHosts, ubuntuMachines, type Context } from '../../engine/context';
+import { Stop } from '../../engine/problem';
+import { remoteFile } from '../../engine/remote-file';
+import { quoted } from '../../engine/shell';
+import type { Change, Stage, Step } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { hostOf } from '../../../inventory';
+import { cloudInit, requireLoginKeys } from '../../machines/ai-vm';
+import { QM, snippetFiles, SYSTEM_SLOT, vmOf, type Vm } from '../../machines/vms';
+import { filesFolder, imageIsThere } from '../images';
+import { diskSteps, hasAllDisks } from './disks';
+import { assertAddressIsFree, assertMacIsFree, assertRoom, strays } from './room';
+import { differences, line, needsStart } from './settings';
+import { id, liveVm, readStatus } from './state';
+
+/** `qm start` waits for the memory to be there, a second per GiB (its own default timeout), and for the disks. */
+const START_SECONDS = 300;
+
+/** Makes the virtual machines, or shows in which field one differs. Nothing is ever made anew. */
+export function vms(context: Context): Stage {
+  return {
+    name: 'vms',
+    title: 'virtual machines with their disks, started',
+    async steps() {
+      assertGraceFits(context);
+      const steps: Step[] = [];
+      for (const [host] of proxmoxHosts(context)) {
+        steps.push(...(await snippetSteps(context, host)));
+        const machines = machinesOn(context, host).map(([name]) => vmOf(context.homelab, name));
+        for (const vm of machines.sort((a, b) => a.machine.startOrder - b.machine.startOrder || a.vmid - b.vmid))
+          steps.push(settingsStep(context, vm), ...diskSteps(context, vm), startStep(context, vm));
+      }
+      return steps;
+    },
+  };
+}
+
+/** The VM with everything but its disks. */
+function settingsStep(context: Context, vm: Vm): Step {
+  const { commands } = context;
+  const place = proxmox(context, vm.host);
+  const now = async () => {
+    const live = await liveVm(context, vm);
+    if (live === undefined) {
+      await assertCanBeMade(context, vm);
+      return { commands: [QM.create(vm)], lines: [], asks: [] };
+    }
+    const { config, leftover, status } = live;
+    // The boot order names the system disk, so it comes with it.
+    const boot: Record<string, string> = config[SYSTEM_SLOT] === undefined ? {} : { boot: `order=${SYSTEM_SLOT}` };
+    const changed = differences(config, { ...vm.settings, ...boot });
+    const settings = Object.fromEntries(changed.map(({ key, to }) => [key, to]));
+    const waiting = status === 'stopped' ? [] : changed.map(({ key }) => key).filter(needsStart);
+    return {
+      // While it is locked nobody else touches it; a VM without the lock is one with our name.
+      commands: leftover
+        ? [...(changed.length > 0 ? [QM.set(vm.vmid, settings, '--skiplock', '1')] : []), QM.unlock(vm.vmid)]
+        : changed.length > 0
+          ? [QM.set(vm.vmid, settings)]
+          : [],
+      lines: [
+        ...(leftover ? [`its creation was cut off, and is finished`] : []),
+        ...changed.map((each) => line('', each)),
+      ],
+      asks:
+        waiting.length > 0
+          ? [
+              `${id(vm)} runs, so these change at its next stop and start: ${waiting.join(', ')}. Nothing is stopped now. Note them?`,
+            ]
+          : [],
+    };
+  };
+  return {
+    title: `VM ${vm.vmid} (${vm.name}) with its settings`,
+    async look(): Promise<Change | undefined> {
+      const { commands, lines, asks } = await now();
+      if (commands.length === 0) return undefined;
+      return {
+        lines: [...lines, ...commands.map((argv) => argv.map(quoted).join(' '))],
+        ...(asks.length > 0 && { asks }),
+      };
+    },
+    async apply() {
+      for (const argv of (await now()).commands) await commands.change(place, argv);
+    },
+  };
+}
+
+/** @throws Stop when something is in the way of a VM that is not there yet */
+async function assertCanBeMade(context: Context, vm: Vm): Promise<void> {
+  if (vm.machine.kind === 'ubuntu') requireLoginKeys(context.homelab);
+  if (!(await imageIsThere(context, vm)))
+    throw new Stop(`${vm.image ?? 'an image'} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`);
+  const left = await strays(context, vm, {});
+  if (left.length > 0)
+    throw new Stop(
+      `${vm.storage} on ${vm.host} must have no volumes of VM ${vm.vmid}, as there is no such VM, and has ${left.map((each) => each.id).join(', ')}. They may hold the data of a VM that was lost: attach them to one (qm create ${vm.vmid} ..., qm disk rescan --vmid ${vm.vmid}), or remove what is worth nothing (pvesm free VOLUME)`,
+    );
+  await assertRoom(context, vm);
+  await assertMacIsFree(context, vm);
+  await assertAddressIsFree(context, vm);
+}
+
+/** Talos then waits in maintenance mode; the machine beside the cluster begins without its GPU. */
+function startStep(context: Context, vm: Vm): Step {
+  const place = proxmox(context, vm.host);
+  return {
+    title: `VM ${vm.vmid} (${vm.name}) runs`,
+    async look() {
+      const live = await liveVm(context, vm);
+      const change = { lines: [QM.start(vm.vmid).join(' ')] };
+      if (live?.status === 'running') return undefined;
+      // Steps before this one bring what is missing, and look at the same.
+      if (live === undefined || live.leftover || !hasAllDisks(vm, live)) return change;
+      const { config, status } = live;
+      // A start with the GPU can hang the host: stage ai-vm judges it.
+      if (Object.keys(config).some((key) => /^hostpci\d+$/.test(key))) return undefined;
+      if (status !== 'stopped')
+        throw new Stop(
+          `${id(vm)} must run or be stopped, and is ${status}; qm resume ${vm.vmid}, or look at it in Proxmox`,
+        );
+      await assertAddressIsFree(context, vm);
+      return change;
+    },
+    async apply(_, say) {
+      const live = await liveVm(context, vm);
+      if (live === undefined || !hasAllDisks(vm, live))
+        throw new Stop(`${id(vm)} must have all its disks before it starts`);
+      await context.commands.change(place, QM.start(vm.vmid), { seconds: START_SECONDS, waitsFor: id(vm) });
+      await until(`${id(vm)} to run`, { seconds: 30, every: 1 }, say, async () =>
+        (await readStatus(context, place, vm.vmid)) === 'running' ? true : undefined,
+      );
+    },
+  };
+}
+
+/** Files of cloud-init, where the machines beside the cluster find them when they start. */
+async function snippetSteps(context: Context, host: string): Promise<Step[]> {
+  const ours = ubuntuMachines(context).filter(([, machine]) => hostOf(context.homelab, machine) === host);
+  if (ours.length === 0) return [];
+  const { files } = vmOf(context.homelab, ours[0]![0]);
+  const folder = `${await filesFolder(context, host, files, 'snippets')}/snippets`;
+  return ours.flatMap(([name]) => {
+    const texts = cloudInit(context.homelab, name);
+    return Object.entries(snippetFiles(name)).map(([kind, file]) =>
+      remoteFile(context.commands, proxmox(context, host), {
+        path: `${folder}/${file}`,
+        content: texts[kind as keyof typeof texts],
+      }),
+    );
+  });
+}
+
+/** Kubernetes' own default for a pod that does not say its grace. */
+const DEFAULT_GRACE = 30;
+
+/**
+ * The kubelet ends ordinary pods within its grace less the critical part, and Proxmox' `down` is reckoned from it.
+ * @throws Stop when a pod of dist/ may take longer
+ */
+function assertGraceFits(context: Context): void {
+  const { shutdownGracePeriod, shutdownGracePeriodCriticalPods: critical } = context.homelab.talos;
+  const longest = longestGrace();
+  const room = shutdownGracePeriod.toSeconds() - critical.toSeconds();
+  if (longest.seconds > room)
+    throw new Stop(
+      `talos.shutdownGracePeriod must be at least ${longest.seconds + critical.toSeconds()} s: ${longest.file} takes up to ${longest.seconds} s to stop, and ${critical.toSeconds()} s are kept for critical pods; it is ${shutdownGracePeriod.toSeconds()} s`,
+    );
+}
+
+function longestGrace(): { seconds: number; file: string } {
+  let longest = { seconds: DEFAULT_GRACE, file: 'a pod without a grace of its own' };
+  for (const { file, object } of objects())
+    for (const seconds of graces(object)) if (seconds > longest.seconds) longest = { seconds, file };
+  return longest;
+}
+
+function objects() {
+  try {
+    return manifests();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new Stop('dist/ must be there: how long pods take to stop is read from it; npm run synth');
+  }
+}
+
+function graces(value: unknown): number[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, each]) =>
+    key === 'terminationGracePeriodSeconds' ? [Number(each)] : graces(each),
+  );
+}

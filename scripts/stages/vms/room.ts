@@ -1,0 +1,157 @@
+import { proxmox, machinesOn, type Context } from '../../engine/context';
+import { json } from '../../engine/cluster';
+import { Stop } from '../../engine/problem';
+import { vmOf, type Vm } from '../../machines/vms';
+import { bytes } from '../../../values/quantity';
+import { guests, id, readConfig } from './state';
+
+/** Judgements before something is allocated or started: nothing is changed when one of them stops. */
+
+export interface Volume {
+  readonly id: string;
+  readonly size: number;
+  readonly vmid: number | undefined;
+}
+
+/** Share of the storage that all disks together may have when they are full: a thin pool that runs out takes all down. */
+const ALL_DISKS = 0.9;
+/** Percent of a thin pool, of its data or metadata, from which nothing more is allocated. */
+const FULL = 85;
+/** EFI variables and cloud-init, with each machine. */
+const SMALL_DISKS = 8 * 1024 ** 2;
+
+/** Volumes on the storage for disks, of all VMs. */
+export async function volumes(context: Context, { host, storage }: Vm): Promise<readonly Volume[]> {
+  const { stdout } = await context.commands.read(proxmox(context, host), ['pvesm', 'list', storage]);
+  const [head = '', ...rows] = stdout.split('\n').filter((each) => each.trim() !== '');
+  if (!head.startsWith('Volid')) throw strange(`pvesm list ${storage}`, head);
+  return rows.map((row) => {
+    const [, name, size, owner] = /^(\S+)\s+\S+\s+\S+\s+(\d+)(?:\s+(\d+))?\s*$/.exec(row) ?? [];
+    if (name === undefined) throw strange(`pvesm list ${storage}`, row);
+    return { id: name, size: Number(size), vmid: owner === undefined ? undefined : Number(owner) };
+  });
+}
+
+/** Volumes of a VM that its configuration does not name. */
+export async function strays(
+  context: Context,
+  vm: Vm,
+  config: Readonly<Record<string, string>>,
+): Promise<readonly Volume[]> {
+  const named = new Set(Object.values(config).map((value) => value.split(',')[0]!.replace(/^file=/, '')));
+  return (await volumes(context, vm)).filter(({ id: volume, vmid }) => vmid === vm.vmid && !named.has(volume));
+}
+
+/** @throws Stop when the disks of all our machines do not fit besides what others have, or the pool is nearly full */
+export async function assertRoom(context: Context, vm: Vm): Promise<void> {
+  const { host, storage } = vm;
+  const { total, used } = await storageStatus(context, vm);
+  const ours = machinesOn(context, host).map(([name]) => vmOf(context.homelab, name));
+  const ids = new Set(ours.map(({ vmid }) => vmid));
+  const others = (await volumes(context, vm)).filter(({ vmid }) => vmid === undefined || !ids.has(vmid));
+  const sum = (sizes: readonly number[]) => sizes.reduce((all, each) => all + each, 0);
+  const wanted = sum(ours.map(allDisks));
+  const taken = sum(others.map(({ size }) => size));
+  const limit = total * ALL_DISKS;
+  if (wanted + taken > limit)
+    throw new Stop(
+      `${storage} on ${host} has ${gib(total)}, of which disks may have ${gib(limit)} (${ALL_DISKS * 100} %): those of homelab.ts have ${gib(wanted)}, those of others ${gib(taken)}; make disks in homelab.ts smaller, or remove what is not needed (pvesm list ${storage})`,
+    );
+  const full = (used / total) * 100;
+  if (full > FULL) throw new Stop(tooFull(vm, 'data', full));
+  for (const [what, percent] of Object.entries(await poolUse(context, vm)))
+    if (percent > FULL) throw new Stop(tooFull(vm, what, percent));
+}
+
+function allDisks({ machine, dataDisks }: Vm): number {
+  return bytes(machine.systemDisk) + dataDisks.reduce((sum, disk) => sum + disk.bytes, 0) + SMALL_DISKS;
+}
+
+function tooFull({ storage, host }: Vm, what: string, percent: number): string {
+  return `${storage} on ${host} must be at most ${FULL} % full before a disk is made on it, and its ${what} is ${percent.toFixed(1)} %; remove what is not needed (pvesm list ${storage}), or make it larger (lvextend)`;
+}
+
+/** In bytes. */
+async function storageStatus(context: Context, { host, storage }: Vm): Promise<{ total: number; used: number }> {
+  const argv = ['pvesm', 'status', '--storage', storage];
+  const { stdout } = await context.commands.read(proxmox(context, host), argv);
+  const row = stdout.split('\n').find((each) => each.trim().split(/\s+/)[0] === storage);
+  const [, , status, total, used] = row?.trim().split(/\s+/) ?? [];
+  if (status === undefined) throw strange(argv.join(' '), stdout);
+  if (status !== 'active') throw new Stop(`${storage} on ${host} must be active, and is ${status}; see pvesm status`);
+  if (!/^[1-9]\d*$/.test(total ?? '') || !/^\d+$/.test(used ?? '')) throw strange(argv.join(' '), row!);
+  return { total: Number(total) * 1024, used: Number(used) * 1024 };
+}
+
+/** Percent of data and metadata where the storage is a thin pool of LVM; nothing elsewhere. */
+async function poolUse(context: Context, { host, storage }: Vm): Promise<Readonly<Record<string, number>>> {
+  const place = proxmox(context, host);
+  const { stdout } = await context.commands.read(place, ['pvesh', 'get', '/storage', '--output-format', 'json']);
+  const config = (json(stdout, 'pvesh get /storage') as any[]).find?.((each) => each?.storage === storage);
+  if (config === undefined) throw strange('pvesh get /storage', stdout);
+  if (config.type !== 'lvmthin') return {};
+  const fields = 'vg_name,lv_name,lv_size,data_percent,metadata_percent';
+  const argv = ['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', fields];
+  const rows = json((await context.commands.read(place, argv)).stdout, 'lvs')?.report?.[0]?.lv;
+  if (!Array.isArray(rows)) throw strange('lvs', JSON.stringify(rows));
+  const isIt = (row: any) => row.vg_name === config.vgname && row.lv_name === config.thinpool;
+  const pool =
+    rows.find(isIt) ?? (config.thinpool === undefined ? rows.find((row) => row.metadata_percent) : undefined);
+  const data = Number.parseFloat(pool?.data_percent);
+  const metadata = Number.parseFloat(pool?.metadata_percent);
+  if (!Number.isFinite(data) || !Number.isFinite(metadata)) throw strange('lvs', JSON.stringify(pool ?? rows));
+  return { data, metadata };
+}
+
+/** @throws Stop when another guest has this machine's network address already */
+export async function assertMacIsFree(context: Context, vm: Vm): Promise<void> {
+  const { mac } = vm.machine;
+  const place = proxmox(context, vm.host);
+  const all = await guests(context, vm.host);
+  for (const { vmid, type, node } of all.filter((each) => each.vmid !== vm.vmid)) {
+    const config =
+      type === 'qemu' && all.every((each) => each.node === node)
+        ? await readConfig(context, place, vmid)
+        : json(
+            (
+              await context.commands.read(place, [
+                'pvesh',
+                'get',
+                `/nodes/${node}/${type}/${vmid}/config`,
+                '--output-format',
+                'json',
+              ])
+            ).stdout,
+            `pvesh get /nodes/${node}/${type}/${vmid}/config`,
+          );
+    const card = Object.keys(config).find(
+      (key) => /^net\d+$/.test(key) && String(config[key]).toLowerCase().includes(mac),
+    );
+    if (card !== undefined)
+      throw new Stop(
+        `${mac} of ${id(vm)} must be free, and guest ${vmid} (${config.name ?? config.hostname ?? 'no name'}) has it as ${card}; change one of the two`,
+      );
+  }
+}
+
+/** While the VM does not run, nobody may answer at its address. */
+export async function assertAddressIsFree(context: Context, vm: Vm): Promise<void> {
+  const { address } = vm.machine;
+  // 1: no answer. 2: also none, as the host has no way there yet.
+  const argv = ['ping', '-c', '1', '-W', '1', address];
+  const { code } = await context.commands.read(proxmox(context, vm.host), argv, { accepts: [0, 1, 2] });
+  if (code === 0)
+    throw new Stop(
+      `${address} must be free for ${id(vm)}, which does not run, and something answers there; find it (ip neigh show ${address}), and give one of the two another address`,
+    );
+}
+
+function strange(asked: string, said: string): Stop {
+  return new Stop(
+    `${asked} must answer with what it always does, and said ${JSON.stringify(said.trim().slice(0, 120))}`,
+  );
+}
+
+function gib(size: number): string {
+  return `${(size / 1024 ** 3).toFixed(0)} GiB`;
+}

@@ -1,0 +1,176 @@
+import { databasePods, nodes, workers } from '../../inventory';
+import { daysLeft } from '../engine/certificates';
+import type { Finding, Look } from '../engine/check';
+import { json, kubectl, kubectlGet, SECRETS } from '../engine/cluster';
+import { manifests, type Context } from '../engine/context';
+import { certificateKeys, declaredSecrets, keptSecrets, undeclared } from '../engine/kept-secrets';
+import { Later } from '../engine/problem';
+import { applicationProblem, applications } from '../stages/applications';
+import { keptAuthority } from '../stages/certificates';
+import { bad, good, warning } from '../stages/host/finding';
+import { isUnderWay } from '../stages/secrets';
+import { resources } from '../stages/talos/node';
+import { userVolume } from '../machines/talos';
+
+/** What the API server and the nodes say of themselves, and what ends by itself one day. */
+export function clusterLooks(context: Context): Record<string, Look> {
+  return {
+    'nodes of the cluster': () => nodeFindings(context),
+    'claims of databases': () => claimFindings(context),
+    ...Object.fromEntries(
+      nodes(context.homelab)
+        .filter(([, { dataDisks }]) => Object.keys(dataDisks ?? {}).length > 0)
+        .map(([name]) => [`volumes of ${name}`, () => volumeFindings(context, name)]),
+    ),
+    'applications of Argo CD': () => applicationFindings(context),
+    secrets: () => secretFindings(context),
+    certificates: () => certificateFindings(context),
+  };
+}
+
+async function nodeFindings(context: Context): Promise<Finding[]> {
+  const { items = [] } = json((await kubectl(context, ['get', 'nodes', '-o', 'json'])).stdout, 'kubectl get nodes');
+  return nodes(context.homelab).map(([name, { labels = {} }]) => {
+    const what = `${name} is ready`;
+    const node = items.find(({ metadata }: any) => metadata?.name === name);
+    if (node === undefined) return bad(what, 'it is no node of the cluster', 'npm run bootstrap -- apply talos');
+    const wrong = Object.entries(labels).filter(([key, value]) => node.metadata.labels?.[key] !== value);
+    if (wrong.length > 0) {
+      const lacking = wrong.map(([key, value]) => `${key}=${value}`).join(', ');
+      return bad(what, `it lacks ${lacking}`, 'npm run bootstrap -- apply talos');
+    }
+    const conditions: any[] = node.status?.conditions ?? [];
+    const ready = conditions.find(({ type }) => type === 'Ready');
+    if (ready?.status !== 'True')
+      return bad(what, ready?.message ?? 'its kubelet says nothing', `talosctl -n ${name} dmesg`);
+    if (node.spec?.unschedulable)
+      return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, when nobody works on it`);
+    const pressed = conditions.filter(({ type, status }) => type !== 'Ready' && status === 'True');
+    if (pressed.length > 0)
+      return bad(what, pressed.map(({ type }) => type).join(', '), `kubectl describe node ${name}`);
+    return good(
+      what,
+      [node.status.nodeInfo?.kubeletVersion, ...Object.entries(labels).map((each) => each.join('='))].join(', '),
+    );
+  });
+}
+
+/** A claim that is not bound keeps its replica from starting. */
+async function claimFindings(context: Context): Promise<Finding[]> {
+  const { stdout } = await kubectl(context, ['get', 'pvc', '-A', '-o', 'json']);
+  const { items = [] } = json(stdout, 'kubectl get pvc');
+  return Object.entries(context.homelab.databases).map(([namespace, database]) => {
+    const wanted = databasePods(namespace, database).map((pod) => `data-${pod}`);
+    const phase = (name: string) =>
+      items.find(({ metadata }: any) => metadata?.namespace === namespace && metadata.name === name)?.status?.phase;
+    const loose = wanted.filter((name) => phase(name) !== 'Bound');
+    const what = `claims of ${namespace}`;
+    return loose.length === 0
+      ? good(what, `${wanted.length} bound`)
+      : bad(
+          what,
+          loose.map((name) => `${name} is ${phase(name) ?? 'not there'}`).join(', '),
+          'npm run homelab -- rebind POD, when its claim was made anew',
+        );
+  });
+}
+
+async function volumeFindings(context: Context, name: string): Promise<Finding[]> {
+  const machine = nodes(context.homelab).find(([each]) => each === name)![1];
+  const found = await resources(context, machine, ['volumestatus']);
+  const wrong = Object.keys(machine.dataDisks ?? {}).flatMap((serial) => {
+    const { phase, errorMessage } = found.find(({ metadata }) => metadata?.id === userVolume(serial))?.spec ?? {};
+    return phase === 'ready' ? [] : [`${serial} is ${phase ?? 'not there'}${errorMessage ? ` (${errorMessage})` : ''}`];
+  });
+  const what = `volumes of ${name}`;
+  if (wrong.length === 0) return [good(what, `${Object.keys(machine.dataDisks!).length} ready`)];
+  return [bad(what, wrong.join(', '), `talosctl -n ${machine.address} get volumestatus, disks`)];
+}
+
+async function applicationFindings(context: Context): Promise<Finding[]> {
+  const wanted = manifests('argocd')
+    .map(({ object }) => object)
+    .filter((object) => object?.kind === 'Application')
+    .map(({ metadata }) => metadata.name as string);
+  let found: ReadonlyMap<string, any>;
+  try {
+    found = await applications(context);
+  } catch (error) {
+    if (!(error instanceof Later)) throw error;
+    return [bad('Argo CD', 'it is not installed', 'npm run bootstrap -- apply gitops')];
+  }
+  return wanted.map((name) => {
+    const problem = applicationProblem(found.get(name));
+    const what = `application ${name}`;
+    if (problem === undefined)
+      return good(what, `Synced, Healthy, ${found.get(name).status.sync.revision?.slice(0, 8)}`);
+    return bad(what, problem, `kubectl -n argocd describe application ${name}`);
+  });
+}
+
+/** What is in the encrypted file and should not stay there unseen. */
+async function secretFindings(context: Context): Promise<Finding[]> {
+  const declared = declaredSecrets();
+  const kept = await keptSecrets(context, declared);
+  const left = undeclared(declared, kept);
+  const halfway = declared.filter((secret) => isUnderWay(secret, kept)).map(({ name }) => name);
+  return [
+    ...(left.length === 0
+      ? []
+      : [
+          warning(
+            'secrets',
+            `dist/secrets.yaml no longer lists ${left.join(', ')}`,
+            `sops ${SECRETS.cluster}, once nobody knows them`,
+          ),
+        ]),
+    ...halfway.map((name) =>
+      warning(`secret ${name}`, 'not everybody has its new value yet', `npm run bootstrap -- rotate ${name}`),
+    ),
+    ...(left.length + halfway.length === 0 ? [good('secrets', `${declared.length} kept and in use`)] : []),
+  ];
+}
+
+async function certificateFindings(context: Context): Promise<Finding[]> {
+  const declared = declaredSecrets();
+  const { secrets } = await keptSecrets(context, declared);
+  const found: Finding[] = [];
+  for (const secret of declared) {
+    const pair = certificateKeys(secret);
+    const certificate = pair && secrets[secret.namespaces[0]!]?.[secret.name]?.[pair.certificate];
+    if (pair) found.push(ending(`certificate ${secret.name}`, certificate, 30, 'npm run bootstrap -- apply secrets'));
+  }
+  const authority = await keptAuthority(context);
+  if (found.length > 0)
+    // Before the time that its last certificate would need.
+    found.push(ending('own authority', authority?.certificate, 400, 'make another one: docs/bootstrap.md'));
+  const { credential } = ((await context.sops.read(SECRETS.kubeconfig)) ?? {}) as any;
+  const client = credential?.status?.clientCertificateData;
+  if (client !== undefined) found.push(ending('kubeconfig', client, 30, 'npm run bootstrap -- apply talos'));
+  const talos = ((await context.sops.read(SECRETS.talosconfig)) ?? {}) as any;
+  for (const { crt } of Object.values<any>(talos.contexts ?? {}))
+    if (typeof crt === 'string')
+      found.push(ending('talosconfig', Buffer.from(crt, 'base64').toString(), 30, 'npm run bootstrap -- apply keys'));
+  return found;
+}
+
+function ending(what: string, certificate: string | undefined, soon: number, fix: string): Finding {
+  const days = certificate === undefined ? undefined : daysLeft(certificate);
+  if (days === undefined) return bad(what, 'there is none that can be read', fix);
+  const saw = days < 0 ? `it ended ${-days} days ago` : `${days} days left`;
+  return days <= 0 ? bad(what, saw, fix) : days < soon ? warning(what, saw, fix) : good(what, saw);
+}
+
+/** Where the ways in are: every worker. */
+export function entryAddresses({ homelab }: Context): string[] {
+  return workers(homelab).map(([, { address }]) => address);
+}
+
+/** Running pods of a workload, oldest name first. */
+export async function runningPods(context: Context, namespace: string, selector: string): Promise<string[]> {
+  const found = await kubectlGet(context, ['pod', '-n', namespace, '-l', selector]);
+  return (found?.items ?? [])
+    .filter(({ status, metadata }: any) => status?.phase === 'Running' && metadata.deletionTimestamp === undefined)
+    .map(({ metadata }: any) => metadata.name as string)
+    .sort();
+}

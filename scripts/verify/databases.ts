@@ -1,0 +1,90 @@
+import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
+import type { Finding, Look } from '../engine/check';
+import { json, kubectl } from '../engine/cluster';
+import type { Context } from '../engine/context';
+import { Problem } from '../engine/problem';
+import { bad, good, warning } from '../stages/host/finding';
+
+/** Whether every database says of itself that it is whole. */
+export function databaseLooks(context: Context): Record<string, Look> {
+  return Object.fromEntries(
+    Object.entries(context.homelab.databases).map(([name, database]) => [
+      `database ${name}`,
+      async (): Promise<Finding[]> => {
+        if (database.state === 'retired') return [good(`database ${name}`, 'retired: it runs no pods')];
+        return [
+          database.kind === 'cassandra' ? await ring(context, name, database) : await set(context, name, database),
+        ];
+      },
+    ]),
+  );
+}
+
+/** Every node is up and normal, as the first one that answers sees it. */
+async function ring(context: Context, name: string, database: Cassandra): Promise<Finding> {
+  const what = `ring ${name}`;
+  const pods = databasePods(name, database);
+  const said: string[] = [];
+  for (const pod of pods) {
+    try {
+      const { stdout } = await exec(context, name, pod, 'cassandra', ['nodetool', 'status']);
+      const states = [...stdout.matchAll(/^([UD?][NLJM?])\s+(\S+)/gm)];
+      const well = states.filter(([, state]) => state === 'UN').length;
+      const saw = `${well} of ${pods.length} nodes up and normal`;
+      if (states.length === pods.length && well === pods.length) return good(what, saw);
+      const others = states.filter(([, state]) => state !== 'UN').map(([, state, address]) => `${address} is ${state}`);
+      const more = states.length > pods.length ? [`${states.length} nodes are known`] : [];
+      return bad(what, [saw, ...others, ...more].join(', '), `kubectl -n ${name} exec ${pod} -- nodetool status`);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      said.push(`${pod}: ${error.message}`);
+    }
+  }
+  return bad(what, `no node answers; ${said.join('; ')}`, `kubectl -n ${name} get pods`);
+}
+
+/** Needs no login: every member tells what it is. A folder of its own, so that nothing stays of what mongosh writes. */
+const HELLO =
+  'const { setName, isWritablePrimary, secondary, hosts } = db.hello(); print(JSON.stringify({ setName, isWritablePrimary, secondary, hosts }))';
+const MONGOSH =
+  'HOME=$(mktemp -d) && export HOME; mongosh --norc --quiet --eval "$1" "mongodb://127.0.0.1:27017/?directConnection=true&serverSelectionTimeoutMS=5000"; code=$?; rm -rf "$HOME"; exit "$code"';
+
+/** One primary, all others secondary, and as many members as are wanted. */
+async function set(context: Context, name: string, database: MongoDb): Promise<Finding> {
+  const what = `replica set ${name}`;
+  const states: { pod: string; state: string }[] = [];
+  let members = 0;
+  for (const pod of databasePods(name, database)) {
+    try {
+      // Not in the container `reconcile`: beside its own mongosh there is no memory for a second one.
+      const { stdout } = await exec(context, name, pod, 'mongod', ['sh', '-c', MONGOSH, 'sh', HELLO]);
+      const hello = json(stdout.trim().split('\n').at(-1) ?? '', `mongosh in ${pod}`);
+      members = Math.max(members, hello?.hosts?.length ?? 0);
+      const state = hello?.isWritablePrimary
+        ? 'PRIMARY'
+        : hello?.secondary
+          ? 'SECONDARY'
+          : 'neither primary nor secondary';
+      states.push({ pod, state });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      states.push({ pod, state: error.message });
+    }
+  }
+  const saw = states.map(({ pod, state }) => `${pod} ${state}`).join(', ');
+  const primaries = states.filter(({ state }) => state === 'PRIMARY').length;
+  const well = states.filter(({ state }) => state === 'PRIMARY' || state === 'SECONDARY').length;
+  const fix = `kubectl -n ${name} logs ${name}-0 -c reconcile`;
+  if (primaries !== 1) return bad(what, `${primaries} primaries; ${saw}`, fix);
+  if (well < states.length) return bad(what, saw, fix);
+  return members === database.members
+    ? good(what, saw)
+    : warning(what, `${members} of ${database.members} members; ${saw}`, fix);
+}
+
+async function exec(context: Context, namespace: string, pod: string, container: string, command: readonly string[]) {
+  return kubectl(context, ['exec', '-n', namespace, pod, '-c', container, '--', ...command], {
+    seconds: 60,
+    waitsFor: `${pod} to answer`,
+  });
+}

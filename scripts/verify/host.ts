@@ -1,0 +1,17 @@
+import type { Look } from '../engine/check';
+import { proxmoxHosts, type Context } from '../engine/context';
+import { hostFacts } from '../stages/host/facts';
+import { disks, storages } from '../stages/host/storages';
+
+/** How full the hosts' storages are: a thin pool that runs full takes every disk on it down. */
+export function hostLooks(context: Context): Record<string, Look> {
+  return Object.fromEntries(
+    proxmoxHosts(context).map(([name]) => [
+      `storages of ${name}`,
+      async () => {
+        const subject = { homelab: context.homelab, name, facts: await hostFacts(context, name) };
+        return [...storages(subject), ...disks(subject)];
+      },
+    ]),
+  );
+}

@@ -1,0 +1,324 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { databasePods, type Connection, type Homelab } from '../../inventory';
+import type { Finding, Look } from '../engine/check';
+import { kubectl, kubectlGet } from '../engine/cluster';
+import { CommandFailed, HERE } from '../engine/commands';
+import { manifests, ROOT, type Context } from '../engine/context';
+import { Problem } from '../engine/problem';
+import { AUTHORITY_FILE, TRUST_ON_MAC } from '../stages/certificates';
+import { bad, good, warning } from '../stages/host/finding';
+import { enforcesPolicies } from '../stages/talos/cluster';
+import { entryAddresses, runningPods } from './cluster';
+
+/** Enough for a name server and a handshake on one host; a packet that is dropped is waited for as long. */
+const PROBE_SECONDS = 4;
+/** Those that are denied are waited for: all of them would take minutes. */
+const DENIALS = 12;
+
+/** What reaches what: from outside over TLS, and inside only as declared. */
+export function networkLooks(context: Context): Record<string, Look> {
+  return {
+    ...(context.homelab.llm && { 'the models from inside': () => modelsFromInside(context) }),
+    'routes from outside': () => routes(context),
+    'network policies': () => policies(context),
+  };
+}
+
+/** Every host name, at every worker, with a certificate of the own authority. */
+async function routes(context: Context): Promise<Finding[]> {
+  const hosts = manifests()
+    .filter(({ object }) => object?.kind === 'Ingress')
+    .flatMap(({ object }) => object.spec.rules.map(({ host }: any) => host as string));
+  if (hosts.length > 0 && !fs.existsSync(AUTHORITY_FILE))
+    return [bad('routes from outside', 'ca.crt is not there', 'npm run bootstrap -- apply secrets')];
+  const found: Finding[] = [];
+  for (const host of hosts)
+    for (const address of entryAddresses(context)) {
+      const what = `https://${host} at ${address}`;
+      const { code, stdout, stderr } = await context.commands.read(
+        HERE,
+        [
+          ...['curl', '--silent', '--show-error', '--max-time', '15', '--output', '/dev/null'],
+          ...['--write-out', '%{http_code}', '--cacert', AUTHORITY_FILE, '--resolve', `${host}:443:${address}`],
+          `https://${host}/`,
+        ],
+        // Each is an answer of curl: no connection, no TLS, no certificate of ours, no time left.
+        { accepts: Array.from({ length: 100 }, (_, code) => code) },
+      );
+      const status = Number(stdout.trim());
+      if (code !== 0) found.push(bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods'));
+      else if (!(status >= 100 && status < 500)) found.push(bad(what, `status ${stdout}`, 'kubectl -n web get pods'));
+      else found.push(good(what, `status ${status}`));
+    }
+  return found;
+}
+
+/** A service that may ask the models asks; where none can, what the proof said that runs after each sync. */
+async function modelsFromInside(context: Context): Promise<Finding[]> {
+  const { services, llm } = context.homelab;
+  const { service, port } = llm!;
+  const what = `${service} answers inside the cluster`;
+  const url = `http://${service}:${port}/api/version`;
+  for (const [name, { connects }] of Object.entries(services)) {
+    if (!connects.some((connection) => 'model' in connection)) continue;
+    const [pod] = await runningPods(context, 'services', instance(name));
+    if (pod === undefined) continue;
+    const answer = await inPod(context, 'services', pod, 'probe-http.sh', [url, '10']);
+    if (answer.code === 0 && /"version"/.test(answer.stdout))
+      return [good(what, `${answer.stdout.trim()}, from ${pod}`)];
+    if (!cannotTry(answer.code))
+      return [
+        bad(
+          what,
+          `${pod}: ${(answer.stderr || answer.stdout).trim()}`,
+          'is the AI machine on? npm run bootstrap -- plan ai-vm',
+        ),
+      ];
+  }
+  const job = await kubectlGet(context, ['job', `${service}-proof`, '-n', 'services']);
+  if (job?.status?.succeeded > 0) return [good(what, `the proof after the last sync, ${job.status.completionTime}`)];
+  const logs = `kubectl -n services logs job/${service}-proof`;
+  return [
+    bad(
+      what,
+      job === undefined ? 'no pod can ask, and no proof has run' : 'the proof after the last sync failed',
+      logs,
+    ),
+  ];
+}
+
+interface Client {
+  readonly name: string;
+  readonly namespace: string;
+  readonly selector: string;
+  readonly container?: string;
+  readonly targets: ReadonlySet<string>;
+}
+
+interface Target {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A few connections that are declared work, and a few that are not do not. */
+async function policies(context: Context): Promise<Finding[]> {
+  const enforced = await enforcesPolicies(context);
+  if (enforced !== true)
+    return [bad('network policies', 'flannel does not enforce them', 'npm run bootstrap -- apply talos')];
+  const { allowed, denied } = probePairs(context.homelab);
+  const found: Finding[] = [];
+  const open = new Set<string>();
+  const blind = new Set<string>();
+  const pods = new Map<string, string | undefined>();
+  const probe = async (client: Client, target: Target): Promise<string | undefined> => {
+    if (!pods.has(client.name))
+      pods.set(client.name, (await runningPods(context, client.namespace, client.selector))[0]);
+    const pod = pods.get(client.name);
+    if (pod === undefined) return undefined;
+    const args = [target.host, String(target.port), String(PROBE_SECONDS)];
+    const { code, stdout } = await inPod(context, client.namespace, pod, 'probe-connection.sh', args, client.container);
+    const word = stdout.trim();
+    if (cannotTry(code) || word === 'none') {
+      blind.add(client.name);
+      return undefined;
+    }
+    return word;
+  };
+  for (const [client, target] of allowed) {
+    const saw = await probe(client, target);
+    if (saw === 'open') open.add(target.name);
+    if (saw !== undefined) found.push(judged(client, target, true, saw));
+  }
+  let tried = 0;
+  for (const [client, target] of denied) {
+    // Silence proves something only where someone else is heard.
+    if (tried === DENIALS || !(open.has(target.name) || target === INTERNET)) continue;
+    const saw = await probe(client, target);
+    if (saw === undefined) continue;
+    tried++;
+    found.push(judged(client, target, false, saw));
+  }
+  const missing = [...pods].filter(([, pod]) => pod === undefined).map(([name]) => name);
+  if (blind.size + missing.length > 0)
+    found.push(
+      warning(
+        'network policies, not probed',
+        [
+          ...[...blind].map((name) => `${name} has no shell to try from`),
+          ...missing.map((name) => `${name} has no running pod`),
+        ].join(', '),
+        'nothing: the others are probed',
+      ),
+    );
+  const isProved = (kind: string) => found.some(({ what }) => what.includes(kind));
+  if (!isProved(MAY) || !isProved(MAY_NOT))
+    found.push(bad('network policies', 'too little could be probed to say anything', 'kubectl get pods -A'));
+  return found;
+}
+
+const MAY = ' reaches ';
+const MAY_NOT = ' cannot reach ';
+
+function judged({ name }: Client, target: Target, allowed: boolean, saw: string): Finding {
+  const what = `${name}${allowed ? MAY : MAY_NOT}${target.name}`;
+  // Refused means denied too: others do reach this target.
+  const isRight = allowed ? saw === 'open' : saw === 'silent' || saw === 'refused';
+  if (isRight) return good(what, saw);
+  return bad(
+    what,
+    saw,
+    allowed
+      ? 'kubectl get networkpolicy -A; is the target running?'
+      : 'policies are not enforced: npm run bootstrap -- plan talos',
+  );
+}
+
+/** Beyond everything that is declared; never asked for more than a handshake. */
+const INTERNET: Target = { name: 'the internet', host: '1.1.1.1', port: 443 };
+
+/** Who is asked to try what: a few of each kind, from the inventory alone. */
+export function probePairs(homelab: Homelab): {
+  readonly allowed: readonly (readonly [Client, Target])[];
+  readonly denied: readonly (readonly [Client, Target])[];
+} {
+  const targets = targetsOf(homelab);
+  const target = (name: string) => targets.find((each) => each.name === name)!;
+  const clients = clientsOf(homelab);
+  const allowed: (readonly [Client, Target])[] = [];
+  const uses = (name: string) => allowed.filter(([, each]) => each.name === name).length;
+  // Each client once, and then each target that nobody has tried yet.
+  for (const client of clients) {
+    const [rarest] = [...client.targets].sort((a, b) => uses(a) - uses(b));
+    if (rarest !== undefined) allowed.push([client, target(rarest)]);
+  }
+  for (const { name } of targets) {
+    const client = clients.find((each) => each.targets.has(name));
+    if (client !== undefined && uses(name) === 0) allowed.push([client, target(name)]);
+  }
+  const denied = clients.flatMap((client, index) => {
+    const closed = targets.filter(({ name }) => !client.targets.has(name) && name !== client.name);
+    // Not the same one for all.
+    const picked = closed.length === 0 ? [] : [closed[index % closed.length]!];
+    return [...picked, ...(index % 4 === 0 ? [INTERNET] : [])].map((each) => [client, each] as const);
+  });
+  return { allowed, denied };
+}
+
+function targetsOf({ services, databases, llm }: Homelab): Target[] {
+  const ports = new Map<string, number>(
+    manifests()
+      .filter(({ object }) => object?.kind === 'Service')
+      .map(({ object }) => [`${object.metadata.namespace}/${object.metadata.name}`, object.spec.ports[0].port]),
+  );
+  const inCluster = (name: string, namespace: string, port: number, label = name): Target => ({
+    name: label,
+    host: `${name}.${namespace}.svc.cluster.local`,
+    port,
+  });
+  return [
+    ...Object.entries(databases)
+      .filter(([, { state }]) => state !== 'retired')
+      .map(([name, database]) =>
+        database.kind === 'cassandra'
+          ? inCluster(name, name, 9042)
+          : inCluster(`${databasePods(name, database)[0]}.${name}`, name, 27017, name),
+      ),
+    ...(llm ? [inCluster(llm.service, 'services', llm.port)] : []),
+    ...Object.keys(services).map((name) => inCluster(name, 'services', ports.get(`services/${name}`) ?? 8080)),
+  ];
+}
+
+function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
+  const names = (connects: readonly Connection[]) =>
+    new Set(
+      connects.map((connection) => {
+        if ('service' in connection) return connection.service;
+        if ('mongodb' in connection) return connection.mongodb;
+        return 'cassandra' in connection ? connection.cassandra : llm!.service;
+      }),
+    );
+  const of =
+    (namespace: string) =>
+    ([name, { connects }]: [string, { readonly connects: readonly Connection[] }]): Client => ({
+      name,
+      namespace,
+      selector: instance(name),
+      targets: names(connects),
+    });
+  return [
+    ...Object.entries(databases)
+      .filter(([, { state }]) => state !== 'retired')
+      .map(([name, { kind }]) => ({
+        name,
+        namespace: name,
+        selector: `app.kubernetes.io/name=${kind},app.kubernetes.io/instance=${name}`,
+        container: kind === 'cassandra' ? 'cassandra' : 'mongod',
+        targets: new Set([name]),
+      })),
+    ...Object.entries(services).map(of('services')),
+    ...Object.entries(webApps).map(of('web')),
+  ];
+}
+
+function instance(name: string): string {
+  return `app.kubernetes.io/name=microservice,app.kubernetes.io/instance=${name}`;
+}
+
+/** A shell script of scripts/host/ in a container, by standard input. */
+async function inPod(
+  context: Context,
+  namespace: string,
+  pod: string,
+  script: string,
+  args: readonly string[],
+  container?: string,
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const text = fs.readFileSync(join(ROOT, 'scripts', 'host', script), 'utf8');
+  const where = ['exec', '-i', '-n', namespace, pod, ...(container ? ['-c', container] : [])];
+  try {
+    return await kubectl(context, [...where, '--', 'sh', '-s', '--', ...args], {
+      stdin: text,
+      seconds: 30,
+      waitsFor: `${pod} to try`,
+    });
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    if (
+      /NotFound|not found in pod|container not found/.test(error.output.stderr) &&
+      !/executable file/.test(error.output.stderr)
+    )
+      throw new Problem(`${namespace}/${pod} went away while it was asked`);
+    return error.output.code < 0 ? Promise.reject(error) : noShell(error.output);
+  }
+}
+
+function noShell(output: { readonly code: number; readonly stdout: string; readonly stderr: string }) {
+  return /executable file not found|no such file or directory/i.test(output.stderr) ? { ...output, code: 127 } : output;
+}
+
+/** 3 is said by the scripts, 126 and 127 where there is no shell. */
+function cannotTry(code: number): boolean {
+  return code === 3 || code === 126 || code === 127;
+}
+
+/** For people: where to go, and how to be trusted and let in. */
+export function addresses(context: Context): string {
+  const hosts = Object.values(context.homelab.webApps).map(({ host }) => `${host}.${context.homelab.network.domain}`);
+  const kubectl = 'kubectl --kubeconfig .homelab/kubeconfig -n argocd';
+  return [
+    'Open:',
+    ...hosts.map((host) => `  https://${host}`),
+    ...(hosts.length > 0
+      ? [
+          `  These names must lead to ${entryAddresses(context).join(' or ')}: in your router's DNS, or in /etc/hosts.`,
+          `  The Mac trusts them after: ${TRUST_ON_MAC}`,
+        ]
+      : []),
+    'Argo CD:',
+    `  ${kubectl} port-forward svc/argocd-server 8443:443`,
+    '  https://localhost:8443 (its own certificate, so the browser warns), as admin, with the password that this prints:',
+    `  ${kubectl} get secret argocd-initial-admin-secret -o jsonpath='{.data.password}' | base64 -d`,
+  ].join('\n');
+}

@@ -1,0 +1,137 @@
+import * as fs from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { Tally } from '../tally';
+import { sopsBinaries } from './binaries';
+import type { Lab, Run } from './lab';
+import type { Interception } from './programs/program';
+
+/** A place where a run is disturbed: the index of a call within the run of one stage. */
+export interface Point {
+  readonly stage: string;
+  readonly index: number;
+  readonly how: Interception;
+}
+
+/** What a stage leaves behind when nobody disturbs it. */
+export interface Reference {
+  readonly calls: number;
+  readonly machines: string;
+}
+
+/**
+ * Disturbs one call of a stage, runs the stage again undisturbed, and compares with what an undisturbed run leaves.
+ * A disturbed run may only end well when what it left is whole.
+ */
+export async function disturbed(lab: Lab, tally: Tally, point: Point, reference: Reference): Promise<void> {
+  const { stage, index, how } = point;
+  await lab.restore(`before ${stage}`);
+  const { simulation } = lab;
+  let struck: string | undefined;
+  simulation.intercept = (call, at) => {
+    if (at !== index) return undefined;
+    struck = `${call.machine}: ${call.program} ${call.argv.join(' ').slice(0, 160)}`;
+    return how;
+  };
+  const first = await lab.run(['apply', stage, '--yes'], how === 'hang' ? 0.03 : undefined);
+  simulation.intercept = undefined;
+  const where = `${stage}, call ${index} ${how} (${struck ?? 'never came'})`;
+  // The order of calls differs a little from run to run, where something is waited for.
+  if (struck === undefined) return tally.check(where, first.code === 0, first.output);
+  const isKill = ['before', 'during', 'after'].includes(how);
+  tally.check(
+    `${where}: ${isKill ? 'the run is killed' : 'the run says what failed'}`,
+    isKill ? first.code === null : endsWell(first),
+    tail(first),
+  );
+  const kept = secretValues(lab);
+  const again = await lab.run(['apply', stage, '--yes']);
+  tally.check(`${where}: the next run finishes`, again.code === 0, `${tail(first)}\n-- next run\n${tail(again)}`);
+  const machines = machinesOf(lab);
+  tally.check(`${where}: the same machines`, machines === reference.machines, difference(reference.machines, machines));
+  const now = secretValues(lab);
+  const changed = [...kept].filter(([key, value]) => now.get(key) !== value).map(([key]) => key);
+  tally.check(`${where}: no secret changed`, changed.length === 0, changed.join(', '));
+  const bootstraps = simulation.calls.filter(
+    ({ program, argv, code, changing }) =>
+      program === 'talosctl' && argv.includes('bootstrap') && code === 0 && changing,
+  );
+  tally.check(`${where}: etcd began at most once`, bootstraps.length <= 1);
+  tally.check(
+    `${where}: nothing unknown was called`,
+    simulation.unexpected.length === 0,
+    simulation.unexpected.join('\n'),
+  );
+}
+
+/** Not killed: either the failure was no obstacle, or a sentence says what is wrong. Never a stack of our own code. */
+function endsWell({ code, output }: Run): boolean {
+  return (
+    code === 0 ||
+    (code !== null && code > 0 && code < 5 && !/^\s+at .*\.ts:/m.test(output) && !/TypeError/.test(output))
+  );
+}
+
+function tail({ code, output }: Run): string {
+  return `exit ${code}\n${output.trim().split('\n').slice(-25).join('\n')}`;
+}
+
+/** What machines there are and how they are set up, without times, places in a pool, and what is drawn by lot. */
+export function machinesOf({ simulation: { state } }: Lab): string {
+  const vms = Object.entries(state.vms).map(([vmid, { config, pending, startedAt }]) => [
+    vmid,
+    Object.fromEntries(
+      Object.entries(config)
+        .filter(([key]) => !['digest', 'meta', 'vmgenid', 'smbios1'].includes(key))
+        .map(([key, value]) => [key, value.replace(/vm-\d+-disk-\d+/, 'DISK')]),
+    ),
+    pending,
+    startedAt !== undefined,
+  ]);
+  const volumes = Object.entries(state.volumes)
+    .map(
+      ([id, { size, vmid, label, talos }]) =>
+        `${vmid} ${id.replace(/disk-\d+/, 'DISK')} ${size} ${label ?? ''} ${talos ? Object.keys(talos.volumes).sort().join() : ''}`,
+    )
+    .sort();
+  return JSON.stringify({ vms, volumes }, null, 1);
+}
+
+/** Every secret that the clone keeps, in the clear, by file and key. A file that sops cannot read is a failure. */
+export function secretValues(lab: Lab): Map<string, string> {
+  const values = new Map<string, string>();
+  const walk = (path: string, value: unknown) => {
+    if (value !== null && typeof value === 'object')
+      for (const [key, each] of Object.entries(value)) walk(`${path} ${key}`, each);
+    else values.set(path, String(value));
+  };
+  if (fs.existsSync(lab.ageKey)) values.set('age', fs.readFileSync(lab.ageKey, 'utf8'));
+  for (const file of encryptedFiles(lab)) {
+    const text = execFileSync(
+      sopsBinaries().sops,
+      ['decrypt', '--output-type', 'yaml', join(lab.workspace.path, file)],
+      {
+        env: { ...process.env, SOPS_AGE_KEY_FILE: lab.ageKey },
+        encoding: 'utf8',
+      },
+    );
+    walk(file, parse(text));
+  }
+  return values;
+}
+
+export function encryptedFiles({ workspace }: Lab): string[] {
+  return ['.', 'scripts/secrets']
+    .filter((folder) => fs.existsSync(join(workspace.path, folder)))
+    .flatMap((folder) => fs.readdirSync(join(workspace.path, folder)).map((file) => join(folder, file)))
+    .filter((file) => /\.sops\.(yaml|json)$/.test(file) && file !== '.sops.yaml');
+}
+
+function difference(wanted: string, got: string): string {
+  const [a, b] = [new Set(wanted.split('\n')), new Set(got.split('\n'))];
+  return [
+    ...[...a].filter((line) => !b.has(line)).map((line) => `- ${line}`),
+    ...[...b].filter((line) => !a.has(line)).map((line) => `+ ${line}`),
+  ].join('\n');
+}

@@ -1,0 +1,153 @@
+import { spawn, spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { nodes, type Homelab } from '../../../inventory';
+import { ControlPlane } from '../cluster/control-plane';
+import { applyNode } from '../cluster/deploy';
+import { contentOf, restoreContent, type EtcdContent } from '../cluster/etcd';
+import { Workspace } from '../workspace';
+import { shim, sopsBinaries, talosMachinery } from './binaries';
+import type { ClusterNode } from './life';
+import { endPods } from './pods';
+import { Simulation } from './simulation';
+
+/** How a run of the bootstrap ended. */
+export interface Run {
+  /** None: it was killed. */
+  readonly code: number | null;
+  readonly output: string;
+  readonly seconds: number;
+}
+
+/** A run of the bootstrap may take this long, then it is a failure of its own. */
+const LONGEST = 240;
+
+/**
+ * Where the bootstrap is tried: an owner's clone, a simulated homelab, and a real API server that the simulated nodes join.
+ * All of it can be put aside and taken back.
+ */
+export class Lab {
+  static async start(homelab: Homelab, kubectl: string): Promise<Lab> {
+    // Short, since sockets lie in it.
+    const folder = fs.mkdtempSync(join(tmpdir(), 'lab-'));
+    const plane = await ControlPlane.start(homelab.versions.kubernetes);
+    const { sops, ageKeygen } = sopsBinaries();
+    const simulation = await Simulation.start(join(folder, 'sim'), {
+      host: { address: '192.168.1.10' },
+      shim: shim(),
+      talosMachinery: talosMachinery(),
+      real: { sops, 'age-keygen': ageKeygen, kubectl },
+      kubeconfig: () => fs.readFileSync(plane.kubeconfig, 'utf8'),
+      onNodes: (members) => register(plane, homelab, members),
+      onShutdown: (name) => endPods(plane.client, name),
+    });
+    return new Lab(folder, plane, simulation, new Workspace());
+  }
+
+  private readonly kept = new Map<string, EtcdContent>();
+
+  private constructor(
+    readonly folder: string,
+    readonly plane: ControlPlane,
+    readonly simulation: Simulation,
+    readonly workspace: Workspace,
+  ) {}
+
+  /** Keys of the owner's machine, outside of the clone. */
+  get ageKey(): string {
+    return join(this.folder, 'home', 'age', 'keys.txt');
+  }
+
+  /** Runs `npm run bootstrap -- ARGS` as its owner would. `pace` is the length of a second. */
+  run(args: readonly string[], pace = 0.1): Promise<Run> {
+    const begin = Date.now();
+    fs.mkdirSync(join(this.folder, 'home'), { recursive: true });
+    const child = spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args], {
+      cwd: this.workspace.path,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        ...this.simulation.environment(),
+        HOME: join(this.folder, 'home'),
+        SOPS_AGE_KEY_FILE: this.ageKey,
+        HOMELAB_PACE: String(pace),
+        NO_COLOR: '1',
+      },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
+    const kill = () => {
+      try {
+        process.kill(-child.pid!, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+    };
+    this.simulation.onKill = kill;
+    const late = setTimeout(() => {
+      output += `\nkilled by the test: it ran for ${LONGEST} s`;
+      kill();
+    }, LONGEST * 1000);
+    return new Promise((done) =>
+      child.once('close', (code) => {
+        clearTimeout(late);
+        this.simulation.onKill = () => undefined;
+        done({ code, output, seconds: (Date.now() - begin) / 1000 });
+      }),
+    );
+  }
+
+  /** Puts everything aside: clone, keys, machines, cluster. */
+  async keep(name: string): Promise<void> {
+    await quiet();
+    this.simulation.snapshot(join(this.folder, 'kept', name, 'simulation'));
+    copy(this.workspace.path, join(this.folder, 'kept', name, 'clone'));
+    copy(join(this.folder, 'home'), join(this.folder, 'kept', name, 'home'));
+    this.kept.set(name, await contentOf(this.plane));
+  }
+
+  /** Takes everything back to what was put aside. */
+  async restore(name: string): Promise<void> {
+    await quiet();
+    this.simulation.intercept = undefined;
+    this.simulation.restore(join(this.folder, 'kept', name, 'simulation'));
+    empty(this.workspace.path);
+    copy(join(this.folder, 'kept', name, 'clone'), this.workspace.path);
+    empty(join(this.folder, 'home'));
+    copy(join(this.folder, 'kept', name, 'home'), join(this.folder, 'home'));
+    await restoreContent(this.plane, this.kept.get(name)!);
+  }
+
+  async stop(): Promise<void> {
+    await this.simulation.stop();
+    await this.plane.stop();
+    this.workspace.remove();
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** The simulated nodes register, as kubelets do, with the labels of their own configuration; kwok keeps them ready. */
+async function register({ client }: ControlPlane, homelab: Homelab, members: readonly ClusterNode[]): Promise<void> {
+  for (const { name, labels, controlPlane } of members) {
+    const machine = nodes(homelab).find(([each]) => each === name)?.[1] ?? nodes(homelab)[0]![1];
+    await applyNode(client, homelab, name, { ...machine, labels, role: controlPlane ? 'control-plane' : 'worker' });
+  }
+}
+
+/** What a killed run left under way ends by itself. */
+function quiet(): Promise<void> {
+  return new Promise((done) => setTimeout(done, 300));
+}
+
+function copy(from: string, to: string): void {
+  fs.rmSync(to, { recursive: true, force: true });
+  fs.mkdirSync(join(to, '..'), { recursive: true });
+  const { status, stderr } = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+}
+
+function empty(folder: string): void {
+  fs.rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,265 @@
+import { Size } from 'cdk8s';
+import { parse } from 'yaml';
+import homelab from '../../homelab';
+import { Later, Stop } from '../../scripts/engine/problem';
+import {
+  authorizedKeys,
+  cloudInit,
+  firewall,
+  requireLoginKeys,
+  renderAiVms,
+  ttmOptions,
+} from '../../scripts/machines/ai-vm';
+import { loadModelsUnit, ollamaOverride } from '../../scripts/machines/ollama';
+import { facts } from '../../scripts/stages/ai-vm/facts';
+import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
+import { gpuProblems } from '../../scripts/stages/ai-vm/gpu-proof';
+import { readRecord, remaining, understand, type GpuRecord } from '../../scripts/stages/ai-vm/gpu-record';
+import { aiVm } from '../../scripts/stages/ai-vm/machine';
+import { restartAiVm, restartAsks, startAiVm } from '../../scripts/stages/ai-vm/restart';
+import { Told, withAiVm } from './ubuntu';
+
+const podsOf = jest.fn();
+jest.mock('../../scripts/engine/cluster', () => ({
+  ...jest.requireActual('../../scripts/engine/cluster'),
+  kubectl: () => podsOf(),
+}));
+
+const quiet = () => undefined;
+const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEf owner@mac';
+const BOOT = '11111111-2222-3333-4444-555555555555';
+const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
+const KERNEL = '6.17.2-1-pve';
+
+const record = (more: Partial<GpuRecord>): GpuRecord => ({
+  vmid: 210,
+  state: 'proving',
+  kernel: KERNEL,
+  done: ['cpu'],
+  cpu: 4.5,
+  date: '2026-01-01',
+  ...more,
+});
+
+describe('restarts of a machine with a GPU', () => {
+  const running = {
+    stdout: JSON.stringify({ items: [{ metadata: { namespace: 'cassandra', name: 'cassandra-r1-0' } }] }),
+  };
+  const none = { stdout: JSON.stringify({ items: [{ metadata: { namespace: 'argocd', name: 'argocd-server-0' } }] }) };
+  let boots = 0;
+
+  /** A VM with a GPU, and what is known of that. */
+  function told(of?: GpuRecord, config = 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n') {
+    boots = 0;
+    let isOn = true;
+    const commands: Told = new Told({
+      'qm config 210': config,
+      'qm status 210': () => `status: ${isOn ? 'running' : 'stopped'}\n`,
+      'qm shutdown 210': () => ((isOn = false), ''),
+      'qm start 210': () => ((isOn = true), ''),
+      'proxmox: systemctl reboot': () => ((isOn = true), boots++, ''),
+      'gpu-210.json': of ? JSON.stringify(of) : { code: 1, stderr: 'cat: ...: No such file or directory' },
+      'uname -r': `${KERNEL}\n`,
+      boot_id: () => `${boots++ > 3 ? OTHER_BOOT : BOOT}\n`,
+      'cloud-init status': '{"status":"done","errors":[]}',
+    });
+    return commands;
+  }
+
+  beforeEach(() => podsOf.mockReset().mockResolvedValue(none));
+
+  test('after a passed proof it is a plain restart, also with databases', async () => {
+    podsOf.mockResolvedValue(running);
+    const commands = told(record({ state: 'passed' }));
+    await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    expect(commands.changed).toEqual(['qm shutdown 210 --timeout 180', 'qm start 210 --timeout 300']);
+    expect(podsOf).not.toHaveBeenCalled();
+  });
+
+  test('after a failed one it is refused while a database runs, and nothing is touched', async () => {
+    podsOf.mockResolvedValue(running);
+    const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'waited 600 s' } }));
+    const restarting = restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet);
+    await expect(restarting).rejects.toThrow(/no database may run.*cassandra\/cassandra-r1-0/);
+    await expect(restartAsks(commands.context(), aiVm(commands.context(), 'ai-vm'), 'reboot')).rejects.toThrow(Stop);
+    expect(commands.changed).toEqual([]);
+  });
+
+  test('without databases the host restarts with it, and the owner is asked for that', async () => {
+    const commands = told(record({ state: 'failed', failed: { phase: 'stop-start', why: 'it hung' } }));
+    const vm = aiVm(commands.context(), 'ai-vm');
+    expect(await restartAsks(commands.context(), vm, 'stop-start')).toEqual([
+      expect.stringMatching(/^proxmox restarts, and every machine/),
+    ]);
+    await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    expect(commands.changed).toEqual(['qm shutdown 210 --timeout 180', 'systemctl reboot']);
+  });
+
+  test('a VM that is off is not started where its GPU would not come back', async () => {
+    const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'it hung' } }));
+    await expect(startAiVm(commands.context(), aiVm(commands.context(), 'ai-vm'), quiet)).rejects.toThrow(
+      /then restart proxmox/,
+    );
+    expect(commands.changed).toEqual([]);
+  });
+
+  test('unproved it is refused while a database runs or the cluster does not say', async () => {
+    const commands = told();
+    podsOf.mockResolvedValue(running);
+    await expect(restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet)).rejects.toThrow(
+      /not proved under the running kernel/,
+    );
+    podsOf.mockResolvedValue({ stdout: 'nonsense' });
+    await expect(restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet)).rejects.toThrow(Stop);
+    expect(commands.changed).toEqual([]);
+  });
+
+  test('without a cluster there is no database, and without a GPU no risk', async () => {
+    podsOf.mockRejectedValue(new Later('there is no kubeconfig yet'));
+    const commands = told();
+    await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    expect(commands.changed).toHaveLength(2);
+    const plain = told(undefined, 'memory: 32768\n');
+    podsOf.mockResolvedValue(running);
+    await restartAiVm(plain.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    expect(plain.changed).toHaveLength(2);
+  });
+});
+
+describe('the record of the proof', () => {
+  test('a killed run goes on at its phase; a host that went down in between is the result', () => {
+    const begun = record({ done: ['cpu', 'generate'], begun: { phase: 'reboot', boot: BOOT } });
+    expect(remaining(understand(begun, KERNEL, BOOT))).toEqual(['reboot', 'stop-start']);
+    expect(understand(begun, KERNEL, OTHER_BOOT).hungAt).toBe('reboot');
+    expect(remaining(understand(undefined, KERNEL, BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
+  });
+
+  test('it is about one kernel: under another all but the CPU is proved again', () => {
+    const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'] });
+    expect(understand(passed, KERNEL, BOOT).verdict).toBe('passed');
+    expect(remaining(understand(passed, '6.18.1-1-pve', BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
+  });
+
+  test('a GPU that computes but does not survive restarts is kept; one that does not compute is not', () => {
+    const failed = (phase: 'generate' | 'reboot') =>
+      understand(record({ state: 'failed', failed: { phase, why: 'x' } }), KERNEL, BOOT);
+    expect(failed('reboot').verdict).toBe('unsafe');
+    expect(failed('generate').verdict).toBe('unusable');
+  });
+
+  test.each(['', 'garbage', '{}', '[]', 'null', '{"vmid":210,"state":"failed","kernel":"x","done":[]}'])(
+    '%j is no record',
+    async (text) => {
+      const context = new Told({ 'gpu-210.json': text }).context();
+      await expect(readRecord(context, aiVm(context, 'ai-vm'))).rejects.toThrow(Stop);
+    },
+  );
+});
+
+describe('what counts as computed on the GPU', () => {
+  const seen = {
+    tag: 'm:1',
+    length: 16384,
+    loaded: { size: 100, sizeVram: 100, context: 16384, stays: true },
+    log: 'msg="inference compute" library=Vulkan name=Vulkan0 description="AMD Radeon 780M Graphics (RADV PHOENIX)"',
+    gpu: 'AMD Radeon 780M',
+    tokensPerSecond: 13,
+    cpu: 4.5,
+  };
+  test('all of the model, by Vulkan on that GPU, faster than the CPU', () => expect(gpuProblems(seen)).toEqual([]));
+  test.each([
+    [{ loaded: undefined }, /not loaded/],
+    [{ loaded: { ...seen.loaded, sizeVram: 99 } }, /are on the GPU/],
+    [{ loaded: { ...seen.loaded, context: 4096 } }, /4096 tokens, not 16384/],
+    [{ log: 'msg="inference compute" library=cpu description=cpu' }, /must name Vulkan and 780M/],
+    [{ log: seen.log.replace('780M', '890M') }, /must name Vulkan and 780M/],
+    [{ log: '' }, /must name Vulkan/],
+    [{ tokensPerSecond: 4.5 }, /no more than the 4.5 of the CPU/],
+  ])('%j is a problem', (change, problem) => {
+    expect(gpuProblems({ ...seen, ...change })).toEqual([expect.stringMatching(problem)]);
+  });
+});
+
+test('single functions are passed through, never the bare slot', () => {
+  const at = (slot: string) => ({ slot, kind: '0300', vendor: '1002', device: '1900', name: 'x', modules: [] });
+  const found = { gpu: at('0000:c5:00.0'), audio: at('0000:c5:00.1'), npu: at('0000:c6:00.1') };
+  expect([...wantedDevices(found, { gpu: true, npu: true }, 'pve')]).toEqual([
+    ['hostpci0', '0000:c5:00.0,pcie=1,romfile=collab-homelab-vbios.bin'],
+    ['hostpci1', '0000:c5:00.1,pcie=1'],
+    ['hostpci2', '0000:c6:00.1,pcie=1'],
+  ]);
+  expect([...wantedDevices(found, {}, 'pve')]).toEqual([]);
+  expect(() => wantedDevices({ gpu: found.gpu }, { gpu: true }, 'pve')).toThrow(Stop);
+});
+
+describe('cloud-init', () => {
+  test('the instance id stays when everything else changes', () => {
+    const other = { ...withAiVm({ address: '192.168.1.31', memory: Size.gibibytes(8) }), access: { sshKeys: [KEY] } };
+    expect(cloudInit(other, 'ai-vm').meta).toBe(cloudInit(homelab, 'ai-vm').meta);
+    expect(cloudInit(other, 'ai-vm').user).not.toBe(cloudInit(homelab, 'ai-vm').user);
+  });
+
+  test('texts survive a reader of YAML 1.1, as cloud-init has one', () => {
+    const mac = '52:54:00:12:34:56';
+    const { network, user } = cloudInit({ ...withAiVm({ mac }), access: { sshKeys: [KEY] } }, 'ai-vm');
+    expect(parse(network, { version: '1.1' }).ethernets.lan.match.macaddress).toBe(mac);
+    const { users, ssh_pwauth: passwords, write_files: files } = parse(user, { version: '1.1' });
+    expect(users[0]).toMatchObject({ name: 'homelab', lock_passwd: true, ssh_authorized_keys: [KEY] });
+    expect(passwords).toBe(false);
+    expect(files[0].permissions).toBe('0644');
+  });
+
+  test('nobody is locked out: the example key stops the bootstrap, and so does none', () => {
+    expect(() => requireLoginKeys(homelab)).toThrow(/holds the example/);
+    expect(() => requireLoginKeys({ ...homelab, access: undefined } as never)).toThrow(/must hold a public key/);
+    expect(() => requireLoginKeys({ ...homelab, access: { sshKeys: [KEY] } })).not.toThrow();
+    expect(authorizedKeys({ ...homelab, access: { sshKeys: [KEY] } })).toContain(`\n${KEY}\n`);
+  });
+});
+
+test('the firewall lets nodes and the Mac to the models, and access.from to the login', () => {
+  const { rules } = firewall({ ...homelab, access: { sshKeys: [KEY], from: ['192.168.1.77'] } }, 'ai-vm');
+  expect(rules).toContain('ip saddr { 192.168.1.77 } tcp dport 22 accept');
+  expect(rules).toContain('ip saddr { 192.168.1.20, 192.168.1.21, 192.168.1.22, 192.168.1.50 } tcp dport 11434 accept');
+  expect(rules.match(/tcp dport/g)).toHaveLength(2);
+  expect(rules).toContain('policy drop;');
+  expect(firewall(homelab, 'ai-vm').digest).not.toBe(/comment "(.*)"/.exec(rules)![1]);
+});
+
+test('Ollama takes the GPU only where there is one, and restarts when a setting changes', () => {
+  const { text, mark } = ollamaOverride(homelab);
+  expect(text.match(/^Environment="OLLAMA_.*"$/gm)!.map((line) => line.slice(13, -1))).toEqual([
+    'OLLAMA_HOST=0.0.0.0:11434',
+    'OLLAMA_IGPU_ENABLE=1',
+    'OLLAMA_CONTEXT_LENGTH=16384',
+    'OLLAMA_FLASH_ATTENTION=1',
+    'OLLAMA_KV_CACHE_TYPE=q8_0',
+    'OLLAMA_NUM_PARALLEL=1',
+    'OLLAMA_MAX_LOADED_MODELS=2',
+    'OLLAMA_KEEP_ALIVE=30m',
+    'OLLAMA_LOAD_TIMEOUT=15m',
+    'OLLAMA_NO_CLOUD=1',
+  ]);
+  expect(text).not.toContain('HSA_OVERRIDE');
+  const onCpu = ollamaOverride(withAiVm({ gpu: false }));
+  expect(onCpu.text).not.toContain('IGPU');
+  expect(onCpu.mark).not.toBe(mark);
+});
+
+test('models that stay are loaded after each start of Ollama', () => {
+  expect(loadModelsUnit(homelab)).toMatch(/^ExecStart=.*load-models 11434 qwen2\.5:14b-instruct-q4_K_M 16384$/m);
+  const files = [...renderAiVms(homelab).keys()];
+  expect(files).toContain('ai-vm/etc/systemd/system/collab-homelab-models.service');
+  const models = { chat: { ...homelab.llm!.models.chat!, resident: false } };
+  expect([...renderAiVms(withAiVm({ gpu: false }, { models })).keys()].join()).not.toMatch(/models\.service|ttm/);
+});
+
+test('the GPU gets what the system does not need', () => {
+  const pages = (gibibytes: number) => ttmOptions({ memory: Size.gibibytes(gibibytes) } as never).pages / 262144;
+  expect([pages(32), pages(48), pages(6)]).toEqual([28, 44, 3]);
+});
+
+test('half an answer of a script is no answer', () => {
+  expect(facts('a=1\nb=x=y\n', 's', ['a', 'b'])).toEqual({ a: '1', b: 'x=y' });
+  expect(() => facts('a=1', 's', ['a', 'b'])).toThrow(/must tell b/);
+});

@@ -1,0 +1,131 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { jsonDocuments } from '../../scripts/engine/cluster';
+import { Log } from '../../scripts/engine/log';
+import { Later, Problem, Stop } from '../../scripts/engine/problem';
+import { quoted } from '../../scripts/engine/shell';
+import { carryOut, plan, type Change, type Step } from '../../scripts/engine/step';
+import { until } from '../../scripts/engine/wait';
+
+const quiet = () => undefined;
+
+/** A step on a value in memory: it is done when the value is there. */
+function step(title: string, state: Set<string>, extra: Partial<Step> = {}): Step {
+  return {
+    title,
+    look: async () => (state.has(title) ? undefined : { lines: [`make ${title}`] }),
+    apply: async () => void state.add(title),
+    ...extra,
+  };
+}
+
+const stage = (...steps: Step[]) => ({ name: 'test', title: 'a test', steps: async () => steps });
+
+describe('a stage', () => {
+  test('plans what is missing, does it, and has nothing left to do', async () => {
+    const state = new Set(['there']);
+    const all = stage(step('there', state), step('missing', state));
+    const planned = await plan(all);
+    expect(planned.map(({ step }) => step.title)).toEqual(['missing']);
+    expect(await carryOut(planned[0]!, quiet)).toBe(true);
+    expect(await plan(all)).toEqual([]);
+  });
+
+  test('what can only be seen after an earlier step is planned by its title', async () => {
+    const state = new Set<string>();
+    const later = step('second', state, {
+      look: async () => {
+        if (!state.has('first')) throw new Later('first comes first');
+        return state.has('second') ? undefined : { lines: ['make second'] };
+      },
+    });
+    const planned = await plan(stage(step('first', state), later));
+    expect(planned.map(({ change }) => change?.lines)).toEqual([['make first'], undefined]);
+    for (const each of planned) await carryOut(each, quiet);
+    expect(state).toEqual(new Set(['first', 'second']));
+  });
+
+  test('what waits for something that nobody brings is refused', async () => {
+    const look = async () => {
+      throw new Later('there is no cluster');
+    };
+    await expect(plan(stage(step('first', new Set(), { look })))).rejects.toThrow('there is no cluster');
+  });
+
+  test('does only what the plan showed', async () => {
+    let wanted: Change = { lines: ['disk: 100 -> 200'] };
+    let done = 0;
+    const each: Step = { title: 'disk', look: async () => wanted, apply: async () => void done++ };
+    const [planned] = await plan(stage(each));
+    wanted = { lines: ['disk: 50 -> 200'] };
+    await expect(carryOut(planned!, quiet)).rejects.toThrow(/planned: disk: 100 -> 200\nnow: disk: 50 -> 200/);
+    expect(done).toBe(0);
+  });
+
+  test('a step that did nothing is a failure', async () => {
+    const [planned] = await plan(stage(step('idle', new Set(), { apply: async () => undefined })));
+    await expect(carryOut(planned!, quiet)).rejects.toThrow(/still there is to do: make idle/);
+  });
+
+  test('what is done by others meanwhile is left alone', async () => {
+    const state = new Set<string>();
+    const [planned] = await plan(stage(step('shared', state)));
+    state.add('shared');
+    expect(await carryOut(planned!, quiet)).toBe(false);
+  });
+});
+
+test('a wait ends, and says for what and what was last seen', async () => {
+  const look = async () => {
+    throw new Problem('connection refused');
+  };
+  await expect(until('the API server', { seconds: 0 }, quiet, look)).rejects.toThrow(
+    'waited 0 s for the API server; last: connection refused',
+  );
+  await expect(
+    until('a bug', { seconds: 0 }, quiet, async () => {
+      throw new TypeError('x is undefined');
+    }),
+  ).rejects.toThrow(TypeError);
+});
+
+test('any argument reaches a shell as it is', () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.string({ unit: 'binary' }).map((text) => text.replace(/\0/g, '')),
+        { maxLength: 4 },
+      ),
+      (words) => {
+        const command = `printf '%s\\0' ${words.map(quoted).join(' ')}`;
+        const seen = execFileSync('sh', ['-c', command]).toString().split('\0').slice(0, -1);
+        expect(seen).toEqual(words.length === 0 ? [''] : words);
+      },
+    ),
+    { numRuns: 60 },
+  );
+  for (const word of [`a'b`, '$(reboot)', '`id`', 'a\nb', 'a b', '', '*', '-n', '!!', '\\'])
+    expect(execFileSync('bash', ['-c', `printf %s ${quoted(word)}`]).toString()).toBe(word);
+});
+
+test('a secret is masked in every line, also its parts over several lines', () => {
+  const file = join(fs.mkdtempSync(join(tmpdir(), 'log-')), 'bootstrap.log');
+  const log = new Log(file);
+  log.hide('correct-horse', '-----BEGIN KEY-----\nAAAABBBBCCCC\n-----END KEY-----');
+  log.line('password correct-horse and AAAABBBBCCCC');
+  expect(log.masked('the key is AAAABBBBCCCC')).not.toContain('AAAABBBBCCCC');
+  const text = fs.readFileSync(file, 'utf8');
+  expect(text).not.toMatch(/correct-horse|AAAABBBBCCCC/);
+  expect(fs.statSync(file).mode & 0o077).toBe(0);
+});
+
+test('documents of talosctl are read one by one, and nonsense is named', () => {
+  const two = '{\n    "a": 1,\n    "b": {\n        "c": 2\n    }\n}\n{\n    "a": 2\n}\n';
+  expect(jsonDocuments(two, 'talosctl get disks')).toEqual([{ a: 1, b: { c: 2 } }, { a: 2 }]);
+  expect(jsonDocuments('', 'talosctl')).toEqual([]);
+  expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(Stop);
+  expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(/talosctl get disks must answer with JSON/);
+});

@@ -1,0 +1,110 @@
+import { stringify } from 'yaml';
+import homelab from '../../homelab';
+import smallest from '../../examples/smallest/homelab';
+import { argoCdObjects, versionOf } from '../../scripts/engine/argo-cd-manifest';
+import { rolloutProblem } from '../../scripts/engine/rollout';
+import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
+import { applicationProblem } from '../../scripts/stages/applications';
+
+const container = { name: 'argocd-server', image: 'quay.io/argoproj/argocd:v3.5.1' };
+const MANIFEST = [
+  {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'applications.argoproj.io' },
+  },
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-cm' } },
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-rbac-cm', labels: { a: 'b' } } },
+  { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'argocd-server-network-policy' } },
+  {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'argocd-server' },
+    spec: {
+      template: {
+        spec: {
+          affinity: { podAntiAffinity: {} },
+          initContainers: [{ ...container, name: 'init' }],
+          containers: [container],
+        },
+      },
+    },
+  },
+]
+  .map((object) => stringify(object))
+  .join('---\n');
+
+test('the pinned version has a digest', () => {
+  expect(ARGO_CD_MANIFESTS[homelab.versions.argoCd]).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test('the install manifest is applied without its settings and policies, in its namespace, with stated requests', () => {
+  const objects = argoCdObjects(MANIFEST, homelab);
+  expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)).toEqual([
+    'CustomResourceDefinition /applications.argoproj.io',
+    'ConfigMap argocd/argocd-rbac-cm',
+    'Deployment argocd/argocd-server',
+  ]);
+  expect(objects.every(({ metadata }) => metadata.labels['collab-homelab/installed-with'] === 'argo-cd')).toBe(true);
+  const pod = objects[2].spec.template.spec;
+  const requests = { memory: '256Mi', cpu: '50m' };
+  expect([...pod.containers, ...pod.initContainers].map(({ resources }) => resources)).toEqual([
+    { requests },
+    { requests },
+  ]);
+  expect(pod.affinity).toMatchObject({
+    podAntiAffinity: {},
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { preference: { matchExpressions: [{ key: 'kubernetes.io/hostname', values: ['talos-worker-02'] }] } },
+      ],
+    },
+  });
+  expect(versionOf(objects[2])).toBe('v3.5.1');
+});
+
+test('a homelab that states only the whole shares it out; one that states nothing is asked to', () => {
+  const [, , server] = argoCdObjects(MANIFEST, smallest);
+  expect(server.spec.template.spec.containers[0].resources.requests).toEqual({ memory: '256Mi', cpu: '47m' });
+  const silent = { ...homelab, system: {} };
+  expect(() => argoCdObjects(MANIFEST, silent)).toThrow(
+    /must state in system.argo-cd.containers what server of Argo CD requests/,
+  );
+  expect(() => argoCdObjects('<html>not found</html>', homelab)).toThrow(/must hold Kubernetes objects/);
+});
+
+test('a workload is done when all its pods are new and ready', () => {
+  const deployment = (status: object) => ({
+    kind: 'Deployment',
+    metadata: { generation: 2 },
+    spec: { replicas: 2 },
+    status,
+  });
+  const done = { observedGeneration: 2, updatedReplicas: 2, readyReplicas: 2, replicas: 2 };
+  expect(rolloutProblem(deployment(done))).toBeUndefined();
+  expect(rolloutProblem(deployment({}))).toMatch(/has not seen the change/);
+  expect(rolloutProblem(deployment({ ...done, observedGeneration: 1 }))).toMatch(/has not seen the change/);
+  expect(rolloutProblem(deployment({ ...done, updatedReplicas: 1 }))).toBe('1 of 2 pods are new');
+  expect(rolloutProblem(deployment({ ...done, replicas: 3 }))).toBe('1 old pods are still there');
+  expect(rolloutProblem(deployment({ ...done, readyReplicas: 1 }))).toBe('1 of 2 pods are ready');
+});
+
+test('an application that is not well says why', () => {
+  expect(applicationProblem(undefined)).toBe('it is not there yet');
+  expect(applicationProblem({})).toBe('not compared yet, not judged yet');
+  const status = { sync: { status: 'Synced' }, health: { status: 'Healthy' } };
+  expect(applicationProblem({ status })).toBeUndefined();
+  const problem = applicationProblem({
+    status: {
+      sync: { status: 'Unknown' },
+      health: { status: 'Progressing' },
+      resources: [
+        { kind: 'Deployment', name: 'chat', health: { status: 'Progressing', message: 'waiting for a pod' } },
+      ],
+      conditions: [{ type: 'ComparisonError', message: 'authentication required' }],
+    },
+  });
+  expect(problem).toBe(
+    'Unknown, Progressing; Deployment chat Progressing (waiting for a pod); ComparisonError: authentication required',
+  );
+});

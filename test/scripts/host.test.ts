@@ -1,0 +1,266 @@
+import { Size } from 'cdk8s';
+import { remedy } from '../../scripts/commands/doctor-machines';
+import { Stop } from '../../scripts/engine/problem';
+import { hostFiles, renderHosts } from '../../scripts/machines/host';
+import { handedOver } from '../../scripts/stages/host/devices';
+import { understood } from '../../scripts/stages/host/facts';
+import { hostFindings, strangeReboot } from '../../scripts/stages/host/judgement';
+import { pinning, pinState } from '../../scripts/stages/host/network-cards';
+import type { Homelab, ProxmoxHost } from '../../inventory';
+import owners from '../../homelab';
+
+const GIB = 2 ** 30;
+const storages = [
+  {
+    storage: 'local',
+    type: 'dir',
+    content: 'iso,backup',
+    active: 1,
+    enabled: 1,
+    total: 94 * GIB,
+    used: 6 * GIB,
+    avail: 88 * GIB,
+  },
+  {
+    storage: 'local-lvm',
+    type: 'lvmthin',
+    content: 'images,rootdir',
+    active: 1,
+    enabled: 1,
+    total: 1720 * GIB,
+    used: 0,
+    avail: 1720 * GIB,
+  },
+];
+const pool = (data: number, metadata: number) =>
+  JSON.stringify({
+    report: [
+      {
+        lv: [
+          { vg_name: 'pve', lv_name: 'data', lv_size: '1', data_percent: `${data}`, metadata_percent: `${metadata}` },
+          { vg_name: 'pve', lv_name: 'root', lv_size: '1', data_percent: '', metadata_percent: '' },
+        ],
+      },
+    ],
+  });
+const pci = (iommu = true) =>
+  [
+    ['0000:01:00.0', 'Ethernet controller [0200]', 'Realtek [10ec]', 'RTL8125 [8125]', 'r8169', 12],
+    ['0000:c5:00.0', 'VGA compatible controller [0300]', 'AMD [1002]', 'HawkPoint1 [1900]', 'amdgpu', 16],
+    ['0000:c5:00.1', 'Audio device [0403]', 'AMD [1002]', 'HD Audio [1640]', 'snd_hda_intel', 17],
+    ['0000:c6:00.1', 'Signal processing controller [1180]', 'AMD [1022]', 'AMD IPU Device [1502]', 'amdxdna', 20],
+  ]
+    .map(([slot, kind, vendor, device, driver, group]) =>
+      [
+        `Slot:\t${slot}`,
+        `Class:\t${kind}`,
+        `Vendor:\t${vendor}`,
+        `Device:\t${device}`,
+        `Driver:\t${driver}`,
+        `Module:\t${driver}`,
+        ...(iommu ? [`IOMMUGroup:\t${group}`] : []),
+      ].join('\n'),
+    )
+    .join('\n\n');
+const links = (name = 'nic0') =>
+  JSON.stringify([
+    { ifname: 'lo', link_type: 'loopback' },
+    {
+      ifname: name,
+      link_type: 'ether',
+      address: '84:47:09:00:00:01',
+      master: 'vmbr0',
+      linkinfo: { info_slave_kind: 'bridge' },
+    },
+    { ifname: 'wlp4s0', link_type: 'ether', address: '84:47:09:00:00:09' },
+    { ifname: 'vmbr0', link_type: 'ether', address: '84:47:09:00:00:01', linkinfo: { info_kind: 'bridge' } },
+  ]);
+const LINK =
+  '## /usr/local/lib/systemd/network/50-pmx-nic0.link\n[Match]\nMACAddress=84:47:09:00:00:01\nType=ether\n\n[Link]\nName=nic0\n';
+
+const SAID: Readonly<Record<string, string>> = {
+  pveversion: 'pve-manager/9.1.4/5ac30304265fbd8e (running kernel: 6.17.4-1-pve)',
+  node: 'pve',
+  kernels: 'config-6.17.4-1-pve\nvmlinuz-6.17.2-1-pve\nvmlinuz-6.17.4-1-pve',
+  pinnedKernel: '',
+  cmdline: 'BOOT_IMAGE=/vmlinuz root=/dev/pve ro quiet',
+  bootId: '11111111-2222-3333-4444-555555555555',
+  status: JSON.stringify({ memory: { total: 92.2 * GIB, free: 90 * GIB }, cpuinfo: { model: 'AMD Ryzen 7 8845HS' } }),
+  model: 'GMKtec\nNucBox K8 Plus',
+  carveOut: '',
+  arcMaximum: '',
+  pci: pci(),
+  vfio: '/lib/modules/x/vfio-pci.ko',
+  links: links(),
+  linkFiles: LINK,
+  interfaces: 'iface nic0 inet manual\nauto vmbr0\niface vmbr0 inet static\n\tbridge-ports nic0',
+  interfacesNew: '',
+  interfacesMore: '',
+  pinningTool: '/usr/bin/pve-network-interface-pinning',
+  pinning: '',
+  storages: JSON.stringify(storages),
+  storageConfig: JSON.stringify([
+    { storage: 'local-lvm', type: 'lvmthin', content: 'images,rootdir', vgname: 'pve', thinpool: 'data' },
+    { storage: 'local', type: 'dir', content: 'iso,backup' },
+  ]),
+  volumes: 'Volid Format Type Size VMID',
+  pools: pool(5, 1),
+  guests: '[]',
+  digests: '',
+  kernelOptions: '',
+  bootTool: '',
+  grub: '/etc/default/grub',
+  updateGrub: '/usr/sbin/update-grub',
+  booted: '',
+  armed: '',
+  undone: '',
+  undoTimer: '',
+  rebootRequired: '',
+};
+
+const facts = (said: Record<string, string> = {}) => understood(JSON.stringify({ ...SAID, ...said }), 'proxmox');
+const withHost = (host: Partial<ProxmoxHost>): Homelab => ({
+  ...owners,
+  hosts: { ...owners.hosts, proxmox: { ...(owners.hosts.proxmox as ProxmoxHost), ...host } },
+});
+const bad = (said: Record<string, string> = {}, homelab: Homelab = owners) =>
+  hostFindings(homelab, 'proxmox', facts(said))
+    .filter(({ state }) => state === 'bad')
+    .map(({ what, saw }) => `${what}: ${saw}`);
+
+describe('what stops the host stage', () => {
+  test('nothing, on the host of homelab.ts', () => {
+    expect(bad()).toEqual([]);
+  });
+
+  const status = (total: number) => JSON.stringify({ memory: { total: total * GIB, free: 0 } });
+  test.each([
+    ['no Proxmox', { pveversion: '' }, 'pveversion is not there'],
+    ['another major version', { pveversion: SAID.pveversion!.replace('/9.1.4', '/8.4.1') }, 'pve-manager/8.4.1'],
+    ['less memory', { status: status(62) }, 'Linux has 62 GiB'],
+    ['more memory', { status: status(125) }, 'Linux has 125 GiB'],
+    ['a larger carve-out', { status: status(90.2) }, 'takes about 4.4 GiB'],
+    ['a larger carve-out, as amdgpu says', { carveOut: `${8 * GIB}` }, 'takes about 8 GiB'],
+    ['another model', { model: 'Dell Inc.\nOptiPlex 7010' }, 'Dell Inc. OptiPlex 7010'],
+    ['no IOMMU', { pci: pci(false) }, 'no device is in an IOMMU group'],
+    [
+      'a shared IOMMU group',
+      { pci: pci().replace('IOMMUGroup:\t12', 'IOMMUGroup:\t16') },
+      'group 16 also holds 0000:01:00.0',
+    ],
+    ['a kernel without VFIO', { vfio: '' }, 'has no vfio_pci'],
+    ['no GPU', { pci: pci().replace('[1002]', '[8086]') }, 'lspci shows no graphics of AMD'],
+    ['no boot loader', { grub: '', updateGrub: '' }, 'neither GRUB nor systemd-boot'],
+    ['no bridge', { links: links().replace(/vmbr0/g, 'vmbr7') }, 'its bridges: vmbr7'],
+    ['no storage', { storages: JSON.stringify(storages.slice(0, 1)) }, 'its storages: local'],
+    ['a full folder', { storages: JSON.stringify([{ ...storages[0], avail: 1000 }, storages[1]]) }, '0 GiB are free'],
+    ['full data', { pools: pool(86, 1) }, 'data 86 % full'],
+    ['full metadata', { pools: pool(1, 90) }, 'metadata 90 % full'],
+    [
+      'volumes of others',
+      { volumes: 'local-lvm:vm-900-disk-0 raw images 858993459200 900' },
+      '1 volumes of others included',
+    ],
+    [
+      'machines of others',
+      { guests: '[{"vmid":900,"name":"x","status":"running","maxmem":17179869184,"node":"pve"}]' },
+      '900 x included',
+    ],
+    ['a boot that was undone', { undone: '2026-01-01T00:00:00Z' }, 'it was undone at 2026-01-01T00:00:00Z'],
+  ])('%s', (_, said, saw) => {
+    expect(bad(said)).toEqual([expect.stringContaining(saw)]);
+  });
+
+  test('machines that need more than there is', () => {
+    expect(bad({}, withHost({ reserve: Size.gibibytes(16) }))).toEqual([expect.stringContaining('99.2 GiB of 96 GiB')]);
+  });
+
+  test('a makers placeholder is no model, and a warning stops nothing', () => {
+    expect(bad({ model: 'Default string\nTo be filled by O.E.M.' })).toEqual([]);
+    expect(bad({ pools: pool(75, 1) })).toEqual([]);
+  });
+});
+
+describe('an answer that makes no sense', () => {
+  test.each(
+    Object.keys(SAID).filter((key) =>
+      ['pveversion', 'bootId', 'status', 'pci', 'links', 'storages', 'storageConfig', 'pools', 'guests'].includes(key),
+    ),
+  )('%s', (key) => {
+    for (const nonsense of ['\u0001 %% {"nonsense": [<<<', '{"a":1}', '[3]'])
+      expect(() => facts({ [key]: nonsense })).toThrow(Stop);
+  });
+});
+
+describe('names of network cards', () => {
+  const state = (said: Record<string, string>) => pinState(facts(said).network).state;
+  const OLD = SAID.interfaces!.replace(/nic0/g, 'enp1s0');
+  test('are pinned only when the next boot finds the same ones in /etc/network/interfaces', () => {
+    expect(state({})).toBe('pinned');
+    expect(state({ linkFiles: '' })).toBe('open');
+    // The tool has written link files, and was cut off before interfaces.new.
+    expect(state({ links: links('enp1s0'), interfaces: OLD })).toBe('unsafe');
+    expect(state({ links: links('enp1s0'), interfaces: OLD, pinning: '/var/lib/collab-homelab/pinning' })).toBe('half');
+    expect(state({ links: links('enp1s0'), interfaces: OLD, interfacesNew: SAID.interfaces! })).toBe('pinned');
+  });
+
+  test('keep what they have where Proxmox has no tool for it', () => {
+    const { network } = facts({ links: links('enp1s0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
+    expect(pinning('proxmox', network)?.lines).toEqual([
+      'write /etc/systemd/network/10-collab-homelab-enp1s0.link: 84:47:09:00:00:01 stays enp1s0',
+    ]);
+    const { network: early } = facts({ links: links('eth0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
+    expect(() => pinning('proxmox', early)).toThrow('eth0');
+  });
+});
+
+describe('a reboot that is not ours', () => {
+  test.each([
+    ['a newer kernel', { kernels: 'vmlinuz-6.17.4-1-pve\nvmlinuz-6.17.13-1-pve' }, '6.17.13-1-pve'],
+    ['another pinned kernel', { pinnedKernel: '6.14.8-2-pve' }, '6.14.8-2-pve'],
+    ['staged changes of the network', { interfacesNew: `${SAID.interfaces}\nauto vmbr1` }, 'interfaces.new'],
+  ])('%s', (_, said, why) => {
+    expect(strangeReboot(facts(said))).toContain(why);
+  });
+  test('is none where names wait for the boot, or a kernel is pinned that runs', () => {
+    expect(strangeReboot(facts())).toBeUndefined();
+    expect(
+      strangeReboot(facts({ links: links('enp1s0'), interfaces: 'x enp1s0', interfacesNew: SAID.interfaces! })),
+    ).toBeUndefined();
+    expect(strangeReboot(facts({ kernels: 'vmlinuz-6.17.9-1-pve', pinnedKernel: '6.17.4-1-pve' }))).toBeUndefined();
+  });
+});
+
+describe('what is handed over', () => {
+  test('is found by what it is', () => {
+    const npu = {
+      ...owners,
+      machines: { ...owners.machines, 'ai-vm': { ...owners.machines['ai-vm']!, npu: true } },
+    } as Homelab;
+    const found = handedOver(npu, 'proxmox', facts());
+    expect([found.gpu?.slot, found.audio?.slot, found.npu?.slot]).toEqual([
+      '0000:c5:00.0',
+      '0000:c5:00.1',
+      '0000:c6:00.1',
+    ]);
+    expect(hostFiles(npu, 'proxmox').get('/etc/modprobe.d/collab-homelab.conf')).not.toContain('blacklist amdxdna');
+  });
+
+  test('nothing is told to a host whose machines need no GPU, but how to go back', () => {
+    const { gpu: _, ...plain } = owners.machines['ai-vm'] as any;
+    const without = { ...owners, machines: { ...owners.machines, 'ai-vm': plain } } as Homelab;
+    expect([...renderHosts(without).keys()].every((path) => path.includes('undo'))).toBe(true);
+    expect(bad({ pci: pci(false), vfio: '', grub: '' }, without)).toEqual([]);
+  });
+});
+
+test('doctor says what to do about a machine that lets nobody in', () => {
+  const at = { name: 'proxmox', ssh: { user: 'root', address: '192.168.1.10' } };
+  expect(remedy(at, 'No ED25519 host key is known for 192.168.1.10\nHost key verification failed.')).toContain(
+    'fingerprint',
+  );
+  expect(remedy(at, '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.')).toContain(
+    'ssh-keygen -R',
+  );
+  expect(remedy(at, 'root@192.168.1.10: Permission denied (publickey).')).toContain('ssh-copy-id');
+});

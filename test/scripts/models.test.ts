@@ -1,0 +1,153 @@
+import { Stop } from '../../scripts/engine/problem';
+import { plan } from '../../scripts/engine/step';
+import { OLLAMA_VERSION } from '../../scripts/pins';
+import { shortTag } from '../../scripts/stages/ai-vm/api';
+import { modelFindings, models, pulled } from '../../scripts/stages/models';
+import { Told, withAiVm } from './ubuntu';
+
+const remembered = new Map<string, string>();
+jest.mock('../../scripts/engine/digests', () => ({
+  DIGESTS: 'scripts/digests.json',
+  knownDigest: (key: string) => remembered.get(key),
+  rememberDigest: (key: string, digest: string) => remembered.set(key, digest),
+}));
+
+const quiet = () => undefined;
+const TAG = 'qwen2.5:14b-instruct-q4_K_M';
+const [A, B] = ['a', 'b'].map((letter) => letter.repeat(64)) as [string, string];
+const chat = { tag: TAG, context: 16384, resident: true };
+const ok = (body: object) => `${JSON.stringify(body)}\n200`;
+const tags = (digest?: string) => ok({ models: digest ? [{ name: TAG, digest }] : [] });
+const ps = (change: object = {}) =>
+  ok({
+    models: [
+      { name: TAG, size: 100, size_vram: 100, context_length: 16384, expires_at: '2318-01-01T00:00:00Z', ...change },
+    ],
+  });
+const speed = (tokensPerSecond: number) => ok({ eval_count: 64, eval_duration: (64 / tokensPerSecond) * 1e9 });
+const RECORD = { vmid: 210, state: 'passed', kernel: '6.17.2-1-pve', done: [], cpu: 4.5, date: '' };
+
+function told(says: ConstructorParameters<typeof Told>[0], resident = true) {
+  return new Told({
+    ...says,
+    '/api/version': ok({ version: OLLAMA_VERSION.slice(1) }),
+    '/api/tags': says['/api/tags'] ?? tags(A),
+    '/api/ps': says['/api/ps'] ?? ps(),
+    'gpu-210.json': JSON.stringify(RECORD),
+    'uname -r': '6.17.2-1-pve\n',
+    boot_id: '11111111-2222-3333-4444-555555555555\n',
+    'is-enabled': 'enabled\n',
+    sha256sum: '0 -\n',
+    'test -e': { code: resident ? 0 : 1 },
+  });
+}
+
+const context = (commands: Told, more: object = {}) =>
+  commands.context(withAiVm({ gpu: true }, { models: { chat: { ...chat, ...more } } }));
+
+beforeEach(() => remembered.clear());
+
+test('a model is what it was at the first pull: another digest stops, and names both', async () => {
+  remembered.set(`ollama:${TAG}`, B);
+  const commands = told({});
+  const looking = pulled(context(commands), chat).look();
+  await expect(looking).rejects.toThrow(Stop);
+  await expect(pulled(context(commands), chat).look()).rejects.toThrow(new RegExp(`${B}[^]*${A}`));
+  expect(commands.changed).toEqual([]);
+});
+
+test('the digest in homelab.ts counts before the one that was kept', async () => {
+  remembered.set(`ollama:${TAG}`, B);
+  expect(await pulled(context(told({})), { ...chat, digest: `sha256:${A}` }).look()).toBeUndefined();
+});
+
+test('a first pull keeps the digest; a run that was killed before that keeps it too', async () => {
+  let there: string | undefined;
+  const commands = told({ '/api/tags': () => tags(there), 'ai-pull.sh 11434': () => ((there = A), '') });
+  const step = pulled(context(commands), chat);
+  expect((await step.look())!.lines[0]).toContain('ollama pull');
+  await step.apply({ lines: [] }, quiet);
+  expect(remembered.get(`ollama:${TAG}`)).toBe(A);
+  expect(await step.look()).toBeUndefined();
+  remembered.clear();
+  expect((await step.look())!.lines[0]).toContain(A);
+  await step.apply({ lines: [] }, quiet);
+  expect(commands.changed).toEqual([`ai-pull.sh 11434 ${TAG}`]);
+  expect(await step.look()).toBeUndefined();
+});
+
+test('a pull that brought another model is not taken', async () => {
+  remembered.set(`ollama:${TAG}`, B);
+  let there: string | undefined;
+  const commands = told({ '/api/tags': () => tags(there), 'ai-pull.sh 11434': () => ((there = A), '') });
+  await expect(pulled(context(commands), chat).apply({ lines: [] }, quiet)).rejects.toThrow(Stop);
+  expect(remembered.get(`ollama:${TAG}`)).toBe(B);
+});
+
+test.each(['', 'garbage', '\n200', 'null\n200', '{"models":{}}\n200', '{"models":[{"name":"x","digest":"y"}]}\n200'])(
+  'Ollama answering %j is a stop, and no model to pull',
+  async (answer) => {
+    const commands = told({ '/api/tags': answer });
+    await expect(pulled(context(commands), chat).look()).rejects.toThrow(Stop);
+    expect(commands.changed).toEqual([]);
+  },
+);
+
+test('without Ollama nothing is planned, and stage ai-vm is named', async () => {
+  const commands = new Told({ '/api/version': { code: 7 } });
+  await expect(plan(models(context(commands)))).rejects.toThrow(/apply ai-vm/);
+});
+
+describe('a model that stays', () => {
+  const loading = async (commands: Told) => (await models(context(commands)).steps()).at(-1)!;
+
+  test('is left alone when it is loaded for its context, to stay, on the GPU', async () => {
+    expect(await (await loading(told({}))).look()).toBeUndefined();
+  });
+  test.each([{ context_length: 4096 }, { expires_at: new Date().toISOString() }, { name: 'other:1' }])(
+    'is loaded again when it is loaded as %j',
+    async (change) => {
+      expect((await (await loading(told({ '/api/ps': ps(change) }))).look())!.lines).toHaveLength(2);
+    },
+  );
+  test('that is partly on the GPU stops, because loading it again would not help', async () => {
+    await expect((await loading(told({ '/api/ps': ps({ size_vram: 60 }) }))).look()).rejects.toThrow(Stop);
+  });
+  test('for more tokens than it takes stops with its limit', async () => {
+    const commands = told({ '/api/ps': ps({ context_length: 8192 }), 'ai-models-start.sh': '' });
+    await expect((await loading(commands)).apply({ lines: [] }, quiet)).rejects.toThrow(/no more than 8192/);
+  });
+});
+
+describe('what verify finds', () => {
+  const states = async (commands: Told) => {
+    const found = await modelFindings(context(commands))();
+    return found.map(({ what, state }) => `${state} ${what}`);
+  };
+  test('all is well', async () => {
+    remembered.set(`ollama:${TAG}`, A);
+    expect(await states(told({ '/api/generate': speed(13) }))).toEqual([
+      `good model ${TAG}`,
+      `good ${TAG} stays loaded`,
+      `good speed of ${TAG}`,
+    ]);
+  });
+  test('another digest, a part of it off the GPU, no faster than the CPU', async () => {
+    remembered.set(`ollama:${TAG}`, B);
+    expect(await states(told({ '/api/ps': ps({ size_vram: 60 }), '/api/generate': speed(4.5) }))).toEqual([
+      `bad model ${TAG}`,
+      `bad ${TAG} stays loaded`,
+      `bad speed of ${TAG}`,
+    ]);
+  });
+  test('a model that only embeds has no speed', async () => {
+    remembered.set(`ollama:${TAG}`, A);
+    const refused = '{"error":"\\"x\\" does not support generate"}\n400';
+    expect(await states(told({ '/api/generate': refused }))).toHaveLength(2);
+  });
+});
+
+test('names are compared as Ollama prints them', () => {
+  expect(shortTag('registry.ollama.ai/library/qwen2.5:14b')).toBe('qwen2.5:14b');
+  expect(shortTag('hf.co/x/y:Q4')).toBe('hf.co/x/y:Q4');
+});

@@ -1,0 +1,170 @@
+import { parse, parseAllDocuments } from 'yaml';
+import homelab from '../../homelab';
+import { nodes } from '../../inventory';
+import { manifests } from '../../scripts/engine/context';
+import { Stop } from '../../scripts/engine/problem';
+import { secretText, secretTree } from '../../scripts/engine/sops';
+import { patchesOf, talosPatches } from '../../scripts/machines/talos';
+import { addRule, coverageOf } from '../../scripts/stages/sops-rules';
+import { versionsIn } from '../../scripts/stages/talos/configuration';
+import { databasePodsOn, flushCommand } from '../../scripts/stages/talos/flush';
+import { longestGrace, slowPod } from '../../scripts/stages/talos/shutdown-proof';
+import { stepProblem } from '../../scripts/stages/talos/versions';
+
+const files = talosPatches(homelab);
+const documents = (file: string) => parseAllDocuments(files.get(file)!).map((document) => document.toJS() as any);
+
+describe('patches of Talos', () => {
+  test('each node keeps its name, its address and its disks', () => {
+    for (const [name, { address, mac, dataDisks = {} }] of nodes(homelab)) {
+      const all = documents(`talos/nodes/${name}.patch.yaml`);
+      const kind = (wanted: string) => all.filter((each) => each.kind === wanted);
+      expect(kind('HostnameConfig')).toMatchObject([{ auto: 'off', hostname: name }]);
+      expect(kind('LinkAliasConfig')[0].selector.match).toBe(`mac(link.permanent_addr) == "${mac}"`);
+      expect(kind('LinkConfig')[0]).toMatchObject({ name: 'net0', addresses: [{ address: `${address}/24` }] });
+      expect(kind('UserVolumeConfig').map((volume) => volume.name)).toEqual(Object.keys(dataDisks));
+      for (const { name: serial, provisioning, filesystem } of kind('UserVolumeConfig')) {
+        expect(provisioning.diskSelector.match).toBe(`disk.serial == "${serial}" && !system_disk`);
+        // 90 % of 100 GiB; without an upper end it grows with its disk.
+        expect([provisioning.minSize, provisioning.grow, provisioning.maxSize]).toEqual(['92160MiB', true, undefined]);
+        expect(filesystem.type).toBe('xfs');
+      }
+    }
+  });
+
+  test('a YAML 1.1 reader takes no word for a boolean', () => {
+    expect(files.get('talos/nodes/talos-worker-01.patch.yaml')).toContain('auto: "off"');
+  });
+
+  test('pods have the time that the inventory says, and network policies are enforced', () => {
+    const [{ machine, cluster }] = documents('talos/cluster.patch.yaml');
+    expect(machine.kubelet.extraConfig).toEqual({
+      shutdownGracePeriod: '210s',
+      shutdownGracePeriodCriticalPods: '30s',
+    });
+    expect(machine.install.image).toMatch(/^factory\.talos\.dev\/nocloud-installer\/[0-9a-f]{64}:v1\.13\.9$/);
+    expect(cluster.network.cni.flannel.kubeNetworkPoliciesEnabled).toBe(true);
+    for (const role of ['worker', 'control-plane'] as const) {
+      const [{ machine }] = documents(`talos/${role}.patch.yaml`);
+      // What is said here replaces all of Talos' own.
+      expect(Object.keys(machine.kubelet.extraConfig.systemReserved).sort()).toEqual([
+        'cpu',
+        'ephemeral-storage',
+        'memory',
+        'pid',
+      ]);
+    }
+  });
+
+  test('the patches of a node are rendered files, and hold no secret', () => {
+    for (const [name, machine] of nodes(homelab))
+      for (const file of patchesOf(name, machine)) expect(files.has(file)).toBe(true);
+    expect([...files.values()].join()).not.toMatch(/LS0t|BEGIN|key:|token:/);
+  });
+});
+
+describe('.sops.yaml', () => {
+  const paths = ['secrets.sops.yaml', 'scripts/secrets/talos.sops.yaml'];
+
+  test('a first rule covers all that the bootstrap writes', () => {
+    const text = addRule(undefined, 'age1mine');
+    expect(coverageOf(text, paths, ['age1mine'])).toEqual({ uncovered: [], keys: ['age1mine'] });
+  });
+
+  test('rules, keys and comments of others stay', () => {
+    const text = addRule(
+      'creation_rules:\n  # of the lights\n  - path_regex: ^lights/\n    age: age1other\n',
+      'age1mine',
+    );
+    expect(text).toContain('# of the lights');
+    expect(parse(text).creation_rules).toHaveLength(2);
+    expect(coverageOf(text, paths, ['age1mine']).uncovered).toEqual([]);
+  });
+
+  test('the first rule that fits counts, and one that is not for our key is named', () => {
+    const shared = 'creation_rules:\n  - age: >-\n      age1other,\n      age1mine\n';
+    expect(coverageOf(shared, paths, ['age1mine'])).toEqual({ uncovered: [], keys: ['age1mine'] });
+    const groups = 'creation_rules:\n  - key_groups:\n      - age: [age1other]\n';
+    expect(coverageOf(groups, paths, ['age1mine']).foreign).toEqual({ path: paths[0], keys: ['age1other'] });
+    expect(coverageOf(undefined, paths, ['age1mine']).uncovered).toEqual(paths);
+  });
+
+  test('nonsense is refused', () => {
+    for (const text of ['creation_rules: 5', '- a', 'a: [', 'creation_rules:\n  - path_regex: "("\n'])
+      expect(() => coverageOf(text, paths, [])).toThrow(Stop);
+  });
+});
+
+test('a file of secrets is the same after it was a tree, whatever other readers take its strings for', () => {
+  const odd = {
+    a: '2020-01-01',
+    b: '0123',
+    c: '1e5',
+    d: 'no',
+    e: '',
+    f: 12,
+    g: true,
+    h: null,
+    i: ['1', 2],
+    j: 'a\nb\n',
+  };
+  const text = secretText(odd as never);
+  expect(secretTree(text, 'test')).toEqual(odd);
+  expect(text).toContain('a: "2020-01-01"');
+  expect(() => secretTree('key: [hush', 'a test')).toThrow(
+    /^a test must answer with keys and values in YAML, and did not$/,
+  );
+  expect(() => secretTree('', 'a test')).toThrow(Stop);
+});
+
+describe('the proof of a shutdown', () => {
+  const grace = longestGrace(manifests().map(({ object }) => object));
+
+  test('takes as long as the slowest pod of dist/, which the kubelet lets end', () => {
+    const { shutdownGracePeriod, shutdownGracePeriodCriticalPods } = homelab.talos;
+    expect(grace).toBe(120);
+    const pod = slowPod('talos-worker-01', grace) as any;
+    const forPods = shutdownGracePeriod.toSeconds() - shutdownGracePeriodCriticalPods.toSeconds();
+    expect(pod.spec.terminationGracePeriodSeconds).toBeLessThan(forPods);
+    expect(pod.spec.nodeName).toBe('talos-worker-01');
+    // An ordinary pod: critical ones get the last 30 seconds.
+    expect(pod.spec.priorityClassName).toBeUndefined();
+  });
+
+  test('counts pods that say nothing, and those of cron jobs', () => {
+    expect(longestGrace([])).toBe(30);
+    const template = { spec: { terminationGracePeriodSeconds: 300 } };
+    expect(longestGrace([{ kind: 'CronJob', spec: { jobTemplate: { spec: { template } } } }])).toBe(300);
+  });
+});
+
+test('versions go one minor at a time, and never back', () => {
+  expect(stepProblem('Talos', 'v1.13.9', 'v1.13.9')).toBeUndefined();
+  expect(stepProblem('Talos', 'v1.13.9', 'v1.14.0')).toBeUndefined();
+  expect(stepProblem('Talos', 'v1.12.9', 'v1.14.0')).toMatch(/one minor at a time: first write the last v1\.13\.x/);
+  expect(stepProblem('Talos', 'v1.13.9', 'v1.13.8')).toMatch(/cannot go back/);
+  expect(stepProblem('Talos', 'v1.13.9', 'v2.0.0')).toMatch(/one minor/);
+});
+
+test('an upgrade that was stopped half way shows in the configuration', () => {
+  const config = (api: string, kubelet: string) =>
+    `machine:\n  kubelet:\n    image: ghcr.io/siderolabs/kubelet:${kubelet}\ncluster:\n  apiServer:\n    image: registry.k8s.io/kube-apiserver:${api}\n---\nkind: HostnameConfig\n`;
+  expect(versionsIn(config('v1.36.3', 'v1.36.3'))).toEqual(['v1.36.3']);
+  expect(versionsIn(config('v1.37.0', 'v1.36.3@sha256:abc'))).toEqual(['v1.37.0', 'v1.36.3']);
+  expect(versionsIn('kind: HostnameConfig\n')).toEqual([]);
+});
+
+test('what is flushed before a restart runs in pods of dist/, in containers that they have', () => {
+  const pods = [...databasePodsOn(homelab, 'talos-worker-01'), ...databasePodsOn(homelab, 'talos-worker-02')];
+  expect(pods.map(({ name }) => name).sort()).toEqual([
+    ...['cassandra-r1-0', 'cassandra-r2-0', 'cassandra-r3-0', 'mongodb-0', 'mongodb-1', 'mongodb-2'],
+  ]);
+  for (const pod of pods) {
+    const sets = manifests(pod.namespace).filter(({ object }) => object.kind === 'StatefulSet');
+    const set = sets.find(({ object }) => pod.name.startsWith(`${object.metadata.name}-`))!.object;
+    const { container, command } = flushCommand(pod);
+    expect(set.spec.template.spec.containers.map(({ name }: any) => name)).toContain(container);
+    // Its pods are all on one node: nobody can follow a primary that steps down.
+    expect(command.join(' ')).not.toMatch(/STEP_DOWN|if \(true/);
+  }
+});

@@ -1,0 +1,58 @@
+import homelab from '../../homelab';
+import type { Homelab, UbuntuMachine } from '../../inventory';
+import { CommandFailed, Commands, type CommandOptions, type Output, type Place } from '../../scripts/engine/commands';
+import type { Context } from '../../scripts/engine/context';
+import { Log } from '../../scripts/engine/log';
+
+type Said = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };
+
+/** Machines that say what a test wants, by a part of the command or the name of the script; they remember what changes them. */
+export class Told extends Commands {
+  readonly changed: string[] = [];
+
+  constructor(readonly says: Record<string, Said | (() => Said)>) {
+    super(new Log());
+    this.changing = true;
+  }
+
+  context(of: Homelab = homelab): Context {
+    return { homelab: of, commands: this, log: new Log(), ask: {}, sops: {} } as unknown as Context;
+  }
+
+  override async read(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    return this.answer(place, argv.join(' '), options);
+  }
+
+  override readScript(place: Place, name: string, args: readonly string[] = [], options: CommandOptions = {}) {
+    return this.read(place, [name, ...args], options);
+  }
+
+  override async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    this.changed.push(argv.join(' '));
+    return this.answer(place, argv.join(' '), options, '');
+  }
+
+  override changeScript(place: Place, name: string, args: readonly string[] = [], options: CommandOptions = {}) {
+    return this.change(place, [name, ...args], options);
+  }
+
+  private answer({ name }: Place, words: string, { accepts = [0] }: CommandOptions, otherwise?: string): Output {
+    const where = `${name}: ${words}`;
+    const key = Object.keys(this.says).find((each) => where.includes(each));
+    const said = key === undefined ? otherwise : this.says[key];
+    if (said === undefined) throw new Error(`unexpected: ${where}`);
+    const value = typeof said === 'function' ? said() : said;
+    const output: Output = Object.assign(
+      { stdout: '', stderr: '', code: 0 },
+      typeof value === 'string' ? { stdout: value } : value,
+    );
+    if (!accepts.includes(output.code)) throw new CommandFailed(output, `${where} ended with ${output.code}`);
+    return output;
+  }
+}
+
+/** The homelab with another machine for models. */
+export function withAiVm(change: Partial<UbuntuMachine>, llm: Partial<NonNullable<Homelab['llm']>> = {}): Homelab {
+  const machine = { ...(homelab.machines['ai-vm'] as UbuntuMachine), ...change };
+  return { ...homelab, machines: { ...homelab.machines, 'ai-vm': machine }, llm: { ...homelab.llm!, ...llm } };
+}

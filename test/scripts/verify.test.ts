@@ -1,0 +1,177 @@
+import homelab from '../../homelab';
+import { findings, table } from '../../scripts/engine/check';
+import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
+import { CommandFailed, type Output } from '../../scripts/engine/commands';
+import type { Context } from '../../scripts/engine/context';
+import { Log } from '../../scripts/engine/log';
+import { enforcesPolicies } from '../../scripts/stages/talos/cluster';
+import { databaseLooks } from '../../scripts/verify/databases';
+import { addresses, networkLooks, probePairs } from '../../scripts/verify/network';
+
+jest.mock('../../scripts/engine/cluster', () => ({
+  ...jest.requireActual('../../scripts/engine/cluster'),
+  kubectl: jest.fn(),
+  kubectlGet: jest.fn(),
+}));
+jest.mock('../../scripts/stages/talos/cluster', () => ({ enforcesPolicies: jest.fn() }));
+
+const answer = (stdout: string, code = 0, stderr = ''): Output => ({ stdout, stderr, code });
+const failed = (code: number, stderr: string) => new CommandFailed(answer('', code, stderr), stderr);
+const context = { homelab, log: new Log() } as unknown as Context;
+
+/** What is said inside of a pod, by its namespace, its name and the words of the command. */
+function inPods(say: (pod: string, command: readonly string[], container: string) => string): void {
+  jest.mocked(kubectl).mockImplementation(async (_, args) => {
+    const words = args.slice(args.indexOf('--') + 1);
+    const pod = args[args.indexOf('-n') + 2]!;
+    return answer(say(pod, words, args[args.indexOf('-c') + 1]!));
+  });
+}
+
+const states = async (looks: Parameters<typeof findings>[0]) =>
+  (await findings(looks)).map(({ what, state, saw }) => `${state} ${what}: ${saw}`);
+
+beforeEach(() => {
+  jest.mocked(enforcesPolicies).mockResolvedValue(true);
+  jest.mocked(kubectlGet).mockImplementation(async (_, args) => ({
+    items: [
+      { metadata: { name: `pod-of-${/instance=([\w-]+)/.exec(args.join(' '))![1]}` }, status: { phase: 'Running' } },
+    ],
+  }));
+});
+
+describe('databases', () => {
+  const status = (...nodes: string[]) =>
+    `Datacenter: dc1\n--  Address     Load\n${nodes.map((node, i) => `${node}  10.244.1.${i}  1 GiB`).join('\n')}\n`;
+  const hello = (part: object) => JSON.stringify({ setName: 'rs0', hosts: ['a', 'b', 'c'], ...part });
+
+  test('that are whole are good', async () => {
+    inPods((pod, [program]) =>
+      program === 'nodetool'
+        ? status('UN', 'UN', 'UN')
+        : hello(pod === 'mongodb-0' ? { isWritablePrimary: true } : { secondary: true }),
+    );
+    expect(await states(databaseLooks(context))).toEqual([
+      'good ring cassandra: 3 of 3 nodes up and normal',
+      'good replica set mongodb: mongodb-0 PRIMARY, mongodb-1 SECONDARY, mongodb-2 SECONDARY',
+    ]);
+  });
+
+  test('with a node down, two primaries, too few members or nonsense are not', async () => {
+    inPods((pod, [program]) =>
+      program === 'nodetool'
+        ? status('UN', 'DN', 'UN')
+        : hello({ isWritablePrimary: pod !== 'mongodb-2', secondary: true }),
+    );
+    const [ring, set] = await states(databaseLooks(context));
+    expect(ring).toBe('bad ring cassandra: 2 of 3 nodes up and normal, 10.244.1.1 is DN');
+    expect(set).toMatch(/^bad replica set mongodb: 2 primaries; /);
+    inPods((pod, [program]) =>
+      program === 'nodetool'
+        ? 'segfault'
+        : hello({ isWritablePrimary: pod === 'mongodb-0', secondary: true, hosts: ['a'] }),
+    );
+    expect(await states(databaseLooks(context))).toEqual([
+      'bad ring cassandra: 0 of 3 nodes up and normal',
+      'warning replica set mongodb: 1 of 3 members; mongodb-0 PRIMARY, mongodb-1 SECONDARY, mongodb-2 SECONDARY',
+    ]);
+    inPods(() => 'Killed');
+    expect((await states(databaseLooks(context)))[1]).toMatch(
+      /^bad replica set mongodb: 0 primaries; mongodb-0 mongosh in mongodb-0 must answer with JSON/,
+    );
+  });
+
+  test('are asked without a password, and not beside the reconciler', async () => {
+    const seen: string[] = [];
+    jest.mocked(kubectl).mockImplementation(async (_, args, options) => {
+      seen.push([...args, JSON.stringify(options)].join(' '));
+      return answer('{}');
+    });
+    await findings(databaseLooks(context));
+    expect(seen.filter((each) => /mongosh/.test(each)).length).toBe(3);
+    expect(seen.join('\n')).not.toMatch(/PASSWORD|password|-c reconcile/);
+  });
+});
+
+describe('network policies', () => {
+  const policies = () => states({ policies: networkLooks(context)['network policies']! });
+
+  test('are probed where they allow and where they deny, databases, models, services and the internet', () => {
+    const { allowed, denied } = probePairs(homelab);
+    const targets = new Set(allowed.map(([, { name }]) => name));
+    for (const name of ['cassandra', 'mongodb', 'llm-service', 'documents']) expect(targets).toContain(name);
+    expect(allowed.map(([client, target]) => `${client.name} ${target.name}`)).toContain('chat cassandra');
+    expect(denied.some(([, { name }]) => name === 'the internet')).toBe(true);
+    for (const [client, { name }] of denied) expect(client.targets.has(name)).toBe(false);
+    expect(allowed.find(([, { name }]) => name === 'documents')![1]).toMatchObject({
+      host: 'documents.services.svc.cluster.local',
+      port: 9898,
+    });
+  });
+
+  test('that let through what is declared and nothing else are good', async () => {
+    const { allowed } = probePairs(homelab);
+    const may = (pod: string, host: string) =>
+      allowed.some(([client, target]) => `pod-of-${client.name}` === pod && target.host === host) ? 'open' : 'silent';
+    inPods((pod, words) => `${may(pod, words[3]!)}\n`);
+    const found = await policies();
+    expect(found.filter((each) => !each.startsWith('good'))).toEqual([]);
+    expect(found.some((each) => / reaches /.test(each)) && found.some((each) => / cannot reach /.test(each))).toBe(
+      true,
+    );
+  });
+
+  test('that are not enforced, or keep out what is declared, are bad', async () => {
+    inPods(() => 'open\n');
+    const open = await policies();
+    expect(open.filter((each) => /^bad .* cannot reach .*: open$/.test(each)).length).toBeGreaterThan(5);
+    inPods(() => 'silent\n');
+    const shut = await policies();
+    expect(shut.filter((each) => /^bad .* reaches .*: silent$/.test(each)).length).toBeGreaterThan(5);
+    jest.mocked(enforcesPolicies).mockResolvedValue(false);
+    expect(await policies()).toEqual(['bad network policies: flannel does not enforce them']);
+  });
+
+  test('are not called good when no container has a shell', async () => {
+    jest
+      .mocked(kubectl)
+      .mockRejectedValue(failed(126, 'OCI runtime exec failed: exec: "sh": executable file not found in $PATH'));
+    const found = await policies();
+    expect(found).toContain('bad network policies: too little could be probed to say anything');
+    expect(found.some((each) => /^warning .*gateway has no shell/.test(each))).toBe(true);
+  });
+});
+
+describe('the models from inside', () => {
+  const look = () => states({ models: networkLooks(context)['the models from inside']! });
+
+  test('are asked by a service that may', async () => {
+    inPods((pod, words) =>
+      pod === 'pod-of-search' && words[3] === 'http://llm-service:11434/api/version' ? '{"version":"0.32.15"}' : '',
+    );
+    expect(await look()).toEqual([
+      'good llm-service answers inside the cluster: {"version":"0.32.15"}, from pod-of-search',
+    ]);
+  });
+
+  test('that do not answer are bad; where no service has a program, the proof after the sync counts', async () => {
+    jest.mocked(kubectl).mockRejectedValue(failed(1, 'curl: (28) Connection timed out'));
+    expect((await look())[0]).toMatch(/^bad .*Connection timed out/);
+    jest.mocked(kubectl).mockRejectedValue(failed(3, 'command terminated with exit code 3'));
+    const pods = jest.mocked(kubectlGet).getMockImplementation()!;
+    jest
+      .mocked(kubectlGet)
+      .mockImplementation(async (...args) =>
+        args[1][0] === 'job' ? { status: { succeeded: 1, completionTime: '2026-01-01T00:00:00Z' } } : pods(...args),
+      );
+    expect((await look())[0]).toMatch(/^good .*the proof after the last sync, 2026/);
+  });
+});
+
+test('people are told where to go, and no password', () => {
+  const text = addresses(context);
+  expect(text).toContain('https://app.collab.home.arpa');
+  expect(text).toContain('192.168.1.21 or 192.168.1.22');
+  expect(text).toContain('security add-trusted-cert');
+  expect(table([{ what: 'a', state: 'bad', saw: 'b', fix: 'c' }])).toBe('BAD   a: b\n      c');
+});

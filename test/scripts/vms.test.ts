@@ -1,0 +1,263 @@
+import { Duration, Size } from 'cdk8s';
+import homelab from '../../homelab';
+import type { Homelab, TalosMachine } from '../../inventory';
+import type { Context } from '../../scripts/engine/context';
+import { carryOut, plan, type Step } from '../../scripts/engine/step';
+import { downSeconds, QM, renderVms, vmOf } from '../../scripts/machines/vms';
+import { vms } from '../../scripts/stages/vms';
+import { differences, drive, withOptions } from '../../scripts/stages/vms/settings';
+import { Killed, Proxmox } from './proxmox';
+
+// Parsing all of dist/ for each of hundreds of plans would take a minute.
+jest.mock('../../scripts/engine/context', () => ({
+  ...jest.requireActual('../../scripts/engine/context'),
+  manifests: () => [{ file: 'cassandra/statefulset.yaml', object: { spec: { terminationGracePeriodSeconds: 120 } } }],
+}));
+
+const quiet = () => undefined;
+const WORKER = 201;
+
+/** The steps of one machine. */
+async function stepsOf(context: Context, name: string): Promise<Step[]> {
+  const steps = await vms(context).steps();
+  return steps.filter(({ title }) => title.includes(name) && !title.startsWith('/'));
+}
+
+async function apply(context: Context, name = 'talos-worker-01'): Promise<string[][]> {
+  const planned = await plan({ name: 'vms', title: '', steps: () => stepsOf(context, name) });
+  for (const each of planned) await carryOut(each, quiet);
+  return planned.map(({ change }) => [...(change?.lines ?? [])]);
+}
+
+async function made(): Promise<{ proxmox: Proxmox; context: Context }> {
+  const proxmox = new Proxmox();
+  const context = proxmox.context();
+  await apply(context);
+  proxmox.changed.length = 0;
+  return { proxmox, context };
+}
+
+describe('a machine that is not there', () => {
+  test('is made as scripts/rendered/ says, one command per step, and then left alone', async () => {
+    const proxmox = new Proxmox();
+    const context = proxmox.context();
+    await apply(context);
+    const vm = vmOf(homelab, 'talos-worker-01');
+    expect(proxmox.changed).toEqual(
+      [
+        QM.create(vm),
+        QM.efi(vm),
+        QM.system(vm),
+        QM.resize(WORKER, 'scsi0', 60 * 1024 ** 3),
+        QM.cloudInit(vm),
+        ...vm.dataDisks.map((disk) => QM.data(vm, disk, disk.slot)),
+        QM.start(WORKER),
+      ].map((argv) => argv.join(' ')),
+    );
+    expect(proxmox.vms[WORKER]!.virtio2).toBe(
+      'local-lvm:vm-201-disk-3,backup=0,cache=none,discard=on,iothread=1,serial=cassandra-r2-0,size=100G',
+    );
+    expect(await apply(context)).toEqual([]);
+  });
+
+  test.each<[string, (proxmox: Proxmox) => void, RegExp]>([
+    ['its address answers', (on) => on.answering.add('192.168.1.21'), /192\.168\.1\.21 must be free/],
+    [
+      'another guest has its MAC',
+      (on) => (on.vms[300] = { name: 'x', net0: 'virtio=02:00:00:00:02:01,bridge=vmbr0' }),
+      /guest 300 \(x\) has it as net0/,
+    ],
+    [
+      'there are disks of a lost VM',
+      (on) => (on.volumes['local-lvm:vm-201-disk-4'] = 1024 ** 3),
+      /has local-lvm:vm-201-disk-4\. They may hold the data/,
+    ],
+    [
+      'the storage is too small',
+      (on) => (on.total = 900 * 1024 ** 3),
+      /has 900 GiB, of which disks may have 810 GiB \(90 %\): those of homelab.ts have 1060 GiB/,
+    ],
+    ['the pool is full', (on) => (on.metadata = '85.10'), /at most 85 % full.*metadata is 85\.1 %/],
+    ['an answer is nonsense', (on) => (on.says['pvesm list'] = '%%'), /pvesm list local-lvm must answer/],
+    ['an answer is empty', (on) => (on.says['pvesm status'] = ''), /pvesm status --storage local-lvm must answer/],
+    ['the list of guests is nonsense', (on) => (on.says['pvesh get /cluster'] = '{}'), /must list the guests/],
+  ])('is not made when %s', async (_, arrange, message) => {
+    const proxmox = new Proxmox();
+    arrange(proxmox);
+    await expect(apply(proxmox.context())).rejects.toThrow(message);
+    expect(proxmox.changed).toEqual([]);
+  });
+
+  test('is finished when its creation was cut off', async () => {
+    const proxmox = new Proxmox();
+    proxmox.vms[WORKER] = { lock: 'create' };
+    const context = proxmox.context();
+    const [first] = await apply(context);
+    expect(first![0]).toBe('its creation was cut off, and is finished');
+    expect(proxmox.changed.slice(0, 2)).toEqual([expect.stringContaining('--skiplock 1 --name'), 'qm unlock 201']);
+    expect(await apply(context)).toEqual([]);
+  });
+
+  test('loses what a cut off copy of its system disk left', async () => {
+    const proxmox = new Proxmox();
+    const context = proxmox.context();
+    proxmox.vms[WORKER] = { ...vmOf(homelab, 'talos-worker-01').settings };
+    proxmox.volumes['local-lvm:vm-201-disk-0'] = 8 * 1024 ** 3;
+    await apply(context);
+    expect(proxmox.changed[0]).toBe('pvesm free local-lvm:vm-201-disk-0');
+    expect(Object.keys(proxmox.volumes)).toHaveLength(6);
+  });
+});
+
+describe('a machine that is there', () => {
+  test('is shown field by field; what waits for its next start is asked for', async () => {
+    const { proxmox, context } = await made();
+    proxmox.vms[WORKER]!.memory = '20480';
+    proxmox.vms[WORKER]!.protection = '0';
+    const [planned] = await plan({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') });
+    expect(planned!.change).toEqual({
+      lines: ['memory: 20480 -> 22528', 'protection: 0 -> 1', 'qm set 201 --memory 22528 --protection 1'],
+      asks: [expect.stringMatching(/^VM 201 .* runs, so these change at its next stop and start: memory\./)],
+    });
+  });
+
+  test.each<[string, (config: Record<string, string>) => void, RegExp]>([
+    ['is called otherwise', (vm) => (vm.name = 'other'), /must be ours.*its name is "other"/],
+    ['has not our mark', (vm) => delete vm.description, /must be ours.*notes begin with ""/],
+    ['has a disk without a place', (vm) => (vm.unused0 = 'local-lvm:vm-201-disk-9'), /unused0 is local-lvm/],
+    [
+      'has a serial that nobody knows while one is missing',
+      (vm) => (vm.virtio1 = vm.virtio1!.replace('cassandra-r1-0', 'x')),
+      /virtio1 .* must have a serial of homelab.ts, and has x, while the disk cassandra-r1-0 is missing/,
+    ],
+    [
+      'has one serial twice',
+      (vm) => (vm.virtio9 = vm.virtio1!.replace('disk-2', 'disk-9')),
+      /serial cassandra-r1-0 must stand for one disk, and virtio1 and virtio9/,
+    ],
+    ['would have to shrink', (vm) => (vm.virtio1 = vm.virtio1!.replace('100G', '200G')), /cannot shrink: it has 200G/],
+    ['lost its system disk', (vm) => delete vm.scsi0, /must have a system disk \(scsi0\), as it has virtio1/],
+  ])('stops the stage when it %s', async (_, arrange, message) => {
+    const { proxmox, context } = await made();
+    arrange(proxmox.vms[WORKER]!);
+    await expect(apply(context)).rejects.toThrow(message);
+    expect(proxmox.changed).toEqual([]);
+  });
+
+  test('grows, and keeps its volume when an option changes', async () => {
+    const { proxmox, context } = await made();
+    proxmox.vms[WORKER]!.virtio1 = proxmox.vms[WORKER]!.virtio1!.replace('100G', '50G');
+    proxmox.vms[WORKER]!.virtio2 = proxmox.vms[WORKER]!.virtio2!.replace('cache=none', 'cache=writeback,mbps=100');
+    await apply(context);
+    expect(proxmox.changed).toEqual([
+      'qm disk resize 201 virtio1 100G',
+      'qm set 201 --virtio2 local-lvm:vm-201-disk-3,backup=0,cache=none,discard=on,iothread=1,mbps=100,serial=cassandra-r2-0',
+    ]);
+  });
+
+  test('gets a missing disk in a free slot, whatever the order in homelab.ts', async () => {
+    const { proxmox, context } = await made();
+    const machine = homelab.machines['talos-worker-01'] as TalosMachine;
+    const dataDisks = { 'cassandra-r4-0': Size.gibibytes(10), ...machine.dataDisks };
+    const more: Homelab = {
+      ...homelab,
+      machines: { ...homelab.machines, 'talos-worker-01': { ...machine, dataDisks } },
+    };
+    await apply({ ...context, homelab: more });
+    expect(proxmox.changed).toEqual([
+      expect.stringMatching(/^qm set 201 --virtio0 local-lvm:10,.*serial=cassandra-r4-0$/),
+    ]);
+  });
+
+  test('takes an empty volume that a cut off allocation left, and stops at one that was written', async () => {
+    const { proxmox, context } = await made();
+    delete proxmox.vms[WORKER]!.virtio3;
+    proxmox.written.add('local-lvm:vm-201-disk-4');
+    await expect(apply(context)).rejects.toThrow(/has local-lvm:vm-201-disk-4 \(100G\): they may hold data/);
+    proxmox.written.clear();
+    await apply(context);
+    expect(proxmox.changed).toEqual([
+      'qm set 201 --virtio3 local-lvm:vm-201-disk-4,backup=0,cache=none,discard=on,iothread=1,serial=cassandra-r3-0',
+    ]);
+  });
+
+  test('is not started with a GPU from here', async () => {
+    const { proxmox, context } = await made();
+    proxmox.running.clear();
+    proxmox.vms[WORKER]!.hostpci0 = '0000:c5:00.0';
+    expect(await apply(context)).toEqual([]);
+  });
+});
+
+test('killed at any command, the next run finishes, and nothing is made twice', async () => {
+  const whole = new Proxmox();
+  await apply(whole.context());
+  const sizes = (of: Proxmox) => Object.values(of.volumes).sort();
+  const settings = (of: Proxmox) => JSON.stringify(of.vms).replace(/disk-\d/g, 'disk');
+  let kills = 0;
+  for (let at = 0; at < whole.changed.length; at++)
+    for (const when of ['before', 'during', 'after'] as const) {
+      const proxmox = new Proxmox();
+      proxmox.kill = { at, when };
+      await expect(apply(proxmox.context())).rejects.toThrow(Killed);
+      proxmox.kill = undefined;
+      await apply(proxmox.context());
+      const found = [settings(proxmox), sizes(proxmox), [...proxmox.running]];
+      expect([at, when, ...found]).toEqual([at, when, settings(whole), sizes(whole), [WORKER]]);
+      expect(await apply(proxmox.context())).toEqual([]);
+      kills++;
+    }
+  expect(kills).toBe(27);
+});
+
+test('a shutdown may take as long as pods, sandboxes and a margin', () => {
+  const down = (name: string, of = homelab) => downSeconds(of, of.machines[name]!);
+  expect([down('talos-cp-01'), down('talos-worker-01'), down('ai-vm')]).toEqual([270, 450, 180]);
+  const talos = { ...homelab.talos, shutdownGracePeriod: Duration.seconds(400) };
+  expect(down('talos-worker-01', { ...homelab, talos })).toBe(640);
+  expect(down('talos-cp-01', { ...homelab, talos: { ...talos, scheduleOnControlPlanes: true } })).toBe(640);
+});
+
+test('a grace of the kubelet that is shorter than that of a pod stops the stage', async () => {
+  const talos = { ...homelab.talos, shutdownGracePeriod: Duration.seconds(149) };
+  await expect(vms(new Proxmox().context({ ...homelab, talos })).steps()).rejects.toThrow(
+    /must be at least 150 s: cassandra\/.* takes up to 120 s/,
+  );
+});
+
+test('settings are compared by what they mean', () => {
+  const config = {
+    memory: 'current=22528',
+    net0: 'bridge=vmbr0,virtio=02:00:00:00:02:0A',
+    agent: '0',
+    description: 'a%0Amine',
+  };
+  const wanted = {
+    memory: '22528',
+    net0: 'virtio=02:00:00:00:02:0a,bridge=vmbr0',
+    agent: 'enabled=0',
+    description: 'a',
+  };
+  expect(differences(config, wanted)).toEqual([]);
+  expect(differences({ cores: '4' }, { cores: '6', cpu: 'host' })).toEqual([
+    { key: 'cores', from: '4', to: '6' },
+    { key: 'cpu', from: undefined, to: 'host' },
+  ]);
+  expect(drive('local-lvm:vm-1-disk-0,serial=a,size=528K')).toEqual({
+    ...{ volume: 'local-lvm:vm-1-disk-0', options: { serial: 'a' }, size: 528 * 1024 },
+  });
+  expect(withOptions(drive('s:v,b=1,size=1G'), { a: '2' })).toBe('s:v,a=2,b=1');
+});
+
+test('what is rendered can be read by a shell, and holds every machine', () => {
+  const files = renderVms(homelab);
+  expect([...files.keys()]).toEqual([
+    'proxmox/vms/200-talos-cp-01.sh',
+    'proxmox/vms/201-talos-worker-01.sh',
+    'proxmox/vms/202-talos-worker-02.sh',
+    'proxmox/vms/210-ai-vm.sh',
+  ]);
+  const ai = files.get('proxmox/vms/210-ai-vm.sh')!;
+  expect(ai).not.toMatch(/hostpci|--agent/);
+  expect(ai).toContain('user=local:snippets/collab-homelab-ai-vm-user.yaml');
+});
