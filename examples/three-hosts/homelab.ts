@@ -141,5 +141,7 @@ export default defineHomelab({
     assistant: { replicas: 2, connects: [{ service: 'documents' }, { model: 'chat' }] },
   },
   webApps: { web: { host: 'app', replicas: 2, connects: [{ service: 'documents' }, { service: 'assistant' }] } },
+  access: { sshKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE00 example'] },
+
   git: { url: 'https://github.com/owner/grown.git', revision: 'main' },
 });

@@ -68,16 +68,15 @@ async function lookNow({ ask }: Context, step: Step): Promise<PlannedStep | unde
 }
 
 async function carryOutOne(planned: PlannedStep): Promise<void> {
-  const { Listr } = await import('listr2');
+  const { Listr, PRESET_TIMER: timer } = await import('listr2');
   const task = async (_: unknown, task: { output: string; skip: (why: string) => void }) => {
     const changed = await carryOut(planned, (what) => {
       task.output = what;
     });
     if (!changed) task.skip(`${planned.step.title} (was there already)`);
   };
-  const timer = { condition: true, field: (ms: number) => `${(ms / 1000).toFixed(0)} s`, format: undefined };
   const options = { rendererOptions: { timer }, fallbackRendererOptions: { timer }, registerSignalListeners: false };
-  await new Listr([{ title: planned.step.title, task }], options as never).run();
+  await new Listr([{ title: planned.step.title, task }], options).run();
 }
 
 function show({ name, title }: Stage, planned: readonly PlannedStep[]): void {

@@ -12,6 +12,9 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   package: [process.execPath, '-r', 'ts-node/register', 'test/real/package.ts'],
   build: [process.execPath, '-r', 'ts-node/register', 'test/real/build.ts'],
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
+  rendered: [process.execPath, '-r', 'ts-node/register', 'test/real/rendered.ts'],
+  simulation: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/simulation-check.ts'],
+  bootstrap: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/index.ts'],
   gitops: [process.execPath, '-r', 'ts-node/register', 'test/real/gitops/index.ts'],
   namespaces: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/namespaces.ts'],
 };

@@ -146,16 +146,20 @@ function stepsOf(context: Context, name: string): Step[] {
         if (reasons.length === 0) return undefined;
         const { made } = found.boot;
         if (made !== undefined && made.of === madeOf(found) && made.boot !== found.bootId)
-          throw new Stop(
-            `${name} was booted since its files were written, and still: ${reasons.join('; ')}; look at journalctl -b and /proc/cmdline there, and whether it boots by ${found.boot.loaders.join(' or ')}`,
-          );
+          throw new Stop(`${inVain(name, found, reasons)}; rm ${MADE} there and apply host again, to make them anew`);
         return { lines: [`reboot for: ${reasons.join('; ')}`], asks: [rebootQuestion(name, found)] };
       },
       async (_, say) => {
         await reboot(context, name, (await judged()).bootId, say);
         await confirm();
         // The services of Proxmox come later than ssh.
-        await until(`Proxmox on ${name} to answer`, { seconds: 300, every: 5 }, say, () => hostFacts(context, name));
+        const answer = () => hostFacts(context, name);
+        const found = await until(`Proxmox on ${name} to answer`, { seconds: 300, every: 5 }, say, answer);
+        const left = rebootReasons(context, name, found);
+        if (left.length === 0) return;
+        // What was made without effect is made anew by the next run, which asks again before it reboots.
+        await commands.change(place, ['rm', '-f', MADE]);
+        throw new Stop(`${inVain(name, found, left)}; apply host again makes them anew`);
       },
     ),
     step(
@@ -164,7 +168,7 @@ function stepsOf(context: Context, name: string): Step[] {
         const found = await judged();
         const { armed } = found.boot;
         if (changesBoot(context, name, found) || (armed !== undefined && armed !== found.bootId))
-          throw new Later(`the steps before it on ${name}`);
+          throw new Later(`the steps before this one on ${name} must be done first`);
         return armed === undefined
           ? undefined
           : { lines: ['its next boot brings nothing new: the undo timer is switched off'] };
@@ -173,6 +177,13 @@ function stepsOf(context: Context, name: string): Step[] {
     ),
   ];
   return steps;
+}
+
+/** Where scripts/host/boot-files.sh remembers of what boot loader and initramfs were made. */
+const MADE = '/var/lib/collab-homelab/boot-files';
+
+function inVain(name: string, { boot }: HostFacts, left: readonly string[]): string {
+  return `${name} was booted since its files were written, and still: ${left.join('; ')}; look at journalctl -b and /proc/cmdline there, and whether it boots by ${boot.loaders.join(' or ')}`;
 }
 
 /** An earlier run may have been stopped while it rebooted the host: that one comes back. */

@@ -5,40 +5,71 @@ import { parse } from 'yaml';
 import type { Tally } from '../tally';
 import { sopsBinaries } from './binaries';
 import type { Lab, Run } from './lab';
-import type { Interception } from './programs/program';
+import type { Call, Interception } from './programs/program';
 
-/** A place where a run is disturbed: the index of a call within the run of one stage. */
+/** A place where a run is disturbed: one call of a stage, by what is called and the how many-th time. */
 export interface Point {
   readonly stage: string;
-  readonly index: number;
+  readonly signature: string;
+  readonly nth: number;
   readonly how: Interception;
 }
 
-/** What a stage leaves behind when nobody disturbs it. */
+/** What a stage leaves behind when nobody disturbs it, and what it calls on the way. */
 export interface Reference {
-  readonly calls: number;
+  readonly calls: readonly Call[];
   readonly machines: string;
+}
+
+/** A call without what differs from run to run: paths in memory, and names that are drawn by lot. */
+export function signatureOf({ machine, program, argv }: Call): string {
+  return `${machine}: ${program} ${argv.join(' ')}`
+    .replace(/\/dev\/shm\/\S+\//g, '')
+    .replace(/\d{4}-\d\d-\d\dT\S+/g, 'TIME')
+    .replace(/[\w/.-]*\.[A-Za-z0-9]{6}\b/g, 'TEMPORARY');
+}
+
+/** Whether a call leaves something behind; a kill at one that only reads leaves the same as one after the change before it. */
+export function leavesSomething({ program, argv, changing }: Call): boolean {
+  return changing === true || program === 'age-keygen' || (program === 'sops' && argv.includes('encrypt'));
+}
+
+/** The points of a stage at some of its calls. */
+export function pointsAt(
+  stage: string,
+  calls: readonly Call[],
+  chosen: (call: Call) => boolean,
+  how: Interception,
+): Point[] {
+  const seen = new Map<string, number>();
+  return calls.flatMap((call) => {
+    const signature = signatureOf(call);
+    const nth = seen.get(signature) ?? 0;
+    seen.set(signature, nth + 1);
+    return chosen(call) ? [{ stage, signature, nth, how }] : [];
+  });
 }
 
 /**
  * Disturbs one call of a stage, runs the stage again undisturbed, and compares with what an undisturbed run leaves.
  * A disturbed run may only end well when what it left is whole.
+ * @returns whether the call came: their order differs a little from run to run, where something is waited for
  */
-export async function disturbed(lab: Lab, tally: Tally, point: Point, reference: Reference): Promise<void> {
-  const { stage, index, how } = point;
+export async function disturbed(lab: Lab, tally: Tally, point: Point, reference: Reference): Promise<boolean> {
+  const { stage, signature, nth, how } = point;
   await lab.restore(`before ${stage}`);
   const { simulation } = lab;
-  let struck: string | undefined;
-  simulation.intercept = (call, at) => {
-    if (at !== index) return undefined;
-    struck = `${call.machine}: ${call.program} ${call.argv.join(' ').slice(0, 160)}`;
+  let left = nth;
+  let struck = false;
+  simulation.intercept = (call) => {
+    if (struck || signatureOf(call) !== signature || left-- > 0) return undefined;
+    struck = true;
     return how;
   };
   const first = await lab.run(['apply', stage, '--yes'], how === 'hang' ? 0.03 : undefined);
   simulation.intercept = undefined;
-  const where = `${stage}, call ${index} ${how} (${struck ?? 'never came'})`;
-  // The order of calls differs a little from run to run, where something is waited for.
-  if (struck === undefined) return tally.check(where, first.code === 0, first.output);
+  if (!struck) return false;
+  const where = `${stage}, ${how}: ${signature.slice(0, 200)}`;
   const isKill = ['before', 'during', 'after'].includes(how);
   tally.check(
     `${where}: ${isKill ? 'the run is killed' : 'the run says what failed'}`,
@@ -63,6 +94,7 @@ export async function disturbed(lab: Lab, tally: Tally, point: Point, reference:
     simulation.unexpected.length === 0,
     simulation.unexpected.join('\n'),
   );
+  return true;
 }
 
 /** Not killed: either the failure was no obstacle, or a sentence says what is wrong. Never a stack of our own code. */

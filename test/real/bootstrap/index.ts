@@ -3,13 +3,21 @@ import homelab from '../../../homelab';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { controllers } from './controllers';
-import { disturbed, encryptedFiles, machinesOf, secretValues, type Point, type Reference } from './disturbed';
+import {
+  disturbed,
+  encryptedFiles,
+  leavesSomething,
+  machinesOf,
+  pointsAt,
+  secretValues,
+  type Reference,
+} from './disturbed';
 import { Lab, type Run } from './lab';
 import { inNamespace } from './machines';
 import { offerAll } from './offers';
 import type { Interception } from './programs/program';
 import { refusals } from './refusals';
-import { seedsIn } from './seeds';
+import { secretsIn } from './secrets-in';
 
 inNamespace();
 
@@ -19,8 +27,7 @@ inNamespace();
  */
 const full = process.argv.includes('--full');
 const only = process.argv.find((arg) => arg.startsWith('--stage='))?.slice('--stage='.length);
-const SAMPLE_SECONDS = 90;
-const STAGES = ['keys', 'host', 'images', 'vms', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'];
+const SAMPLE_SECONDS = 60;
 const KILLS: readonly Interception[] = ['before', 'during', 'after'];
 const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
 
@@ -35,9 +42,8 @@ async function main(): Promise<void> {
     offerAll(lab, homelab);
     const rendered = await lab.run(['render']);
     tally.check('render', rendered.code === 0, rendered.output);
-    await lab.keep('bare');
-    await fromBareToDone(lab);
-    const references = await stageByStage(lab);
+    const references = await fromBareToDone(lab);
+    if (!only) await nothingLeft(lab);
     if (!only) await refusals(lab, tally);
     await disturbAll(lab, references);
   } finally {
@@ -48,11 +54,37 @@ async function main(): Promise<void> {
   tally.close();
 }
 
-async function fromBareToDone(lab: Lab): Promise<void> {
-  const first = await lab.run(['apply', '--yes']);
+/** One run, which stands still at the begin of each stage while its state is put aside. */
+async function fromBareToDone(lab: Lab): Promise<Map<string, Reference>> {
+  const { calls } = lab.simulation;
+  const begins: { stage: string; at: number; machines: string }[] = [];
+  const first = await lab.run(['apply', '--yes'], undefined, async (stage) => {
+    const at = calls.length;
+    await lab.keep(`before ${stage}`);
+    begins.push({ stage, at, machines: machinesOf(lab) });
+  });
   tally.check('from bare to done in one run', first.code === 0, tail(first));
   if (first.code !== 0) throw new Error(`the rest needs a run that ends well\n${first.output}`);
-  laps.lap(`from bare to done: ${lab.simulation.calls.length} calls in ${first.seconds.toFixed(0)} s`);
+  printed = first.output;
+  const references = begins.map(({ stage, at }, index): [string, Reference] => {
+    const next = begins[index + 1];
+    return [stage, { calls: calls.slice(at, next?.at), machines: next?.machines ?? machinesOf(lab) }];
+  });
+  laps.lap(`from bare to done: ${calls.length} calls in ${first.seconds.toFixed(0)} s`);
+  laps.lap(
+    references
+      .map(
+        ([stage, { calls: own }]) =>
+          `${stage} ${own.length} calls, ${own.filter(leavesSomething).length} that leave something`,
+      )
+      .join('; '),
+  );
+  return new Map(references);
+}
+
+let printed = '';
+
+async function nothingLeft(lab: Lab): Promise<void> {
   const begin = lab.simulation.calls.length;
   const second = await lab.run(['apply', '--yes']);
   const changing = lab.simulation.calls.slice(begin).filter((call) => call.changing);
@@ -70,46 +102,28 @@ async function fromBareToDone(lab: Lab): Promise<void> {
   laps.lap(`a second run: ${lab.simulation.calls.length - begin} calls, ${changing.length} that change`);
   const secrets = secretValues(lab);
   tally.check('sops reads every encrypted file', encryptedFiles(lab).length >= 4 && secrets.size > 50);
-  const seen = seedsIn(lab, [...secrets.values()], `${first.output}${second.output}`);
+  const seen = secretsIn(lab, [...secrets.values()], `${printed}${second.output}`);
   tally.check('no secret in logs, arguments, rendered files or messages', seen.length === 0, seen.join('\n'));
-  laps.lap(`${secrets.size} secret values, found nowhere in the clear`);
-}
-
-/** Puts the state before each stage aside, with what the stage leaves when nobody disturbs it. */
-async function stageByStage(lab: Lab): Promise<Map<string, Reference>> {
-  const references = new Map<string, Reference>();
-  await lab.restore('bare');
-  for (const stage of STAGES) {
-    await lab.keep(`before ${stage}`);
-    lab.simulation.calls.length = 0;
-    const run = await lab.run(['apply', stage, '--yes']);
-    if (run.code !== 0) throw new Error(`${stage} must end well by itself:\n${run.output}`);
-    references.set(stage, { calls: lab.simulation.calls.length, machines: machinesOf(lab) });
-    if (stage === only) break;
-  }
-  laps.lap(`stage by stage: ${[...references].map(([stage, { calls }]) => `${stage} ${calls}`).join(', ')} calls`);
-  return references;
+  laps.lap(`${secrets.size} secret values looked for in everything that the runs left, ${seen.length} found`);
 }
 
 async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>): Promise<void> {
-  const points = [...references]
-    .filter(([stage]) => only === undefined || stage === only)
-    .flatMap(([stage, { calls }]) =>
-      Array.from({ length: calls }, (_, index) =>
-        [...KILLS, ...FAULTS].map((how): Point => ({ stage, index, how })),
-      ).flat(),
-    );
+  const mine = [...references].filter(([stage]) => only === undefined || stage === only);
+  const points = mine.flatMap(([stage, { calls }]) => [
+    ...KILLS.flatMap((how) => pointsAt(stage, calls, leavesSomething, how)),
+    // Every program once, as often as its command line differs.
+    ...FAULTS.flatMap((how) => pointsAt(stage, calls, () => true, how).filter(({ nth }) => nth === 0)),
+  ]);
   const chosen = full ? points : shuffled(points);
   const begin = Date.now();
   const done = new Map<string, number>();
   for (const point of chosen) {
     if (!full && Date.now() - begin > SAMPLE_SECONDS * 1000) break;
-    await disturbed(lab, tally, point, references.get(point.stage)!);
-    done.set(point.how, (done.get(point.how) ?? 0) + 1);
+    const came = await disturbed(lab, tally, point, references.get(point.stage)!);
+    const key = came ? point.how : 'did not come again';
+    done.set(key, (done.get(key) ?? 0) + 1);
   }
-  const kills = KILLS.reduce((sum, how) => sum + (done.get(how) ?? 0), 0);
-  const faults = FAULTS.reduce((sum, how) => sum + (done.get(how) ?? 0), 0);
-  laps.lap(`${kills} kill points and ${faults} failing, hanging or nonsensical calls of ${points.length} possible`);
+  laps.lap(`${points.length} points; done: ${[...done].map(([how, count]) => `${how} ${count}`).join(', ')}`);
 }
 
 /** Another sample each day, the same all day long. */

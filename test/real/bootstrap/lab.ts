@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,8 +20,11 @@ export interface Run {
   readonly seconds: number;
 }
 
+/** The stages in their order. */
+export const STAGES = ['keys', 'host', 'images', 'vms', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'];
+
 /** A run of the bootstrap may take this long, then it is a failure of its own. */
-const LONGEST = 240;
+const LONGEST = 400;
 
 /**
  * Where the bootstrap is tried: an owner's clone, a simulated homelab, and a real API server that the simulated nodes join.
@@ -37,12 +40,18 @@ export class Lab {
       host: { address: '192.168.1.10' },
       shim: shim(),
       talosMachinery: talosMachinery(),
-      real: { sops, 'age-keygen': ageKeygen, kubectl },
+      real: {
+        sops,
+        'age-keygen': ageKeygen,
+        kubectl,
+        git: execFileSync('sh', ['-c', 'command -v git']).toString().trim(),
+      },
       kubeconfig: () => fs.readFileSync(plane.kubeconfig, 'utf8'),
       onNodes: (members) => register(plane, homelab, members),
       onShutdown: (name) => endPods(plane.client, name),
     });
-    return new Lab(folder, plane, simulation, new Workspace());
+    execFileSync('git', ['init', '-q', join(folder, 'repository')]);
+    return new Lab(folder, plane, simulation, new Workspace(), homelab.git.url);
   }
 
   private readonly kept = new Map<string, EtcdContent>();
@@ -52,6 +61,7 @@ export class Lab {
     readonly plane: ControlPlane,
     readonly simulation: Simulation,
     readonly workspace: Workspace,
+    private readonly repository: string,
   ) {}
 
   /** Keys of the owner's machine, outside of the clone. */
@@ -59,8 +69,11 @@ export class Lab {
     return join(this.folder, 'home', 'age', 'keys.txt');
   }
 
-  /** Runs `npm run bootstrap -- ARGS` as its owner would. `pace` is the length of a second. */
-  run(args: readonly string[], pace = 0.1): Promise<Run> {
+  /**
+   * Runs `npm run bootstrap -- ARGS` as its owner would. `pace` is the length of a second. At the begin of each stage, when
+   * its plan is shown and nothing of it is done, the run stands still while `onStage` works.
+   */
+  run(args: readonly string[], pace = 0.1, onStage?: (stage: string) => Promise<void>): Promise<Run> {
     const begin = Date.now();
     fs.mkdirSync(join(this.folder, 'home'), { recursive: true });
     const child = spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args], {
@@ -74,10 +87,24 @@ export class Lab {
         SOPS_AGE_KEY_FILE: this.ageKey,
         HOMELAB_PACE: String(pace),
         NO_COLOR: '1',
+        // The owner's repository is one that anybody may read.
+        GIT_CONFIG_COUNT: '1',
+        GIT_CONFIG_KEY_0: `url.file://${join(this.folder, 'repository')}.insteadOf`,
+        GIT_CONFIG_VALUE_0: this.repository,
       },
     });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
+    const seen = new Set<string>();
+    const hear = (text: Buffer) => {
+      output += text.toString();
+      for (const [, stage] of text.toString().matchAll(/^([a-z-]+): .+$/gm)) {
+        if (onStage === undefined || !STAGES.includes(stage!) || seen.has(stage!)) continue;
+        seen.add(stage!);
+        process.kill(-child.pid!, 'SIGSTOP');
+        void onStage(stage!).finally(() => process.kill(-child.pid!, 'SIGCONT'));
+      }
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', hear);
     const kill = () => {
       try {
         process.kill(-child.pid!, 'SIGKILL');

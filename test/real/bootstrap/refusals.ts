@@ -1,7 +1,134 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
 import type { Tally } from '../tally';
 import type { Lab } from './lab';
+import { hardware } from './programs/host-devices';
+import { GIB } from './state';
+
+/** Something that stands against a stage, which must stop with a sentence that names it, and change nothing. */
+interface Case {
+  readonly what: string;
+  readonly stage: string;
+  readonly prepare: (lab: Lab) => void;
+  readonly says: RegExp;
+}
+
+const CASES: readonly Case[] = [
+  {
+    what: 'another machine at the host’s address',
+    stage: 'host',
+    prepare: ({ simulation }) =>
+      simulation.writeFile('host', 'proc/meminfo', 'MemTotal: 16384000 kB\nMemAvailable: 16000000 kB\n'),
+    says: /memory/i,
+  },
+  {
+    what: 'a kernel without VFIO',
+    stage: 'host',
+    prepare: ({ simulation: { state } }) => void (hardware(state).vfio = false),
+    says: /vfio/i,
+  },
+  {
+    what: 'no IOMMU',
+    stage: 'host',
+    prepare: ({ simulation: { state } }) => void (hardware(state).iommu = false),
+    says: /IOMMU/,
+  },
+  {
+    what: 'a reboot that waits for something else',
+    stage: 'host',
+    prepare: ({ simulation }) =>
+      simulation.writeFile('host', 'run/reboot-required', '*** System restart required ***\n'),
+    says: /reboot/i,
+  },
+  {
+    what: 'a VM that is not ours',
+    stage: 'vms',
+    prepare: ({ simulation: { state } }) =>
+      void (state.vms['201'] = { config: { name: 'windows', memory: '4096' }, pending: {} }),
+    says: /VM 201.*windows/s,
+  },
+  {
+    what: 'a full thin pool',
+    stage: 'vms',
+    prepare: ({ simulation: { state } }) => void (state.storages['local-lvm']!.used = 1600 * GIB),
+    says: /local-lvm on proxmox must be/,
+  },
+  {
+    what: 'full metadata of the thin pool',
+    stage: 'vms',
+    prepare: ({ simulation: { state } }) => void (state.storages['local-lvm']!.metadata = 92),
+    says: /metadata/,
+  },
+  {
+    what: 'a folder without room for images',
+    stage: 'images',
+    prepare: ({ simulation: { state } }) => void (state.storages.local!.used = 93 * GIB),
+    says: /free/,
+  },
+  {
+    what: 'an address that somebody has',
+    stage: 'vms',
+    prepare: ({ simulation: { state } }) =>
+      void (state.machines.printer = { kind: 'ubuntu', address: '192.168.1.22', upAt: 0, users: {}, hostKey: '' }),
+    says: /192\.168\.1\.22 must be free/,
+  },
+  {
+    what: 'a disk without its serial',
+    stage: 'talos',
+    prepare: ({ simulation: { state } }) => {
+      const vm = state.vms['201']!;
+      for (const settings of [vm.config, vm.started ?? {}])
+        for (const [slot, value] of Object.entries(settings))
+          settings[slot] = value.replace('serial=cassandra-r2-0', 'serial=something-else');
+    },
+    says: /talos-worker-01 must show one disk with the serial cassandra-r2-0/,
+  },
+  {
+    what: 'a node label that a node may not set',
+    stage: 'vms',
+    prepare: (lab) => edit(lab, "{ 'storage-type': 'cassandra' }", "{ 'node-role.kubernetes.io/db': 'cassandra' }"),
+    says: /a label that a node may set on itself/,
+  },
+  {
+    what: 'a name with a quote, a blank and a command',
+    stage: 'vms',
+    prepare: (lab) => edit(lab, "storage: 'local-lvm'", 'storage: "lvm\'; $(touch /tmp/pwned)\\n"'),
+    says: /the name of a Proxmox storage/,
+  },
+  {
+    what: 'something to review that is not committed as rendered',
+    stage: 'vms',
+    prepare: (lab) =>
+      edit(lab, 'memory: Size.gibibytes(4),\n      cores: 2', 'memory: Size.gibibytes(4),\n      cores: 3'),
+    says: /scripts\/rendered\/ must be what homelab\.ts says/,
+  },
+];
 
 /** What must stop the bootstrap with a clear sentence, and nothing changed. */
-export async function refusals(_lab: Lab, _tally: Tally): Promise<void> {
-  // Filled below.
+export async function refusals(lab: Lab, tally: Tally): Promise<number> {
+  for (const { what, stage, prepare, says } of CASES) {
+    await lab.restore(`before ${stage}`);
+    prepare(lab);
+    const { code, output } = await lab.run(['apply', stage, '--yes']);
+    tally.check(`${what}: stops`, code === 4 || code === 1, `exit ${code}\n${output}`);
+    tally.check(`${what}: says so`, says.test(output) && !/^\s+at .*\.ts:/m.test(output), output.slice(-1500));
+    const changing = lab.simulation.calls.filter((call) => call.changing);
+    tally.check(
+      `${what}: nothing changed`,
+      changing.length === 0,
+      changing.map(({ program, argv }) => `${program} ${argv.join(' ')}`).join('\n'),
+    );
+    tally.check(`${what}: nothing was run by a shell that is data`, !fs.existsSync('/tmp/pwned'));
+  }
+  return CASES.length;
+}
+
+function edit({ workspace }: Lab, from: string, to: string): void {
+  const file = join(workspace.path, 'homelab.ts');
+  const text = fs.readFileSync(file, 'utf8');
+  if (!text.includes(from)) throw new Error(`homelab.ts does not hold ${from}`);
+  fs.writeFileSync(
+    file,
+    text.replace(from, () => to),
+  );
 }

@@ -264,7 +264,7 @@ export class Simulation {
     const found = programs.find((each) => each.kinds.includes(this.kindOf(machine)) && each.names.includes(name));
     // A program that is cut off has read its files, which may go with the one who gave them.
     const context = this.contextOf(call, caller, todo === 'during' ? filesAmong(call) : new Map());
-    if (todo === 'during') await this.cutOff(name, caller, context, found);
+    if (todo === 'during' && !found?.isReal?.(call)) await this.cutOff(name, caller, context, found);
     const before = JSON.stringify(this.state);
     const files = name === 'ssh' ? this.fingerprint() : '';
     const answer = await this.answer(call, found, context);

@@ -67,6 +67,8 @@ export interface Program {
   readonly run: Handler;
   /** The look of things while a long call goes on that was cut off: changes state, and is followed by `run`. */
   readonly underway?: (context: Context) => void;
+  /** Whether a call of it goes to a real program, which runs in the place of the shim and dies with it. */
+  readonly isReal?: (call: Call) => boolean;
 }
 
 export function program(

@@ -16,7 +16,7 @@ import {
   volumePhase,
   type TalosNode,
 } from '../life';
-import { Failure, program, Unexpected, type Answer, type Context, type Exec } from './program';
+import { Failure, program, Unexpected, type Answer, type Call, type Context, type Exec } from './program';
 
 const CLIENT = 'v1.13.9';
 /** What talos-machinery answers for real: commands that need no node. */
@@ -30,9 +30,12 @@ const OFFLINE: Readonly<Record<string, string>> = {
 const NEEDS_REBOOT = ['type', 'token', 'systemDiskEncryption', 'files', 'udev', 'baseRuntimeSpecOverrides', 'disks'];
 
 export const talosctl = [
-  program(['local'], ['talosctl'], (context): Promise<Answer | Exec | string> =>
-    new Talosctl(context, talosCommand(context.call.argv)).run(),
-  ),
+  {
+    ...program(['local'], ['talosctl'], (context): Promise<Answer | Exec | string> =>
+      new Talosctl(context, talosCommand(context.call.argv)).run(),
+    ),
+    isReal: ({ argv }: Call) => ['gen', 'validate', 'machineconfig'].includes(argv[0]!),
+  },
 ];
 
 interface Resource {

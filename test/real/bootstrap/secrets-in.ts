@@ -10,15 +10,19 @@ const ORDINARY =
  * Where one of these secrets stands in the clear: in the clone (log and kubeconfig included), on the machines, in arguments
  * of any call, or in what was printed. @returns the places
  */
-export function seedsIn(lab: Lab, secrets: readonly string[], printed: string): string[] {
-  const lines = [...new Set(secrets.flatMap((secret) => secret.split('\n').map((line) => line.trim())))].filter(
-    (line) => line.length >= 12 && !ORDINARY.test(line),
-  );
+export function secretsIn(lab: Lab, secrets: readonly string[], printed: string): string[] {
+  // Certificates are no secrets, in whatever form.
+  const isPublic = (value: string) => /BEGIN CERTIFICATE/.test(value) || /^LS0tLS1CRUdJTiBDRVJUSUZJQ0FUR/.test(value);
+  const lines = [
+    ...new Set(
+      secrets.filter((value) => !isPublic(value)).flatMap((secret) => secret.split('\n').map((line) => line.trim())),
+    ),
+  ].filter((line) => line.length >= 12 && !ORDINARY.test(line));
   // What is encoded once more is as bad as what is in the clear.
-  const seeds = lines.flatMap((line) => [line, Buffer.from(line).toString('base64').replace(/=+$/, '')]);
+  const wanted = lines.flatMap((line) => [line, Buffer.from(line).toString('base64').replace(/=+$/, '')]);
   const found: string[] = [];
   const search = (text: string, where: string) => {
-    for (const seed of seeds) if (text.includes(seed)) found.push(`${where}: ${seed.slice(0, 6)}…`);
+    for (const seed of wanted) if (text.includes(seed)) found.push(`${where}: ${seed.slice(0, 6)}…`);
   };
   for (const file of filesBelow(lab.workspace.path)) search(fs.readFileSync(file, 'latin1'), file);
   for (const machine of Object.keys(lab.simulation.state.machines))
