@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { HomelabError } from '../inventory';
 import { COMMANDS } from './commands';
 import { terminal } from './engine/ask';
 import { context } from './engine/context';
@@ -49,7 +50,9 @@ async function main(): Promise<number> {
   try {
     return await command.run(here, args, { json: values.json });
   } catch (error) {
-    throw error instanceof Error ? Object.assign(error, { message: here.log.masked(error.message) }) : error;
+    if (!(error instanceof Error)) throw error;
+    const { message, stack = '' } = error;
+    throw Object.assign(error, { message: here.log.masked(message), stack: here.log.masked(stack) });
   }
 }
 
@@ -59,7 +62,7 @@ main().then(
   },
   (error: Error & { code?: string }) => {
     const isUsage = error instanceof Usage || error.code?.startsWith('ERR_PARSE_ARGS');
-    console.error(error instanceof Problem || isUsage ? `\n${error.message}` : error);
+    console.error(error instanceof Problem || error instanceof HomelabError || isUsage ? `\n${error.message}` : error);
     process.exitCode = isUsage ? EXIT.usage : exitCode(error);
   },
 );
@@ -67,5 +70,5 @@ main().then(
 function exitCode(error: Error): number {
   if (error instanceof Interrupted) return EXIT.interrupted;
   if (error instanceof Refused) return EXIT.refused;
-  return error instanceof Stop ? EXIT.stopped : EXIT.failed;
+  return error instanceof Stop || error instanceof HomelabError ? EXIT.stopped : EXIT.failed;
 }

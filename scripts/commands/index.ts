@@ -9,6 +9,7 @@ import { applyStages, planStages } from './plan';
 import { rotate } from './rotate';
 import { upgradeCluster } from './upgrade';
 import { snapshot } from './snapshot';
+import { talosctlHere } from './talosctl';
 import { verify } from './verify';
 
 export interface Command {
@@ -34,6 +35,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   maintenance: { usage: 'NODE [stop]', what: 'starts a node again whose databases cannot move', run: maintainNode },
   upgrade: { usage: '', what: 'Talos, then Kubernetes, to the versions of homelab.ts', run: upgradeCluster },
   snapshot: { usage: '[FOLDER]', what: 'copies etcd to .homelab/etcd/, and to FOLDER; for every night', run: snapshot },
+  talosctl: { usage: 'NODE -- ARGS', what: 'talosctl with the login that is kept encrypted', run: talosctlHere },
   destroy: { usage: 'STAGE [BACKUP]', what: 'removes VMs or images; every name must be typed', run: destroy },
   render: {
     usage: '',

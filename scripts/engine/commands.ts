@@ -67,6 +67,8 @@ const SSH_OPTIONS = [
 export class Commands {
   /** Set while a plan is carried out. */
   changing = false;
+  /** How many commands may have changed something so far: what was read before the last is old. */
+  changes = 0;
   private readonly seen = new Set<string>();
   private readonly abort = new AbortController();
 
@@ -85,6 +87,7 @@ export class Commands {
 
   async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
+    this.changes++;
     const locked = ['flock', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
     const remote = place.ssh ? [...(place.sudo ? ['sudo', '-n'] : []), ...locked] : argv;
     return this.run(place, remote, argv, { seconds: 600, ...options });
@@ -103,6 +106,13 @@ export class Commands {
     options: CommandOptions = {},
   ): Promise<Output> {
     return this.change(place, ['bash', '-s', '--', ...args], { ...options, stdin: script(name) });
+  }
+
+  /** Gives the terminal to a program on this machine. @returns its exit code */
+  async attached([program, ...args]: readonly string[]): Promise<number> {
+    const { execa } = await import('execa');
+    const { exitCode } = await execa(program!, args, { stdio: 'inherit', reject: false });
+    return exitCode ?? 1;
   }
 
   /** Before the first look at a machine: waits until no command of an earlier, interrupted run works there any more. */

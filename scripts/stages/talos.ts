@@ -4,6 +4,7 @@ import type { Stage } from '../engine/step';
 import { bootstrapEtcd, healthyNodes, kubeconfig, labels, volumes } from './talos/cluster';
 import { configuration } from './talos/configuration';
 import { networkPolicies, versionsAgree } from './talos/kubernetes';
+import { running } from './talos/node';
 import { checkTalosctl } from './talos/secrets';
 import { shutdownProof } from './talos/shutdown-proof';
 
@@ -18,6 +19,7 @@ export function talos(context: Context): Stage {
       // Ends here without the login of stage keys, or without the key that opens it.
       await talosctl(context, nodes[0]![1].address, []);
       return [
+        ...nodes.map(([name, machine]) => running(context, name, machine)),
         ...nodes.map(([name, machine]) => configuration(context, name, machine)),
         bootstrapEtcd(context),
         kubeconfig(context),

@@ -42,7 +42,7 @@ async function nodeFindings(context: Context): Promise<Finding[]> {
     const conditions: any[] = node.status?.conditions ?? [];
     const ready = conditions.find(({ type }) => type === 'Ready');
     if (ready?.status !== 'True')
-      return bad(what, ready?.message ?? 'its kubelet says nothing', `talosctl -n ${name} dmesg`);
+      return bad(what, ready?.message ?? 'its kubelet says nothing', `npm run bootstrap -- talosctl ${name} -- dmesg`);
     if (node.spec?.unschedulable)
       return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, when nobody works on it`);
     const pressed = conditions.filter(({ type, status }) => type !== 'Ready' && status === 'True');

@@ -145,6 +145,11 @@ async function generateOnGpu(context: Context, cpu: number | undefined, say: Say
   }
   const loaded = (await api.loaded()).get(shortTag(tag));
   const { stdout } = await context.commands.readScript(api.vm.place, 'ai-ollama-log.sh', [], { asRoot: true });
+  // Ollama names what it computes with whenever it starts: silence says nothing about the GPU.
+  if (!stdout.includes('inference compute'))
+    throw new Stop(
+      `the log of Ollama on ${api.vm.name} must say what it computes with, and says ${JSON.stringify(stdout.slice(0, 120))}; look at journalctl -u ollama there, and run this again`,
+    );
   const { gpu } = context.homelab.hosts[api.vm.host.name] as ProxmoxHost;
   const problems = gpuProblems({ tag, length, loaded, log: stdout, gpu, tokensPerSecond, cpu });
   return { problems, tokensPerSecond };

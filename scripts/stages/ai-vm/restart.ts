@@ -1,7 +1,9 @@
+import { hostOf, nodes } from '../../../inventory';
 import { json, kubectl } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
+import { downSeconds } from '../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
 import { BOOT_SECONDS, aiVm, bootId, isOn, isUnreachable, vmConfig, waitForLogin, type AiVm } from './machine';
 
@@ -53,12 +55,22 @@ export async function restart(context: Context, vm: AiVm, how: Restart, say: Say
   await waitForLogin(context, vm, say);
 }
 
-/** Starts a VM that is off. @throws Stop where the GPU would not come back without a restart of the host */
+/**
+ * Starts a VM that is off; a GPU that homelab.ts no longer gives it is taken out first.
+ * @throws Stop where the GPU would not come back without a restart of the host, or may hang it beside running databases
+ */
 export async function startAiVm(context: Context, vm: AiVm, say: Say): Promise<void> {
-  if ((await riskOf(context, vm)) === 'host-restarts')
+  const { name, machine, host } = vm;
+  const config = await vmConfig(context, vm);
+  const devices = [...config.keys()].filter((key) => /^hostpci\d+$/.test(key));
+  if (machine.gpu !== true && devices.length > 0 && !(await isOn(context, vm)))
+    await context.commands.change(host, ['qm', 'set', `${machine.vmid}`, '--delete', devices.join(',')]);
+  const risk = await riskOf(context, vm);
+  if (risk === 'host-restarts')
     throw new Stop(
-      `${vm.name} is off, and its GPU does not survive that (${recordPath(vm.machine.vmid)} on ${vm.host.name}): flush and stop the databases (npm run bootstrap -- maintenance NODE), then restart ${vm.host.name}, which starts the VM`,
+      `${name} is off, and its GPU does not survive that (${recordPath(machine.vmid)} on ${host.name}): ${stopDatabases(context)}, then restart ${host.name}, which starts all of them`,
     );
+  if (risk === 'unproven') await assertNoDatabaseRuns(context, whatFor(risk, vm));
   await start(context, vm, say);
 }
 
@@ -84,8 +96,19 @@ export async function assertNoDatabaseRuns(context: Context, why: string): Promi
   const running = await runningDatabases(context);
   if (running.length === 0) return;
   throw new Stop(
-    `no database may run, because ${why}; these do: ${running.join(', ')}. Flush and stop them first: npm run bootstrap -- maintenance NODE for each of their nodes`,
+    `no database may run, because ${why}; these do: ${running.join(', ')}; ${stopDatabases(context)}, run this again, and start those VMs again (qm start)`,
   );
+}
+
+/** Pods end in order when their node shuts down, and write all they hold. */
+function stopDatabases({ homelab }: Context): string {
+  const shutdowns = nodes(homelab)
+    .filter(([, { dataDisks = {} }]) => Object.keys(dataDisks).length > 0)
+    .map(([, machine]) => {
+      const { address } = homelab.hosts[hostOf(homelab, machine)]!;
+      return `ssh root@${address} qm shutdown ${machine.vmid} --timeout ${downSeconds(homelab, machine)}`;
+    });
+  return `shut down the nodes that hold databases (${shutdowns.join('; ')})`;
 }
 
 async function runningDatabases(context: Context): Promise<string[]> {

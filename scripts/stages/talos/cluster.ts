@@ -167,7 +167,7 @@ export function labels(context: Context): Step {
       });
       if (left !== true)
         throw new Stop(
-          `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: look at talosctl dmesg | grep -i label`,
+          `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
         );
     },
   };

@@ -169,7 +169,9 @@ async function compared(
     if (isNext) return { config, mode: 'none', diff: '' };
     const diff = await dryRun(context, name, machine, config, 'staged');
     if (diff === 'reboot')
-      throw new Stop(`talosctl apply-config of ${name} refuses to stage a change; look at talosctl dmesg`);
+      throw new Stop(
+        `talosctl apply-config of ${name} refuses to stage a change; npm run bootstrap -- talosctl ${name} -- dmesg`,
+      );
     return { config, mode: 'staged', diff };
   }
   if (immediate !== '') return { config, mode: 'no-reboot', diff: immediate };

@@ -121,7 +121,8 @@ export async function etcdSnapshot(context: Context, why: string, say: (what: st
   const [, machine] = nodesInOrder(context)[0]!;
   fs.mkdirSync(SNAPSHOTS, { recursive: true, mode: 0o700 });
   // What a killed talosctl left half written.
-  for (const name of fs.readdirSync(SNAPSHOTS).filter((each) => each.endsWith('.part'))) fs.rmSync(join(SNAPSHOTS, name));
+  for (const name of fs.readdirSync(SNAPSHOTS).filter((each) => each.endsWith('.part')))
+    fs.rmSync(join(SNAPSHOTS, name));
   const time = new Date().toISOString().replace(/[:.]/g, '-');
   const file = join(SNAPSHOTS, `${time}-${why}.db`);
   say('an etcd snapshot');

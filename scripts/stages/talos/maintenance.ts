@@ -5,6 +5,7 @@ import { Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { installerImage } from '../../machines/images';
+import { downSeconds } from '../../machines/vms';
 import { isReady, nodeObject, volumesReady } from './cluster';
 import { isStaged } from './configuration';
 import { databasePodsOn, flush, unreadyPods } from './flush';
@@ -195,7 +196,7 @@ function again(name: string, restart: Restart): string {
 
 function restartLines(context: Context, machine: TalosMachine, restart: Restart): string[] {
   const { address, vmid } = machine;
-  const down = machine.down.toSeconds();
+  const down = downSeconds(context.homelab, machine);
   if (restart === 'stop')
     return [`qm shutdown ${vmid} --timeout ${down}, then qm start ${vmid} on ${hostOf(context.homelab, machine)}`];
   if (restart === 'upgrade')
@@ -214,7 +215,7 @@ async function startAgain(
   { restart, boot }: Note,
   say: (what: string) => void,
 ): Promise<void> {
-  const down = machine.down.toSeconds();
+  const down = downSeconds(context.homelab, machine);
   const host = proxmox(context, hostOf(context.homelab, machine));
   const vmid = String(machine.vmid);
   if (restart === 'stop' && !(await isOn(context, name))) await context.commands.change(host, ['qm', 'start', vmid]);
@@ -246,6 +247,6 @@ async function startAgain(
   const wanted = context.homelab.versions.talos;
   if (restart === 'upgrade' && version !== wanted)
     throw new Stop(
-      `${name} must have started with Talos ${wanted}, and started with ${version}: it went back by itself; look at talosctl -n ${machine.address} dmesg, then kubectl annotate node ${name} ${NOTE}- and kubectl uncordon ${name}`,
+      `${name} must have started with Talos ${wanted}, and started with ${version}: it went back by itself; look at npm run bootstrap -- talosctl ${name} -- dmesg, then kubectl annotate node ${name} ${NOTE}- and kubectl uncordon ${name}`,
     );
 }

@@ -1,8 +1,9 @@
 import { hostOf, type TalosMachine } from '../../../inventory';
 import { jsonDocuments, talosctl } from '../../engine/cluster';
 import { CommandFailed, HERE, type CommandOptions, type Output } from '../../engine/commands';
-import { proxmox, type Context } from '../../engine/context';
+import { nodesInOrder, proxmox, type Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
+import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { RELEASE } from './versions';
 
@@ -57,25 +58,50 @@ export async function maintenanceResources(
 
 /**
  * What the machine is now. One that does not answer is given time, as long as it is on.
- * @throws Stop when it is off, Problem when it does not answer in time
+ * @throws Later when it is off, Problem when it does not answer in time
  */
 export async function nodeState(context: Context, name: string, machine: TalosMachine): Promise<NodeState> {
   const quiet = () => undefined;
+  // A node is asked through the first control plane.
+  const ways = [name, nodesInOrder(context)[0]![0]];
   const state = await until(`${name} (${machine.address}) to answer`, { seconds: BOOT_SECONDS }, quiet, async () => {
     try {
       return await probe(context, machine);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
       // Returned, because whatever is thrown here is tried again.
-      if (!(await isOn(context, name))) return 'off' as const;
+      for (const way of ways) if (!(await isOn(context, way))) return way;
       throw error;
     }
   });
-  if (state === 'off')
-    throw new Stop(
-      `virtual machine ${machine.vmid} (${name}) is off; start it: npm run bootstrap -- apply vms, or qm start ${machine.vmid} on ${hostOf(context.homelab, machine)}`,
+  if (typeof state === 'string') {
+    const { vmid } = context.homelab.machines[state]!;
+    throw new Later(
+      `virtual machine ${vmid} (${state}) is off; start it: npm run bootstrap -- apply talos, or qm start ${vmid} on ${hostOf(context.homelab, machine)}`,
     );
+  }
   return state;
+}
+
+/** The machine is on: an earlier run may have been stopped between its shutdown and its start. */
+export function running(context: Context, name: string, machine: TalosMachine): Step {
+  const host = hostOf(context.homelab, machine);
+  const argv = ['qm', 'start', String(machine.vmid)];
+  return {
+    title: `VM ${machine.vmid} (${name}) is on`,
+    async look() {
+      try {
+        await probe(context, machine);
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof CommandFailed)) throw error;
+      }
+      return (await isOn(context, name)) ? undefined : { lines: [`${argv.join(' ')} on ${host}`] };
+    },
+    async apply() {
+      await context.commands.change(proxmox(context, host), argv);
+    },
+  };
 }
 
 /** @throws Later when the node has no configuration yet */

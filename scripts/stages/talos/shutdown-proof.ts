@@ -1,10 +1,11 @@
-import { hostOf, type TalosMachine } from '../../../inventory';
+import { hostOf, type Homelab, type TalosMachine } from '../../../inventory';
 import { kubectlChange, kubectlGet } from '../../engine/cluster';
 import { CommandFailed } from '../../engine/commands';
 import { manifests, proxmox, type Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
+import { downSeconds } from '../../machines/vms';
 import { BUSYBOX } from '../../pins';
 import { isReady, nodeObject } from './cluster';
 import { bootId, isOn } from './node';
@@ -24,7 +25,7 @@ const START_SECONDS = 600;
  */
 export function shutdownProof(context: Context, name: string, machine: TalosMachine): Step {
   const grace = longestGrace(manifests().map(({ object }) => object));
-  const change = shutdownChange(name, machine, grace);
+  const change = shutdownChange(context.homelab, name, machine, grace);
   return {
     title: `${name} shuts down in time`,
     async look() {
@@ -42,7 +43,7 @@ export function shutdownProof(context: Context, name: string, machine: TalosMach
     async apply(_, say) {
       const host = proxmox(context, hostOf(context.homelab, machine));
       await startPod(context, name, grace, say);
-      const down = machine.down.toSeconds();
+      const down = downSeconds(context.homelab, machine);
       say(`VM ${machine.vmid} shuts down (at most ${down} s)`);
       const seconds = await shutdown(context, name, machine);
       if (await isOn(context, name))
@@ -102,8 +103,8 @@ export function slowPod(name: string, grace: number): object {
   };
 }
 
-function shutdownChange(name: string, machine: TalosMachine, grace: number): Change {
-  const down = machine.down.toSeconds();
+function shutdownChange(homelab: Homelab, name: string, machine: TalosMachine, grace: number): Change {
+  const down = downSeconds(homelab, machine);
   return {
     lines: [
       `a pod on ${name} that takes ${grace} s to stop`,
@@ -117,7 +118,7 @@ function shutdownChange(name: string, machine: TalosMachine, grace: number): Cha
 
 /** @returns the seconds that it took */
 async function shutdown(context: Context, name: string, machine: TalosMachine): Promise<number> {
-  const down = machine.down.toSeconds();
+  const down = downSeconds(context.homelab, machine);
   const host = hostOf(context.homelab, machine);
   const begin = Date.now();
   try {

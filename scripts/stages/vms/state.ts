@@ -1,5 +1,5 @@
 import { json } from '../../engine/cluster';
-import type { Place } from '../../engine/commands';
+import type { Commands, Place } from '../../engine/commands';
 import { proxmox, type Context } from '../../engine/context';
 import { Problem, Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
@@ -40,11 +40,27 @@ export async function guests(context: Context, host: string): Promise<readonly G
     });
 }
 
+/** Two steps that look one after the other see the same: a look is good for this long, and until the next change. */
+const SEEN_MILLISECONDS = 2000;
+const seen = new WeakMap<Commands, Map<string, { at: number; changes: number; live: LiveVm | undefined }>>();
+
 /**
  * The VM with our id, if there is one.
  * @throws Stop for one that is not ours, is locked, or has a disk without a place
  */
 export async function liveVm(context: Context, vm: Vm): Promise<LiveVm | undefined> {
+  const { commands } = context;
+  const known = seen.get(commands) ?? new Map();
+  seen.set(commands, known);
+  const key = `${vm.host}/${vm.vmid}`;
+  const last = known.get(key);
+  if (last?.changes === commands.changes && Date.now() - last.at < SEEN_MILLISECONDS) return last.live;
+  const live = await readVm(context, vm);
+  known.set(key, { at: Date.now(), changes: commands.changes, live });
+  return live;
+}
+
+async function readVm(context: Context, vm: Vm): Promise<LiveVm | undefined> {
   const place = proxmox(context, vm.host);
   const all = await guests(context, vm.host);
   const found = all.find(({ vmid }) => vmid === vm.vmid);

@@ -59,6 +59,7 @@ export async function disturbed(lab: Lab, tally: Tally, point: Point, reference:
   const { stage, signature, nth, how } = point;
   await lab.restore(`before ${stage}`);
   const { simulation } = lab;
+  simulation.watchesFiles = false;
   let left = nth;
   let struck = false;
   simulation.intercept = (call) => {
@@ -68,6 +69,8 @@ export async function disturbed(lab: Lab, tally: Tally, point: Point, reference:
   };
   const first = await lab.run(['apply', stage, '--yes'], how === 'hang' ? 0.03 : undefined);
   simulation.intercept = undefined;
+  // Somebody looks, and ends what hangs there; until then the next run would wait for it.
+  if (how === 'hang') for (const machine of Object.keys(simulation.state.machines)) simulation.endSessions(machine);
   if (!struck) return false;
   const where = `${stage}, ${how}: ${signature.slice(0, 200)}`;
   const isKill = ['before', 'during', 'after'].includes(how);

@@ -23,11 +23,12 @@ inNamespace();
 
 /**
  * The bootstrap against a simulated homelab: from bare machines to done, nothing left to do, and then disturbed at its
- * calls. The sample ends by its own clock; --full takes every call. --stage=NAME takes the calls of one stage.
+ * calls. The sample ends by its own clock; --full takes every call. --stage=NAME takes the calls of one stage,
+ * --seconds=N a longer sample.
  */
 const full = process.argv.includes('--full');
 const only = process.argv.find((arg) => arg.startsWith('--stage='))?.slice('--stage='.length);
-const SAMPLE_SECONDS = 60;
+const seconds = Number(process.argv.find((arg) => arg.startsWith('--seconds='))?.slice('--seconds='.length) ?? 60);
 const KILLS: readonly Interception[] = ['before', 'during', 'after'];
 const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
 
@@ -118,7 +119,7 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
   const begin = Date.now();
   const done = new Map<string, number>();
   for (const point of chosen) {
-    if (!full && Date.now() - begin > SAMPLE_SECONDS * 1000) break;
+    if (!full && Date.now() - begin > seconds * 1000) break;
     const came = await disturbed(lab, tally, point, references.get(point.stage)!);
     const key = came ? point.how : 'did not come again';
     done.set(key, (done.get(key) ?? 0) + 1);
