@@ -29,6 +29,8 @@ inNamespace();
 const full = process.argv.includes('--full');
 const only = process.argv.find((arg) => arg.startsWith('--stage='))?.slice('--stage='.length);
 const seconds = Number(process.argv.find((arg) => arg.startsWith('--seconds='))?.slice('--seconds='.length) ?? 60);
+/** A sample of this many seconds is worth to be written down. */
+const LONG = 300;
 const KILLS: readonly Interception[] = ['before', 'during', 'after'];
 const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
 
@@ -51,7 +53,8 @@ async function main(): Promise<void> {
     stop();
     await lab.stop();
   }
-  if (full && !only && tally.good) writeProofs('bootstrap', [...laps.lines, tally.line()]);
+  if ((full || seconds >= LONG) && !only && tally.good)
+    writeProofs('bootstrap', [...laps.lines, tally.line()], full ? '--full' : `--seconds=${seconds}`);
   tally.close();
 }
 
