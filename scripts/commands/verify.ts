@@ -1,6 +1,7 @@
 import { findings, table, type Look } from '../engine/check';
 import type { Context } from '../engine/context';
 import { EXIT } from '../engine/problem';
+import { gpuFindings } from '../stages/ai-vm/gpu-proof';
 import { modelFindings } from '../stages/models';
 import { clusterLooks } from '../verify/cluster';
 import { databaseLooks } from '../verify/databases';
@@ -15,6 +16,7 @@ export async function verify(context: Context, _: readonly string[], { json }: C
     ...clusterLooks(context),
     ...databaseLooks(context),
     ...(context.homelab.llm && { models: modelFindings(context) }),
+    'GPUs that are passed through': gpuFindings(context),
     ...networkLooks(context),
   };
   const found = await findings(looks);

@@ -47,6 +47,7 @@ async function main(): Promise<void> {
     tally.check('render', rendered.code === 0, rendered.output);
     const references = await fromBareToDone(lab);
     if (!only) await nothingLeft(lab);
+    if (!only) await looks(lab);
     if (!only) await refusals(lab, tally);
     await disturbAll(lab, references);
   } finally {
@@ -109,6 +110,41 @@ async function nothingLeft(lab: Lab): Promise<void> {
   const seen = secretsIn(lab, [...secrets.values()], `${printed}${second.output}`);
   tally.check('no secret in logs, arguments, rendered files or messages', seen.length === 0, seen.join('\n'));
   laps.lap(`${secrets.size} secret values looked for in everything that the runs left, ${seen.length} found`);
+}
+
+/** The commands that only look: no crash, no change, and what they found in a form for monitoring. Pods of kwok run nothing. */
+async function looks(lab: Lab): Promise<void> {
+  for (const command of ['doctor', 'verify', 'plan']) {
+    const begin = lab.simulation.calls.length;
+    const run = await lab.run(command === 'plan' ? ['plan'] : [command, '--json']);
+    const changing = lab.simulation.calls.slice(begin).filter((call) => call.changing);
+    tally.check(
+      `${command} changes nothing`,
+      changing.length === 0,
+      changing.map(({ argv }) => argv.join(' ')).join('\n'),
+    );
+    tally.check(`${command} ends by itself`, run.code === 0 || (command !== 'plan' && run.code === 1), tail(run));
+    if (command === 'plan') continue;
+    const found = run.output.includes('{') ? (JSON.parse(run.output) as unknown) : undefined;
+    const list = (Array.isArray(found) ? found : ((found as any)?.findings ?? [])) as {
+      what: string;
+      state: string;
+      saw: string;
+    }[];
+    tally.check(
+      `${command} says what it saw`,
+      list.length > 15 && list.every(({ what, saw }) => what && saw),
+      run.output.slice(0, 800),
+    );
+    laps.lap(
+      `${command}: ${list.length} findings, bad: ${
+        list
+          .filter(({ state }) => state === 'bad')
+          .map(({ what }) => what)
+          .join(', ') || 'none'
+      }`,
+    );
+  }
 }
 
 async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>): Promise<void> {
