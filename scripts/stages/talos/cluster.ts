@@ -40,7 +40,7 @@ export function bootstrapEtcd(context: Context): Step {
         });
         if (back) return undefined;
         throw new Stop(
-          `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it: talosctl bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
+          `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
         );
       }
       return { lines: [`talosctl -n ${machine.address} bootstrap (once for the life of the cluster)`] };

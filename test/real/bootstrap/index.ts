@@ -49,6 +49,7 @@ async function main(): Promise<void> {
     if (!only) await nothingLeft(lab);
     if (!only) await looks(lab);
     if (!only) await refusals(lab, tally);
+    if (!only) await interrupted(lab, references.get('vms')!);
     await disturbAll(lab, references);
   } finally {
     stop();
@@ -145,6 +146,30 @@ async function looks(lab: Lab): Promise<void> {
       }`,
     );
   }
+}
+
+/** Ctrl-C while the host makes a disk: the run says so and ends, the host goes on, and the next run finishes. */
+async function interrupted(lab: Lab, { machines }: Reference): Promise<void> {
+  await lab.restore('before vms');
+  let pressed = false;
+  lab.simulation.intercept = ({ program, argv }) => {
+    if (!pressed && program === 'qm' && argv[0] === 'set') {
+      pressed = true;
+      lab.interrupt();
+    }
+    return undefined;
+  };
+  const run = await lab.run(['apply', 'vms', '--yes']);
+  lab.simulation.intercept = undefined;
+  tally.check('Ctrl-C ends a run with 130', pressed && run.code === 130, tail(run));
+  tally.check(
+    'Ctrl-C: the run says what goes on',
+    /stopping; what runs on another machine goes on there/.test(run.output),
+    tail(run),
+  );
+  const again = await lab.run(['apply', 'vms', '--yes']);
+  tally.check('Ctrl-C: the next run finishes', again.code === 0, tail(again));
+  tally.check('Ctrl-C: the same machines', machinesOf(lab) === machines);
 }
 
 async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>): Promise<void> {

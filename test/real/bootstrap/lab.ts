@@ -55,6 +55,7 @@ export class Lab {
   }
 
   private readonly kept = new Map<string, EtcdContent>();
+  private running?: number;
 
   private constructor(
     readonly folder: string,
@@ -93,6 +94,7 @@ export class Lab {
         GIT_CONFIG_VALUE_0: this.repository,
       },
     });
+    this.running = child.pid;
     let output = '';
     const seen = new Set<string>();
     const hear = (text: Buffer) => {
@@ -124,6 +126,11 @@ export class Lab {
         done({ code, output, seconds: (Date.now() - begin) / 1000 });
       }),
     );
+  }
+
+  /** Presses Ctrl-C: all programs of the run in front of the terminal hear it. */
+  interrupt(): void {
+    process.kill(-this.running!, 'SIGINT');
   }
 
   /** Puts everything aside: clone, keys, machines, cluster. */
