@@ -300,7 +300,7 @@ export class TraefikIngress extends Construct implements IngressController {
   }
 }
 
-/** Served to every host that names no certificate of its own. Traefik watches the file's folder, so a renewed one needs no restart. */
+/** Served to every host that names no certificate of its own. Traefik reads its files when it starts: a renewed one needs a restart. */
 const DEFAULT_CERTIFICATE = `tls:
   stores:
     default:
