@@ -7,6 +7,7 @@ import { secretText, secretTree } from '../../scripts/engine/sops';
 import { patchesOf, talosPatches } from '../../scripts/machines/talos';
 import { addRule, coverageOf } from '../../scripts/stages/sops-rules';
 import { versionsIn } from '../../scripts/stages/talos/configuration';
+import type { Context } from '../../scripts/engine/context';
 import { databasePodsOn, flushCommand } from '../../scripts/stages/talos/flush';
 import { longestGrace, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { stepProblem } from '../../scripts/stages/talos/versions';
@@ -154,7 +155,9 @@ test('an upgrade that was stopped half way shows in the configuration', () => {
   expect(versionsIn('kind: HostnameConfig\n')).toEqual([]);
 });
 
-test('what is flushed before a restart runs in pods of dist/, in containers that they have', () => {
+test('what is flushed before a restart runs in pods of dist/, in containers that they have', async () => {
+  const kept = { secrets: { mongodb: { 'mongodb-root': { username: 'root', password: 'p4ssw0rd' } } } };
+  const context = { sops: { read: async () => kept } } as unknown as Context;
   const pods = [...databasePodsOn(homelab, 'talos-worker-01'), ...databasePodsOn(homelab, 'talos-worker-02')];
   expect(pods.map(({ name }) => name).sort()).toEqual([
     ...['cassandra-r1-0', 'cassandra-r2-0', 'cassandra-r3-0', 'mongodb-0', 'mongodb-1', 'mongodb-2'],
@@ -162,9 +165,11 @@ test('what is flushed before a restart runs in pods of dist/, in containers that
   for (const pod of pods) {
     const sets = manifests(pod.namespace).filter(({ object }) => object.kind === 'StatefulSet');
     const set = sets.find(({ object }) => pod.name.startsWith(`${object.metadata.name}-`))!.object;
-    const { container, command } = flushCommand(pod);
+    const { container, command, stdin = '' } = await flushCommand(context, pod);
     expect(set.spec.template.spec.containers.map(({ name }: any) => name)).toContain(container);
     // Its pods are all on one node: nobody can follow a primary that steps down.
-    expect(command.join(' ')).not.toMatch(/STEP_DOWN|if \(true/);
+    expect(stdin).not.toMatch(/if \(true/);
+    expect(stdin !== '').toBe(pod.kind === 'mongodb');
+    expect(command.join(' ')).not.toContain('p4ssw0rd');
   }
 });

@@ -1,6 +1,7 @@
 import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
-import { kubectlChange, kubectlGet } from '../../engine/cluster';
+import { kubectlChange, kubectlGet, SECRETS } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
+import { Stop } from '../../engine/problem';
 
 /** A pod of a database, whose disk is on one node and cannot move. */
 export interface DatabasePod {
@@ -12,19 +13,21 @@ export interface DatabasePod {
 }
 
 /**
- * For the mongosh in the pod, which has the login in its environment. A primary that others can follow steps down first;
- * alone on the node it would only interrupt clients twice. Then what is in memory goes to the disk.
+ * For the mongosh beside mongod, on its standard input, because it holds the login. A primary that others can follow steps
+ * down first; alone on the node it would only interrupt clients twice. Then what is in memory goes to the disk.
  */
-const MONGODB_FLUSH = `
-const login = encodeURIComponent(process.env.ROOT_USERNAME) + ':' + encodeURIComponent(process.env.ROOT_PASSWORD);
-const admin = new Mongo('mongodb://' + login + '@127.0.0.1:27017/admin?directConnection=true&serverSelectionTimeoutMS=5000').getDB('admin');
-if (STEP_DOWN && admin.hello().isWritablePrimary) {
+function mongodbFlush({ username, password }: Record<string, unknown>, hasOthers: boolean): string {
+  const login = `${encodeURIComponent(String(username))}:${encodeURIComponent(String(password))}`;
+  return `
+const admin = new Mongo('mongodb://${login}@127.0.0.1:27017/admin?directConnection=true&serverSelectionTimeoutMS=5000').getDB('admin');
+if (${hasOthers} && admin.hello().isWritablePrimary) {
   // Without a member that can follow it stays primary; it tries again when it is stopped.
   try { admin.runCommand({ replSetStepDown: 60, secondaryCatchUpPeriodSecs: 30 }); } catch (error) { print(error.message); }
 }
 const done = admin.runCommand({ fsync: 1 });
 if (done.ok !== 1) throw new Error(done.errmsg);
 `;
+}
 
 /** The pods of databases whose disks a node holds. A retired one runs none. */
 export function databasePodsOn(homelab: Homelab, node: string): DatabasePod[] {
@@ -38,14 +41,23 @@ export function databasePodsOn(homelab: Homelab, node: string): DatabasePod[] {
 }
 
 /** How a pod is told to bring what it holds in memory to its disk. */
-export function flushCommand({ kind, hasOthers }: DatabasePod): { container: string; command: string[] } {
-  if (kind === 'mongodb') {
-    const script = MONGODB_FLUSH.replace('STEP_DOWN', String(hasOthers)).trim();
-    // It holds mongosh and the login; mongod's own container has no login.
-    return { container: 'reconcile', command: ['mongosh', '--nodb', '--norc', '--quiet', '--eval', script] };
+export async function flushCommand(
+  { sops }: Context,
+  { namespace, kind, hasOthers }: DatabasePod,
+): Promise<{ container: string; command: string[]; stdin?: string }> {
+  if (kind === 'cassandra') {
+    // Not drain: it ends the node's service at once. The pod's preStop does that when it is really stopped.
+    return { container: 'cassandra', command: ['nodetool', 'flush'] };
   }
-  // Not drain: it ends the node's service at once. The pod's preStop does that when it is really stopped.
-  return { container: 'cassandra', command: ['nodetool', 'flush'] };
+  const kept = (await sops.read(SECRETS.cluster)) as any;
+  const login = kept?.secrets?.[namespace]?.[`${namespace}-root`];
+  if (typeof login?.password !== 'string')
+    throw new Stop(
+      `${SECRETS.cluster} must hold the login ${namespace}-root, and does not; npm run bootstrap -- apply secrets`,
+    );
+  // In mongod's container, which has room: another mongosh beside the reconciler's own would not fit into its 192 MiB.
+  const command = ['mongosh', '--nodb', '--norc', '--quiet', '--file', '/dev/stdin'];
+  return { container: 'mongod', command, stdin: mongodbFlush(login, hasOthers) };
 }
 
 export async function flush(
@@ -56,18 +68,22 @@ export async function flush(
   for (const pod of pods) {
     const { namespace, name } = pod;
     const found = await kubectlGet(context, ['pod', name, '-n', namespace]);
-    const { container, command } = flushCommand(pod);
+    const { container, command, stdin } = await flushCommand(context, pod);
     const runs = found?.status?.containerStatuses?.some((each: any) => each.name === container && each.state?.running);
     // What does not run holds nothing in memory.
     if (!runs) continue;
     say(`${namespace}/${name} writes what it holds to its disk`);
     await kubectlChange(
       context,
-      ['exec', '--request-timeout=0', '-n', namespace, name, '-c', container, '--', ...command],
+      [
+        ...['exec', '--request-timeout=0', ...(stdin === undefined ? [] : ['-i'])],
+        ...['-n', namespace, name, '-c', container, '--', ...command],
+      ],
       {
         // Memtables are at most 2 GiB here; an NVMe disk shared by six replicas writes that in a minute.
         seconds: 300,
         waitsFor: `${name} to flush`,
+        ...(stdin !== undefined && { stdin }),
       },
     );
   }

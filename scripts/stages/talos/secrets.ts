@@ -100,10 +100,12 @@ export async function machineConfig(
   );
   if (!/^machine:$/m.test(stdout))
     throw new Stop(`talosctl gen config must answer with a machine configuration for ${name}, and did not`);
-  await withMachineConfig(name, stdout, (file) =>
+  const judged = await withMachineConfig(name, stdout, (file) =>
     // metal: the strictest of the modes, which also wants the install section; a node of Proxmox runs in the mode cloud.
     commands.read(HERE, ['talosctl', 'validate', '--strict', '-m', 'metal', '-c', file]),
   );
+  if (!judged.stdout.includes('is valid for metal mode'))
+    throw new Stop(`talosctl validate must say that the configuration of ${name} is valid, and did not`);
   return stdout;
 }
 
