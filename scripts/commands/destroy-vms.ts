@@ -1,3 +1,4 @@
+import { SECRETS } from '../engine/cluster';
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CommandFailed } from '../engine/commands';
@@ -39,6 +40,8 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
   for (const { change } of planned) console.log(change?.lines.join('\n'));
   await context.ask.agree('do that now?');
   await carryOutAll(context, planned);
+  if (context.sops.exists(SECRETS.kubeconfig))
+    console.log(`for a new, empty cluster remove ${SECRETS.kubeconfig}; to restore this one: docs/worst-day.md`);
   return EXIT.done;
 }
 
