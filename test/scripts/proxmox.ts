@@ -34,7 +34,13 @@ export class Proxmox extends Commands {
   }
 
   context(of: Homelab = homelab): Context {
-    return { homelab: of, commands: this, log: new Log(), ask: {}, sops: { exists: () => false } } as unknown as Context;
+    return {
+      homelab: of,
+      commands: this,
+      log: new Log(),
+      ask: {},
+      sops: { exists: () => false },
+    } as unknown as Context;
   }
 
   /** A test changes the host behind the back of the bootstrap: nothing that was seen is good for long. */
