@@ -19,7 +19,7 @@ export function writeProofs(suite: string, lines: readonly string[], how = '--fu
 
 const HEAD = `# What was proved, with what
 
-Figures of the last full run of each suite of \`npm run test:real\`. The samples in CI run the same code on fewer cases.
+Figures of the last full run, or long sample, of each suite of \`npm run test:real\`. The samples in CI run the same code on fewer cases.
 
 kwok plays the kubelets of the test cluster: it runs no container, so jobs succeed, probes never fail and a start takes no time. It proves
 admission, scheduling, binding and controllers, and nothing that a process would have to prove.
