@@ -40,8 +40,12 @@ async function main(): Promise<number> {
   if (command === undefined) throw new Usage(`no command ${name}\n${usage()}`);
   const { default: homelab } = await import('../homelab');
   const here = context(homelab, terminal(values.yes, new Set(values.name)));
+  let isStopping = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => {
+    // Not once(): with its listener gone, those that end child processes would end this one by the signal.
+    process.on(signal, () => {
+      if (isStopping) process.exit(EXIT.interrupted);
+      isStopping = true;
       console.error('\nstopping; what runs on another machine goes on there, and the next run waits for it');
       here.commands.interrupt();
       setTimeout(() => process.exit(EXIT.interrupted), 3000).unref();
