@@ -484,10 +484,10 @@ async function rotates(clone: Clone, client: Client, argo: ArgoCd): Promise<void
     manual.output,
   );
   const [{ kills, last: run }] = await Promise.all([
-    clone.killedAlong(['rotate', 'mongodb-search', '--yes'], full ? 1 : 3),
+    clone.killedAlong(['rotate', 'mongodb-search', '--yes'], full ? 1 : 2),
     pump(argo, client, 60),
   ]);
-  tally.check('rotate is done, however often it is killed on the way', kills > 2 && run.code === 0, run.output);
+  tally.check('rotate is done, however often it is killed on the way', kills > 1 && run.code === 0, run.output);
   const kept = clone.secrets();
   const now = kept.secrets.mongodb['mongodb-search'].password;
   const live = await Promise.all(
