@@ -18,7 +18,7 @@ const WRITE = [
 ].join('\n');
 
 /** Brings a file to a machine, in one step. The file holds no secret: it is compared by what it says. */
-export function remoteFile(commands: Commands, place: Place, file: RemoteFile, then?: () => Promise<void>): Step {
+export function remoteFile(commands: Commands, place: Place, file: RemoteFile): Step {
   const { path, content, mode = '0644' } = file;
   return {
     title: `${path} on ${place.name}`,
@@ -31,10 +31,7 @@ export function remoteFile(commands: Commands, place: Place, file: RemoteFile, t
       const verb = there === digest('') ? 'write' : 'replace';
       return { lines: [`${verb} ${path} (${content.split('\n').length - 1} lines, ${mode})`] };
     },
-    async apply() {
-      await writeRemote(commands, place, file);
-      await then?.();
-    },
+    apply: () => writeRemote(commands, place, file),
   };
 }
 
