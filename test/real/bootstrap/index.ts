@@ -14,6 +14,7 @@ import {
 } from './disturbed';
 import { Lab, type Run } from './lab';
 import { inNamespace } from './machines';
+import { undone } from './undone';
 import { offerAll } from './offers';
 import type { Call, Interception } from './programs/program';
 import { refusals } from './refusals';
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
     if (!only) await nothingLeft(lab);
     if (!only) await looks(lab);
     if (!only) await refusals(lab, tally);
+    if (!only) await undone(lab, tally);
     if (!only) await interrupted(lab, references.get('vms')!);
     await disturbAll(lab, references);
   } finally {
