@@ -11,6 +11,12 @@ export class Tally {
     }
   }
 
+  /** What another run of a suite has counted. */
+  add(passed: number, failed: number): void {
+    this.passed += passed;
+    this.failed += failed;
+  }
+
   get good(): boolean {
     return this.failed === 0;
   }

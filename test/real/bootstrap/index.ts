@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import homelab from '../../../homelab';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
@@ -6,12 +7,15 @@ import { controllers } from './controllers';
 import {
   disturbed,
   encryptedFiles,
+  KILLS,
   leavesSomething,
   machinesOf,
+  oneOfEach,
   pointsAt,
   secretValues,
   type Reference,
 } from './disturbed';
+import { everywhere } from './everywhere';
 import { Lab, type Run } from './lab';
 import { inNamespace } from './machines';
 import { undone } from './undone';
@@ -28,11 +32,19 @@ inNamespace();
  * --seconds=N a longer sample.
  */
 const full = process.argv.includes('--full');
-const only = process.argv.find((arg) => arg.startsWith('--stage='))?.slice('--stage='.length);
+const only = process.argv
+  .find((arg) => arg.startsWith('--stage='))
+  ?.slice('--stage='.length)
+  .split(',');
 const seconds = Number(process.argv.find((arg) => arg.startsWith('--seconds='))?.slice('--seconds='.length) ?? 60);
 /** A sample of this many seconds is worth to be written down. */
 const LONG = 300;
-const KILLS: readonly Interception[] = ['before', 'during', 'after'];
+/** --full does these at the same time, each half on a core. */
+const HALVES = [
+  ['keys', 'host', 'images', 'vms', 'gitops'],
+  ['talos', 'ai-vm', 'models', 'secrets'],
+] as const;
+const STAGES: ReadonlySet<string> = new Set(HALVES.flat());
 const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
 
 const tally = new Tally();
@@ -47,12 +59,14 @@ async function main(): Promise<void> {
     const rendered = await lab.run(['render']);
     tally.check('render', rendered.code === 0, rendered.output);
     const references = await fromBareToDone(lab);
+    const other = full && !only ? otherHalf() : undefined;
     if (!only) await nothingLeft(lab);
     if (!only) await looks(lab);
     if (!only) await refusals(lab, tally);
     if (!only) await undone(lab, tally);
     if (!only) await interrupted(lab, references.get('vms')!);
     await disturbAll(lab, references);
+    await other;
   } finally {
     stop();
     await lab.stop();
@@ -62,15 +76,23 @@ async function main(): Promise<void> {
   tally.close();
 }
 
-/** One run, which stands still at the begin of each stage while its state is put aside. */
+/**
+ * One run, which stands still when the plan of a stage is shown, while its state is put aside. What was called since the last
+ * step of the stage before is the look of this one.
+ */
 async function fromBareToDone(lab: Lab): Promise<Map<string, Reference>> {
   const { calls } = lab.simulation;
   const begins: { stage: string; at: number; machines: string }[] = [];
-  const first = await lab.run(['apply', '--yes'], undefined, async (stage) => {
-    const at = calls.length;
-    await lab.keep(`before ${stage}`);
-    begins.push({ stage, at, machines: machinesOf(lab) });
+  const keeping: Promise<void>[] = [];
+  let afterStep = 0;
+  const first = await lab.run(['apply', '--yes'], undefined, (line) => {
+    if (/^[✔↓] /.test(line)) afterStep = calls.length;
+    const stage = /^([a-z-]+): /.exec(line)?.[1];
+    if (stage === undefined || !STAGES.has(stage)) return;
+    begins.push({ stage, at: afterStep, machines: machinesOf(lab) });
+    keeping.push(lab.keep(`before ${stage}`));
   });
+  await Promise.all(keeping);
   tally.check('from bare to done in one run', first.code === 0, tail(first));
   if (first.code !== 0) throw new Error(`the rest needs a run that ends well\n${first.output}`);
   printed = first.output;
@@ -177,22 +199,46 @@ async function interrupted(lab: Lab, { machines }: Reference): Promise<void> {
 }
 
 async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>): Promise<void> {
-  const mine = [...references].filter(([stage]) => only === undefined || stage === only);
+  const mine = [...references].filter(([stage]) => only?.includes(stage) ?? true);
+  if (full) {
+    for (const [stage, reference] of mine) {
+      if (!only && !HALVES[0].some((each) => each === stage)) continue;
+      const done = await everywhere(lab, tally, stage, reference, FAULTS);
+      laps.lap(`${stage}: ${[...done].map(([how, count]) => `${how} ${count}`).join('; ')}`);
+    }
+    return;
+  }
   const points = mine.flatMap(([stage, { calls }]) => [
     ...KILLS.flatMap((how) => pointsAt(stage, calls, leavesSomething, how)),
-    // Every program once, as often as its command line differs.
-    ...FAULTS.flatMap((how) => pointsAt(stage, calls, () => true, how).filter(({ nth }) => nth === 0)),
+    ...oneOfEach(FAULTS.flatMap((how) => pointsAt(stage, calls, () => true, how))),
   ]);
-  const chosen = full ? points : shuffled(points);
   const begin = Date.now();
   const done = new Map<string, number>();
-  for (const point of chosen) {
-    if (!full && Date.now() - begin > seconds * 1000) break;
+  for (const point of shuffled(points)) {
+    if (Date.now() - begin > seconds * 1000) break;
     const came = await disturbed(lab, tally, point, references.get(point.stage)!);
-    const key = came ? point.how : 'did not come again';
+    const key = came ?? 'did not come again';
     done.set(key, (done.get(key) ?? 0) + 1);
   }
   laps.lap(`${points.length} points; done: ${[...done].map(([how, count]) => `${how} ${count}`).join(', ')}`);
+}
+
+/** A run of its own, whose figures are taken over. */
+async function otherHalf(): Promise<void> {
+  const stages = HALVES[1].join(',');
+  const child = spawn(process.execPath, [...process.execArgv, __filename, '--full', `--stage=${stages}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let ended = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    console.log(line);
+    const [, passed, failed] = /^(\d+) passed, (\d+) failed$/.exec(line) ?? [];
+    if (passed !== undefined) {
+      tally.add(Number(passed), Number(failed));
+      ended = true;
+    } else if (HALVES[1].some((stage) => line.startsWith(`${stage}: `))) laps.lines.push(line);
+  }
+  tally.check(`${stages}: the run comes to its end`, ended);
 }
 
 /** Another sample each day, the same all day long. */

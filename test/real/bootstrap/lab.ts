@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { nodes, type Homelab } from '../../../inventory';
 import { ControlPlane } from '../cluster/control-plane';
 import { applyNode } from '../cluster/deploy';
@@ -9,6 +10,7 @@ import { contentOf, restoreContent, type EtcdContent } from '../cluster/etcd';
 import { Workspace } from '../workspace';
 import { shim, sopsBinaries, talosMachinery } from './binaries';
 import type { ClusterNode } from './life';
+import { fingerprint } from './machines';
 import { endPods } from './pods';
 import { Simulation } from './simulation';
 
@@ -20,8 +22,8 @@ export interface Run {
   readonly seconds: number;
 }
 
-/** The stages in their order. */
-export const STAGES = ['keys', 'host', 'images', 'vms', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'];
+/** How Git commits in the clone. */
+export const OWNER = ['-c', 'user.name=owner', '-c', 'user.email=owner@homelab'];
 
 /** A run of the bootstrap may take this long, then it is a failure of its own. */
 const LONGEST = 400;
@@ -50,8 +52,15 @@ export class Lab {
       onNodes: (members) => register(plane, homelab, members),
       onShutdown: (name) => endPods(plane.client, name),
     });
-    execFileSync('git', ['init', '-q', join(folder, 'repository')]);
-    return new Lab(folder, plane, simulation, new Workspace(), homelab.git.url);
+    const workspace = new Workspace();
+    const repository = join(folder, 'repository');
+    execFileSync('git', ['init', '-q', '--bare', repository]);
+    const git = (...args: string[]) => execFileSync('git', ['-C', workspace.path, ...args]);
+    git('init', '-q', '-b', homelab.git.revision ?? 'main');
+    git('add', 'dist');
+    git(...OWNER, 'commit', '-q', '-m', 'our homelab');
+    git('push', '-q', repository, 'HEAD');
+    return new Lab(folder, plane, simulation, workspace, homelab.git.url);
   }
 
   private readonly kept = new Map<string, EtcdContent>();
@@ -71,10 +80,10 @@ export class Lab {
   }
 
   /**
-   * Runs `npm run bootstrap -- ARGS` as its owner would. `pace` is the length of a second. At the begin of each stage, when
-   * its plan is shown and nothing of it is done, the run stands still while `onStage` works.
+   * Runs `npm run bootstrap -- ARGS` as its owner would. `pace` is the length of a second. `hear` is called with each line that it
+   * prints.
    */
-  run(args: readonly string[], pace = 0.1, onStage?: (stage: string) => Promise<void>): Promise<Run> {
+  run(args: readonly string[], pace = 0.1, hear: (line: string) => void = () => undefined): Promise<Run> {
     const begin = Date.now();
     fs.mkdirSync(join(this.folder, 'home'), { recursive: true });
     const child = spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args], {
@@ -96,17 +105,10 @@ export class Lab {
     });
     this.running = child.pid;
     let output = '';
-    const seen = new Set<string>();
-    const hear = (text: Buffer) => {
-      output += text.toString();
-      for (const [, stage] of text.toString().matchAll(/^([a-z-]+): .+$/gm)) {
-        if (onStage === undefined || !STAGES.includes(stage!) || seen.has(stage!)) continue;
-        seen.add(stage!);
-        process.kill(-child.pid!, 'SIGSTOP');
-        void onStage(stage!).finally(() => process.kill(-child.pid!, 'SIGCONT'));
-      }
-    };
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', hear);
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (text: Buffer) => (output += text.toString()));
+      createInterface({ input: stream }).on('line', hear);
+    }
     const kill = () => {
       try {
         process.kill(-child.pid!, 'SIGKILL');
@@ -122,6 +124,7 @@ export class Lab {
     return new Promise((done) =>
       child.once('close', (code) => {
         clearTimeout(late);
+        this.running = undefined;
         this.simulation.onKill = () => undefined;
         done({ code, output, seconds: (Date.now() - begin) / 1000 });
       }),
@@ -133,25 +136,54 @@ export class Lab {
     process.kill(-this.running!, 'SIGINT');
   }
 
-  /** Puts everything aside: clone, keys, machines, cluster. */
+  /** Puts everything aside: clone, keys, machines, cluster. A run that is under way stands still meanwhile. */
   async keep(name: string): Promise<void> {
-    await quiet();
-    this.simulation.snapshot(join(this.folder, 'kept', name, 'simulation'));
-    copy(this.workspace.path, join(this.folder, 'kept', name, 'clone'));
-    copy(join(this.folder, 'home'), join(this.folder, 'kept', name, 'home'));
-    this.kept.set(name, await contentOf(this.plane));
+    const { running } = this;
+    if (running !== undefined) process.kill(-running, 'SIGSTOP');
+    else await quiet();
+    try {
+      this.simulation.snapshot(join(this.folder, 'kept', name, 'simulation'));
+      copy(this.workspace.path, join(this.folder, 'kept', name, 'clone'));
+      copy(join(this.folder, 'home'), join(this.folder, 'kept', name, 'home'));
+      this.kept.set(name, await contentOf(this.plane));
+    } finally {
+      if (running !== undefined) process.kill(-running, 'SIGCONT');
+    }
+  }
+
+  /** Throws away what was put aside under names that begin so. */
+  forget(begin: string): void {
+    for (const name of [...this.kept.keys()].filter((each) => each.startsWith(begin))) {
+      this.kept.delete(name);
+      empty(join(this.folder, 'kept', name));
+    }
+  }
+
+  /** Differs when something on a machine, in the clone or among the owner's keys does; logs, times and the cluster apart. */
+  fingerprint(): string {
+    const { state } = this.simulation;
+    const plain = { ...state, slept: 0, host: { ...state.host, upAt: undefined } };
+    return [
+      JSON.stringify(plain),
+      this.simulation.fingerprint(),
+      ...[this.workspace.path, join(this.folder, 'home')].map((folder) =>
+        fingerprint(folder, ['node_modules', '.homelab/bootstrap.log', '.kube']),
+      ),
+    ].join('\n');
   }
 
   /** Takes everything back to what was put aside. */
   async restore(name: string): Promise<void> {
     await quiet();
+    // First, since nodes that have joined in what comes next register at once.
+    await restoreContent(this.plane, this.kept.get(name)!);
     this.simulation.intercept = undefined;
+    this.simulation.answering = undefined;
     this.simulation.restore(join(this.folder, 'kept', name, 'simulation'));
     empty(this.workspace.path);
     copy(join(this.folder, 'kept', name, 'clone'), this.workspace.path);
     empty(join(this.folder, 'home'));
     copy(join(this.folder, 'kept', name, 'home'), join(this.folder, 'home'));
-    await restoreContent(this.plane, this.kept.get(name)!);
   }
 
   async stop(): Promise<void> {

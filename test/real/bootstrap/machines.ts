@@ -164,12 +164,12 @@ export function bootId(): string {
 }
 
 /** Changes with every change of the files of a machine, but for what a run leaves behind by the way. */
-export function fingerprint(folder: string): string {
+export function fingerprint(folder: string, without = ['run', 'dev', 'proc', 'sim', 'var/log', 'usr/.share']): string {
   const seen: string[] = [];
   const walk = (path: string) => {
     for (const entry of fs.readdirSync(join(folder, path), { withFileTypes: true })) {
       const name = join(path, entry.name);
-      if (['run', 'dev', 'proc', 'sim', 'var/log', 'usr/.share'].includes(name)) continue;
+      if (without.includes(name)) continue;
       if (entry.isDirectory()) walk(name);
       const { mtimeMs, size, mode, uid } = fs.lstatSync(join(folder, name));
       if (!entry.isDirectory() || !['tmp', 'var/tmp'].includes(name))

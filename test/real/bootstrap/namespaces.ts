@@ -168,7 +168,11 @@ exec '${program}' "$@"
     const dist = join(this.repository.folder, 'dist');
     fs.rmSync(dist, { recursive: true, force: true });
     fs.cpSync(join(this.path, 'dist'), dist, { recursive: true });
-    return this.repository.commit(message);
+    const commit = this.repository.commit(message);
+    this.program('git', ['init', '-q']);
+    this.program('git', ['fetch', '-q', this.repository.url]);
+    this.program('git', ['reset', '-q', 'FETCH_HEAD']);
+    return commit;
   }
 
   remove(): void {

@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Tally } from '../tally';
-import type { Lab } from './lab';
+import { OWNER, type Lab } from './lab';
 import type { Call } from './programs/program';
 import { hardware } from './programs/host-devices';
 import { GIB } from './state';
@@ -97,6 +98,15 @@ const CASES: readonly Case[] = [
     prepare: (lab) =>
       edit(lab, 'memory: Size.gibibytes(4),\n      cores: 2', 'memory: Size.gibibytes(4),\n      cores: 3'),
     says: /scripts\/rendered\/ must be what homelab\.ts says/,
+  },
+  {
+    what: 'a dist/ that was committed and not pushed',
+    stage: 'gitops',
+    prepare: ({ workspace: { path } }) => {
+      fs.appendFileSync(join(path, 'dist', 'secrets.yaml'), '# changed\n');
+      execFileSync('git', ['-C', path, ...OWNER, 'commit', '-q', '-m', 'changed', '--', 'dist']);
+    },
+    says: /must have the dist\/ that is here.*git push/,
   },
 ];
 

@@ -69,7 +69,9 @@ export class Simulation {
    * - hang: never answered, without effect.
    * - nonsense: exit 0 with garbage, without effect.
    */
-  intercept?: (call: Call, index: number) => Interception | undefined;
+  intercept?: (call: Call, index: number) => Interception | undefined | Promise<undefined>;
+  /** Called when a call has taken effect and its program has not been answered yet, which waits until this ends. */
+  answering?: (call: Call) => Promise<void>;
   /** Whether calls of ssh that change files are told from others, which costs a walk through all files of all machines. */
   watchesFiles = true;
   /** Kills the program under test with all its children; the test sets it. */
@@ -155,6 +157,13 @@ export class Simulation {
   /** A machine went down: its sessions end, and ssh with them. */
   endSessions(machine: string): void {
     for (const session of this.sessions.values()) if (session.machine === machine) kill(session.child);
+  }
+
+  /** Changes with the files of any machine. */
+  fingerprint(): string {
+    return Object.keys(this.state.machines)
+      .map((machine) => fingerprint(this.files(machine)))
+      .join('\n\n');
   }
 
   /** Runs what programs have asked for when a machine boots. */
@@ -257,7 +266,7 @@ export class Simulation {
   private async serve(machine: string, caller: Caller, { program: name, argv, cwd, env, uid }: Hello): Promise<void> {
     const call: Call = { machine, program: name, argv, cwd, env, uid };
     const index = this.calls.push(call) - 1;
-    const todo = this.intercept?.(call, index);
+    const todo = await this.intercept?.(call, index);
     if (todo !== undefined) call.intercepted = todo;
     if (todo === 'hang') return;
     if (todo === 'before') return this.cut(call);
@@ -276,6 +285,7 @@ export class Simulation {
     call.said = `${answer.stderr ?? ''}${answer.stdout ?? ''}`.slice(0, 2000);
     advance(this);
     this.save();
+    await this.answering?.(call);
     if (todo === 'after') {
       call.code = answer.code ?? 0;
       this.cut(call);
@@ -308,6 +318,7 @@ export class Simulation {
     const code = await ended;
     if (code === undefined) return;
     call.code = code;
+    await this.answering?.(call);
     if (todo === 'after') this.cut(call);
     else caller.end(call, { code });
   }
@@ -365,12 +376,6 @@ export class Simulation {
         }
       },
     };
-  }
-
-  private fingerprint(): string {
-    return Object.keys(this.state.machines)
-      .map((machine) => fingerprint(this.files(machine)))
-      .join('\n\n');
   }
 
   private save(): void {
