@@ -30,6 +30,11 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the root of that machine reads, not its user. @default false */
   readonly asRoot?: boolean;
+  /**
+   * Whether what the same command said at most 2 s ago will do, if nothing was changed since: steps that look one after the
+   * other see the same. @default false
+   */
+  readonly recent?: boolean;
 }
 
 export interface Output {
@@ -47,6 +52,8 @@ export class CommandFailed extends Problem {
     super(message);
   }
 }
+
+const RECENT_MILLISECONDS = 2000;
 
 /** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
 const LOCK = '/run/lock/collab-homelab';
@@ -67,8 +74,8 @@ const SSH_OPTIONS = [
 export class Commands {
   /** Set while a plan is carried out. */
   changing = false;
-  /** How many commands may have changed something so far: what was read before the last is old. */
-  changes = 0;
+  /** What was read with `recent`, until something is changed. */
+  private recent = new Map<string, { readonly at: number; readonly output: Output }>();
   private readonly seen = new Set<string>();
   private readonly abort = new AbortController();
 
@@ -80,17 +87,27 @@ export class Commands {
   }
 
   async read(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    const question = JSON.stringify([place.name, argv, options.stdin]);
+    // What is read while something changes is kept with what was before, and forgotten with it.
+    const { recent } = this;
+    const known = options.recent ? recent.get(question) : undefined;
+    if (known !== undefined && Date.now() - known.at < RECENT_MILLISECONDS) return known.output;
     await this.settled(place);
     const remote = place.ssh && options.asRoot && place.sudo ? ['sudo', '-n', ...argv] : argv;
-    return this.run(place, remote, argv, { seconds: 60, ...options });
+    const output = await this.run(place, remote, argv, { seconds: 60, ...options });
+    if (options.recent) recent.set(question, { at: Date.now(), output });
+    return output;
   }
 
   async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
-    this.changes++;
     const locked = ['flock', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
     const remote = place.ssh ? [...(place.sudo ? ['sudo', '-n'] : []), ...locked] : argv;
-    return this.run(place, remote, argv, { seconds: 600, ...options });
+    try {
+      return await this.run(place, remote, argv, { seconds: 600, ...options });
+    } finally {
+      this.recent = new Map();
+    }
   }
 
   /** A script of scripts/host/, which reads and prints what it found. */

@@ -53,7 +53,7 @@ export function imagesOn(context: Context, host: string): readonly Image[] {
  */
 export async function filesFolder(context: Context, host: string, files: string, content: string): Promise<string> {
   const argv = ['pvesh', 'get', '/storage', '--output-format', 'json'];
-  const { stdout } = await context.commands.read(proxmox(context, host), argv);
+  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
   const all = json(stdout, argv.join(' '));
   if (!Array.isArray(all)) throw new Stop(`${argv.join(' ')} must list storages, and said ${stdout.slice(0, 120)}`);
   const storage = all.find((each) => each?.storage === files);
@@ -150,7 +150,7 @@ async function look(
   folder: string,
   { file }: Image,
 ): Promise<{ digest: string | undefined; free: number }> {
-  const { stdout } = await commands.readScript(place, 'image-state.sh', [folder, file]);
+  const { stdout } = await commands.readScript(place, 'image-state.sh', [folder, file], { recent: true });
   const [, state, digest, free] = /^(there ([0-9a-f]{64})|absent)\nfree (\d+)\n$/.exec(stdout) ?? [];
   if (state === undefined)
     throw new Stop(

@@ -43,9 +43,6 @@ export class Proxmox extends Commands {
     } as unknown as Context;
   }
 
-  /** A test changes the host behind the back of the bootstrap: nothing that was seen is good for long. */
-  override changes = NaN;
-
   override async read(_: Place, argv: readonly string[], { accepts = [0] }: CommandOptions = {}): Promise<Output> {
     const words = argv.join(' ');
     const said = Object.keys(this.says).find((each) => words.startsWith(each));

@@ -22,7 +22,7 @@ const SMALL_DISKS = 8 * 1024 ** 2;
 
 /** Volumes on the storage for disks, of all VMs. */
 export async function volumes(context: Context, { host, storage }: Vm): Promise<readonly Volume[]> {
-  const { stdout } = await context.commands.read(proxmox(context, host), ['pvesm', 'list', storage]);
+  const { stdout } = await context.commands.read(proxmox(context, host), ['pvesm', 'list', storage], { recent: true });
   const [head = '', ...rows] = stdout.split('\n').filter((each) => each.trim() !== '');
   if (!head.startsWith('Volid')) throw strange(`pvesm list ${storage}`, head);
   return rows.map((row) => {
@@ -74,7 +74,7 @@ function tooFull({ storage, host }: Vm, what: string, percent: number): string {
 /** In bytes. */
 async function storageStatus(context: Context, { host, storage }: Vm): Promise<{ total: number; used: number }> {
   const argv = ['pvesm', 'status', '--storage', storage];
-  const { stdout } = await context.commands.read(proxmox(context, host), argv);
+  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
   const row = stdout.split('\n').find((each) => each.trim().split(/\s+/)[0] === storage);
   const [, , status, total, used] = row?.trim().split(/\s+/) ?? [];
   if (status === undefined) throw strange(argv.join(' '), stdout);
@@ -86,13 +86,14 @@ async function storageStatus(context: Context, { host, storage }: Vm): Promise<{
 /** Percent of data and metadata where the storage is a thin pool of LVM; nothing elsewhere. */
 async function poolUse(context: Context, { host, storage }: Vm): Promise<Readonly<Record<string, number>>> {
   const place = proxmox(context, host);
-  const { stdout } = await context.commands.read(place, ['pvesh', 'get', '/storage', '--output-format', 'json']);
+  const argv = ['pvesh', 'get', '/storage', '--output-format', 'json'];
+  const { stdout } = await context.commands.read(place, argv, { recent: true });
   const config = (json(stdout, 'pvesh get /storage') as any[]).find?.((each) => each?.storage === storage);
   if (config === undefined) throw strange('pvesh get /storage', stdout);
   if (config.type !== 'lvmthin') return {};
   const fields = 'vg_name,lv_name,lv_size,data_percent,metadata_percent';
-  const argv = ['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', fields];
-  const rows = json((await context.commands.read(place, argv)).stdout, 'lvs')?.report?.[0]?.lv;
+  const lvs = ['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', fields];
+  const rows = json((await context.commands.read(place, lvs, { recent: true })).stdout, 'lvs')?.report?.[0]?.lv;
   if (!Array.isArray(rows)) throw strange('lvs', JSON.stringify(rows));
   const isIt = (row: any) => row.vg_name === config.vgname && row.lv_name === config.thinpool;
   const pool =

@@ -1,5 +1,5 @@
 import { json } from '../../engine/cluster';
-import type { Commands, Place } from '../../engine/commands';
+import type { CommandOptions, Place } from '../../engine/commands';
 import { proxmox, type Context } from '../../engine/context';
 import { Problem, Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
@@ -28,7 +28,7 @@ const quiet = () => undefined;
 export async function guests(context: Context, host: string): Promise<readonly Guest[]> {
   const from = 'pvesh get /cluster/resources';
   const argv = ['pvesh', 'get', '/cluster/resources', '--type', 'vm', '--output-format', 'json'];
-  const { stdout } = await context.commands.read(proxmox(context, host), argv);
+  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
   const all = json(stdout, from);
   if (!Array.isArray(all)) throw new Stop(`${from} must list the guests of ${host}, and said ${stdout.slice(0, 120)}`);
   return all
@@ -40,27 +40,11 @@ export async function guests(context: Context, host: string): Promise<readonly G
     });
 }
 
-/** Two steps that look one after the other see the same: a look is good for this long, and until the next change. */
-const SEEN_MILLISECONDS = 2000;
-const seen = new WeakMap<Commands, Map<string, { at: number; changes: number; live: LiveVm | undefined }>>();
-
 /**
  * The VM with our id, if there is one.
  * @throws Stop for one that is not ours, is locked, or has a disk without a place
  */
 export async function liveVm(context: Context, vm: Vm): Promise<LiveVm | undefined> {
-  const { commands } = context;
-  const known = seen.get(commands) ?? new Map();
-  seen.set(commands, known);
-  const key = `${vm.host}/${vm.vmid}`;
-  const last = known.get(key);
-  if (last?.changes === commands.changes && Date.now() - last.at < SEEN_MILLISECONDS) return last.live;
-  const live = await readVm(context, vm);
-  known.set(key, { at: Date.now(), changes: commands.changes, live });
-  return live;
-}
-
-async function readVm(context: Context, vm: Vm): Promise<LiveVm | undefined> {
   const place = proxmox(context, vm.host);
   const all = await guests(context, vm.host);
   const found = all.find(({ vmid }) => vmid === vm.vmid);
@@ -69,7 +53,7 @@ async function readVm(context: Context, vm: Vm): Promise<LiveVm | undefined> {
   if (found.type !== 'qemu') throw new Stop(`${id(vm)} must be a VM, and is a container; ${OTHER_ID}`);
   if (found.node !== here) throw new Stop(`${id(vm)} must be on this host, and is on ${found.node}; ${OTHER_ID}`);
 
-  let config = await readConfig(context, place, vm.vmid);
+  let config = await readConfig(context, place, vm.vmid, { recent: true });
   const leftover = isLeftover(config, vm);
   if (config.lock !== undefined && !leftover) config = await unlocked(context, vm, config.lock);
   if (!leftover && !isOurs(config, vm.name))
@@ -81,12 +65,17 @@ async function readVm(context: Context, vm: Vm): Promise<LiveVm | undefined> {
     throw new Stop(
       `${id(vm)} must not have a disk without a place, and ${unused} is ${config[unused]}. It may hold data: look at it, then give it its slot back (qm set ${vm.vmid} --SLOT ${config[unused]},OPTIONS) or, if it is worth nothing, qm set ${vm.vmid} --protection 0, qm disk unlink ${vm.vmid} --idlist ${unused} --force 1, qm set ${vm.vmid} --protection 1`,
     );
-  return { config, leftover, status: await readStatus(context, place, vm.vmid) };
+  return { config, leftover, status: await readStatus(context, place, vm.vmid, { recent: true }) };
 }
 
 /** @throws Stop when `qm config` prints something else */
-export async function readConfig(context: Context, place: Place, vmid: number): Promise<Record<string, string>> {
-  const { stdout } = await context.commands.read(place, ['qm', 'config', `${vmid}`]);
+export async function readConfig(
+  context: Context,
+  place: Place,
+  vmid: number,
+  options?: CommandOptions,
+): Promise<Record<string, string>> {
+  const { stdout } = await context.commands.read(place, ['qm', 'config', `${vmid}`], options);
   const config: Record<string, string> = {};
   for (const line of stdout.split('\n').filter((each) => each !== '')) {
     const [, key, value] = /^([a-z][a-z0-9-]*): (.*)$/.exec(line) ?? [];
@@ -99,8 +88,13 @@ export async function readConfig(context: Context, place: Place, vmid: number): 
   return config;
 }
 
-export async function readStatus(context: Context, place: Place, vmid: number): Promise<string> {
-  const { stdout } = await context.commands.read(place, ['qm', 'status', `${vmid}`]);
+export async function readStatus(
+  context: Context,
+  place: Place,
+  vmid: number,
+  options?: CommandOptions,
+): Promise<string> {
+  const { stdout } = await context.commands.read(place, ['qm', 'status', `${vmid}`], options);
   const status = /^status: ([a-z-]+)$/m.exec(stdout)?.[1];
   if (status === undefined)
     throw new Stop(`qm status ${vmid} must say the VM's status, and said ${JSON.stringify(stdout.slice(0, 120))}`);
@@ -153,6 +147,8 @@ function firstNote({ description = '' }: Readonly<Record<string, string>>): stri
 }
 
 async function nodeName(context: Context, host: string): Promise<string> {
-  const { stdout } = await context.commands.read(proxmox(context, host), ['cat', '/etc/hostname']);
+  const { stdout } = await context.commands.read(proxmox(context, host), ['cat', '/etc/hostname'], {
+    recent: true,
+  });
   return stdout.trim().split('.')[0]!;
 }
