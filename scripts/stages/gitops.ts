@@ -21,7 +21,7 @@ import { until } from '../engine/wait';
 import { ARGO_CD_MANIFESTS, argoCdManifest } from '../pins';
 import { afterFirstSync } from './after-first-sync';
 import { applicationsSettled } from './applications';
-import { repositoryAccess } from './repository';
+import { isPushed, repositoryAccess } from './repository';
 
 /** Two images of about 500 MB together over a slow line, and Argo CD's own start. */
 const START_SECONDS = 15 * 60;
@@ -53,6 +53,7 @@ export function gitops(context: Context): Stage {
         ),
         running(context, wanted, pending),
         ...repositoryAccess(context),
+        isPushed(context, of('Application', name)),
         handedOver(context, of('AppProject', name)),
         handedOver(context, of('Application', name)),
         sourceOf(context, of('AppProject', name), ['sourceRepos']),

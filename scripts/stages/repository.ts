@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { ARGO_CD_NAMESPACE } from '../engine/argo-cd-manifest';
 import { SECRETS } from '../engine/cluster';
 import { HERE } from '../engine/commands';
-import type { Context } from '../engine/context';
+import { ROOT, type Context } from '../engine/context';
+import { liveObject, type DistFile } from '../engine/handed-over';
 import type { DeclaredSecret, Values } from '../engine/kept-secrets';
 import { applySecret, compare, liveSecrets } from '../engine/live-secrets';
 import { memoryFile, memoryFolder } from '../engine/memory-files';
@@ -56,6 +57,48 @@ export function repositoryAccess(context: Context): Step[] {
       },
     },
   ];
+}
+
+/**
+ * What Argo CD will read is the dist/ that is here. Asked until the root application is in the cluster; what is pushed after
+ * that, Argo CD takes by itself.
+ */
+export function isPushed(context: Context, root: DistFile): Step {
+  const { url, revision = 'main' } = context.homelab.git;
+  return {
+    title: `${revision} of ${url} has the dist/ that is here`,
+    async look() {
+      if ((await liveObject(context, root.text).catch(orNotYet)) !== undefined) return undefined;
+      const problem = await pushProblem(context);
+      if (problem === undefined) return undefined;
+      throw new Stop(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
+    },
+    async apply() {
+      throw new Error('only the owner of the repository can bring that about');
+    },
+  };
+}
+
+/** What the repository does not have, with what to do; undefined also where this machine has no login there. */
+export async function pushProblem({ commands, homelab }: Pick<Context, 'commands' | 'homelab'>) {
+  const { url, revision = 'main' } = homelab.git;
+  const git = (args: readonly string[], accepts: readonly number[]) =>
+    commands.read(HERE, ['git', '-C', ROOT, ...args], { env: { GIT_TERMINAL_PROMPT: '0' }, accepts });
+  const remote = await git(['ls-remote', url, `refs/heads/${revision}`, `refs/tags/${revision}`], [0, 128]);
+  if (remote.code !== 0) return undefined;
+  const named = /^[0-9a-f]{7,64}$/.test(revision) ? revision : undefined;
+  const commit = /^[0-9a-f]{40,64}/.exec(remote.stdout)?.[0] ?? named;
+  if (commit === undefined)
+    return 'there is no such branch or tag; git push, or name another (git.revision in homelab.ts)';
+  const { stdout: uncommitted } = await git(['status', '--porcelain', '--', 'dist'], [0, 128]);
+  const { code } = await git(['diff', '--quiet', commit, '--', 'dist'], [0, 1, 128]);
+  if (code === 128) return `has ${commit}, which this clone does not know; git pull`;
+  return code === 1 || uncommitted !== '' ? 'has another; commit dist/ and git push' : undefined;
+}
+
+/** While the kind is not known, there is none of it. */
+function orNotYet(error: unknown): undefined {
+  if (!(error instanceof Later)) throw error;
 }
 
 /** @throws Stop when it is for another repository than homelab.ts names */

@@ -5,6 +5,7 @@ import { argoCdObjects, versionOf } from '../../scripts/engine/argo-cd-manifest'
 import { rolloutProblem } from '../../scripts/engine/rollout';
 import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
 import { applicationProblem } from '../../scripts/stages/applications';
+import { pushProblem } from '../../scripts/stages/repository';
 
 const container = { name: 'argocd-server', image: 'quay.io/argoproj/argocd:v3.5.1' };
 const MANIFEST = [
@@ -71,6 +72,26 @@ test('a homelab that states only the whole shares it out; one that states nothin
     /must state in system.argo-cd.containers what server of Argo CD requests/,
   );
   expect(() => argoCdObjects('<html>not found</html>', homelab)).toThrow(/must hold Kubernetes objects/);
+});
+
+test.each([
+  ['the same dist/', {}, undefined],
+  ['a change that is not pushed', { diff: 1 }, /^has another; commit dist\/ and git push$/],
+  ['a change that is not committed', { status: '?? dist/new.yaml\n' }, /^has another/],
+  ['a commit of somebody else', { diff: 128 }, /^has 0{40}, which this clone does not know; git pull$/],
+  ['no such branch', { remote: '' }, /^there is no such branch or tag/],
+  ['no login for this machine', { remoteCode: 128 }, undefined],
+])('what Argo CD will read is compared before it is pointed there: %s', async (_, says, problem) => {
+  const { diff = 0, status = '', remote = `${'0'.repeat(40)}\trefs/heads/main\n`, remoteCode = 0 } = says as any;
+  const answers: Record<string, object> = {
+    'ls-remote': { stdout: remote, code: remoteCode },
+    status: { stdout: status, code: 0 },
+    diff: { stdout: '', code: diff },
+  };
+  const commands = { read: async (_place: unknown, argv: string[]) => answers[argv[3]!] } as any;
+  const found = await pushProblem({ commands, homelab });
+  if (problem === undefined) expect(found).toBeUndefined();
+  else expect(found).toMatch(problem);
 });
 
 test('a workload is done when all its pods are new and ready', () => {
