@@ -2,6 +2,7 @@ import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
 import type { Finding, Look } from '../engine/check';
 import { json, kubectl } from '../engine/cluster';
 import type { Context } from '../engine/context';
+import { mongosh } from '../engine/mongosh';
 import { Problem } from '../engine/problem';
 import { bad, good, warning } from '../stages/host/finding';
 
@@ -43,11 +44,10 @@ async function ring(context: Context, name: string, database: Cassandra): Promis
   return bad(what, `no node answers; ${said.join('; ')}`, `kubectl -n ${name} get pods`);
 }
 
-/** Needs no login: every member tells what it is. A folder of its own, so that nothing stays of what mongosh writes. */
+/** Needs no login: every member tells what it is. */
 const HELLO =
   'const { setName, isWritablePrimary, secondary, hosts } = db.hello(); print(JSON.stringify({ setName, isWritablePrimary, secondary, hosts }))';
-const MONGOSH =
-  'HOME=$(mktemp -d) && export HOME; mongosh --norc --quiet --eval "$1" "mongodb://127.0.0.1:27017/?directConnection=true&serverSelectionTimeoutMS=5000"; code=$?; rm -rf "$HOME"; exit "$code"';
+const URL = 'mongodb://127.0.0.1:27017/?directConnection=true&serverSelectionTimeoutMS=5000';
 
 /** One primary, all others secondary, and as many members as are wanted. */
 async function set(context: Context, name: string, database: MongoDb): Promise<Finding> {
@@ -57,7 +57,13 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
   for (const pod of databasePods(name, database)) {
     try {
       // Not in the container `reconcile`: beside its own mongosh there is no memory for a second one.
-      const { stdout } = await exec(context, name, pod, 'mongod', ['sh', '-c', MONGOSH, 'sh', HELLO]);
+      const { stdout } = await exec(
+        context,
+        name,
+        pod,
+        'mongod',
+        mongosh('mongosh --norc --quiet --eval "$1" "$2"', HELLO, URL),
+      );
       const hello = json(stdout.trim().split('\n').at(-1) ?? '', `mongosh in ${pod}`);
       members = Math.max(members, hello?.hosts?.length ?? 0);
       const state = hello?.isWritablePrimary

@@ -1,6 +1,7 @@
 import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
 import { kubectlChange, kubectlGet, SECRETS } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
+import { mongosh } from '../../engine/mongosh';
 import { Stop } from '../../engine/problem';
 
 /** A pod of a database, whose disk is on one node and cannot move. */
@@ -18,8 +19,9 @@ export interface DatabasePod {
  */
 function mongodbFlush({ username, password }: Record<string, unknown>, hasOthers: boolean): string {
   const login = `${encodeURIComponent(String(username))}:${encodeURIComponent(String(password))}`;
+  const url = `mongodb://${login}@127.0.0.1:27017/admin?directConnection=true&serverSelectionTimeoutMS=5000`;
   return `
-const admin = new Mongo('mongodb://${login}@127.0.0.1:27017/admin?directConnection=true&serverSelectionTimeoutMS=5000').getDB('admin');
+const admin = new Mongo(${JSON.stringify(url)}).getDB('admin');
 if (${hasOthers} && admin.hello().isWritablePrimary) {
   // Without a member that can follow it stays primary; it tries again when it is stopped.
   try { admin.runCommand({ replSetStepDown: 60, secondaryCatchUpPeriodSecs: 30 }); } catch (error) { print(error.message); }
@@ -56,7 +58,8 @@ export async function flushCommand(
       `${SECRETS.cluster} must hold the login ${namespace}-root, and does not; npm run bootstrap -- apply secrets`,
     );
   // In mongod's container, which has room: another mongosh beside the reconciler's own would not fit into its 192 MiB.
-  const command = ['mongosh', '--nodb', '--norc', '--quiet', '--file', '/dev/stdin'];
+  // It opens its input anew, which a pipe of its own user always lets it.
+  const command = mongosh('cat | mongosh --nodb --norc --quiet --file /dev/stdin');
   return { container: 'mongod', command, stdin: mongodbFlush(login, hasOthers) };
 }
 
