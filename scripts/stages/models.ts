@@ -85,7 +85,8 @@ async function pull({ commands, homelab }: Context, { place }: AiVm, tag: string
   pulling.catch(() => undefined);
   say(`pulls ${tag}`);
   for (;;) {
-    await Promise.race([pulling, new Promise((resolve) => setTimeout(resolve, PROGRESS_SECONDS * SECOND))]);
+    // The pull itself is what keeps this going.
+    await Promise.race([pulling, new Promise((resolve) => setTimeout(resolve, PROGRESS_SECONDS * SECOND).unref())]);
     if (ended) break;
     const seen = await progress({ commands }, place).catch((error: unknown) =>
       error instanceof Problem ? undefined : Promise.reject(error),
