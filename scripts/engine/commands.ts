@@ -54,6 +54,10 @@ export class CommandFailed extends Problem {
 }
 
 const RECENT_MILLISECONDS = 2000;
+/** A program that was told to end is killed after this. */
+const KILL_MILLISECONDS = 2000;
+/** After that nobody waits for its output any more, which a program that it has started may hold open for ever. */
+const LET_GO_MILLISECONDS = KILL_MILLISECONDS + 1000;
 
 /** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
 const LOCK = '/run/lock/collab-homelab';
@@ -78,12 +82,15 @@ export class Commands {
   private recent = new Map<string, { readonly at: number; readonly output: Output }>();
   private readonly seen = new Set<string>();
   private readonly abort = new AbortController();
+  /** What ends the waiting for each program that runs. */
+  private readonly letGo = new Set<() => void>();
 
   constructor(private readonly log: Log) {}
 
   /** Ends what runs on this machine; what runs on another one may go on there. */
   interrupt(): void {
     this.abort.abort();
+    setTimeout(() => this.letGo.forEach((each) => each()), LET_GO_MILLISECONDS).unref();
   }
 
   async read(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
@@ -163,16 +170,25 @@ export class Commands {
       : argv;
     const { execa } = await import('execa');
     const begin = Date.now();
-    const result = await execa(program!, args, {
+    const running = execa(program!, args, {
       input: stdin ?? '',
       timeout: seconds * SECOND,
-      forceKillAfterDelay: 2000,
+      forceKillAfterDelay: KILL_MILLISECONDS,
       reject: false,
       stripFinalNewline: false,
       maxBuffer: 64 * 1024 ** 2,
       cancelSignal: this.abort.signal,
       env: env ?? {},
     });
+    const letGo = () => {
+      running.stdout.destroy();
+      running.stderr.destroy();
+    };
+    this.letGo.add(letGo);
+    const late = setTimeout(letGo, seconds * SECOND + LET_GO_MILLISECONDS);
+    const result = await running;
+    clearTimeout(late);
+    this.letGo.delete(letGo);
     const what = `${place.name}: ${short(shown)}`;
     const code = result.exitCode ?? -1;
     this.log.line(`${what} -> ${result.timedOut ? 'no end' : code} (${Date.now() - begin} ms)`);

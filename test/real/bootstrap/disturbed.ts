@@ -152,7 +152,7 @@ function endsWell({ code, output }: Run): boolean {
   );
 }
 
-function tail({ code, output }: Run): string {
+export function tail({ code, output }: Run): string {
   return `exit ${code}\n${output.trim().split('\n').slice(-25).join('\n')}`;
 }
 

@@ -13,10 +13,12 @@ import {
   oneOfEach,
   pointsAt,
   secretValues,
+  tail,
   type Reference,
 } from './disturbed';
+import { hangsBelow, interrupted } from './endings';
 import { everywhere } from './everywhere';
-import { Lab, type Run } from './lab';
+import { Lab } from './lab';
 import { inNamespace } from './machines';
 import { undone } from './undone';
 import { offerAll } from './offers';
@@ -41,8 +43,8 @@ const seconds = Number(process.argv.find((arg) => arg.startsWith('--seconds='))?
 const LONG = 300;
 /** --full does these at the same time, each half on a core. */
 const HALVES = [
-  ['keys', 'host', 'images', 'vms', 'gitops'],
-  ['talos', 'ai-vm', 'models', 'secrets'],
+  ['keys', 'host', 'images', 'vms', 'models', 'secrets', 'gitops'],
+  ['talos', 'ai-vm'],
 ] as const;
 const STAGES: ReadonlySet<string> = new Set(HALVES.flat());
 const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
@@ -64,7 +66,8 @@ async function main(): Promise<void> {
     if (!only) await looks(lab);
     if (!only) await refusals(lab, tally);
     if (!only) await undone(lab, tally);
-    if (!only) await interrupted(lab, references.get('vms')!);
+    if (!only) await interrupted(lab, tally, references.get('vms')!);
+    if (!only) await hangsBelow(lab, tally);
     await disturbAll(lab, references);
     await other;
   } finally {
@@ -174,30 +177,6 @@ async function looks(lab: Lab): Promise<void> {
   }
 }
 
-/** Ctrl-C while the host makes a disk: the run says so and ends, the host goes on, and the next run finishes. */
-async function interrupted(lab: Lab, { machines }: Reference): Promise<void> {
-  await lab.restore('before vms');
-  let pressed = false;
-  lab.simulation.intercept = ({ program, argv }) => {
-    if (!pressed && program === 'qm' && argv[0] === 'set') {
-      pressed = true;
-      lab.interrupt();
-    }
-    return undefined;
-  };
-  const run = await lab.run(['apply', 'vms', '--yes']);
-  lab.simulation.intercept = undefined;
-  tally.check('Ctrl-C ends a run with 130', pressed && run.code === 130, tail(run));
-  tally.check(
-    'Ctrl-C: the run says what goes on',
-    /stopping; what runs on another machine goes on there/.test(run.output),
-    tail(run),
-  );
-  const again = await lab.run(['apply', 'vms', '--yes']);
-  tally.check('Ctrl-C: the next run finishes', again.code === 0, tail(again));
-  tally.check('Ctrl-C: the same machines', machinesOf(lab) === machines);
-}
-
 async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>): Promise<void> {
   const mine = [...references].filter(([stage]) => only?.includes(stage) ?? true);
   if (full) {
@@ -249,10 +228,6 @@ function shuffled<T>(all: readonly T[]): T[] {
     .map((value) => ({ value, at: random() }))
     .sort((a, b) => a.at - b.at)
     .map(({ value }) => value);
-}
-
-function tail({ code, output }: Run): string {
-  return `exit ${code}\n${output.trim().split('\n').slice(-30).join('\n')}`;
 }
 
 main().catch((error: Error) => {

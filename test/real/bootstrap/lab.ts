@@ -124,6 +124,8 @@ export class Lab {
     return new Promise((done) =>
       child.once('close', (code) => {
         clearTimeout(late);
+        // What its programs have started and left.
+        kill();
         this.running = undefined;
         this.simulation.onKill = () => undefined;
         done({ code, output, seconds: (Date.now() - begin) / 1000 });

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -135,6 +136,9 @@ func run(said answer) int {
 			fail(err)
 		}
 	}
+	// It stands in the place of this program, and dies with it.
+	runtime.LockOSThread()
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	err := command.Run()
 	var exit *exec.ExitError
 	switch {
