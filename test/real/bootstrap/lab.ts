@@ -133,6 +133,17 @@ export class Lab {
     );
   }
 
+  /** Replaces a part of homelab.ts as it stands. @throws when the part is not there */
+  edit(from: string, to: string): void {
+    const file = join(this.workspace.path, 'homelab.ts');
+    const text = fs.readFileSync(file, 'utf8');
+    if (!text.includes(from)) throw new Error(`homelab.ts does not hold ${from}`);
+    fs.writeFileSync(
+      file,
+      text.replace(from, () => to),
+    );
+  }
+
   /** Presses Ctrl-C: all programs of the run in front of the terminal hear it. */
   interrupt(): void {
     process.kill(-this.running!, 'SIGINT');

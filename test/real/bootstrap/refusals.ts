@@ -19,7 +19,7 @@ const CASES: readonly Case[] = [
   {
     what: 'another machine at the address of the host',
     stage: 'host',
-    prepare: (lab) => edit(lab, 'memory: Size.gibibytes(96)', 'memory: Size.gibibytes(192)'),
+    prepare: (lab) => lab.edit('memory: Size.gibibytes(96)', 'memory: Size.gibibytes(192)'),
     says: /another host/,
   },
   {
@@ -83,20 +83,20 @@ const CASES: readonly Case[] = [
   {
     what: 'a node label that a node may not set',
     stage: 'vms',
-    prepare: (lab) => edit(lab, "{ 'storage-type': 'cassandra' }", "{ 'node-role.kubernetes.io/db': 'cassandra' }"),
+    prepare: (lab) => lab.edit("{ 'storage-type': 'cassandra' }", "{ 'node-role.kubernetes.io/db': 'cassandra' }"),
     says: /a label that a node may set on itself/,
   },
   {
     what: 'a name with a quote, a blank and a command',
     stage: 'vms',
-    prepare: (lab) => edit(lab, "storage: 'local-lvm'", 'storage: "lvm\'; $(touch /tmp/pwned)\\n"'),
+    prepare: (lab) => lab.edit("storage: 'local-lvm'", 'storage: "lvm\'; $(touch /tmp/pwned)\\n"'),
     says: /the name of a Proxmox storage/,
   },
   {
     what: 'something to review that is not committed as rendered',
     stage: 'vms',
     prepare: (lab) =>
-      edit(lab, 'memory: Size.gibibytes(4),\n      cores: 2', 'memory: Size.gibibytes(4),\n      cores: 3'),
+      lab.edit('memory: Size.gibibytes(4),\n      cores: 2', 'memory: Size.gibibytes(4),\n      cores: 3'),
     says: /scripts\/rendered\/ must be what homelab\.ts says/,
   },
   {
@@ -130,14 +130,4 @@ export async function refusals(lab: Lab, tally: Tally): Promise<number> {
     tally.check(`${what}: nothing was run by a shell that is data`, !fs.existsSync('/tmp/pwned'));
   }
   return CASES.length;
-}
-
-function edit({ workspace }: Lab, from: string, to: string): void {
-  const file = join(workspace.path, 'homelab.ts');
-  const text = fs.readFileSync(file, 'utf8');
-  if (!text.includes(from)) throw new Error(`homelab.ts does not hold ${from}`);
-  fs.writeFileSync(
-    file,
-    text.replace(from, () => to),
-  );
 }

@@ -18,7 +18,6 @@ import {
 } from '../life';
 import { Failure, program, Unexpected, type Answer, type Call, type Context, type Exec } from './program';
 
-const CLIENT = 'v1.13.9';
 /** What talos-machinery answers for real: commands that need no node. */
 const OFFLINE: Readonly<Record<string, string>> = {
   'gen secrets': 'gen-secrets',
@@ -205,7 +204,9 @@ class Talosctl {
   private version(): string {
     const long = (tag: string) =>
       `\tTag:         ${tag}\n\tSHA:         2f1ba0b4\n\tBuilt:       \n\tGo version:  go1.26.0\n\tOS/Arch:     linux/amd64\n`;
-    const client = `Client:\n${this.options.short === 'true' ? `Talos ${CLIENT}\n` : long(CLIENT)}`;
+    // Its owner may install another one.
+    const own: string = this.context.state.extra.talosctl ?? 'v1.13.9';
+    const client = `Client:\n${this.options.short === 'true' ? `Talos ${own}\n` : long(own)}`;
     if (this.options.client === 'true') return client;
     this.context.write({ stdout: `${client}Server:\n` });
     return this.nodes('error getting version: ')
