@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { NOTE } from '../../../scripts/stages/talos/maintenance';
 import type { Tally } from '../tally';
 import type { Json } from '../cluster/client';
-import { KILLS, tail } from './disturbed';
+import { KILLS, signatureOf, tail } from './disturbed';
 import type { Lab, Run } from './lab';
 import { talosNodes } from './life';
 import type { Call } from './programs/program';
@@ -11,12 +11,13 @@ import type { Call } from './programs/program';
 const TALOS = ['v1.13.9', 'v1.13.10'] as const;
 const KUBERNETES = ['v1.36.3', 'v1.36.4'] as const;
 
-/** Most calls of a command that are killed, one after the other, before it is left alone. */
-const MOST = 120;
+/** Most kills of a command before it is left alone; as many would be calls that are never the same. */
+const MOST = 150;
 
 /**
  * The commands of later days, from a homelab that is done.
- * @param killed whether each is killed at all of its calls that change something, again and again, until it ends by itself
+ * @param killed whether each is killed at all of its calls that change something, before, during and after, until it ends by
+ *   itself
  */
 export async function dayTwo(lab: Lab, tally: Tally, killed: boolean): Promise<string> {
   const kills: number[] = [];
@@ -24,6 +25,7 @@ export async function dayTwo(lab: Lab, tally: Tally, killed: boolean): Promise<s
     if (!killed) return lab.run(args);
     const { count, last } = await killedAlong(lab, args);
     kills.push(count);
+    tally.check(`${args.join(' ')}: comes to its end, killed on the way`, count > 3 && count < MOST, tail(last));
     return last;
   };
   await maintained(lab, tally, run);
@@ -132,14 +134,21 @@ async function patched(lab: Lab, tally: Tally, run: Command): Promise<void> {
   );
 }
 
-/** Runs a command again and again, killed each time at one of its calls that change something. */
+/** Runs a command again and again, until each of its calls that change something was killed in every way, one in each run. */
 async function killedAlong(lab: Lab, args: readonly string[]): Promise<{ count: number; last: Run }> {
+  // After its last call a maintenance is over; the same words would ask for another one.
+  const ends = ({ argv }: Call) => args[0] === 'maintenance' && argv.includes(`${NOTE}-`);
+  const struck = new Map<string, number>();
   for (let count = 0; ; count++) {
-    let struck = count >= MOST;
+    let isStruck = count >= MOST;
     lab.simulation.intercept = (call) => {
-      if (struck || !changes(call)) return undefined;
-      struck = true;
-      return KILLS[count % KILLS.length];
+      if (isStruck || !changes(call)) return undefined;
+      const signature = signatureOf(call);
+      const ways = struck.get(signature) ?? 0;
+      if (ways === (ends(call) ? 1 : KILLS.length)) return undefined;
+      isStruck = true;
+      struck.set(signature, ways + 1);
+      return KILLS[ways];
     };
     const last = await lab.run(args);
     lab.simulation.intercept = undefined;

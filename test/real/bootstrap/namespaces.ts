@@ -1,22 +1,22 @@
-import { execFileSync, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import homelab from '../../../homelab';
-import { argoCd } from '../gitops/binaries';
-import { ArgoCd, Repository } from '../gitops/argo-cd';
+import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Client, Json } from '../cluster/client';
 import { ControlPlane } from '../cluster/control-plane';
 import { applyNodes, missingReferences } from '../cluster/deploy';
 import { until } from '../cluster/processes';
-import { go, pinned } from '../modules';
-import { MODULES } from '../cluster/binaries';
+import { ArgoCd, Repository } from '../gitops/argo-cd';
+import { argoCd, traefik } from '../gitops/binaries';
+import { startTraefik } from '../gitops/traefik';
+import { onLoopback } from '../loopback';
 import { Laps } from '../proofs';
 import { Tally } from '../tally';
-import { Workspace } from '../workspace';
 import { sopsBinaries } from './binaries';
+import { Clone, type Run } from './clone';
+import { verified } from './verified';
 
 /**
  * Stages 7 and 8 on a real API server with a real Argo CD: namespaces, secrets and Argo CD's own objects are put there, Argo CD
@@ -25,183 +25,6 @@ import { sopsBinaries } from './binaries';
 const full = process.argv.includes('--full');
 const tally = new Tally();
 const laps = new Laps();
-const ARGO_CD = 'github.com/argoproj/argo-cd/v3';
-
-interface Run {
-  readonly code: number | null;
-  readonly output: string;
-}
-
-/** The owner's clone, whose homelab.ts names a repository on this machine and the Argo CD that the tests can build. */
-class Clone {
-  readonly workspace = new Workspace();
-  readonly folder = fs.mkdtempSync(join(tmpdir(), 'clone-'));
-  private readonly key = join(this.folder, 'keys.txt');
-  private readonly kill = join(this.folder, 'kill');
-
-  constructor(
-    private readonly plane: ControlPlane,
-    readonly repository: Repository,
-  ) {
-    const version = pinned(join(MODULES, 'argo-cd'), ARGO_CD);
-    const source = go(join(MODULES, 'argo-cd'), ['list', '-m', '-f', '{{.Dir}}', ARGO_CD]).trim();
-    const manifest = join(source, 'manifests', 'install.yaml');
-    this.replace('homelab.ts', homelab.git.url, repository.url);
-    this.replace('homelab.ts', `argoCd: '${homelab.versions.argoCd}'`, `argoCd: '${version}'`);
-    const digest = execFileSync('sha256sum', [manifest]).toString().split(' ')[0]!;
-    this.replace('scripts/pins.ts', /'v[\d.]+': '[0-9a-f]{64}'/, `'${version}': '${digest}'`);
-    const bin = join(this.folder, 'bin');
-    fs.mkdirSync(bin);
-    const { sops, ageKeygen } = sopsBinaries();
-    this.wrap(bin, 'sops', sops);
-    this.wrap(bin, 'kubectl', execFileSync('sh', ['-c', 'command -v kubectl']).toString().trim());
-    fs.symlinkSync(ageKeygen, join(bin, 'age-keygen'));
-    // What it is asked for at GitHub it has; nothing else answers, and no other machine is there.
-    const curl = `#!/bin/sh\nfor url; do :; done\ncase $url in https://raw.githubusercontent.com/*) exec cat '${manifest}' ;; esac\nexit 7\n`;
-    fs.writeFileSync(join(bin, 'curl'), curl, { mode: 0o755 });
-    for (const program of ['ssh', 'talosctl'])
-      fs.writeFileSync(join(bin, program), '#!/bin/sh\necho "no route to host" >&2\nexit 255\n', { mode: 0o755 });
-    const key = execFileSync(ageKeygen).toString();
-    fs.writeFileSync(this.key, key, { mode: 0o600 });
-    const recipient = /public key: (\S+)/.exec(key)![1]!;
-    this.write('.sops.yaml', stringify({ creation_rules: [{ path_regex: '\\.sops\\.yaml$', age: recipient }] }));
-    this.keepKubeconfig();
-  }
-
-  /** A program that ends the bootstrap at one of its changing calls, when a file says so: before, during or after it. */
-  private wrap(bin: string, name: string, program: string): void {
-    const script = `#!/bin/sh
-case " $* " in
-  *" encrypt "* | *" apply "* | *" delete "* | *" patch "* | *" restart "*)
-    if [ -f '${this.kill}' ] && read -r left when <'${this.kill}'; then
-      left=$((left - 1))
-      if [ "$left" -le 0 ]; then
-        rm '${this.kill}'
-        [ "$when" = after ] && '${program}' "$@" >/dev/null
-        kill -9 "$PPID"
-        [ "$when" = during ] && exec '${program}' "$@" >/dev/null
-        exit 137
-      fi
-      echo "$left $when" >'${this.kill}'
-    fi
-    ;;
-esac
-exec '${program}' "$@"
-`;
-    fs.writeFileSync(join(bin, name), script, { mode: 0o755 });
-  }
-
-  /**
-   * Runs the same command again and again, each time killed at one of its next changing calls, until it ends by itself.
-   * @param most kills; after them it is left alone
-   */
-  async killedAlong(args: readonly string[], every: number, most = 100): Promise<{ kills: number; last: Run }> {
-    const moments = ['before', 'during', 'after'];
-    for (let kills = 0; ; kills++) {
-      // Now and then one call gets through: a killed sops has done nothing, whenever it was killed.
-      const call = every + (kills % 4 === 3 ? 1 : 0);
-      if (kills < most) fs.writeFileSync(this.kill, `${call} ${moments[kills % 3]}\n`);
-      const last = await this.run(...args);
-      if (last.code === null && kills < most) continue;
-      fs.rmSync(this.kill, { force: true });
-      return { kills, last };
-    }
-  }
-
-  get path(): string {
-    return this.workspace.path;
-  }
-
-  read(file: string): string {
-    return fs.readFileSync(join(this.path, file), 'utf8');
-  }
-
-  write(file: string, text: string): void {
-    fs.mkdirSync(join(this.path, file, '..'), { recursive: true });
-    fs.writeFileSync(join(this.path, file), text);
-  }
-
-  replace(file: string, from: string | RegExp, to: string): void {
-    const text = this.read(file);
-    const next = text.replace(from, () => to);
-    if (next === text) throw new Error(`${file} does not hold ${String(from)}`);
-    this.write(file, next);
-  }
-
-  /** The values of an encrypted file. */
-  secrets(file = 'secrets.sops.yaml'): Json {
-    return parse(this.program('sops', ['decrypt', '--output-type', 'yaml', file]));
-  }
-
-  keepSecrets(tree: Json, file = 'secrets.sops.yaml'): void {
-    const args = ['encrypt', '--input-type', 'yaml', '--output-type', 'yaml', '--filename-override', file];
-    this.write(file, this.program('sops', args, stringify(tree, { lineWidth: 0 })));
-  }
-
-  program(name: string, args: readonly string[], input = ''): string {
-    return execFileSync(name, args, { cwd: this.path, env: this.env(), input, encoding: 'utf8' });
-  }
-
-  /** `npm run bootstrap -- ARGS`, while this process goes on to play the rest of the world. */
-  run(...args: string[]): Promise<Run> {
-    const child = spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args], {
-      cwd: this.path,
-      env: this.env(),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
-    const late = setTimeout(() => child.kill('SIGKILL'), 300_000);
-    return new Promise((done) =>
-      child.once('close', (code) => {
-        clearTimeout(late);
-        if (process.env.SHOW) console.log(output);
-        done({ code, output });
-      }),
-    );
-  }
-
-  /** Renders dist/ and commits it where Argo CD reads. */
-  publish(message: string): string {
-    this.program(process.execPath, ['node_modules/cdk8s-cli/bin/cdk8s', 'synth', '--check-upgrade=false']);
-    this.program(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', 'render']);
-    const dist = join(this.repository.folder, 'dist');
-    fs.rmSync(dist, { recursive: true, force: true });
-    fs.cpSync(join(this.path, 'dist'), dist, { recursive: true });
-    const commit = this.repository.commit(message);
-    this.program('git', ['init', '-q']);
-    this.program('git', ['fetch', '-q', this.repository.url]);
-    this.program('git', ['reset', '-q', 'FETCH_HEAD']);
-    return commit;
-  }
-
-  remove(): void {
-    this.workspace.remove();
-    fs.rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  private env() {
-    return {
-      ...process.env,
-      PATH: `${join(this.folder, 'bin')}:${process.env.PATH}`,
-      SOPS_AGE_KEY_FILE: this.key,
-      HOMELAB_PACE: '0.2',
-      NO_COLOR: '1',
-    };
-  }
-
-  /** What stage talos would have kept. */
-  private keepKubeconfig(): void {
-    const { server, caData } = this.plane.client.config.getCurrentCluster()!;
-    const { token } = this.plane.client.config.getCurrentUser()!;
-    const credential = {
-      apiVersion: 'client.authentication.k8s.io/v1',
-      kind: 'ExecCredential',
-      status: { token },
-    };
-    this.keepSecrets({ server, authority: caData, credential }, 'scripts/secrets/kubeconfig.sops.yaml');
-  }
-}
 
 const done = ({ code, output }: Run) => code === 0 && !output.includes('nothing to do');
 const nothing = ({ code, output }: Run) => code === 0 && output.includes('nothing to do');
@@ -306,18 +129,6 @@ async function foreign(clone: Clone, client: Client): Promise<void> {
   lapped('a foreign secret was left alone, a missing one came back');
 }
 
-/** What no controller does here: nobody serves an Ingress. */
-async function serveIngresses(client: Client): Promise<void> {
-  for (const { metadata, status } of await client.list('networking.k8s.io/v1', 'Ingress').catch(() => []))
-    if (status?.loadBalancer?.ingress === undefined)
-      await client.ask(
-        'PATCH',
-        `/apis/networking.k8s.io/v1/namespaces/${metadata.namespace}/ingresses/${metadata.name}/status`,
-        { status: { loadBalancer: { ingress: [{ ip: '192.168.1.22' }] } } },
-        'application/merge-patch+json',
-      );
-}
-
 async function stageGitops(clone: Clone, plane: ControlPlane): Promise<ArgoCd> {
   const { client } = plane;
   const refused = clone.read('scripts/pins.ts');
@@ -339,11 +150,14 @@ async function stageGitops(clone: Clone, plane: ControlPlane): Promise<ArgoCd> {
   // The pods that the manifest brings run nothing here; the same programs run beside the cluster from now on.
   await until('the root application', 180, async () => ended || (await rootOf(client)) !== undefined);
   const argo = await ArgoCd.start(plane);
+  const ingress = startTraefik(plane, clone.secrets().secrets.ingress['traefik-certificate'], () => argo.explain(), {
+    https: 443,
+  });
   while (!ended) {
-    await serveIngresses(client);
     await argo.refresh().catch(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
+  await ingress;
   const run = await running;
   tally.check(
     'stage gitops is done, killed four times on the way',
@@ -489,7 +303,7 @@ async function rotates(clone: Clone, client: Client, argo: ArgoCd): Promise<void
   );
   const [{ kills, last: run }] = await Promise.all([
     clone.killedAlong(['rotate', 'mongodb-search', '--yes'], full ? 1 : 2),
-    pump(argo, client, 60),
+    pump(argo, 60),
   ]);
   tally.check('rotate is done, however often it is killed on the way', kills > 1 && run.code === 0, run.output);
   const kept = clone.secrets();
@@ -527,10 +341,9 @@ async function rotates(clone: Clone, client: Client, argo: ArgoCd): Promise<void
   lapped(`a password was rotated, killed ${kills} times on the way`);
 }
 
-async function pump(argo: ArgoCd, client: Client, seconds: number): Promise<void> {
+async function pump(argo: ArgoCd, seconds: number): Promise<void> {
   for (let passed = 0; passed < seconds; passed += 2) {
     await argo.refresh().catch(() => undefined);
-    await serveIngresses(client);
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
 }
@@ -611,49 +424,11 @@ async function renews(clone: Clone, client: Client): Promise<void> {
   lapped('a certificate was renewed');
 }
 
-/** What verify sees of the API; what it would ask inside of pods and machines is not there, and is said one by one. */
-async function verifies(clone: Clone): Promise<void> {
-  const { code, output } = await clone.run('verify', '--json');
-  const found: Json[] = JSON.parse(output.slice(output.indexOf('[')));
-  const isGood = (what: RegExp) => found.some((each) => what.test(each.what) && each.state === 'good');
-  const wanted = [
-    /^talos-worker-01 is ready/,
-    /^claims of cassandra/,
-    /^application services/,
-    /^certificate traefik-certificate/,
-    /^own authority/,
-    /^secrets/,
-  ];
-  tally.check(
-    'verify sees nodes, claims, applications, secrets and certificates as they are',
-    wanted.every(isGood),
-    output,
-  );
-  tally.check(
-    'and says of each machine and pod that cannot be asked that it cannot, and ends with 1',
-    code === 1 &&
-      ['storages of proxmox', 'ring cassandra', 'replica set mongodb', 'models'].every((what) =>
-        found.some((each) => each.what === what && each.state === 'bad'),
-      ),
-    output,
-  );
-  const { output: read } = await clone.run('verify');
-  tally.check(
-    'for people it names the addresses to open, and how to log in',
-    [`https://app.${homelab.network.domain}`, 'port-forward', 'argocd-initial-admin-secret'].every((text) =>
-      read.includes(text),
-    ),
-    read,
-  );
-  lapped('verify');
-}
-
 function lapped(what: string): void {
   laps.lap(what);
 }
 
 async function main(): Promise<void> {
-  argoCd();
   const plane = await ControlPlane.start(homelab.versions.kubernetes);
   let clone: Clone | undefined;
   try {
@@ -669,7 +444,8 @@ async function main(): Promise<void> {
     await rotates(clone, plane.client, argo);
     await renews(clone, plane.client);
     await changesVersion(clone, plane.client);
-    await verifies(clone);
+    await verified(clone, plane.client, tally);
+    lapped('verify, through the real ingress controller');
     await leavesGit(clone, plane.client, argo);
   } finally {
     clone?.remove();
@@ -677,6 +453,12 @@ async function main(): Promise<void> {
   }
 }
 
+onLoopback(() => {
+  argoCd();
+  traefik();
+  sopsBinaries();
+  controlPlaneBinaries(homelab.versions.kubernetes);
+});
 main()
   .catch((error: Error) => tally.check('the suite runs to its end', false, error.stack ?? error.message))
   .finally(() => tally.close());

@@ -1,21 +1,22 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as http from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import homelab from '../../../homelab';
 import { databasePods } from '../../../inventory';
+import { issue, makeAuthority } from '../../../scripts/engine/certificates';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Json } from '../cluster/client';
 import { manifestsOf, missingReferences } from '../cluster/deploy';
 import { until } from '../cluster/processes';
+import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { argoCd, traefik } from './binaries';
-import { routes } from './routes';
+import { routes, type Entrance } from './routes';
 import { difference, picture, Site, type Picture } from './site';
-import { startTraefik, type IngressProcess } from './traefik';
+import { startTraefik } from './traefik';
 
 /**
  * dist/ in a Git repository that a real Argo CD syncs, and the real ingress controller with what we render for it. In a
@@ -29,22 +30,13 @@ const lap = (what: string) => laps.lap(what);
 const created = ({ metadata }: Json) => Date.parse(metadata.creationTimestamp);
 const wave = ({ metadata }: Json) => Number(metadata.annotations['argocd.argoproj.io/sync-wave']);
 
-/** Starts the ingress controller once its wave has brought what it needs. */
-async function ingressOf(site: Site): Promise<IngressProcess> {
-  const at = { name: 'traefik', namespace: 'ingress' };
-  const [daemonSet, config] = await until(
-    'the wave of the ingress controller',
-    120,
-    async () => {
-      const found = await Promise.all([
-        site.client.get({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: at }),
-        site.client.get({ apiVersion: 'v1', kind: 'ConfigMap', metadata: at }),
-      ]);
-      return found.every((each) => each !== undefined) ? (found as [Json, Json]) : undefined;
-    },
-    () => site.argo.explain(),
-  );
-  return startTraefik(site.plane, daemonSet, config, `*.${homelab.network.domain}`);
+/** The ingress controller, with a certificate as the bootstrap makes it, and the authority that signed it. */
+async function ingressOf({ plane, argo }: Site): Promise<Entrance> {
+  const { domain } = homelab.network;
+  const authority = await makeAuthority(homelab.name, domain);
+  const { certificate, key } = await issue(authority, [`*.${domain}`]);
+  const files = { 'tls.crt': certificate, 'tls.key': key };
+  return { ...(await startTraefik(plane, files, () => argo.explain())), authority: authority.certificate };
 }
 
 /** How many applications of a later wave were made before one of an earlier wave was healthy. */
@@ -59,7 +51,7 @@ function outOfOrder(applications: readonly Json[]): string[] {
   );
 }
 
-async function comesUp(site: Site): Promise<IngressProcess> {
+async function comesUp(site: Site): Promise<Entrance> {
   const [applications, ingress] = await Promise.all([site.settled(180), ingressOf(site)]);
   lap(`the root application brought up ${applications.length} applications, all Synced and Healthy`);
   const disorder = outOfOrder(applications);
@@ -387,40 +379,14 @@ async function main(): Promise<void> {
   if (full) await orderIsLost();
 }
 
-/** Builds with the network, then runs without it: in a namespace where only loopback is, and what we put there. */
-function enter(): void {
+onLoopback(() => {
   argoCd();
   traefik();
   controlPlaneBinaries(homelab.versions.kubernetes);
-  const unshare = process.getuid?.() === 0 ? ['-n'] : ['-rn'];
-  const command = `ip link set lo up && exec "$0" "$@"`;
-  const args = [
-    ...unshare,
-    'sh',
-    '-c',
-    command,
-    process.execPath,
-    '-r',
-    'ts-node/register',
-    __filename,
-    ...process.argv.slice(2),
-  ];
-  const { status, error } = spawnSync('unshare', args, {
-    stdio: 'inherit',
-    env: { ...process.env, GITOPS_INSIDE: '1', TMPDIR: tmpdir() },
+});
+main()
+  .catch((error: Error) => tally.check('the suite runs to its end', false, error.stack ?? error.message))
+  .finally(() => {
+    tally.close();
+    if (full && tally.good) writeProofs('gitops', [...laps.lines, tally.line()]);
   });
-  if (error)
-    throw new Error(
-      `gitops needs network namespaces (unshare and ip of Linux), got: ${error.message}; run it on Linux`,
-    );
-  process.exitCode = status ?? 1;
-}
-
-if (process.env.GITOPS_INSIDE !== '1') enter();
-else
-  main()
-    .catch((error: Error) => tally.check('the suite runs to its end', false, error.stack ?? error.message))
-    .finally(() => {
-      tally.close();
-      if (full && tally.good) writeProofs('gitops', [...laps.lines, tally.line()]);
-    });

@@ -7,6 +7,9 @@ import type { Client, Json } from '../cluster/client';
 import { until } from '../cluster/processes';
 import type { IngressProcess } from './traefik';
 
+/** Where to ask, and the authority of the certificate that is shown there. */
+export type Entrance = IngressProcess & { readonly authority: string };
+
 interface Reply {
   readonly status: number;
   readonly body: string;
@@ -14,7 +17,7 @@ interface Reply {
 }
 
 /** What clients outside see: requests through the real controller to servers that stand in for the pods' processes. */
-export async function routes(client: Client, tally: Tally, ingress: IngressProcess): Promise<void> {
+export async function routes(client: Client, tally: Tally, ingress: Entrance): Promise<void> {
   const servers: http.Server[] = [];
   try {
     const ingresses = await client.list('networking.k8s.io/v1', 'Ingress');
@@ -91,7 +94,7 @@ export async function routes(client: Client, tally: Tally, ingress: IngressProce
 }
 
 /** Servers at the addresses of the pods behind an Ingress: in this network namespace those addresses are ours to have. */
-async function standIns(client: Client, ingress: Json): Promise<http.Server[]> {
+export async function standIns(client: Client, ingress: Json): Promise<http.Server[]> {
   const { namespace, name } = ingress.metadata;
   const service = ingress.spec.rules[0].http.paths[0].backend.service.name;
   const slices = (await client.list('discovery.k8s.io/v1', 'EndpointSlice', namespace)).filter(
@@ -136,7 +139,7 @@ function request(options: https.RequestOptions, body?: Buffer): Promise<Reply> {
 }
 
 /** Bytes after the upgrade pass as they are: what a frame would hold is the application's business. */
-function websocket(ingress: IngressProcess, host: string): Promise<string> {
+function websocket(ingress: Entrance, host: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const sent = https.request({
       host: '127.0.0.1',

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Json } from '../cluster/client';
@@ -6,36 +5,53 @@ import type { ControlPlane } from '../cluster/control-plane';
 import { freePorts, until } from '../cluster/processes';
 import { traefik } from './binaries';
 
-/** The real ingress controller as a process, with the arguments, the files and the rights that we render. */
+/** Where the ingress controller listens, at every address of the namespace. */
 export interface IngressProcess {
   readonly http: number;
   readonly https: number;
-  /** Of the authority that signed its certificate. */
-  readonly authority: string;
+}
+
+/** What the declared secret of the ingress holds. */
+export interface CertificateFiles {
+  readonly 'tls.crt': string;
+  readonly 'tls.key': string;
 }
 
 /**
- * @param daemonSet as rendered; only where it listens and where its files lie is changed, and how it finds the API server,
- *   which in a pod are variables and files that kubelet puts there
+ * Starts the real ingress controller as a process, with the arguments, the files and the rights that are in the cluster, once
+ * they are there. Only where it listens and where its files lie is changed, and how it finds the API server, which in a pod are
+ * variables and files that kubelet puts there.
+ * @param explain what is said when they do not come
  */
 export async function startTraefik(
   plane: ControlPlane,
-  daemonSet: Json,
-  config: Json,
-  host: string,
+  certificate: CertificateFiles,
+  explain: () => Promise<string>,
+  wanted: Partial<IngressProcess> = {},
 ): Promise<IngressProcess> {
   const { client, folder, processes } = plane;
-  const [http, https, ping] = (await freePorts(3)) as [number, number, number];
+  const at = { name: 'traefik', namespace: 'ingress' };
+  const [daemonSet, config] = await until(
+    'the wave of the ingress controller',
+    120,
+    async () => {
+      const found = await Promise.all([
+        client.get({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: at }),
+        client.get({ apiVersion: 'v1', kind: 'ConfigMap', metadata: at }),
+      ]);
+      return found.every((each) => each !== undefined) ? (found as [Json, Json]) : undefined;
+    },
+    explain,
+  );
+  const free = (await freePorts(3)) as [number, number, number];
+  const { http, https, ping } = { http: free[0], https: free[1], ping: free[2], ...wanted };
   const files = join(folder, 'traefik');
   fs.mkdirSync(files);
-  const authority = certificates(files, host);
+  for (const [name, text] of Object.entries(certificate)) fs.writeFileSync(join(files, name), text);
   for (const [name, text] of Object.entries<string>(config.data))
     fs.writeFileSync(join(files, name), text.replaceAll('/certificates/', `${files}/`));
-  const { namespace, name } = {
-    namespace: daemonSet.metadata.namespace,
-    name: daemonSet.spec.template.spec.serviceAccountName,
-  };
-  const { status } = await client.ask('POST', `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`, {
+  const account = daemonSet.spec.template.spec.serviceAccountName;
+  const { status } = await client.ask('POST', `/api/v1/namespaces/${at.namespace}/serviceaccounts/${account}/token`, {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
     spec: { expirationSeconds: 7200 },
@@ -43,7 +59,7 @@ export async function startTraefik(
   const ports: Readonly<Record<string, number>> = { '8000': http, '8443': https, '8080': ping };
   const args = (daemonSet.spec.template.spec.containers[0].args as string[]).map((arg) =>
     arg
-      .replace(/\.address=:(\d+)$/, (_, port: string) => `.address=127.0.0.1:${ports[port]}`)
+      .replace(/\.address=:(\d+)$/, (_, port: string) => `.address=:${ports[port]}`)
       .replace(/^--providers\.file\.directory=.*/, `--providers.file.directory=${files}`),
   );
   const cluster = client.config.getCurrentCluster()!;
@@ -60,60 +76,5 @@ export async function startTraefik(
     async () => (await fetch(`http://127.0.0.1:${ping}/ping`)).ok,
     () => processes.tail('traefik'),
   );
-  return { http, https, authority };
-}
-
-/** An authority and a certificate for all names below a domain, as the declared secret asks for. @returns the authority's */
-function certificates(folder: string, host: string): string {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.crt',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=homelab',
-  );
-  openssl(
-    'req',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    'tls.key',
-    '-out',
-    'request',
-    '-subj',
-    `/CN=${host}`,
-  );
-  fs.writeFileSync(join(folder, 'names'), `subjectAltName=DNS:${host}\n`);
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    'request',
-    '-CA',
-    'ca.crt',
-    '-CAkey',
-    'ca.key',
-    '-CAcreateserial',
-    '-out',
-    'tls.crt',
-    '-days',
-    '2',
-    '-extfile',
-    'names',
-  );
-  return fs.readFileSync(join(folder, 'ca.crt'), 'utf8');
+  return { http, https };
 }

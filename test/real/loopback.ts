@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+
+const MARK = 'ON_LOOPBACK';
+
+/**
+ * Runs the calling program again in a network namespace of its own, where only loopback is and what the suite puts there, and
+ * ends with its code. In there it returns at once.
+ * @param build what needs the network, before
+ */
+export function onLoopback(build: () => void): void {
+  if (process.env[MARK] === '1') return;
+  build();
+  const unshare = process.getuid?.() === 0 ? ['-n'] : ['-rn'];
+  const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const { status, error } = spawnSync(
+    'unshare',
+    [...unshare, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...program],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, [MARK]: '1', TMPDIR: tmpdir() },
+    },
+  );
+  if (error)
+    throw new Error(
+      `this suite needs network namespaces (unshare and ip of Linux), got: ${error.message}; run it on Linux`,
+    );
+  process.exit(status ?? 1);
+}
