@@ -41,8 +41,16 @@ beforeEach(() => {
 });
 
 describe('databases', () => {
+  /** As Cassandra 5.0.6 prints it. */
   const status = (...nodes: string[]) =>
-    `Datacenter: dc1\n--  Address     Load\n${nodes.map((node, i) => `${node}  10.244.1.${i}  1 GiB`).join('\n')}\n`;
+    `Datacenter: dc1
+===============
+Status=Up/Down
+|/ State=Normal/Leaving/Joining/Moving
+--  Address    Load       Tokens  Owns (effective)  Host ID                               Rack
+${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%            dafa2ac9-3b67-4f88-ae9d-8d6b29c1ab18  r1  `).join('\n')}
+
+`;
   const hello = (part: object) => JSON.stringify({ setName: 'rs0', hosts: ['a', 'b', 'c'], ...part });
 
   test('that are whole are good', async () => {
