@@ -42,12 +42,15 @@ const only = process.argv
 const seconds = Number(process.argv.find((arg) => arg.startsWith('--seconds='))?.slice('--seconds='.length) ?? 40);
 /** A sample of this many seconds is worth to be written down. */
 const LONG = 300;
-/** --full does these at the same time, each half on a core. */
-const HALVES = [
-  ['models', 'secrets', 'gitops', 'keys', 'host', 'images', 'vms'],
-  ['talos', 'ai-vm'],
+/** --full does these at the same time, each part in a process: they take about as long, and each waits now and then. */
+const PARTS = [
+  ['day-two', 'secrets', 'gitops', 'keys', 'images'],
+  ['ai-vm', 'models'],
+  ['talos', 'vms', 'host'],
 ] as const;
-const STAGES: ReadonlySet<string> = new Set(HALVES.flat());
+const STAGES: ReadonlySet<string> = new Set(PARTS.flat());
+/** Undefined: whatever the clock allows, of all. */
+const chosen: readonly string[] | undefined = only ?? (full ? PARTS[0] : undefined);
 const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
 
 const tally = new Tally();
@@ -62,16 +65,16 @@ async function main(): Promise<void> {
     const rendered = await lab.run(['render']);
     tally.check('render', rendered.code === 0, rendered.output);
     const references = await fromBareToDone(lab);
-    const other = full && !only ? otherHalf() : undefined;
+    const others = full && !only ? PARTS.slice(1).map(otherPart) : [];
     if (!only) await nothingLeft(lab);
     if (!only) await looks(lab);
     if (!only) await refusals(lab, tally);
     if (!only) await undone(lab, tally);
     if (!only) await interrupted(lab, tally, references.get('vms')!);
     if (!only) await hangsBelow(lab, tally);
-    if (!only || only.includes('day-two')) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
+    if (chosen?.includes('day-two') ?? true) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
     await disturbAll(lab, references);
-    await other;
+    await Promise.all(others);
   } finally {
     stop();
     await lab.stop();
@@ -182,7 +185,7 @@ async function looks(lab: Lab): Promise<void> {
 
 async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>): Promise<void> {
   if (full) {
-    for (const stage of only ?? HALVES[0]) {
+    for (const stage of chosen!) {
       const reference = references.get(stage);
       if (reference === undefined) continue;
       const done = await everywhere(lab, tally, stage, reference, FAULTS);
@@ -190,7 +193,7 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
     }
     return;
   }
-  const mine = [...references].filter(([stage]) => only?.includes(stage) ?? true);
+  const mine = [...references].filter(([stage]) => chosen?.includes(stage) ?? true);
   const points = mine.flatMap(([stage, { calls }]) => [
     ...KILLS.flatMap((how) => pointsAt(stage, calls, leavesSomething, how)),
     ...oneOfEach(FAULTS.flatMap((how) => pointsAt(stage, calls, () => true, how))),
@@ -207,9 +210,8 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
 }
 
 /** A run of its own, whose figures are taken over. */
-async function otherHalf(): Promise<void> {
-  const stages = HALVES[1].join(',');
-  const child = spawn(process.execPath, [...process.execArgv, __filename, '--full', `--stage=${stages}`], {
+async function otherPart(stages: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [...process.execArgv, __filename, '--full', `--stage=${stages.join()}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let ended = false;
@@ -219,9 +221,9 @@ async function otherHalf(): Promise<void> {
     if (passed !== undefined) {
       tally.add(Number(passed), Number(failed));
       ended = true;
-    } else if (HALVES[1].some((stage) => line.startsWith(`${stage}: `))) laps.lines.push(line);
+    } else if (stages.some((stage) => line.startsWith(`${stage}: `))) laps.lines.push(line);
   }
-  tally.check(`${stages}: the run comes to its end`, ended);
+  tally.check(`${stages.join()}: the run comes to its end`, ended);
 }
 
 /** Another sample each day, the same all day long. */
