@@ -11,14 +11,22 @@ export async function contentOf({ etcd }: ControlPlane): Promise<EtcdContent> {
   return new Map((kvs as { key: string; value: string }[]).map(({ key, value }) => [key, value]));
 }
 
+/** What a controller makes while it is taken away from under it must go as well. */
+const ROUNDS = 5;
+
 /** Takes a control plane back to what it held. Its API server and controllers see that as ordinary changes. */
 export async function restoreContent(plane: ControlPlane, wanted: EtcdContent): Promise<void> {
-  const now = await contentOf(plane);
   // Leases of the controllers go on as they are.
   const counts = (key: string) => !/^\/registry\/(leases|events|masterleases)\//.test(text(key));
-  for (const key of now.keys()) if (counts(key) && !wanted.has(key)) await ask(plane.etcd, 'deleterange', { key });
-  for (const [key, value] of wanted)
-    if (counts(key) && now.get(key) !== value) await ask(plane.etcd, 'put', { key, value });
+  for (let round = 0; round < ROUNDS; round++) {
+    const now = await contentOf(plane);
+    const strange = [...now.keys()].filter((key) => counts(key) && !wanted.has(key));
+    const different = [...wanted].filter(([key, value]) => counts(key) && now.get(key) !== value);
+    if (strange.length + different.length === 0) return;
+    for (const key of strange) await ask(plane.etcd, 'deleterange', { key });
+    for (const [key, value] of different) await ask(plane.etcd, 'put', { key, value });
+    await new Promise((done) => setTimeout(done, 100));
+  }
 }
 
 async function ask(server: string, what: string, body: object): Promise<Record<string, any>> {
