@@ -27,6 +27,9 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   '-d': 'data',
   '--data': 'data',
   '--data-binary': 'data',
+  '--cacert': 'tls',
+  '--noproxy': 'network',
+  '--resolve': 'network',
 };
 const PLAIN = [
   '--fail',
