@@ -417,7 +417,8 @@ async function talos(): Promise<void> {
     (await talosctl('-e', '192.168.1.21', '-n', '192.168.1.21', 'get', 'members')).stderr,
     'connection refused',
   );
-  await until('it answers', 5, async () => (await talosctl(...secure, '192.168.1.20', 'version')).code === 0);
+  for (const address of ['192.168.1.20', '192.168.1.21'])
+    await until(`${address} answers`, 10, async () => (await talosctl(...secure, address, 'version')).code === 0);
   holds(
     'no longer insecure',
     (await run('talosctl', ['-n', '192.168.1.20', 'get', 'disks', '--insecure'])).stderr,
