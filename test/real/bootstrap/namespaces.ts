@@ -153,6 +153,8 @@ async function stageGitops(clone: Clone, plane: ControlPlane): Promise<ArgoCd> {
   const ingress = startTraefik(plane, clone.secrets().secrets.ingress['traefik-certificate'], () => argo.explain(), {
     https: 443,
   });
+  // Judged below, where it is awaited.
+  ingress.catch(() => undefined);
   while (!ended) {
     await argo.refresh().catch(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, 2000));

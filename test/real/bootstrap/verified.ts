@@ -4,7 +4,7 @@ import homelab from '../../../homelab';
 import { workers } from '../../../inventory';
 import { makeAuthority } from '../../../scripts/engine/certificates';
 import type { Client, Json } from '../cluster/client';
-import { standIns } from '../gitops/routes';
+import { standIns, stop } from '../gitops/routes';
 import type { Tally } from '../tally';
 import type { Clone } from './clone';
 
@@ -82,11 +82,4 @@ async function looked(clone: Clone) {
   const { code, output } = await clone.run('verify', '--json');
   const found: Json[] = JSON.parse(output.slice(output.indexOf('[')));
   return { code, output, saw: new Map(found.map((each) => [each.what as string, each])) };
-}
-
-function stop(servers: readonly Server[]): void {
-  for (const server of servers) {
-    server.closeAllConnections();
-    server.close();
-  }
 }

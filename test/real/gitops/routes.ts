@@ -86,10 +86,15 @@ export async function routes(client: Client, tally: Tally, ingress: Entrance): P
     tally.check('an answer that takes 8 s to begin is waited for', slow.body === 'slow', slow.body);
     tally.check('a websocket is opened, and echoes', (await websocket(ingress, host)) === 'echo hello');
   } finally {
-    for (const server of servers) {
-      server.closeAllConnections();
-      server.close();
-    }
+    stop(servers);
+  }
+}
+
+/** Ends servers that stand in, with whoever is connected. */
+export function stop(servers: readonly http.Server[]): void {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
   }
 }
 

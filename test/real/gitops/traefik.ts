@@ -22,6 +22,7 @@ export interface CertificateFiles {
  * they are there. Only where it listens and where its files lie is changed, and how it finds the API server, which in a pod are
  * variables and files that kubelet puts there.
  * @param explain what is said when they do not come
+ * @param wanted ports that it must have; free ones otherwise
  */
 export async function startTraefik(
   plane: ControlPlane,
