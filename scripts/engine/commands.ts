@@ -24,7 +24,7 @@ export interface CommandOptions {
   readonly seconds?: number;
   /** What it does in that time, for the message when it does not end. */
   readonly waitsFor?: string;
-  /** Exit codes that are an answer and no failure. @default [0] */
+  /** Exit codes that are an answer and no failure; over SSH, a command's own 255 counts as 254. @default [0] */
   readonly accepts?: readonly number[];
   /** Further environment variables, on this machine only. Never a secret: other processes can read them. */
   readonly env?: Readonly<Record<string, string>>;
@@ -63,6 +63,11 @@ const LET_GO_MILLISECONDS = KILL_MILLISECONDS + 1000;
 const LOCK = '/run/lock/collab-homelab';
 const LOCK_SECONDS = 900;
 const LOCK_IS_HELD = 75;
+
+/** 255 is ssh's own: it was not reached, or the line broke. `qm` ends with it as well, when a task of it fails. */
+const NOT_REACHED = 255;
+const ENDED_WITH_255 = 254;
+const TRANSLATED = ['sh', '-c', `"$@"; c=$?; [ $c -eq ${NOT_REACHED} ] && c=${ENDED_WITH_255}; exit $c`, 'sh'];
 
 const SSH_OPTIONS = [
   ['BatchMode', 'yes'],
@@ -108,7 +113,8 @@ export class Commands {
 
   async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
-    const locked = ['flock', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
+    // -o: a program that stays, such as the kvm that `qm start` leaves, must not inherit the lock and hold it while it runs.
+    const locked = ['flock', '-o', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
     const remote = place.ssh ? [...(place.sudo ? ['sudo', '-n'] : []), ...locked] : argv;
     try {
       return await this.run(place, remote, argv, { seconds: 600, ...options });
@@ -165,7 +171,7 @@ export class Commands {
           ...(place.ssh.options ?? []),
           `${place.ssh.user}@${place.ssh.address}`,
           '--',
-          argv.map(quoted).join(' '),
+          [...TRANSLATED, ...argv].map(quoted).join(' '),
         ]
       : argv;
     const { execa } = await import('execa');
@@ -204,7 +210,7 @@ export class Commands {
     if (accepts.includes(code)) return output;
     if (place.ssh && code === LOCK_IS_HELD)
       throw this.failed(output, `another command of ours still works on ${place.name}; try again when it has ended`);
-    if (place.ssh && code === 255)
+    if (place.ssh && code === NOT_REACHED)
       throw this.failed(output, `${place.name} (${place.ssh.address}) cannot be reached: ${said(output)}`);
     throw this.failed(output, `${what} ended with ${code}: ${said(output)}`);
   }

@@ -88,9 +88,11 @@ export async function disturbed(
   const before = lab.fingerprint();
   let left = nth;
   let struck = false;
+  let isLine = false;
   simulation.intercept = (call) => {
     if (struck || signatureOf(call) !== signature || left-- > 0) return undefined;
     struck = true;
+    isLine = call.program === 'ssh';
     return how;
   };
   // Faster where something is waited for until the end: what changes has ten times the time of what reads, and more.
@@ -109,6 +111,9 @@ export async function disturbed(
     isKill ? first.code === null : endsWell(first),
     tail(first),
   );
+  // What a program fails with on a machine that answers is not laid on the line to it.
+  if (how === 'fail' && !isLine)
+    tally.check(`${where}: the line is not blamed`, !/cannot be reached/.test(first.output), tail(first));
   const isLeft = simulation.calls.some(({ program, changing }) => program === 'kubectl' && changing);
   if (!isKill && first.code !== 0 && !isLeft && lab.fingerprint() === before) return 'fault that left nothing';
   await finishes(lab, tally, where, stage, reference, tail(first));

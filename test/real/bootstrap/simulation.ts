@@ -483,7 +483,7 @@ class Caller {
   end(call: Call, answer: Answer): void {
     this.say(answer);
     call.code = answer.code ?? 0;
-    this.send({ code: call.code });
+    this.send({ code: call.code, ...(answer.leaves && { leaves: true }) });
     this.socket.end();
   }
 
@@ -507,7 +507,8 @@ class Caller {
 function failure(program: string): Answer {
   return program === 'ssh'
     ? { stderr: 'kex_exchange_identification: read: Connection reset by peer\r\n', code: 255 }
-    : { stderr: `${program}: simulated failure\n`, code: 1 };
+    : // A task of Proxmox that fails ends its command with 255.
+      { stderr: `${program}: simulated failure\n`, code: program === 'qm' ? 255 : 1 };
 }
 
 /** What is in the files that a local call names. */

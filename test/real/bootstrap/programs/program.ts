@@ -31,6 +31,8 @@ export interface Answer {
   readonly stderr?: string;
   /** @default 0 */
   readonly code?: number;
+  /** Whether a program stays behind, which has inherited the open files of this one but its input and output. */
+  readonly leaves?: boolean;
 }
 
 /** The shim runs a real program in its own place. */

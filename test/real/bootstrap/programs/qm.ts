@@ -15,6 +15,7 @@ import {
   readVolumeFile,
   storageOf,
 } from '../storage';
+import { inItsTask } from './pvesm';
 import { Failure, program, Unexpected, type Context } from './program';
 
 type Options = Readonly<Record<string, string>>;
@@ -38,8 +39,11 @@ export const qm = [
       const before = structuredClone(context.state.vms);
       const volumes = structuredClone(context.state.volumes);
       try {
-        return await new Qm(context, Number(positional[0]), options).run(command, positional);
+        const stdout = await new Qm(context, Number(positional[0]), options).run(command, positional);
+        // kvm, which runs on.
+        return { stdout, leaves: command === 'start' };
       } catch (error) {
+        if (command === 'disk resize' && error instanceof Failure) return inItsTask(error.message);
         // Proxmox frees what a failed call has made.
         if (['create', 'set', 'disk import'].includes(command)) Object.assign(context.state, { vms: before, volumes });
         throw error;
@@ -422,6 +426,7 @@ class Qm {
     const volume = this.state.volumes[properties.file!]!;
     const wanted = parseSize(size.replace('+', '')) + (size.startsWith('+') ? volume.size : 0);
     if (wanted < volume.size) throw new Failure('shrinking disks is not supported', 255);
+    // Also where the configuration says less.
     if (wanted === volume.size) return;
     volume.size = wanted;
     vm.config[slot] = print({ ...properties, size: formatSize(wanted) });

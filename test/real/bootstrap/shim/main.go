@@ -42,6 +42,7 @@ type answer struct {
 	Argv   []string          `json:"argv"`
 	Env    map[string]string `json:"env"`
 	Code   *int              `json:"code"`
+	Leaves bool              `json:"leaves"`
 }
 
 type report struct {
@@ -102,6 +103,9 @@ func main() {
 			code := run(said)
 			send(report{Exited: &code})
 		case said.Code != nil:
+			if said.Leaves {
+				leave()
+			}
 			os.Exit(*said.Code)
 		}
 	}
@@ -152,6 +156,16 @@ func run(said answer) int {
 	}
 	os.Stderr.WriteString(err.Error() + "\n")
 	return 127
+}
+
+// A program that stays for a minute with every file that was open when this one began.
+func leave() {
+	command := exec.Command("sleep", "60")
+	command.Dir = "/"
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		fail(err)
+	}
 }
 
 func fail(err error) {
