@@ -14,7 +14,7 @@ const BY_HAND: Readonly<Record<string, string>> = {
   keys: 'without the age key no backup and no secret can ever be read again. By hand: remove the key from the file that SOPS_AGE_KEY_FILE names, and the files *.sops.yaml from the repository',
   host: 'it is the machine under everything, and never destroyed from here. By hand: remove the files called collab-homelab in /etc/default/grub.d, /etc/modprobe.d, /etc/modules-load.d and /etc/systemd/system, then update-initramfs -u -k all, update-grub or proxmox-boot-tool refresh, and a reboot',
   talos:
-    'a reset of a node wipes what only it has. By hand, one node at a time: talosctl -n ADDRESS reset --graceful=false --reboot (database disks stay, unless --user-disks-to-wipe names them); for all of it: npm run bootstrap -- destroy vms',
+    'a reset of a node wipes what only it has. By hand, one node at a time: npm run bootstrap -- talosctl NODE -- reset --graceful=false --reboot --system-labels-to-wipe=STATE --system-labels-to-wipe=EPHEMERAL (without the labels its boot loader goes too; database disks stay, unless --user-disks-to-wipe names them); for all of it: npm run bootstrap -- destroy vms',
   'ai-vm':
     'what is on that machine goes with it: npm run bootstrap -- destroy vms. To take only the GPU off: qm shutdown VMID, then qm set VMID --delete hostpci0,hostpci1',
   models: 'they are files of Ollama on the machine beside the cluster. By hand, there: ollama rm MODEL',

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { apiServerAddresses } from '../../inventory';
 import { HERE, type CommandOptions, type Output } from './commands';
 import { ROOT, type Context } from './context';
 import { memoryFile } from './memory-files';
@@ -96,13 +95,16 @@ async function kubectlCommand(context: Context, args: readonly string[]): Promis
   return ['kubectl', '--kubeconfig', KUBECONFIG, '--request-timeout=30s', ...args];
 }
 
-/** A command of talosctl for one node, with the talosconfig from memory. @throws Later while there is none */
+/**
+ * A command of talosctl for one node, with the talosconfig from memory. The node is asked itself, so that it answers while no
+ * control plane does. A worker passes nothing on: what concerns the cluster is asked of a control plane.
+ * @throws Later while there is no talosconfig
+ */
 export async function talosctl(context: Context, node: string, args: readonly string[]): Promise<string[]> {
   const tree = await context.sops.read(SECRETS.talosconfig);
   if (tree === undefined) throw new Later('there is no talosconfig yet; stage keys makes it');
   const file = memoryFile('talosconfig', stringify(tree satisfies SecretTree, { lineWidth: 0 }));
-  const endpoint = apiServerAddresses(context.homelab)[0]!;
-  return ['talosctl', '--talosconfig', file, '-e', endpoint, '-n', node, ...args];
+  return ['talosctl', '--talosconfig', file, '-e', node, '-n', node, ...args];
 }
 
 /** @throws Stop when a program answers with something else than JSON */

@@ -1,12 +1,18 @@
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../../homelab';
-import { nodes } from '../../inventory';
-import { manifests } from '../../scripts/engine/context';
-import { Stop } from '../../scripts/engine/problem';
+import { nodes, type TalosMachine } from '../../inventory';
+import { CommandFailed } from '../../scripts/engine/commands';
+import { manifests, nodesInOrder } from '../../scripts/engine/context';
+import { Log } from '../../scripts/engine/log';
+import { Later, Stop } from '../../scripts/engine/problem';
 import { secretText, secretTree } from '../../scripts/engine/sops';
 import { patchesOf, talosPatches } from '../../scripts/machines/talos';
 import { addRule, coverageOf } from '../../scripts/stages/sops-rules';
-import { versionsIn } from '../../scripts/stages/talos/configuration';
+import { assertSchedulable, bootstrapEtcd } from '../../scripts/stages/talos/cluster';
+import { configuration, versionsIn } from '../../scripts/stages/talos/configuration';
+import { nothingStaged } from '../../scripts/stages/talos/kubernetes';
+import { NOTE } from '../../scripts/stages/talos/maintenance-note';
+import { nodeState } from '../../scripts/stages/talos/node';
 import type { Context } from '../../scripts/engine/context';
 import { databasePodsOn, flushCommand } from '../../scripts/stages/talos/flush';
 import { longestGrace, slowPod } from '../../scripts/stages/talos/shutdown-proof';
@@ -172,4 +178,113 @@ test('what is flushed before a restart runs in pods of dist/, in containers that
     expect(stdin !== '').toBe(pod.kind === 'mongodb');
     expect(command.join(' ')).not.toContain('p4ssw0rd');
   }
+});
+
+/** Nodes that answer as `answers` says, to a command of talosctl without its login and addresses. */
+function nodesThatAnswer(answers: (words: string, address: string, endpoint: string) => string | Error) {
+  const changed: string[] = [];
+  const run = async (_: unknown, argv: readonly string[]) => {
+    const value = (flag: string) => argv[argv.indexOf(flag) + 1]!;
+    const words = argv.filter((_, at) => !/^-[en]$|^--talosconfig$/.test(argv[at]!) && !/^-[en]$|^--talosconfig$/.test(argv[at - 1] ?? '')); // prettier-ignore
+    const endpoint = argv.includes('-e') ? value('-e') : value('-n');
+    const said = argv[0] === 'qm' ? 'status: running\n' : answers(words.slice(1).join(' '), value('-n'), endpoint);
+    if (said instanceof Error) throw new CommandFailed({ stdout: '', stderr: said.message, code: 1 }, said.message);
+    return { stdout: said, stderr: '', code: 0 };
+  };
+  const commands = {
+    read: run,
+    async change(place: unknown, argv: readonly string[]) {
+      changed.push(argv.at(-1)!);
+      return run(place, argv);
+    },
+  };
+  const sops = { exists: () => false, read: async () => ({ context: 'homelab' }) };
+  return { context: { homelab, commands, sops, log: new Log() } as unknown as Context, changed };
+}
+
+const UNTRUSTED = new Error('rpc error: code = Unavailable desc = x509: certificate signed by unknown authority');
+const VERSION = 'Client:\nServer:\n\tTag:         v1.13.9\n';
+const DISK = '{"metadata": {"id": "sda"}, "spec": {}}\n';
+const [[CP, controlPlane], [WORKER, worker]] = nodesInOrder({ homelab } as Context) as [
+  [string, TalosMachine],
+  [string, TalosMachine],
+];
+
+describe('a control plane that has lost its configuration', () => {
+  const maintenance = (words: string) => (words === 'get disks --insecure -o json' ? DISK : UNTRUSTED);
+
+  test('does not keep workers from being asked', async () => {
+    const { context } = nodesThatAnswer((words, address, endpoint) =>
+      endpoint === controlPlane.address ? maintenance(words) : address === endpoint ? VERSION : UNTRUSTED,
+    );
+    expect(await nodeState(context, CP, controlPlane)).toEqual({ mode: 'maintenance' });
+    expect(await nodeState(context, WORKER, worker)).toEqual({ mode: 'configured', version: 'v1.13.9' });
+  });
+
+  test('comes before a worker that has no certificate, and nobody waits', async () => {
+    const { context } = nodesThatAnswer((words, _, endpoint) =>
+      endpoint === controlPlane.address ? maintenance(words) : new Error('connection refused'),
+    );
+    const look = configuration(context, WORKER, worker).look();
+    await expect(look).rejects.toThrow(Later);
+    await expect(look).rejects.toThrow(/must get its certificate from talos-cp-01, which has no configuration yet/);
+  });
+});
+
+describe('etcd', () => {
+  /** Answers, by how often they were asked for, of a control plane that is configured. */
+  function controlPlaneWith(bootstrap: string | Error, members: (asked: number) => boolean, state = 'Preparing') {
+    let asked = 0;
+    return nodesThatAnswer((words) => {
+      if (words === 'etcd members') return members(asked++) ? 'PEER URLS\n' : new Error('etcd is not running');
+      if (words === 'service etcd') return `NODE     ${controlPlane.address}\nID       etcd\nSTATE    ${state}\n`;
+      return words === 'bootstrap' ? bootstrap : VERSION;
+    });
+  }
+  const apply = (context: Context) => bootstrapEtcd(context).apply({ lines: [] }, () => undefined);
+
+  test('is begun by one call, however long it takes to answer', async () => {
+    for (const answer of ['', new Error('rpc error: code = AlreadyExists desc = etcd data directory is not empty')]) {
+      const { context, changed } = controlPlaneWith(answer, (asked) => asked > 1);
+      await apply(context);
+      expect(changed).toEqual(['bootstrap']);
+    }
+  }, 20_000);
+
+  test('is not begun where it runs already', async () => {
+    const { context, changed } = controlPlaneWith('', (asked) => asked > 0, 'Running');
+    await apply(context);
+    expect(changed).toEqual([]);
+  });
+
+  test('a refusal ends it at once', async () => {
+    const { context, changed } = controlPlaneWith(new Error('rpc error: code = PermissionDenied'), () => false);
+    await expect(apply(context)).rejects.toThrow(/PermissionDenied/);
+    expect(changed).toEqual(['bootstrap']);
+  });
+});
+
+test('nodes that take no pods are not waited for, since talosctl health would wait as long as it may', () => {
+  const judge =
+    (annotations: Record<string, string>, unschedulable = true) =>
+    () =>
+      assertSchedulable([{ metadata: { name: WORKER, annotations }, spec: { unschedulable } }]);
+  const note = (restart: string) => ({ [NOTE]: JSON.stringify({ phase: 'restarting', restart, boot: 'x' }) });
+  expect(judge(note('stop'))).toThrow(Later);
+  expect(judge(note('stop'))).toThrow(`npm run bootstrap -- maintenance ${WORKER} stop finishes it`);
+  expect(judge(note('upgrade'))).toThrow('npm run bootstrap -- upgrade finishes it');
+  expect(judge({})).toThrow(`kubectl uncordon ${WORKER}`);
+  expect(judge({}, false)).not.toThrow();
+  // It opens that one itself.
+  expect(judge({ 'talos.dev/cordoned': 'true' })).not.toThrow();
+});
+
+test('upgrade-k8s waits for a staged configuration, which it would drop', async () => {
+  const config = (id: string, text: string) => JSON.stringify({ metadata: { id }, spec: text }, null, 4);
+  const { context } = nodesThatAnswer((words, address) => {
+    if (words !== 'get machineconfig -o json') return VERSION;
+    const next = address === worker.address ? 'machine: {type: b}' : 'machine: {type: a}';
+    return `${config('v1alpha1', 'machine: {type: a}')}\n${config('persistent', next)}\n`;
+  });
+  await expect(nothingStaged(context)).rejects.toThrow(`npm run bootstrap -- maintenance ${WORKER}`);
 });

@@ -2,22 +2,35 @@ import type { TalosMachine } from '../../../inventory';
 import { json, keepKubeconfig, kubectl, kubectlGet, SECRETS } from '../../engine/cluster';
 import { CommandFailed } from '../../engine/commands';
 import { nodesInOrder, type Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { isFault, Later, Problem, Stop } from '../../engine/problem';
 import { secretTree } from '../../engine/sops';
 import type { Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
 import { userVolume } from '../../machines/talos';
+import { unfinished } from './maintenance-note';
 import { changeNode, configured, nodeState, readNode, resources } from './node';
 import { day, endOf, endsSoon } from './secrets';
 
 /** From etcd's first start until every node is ready: images come over the home line (docs/bootstrap.md, time per stage). */
 const HEALTH_SECONDS = 900;
 
+/** etcd starts within a minute, from an image that is there by then. */
+const ETCD_SECONDS = 300;
+
 /** Talos formats a disk within seconds of its start. */
 const VOLUME_SECONDS = 300;
 
 /** What Talos answers while it starts (v1alpha1_server.go, Bootstrap): try again. */
 const NOT_YET = /FailedPrecondition|Unavailable/;
+
+/**
+ * States of etcd's service while it has not begun: it looks for others to join, has given that up, or was stopped for a
+ * bootstrap that was cut off. A bootstrap that is under way passes through others.
+ */
+const WAITS_FOR_BOOTSTRAP = ['Preparing', 'Failed', 'Finished'];
+
+/** Talos cordons a node that it shuts down, and opens it again at its start (constants.AnnotationCordonedKey). */
+const CORDONED_BY_TALOS = 'talos.dev/cordoned';
 
 /** etcd begins once, on the first control plane; the others join it. */
 export function bootstrapEtcd(context: Context): Step {
@@ -31,11 +44,11 @@ export function bootstrapEtcd(context: Context): Step {
         // A cluster that was there is never begun anew: that would be an empty one, and Argo CD would fill it.
         const back = await until(
           'etcd to start',
-          { seconds: 300 },
+          { seconds: ETCD_SECONDS },
           () => undefined,
           async () => ((await etcdAnswers(context, machine)) ? true : undefined),
         ).catch((error: unknown) => {
-          if (!(error instanceof Problem)) throw error;
+          if (!isFault(error)) throw error;
           return false;
         });
         if (back) return undefined;
@@ -46,19 +59,38 @@ export function bootstrapEtcd(context: Context): Step {
       return { lines: [`talosctl -n ${machine.address} bootstrap (once for the life of the cluster)`] };
     },
     async apply(_, say) {
-      await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, say, async () => {
+      const begun = await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, say, () =>
+        begin(context, machine),
+      );
+      if (begun !== true) throw begun;
+      await until(`etcd to answer on ${name}`, { seconds: ETCD_SECONDS }, say, async () => {
         if (await etcdAnswers(context, machine)) return true;
-        try {
-          await changeNode(context, machine, ['bootstrap'], { seconds: 60 });
-        } catch (error) {
-          if (!(error instanceof CommandFailed)) throw error;
-          // It began already, in an earlier run or in a call whose answer was lost.
-          if (!error.output.stderr.includes('AlreadyExists') && !NOT_YET.test(error.output.stderr)) throw error;
-        }
-        return undefined;
+        throw new Problem(`it is ${await etcdState(context, machine)}; npm run bootstrap -- talosctl ${name} -- dmesg`);
       });
     },
   };
+}
+
+/**
+ * Sends `bootstrap`, at most once: for another one Talos first stops the etcd that just begins, and then may refuse, because
+ * its folder is no longer empty (services/etcd.go, BootstrapEtcd).
+ * @returns true when etcd has begun, or why it cannot, for whatever is thrown is tried again
+ */
+async function begin(context: Context, machine: TalosMachine): Promise<true | Problem> {
+  if (await etcdAnswers(context, machine)) return true;
+  const state = await etcdState(context, machine);
+  // A call of an earlier run, or one whose answer was lost.
+  if (state === 'Running') return true;
+  if (!WAITS_FOR_BOOTSTRAP.includes(state)) throw new Problem(`etcd is ${state}`);
+  try {
+    await changeNode(context, machine, ['bootstrap'], { seconds: 60 });
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    const said = error instanceof CommandFailed ? error.output.stderr : '';
+    if (NOT_YET.test(said)) throw error;
+    if (!said.includes('AlreadyExists')) return error;
+  }
+  return true;
 }
 
 /** How kubectl logs in, the key encrypted. It is given out anew before its certificate ends. */
@@ -104,6 +136,7 @@ export function healthyNodes(context: Context): Step {
         assertNames(context, found);
         if (wanted.every(([name]) => found.some((node) => node.metadata.name === name && isReady(node))))
           return undefined;
+        assertSchedulable(found);
       }
       return { lines: [`wait until ${names} are ready (talosctl health, at most ${HEALTH_SECONDS / 60} minutes)`] };
     },
@@ -162,7 +195,7 @@ export function labels(context: Context): Step {
       const left = await until('labels of nodes', { seconds: 120 }, say, async () =>
         (await missing()).length === 0 ? true : undefined,
       ).catch(async (error: unknown) => {
-        if (!(error instanceof Problem)) throw error;
+        if (!isFault(error)) throw error;
         return (await missing()).join(', ');
       });
       if (left !== true)
@@ -255,6 +288,21 @@ function assertNames(context: Context, nodes: readonly any[]): void {
   if (wrong !== undefined) throw new Stop(wrong);
 }
 
+/**
+ * talosctl health waits for nodes that take no pods, as long as it may, and would fail.
+ * @throws Later when somebody must end a maintenance first; steps before this one may be what it waits for
+ */
+export function assertSchedulable(nodes: readonly any[]): void {
+  for (const node of nodes) {
+    const { name } = node.metadata;
+    const command = unfinished(node);
+    if (command !== undefined)
+      throw new Later(`a maintenance of ${name} was begun and not ended: npm run bootstrap -- ${command} finishes it`);
+    if (node.spec?.unschedulable === true && node.metadata.annotations?.[CORDONED_BY_TALOS] === undefined)
+      throw new Later(`${name} takes no pods, because somebody cordoned it; kubectl uncordon ${name}`);
+  }
+}
+
 /** Nodes that are not called as in the inventory: a rename later would orphan every local volume. */
 function wrongNames(context: Context, nodes: readonly any[]): string[] {
   const wanted = nodesInOrder(context);
@@ -269,6 +317,15 @@ function wrongNames(context: Context, nodes: readonly any[]): string[] {
         : `the node at ${address} must be ${meant}, as in homelab.ts, and registered as ${name}; ${fix}`,
     ];
   });
+}
+
+/** As Talos calls it: Waiting, Preparing, Running and so on. */
+async function etcdState(context: Context, machine: TalosMachine): Promise<string> {
+  const { stdout } = await readNode(context, machine, ['service', 'etcd'], { seconds: 30 });
+  const state = /^STATE +(\w+)$/m.exec(stdout)?.[1];
+  if (state === undefined)
+    throw new Problem(`talosctl service etcd must name a state, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
+  return state;
 }
 
 async function etcdAnswers(context: Context, machine: TalosMachine): Promise<boolean> {

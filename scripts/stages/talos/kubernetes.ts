@@ -4,7 +4,7 @@ import { kubectlChange } from '../../engine/cluster';
 import { nodesInOrder, ROOT, type Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { kubernetesVersions } from './configuration';
+import { isStaged, kubernetesVersions } from './configuration';
 import { enforcesPolicies, nodeObject, registeredNodes } from './cluster';
 import { changeNode, configured, readNode } from './node';
 import { stepProblem } from './versions';
@@ -55,6 +55,7 @@ export function networkPolicies(context: Context): Step {
       const now = await enforcesPolicies(context);
       // Not there yet: Talos makes it as the configuration says.
       if (now === undefined || now === wanted) return undefined;
+      await nothingStaged(context);
       return {
         lines: [
           `kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`,
@@ -93,6 +94,7 @@ export function kubernetesUpgrade(context: Context): Step {
         const problem = stepProblem('Kubernetes', version, wanted);
         if (problem !== undefined) throw new Stop(problem);
       }
+      await nothingStaged(context);
       return {
         lines: [
           `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
@@ -109,6 +111,19 @@ export function kubernetesUpgrade(context: Context): Step {
       await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}-`]);
     },
   };
+}
+
+/**
+ * upgrade-k8s writes the configuration that is in force back to the nodes: to control planes even with --dry-run
+ * (patchKubeProxy), to the others with a new kubelet. What was staged would be lost.
+ * @throws Later when a node waits for its reboot
+ */
+export async function nothingStaged(context: Context): Promise<void> {
+  for (const [name, machine] of nodesInOrder(context))
+    if (await isStaged(context, machine))
+      throw new Later(
+        `${name} must take over its staged configuration first, because upgrade-k8s would drop it: npm run bootstrap -- maintenance ${name}`,
+      );
 }
 
 /** The version to which an upgrade was begun and not ended. @throws Later while the API server does not answer */
@@ -150,7 +165,7 @@ function upgradeKubernetes(context: Context, version: string) {
         seconds: 600,
       });
       // What it would change; what it finds and waits for differs from time to time.
-      const changes = stdout.split('\n').filter((line) => /^( < | > update|[+-]|updating)/.test(line));
+      const changes = stdout.split('\n').filter((line) => /^( < (?!unchanged )| > update|[+-]|updating)/.test(line));
       return [command, ...changes.map((line) => context.log.masked(line.trimEnd()))];
     },
     async run(say: (what: string) => void): Promise<void> {

@@ -10,16 +10,10 @@ import { isReady, nodeObject, volumesReady } from './cluster';
 import { isStaged } from './configuration';
 import { databasePodsOn, flush, unreadyPods } from './flush';
 import { etcdSnapshot } from './kubernetes';
+import { again, NOTE, type Restart } from './maintenance-note';
 import { bootId, changeNode, isOn, nodeState, probe } from './node';
 
-/**
- * What starts the node again. `reboot`: Talos takes over a staged configuration. `stop`: the virtual machine goes off and on,
- * for changes of its hardware. `upgrade`: the version of Talos in homelab.ts.
- */
-export type Restart = 'reboot' | 'stop' | 'upgrade';
-
-/** On the Node while it is under maintenance: how far it has come. Another run goes on from there. */
-export const NOTE = 'collab-homelab/maintenance';
+export { NOTE };
 
 const PHASES = ['announced', 'flushed', 'restarting', 'back', 'open'] as const;
 type Phase = (typeof PHASES)[number];
@@ -188,10 +182,6 @@ function noteOf(node: any, name: string, restart: Restart): Note | undefined {
       `another maintenance of ${name} was begun and not ended: npm run bootstrap -- ${again(name, note.restart!)} finishes it`,
     );
   return note as Note;
-}
-
-function again(name: string, restart: Restart): string {
-  return restart === 'upgrade' ? 'upgrade' : `maintenance ${name}${restart === 'stop' ? ' stop' : ''}`;
 }
 
 function restartLines(context: Context, machine: TalosMachine, restart: Restart): string[] {

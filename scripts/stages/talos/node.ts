@@ -58,29 +58,44 @@ export async function maintenanceResources(
 
 /**
  * What the machine is now. One that does not answer is given time, as long as it is on.
- * @throws Later when it is off, Problem when it does not answer in time
+ * @throws Later when another machine comes first, or it is off; Problem when it does not answer in time
  */
 export async function nodeState(context: Context, name: string, machine: TalosMachine): Promise<NodeState> {
   const quiet = () => undefined;
-  // A node is asked through the first control plane.
-  const ways = [name, nodesInOrder(context)[0]![0]];
   const state = await until(`${name} (${machine.address}) to answer`, { seconds: BOOT_SECONDS }, quiet, async () => {
     try {
       return await probe(context, machine);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
       // Returned, because whatever is thrown here is tried again.
-      for (const way of ways) if (!(await isOn(context, way))) return way;
-      throw error;
+      const first = await comesFirst(context, name, machine);
+      if (first === undefined) throw error;
+      return first;
     }
   });
-  if (typeof state === 'string') {
-    const { vmid } = context.homelab.machines[state]!;
-    throw new Later(
-      `virtual machine ${vmid} (${state}) is off; start it: npm run bootstrap -- apply talos, or qm start ${vmid} on ${hostOf(context.homelab, machine)}`,
-    );
-  }
+  if (typeof state === 'string') throw new Later(state);
   return state;
+}
+
+/**
+ * What must be done before a node can answer, or undefined. A worker that starts gets the certificate with which it answers
+ * from a control plane (secrets.APIController of Talos), so it may wait for that one.
+ */
+async function comesFirst(context: Context, name: string, machine: TalosMachine): Promise<string | undefined> {
+  const [first, controlPlane] = nodesInOrder(context)[0]!;
+  for (const each of new Set([name, machine.role === 'worker' ? first : name])) {
+    if (await isOn(context, each)) continue;
+    const { vmid } = context.homelab.machines[each]!;
+    return `virtual machine ${vmid} (${each}) is off; start it: npm run bootstrap -- apply talos, or qm start ${vmid} on ${hostOf(context.homelab, context.homelab.machines[each]!)}`;
+  }
+  if (machine.role !== 'worker') return undefined;
+  try {
+    if ((await probe(context, controlPlane)).mode === 'configured') return undefined;
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    return undefined;
+  }
+  return `${name} must get its certificate from ${first}, which has no configuration yet; npm run bootstrap -- apply talos configures that first`;
 }
 
 /** The machine is on: an earlier run may have been stopped between its shutdown and its start. */

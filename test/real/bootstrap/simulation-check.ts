@@ -310,7 +310,8 @@ async function kills(): Promise<void> {
   same('an upload is cut', (await onHost('cat > /tmp/part', 'x'.repeat(1000))).code, null);
   await until('half of it arrives', 5, async () => (await onHost('wc -c < /tmp/part')).stdout === '500\n');
   interceptOnce('qm', 'fail');
-  same('fail', (await make()).code, 1);
+  const failed = await make();
+  same('fail', [failed.code, failed.stderr], [255, 'qm: simulated failure\n']);
   interceptOnce('ssh', 'fail');
   same('fail of ssh', (await make()).code, 255);
   interceptOnce('qm', 'nonsense');
@@ -446,6 +447,11 @@ async function talos(): Promise<void> {
     return code === 0 && stdout.trim().endsWith('3');
   });
   simulation.intercept = undefined;
+  holds(
+    'etcd waits for it',
+    (await talosctl(...secure, '192.168.1.20', 'service', 'etcd')).stdout,
+    'STATE    Preparing',
+  );
   same('bootstrap', await talosctl(...secure, '192.168.1.20', 'bootstrap'), { code: 0, stdout: '', stderr: '' });
   holds(
     'bootstrap twice',
@@ -465,10 +471,61 @@ async function talos(): Promise<void> {
   same('kubeconfig', (await talosctl(...secure, '192.168.1.20', 'kubeconfig', '-')).stdout, 'the kubeconfig\n');
   await talosctl(...secure, '192.168.1.20', 'etcd', 'snapshot', 'etcd.db');
   same('a snapshot of etcd', fs.existsSync(join(folder, 'etcd.db')), true);
+  await dryRun(secure);
+  await withoutControlPlane(secure);
   same('shutdown ends by itself', (await qm('shutdown', '201')).code, 0);
   simulation.state.vms[200]!.shutdownSeconds = 10_000;
   holds('shutdown that does not', (await qm('shutdown', '200')).stderr, 'VM quit/powerdown failed - got timeout');
   holds('an unknown flag', (await talosctl('get', '--tpyo')).stderr, 'unknown flag: --tpyo');
+}
+
+/** A dry run of upgrade-k8s writes the configuration in force back to control planes. */
+async function dryRun(secure: readonly string[]): Promise<void> {
+  for (const [name, address, left] of [
+    ['talos-cp-01', '192.168.1.20', false],
+    ['talos-worker-01', '192.168.1.21', true],
+  ] as const) {
+    const file = join(folder, 'staged.yaml');
+    const text = fs.readFileSync(join(folder, `${name}.yaml`), 'utf8');
+    fs.writeFileSync(file, text.replace('storage-type: cassandra', 'storage-type: other'));
+    const staged = await talosctl(...secure, address, 'apply-config', '--mode=staged', '-f', file);
+    holds(`${name} stages`, staged.stderr, 'Staged configuration to be applied after the next reboot');
+    const version = simulation.state.cluster.kubernetes!.slice(1);
+    const said = await talosctl(...secure, '192.168.1.20', 'upgrade-k8s', '--to', version, '--dry-run');
+    holds('upgrade-k8s says what stays', said.stdout, 'updating manifests (dry run)\n < unchanged ');
+    const next = await talosctl(...secure, address, 'get', 'machineconfig', 'persistent', '-o', 'yaml');
+    same(`${name}: a staged configuration is left`, next.stdout.includes('storage-type: other'), left);
+  }
+}
+
+/** Workers answer for themselves while the control plane has lost its configuration, or is off. */
+async function withoutControlPlane(secure: readonly string[]): Promise<void> {
+  const own = (...args: readonly string[]) => talosctl('-e', '192.168.1.21', '-n', '192.168.1.21', ...args);
+  const across = () => talosctl(...secure, '192.168.1.21', 'version');
+  holds(
+    'a worker passes nothing on',
+    (await talosctl('-e', '192.168.1.21', '-n', '192.168.1.20', 'version')).stderr,
+    'code = PermissionDenied desc = no request forwarding',
+  );
+  await talosctl(
+    ...[...secure, '192.168.1.20', 'reset', '--graceful=false', '--reboot'],
+    ...['--system-labels-to-wipe=STATE', '--system-labels-to-wipe=EPHEMERAL'],
+  );
+  await until('the control plane is in maintenance', 5, async () => {
+    const args = ['-n', '192.168.1.20', 'get', 'disks', '--insecure'];
+    return (await run('talosctl', args)).code === 0;
+  });
+  holds('its certificate is another one', (await across()).stderr, 'certificate signed by unknown authority');
+  same('the worker answers', (await own('version')).code, 0);
+  same(
+    'a dry run of its configuration',
+    (await own('apply-config', '--dry-run', '-f', 'talos-worker-01.yaml')).code,
+    0,
+  );
+  await qm('stop', '200');
+  holds('off it passes nothing on', (await across()).stderr, 'connect: no route to host');
+  same('the worker still answers', (await own('version')).code, 0);
+  await qm('start', '200');
 }
 
 async function ubuntu(): Promise<void> {

@@ -169,6 +169,10 @@ class Talosctl {
       throw new Failure(
         `${error}${unavailable('transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority')}`,
       );
+    // A node answers for itself. Only a control plane passes calls on, and then asks each node at its address.
+    if (nodes.length === 1 && nodes[0] === endpoint) return [entry];
+    if (!entry.config!.controlPlane)
+      throw new Failure(`${error}rpc error: code = PermissionDenied desc = no request forwarding`);
     return nodes.map((address: string) => {
       const node = this.reach(address, error);
       if (node.config?.authority !== entry.config!.authority)
@@ -591,22 +595,44 @@ class Talosctl {
   }
 
   private service(): string {
-    const only = this.line.positional[0];
-    return this.lines('NODE SERVICE STATE HEALTH LAST_CHANGE LAST_EVENT', (node) =>
-      ['apid', 'containerd', 'cri', ...(node.config?.controlPlane ? ['etcd', 'trustd'] : []), 'kubelet', 'machined']
-        .filter((name) => only === undefined || name === only)
-        .map((name) => {
-          const waits =
-            (name === 'etcd' && node.disk.bootstrappedAt === undefined) || (name === 'kubelet' && !node.ready);
-          return [
-            name,
-            waits ? 'Preparing' : 'Running',
-            waits ? '?' : 'OK',
-            '1m0s ago',
-            waits ? 'Running pre state' : 'Health check successful',
-          ];
+    const [only, action] = this.line.positional;
+    if (action !== undefined && action !== 'status') throw new Unexpected(`talosctl service ${only} ${action}`);
+    const names = ({ config }: TalosNode) => [
+      'apid',
+      'containerd',
+      'cri',
+      ...(config?.controlPlane ? ['etcd', 'trustd'] : []),
+      'kubelet',
+      'machined',
+    ];
+    const seen = (node: TalosNode, name: string) => {
+      const waits = (name === 'etcd' && node.disk.bootstrappedAt === undefined) || (name === 'kubelet' && !node.ready);
+      return waits
+        ? { state: 'Preparing', health: '?', event: 'Running pre state' }
+        : { state: 'Running', health: 'OK', event: 'Health check successful' };
+    };
+    if (only === undefined)
+      return this.lines('NODE SERVICE STATE HEALTH LAST_CHANGE LAST_EVENT', (node) =>
+        names(node).map((name) => {
+          const { state, health, event } = seen(node, name);
+          return [name, state, health, '1m0s ago', event];
         }),
-    );
+      );
+    const nodes = this.nodes('error listing services: ').filter((node) => names(node).includes(only));
+    if (nodes.length === 0) throw new Failure(`service "${only}" is not registered on any nodes`);
+    // One service is shown with its events, one below the other (pkg/machinery/formatters, RenderServicesInfo).
+    const rows = nodes.flatMap((node) => {
+      const { state, health, event } = seen(node, only);
+      return [
+        ['NODE', node.address],
+        ['ID', only],
+        ['STATE', state],
+        ['HEALTH', health],
+        ['EVENTS', `[${state}]: ${event} (1m0s ago)`],
+      ];
+    });
+    const width = Math.max(...rows.map(([label]) => label!.length)) + 3;
+    return rows.map(([label, value]) => `${label!.padEnd(width)}${value}\n`).join('');
   }
 
   private reset(node: TalosNode): void {
@@ -643,11 +669,15 @@ class Talosctl {
     const minor = (version: string) => Number(version.split('.')[1]);
     if (minor(to) - minor(from) > 1 || minor(to) < minor(from))
       throw new Failure(`unsupported upgrade path ${from.slice(1)}->${to.slice(1)}`);
-    if (this.options['dry-run'] === 'true') return `${plan} > skipped in dry-run\n`;
+    const all = talosNodes(this.context.state).filter(({ config }) => config?.authority === node.config!.authority);
+    // The configuration in force is written back to control planes even by a dry run (patchKubeProxy), and takes the place of
+    // a staged one; to workers when their kubelet changes.
+    const isDry = this.options['dry-run'] === 'true';
+    for (const { config, disk } of all) if (config!.controlPlane || (!isDry && from !== to)) delete disk.staged;
+    if (isDry)
+      return `${plan}updating kube-proxy to version "${to.slice(1)}"\n > "${node.address}": starting update\n > skipped in dry-run\nupdating manifests (dry run)\n < unchanged DaemonSet/kube-system/kube-flannel\n`;
     this.context.state.cluster.kubernetes = to;
-    for (const each of talosNodes(this.context.state))
-      if (each.config?.authority === node.config!.authority)
-        each.disk.config = each.disk.config!.replaceAll(`:${from}`, `:${to}`);
+    for (const { disk } of all) disk.config = disk.config!.replaceAll(`:${from}`, `:${to}`);
     return `${plan}updating kube-apiserver to version "${to.slice(1)}"\nupdating manifests\n`;
   }
 
