@@ -7,7 +7,7 @@ import { EXIT, Stop, Usage } from '../engine/problem';
 import { plan, type Change, type Step } from '../engine/step';
 import { vmOf, type Vm } from '../machines/vms';
 import { drive } from '../stages/vms/settings';
-import { guests, id, isEmptyShell, isOurs, readConfig, readStatus } from '../stages/vms/state';
+import { guests, id, isEmptyShell, isOurs, nodeName, readConfig, readStatus, type Guest } from '../stages/vms/state';
 import { carryOutAll } from './plan';
 
 /** What must be typed where nobody names a backup. */
@@ -61,15 +61,16 @@ async function present(context: Context): Promise<readonly Found[]> {
     const all = await guests(context, host);
     for (const vm of ours) {
       const guest = all.find(({ vmid }) => vmid === vm.vmid);
-      if (guest !== undefined) found.push(await described(context, vm, guest.type));
+      if (guest !== undefined) found.push(await described(context, vm, guest));
     }
   }
   return found;
 }
 
-async function described(context: Context, vm: Vm, type: string): Promise<Found> {
+async function described(context: Context, vm: Vm, { type, node }: Guest): Promise<Found> {
   const foreign = (why: string) => ({ vm, isOurs: false, serials: [], text: `${id(vm)}: ${why}; it is left alone` });
   if (type !== 'qemu') return foreign('is a container');
+  if (node !== (await nodeName(context, vm.host))) return foreign(`is on ${node}`);
   const config = await readConfig(context, proxmox(context, vm.host), vm.vmid);
   if (isEmptyShell(config))
     return { vm, isOurs: true, serials: [], text: `${id(vm)}: nothing but a lock that was left` };

@@ -46,6 +46,21 @@ field() {
   [ "$(field volumes)" = 'list local-lvm' ]
 }
 
+@test "a kernel for the next boot alone goes before the one for all" {
+  mkdir -p "$ROOT/etc/kernel"
+  [ "$(field pinnedKernel)" = '' ]
+  echo 6.14.8-2-pve >"$ROOT/etc/kernel/proxmox-boot-pin"
+  [ "$(field pinnedKernel)" = 6.14.8-2-pve ]
+  echo 6.17.4-1-pve >"$ROOT/etc/kernel/next-boot-pin"
+  [ "$(field pinnedKernel)" = 6.17.4-1-pve ]
+}
+
+@test "a link file that is masked is there, and empty" {
+  ln -s /dev/null "$ROOT/etc/systemd/network/50-a.link"
+  echo 'Name=b' >"$ROOT/etc/systemd/network/60-b.link"
+  [ "$(field linkFiles)" = "$(printf '## /etc/systemd/network/50-a.link\n\n## /etc/systemd/network/60-b.link\nName=b')" ]
+}
+
 @test "a program that must answer and fails ends it" {
   program lspci 'exit 3'
   run facts

@@ -41,7 +41,8 @@ may() {
 files() {
   local file
   for file in "$@"; do
-    [ -f "$file" ] || continue
+    # A link to /dev/null counts: it takes the file of the same name in a later folder away.
+    [ -f "$file" ] || [ -c "$file" ] || continue
     printf '## %s\n' "${file#"$ROOT"}"
     cat "$file"
     printf '\n'
@@ -54,6 +55,13 @@ digests() {
     [ -f "$ROOT$path" ] || continue
     printf '%s  %s\n' "$(sha256sum <"$ROOT$path" | cut -d ' ' -f 1)" "$path"
   done
+}
+
+# The kernel that proxmox-boot-tool was told of; one for the next boot alone goes first.
+pinned_kernel() {
+  local pin="$ROOT/etc/kernel/next-boot-pin"
+  if [ ! -e "$pin" ]; then pin="$ROOT/etc/kernel/proxmox-boot-pin"; fi
+  cat "$pin"
 }
 
 storage_is_there() {
@@ -73,7 +81,7 @@ main() {
   node=$(cut -d . -f 1 "$ROOT/etc/hostname")
   put node "$node"
   may kernels ls -1 "$ROOT/boot"
-  may pinnedKernel cat "$ROOT/etc/kernel/proxmox-boot-pin"
+  may pinnedKernel pinned_kernel
   must cmdline cat "$ROOT/proc/cmdline"
   must bootId cat "$ROOT/proc/sys/kernel/random/boot_id"
   must status pvesh get "/nodes/$node/status" --output-format json

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Gives every network card a name that stays, by Proxmox' own tool. Cards keep their present names until the next boot.
-# The tool writes *.link files first and /etc/network/interfaces.new last: between them a boot would leave the bridge without
-# its card. So a mark says that it is at work, and what an earlier try left half done is taken back before the next.
+# The tool writes *.link files first and /etc/network/interfaces.new later: between them a boot would leave the bridge without
+# its card. So a mark says that it is at work, and what an earlier try left half done is taken back before the next. Only
+# /etc/pve/sdn/{controllers,fabrics}.cfg, which it writes in place at its very end, stay as they are: the next try gives the
+# same names, and undo-arm.sh has kept copies.
 set -euo pipefail
 
 ROOT=${ROOT:-}

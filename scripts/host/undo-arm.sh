@@ -26,8 +26,12 @@ main() {
     rm -rf "$STATE/saved.next"
     mkdir -p "$STATE/saved.next/files"
     : >"$STATE/saved.next/absent"
-    # Proxmox' tool that pins names of network cards writes this one anew as well.
+    # Proxmox' tool that pins names of network cards writes these anew as well. The last two belong to the whole cluster: where
+    # they are empty or absent, they hold no names of this host, and what comes later is not ours to remove.
     for path in "$@" "/etc/pve/nodes/$(cut -d . -f 1 "$ROOT/etc/hostname")/host.fw"; do keep "$path" "$STATE/saved.next"; done
+    for path in /etc/pve/sdn/controllers.cfg /etc/pve/sdn/fabrics.cfg; do
+      if [ -s "$ROOT$path" ]; then keep "$path" "$STATE/saved.next"; fi
+    done
     for path in "$ROOT"/etc/systemd/network/*.link "$ROOT"/usr/local/lib/systemd/network/*.link; do
       # A link to /dev/null is left alone: nothing of ours makes or changes one.
       if [ -f "$path" ] && [ ! -L "$path" ]; then keep "${path#"$ROOT"}" "$STATE/saved.next"; fi

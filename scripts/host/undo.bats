@@ -141,6 +141,20 @@ as_before() {
   as_before
 }
 
+@test "names of cards in the SDN of the cluster go back; what was not there before stays" {
+  mkdir "$ROOT/etc/pve/sdn"
+  echo 'interface enp1s0' >"$ROOT/etc/pve/sdn/fabrics.cfg"
+  arm
+  change
+  echo 'interface nic0' >"$ROOT/etc/pve/sdn/fabrics.cfg"
+  : >"$ROOT/etc/pve/sdn/controllers.cfg"
+  boot second
+  undo
+  as_before
+  [ "$(cat "$ROOT/etc/pve/sdn/fabrics.cfg")" = 'interface enp1s0' ]
+  [ -e "$ROOT/etc/pve/sdn/controllers.cfg" ]
+}
+
 @test "with boot partitions that proxmox-boot-tool keeps, these are refreshed" {
   echo AAAA-BBBB >"$ROOT/etc/kernel/proxmox-boot-uuids"
   arm

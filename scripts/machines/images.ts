@@ -77,6 +77,16 @@ export function ubuntuImage(release: string): Image | undefined {
   };
 }
 
+/** Room that all images of machines need together while they are brought, in bytes. */
+export function roomForImages(homelab: Homelab, machines: readonly Machine[]): number {
+  const rooms = new Map<string, number>();
+  for (const machine of machines) {
+    const image = imageOf(homelab, machine);
+    if (image !== undefined) rooms.set(image.file, image.room);
+  }
+  return [...rooms.values()].reduce((sum, room) => sum + room, 0);
+}
+
 /** The image of a machine, or undefined for a release that is not pinned. */
 export function imageOf(homelab: Homelab, machine: Machine): Image | undefined {
   return machine.kind === 'talos' ? talosImage(homelab) : ubuntuImage(machine.release);

@@ -100,6 +100,14 @@ test('a VM without our mark is left alone', async () => {
   expect(proxmox.changed).toEqual([]);
 });
 
+test('a VM on another node of the cluster is left alone', async () => {
+  const proxmox = machine();
+  proxmox.says['pvesh get /cluster'] = '[{"type":"qemu","vmid":201,"node":"other"}]';
+  await destroy(context(proxmox, []), ['vms']);
+  expect(said[0]).toMatch(/is on other; it is left alone/);
+  expect(proxmox.changed).toEqual([]);
+});
+
 test('killed at any command, the next run finishes', async () => {
   const names = ['without backup', NAME, ...SERIALS];
   for (let at = 0; at < 3; at++)
@@ -116,5 +124,9 @@ test('killed at any command, the next run finishes', async () => {
 test('what stands under others is refused, with what to do by hand', async () => {
   for (const stage of ['keys', 'host', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'])
     await expect(destroy(context(machine(), []), [stage])).rejects.toThrow(/is not destroyed from here: /);
+  // Without labels a reset takes the boot loader too.
+  await expect(destroy(context(machine(), []), ['talos'])).rejects.toThrow(
+    'npm run bootstrap -- talosctl NODE -- reset --graceful=false --reboot --system-labels-to-wipe=STATE',
+  );
   await expect(destroy(context(machine(), []), ['x'])).rejects.toThrow(/allowed: ai-vm, gitops, host, images/);
 });

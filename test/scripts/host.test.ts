@@ -2,6 +2,7 @@ import { Size } from 'cdk8s';
 import { remedy } from '../../scripts/commands/doctor-machines';
 import { Stop } from '../../scripts/engine/problem';
 import { hostFiles, renderHosts } from '../../scripts/machines/host';
+import { roomForImages } from '../../scripts/machines/images';
 import { handedOver } from '../../scripts/stages/host/devices';
 import { understood } from '../../scripts/stages/host/facts';
 import { hostFindings, strangeReboot } from '../../scripts/stages/host/judgement';
@@ -158,7 +159,7 @@ describe('what stops the host stage', () => {
     ['full metadata', { pools: pool(1, 90) }, 'metadata 90 % full'],
     [
       'volumes of others',
-      { volumes: 'local-lvm:vm-900-disk-0 raw images 858993459200 900' },
+      { volumes: 'Volid Format Type Size VMID\nlocal-lvm:vm-900-disk-0 raw images 858993459200 900' },
       '1 volumes of others included',
     ],
     [
@@ -184,7 +185,18 @@ describe('what stops the host stage', () => {
 describe('an answer that makes no sense', () => {
   test.each(
     Object.keys(SAID).filter((key) =>
-      ['pveversion', 'bootId', 'status', 'pci', 'links', 'storages', 'storageConfig', 'pools', 'guests'].includes(key),
+      [
+        'volumes',
+        'pveversion',
+        'bootId',
+        'status',
+        'pci',
+        'links',
+        'storages',
+        'storageConfig',
+        'pools',
+        'guests',
+      ].includes(key),
     ),
   )('%s', (key) => {
     for (const nonsense of ['\u0001 %% {"nonsense": [<<<', '{"a":1}', '[3]'])
@@ -204,6 +216,60 @@ describe('names of network cards', () => {
     expect(state({ links: links('enp1s0'), interfaces: OLD, interfacesNew: SAID.interfaces! })).toBe('pinned');
   });
 
+  // As pve-docs tell an owner to do it.
+  const BY_HAND = '## /etc/systemd/network/10-enwan0.link\n[Match]\nMACAddress=84-47-09-00-00-01\n[Link]\nName=NAME\n';
+  const two = JSON.stringify([
+    ...JSON.parse(links('enp1s0')),
+    { ifname: 'enp2s0', link_type: 'ether', address: '84:47:09:00:00:02' },
+  ]);
+
+  test('are those of the first file by its name, whatever its folder', () => {
+    const name = (linkFiles: string) => facts({ linkFiles }).network.cards[0]!.pinned;
+    const byHand = BY_HAND.replace('NAME', 'enwan0');
+    expect(name(`${byHand.replace('10-', '60-')}${LINK}`)).toBe('nic0');
+    expect(name(`${LINK}${byHand}`)).toBe('enwan0');
+    // In /etc, empty or a link to /dev/null.
+    expect(name(`## /etc/systemd/network/50-pmx-nic0.link\n\n${LINK}`)).toBeUndefined();
+  });
+
+  test('stay by hand where the owner has pinned one by hand, whom Proxmox tool does not know', () => {
+    const linkFiles = BY_HAND.replace('NAME', 'enp1s0');
+    const { network } = facts({ links: two, interfaces: OLD, linkFiles });
+    expect(pinning('proxmox', network)?.lines).toEqual([
+      'write /etc/systemd/network/10-collab-homelab-enp2s0.link: 84:47:09:00:00:02 stays enp2s0',
+    ]);
+    const half = { links: two, interfaces: OLD, linkFiles, pinning: '/var/lib/collab-homelab/pinning' };
+    expect(() => pinning('proxmox', facts(half).network)).toThrow(/10-enwan0\.link on proxmox must not pin enp1s0/);
+  });
+
+  test('of a card in a bridge must be there at the next boot, also one that it keeps', () => {
+    const linkFiles = BY_HAND.replace('NAME', 'enp1s0');
+    const staged = { links: links('enp1s0'), interfaces: OLD, interfacesNew: SAID.interfaces!, linkFiles };
+    expect(state(staged)).toBe('unsafe');
+    expect(state({ ...staged, interfacesNew: '' })).toBe('pinned');
+    expect(state({ ...staged, interfaces: '', interfacesNew: '', interfacesMore: OLD })).toBe('pinned');
+    const other = facts({
+      links: links('enp1s0'),
+      linkFiles: '',
+      pinningTool: '',
+      interfaces: 'bridge-ports enx844709000001',
+    });
+    expect(() => pinning('proxmox', other.network)).toThrow(
+      /enp1s0 on proxmox must stand in \/etc\/network\/interfaces/,
+    );
+  });
+
+  test('are not pinned behind a file that may match the card and gives no name', () => {
+    const wake =
+      '## /etc/systemd/network/10-wol.link\n[Match]\nMACAddress=84:47:09:00:00:01\n[Link]\nWakeOnLan=magic\n';
+    const plan = (linkFiles: string) =>
+      pinning('proxmox', facts({ links: links('enp1s0'), interfaces: OLD, linkFiles }).network);
+    expect(() => plan(wake)).toThrow(/10-wol\.link on proxmox must say MACAddress= and Name=/);
+    expect(() => plan(wake.replace(/MACAddress=.*/, 'Driver=r8169'))).toThrow(/10-wol\.link/);
+    for (const harmless of [wake.replace('00:01', '00:07'), wake.replace('10-wol', '90-wol')])
+      expect(plan(harmless)?.lines[0]).toBe('pve-network-interface-pinning generate');
+  });
+
   test('keep what they have where Proxmox has no tool for it', () => {
     const { network } = facts({ links: links('enp1s0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
     expect(pinning('proxmox', network)?.lines).toEqual([
@@ -212,6 +278,24 @@ describe('names of network cards', () => {
     const { network: early } = facts({ links: links('eth0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
     expect(() => pinning('proxmox', early)).toThrow('eth0');
   });
+});
+
+test('doctor asks for as much room as the images themselves', () => {
+  const needed = roomForImages(owners, Object.values(owners.machines));
+  expect(needed).toBe(10 * GIB);
+  const of = (avail: number) =>
+    hostFindings(owners, 'proxmox', facts({ storages: JSON.stringify([{ ...storages[0], avail }, storages[1]]) })).find(
+      ({ what }) => what === 'proxmox has the storage local',
+    );
+  expect(of(needed)?.state).toBe('good');
+  expect(of(needed - GIB)).toMatchObject({ state: 'warning', fix: expect.stringContaining('need up to 10 GiB') });
+});
+
+test('a backup on the storage for disks is no disk', () => {
+  const { volumes } = facts({
+    volumes: 'Volid Format Type Size VMID\nnfs:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst vma.zst backup 1 201',
+  });
+  expect(volumes).toEqual([]);
 });
 
 describe('a reboot that is not ours', () => {

@@ -24,7 +24,9 @@ export class Proxmox extends Commands {
   /** The change at which the bootstrap is killed: before, in the middle of it, or when it was done. */
   kill?: { readonly at: number; readonly when: 'before' | 'during' | 'after' };
   /** Answers in place of what is true, by the beginning of a command. */
-  readonly says: Record<string, string> = {};
+  readonly says: Record<string, string> = { 'cat /etc/hostname': 'pve\n' };
+  /** Beginnings of commands that end with 0 and do nothing, and what they say on standard error. */
+  readonly failing: Record<string, string> = {};
   total = 1720 * GIB;
   metadata = '1.00';
 
@@ -73,6 +75,8 @@ export class Proxmox extends Commands {
   override async change(_: Place, argv: readonly string[]): Promise<Output> {
     const when = this.kill?.at === this.changed.length ? this.kill.when : undefined;
     this.changed.push(argv.join(' '));
+    const why = Object.entries(this.failing).find(([begin]) => argv.join(' ').startsWith(begin))?.[1];
+    if (why !== undefined) return { stdout: '', stderr: why, code: 0 };
     if (when === 'during') this.half(argv);
     if (when !== 'before' && when !== 'during') this.carryOut(argv);
     if (when !== undefined) throw new Killed();

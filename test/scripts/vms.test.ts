@@ -6,6 +6,7 @@ import { carryOut, plan, type Step } from '../../scripts/engine/step';
 import { downSeconds, QM, renderVms, vmOf } from '../../scripts/machines/vms';
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/stages/vms/settings';
+import { disksIn } from '../../scripts/stages/vms/volumes';
 import { Killed, Proxmox } from './proxmox';
 
 // Parsing all of dist/ for each of hundreds of plans would take a minute.
@@ -15,6 +16,8 @@ jest.mock('../../scripts/engine/context', () => ({
 }));
 
 const quiet = () => undefined;
+const GIB = 1024 ** 3;
+
 const WORKER = 201;
 
 /** The steps of one machine. */
@@ -80,12 +83,36 @@ describe('a machine that is not there', () => {
     ['the pool is full', (on) => (on.metadata = '85.10'), /at most 85 % full.*metadata is 85\.1 %/],
     ['an answer is nonsense', (on) => (on.says['pvesm list'] = '%%'), /pvesm list local-lvm must answer/],
     ['an answer is empty', (on) => (on.says['pvesm status'] = ''), /pvesm status --storage local-lvm must answer/],
+    [
+      'the name of the host is nonsense',
+      (on) => {
+        on.vms[300] = { name: 'x' };
+        on.says['cat /etc/hostname'] = '%%';
+      },
+      /\/etc\/hostname on proxmox must hold its name/,
+    ],
+    [
+      'it is on another node, on which all guests are',
+      (on) => (on.says['pvesh get /cluster'] = '[{"type":"qemu","vmid":201,"node":"other"}]'),
+      /VM 201 .* must be on this host, and is on other/,
+    ],
     ['the list of guests is nonsense', (on) => (on.says['pvesh get /cluster'] = '{}'), /must list the guests/],
   ])('is not made when %s', async (_, arrange, message) => {
     const proxmox = new Proxmox();
     arrange(proxmox);
     await expect(apply(proxmox.context())).rejects.toThrow(message);
     expect(proxmox.changed).toEqual([]);
+  });
+
+  test('is made beside a backup of an earlier one, which is no disk of it', async () => {
+    const proxmox = new Proxmox();
+    proxmox.says['pvesm list'] = LIST.replace(/^local-lvm.*\n/gm, '');
+    const planned = await plan({
+      name: 'vms',
+      title: '',
+      steps: async () => (await stepsOf(proxmox.context(), 'talos-worker-01')).slice(0, 1),
+    });
+    expect(planned[0]!.change?.lines.join()).toContain('qm create 201');
   });
 
   test('is finished when its creation was cut off', async () => {
@@ -147,12 +174,57 @@ describe('a machine that is there', () => {
   test('grows, and keeps its volume when an option changes', async () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.virtio1 = proxmox.vms[WORKER]!.virtio1!.replace('100G', '50G');
+    proxmox.volumes['local-lvm:vm-201-disk-2'] = 50 * GIB;
     proxmox.vms[WORKER]!.virtio2 = proxmox.vms[WORKER]!.virtio2!.replace('cache=none', 'cache=writeback,mbps=100');
     await apply(context);
     expect(proxmox.changed).toEqual([
       'qm disk resize 201 virtio1 100G',
       'qm set 201 --virtio2 local-lvm:vm-201-disk-3,backup=0,cache=none,discard=on,iothread=1,mbps=100,serial=cassandra-r2-0',
     ]);
+  });
+
+  test('is told its size anew when its volume has grown and the settings were never written', async () => {
+    const { proxmox, context } = await made();
+    const before = proxmox.vms[WORKER]!.virtio1!;
+    proxmox.vms[WORKER]!.virtio1 = before.replace('100G', '50G').replace('cache=none', 'cache=none,mbps=9');
+    const lines = await apply(context);
+    expect(lines).toEqual([
+      [
+        'virtio1: local-lvm:vm-201-disk-2 has 100G, and the settings say 50G: they are told anew',
+        'qm set 201 --virtio1 local-lvm:vm-201-disk-2,backup=0,cache=none,discard=on,iothread=1,mbps=9,serial=cassandra-r1-0',
+      ],
+    ]);
+    expect(proxmox.vms[WORKER]!.virtio1).toMatch(/,mbps=9,.*,size=100G$/);
+    expect(await apply(context)).toEqual([]);
+  });
+
+  test('stops with what a command said that failed and ended with 0; a mere warning stops nothing', async () => {
+    const { proxmox, context } = await made();
+    proxmox.vms[WORKER]!.virtio1 = proxmox.vms[WORKER]!.virtio1!.replace('100G', '50G');
+    proxmox.volumes['local-lvm:vm-201-disk-2'] = 50 * GIB;
+    proxmox.failing['qm disk resize'] = 'VM is locked (backup)\n';
+    await expect(apply(context)).rejects.toThrow(
+      'proxmox: qm disk resize 201 virtio1 100G was done in vain, and said: VM is locked (backup)',
+    );
+    const fresh = new Proxmox();
+    fresh.vms[WORKER] = { ...vmOf(homelab, 'talos-worker-01').settings };
+    fresh.volumes['local-lvm:vm-201-disk-0'] = 8 * GIB;
+    fresh.failing['pvesm free'] = 'lvremove failed\n';
+    await expect(apply(fresh.context())).rejects.toThrow(/pvesm free .*disk-0 was done in vain, and said: lvremove/);
+    expect(fresh.changed).toEqual(['pvesm free local-lvm:vm-201-disk-0']);
+    const warned = new Proxmox();
+    jest.spyOn(warned, 'change').mockImplementation(async (place, argv) => ({
+      ...(await Proxmox.prototype.change.call(warned, place, argv)),
+      stderr: 'perl: warning: Setting locale failed.\n',
+    }));
+    await apply(warned.context());
+    expect(await apply(warned.context())).toEqual([]);
+  });
+
+  test('may have settings with an underscore in their names', async () => {
+    const { proxmox, context } = await made();
+    Object.assign(proxmox.vms[WORKER]!, { migrate_speed: '100', spice_enhancements: 'foldersharing=0' });
+    expect(await apply(context)).toEqual([]);
   });
 
   test('gets a missing disk in a free slot, whatever the order in homelab.ts', async () => {
@@ -187,6 +259,24 @@ describe('a machine that is there', () => {
     proxmox.vms[WORKER]!.hostpci0 = '0000:c5:00.0';
     expect(await apply(context)).toEqual([]);
   });
+});
+
+/** As `pvesm list` prints a folder that holds everything. */
+const LIST = `Volid                                                        Format  Type         Size VMID
+local:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst     vma.zst backup     123456 201
+local-lvm:vm-201-disk-0                                      raw     images       ~512 201
+local-lvm:vm-201-disk-1                                      raw     images          - 201
+local-lvm:subvol-300-disk-0                                  subvol  rootdir      1024 300
+local:iso/a name with 12 images 3.iso                        iso     iso        654321
+`;
+
+test('only disks are taken for disks', () => {
+  expect(disksIn(LIST, 'pvesm list local')).toEqual([
+    { id: 'local-lvm:vm-201-disk-0', type: 'images', size: 512, vmid: 201 },
+    { id: 'local-lvm:vm-201-disk-1', type: 'images', size: undefined, vmid: 201 },
+    { id: 'local-lvm:subvol-300-disk-0', type: 'rootdir', size: 1024, vmid: 300 },
+  ]);
+  expect(() => disksIn(`${LIST}nonsense\n`, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
 });
 
 test('killed at any command, the next run finishes, and nothing is made twice', async () => {

@@ -1,13 +1,20 @@
+import { basename } from 'node:path';
 import { json } from '../../engine/cluster';
 import { proxmox, type Context } from '../../engine/context';
 import { Stop } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../machines/host';
+import { disksIn, type Volume } from '../vms/volumes';
 
 /** What is so on a Proxmox host: read by scripts/host/host-facts.sh, understood here. */
 export interface HostFacts {
   /** None: it is no Proxmox. */
   readonly version?: { readonly major: number; readonly minor: number; readonly text: string };
-  readonly kernel: { readonly running: string; readonly installed: readonly string[]; readonly pinned?: string };
+  readonly kernel: {
+    readonly running: string;
+    readonly installed: readonly string[];
+    /** For the next boot alone, or for all. */
+    readonly pinned?: string;
+  };
   /** Options with which the kernel runs. */
   readonly options: readonly string[];
   /** New with each boot. */
@@ -26,8 +33,8 @@ export interface HostFacts {
   readonly vfio: boolean;
   readonly network: Network;
   readonly storages: readonly StorageFacts[];
-  /** Volumes on the storage for disks. */
-  readonly volumes: readonly { readonly id: string; readonly size: number; readonly vmid?: number }[];
+  /** On the storage for disks. */
+  readonly volumes: readonly Volume[];
   /** LVM's logical volumes that are thin pools, as VG/LV. */
   readonly pools: Readonly<Record<string, { readonly size: number; readonly data: number; readonly metadata: number }>>;
   /** Virtual machines and containers, also those that are not ours. */
@@ -63,6 +70,8 @@ export interface Network {
   readonly namesNext: ReadonlySet<string>;
   /** Names in files of interfaces.d, which Proxmox' tool leaves alone. */
   readonly namesElsewhere: ReadonlySet<string>;
+  /** .link files that match a card and give it no name, or match by something else than an address. */
+  readonly unclear: readonly string[];
   /** Whether the next boot takes another /etc/network/interfaces. */
   readonly staged: boolean;
   /** Whether Proxmox' tool is there that gives cards their names. */
@@ -79,6 +88,8 @@ export interface Card {
   readonly master?: string;
   /** The name that a .link file gives it from the next boot on. */
   readonly pinned?: string;
+  /** Path of that file. */
+  readonly pinnedBy?: string;
 }
 
 export interface StorageFacts {
@@ -183,7 +194,8 @@ export function understood(text: string, host: string): HostFacts {
     vfio: of('vfio').trim() !== '',
     network: network(said, list(of('links'), 'links', host)),
     storages: storages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
-    volumes: volumes(of('volumes')),
+    // Nothing: there is no such storage.
+    volumes: of('volumes').trim() === '' ? [] : disksIn(of('volumes'), `pvesm list on ${host}`),
     pools: pools(json(of('pools'), `lvs on ${host}`), host),
     guests: list(of('guests'), 'guests', host)
       .filter(({ vmid, node }) => Number.isInteger(vmid) && node === of('node'))
@@ -216,6 +228,7 @@ const NOTHING: HostFacts = {
     names: new Set(),
     namesNext: new Set(),
     namesElsewhere: new Set(),
+    unclear: [],
     staged: false,
     tool: false,
     halfPinned: false,
@@ -290,46 +303,71 @@ function pci(text: string): PciFunction[] {
 }
 
 function network(said: Record<string, string>, links: any[]): Network {
-  const pins = linkFiles(said.linkFiles ?? '');
+  const files = linkFiles(said.linkFiles ?? '');
   const names = (text = '') => new Set(words(text.replace(/^\s*#.*$/gm, '')));
   const { interfaces, interfacesNew } = said;
+  // As Proxmox' tool tells a card of metal: Ethernet, and no kind of its own. A radio keeps its name.
+  const cards = links
+    .filter((link) => link.link_type === 'ether' && !link.linkinfo?.info_kind && !/^(wl|ww)/.test(link.ifname))
+    .map((link) => {
+      const mac = String(
+        link.linkinfo?.info_slave_data?.perm_hwaddr ?? link.permaddr ?? link.address ?? '',
+      ).toLowerCase();
+      const file = files.find(({ macs }) => macs.includes(hex(mac)));
+      return {
+        name: String(link.ifname),
+        mac,
+        ...(link.master && { master: String(link.master) }),
+        ...(file?.name && { pinned: file.name, pinnedBy: file.path }),
+      };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
-    // As Proxmox' tool tells a card of metal: Ethernet, and no kind of its own. A radio keeps its name.
-    cards: links
-      .filter((link) => link.link_type === 'ether' && !link.linkinfo?.info_kind && !/^(wl|ww)/.test(link.ifname))
-      .map((link) => {
-        const mac = String(
-          link.linkinfo?.info_slave_data?.perm_hwaddr ?? link.permaddr ?? link.address ?? '',
-        ).toLowerCase();
-        const pinned = pins.get(mac);
-        return {
-          name: String(link.ifname),
-          mac,
-          ...(link.master && { master: String(link.master) }),
-          ...(pinned && { pinned }),
-        };
-      })
-      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    cards,
     bridges: links.filter((link) => link.linkinfo?.info_kind === 'bridge').map((link) => String(link.ifname)),
     names: names(interfaces),
     namesNext: names(interfacesNew?.trim() ? interfacesNew : interfaces),
     namesElsewhere: names(said.interfacesMore),
+    unclear: files
+      .filter(
+        ({ macs, name }) =>
+          macs.length === 0 || (name === undefined && cards.some(({ mac }) => macs.includes(hex(mac)))),
+      )
+      .map(({ path }) => path),
     staged: Boolean(interfacesNew?.trim()) && interfacesNew!.trim() !== interfaces?.trim(),
     tool: Boolean(said.pinningTool?.trim()),
     halfPinned: Boolean(said.pinning?.trim()),
   };
 }
 
-/** Name by MAC address, as systemd's .link files give them. */
-function linkFiles(text: string): Map<string, string> {
-  const pins = new Map<string, string>();
-  for (const file of text.split(/^## .*$/m)) {
-    const name = /^Name=(\S+)\s*$/m.exec(file)?.[1];
-    const macs = /^(?:Permanent)?MACAddress=(.+)$/m.exec(file)?.[1];
-    if (name && macs)
-      for (const mac of words(macs)) if (!pins.has(mac.toLowerCase())) pins.set(mac.toLowerCase(), name);
+interface LinkFile {
+  readonly path: string;
+  readonly name?: string;
+  /** As `hex` writes them. */
+  readonly macs: readonly string[];
+}
+
+/** systemd's .link files in its order: by file name, whatever the folder. One that is empty takes that of its name away. */
+function linkFiles(text: string): LinkFile[] {
+  const files = new Map<string, LinkFile | undefined>();
+  // The folder that is printed first counts.
+  const [, ...parts] = text.split(/^## (\/.*\.link)$/m);
+  for (let index = 0; index < parts.length; index += 2) {
+    const [path, content] = [parts[index]!, parts[index + 1]!];
+    if (files.has(basename(path))) continue;
+    const name = /^[ \t]*Name[ \t]*=[ \t]*(\S+)[ \t]*$/m.exec(content)?.[1];
+    const macs = [...content.matchAll(/^[ \t]*(?:Permanent)?MACAddress[ \t]*=(.*)$/gm)].flatMap(([, some]) =>
+      words(some!),
+    );
+    const file = { path, macs: macs.map(hex), ...(name && { name }) };
+    files.set(basename(path), content.trim() === '' ? undefined : file);
   }
-  return pins;
+  return [...files].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, file]) => (file === undefined ? [] : [file]));
+}
+
+/** A MAC address may be written with colons, hyphens or dots. */
+function hex(mac: string): string {
+  return mac.toLowerCase().replace(/[^0-9a-f]/g, '');
 }
 
 function storages(states: any[], configs: any[]): StorageFacts[] {
@@ -349,15 +387,6 @@ function storages(states: any[], configs: any[]): StorageFacts[] {
       ...(vgname && thinpool && { pool: `${vgname}/${thinpool}` }),
     };
   });
-}
-
-/** Rows of `pvesm list`: Volid, Format, Type, Size, VMID. */
-function volumes(text: string): HostFacts['volumes'] {
-  return [...text.matchAll(/^(\S+:\S+)\s+\S+\s+\S+\s+(\d+)(?:\s+(\d+))?\s*$/gm)].map(([, id, size, vmid]) => ({
-    id: id!,
-    size: Number(size),
-    ...(vmid !== undefined && { vmid: Number(vmid) }),
-  }));
 }
 
 function pools(answer: any, host: string): HostFacts['pools'] {

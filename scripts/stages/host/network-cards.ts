@@ -1,7 +1,8 @@
+import { basename } from 'node:path';
 import { Stop } from '../../engine/problem';
 import type { RemoteFile } from '../../engine/remote-file';
 import type { Change } from '../../engine/step';
-import type { Network } from './facts';
+import type { Card, Network } from './facts';
 
 /**
  * Whether each card has a name that no new device and no kernel changes, and whether the next boot finds the same names in
@@ -12,10 +13,10 @@ export function pinState(
 ): { readonly state: 'pinned' | 'open' | 'half' } | { readonly state: 'unsafe'; readonly why: string } {
   if (network.halfPinned) return { state: 'half' };
   for (const { name, pinned, master } of network.cards) {
-    if (pinned === undefined || pinned === name) continue;
-    if (master !== undefined && !network.namesNext.has(pinned))
+    if (pinned === undefined) continue;
+    if (master !== undefined && !isNamed(network, pinned))
       return { state: 'unsafe', why: `the next boot calls ${name} ${pinned}, and /etc/network/interfaces does not` };
-    if (network.namesNext.has(name) && !network.cards.some((card) => card.pinned === name))
+    if (pinned !== name && network.namesNext.has(name) && !network.cards.some((card) => card.pinned === name))
       return {
         state: 'unsafe',
         why: `the next boot calls ${name} ${pinned}, and /etc/network/interfaces still says ${name}`,
@@ -24,9 +25,29 @@ export function pinState(
   return { state: network.cards.every(({ pinned }) => pinned !== undefined) ? 'pinned' : 'open' };
 }
 
-/** Proxmox' tool renames cards where /etc/network/interfaces is one file. Elsewhere they keep the names that they have. */
+/** Whether the next boot finds a name where bridges and bonds say what is part of them. */
+function isNamed({ namesNext, namesElsewhere }: Network, name: string): boolean {
+  return namesNext.has(name) || namesElsewhere.has(name);
+}
+
+/** The files of Proxmox' tool. It knows no others: a card that its owner has pinned by hand it would rename as well. */
+const OF_TOOL = /^\/usr\/local\/lib\/systemd\/network\/50-(pmx|pve)-[^/]+\.link$/;
+
+function pinnedByHand({ cards }: Network): Card | undefined {
+  return cards.find(({ pinnedBy }) => pinnedBy !== undefined && !OF_TOOL.test(pinnedBy));
+}
+
+/**
+ * Proxmox' tool renames cards where /etc/network/interfaces is one file and nobody has pinned a card by hand. Elsewhere they
+ * keep the names that they have.
+ */
 export function usesTool(network: Network): boolean {
-  return network.halfPinned || (network.tool && !network.cards.some(({ name }) => network.namesElsewhere.has(name)));
+  return (
+    network.halfPinned ||
+    (network.tool &&
+      pinnedByHand(network) === undefined &&
+      !network.cards.some(({ name }) => network.namesElsewhere.has(name)))
+  );
 }
 
 export function unpinned({ cards }: Network) {
@@ -37,6 +58,11 @@ export function unpinned({ cards }: Network) {
 export function pinning(name: string, network: Network): Change | undefined {
   const { state } = pinState(network);
   if (state === 'pinned') return undefined;
+  const byHand = pinnedByHand(network);
+  if (state === 'half' && byHand !== undefined)
+    throw new Stop(
+      `${byHand.pinnedBy} on ${name} must not pin ${byHand.name} while pve-network-interface-pinning, which does not know that file, was cut off; move it away, then apply host`,
+    );
   if (state === 'half')
     return { lines: ['pve-network-interface-pinning generate, once more: an earlier try was cut off'] };
   if (network.staged)
@@ -44,6 +70,12 @@ export function pinning(name: string, network: Network): Change | undefined {
       `/etc/network/interfaces.new on ${name} must not be there before names of network cards are pinned; apply these changes in Proxmox (Network, Apply Configuration), or remove the file`,
     );
   const cards = unpinned(network);
+  const files = usesTool(network) ? ['50-pmx-'] : cards.map((card) => basename(linkFile(card).path));
+  const unclear = network.unclear.find((path) => files.some((file) => basename(path) < file));
+  if (unclear !== undefined)
+    throw new Stop(
+      `${unclear} on ${name} must say MACAddress= and Name=, and says no more than one of them: of all .link files that match a card only the first counts, so a later one would not keep its name. Add what is missing (${cards.map((card) => `${card.mac} is ${card.name}`).join(', ')}), or call it 90-….link`,
+    );
   if (usesTool(network))
     return {
       lines: [
@@ -51,6 +83,11 @@ export function pinning(name: string, network: Network): Change | undefined {
         ...cards.map((card) => `  ${card.name} (${card.mac}) gets its name at the next boot`),
       ],
     };
+  const unknown = cards.find((card) => card.master !== undefined && !isNamed(network, card.name));
+  if (unknown)
+    throw new Stop(
+      `${unknown.name} on ${name} must stand in /etc/network/interfaces by that name before it is kept, as it is part of ${unknown.master}; write it there in place of its other name (ip link show ${unknown.name})`,
+    );
   const early = cards.find((card) => /^eth\d/.test(card.name));
   if (early)
     throw new Stop(

@@ -2,6 +2,7 @@ import { CommandFailed } from '../../engine/commands';
 import { machinesOn, proxmox, type Context } from '../../engine/context';
 import { Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
+import { downSeconds } from '../../machines/vms';
 import type { HostFacts } from './facts';
 
 /** Ends when the host is there again, in another boot. */
@@ -49,10 +50,15 @@ export function rebootQuestion(name: string, { guests }: HostFacts): string {
     : `${name} reboots, and these machines on it stop and start again: ${running.join(', ')}`;
 }
 
-/** Ten minutes for the firmware, which may train the memory anew, and for the boot; before that, every machine may take its time. */
+/**
+ * Ten minutes for the firmware, which may train the memory anew, and for the boot; before that, every machine may take the
+ * time that Proxmox gives it.
+ */
 function secondsToBoot(context: Context, name: string): number {
   const orders = new Map<number, number>();
-  for (const [, { startOrder, down }] of machinesOn(context, name))
-    orders.set(startOrder, Math.max(orders.get(startOrder) ?? 0, down.toSeconds()));
+  for (const [, machine] of machinesOn(context, name)) {
+    const seconds = downSeconds(context.homelab, machine);
+    orders.set(machine.startOrder, Math.max(orders.get(machine.startOrder) ?? 0, seconds));
+  }
   return [...orders.values()].reduce((total, seconds) => total + seconds, 600);
 }

@@ -1,6 +1,7 @@
 import { bytes } from '../../../values/quantity';
 import type { Finding } from '../../engine/check';
-import { settings, type HostFacts, type StorageFacts } from './facts';
+import { roomForImages } from '../../machines/images';
+import { settings, type StorageFacts } from './facts';
 import { bad, gib, GIB, good, machinesOf, sum, warning, type Subject } from './finding';
 
 /** A thin pool that runs full takes every disk on it down. */
@@ -8,16 +9,14 @@ const WARN = 70;
 const FULL = 85;
 /** Of the storage for disks, all of them together: room to act before the pool is full. */
 const ALL_DISKS = 0.9;
-/** Both images: Talos unpacked (4 GiB) and Ubuntu's (0.6 GiB), and what is left of them while they are replaced. */
-const FOR_IMAGES = 6 * GIB;
 /** These hold no files. */
 const BLOCKS = ['lvm', 'lvmthin', 'zfspool', 'zfs', 'rbd', 'iscsi', 'iscsidirect'];
 
 /** The storages that the inventory names, and how full they are. */
-export function storages({ homelab, name, facts }: Subject): Finding[] {
-  const { storage, files } = settings({ homelab }, name);
+export function storages(subject: Subject): Finding[] {
+  const { storage, files } = settings(subject, subject.name);
   return [
-    ...oneStorage(name, 'storage', storage, facts, ({ content }) =>
+    ...oneStorage(subject, 'storage', storage, ({ content }) =>
       content.includes('images')
         ? undefined
         : [
@@ -25,7 +24,7 @@ export function storages({ homelab, name, facts }: Subject): Finding[] {
             `pvesm set ${storage} --content ${[...content, 'images'].join(',')}`,
           ],
     ),
-    ...oneStorage(name, 'files', files, facts, ({ type, free }) =>
+    ...oneStorage(subject, 'files', files, ({ type, free }) =>
       BLOCKS.includes(type)
         ? [`it is of type ${type}`, `name a storage of files, such as local`]
         : free < GIB
@@ -36,10 +35,9 @@ export function storages({ homelab, name, facts }: Subject): Finding[] {
 }
 
 function oneStorage(
-  name: string,
+  { homelab, name, facts: { storages, pools } }: Subject,
   field: 'storage' | 'files',
   wanted: string,
-  { storages, pools }: HostFacts,
   wrong: (storage: StorageFacts) => readonly [string, string] | undefined,
 ): Finding[] {
   const what = `${name} has the storage ${wanted}`;
@@ -55,12 +53,16 @@ function oneStorage(
   if (!storage.active) return [bad(what, 'it is not active', `pvesm status --storage ${wanted} on it`)];
   const problem = wrong(storage);
   if (problem) return [bad(what, ...problem)];
-  if (field === 'files')
+  if (field === 'files') {
+    const machines = machinesOf(homelab, name).map(([, machine]) => machine);
+    const needed = roomForImages(homelab, machines);
+    const saw = `${gib(storage.free)} are free`;
     return [
-      storage.free < FOR_IMAGES
-        ? warning(what, `${gib(storage.free)} are free`, 'images need about 6 GiB: remove what is old')
-        : good(what, `${gib(storage.free)} are free`),
+      storage.free < needed
+        ? warning(what, saw, `images that are not there yet need up to ${gib(needed)}: remove what is old`)
+        : good(what, saw),
     ];
+  }
   const pool = storage.pool === undefined ? undefined : pools[storage.pool];
   const levels: [string, number][] = pool
     ? [
@@ -90,7 +92,7 @@ export function disks({ homelab, name, facts }: Subject): Finding[] {
     ...Object.values((machine.kind === 'talos' && machine.dataDisks) || {}).map((size) => bytes(size)),
   ]);
   const others = facts.volumes.filter(({ vmid }) => vmid === undefined || !numbers.has(vmid));
-  const needed = sum(ours) + sum(others.map(({ size }) => size));
+  const needed = sum(ours) + sum(others.map(({ size }) => size ?? 0));
   const what = `the disks of ${name} fit into ${ALL_DISKS * 100} % of ${storage}`;
   const saw = `${gib(needed)} of ${gib(total * ALL_DISKS)}${others.length > 0 ? `, ${others.length} volumes of others included` : ''}`;
   return [needed <= total * ALL_DISKS ? good(what, saw) : bad(what, saw, 'make disks smaller, or the storage larger')];

@@ -14,9 +14,10 @@ import {
   type Vm,
 } from '../../machines/vms';
 import { imageIsThere } from '../images';
-import { assertRoom, strays, type Volume } from './room';
+import { assertRoom, strays, volumes } from './room';
 import { differences, drive, line, optionsOf, withOptions } from './settings';
 import { id, liveVm, type LiveVm } from './state';
+import type { Volume } from './volumes';
 
 /**
  * The disks of a VM, a step each: `STORE:SIZE` allocates, so it is sent only for a slot that a look just before saw empty.
@@ -74,9 +75,15 @@ function step(context: Context, vm: Vm, title: string, work: (live: LiveVm) => P
     },
     async apply(_, say) {
       const { commands = [] } = (await now()) ?? {};
-      for (const argv of commands) {
+      for (const [index, argv] of commands.entries()) {
         say(argv.slice(0, 3).join(' '));
-        await context.commands.change(place, argv, { seconds: DISK_SECONDS, waitsFor: `${vm.storage} on ${vm.host}` });
+        const waitsFor = `${vm.storage} on ${vm.host}`;
+        const { stderr } = await context.commands.change(place, argv, { seconds: DISK_SECONDS, waitsFor });
+        if (stderr.trim() === '') continue;
+        // `qm disk resize` and `pvesm free` end with 0 also when they failed. A mere warning stands there as well.
+        const left = (await now())?.commands.length ?? 0;
+        if (left >= commands.length - index)
+          throw new Stop(`${vm.host}: ${argv.map(quoted).join(' ')} was done in vain, and said: ${stderr.trim()}`);
       }
     },
   };
@@ -125,9 +132,9 @@ async function cloudInit(context: Context, vm: Vm, { config }: LiveVm): Promise<
 async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: DataDisk): Promise<Work | undefined> {
   const present = slotOf(config, disk.serial);
   if (present !== undefined)
-    return (
-      (await grown(context, vm, present, config[present]!, disk.bytes)) ??
-      changedOptions(vm, present, config[present]!, disk.options, status)
+    return both(
+      await grown(context, vm, present, config[present]!, disk.bytes),
+      changedOptions(vm, present, config[present]!, disk.options, status),
     );
   // What is left on the storage is freed before there is a system disk.
   if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.data(vm, disk, disk.slot)] };
@@ -159,7 +166,8 @@ async function freed(
   if (config[SYSTEM_SLOT] !== undefined) return [];
   const left = await strays(context, vm, config);
   const large = left.filter(
-    ({ size }) => size > bytes(vm.machine.systemDisk) || vm.dataDisks.some((disk) => disk.bytes === size),
+    ({ size }) =>
+      size === undefined || size > bytes(vm.machine.systemDisk) || vm.dataDisks.some((disk) => disk.bytes === size),
   );
   if (large.length > 0)
     throw new Stop(
@@ -170,7 +178,8 @@ async function freed(
 
 /** Growing works while the VM runs; shrinking never. */
 async function grown(context: Context, vm: Vm, slot: string, value: string, wanted: number): Promise<Work | undefined> {
-  const { size } = drive(value);
+  const present = drive(value);
+  const { size, volume } = present;
   if (size === undefined)
     throw new Stop(
       `${slot} of ${id(vm)} must have a size in its settings, and has none: ${value}; qm disk rescan --vmid ${vm.vmid}`,
@@ -180,12 +189,30 @@ async function grown(context: Context, vm: Vm, slot: string, value: string, want
     throw new Stop(
       `${slot} of ${id(vm)} cannot shrink: it has ${sizeText(size)}, homelab.ts says ${sizeText(wanted)}; say ${sizeText(size)} there`,
     );
+  // Proxmox resizes the volume first and writes the size down last. Cut off between them, it does neither a second time.
+  const all = await volumes(context, { host: vm.host, storage: volume.split(':')[0]! });
+  const real = all.find((each) => each.id === volume)?.size ?? 0;
+  if (real >= wanted)
+    return {
+      commands: [QM.set(vm.vmid, { [slot]: withOptions(present, {}) })],
+      notes: [`${slot}: ${volume} has ${sizeText(real)}, and the settings say ${sizeText(size)}: they are told anew`],
+    };
   await assertRoom(context, vm);
   return {
     commands: [QM.resize(vm.vmid, slot, wanted)],
     notes: [
       `${slot}: ${sizeText(size)} -> ${sizeText(wanted)}; its file system grows with the next start of the machine`,
     ],
+  };
+}
+
+/** One after the other; the second may ask. */
+function both(first: Work | undefined, second: Work | undefined): Work | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  return {
+    ...second,
+    commands: [...first.commands, ...second.commands],
+    notes: [...(first.notes ?? []), ...(second.notes ?? [])],
   };
 }
 
@@ -248,5 +275,7 @@ function isCloudInit({ id: volume }: Volume): boolean {
 }
 
 function list(all: readonly Volume[]): string {
-  return all.map(({ id: volume, size }) => `${volume} (${sizeText(size)})`).join(', ');
+  return all
+    .map(({ id: volume, size }) => `${volume} (${size === undefined ? 'of unknown size' : sizeText(size)})`)
+    .join(', ');
 }

@@ -3,15 +3,10 @@ import { json } from '../../engine/cluster';
 import { Stop } from '../../engine/problem';
 import { vmOf, type Vm } from '../../machines/vms';
 import { bytes } from '../../../values/quantity';
-import { guests, id, readConfig } from './state';
+import { guests, id, nodeName, readConfig } from './state';
+import { disksIn, strange, type Volume } from './volumes';
 
 /** Judgements before something is allocated or started: nothing is changed when one of them stops. */
-
-export interface Volume {
-  readonly id: string;
-  readonly size: number;
-  readonly vmid: number | undefined;
-}
 
 /** Share of the storage that all disks together may have when they are full: a thin pool that runs out takes all down. */
 const ALL_DISKS = 0.9;
@@ -20,26 +15,26 @@ const FULL = 85;
 /** EFI variables and cloud-init, with each machine. */
 const SMALL_DISKS = 8 * 1024 ** 2;
 
-/** Volumes on the storage for disks, of all VMs. */
-export async function volumes(context: Context, { host, storage }: Vm): Promise<readonly Volume[]> {
-  const { stdout } = await context.commands.read(proxmox(context, host), ['pvesm', 'list', storage], { recent: true });
-  const [head = '', ...rows] = stdout.split('\n').filter((each) => each.trim() !== '');
-  if (!head.startsWith('Volid')) throw strange(`pvesm list ${storage}`, head);
-  return rows.map((row) => {
-    const [, name, size, owner] = /^(\S+)\s+\S+\s+\S+\s+(\d+)(?:\s+(\d+))?\s*$/.exec(row) ?? [];
-    if (name === undefined) throw strange(`pvesm list ${storage}`, row);
-    return { id: name, size: Number(size), vmid: owner === undefined ? undefined : Number(owner) };
-  });
+/** Disks on a storage, of all guests. */
+export async function volumes(
+  context: Context,
+  { host, storage }: Pick<Vm, 'host' | 'storage'>,
+): Promise<readonly Volume[]> {
+  const argv = ['pvesm', 'list', storage];
+  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
+  return disksIn(stdout, argv.join(' '));
 }
 
-/** Volumes of a VM that its configuration does not name. */
+/** Disks of a VM that its configuration does not name. */
 export async function strays(
   context: Context,
   vm: Vm,
   config: Readonly<Record<string, string>>,
 ): Promise<readonly Volume[]> {
   const named = new Set(Object.values(config).map((value) => value.split(',')[0]!.replace(/^file=/, '')));
-  return (await volumes(context, vm)).filter(({ id: volume, vmid }) => vmid === vm.vmid && !named.has(volume));
+  return (await volumes(context, vm)).filter(
+    ({ id: volume, type, vmid }) => type === 'images' && vmid === vm.vmid && !named.has(volume),
+  );
 }
 
 /** @throws Stop when the disks of all our machines do not fit besides what others have, or the pool is nearly full */
@@ -51,7 +46,7 @@ export async function assertRoom(context: Context, vm: Vm): Promise<void> {
   const others = (await volumes(context, vm)).filter(({ vmid }) => vmid === undefined || !ids.has(vmid));
   const sum = (sizes: readonly number[]) => sizes.reduce((all, each) => all + each, 0);
   const wanted = sum(ours.map(allDisks));
-  const taken = sum(others.map(({ size }) => size));
+  const taken = sum(others.map(({ size }) => size ?? 0));
   const limit = total * ALL_DISKS;
   if (wanted + taken > limit)
     throw new Stop(
@@ -108,10 +103,12 @@ async function poolUse(context: Context, { host, storage }: Vm): Promise<Readonl
 export async function assertMacIsFree(context: Context, vm: Vm): Promise<void> {
   const { mac } = vm.machine;
   const place = proxmox(context, vm.host);
-  const all = await guests(context, vm.host);
-  for (const { vmid, type, node } of all.filter((each) => each.vmid !== vm.vmid)) {
+  const others = (await guests(context, vm.host)).filter(({ vmid }) => vmid !== vm.vmid);
+  // `qm config` knows the machines of its own node only.
+  const here = others.length > 0 ? await nodeName(context, vm.host) : '';
+  for (const { vmid, type, node } of others) {
     const config =
-      type === 'qemu' && all.every((each) => each.node === node)
+      type === 'qemu' && node === here
         ? await readConfig(context, place, vmid)
         : json(
             (
@@ -145,12 +142,6 @@ export async function assertAddressIsFree(context: Context, vm: Vm): Promise<voi
     throw new Stop(
       `${address} must be free for ${id(vm)}, which does not run, and something answers there; find it (ip neigh show ${address}), and give one of the two another address`,
     );
-}
-
-function strange(asked: string, said: string): Stop {
-  return new Stop(
-    `${asked} must answer with what it always does, and said ${JSON.stringify(said.trim().slice(0, 120))}`,
-  );
 }
 
 function gib(size: number): string {

@@ -1,7 +1,7 @@
 import { json } from '../../engine/cluster';
 import type { CommandOptions, Place } from '../../engine/commands';
 import { proxmox, type Context } from '../../engine/context';
-import { Problem, Stop } from '../../engine/problem';
+import { isFault, Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
 import { mark, type Vm } from '../../machines/vms';
 
@@ -49,9 +49,9 @@ export async function liveVm(context: Context, vm: Vm): Promise<LiveVm | undefin
   const all = await guests(context, vm.host);
   const found = all.find(({ vmid }) => vmid === vm.vmid);
   if (found === undefined) return undefined;
-  const here = new Set(all.map(({ node }) => node)).size > 1 ? await nodeName(context, vm.host) : found.node;
   if (found.type !== 'qemu') throw new Stop(`${id(vm)} must be a VM, and is a container; ${OTHER_ID}`);
-  if (found.node !== here) throw new Stop(`${id(vm)} must be on this host, and is on ${found.node}; ${OTHER_ID}`);
+  if (found.node !== (await nodeName(context, vm.host)))
+    throw new Stop(`${id(vm)} must be on this host, and is on ${found.node}; ${OTHER_ID}`);
 
   let config = await readConfig(context, place, vm.vmid, { recent: true });
   const leftover = isLeftover(config, vm);
@@ -78,7 +78,7 @@ export async function readConfig(
   const { stdout } = await context.commands.read(place, ['qm', 'config', `${vmid}`], options);
   const config: Record<string, string> = {};
   for (const line of stdout.split('\n').filter((each) => each !== '')) {
-    const [, key, value] = /^([a-z][a-z0-9-]*): (.*)$/.exec(line) ?? [];
+    const [, key, value] = /^([a-z][a-z0-9_-]*): (.*)$/.exec(line) ?? [];
     if (key === undefined)
       throw new Stop(`qm config ${vmid} must print KEY: VALUE, and printed ${JSON.stringify(line)}`);
     config[key] = value!;
@@ -131,7 +131,7 @@ async function unlocked(context: Context, vm: Vm, lock: string): Promise<Record<
       return config.lock === undefined ? config : undefined;
     });
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!isFault(error)) throw error;
     throw new Stop(
       `${id(vm)} must not be locked, and is (${lock}), also after ${LOCK_SECONDS} s. A task of Proxmox works on it: run this again when it has ended. If none does (pvesh get /cluster/tasks), its lock is a leftover: ${lock === 'destroyed' ? `qm destroy ${vm.vmid} --skiplock 1` : `qm unlock ${vm.vmid}`}`,
     );
@@ -146,9 +146,12 @@ function firstNote({ description = '' }: Readonly<Record<string, string>>): stri
   return decoded.split('\n')[0]!.trim();
 }
 
-async function nodeName(context: Context, host: string): Promise<string> {
-  const { stdout } = await context.commands.read(proxmox(context, host), ['cat', '/etc/hostname'], {
-    recent: true,
-  });
-  return stdout.trim().split('.')[0]!;
+/** The name of the host's own node in its Proxmox cluster. */
+export async function nodeName(context: Context, host: string): Promise<string> {
+  const argv = ['cat', '/etc/hostname'];
+  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
+  const name = /^[\w-]+(?=[.\s]|$)/.exec(stdout)?.[0];
+  if (name === undefined)
+    throw new Stop(`/etc/hostname on ${host} must hold its name, and holds ${JSON.stringify(stdout.slice(0, 120))}`);
+  return name;
 }

@@ -80,6 +80,7 @@ export const bootOfHost: Boot = {
     const { state } = simulation;
     if (state.host.boots === 1) return installed(simulation);
     nameCards(simulation);
+    fs.rmSync(join(simulation.files('host'), NEXT_PIN), { force: true });
     const { grub, systemdBoot, modprobe } = booted(state.extra);
     const byTool = text(simulation, 'etc/kernel/proxmox-boot-uuids').trim() !== '';
     simulation.writeFile('host', 'proc/cmdline', `BOOT_IMAGE=/boot/vmlinuz-${KERNEL} ${byTool ? systemdBoot : grub}\n`);
@@ -170,12 +171,17 @@ function all(simulation: Simulation, folder: string): string {
     .join('\n');
 }
 
-function pin(simulation: Simulation, [command, version]: readonly string[]): string {
-  const file = 'etc/kernel/proxmox-boot-pin';
+/** The kernel of the next boot alone. */
+const NEXT_PIN = 'etc/kernel/next-boot-pin';
+const PIN = 'etc/kernel/proxmox-boot-pin';
+
+function pin(simulation: Simulation, argv: readonly string[]): string {
+  const [command, version] = argv.filter((word) => word !== '--next-boot');
   if (command === 'list') {
-    const pinned = text(simulation, file).trim();
-    return `Manually selected kernels:\nNone.\n\nAutomatically selected kernels:\n${KERNEL}\n${pinned ? `\nPinned kernel:\n${pinned}\n` : ''}`;
+    const [pinned, next] = [PIN, NEXT_PIN].map((each) => text(simulation, each).trim());
+    return `Manually selected kernels:\nNone.\n\nAutomatically selected kernels:\n${KERNEL}\n${pinned ? `\nPinned kernel:\n${pinned}\n` : ''}${next ? `\nKernel pinned on next-boot:\n${next}\n` : ''}`;
   }
+  const file = argv.includes('--next-boot') ? NEXT_PIN : PIN;
   if (command === 'pin') {
     if (version === undefined || !fs.existsSync(join(simulation.files('host'), `boot/vmlinuz-${version}`)))
       throw new Failure(`E: no kernel image found in /boot for ${version}`, 1);
@@ -183,7 +189,7 @@ function pin(simulation: Simulation, [command, version]: readonly string[]): str
     return `Set kernel '${version}' in ${file}.\n`;
   }
   if (command !== 'unpin') throw new Unexpected(`proxmox-boot-tool kernel ${command}`);
-  fs.rmSync(join(simulation.files('host'), file), { force: true });
+  for (const each of new Set([NEXT_PIN, file])) fs.rmSync(join(simulation.files('host'), each), { force: true });
   return `Removed ${file}.\n`;
 }
 

@@ -40,6 +40,8 @@ const CLASSES: Readonly<Record<string, string>> = {
 
 const LINKS = ['etc/systemd/network', 'usr/local/lib/systemd/network'];
 const PINS = 'usr/local/lib/systemd/network';
+/** The files that Proxmox' tool knows. */
+const OF_TOOL = /^50-(?:pmx|pve)-.+\.link$/;
 
 export const hostDevices = [
   program(['proxmox'], ['lspci'], ({ state, call }) => {
@@ -77,7 +79,7 @@ export const hostDevices = [
   // In the order of the real one: link files first, and /etc/network/interfaces.new last.
   program(['proxmox'], ['pve-network-interface-pinning'], ({ simulation, state, call }) => {
     if (call.argv.join(' ') !== 'generate') throw new Unexpected('only generate is known');
-    const pins = pinned(simulation);
+    const pins = pinned(simulation, [PINS], OF_TOOL);
     const open = hardware(state).cards.filter(({ mac }) => !pins.has(mac));
     if (open.length === 0) return 'Nothing to do, aborting.\n';
     let text = read(simulation, 'etc/network/interfaces.new') || read(simulation, 'etc/network/interfaces');
@@ -129,15 +131,17 @@ function record(state: State, { slot, class: kind, id, name, driver }: PciDevice
   ].join('\n');
 }
 
-function pinned(simulation: Simulation): Map<string, string> {
+/** Name by address: the first file in the order of names counts, whatever its folder. */
+function pinned(simulation: Simulation, folders = LINKS, form = /\.link$/): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const folder of folders.map((each) => join(simulation.files('host'), each)))
+    for (const file of fs.existsSync(folder) ? fs.readdirSync(folder) : [])
+      if (form.test(file) && !files.has(file)) files.set(file, fs.readFileSync(join(folder, file), 'utf8'));
   const pins = new Map<string, string>();
-  for (const folder of LINKS.map((each) => join(simulation.files('host'), each))) {
-    if (!fs.existsSync(folder)) continue;
-    for (const file of fs.readdirSync(folder).filter((each) => each.endsWith('.link'))) {
-      const text = fs.readFileSync(join(folder, file), 'utf8');
-      const [mac, name] = [/^MACAddress=(.+)$/m.exec(text)?.[1], /^Name=(.+)$/m.exec(text)?.[1]];
-      if (mac && name && !pins.has(mac)) pins.set(mac, name);
-    }
+  for (const file of [...files.keys()].sort()) {
+    const text = files.get(file)!;
+    const [mac, name] = [/^MACAddress=(.+)$/m.exec(text)?.[1], /^Name=(.+)$/m.exec(text)?.[1]];
+    if (mac && name && !pins.has(mac)) pins.set(mac, name);
   }
   return pins;
 }

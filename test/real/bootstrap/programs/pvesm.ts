@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { proxmoxCommand } from '../command-line';
 import type { Simulation } from '../simulation';
 import { GIB, type State } from '../state';
-import { allocate, contentOf, free, parseSize, pathOf, storageOf, usedBytes } from '../storage';
-import { Failure, program, Unexpected } from './program';
+import { allocate, contentOf, free, parseSize, pathOf, storageOf, usedBytes, type Content } from '../storage';
+import { Failure, program, Unexpected, type Answer } from './program';
 
 export const pvesm = [
   program(['proxmox'], ['pvesm'], ({ simulation, state, call }) => {
@@ -29,11 +29,11 @@ export const pvesm = [
         const id = first.includes(':') ? first : `${options.storage}:${first}`;
         const path = pathOf(state, id);
         if (path.startsWith('/dev/')) {
-          if (!free(state, id)) throw new Failure(`no such logical volume ${path.slice(5)}`, 255);
+          if (!free(state, id)) return inItsTask(`no such logical volume ${path.slice(5)}`);
           return `  Logical volume "${id.split(':')[1]}" successfully removed.\n`;
         }
         const file = join(simulation.files('host'), path);
-        if (!fs.existsSync(file)) throw new Failure(`volume '${id}' does not exist`, 255);
+        if (!fs.existsSync(file)) return inItsTask(`disk image '${path}' does not exist`);
         fs.rmSync(file);
         return;
       }
@@ -79,6 +79,11 @@ export const pvesm = [
   }),
 ];
 
+/** The end of a command that does not ask how its task ended. */
+export function inItsTask(failure: string): Answer {
+  return { stderr: `${failure}\n`, code: 0 };
+}
+
 /** The thin pool first, then what is in it. */
 function logicalVolumes(state: State): Record<string, string>[] {
   const { total, metadata, vgname } = state.storages['local-lvm']!;
@@ -114,9 +119,16 @@ function status({ state }: Simulation, { storage, content }: Readonly<Record<str
 }
 
 function list(simulation: Simulation, name: string, { content, vmid }: Readonly<Record<string, string>>): string {
-  const rows = contentOf(simulation, name).filter(
-    (each) => (!content || each.content === content) && (!vmid || each.vmid === Number(vmid)),
-  );
+  const found = contentOf(simulation, name)
+    .map(backup)
+    .filter((each) => (!content || each.content === content) && (!vmid || each.vmid === Number(vmid)));
+  // What belongs to a guest comes first.
+  const rows = [
+    ...found.filter((each) => each.vmid !== undefined),
+    ...found
+      .filter((each) => each.vmid === undefined)
+      .sort((a, b) => (a.format < b.format ? -1 : Number(a.format > b.format))),
+  ];
   const width = Math.max(0, ...rows.map(({ volid }) => volid.length));
   const digits = String(Math.max(0, ...rows.map(({ size }) => size))).length;
   const line = (volid: string, format: string, type: string, size: string, owner?: string) =>
@@ -133,6 +145,12 @@ function list(simulation: Simulation, name: string, { content, vmid }: Readonly<
       ),
     ),
   ].join('');
+}
+
+/** The name of a backup says whose it is. */
+function backup(row: Content): Content {
+  const [, vmid, format] = /\/vzdump-(?:qemu|lxc)-(\d+)-[\d_-]+\.(.+)$/.exec(row.volid) ?? [];
+  return row.content === 'backup' && vmid !== undefined ? { ...row, vmid: Number(vmid), format: format! } : row;
 }
 
 function contentTypes(text: string, type: string): string[] {
