@@ -4,10 +4,13 @@
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" SAYS="$BATS_TEST_TMPDIR/says"
   mkdir -p "$BATS_TEST_TMPDIR/programs"
+  # Ollama answers with CODE. As curl does, what an error says is kept only with --fail-with-body.
   cat >"$BATS_TEST_TMPDIR/programs/curl" <<'END'
 #!/bin/bash
+[[ "$*" == *--fail-with-body* || "${CODE-200}" == 200 ]] || exit 22
 while (($# > 1)); do [[ "$1" == -o ]] && out="$2"; shift; done
 cat "$SAYS" >"$out"
+[[ "${CODE-200}" == 200 ]] || exit 22
 END
   printf '#!/bin/sh\nexit 0\n' >"$BATS_TEST_TMPDIR/programs/sleep"
   chmod +x "$BATS_TEST_TMPDIR/programs/"*
@@ -32,6 +35,13 @@ END
   run bash "$SCRIPT" 11434 m:1
   [ "$status" -eq 1 ]
   [[ "$output" == *"file does not exist"* ]]
+}
+
+@test "so is one that Ollama answers with at once" {
+  printf '{"error":"invalid model name"}' >"$SAYS"
+  CODE=400 run bash "$SCRIPT" 11434 m:1
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"ended with 22, and Ollama said last: {\"error\":\"invalid model name\"}"* ]]
 }
 
 @test "without a pull there is no progress" {

@@ -23,7 +23,8 @@ pull() {
   local port="$1" tag="$2" begin=$SECONDS child total ended last
   mkdir -p "$(dirname "$PROGRESS")"
   : >"$PROGRESS"
-  curl -fsSN --connect-timeout 10 -o "$PROGRESS" -H 'Content-Type: application/json' \
+  # With the body also of an error: it says why.
+  curl --fail-with-body -sSN --connect-timeout 10 -o "$PROGRESS" -H 'Content-Type: application/json' \
     -d "{\"model\":\"$tag\",\"stream\":true}" "http://127.0.0.1:$port/api/pull" </dev/null &
   child=$!
   # Ollama stops when nobody listens any more; so does this when its caller is gone and the echo below fails.

@@ -49,6 +49,17 @@ WantedBy=multi-user.target
 }
 
 /**
+ * Ollama looks for a GPU once, when it starts, and a driver that is ready later is not seen any more (ollama#18482). Where a
+ * device of AMD is in the machine, which it is not before it is passed through, the start waits for its render node. It runs as
+ * user ollama, who must be able to write to that, and does not hinder the start.
+ */
+const WAIT_FOR_GPU = [
+  'grep -qs 0x1002 /sys/bus/pci/devices/*/vendor || exit 0',
+  'for second in $$(seq 60); do for node in /dev/dri/renderD*; do [ -w "$$node" ] && exit 0; done; sleep 1; done',
+  'echo "no render node of the GPU within 60 s: Ollama starts without it" >&2',
+].join('; ');
+
+/**
  * Settings for one GPU that shares the machine's memory. No HSA_OVERRIDE_GFX_VERSION: it would lead to ROCm, which does not
  * know this GPU; Vulkan does. CAP_PERFMON lets Ollama read how much of the GPU's memory is free instead of guessing.
  */
@@ -60,6 +71,7 @@ export function ollamaOverride(homelab: Homelab): { readonly text: string; reado
     '[Service]',
     ...settings,
     'AmbientCapabilities=CAP_PERFMON',
+    ...(hasGpu(homelab, llm) ? [`ExecStartPre=-/bin/sh -c '${WAIT_FOR_GPU}'`] : []),
   ];
   const mark = createHash('sha256')
     .update([ollamaUnit(), ...lines].join('\n'))
@@ -68,14 +80,18 @@ export function ollamaOverride(homelab: Homelab): { readonly text: string; reado
   return { mark, text: [...lines, `Environment="HOMELAB_MARK=${mark}"`, ''].join('\n') };
 }
 
-function environment(homelab: Homelab, { machine, port, models }: Llm): Record<string, string> {
-  const { gpu } = homelab.machines[machine] as UbuntuMachine;
+function hasGpu({ machines }: Homelab, { machine }: Llm): boolean {
+  return (machines[machine] as UbuntuMachine).gpu === true;
+}
+
+function environment(homelab: Homelab, llm: Llm): Record<string, string> {
+  const { port, models } = llm;
   const contexts = Object.values(models).map(({ context }) => context);
   return {
     OLLAMA_HOST: `0.0.0.0:${port}`,
     // Ollama leaves integrated GPUs alone without it.
-    ...(gpu === true && { OLLAMA_IGPU_ENABLE: '1' }),
-    // For clients that do not say how much they want.
+    ...(hasGpu(homelab, llm) && { OLLAMA_IGPU_ENABLE: '1' }),
+    // For clients that do not say how much they want: they have a model of a smaller context loaded anew for this one.
     ...(contexts.length > 0 && { OLLAMA_CONTEXT_LENGTH: String(Math.max(...contexts)) }),
     OLLAMA_FLASH_ATTENTION: '1',
     OLLAMA_KV_CACHE_TYPE: 'q8_0',

@@ -4,7 +4,7 @@ import type { Model } from '../../inventory';
 import type { Finding, Look } from '../engine/check';
 import { ROOT, type Context } from '../engine/context';
 import { DIGESTS, knownDigest, rememberDigest } from '../engine/digests';
-import { Problem, Stop } from '../engine/problem';
+import { isFault, Problem, Stop } from '../engine/problem';
 import { remoteFile } from '../engine/remote-file';
 import type { Stage, Step } from '../engine/step';
 import { SECOND } from '../engine/wait';
@@ -89,7 +89,7 @@ async function pull({ commands, homelab }: Context, { place }: AiVm, tag: string
     await Promise.race([pulling, new Promise((resolve) => setTimeout(resolve, PROGRESS_SECONDS * SECOND).unref())]);
     if (ended) break;
     const seen = await progress({ commands }, place).catch((error: unknown) =>
-      error instanceof Problem ? undefined : Promise.reject(error),
+      isFault(error) ? undefined : Promise.reject(error),
     );
     if (seen !== undefined) say(`pulls ${tag}: ${seen}`);
   }
@@ -211,10 +211,10 @@ export function modelFindings(context: Context): Look {
       found.push(placeFinding(model, one, withGpu));
       if (one === undefined) continue;
       try {
-        const { tokensPerSecond } = await api.generate({ tag, context: length });
+        const { tokensPerSecond } = await api.generate({ tag, context: length, stays: true });
         found.push(speedFinding(tag, tokensPerSecond, cpu));
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
+        if (!isFault(error)) throw error;
         // A model that only embeds says nothing.
         if (!/does not support generate/.test(error.message))
           found.push({ what: `speed of ${tag}`, state: 'bad', saw: error.message, fix: 'journalctl -u ollama' });

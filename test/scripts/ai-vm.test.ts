@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { Size } from 'cdk8s';
 import { parse } from 'yaml';
 import homelab from '../../homelab';
@@ -13,7 +17,7 @@ import {
 import { loadModelsUnit, ollamaOverride } from '../../scripts/machines/ollama';
 import { facts } from '../../scripts/stages/ai-vm/facts';
 import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
-import { gpuProblems } from '../../scripts/stages/ai-vm/gpu-proof';
+import { gpuProblems, measured, proved } from '../../scripts/stages/ai-vm/gpu-proof';
 import { readRecord, remaining, understand, type GpuRecord } from '../../scripts/stages/ai-vm/gpu-record';
 import { aiVm } from '../../scripts/stages/ai-vm/machine';
 import { restartAiVm, restartAsks, startAiVm } from '../../scripts/stages/ai-vm/restart';
@@ -156,6 +160,65 @@ describe('the record of the proof', () => {
   );
 });
 
+describe('an Ollama that started before the driver of the GPU', () => {
+  const tag = 'qwen2.5:14b-instruct-q4_K_M';
+  const ok = (body: object) => `${JSON.stringify(body)}\n200`;
+  const onCpu = 'msg="inference compute" id=cpu library=cpu';
+  const onGpu = 'msg="inference compute" library=Vulkan description="AMD Radeon 780M Graphics (RADV PHOENIX)"';
+
+  /** Its log after each of its starts. */
+  function told(...logs: string[]) {
+    let starts = 0;
+    const isOnGpu = () => logs[starts] === onGpu;
+    const generate = () => ok({ eval_count: 64, eval_duration: isOnGpu() ? 5e9 : 14e9 });
+    const loaded = () => ({ name: tag, size: 9, size_vram: isOnGpu() ? 9 : 0, context_length: 16384 });
+    const of = record({ done: ['cpu', 'reboot', 'stop-start'] });
+    return new Told({
+      'qm config 210': 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n',
+      'cat /var/lib/collab-homelab/gpu-210.json': JSON.stringify(of),
+      'uname -r': `${KERNEL}\n`,
+      boot_id: `${BOOT}\n`,
+      '/api/version': ok({ version: '1' }),
+      '/api/generate': generate,
+      '/api/ps': () => ok({ models: [{ ...loaded(), expires_at: '2318-01-01T00:00:00Z' }] }),
+      'ai-ollama-log.sh': () => logs[starts]!,
+      'ai-ollama.sh start': () => (starts++, ''),
+    });
+  }
+  const words = ({ changed }: Told) => changed.map((each) => each.replace(/^.*"state":"(\w+)".*$/, '$1'));
+  const prove = (commands: Told) =>
+    proved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+
+  beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
+
+  test('is started once more before the GPU is judged', async () => {
+    const commands = told(onCpu, onGpu);
+    await prove(commands);
+    expect(words(commands)).toEqual(['proving', 'ai-ollama.sh start', 'proving']);
+    expect(commands.changed.at(-1)).toContain('"gpu":12.8');
+  });
+  test('and only once', async () => {
+    const commands = told(onCpu, onCpu, onGpu);
+    await expect(prove(commands)).rejects.toThrow(/must compute in ai-vm, and did not/);
+    expect(words(commands)).toEqual(['proving', 'ai-ollama.sh start', 'failed']);
+  });
+  test('is not started again when it found another GPU', async () => {
+    const commands = told(onGpu.replace('780M', '890M'), onGpu);
+    await expect(prove(commands)).rejects.toThrow(/must name Vulkan and 780M/);
+    expect(words(commands)).toEqual(['proving', 'failed']);
+  });
+  test('a model that stays is asked for in a way that keeps it; on the CPU it is unloaded', async () => {
+    const commands = told(onGpu);
+    const read = jest.spyOn(commands, 'read');
+    const asked = () => read.mock.calls.map(([, argv]) => argv.join(' ')).find((each) => each.includes('"prompt"'));
+    await prove(commands);
+    expect(asked()).toContain('"keep_alive":-1');
+    read.mockClear();
+    await measured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    expect(asked()).toMatch(/"keep_alive":0.*"num_gpu":0/);
+  });
+});
+
 describe('what counts as computed on the GPU', () => {
   const seen = {
     tag: 'm:1',
@@ -242,8 +305,35 @@ test('Ollama takes the GPU only where there is one, and restarts when a setting 
   ]);
   expect(text).not.toContain('HSA_OVERRIDE');
   const onCpu = ollamaOverride(withAiVm({ gpu: false }));
-  expect(onCpu.text).not.toContain('IGPU');
+  expect(onCpu.text).not.toMatch(/IGPU|ExecStartPre/);
   expect(onCpu.mark).not.toBe(mark);
+});
+
+describe('the start of Ollama waits for the GPU', () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'gpu-'));
+  afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+  /** As systemd runs it, on a machine with these files and nodes; `sleep` takes no time. */
+  function run(files: readonly string[]) {
+    const root = fs.mkdtempSync(join(folder, 'root-'));
+    for (const file of files) {
+      fs.mkdirSync(dirname(join(root, file)), { recursive: true });
+      fs.writeFileSync(join(root, file), file.endsWith('vendor') ? '0x1002\n' : '');
+    }
+    const [, command] = /^ExecStartPre=-\/bin\/sh -c '([^'%\\]*)'$/m.exec(ollamaOverride(homelab).text)!;
+    const script = command!.replaceAll('$$', '$').replaceAll(/\/(sys|dev)\/(?=bus|dri)/g, (path) => `${root}${path}`);
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', `sleep() { echo slept; }; ${script}`], {
+      encoding: 'utf8',
+    });
+    return { status, slept: stdout.split('\n').length - 1, stderr };
+  }
+  const vendor = 'sys/bus/pci/devices/0000:01:00.0/vendor';
+
+  test('not where there is none yet', () => expect(run([])).toMatchObject({ status: 0, slept: 0, stderr: '' }));
+  test('not when its node is there', () =>
+    expect(run([vendor, 'dev/dri/renderD128'])).toMatchObject({ status: 0, slept: 0, stderr: '' }));
+  test('for a minute, and then starts without it', () =>
+    expect(run([vendor])).toMatchObject({ status: 0, slept: 60, stderr: expect.stringMatching(/^no render node/) }));
 });
 
 test('models that stay are loaded after each start of Ollama', () => {

@@ -126,11 +126,12 @@ describe('what verify finds', () => {
   };
   test('all is well', async () => {
     remembered.set(`ollama:${TAG}`, A);
-    expect(await states(told({ '/api/generate': speed(13) }))).toEqual([
-      `good model ${TAG}`,
-      `good ${TAG} stays loaded`,
-      `good speed of ${TAG}`,
-    ]);
+    const commands = told({ '/api/generate': speed(13) });
+    const read = jest.spyOn(commands, 'read');
+    expect(await states(commands)).toEqual([`good model ${TAG}`, `good ${TAG} stays loaded`, `good speed of ${TAG}`]);
+    // Or the model would no longer stay, where asking has it loaded anew.
+    const asked = read.mock.calls.map(([, argv]) => argv.join(' ')).find((each) => each.includes('"prompt"'));
+    expect(asked).toContain('"keep_alive":-1');
   });
   test('another digest, a part of it off the GPU, no faster than the CPU', async () => {
     remembered.set(`ollama:${TAG}`, B);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Place } from '../../engine/commands';
 import { ADMIN, type Context } from '../../engine/context';
-import { Problem, Stop } from '../../engine/problem';
+import { isFault, Stop } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
@@ -20,7 +20,7 @@ export function firewallUnit({ commands }: Context, { place }: AiVm): Step {
 
 /**
  * Keys and firewall. Both can lock everybody out, so they are tried first: the machine itself goes back to what was before,
- * unless a second session confirms in time.
+ * unless a second session confirms in time. A reboot meanwhile undoes them too.
  */
 export function access(context: Context, { name, place }: AiVm): Step {
   const { commands, homelab } = context;
@@ -30,13 +30,15 @@ export function access(context: Context, { name, place }: AiVm): Step {
     title: `only known addresses and keys reach ${name}`,
     async look() {
       const { stdout } = await commands.readScript(place, 'ai-access.sh', ['state', ADMIN], { asRoot: true });
-      const names = ['rules', 'loaded', 'enabled', 'keys'] as const;
+      const names = ['rules', 'loaded', 'enabled', 'keys', 'trial'] as const;
       const there = facts(stdout, `ai-access.sh on ${name}`, names);
       const lines: string[] = [];
       if (there.keys !== sha256(keys))
         lines.push(`authorized_keys of ${ADMIN}: ${homelab.access!.sshKeys.length} key(s)`);
       if (there.rules !== sha256(rules) || there.loaded !== digest || there.enabled !== 'enabled')
         lines.push(...allowed(rules).map((line) => `firewall: ${line}`));
+      // It will be undone, also where it looks as wanted now.
+      if (there.trial === 'open') lines.push('keys and firewall that an earlier run tried, and that nobody confirmed');
       if (lines.length === 0) return undefined;
       await assertLetThrough(context, name, place);
       return { lines: [...lines, `undone after ${UNDO_SECONDS} s unless a second login works`] };
@@ -45,11 +47,12 @@ export function access(context: Context, { name, place }: AiVm): Step {
       await commands.changeScript(place, 'ai-access.sh', ['try', `${UNDO_SECONDS}`, ADMIN, rules, keys]);
       try {
         await until('a second login', { seconds: PROVE_SECONDS }, say, async () => {
-          await commands.changeScript(separate(place), 'ai-access.sh', ['confirm', digest], { seconds: 40 });
+          const confirmed = ['confirm', digest, ADMIN, sha256(keys)];
+          await commands.changeScript(separate(place), 'ai-access.sh', confirmed, { seconds: 40 });
           return true;
         });
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
+        if (!isFault(error)) throw error;
         throw new Stop(
           `a second login on ${name} must work with the new keys and firewall, and did not: ${error.message}\n${name} goes back by itself to what was before, within ${UNDO_SECONDS} s; correct access.sshKeys or access.from in homelab.ts`,
         );

@@ -1,6 +1,6 @@
 import { json } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { isFault, Later, Problem, Stop } from '../../engine/problem';
 import { ollamaVersion } from '../../machines/ollama';
 import { aiVm, type AiVm } from './machine';
 
@@ -30,7 +30,9 @@ export interface Generate {
   readonly tag: string;
   /** Tokens that it is loaded for. */
   readonly context: number;
-  /** Whether the GPU is left out. @default false */
+  /** Whether it is a model that stays loaded: loading it anew would end that. @default false */
+  readonly stays?: boolean;
+  /** Whether the GPU is left out; the model is unloaded then, or later requests would find it on the CPU. @default false */
   readonly onCpu?: boolean;
 }
 
@@ -96,9 +98,10 @@ export function ollamaApi(context: Context): OllamaApi {
       });
       return new Map(found);
     },
-    async generate({ tag, context: length, onCpu = false }) {
+    async generate({ tag, context: length, stays = false, onCpu = false }) {
       const options = { num_ctx: length, num_predict: TOKENS, temperature: 0, seed: 1, ...(onCpu && { num_gpu: 0 }) };
-      const body = { model: tag, prompt: PROMPT, stream: false, options };
+      const keep = onCpu ? { keep_alive: 0 } : stays ? { keep_alive: -1 } : {};
+      const body = { model: tag, prompt: PROMPT, stream: false, ...keep, options };
       const { eval_count: count, eval_duration: nanoseconds } = await ask('/api/generate', body, GENERATE_SECONDS);
       if (!(count > 0) || !(nanoseconds > 0)) throw nonsense('/api/generate', JSON.stringify({ count, nanoseconds }));
       return { tokensPerSecond: Math.round((count / nanoseconds) * 1e11) / 100 };
@@ -113,7 +116,7 @@ export async function assertOllama(context: Context, api: OllamaApi): Promise<vo
   try {
     version = await api.version();
   } catch (error) {
-    if (!(error instanceof Problem) || error instanceof Stop) throw error;
+    if (!isFault(error) || error instanceof Stop) throw error;
     throw new Stop(`Ollama must answer on ${api.vm.name}, and does not: ${error.message}; ${fix}`);
   }
   const wanted = ollamaVersion(context.homelab);

@@ -21,6 +21,9 @@ import { assertNoDatabaseRuns, restart } from './restart';
 
 type Say = (what: string) => void;
 
+/** How Ollama's log names a GPU that it computes with by Vulkan. */
+const VULKAN = /library=Vulkan/i;
+
 /** The model that proves the GPU: the first that stays loaded, or else the first. */
 export function provingModel({ homelab }: Context): Model {
   const model = residentModels(homelab)[0]?.[1] ?? Object.values(homelab.llm?.models ?? {})[0];
@@ -130,29 +133,38 @@ async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promis
   });
 }
 
-/** Has the model generate, and judges whether all of it was on the GPU. */
+/** Has the model generate, and judges whether all of it was on the GPU. An Ollama that found none is started once more. */
 async function generateOnGpu(context: Context, cpu: number | undefined, say: Say) {
+  const first = await tryOnGpu(context, cpu, say);
+  if (first.problems.length === 0 || VULKAN.test(first.log)) return first;
+  // Ollama looks for a GPU when it starts, and never again: its driver may have been ready only after that.
+  const { vm } = ollamaApi(context);
+  say('restarts Ollama, which found no GPU when it started');
+  await context.commands.changeScript(vm.place, 'ai-ollama.sh', ['start'], { seconds: 180 });
+  return tryOnGpu(context, cpu, say);
+}
+
+async function tryOnGpu(context: Context, cpu: number | undefined, say: Say) {
   const api = ollamaApi(context);
-  const { tag, context: length } = provingModel(context);
+  const { tag, context: length, resident: stays } = provingModel(context);
   await until('Ollama to answer', { seconds: 180 }, say, () => api.version());
   say(`${tag} generates on the GPU`);
-  let tokensPerSecond: number;
-  try {
-    tokensPerSecond = (await api.generate({ tag, context: length })).tokensPerSecond;
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    return { problems: [error.message], tokensPerSecond: 0 };
-  }
-  const loaded = (await api.loaded()).get(shortTag(tag));
-  const { stdout } = await context.commands.readScript(api.vm.place, 'ai-ollama-log.sh', [], { asRoot: true });
+  const answer = await api.generate({ tag, context: length, stays }).catch((error: unknown) => {
+    if (error instanceof Refusal) return error;
+    throw error;
+  });
+  const { stdout: log } = await context.commands.readScript(api.vm.place, 'ai-ollama-log.sh', [], { asRoot: true });
+  if (answer instanceof Refusal) return { problems: [answer.message], tokensPerSecond: 0, log };
   // Ollama names what it computes with whenever it starts: silence says nothing about the GPU.
-  if (!stdout.includes('inference compute'))
+  if (!log.includes('inference compute'))
     throw new Stop(
-      `the log of Ollama on ${api.vm.name} must say what it computes with, and says ${JSON.stringify(stdout.slice(0, 120))}; look at journalctl -u ollama there, and run this again`,
+      `the log of Ollama on ${api.vm.name} must say what it computes with, and says ${JSON.stringify(log.slice(0, 120))}; look at journalctl -u ollama there, and run this again`,
     );
   const { gpu } = context.homelab.hosts[api.vm.host.name] as ProxmoxHost;
-  const problems = gpuProblems({ tag, length, loaded, log: stdout, gpu, tokensPerSecond, cpu });
-  return { problems, tokensPerSecond };
+  const loaded = (await api.loaded()).get(shortTag(tag));
+  const { tokensPerSecond } = answer;
+  const problems = gpuProblems({ tag, length, loaded, log, gpu, tokensPerSecond, cpu });
+  return { problems, tokensPerSecond, log };
 }
 
 /** What stands against a model having been computed on the GPU as a whole. */
@@ -179,7 +191,7 @@ export function gpuProblems(seen: {
   // The number is what drivers and people call it alike: 780M.
   const number = /\b\d+[A-Z]*\b/.exec(gpu)?.[0];
   const lines = log.split('\n').filter((line) => line.includes('inference compute'));
-  if (!lines.some((line) => /library=Vulkan/i.test(line) && (number === undefined || line.includes(number))))
+  if (!lines.some((line) => VULKAN.test(line) && (number === undefined || line.includes(number))))
     problems.push(
       `Ollama's log must name Vulkan and ${number ?? 'the GPU'}, and says ${JSON.stringify(lines.join(' ').slice(0, 200))}`,
     );
@@ -211,6 +223,10 @@ export function unusable({ name, machine, host }: AiVm, { record }: GpuState): S
   );
 }
 
+/** Where the kernels are on boot partitions of their own (ZFS), they are told with a refresh only. */
+const PIN =
+  'proxmox-boot-tool kernel pin "$1" && if [ -s /etc/kernel/proxmox-boot-uuids ]; then proxmox-boot-tool refresh; fi';
+
 /** The kernel that the proof is about stays: an upgrade of the host is a step of its own, which repeats the proof. */
 export function kernelPinned(context: Context, vm: AiVm): Step {
   const { host } = vm;
@@ -226,7 +242,7 @@ export function kernelPinned(context: Context, vm: AiVm): Step {
     },
     async apply() {
       const { record } = await gpuState(context, vm);
-      const argv = ['proxmox-boot-tool', 'kernel', 'pin', record!.kernel];
+      const argv = ['sh', '-c', PIN, 'sh', record!.kernel];
       await context.commands.change(host, argv, { seconds: 300, waitsFor: 'the boot loader' });
     },
   };

@@ -90,8 +90,8 @@ export async function runningKernel({ commands }: Context, place: Place): Promis
 
 /** @throws Stop when the VM is not there */
 export async function isOn({ commands }: Context, { name, machine: { vmid }, host }: AiVm): Promise<boolean> {
-  const { stdout, stderr, code } = await commands.read(host, ['qm', 'status', `${vmid}`], { accepts: [0, 2, 255] });
-  const status = /^status: (\w+)$/m.exec(stdout)?.[1];
+  const { stdout, stderr, code } = await commands.read(host, ['qm', 'status', `${vmid}`], { accepts: [0, 2, 254] });
+  const status = /^status: ([\w-]+)$/m.exec(stdout)?.[1];
   if (code === 0 && status !== undefined) return status === 'running';
   if (/does not exist/.test(stderr))
     throw new Stop(`VM ${vmid} (${name}) must be on ${host.name}, and is not; npm run bootstrap -- apply vms`);

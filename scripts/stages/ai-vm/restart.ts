@@ -1,7 +1,7 @@
 import { hostOf, nodes } from '../../../inventory';
 import { json, kubectl } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { isFault, Later, Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
@@ -120,7 +120,7 @@ async function runningDatabases(context: Context): Promise<string[]> {
   } catch (error) {
     // No kubeconfig: there is no cluster, and so no database.
     if (error instanceof Later) return [];
-    if (!(error instanceof Problem) || error instanceof Stop) throw error;
+    if (!isFault(error) || error instanceof Stop) throw error;
     throw new Stop(`the cluster must say that no database runs, and does not answer: ${error.message}`);
   }
   const items = json(answer, 'kubectl get pods')?.items;

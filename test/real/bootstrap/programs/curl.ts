@@ -33,6 +33,7 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
 };
 const PLAIN = [
   '--fail',
+  '--fail-with-body',
   '--silent',
   '--show-error',
   '--location',
@@ -63,7 +64,7 @@ export const curl = [
     const method = options.method ?? (options.data === undefined ? 'GET' : 'POST');
     if (url.startsWith('http://127.0.0.1:') && call.machine !== 'local') return onItself(context, url, options, flags);
     const known = simulation.urls[method === 'GET' ? url : `${method} ${url}`];
-    const fails = flags.includes('f') || flags.includes('--fail');
+    const fails = ['f', '--fail', '--fail-with-body'].some((flag) => flags.includes(flag));
     if (known === undefined) {
       const { host, hostname } = new URL(url);
       if (/^[\d.]+$/.test(hostname) && !addressUp(simulation.state, hostname))
@@ -111,6 +112,12 @@ function onItself(
   if (answer.code >= 400 && (flags.includes('f') || flags.includes('--fail')))
     throw new Failure(`curl: (22) The requested URL returned error: ${answer.code}`, 22);
   if (output !== undefined && output !== '/dev/null') fs.writeFileSync(path(output), answer.body);
+  if (answer.code >= 400 && flags.includes('--fail-with-body'))
+    return {
+      stdout: output === undefined ? answer.body : '',
+      stderr: `curl: (22) The requested URL returned error: ${answer.code}\n`,
+      code: 22,
+    };
   const written = write?.replaceAll('%{http_code}', `${answer.code}`).replaceAll('\\n', '\n') ?? '';
   return { stdout: `${output === undefined ? answer.body : ''}${written}` };
 }

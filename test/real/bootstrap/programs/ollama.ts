@@ -16,7 +16,7 @@ export interface Ollama {
   env: Record<string, string>;
   /** Digest by tag. */
   models: Record<string, string>;
-  loaded: Record<string, { context: number; vram: number; stays: boolean }>;
+  loaded: Record<string, { context: number; onGpu: boolean; vram: number; stays: boolean }>;
   /** What it writes to its log about devices. */
   log: string;
 }
@@ -129,16 +129,23 @@ export function askOllama(
       const embeds = tag.includes('embed');
       if (embeds && url.pathname === '/api/generate')
         return answer({ error: `"${tag}" does not support generate` }, 400);
-      const onGpu = usesGpu(simulation, machine) && request.options?.num_gpu !== 0;
       const context = Math.min(
         Number(request.options?.num_ctx ?? it.env.OLLAMA_CONTEXT_LENGTH),
         turned.limit ?? Infinity,
       );
+      // What is loaded is used as it is, also on the CPU, where a request says nothing else.
+      const { num_gpu: layers } = request.options ?? {};
+      const there = it.loaded[tag];
+      const isUsed = there?.context === context && (layers === undefined || there.onGpu === (layers !== 0));
+      const onGpu = isUsed ? there.onGpu : usesGpu(simulation, machine) && layers !== 0;
       it.loaded[tag] = {
         context,
+        onGpu,
         vram: onGpu ? (turned.gpu === 'partly' ? SIZE / 2 : SIZE) : 0,
-        stays: request.keep_alive === -1 || (request.keep_alive === undefined && it.loaded[tag]?.stays === true),
+        stays: request.keep_alive === undefined ? isUsed && there.stays : request.keep_alive === -1,
       };
+      if (request.keep_alive === 0)
+        it.loaded = Object.fromEntries(Object.entries(it.loaded).filter(([name]) => name !== tag));
       if (!request.prompt) return answer({ model: tag, done: true, done_reason: 'load' });
       const speed = onGpu && turned.gpu !== 'slow' ? SPEED.gpu : SPEED.cpu;
       return answer({

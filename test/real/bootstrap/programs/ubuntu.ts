@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { rebootVm } from '../life';
 import type { Simulation } from '../simulation';
 import type { Boot } from '.';
@@ -31,6 +31,7 @@ export interface Ubuntu {
 const OLD_KERNEL = '6.8.0-71-generic';
 const NEW_KERNEL = '6.17.0-14-generic';
 const UNITS = 'etc/systemd/system';
+const TIMER_OPTIONS = /^--(quiet|unit=.+|on-active=\d+|timer-property=AccuracySec=\d+s)$/;
 const HOST_KERNEL = '6.17.2-1-pve';
 
 export function ubuntuOf({ state }: Simulation, machine: string): Ubuntu {
@@ -71,7 +72,10 @@ export const ubuntu = [
     const words = withoutOptions(context.call.argv, ['-o']);
     const [command, ...names] = words;
     if (command === 'update') return 'Reading package lists...\n';
-    if (command !== 'install' || names.length === 0) throw new Unexpected(`apt-get ${words.join(' ')}`);
+    // Without packages it mends what is broken, and nothing is here.
+    const mends = command === 'install' && context.call.argv.includes('-f');
+    if (command !== 'install' || (names.length === 0 && !mends)) throw new Unexpected(`apt-get ${words.join(' ')}`);
+    if (names.length === 0) return '0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n';
     const { packages } = on(context);
     for (const name of names) {
       if (!/^[a-z0-9][a-z0-9.+-]+$/.test(name)) throw new Failure(`E: Unable to locate package ${name}`, 100);
@@ -170,6 +174,8 @@ export const ubuntu = [
     const unit = /^--unit=(.+)$/.exec(context.call.argv.find((word) => word.startsWith('--unit=')) ?? '')?.[1];
     if (unit === undefined || !context.call.argv.some((word) => word.startsWith('--on-active=')))
       throw new Unexpected('only timers are known');
+    const unknown = context.call.argv.find((word) => word.startsWith('--') && !TIMER_OPTIONS.test(word));
+    if (unknown !== undefined) throw new Unexpected(`systemd-run ${unknown}`);
     const { timers } = on(context);
     if (timers[unit]) throw new Failure(`Failed to start transient timer unit: Unit ${unit}.timer was already loaded.`);
     timers[unit] = context.call.argv.filter((word) => !word.startsWith('--'));
@@ -306,15 +312,30 @@ async function start(simulation: Simulation, machine: string, unit: string): Pro
     if (more) void start(simulation, machine, 'collab-homelab-models.service').catch(() => undefined);
     return;
   }
-  const command = /^ExecStart=(.+)$/m.exec(text)?.[1]?.split(' ');
-  if (command === undefined) throw new Unexpected(`no ExecStart in ${unit}`);
-  const child = simulation.spawn(machine, 'root', command);
+  if (!hasConditions(simulation, machine, text)) return;
+  const [program, ...args] = /^ExecStart=(.+)$/m.exec(text)?.[1]?.split(' ') ?? [];
+  if (program === undefined) throw new Unexpected(`no ExecStart in ${unit}`);
+  // A simulated one stands in the place of the system's own, which may not be there.
+  const own = fs.existsSync(join(simulation.files(machine), program));
+  const child = simulation.spawn(machine, 'root', [own ? program : basename(program), ...args]);
   child.stdin.end();
   child.stdout.resume();
   child.stderr.resume();
   const code = await new Promise((done) => child.once('close', done));
   if (code !== 0) throw new Failure(`Job for ${unit} failed because the control process exited with error code.`);
   it.active.push(unit);
+}
+
+/** Every condition of a unit is met, or one of those with a bar. Without that it does not start, which is no failure. */
+function hasConditions(simulation: Simulation, machine: string, text: string): boolean {
+  const all = [...text.matchAll(/^ConditionPathExists=(\|?)(.+)$/gm)].map(([, bar, path]) => ({
+    isOneOf: bar !== '',
+    isMet: fs.existsSync(join(simulation.files(machine), path!)),
+  }));
+  const oneOf = all.filter(({ isOneOf }) => isOneOf);
+  return (
+    all.every(({ isOneOf, isMet }) => isOneOf || isMet) && (oneOf.length === 0 || oneOf.some(({ isMet }) => isMet))
+  );
 }
 
 /** Units that are enabled, wanted by targets. */
