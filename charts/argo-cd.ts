@@ -24,7 +24,7 @@ export function argoCdChart(context: Context): void {
   const folders = app.node.children.filter(Chart.isChart);
   const chart = folder(app, 'argocd', NAMESPACES.argoCd);
   namespace(chart, context);
-  settings(chart);
+  settings(chart, homelab);
   for (const { node, namespace: home } of folders)
     application(chart, homelab, {
       id: node.id,
@@ -62,7 +62,7 @@ function namespace(chart: Chart, { homelab }: Context): void {
   connections.allowTo('anywhere', { port: 22 });
 }
 
-function settings(chart: Chart): void {
+function settings(chart: Chart, homelab: Homelab): void {
   new k8s.KubeConfigMap(chart, 'argocd-cm', {
     metadata: {
       name: 'argocd-cm',
@@ -73,7 +73,7 @@ function settings(chart: Chart): void {
     data: {
       'application.resourceTrackingMethod': 'annotation',
       'resource.exclusions': EXCLUSIONS,
-      'resource.customizations.health.argoproj.io_Application': APPLICATION_HEALTH,
+      'resource.customizations.health.argoproj.io_Application': applicationHealth(homelab.name),
     },
   });
 }
@@ -92,13 +92,22 @@ const EXCLUSIONS = `- apiGroups: [""]
   kinds: [CertificateSigningRequest]
 `;
 
-/** Without it an Application counts as healthy at once (since Argo CD 1.8), and the waves of the root application wait for nothing. */
-const APPLICATION_HEALTH = `local health = obj.status and obj.status.health
+/**
+ * Without it an Application counts as healthy at once (since Argo CD 1.8), and the waves of the root application wait for
+ * nothing. The root is in its own first wave: judged by its own health, which is that of all the others, it would never get
+ * to the waves that mend what is wrong.
+ */
+function applicationHealth(root: string): string {
+  return `if obj.metadata.name == "${root}" then
+  return { status = "Healthy" }
+end
+local health = obj.status and obj.status.health
 if health and health.status then
   return { status = health.status, message = health.message or "" }
 end
 return { status = "Progressing", message = "not judged yet" }
 `;
+}
 
 function project(chart: Chart, { app, homelab }: Context): void {
   const objects = app.node.findAll().filter(ApiObject.isApiObject);

@@ -8,6 +8,9 @@ export const ARGO_CD_NAMESPACE = 'argocd';
 /** On each object of the install manifest, so that one which a later version lacks is found, and nothing else is. */
 export const INSTALLED = { 'collab-homelab/installed-with': 'argo-cd' } as const;
 
+/** Since 3.0 an Application no longer says which of its objects is unwell, and why, unless it is told to. */
+export const PARAMETERS = { 'controller.resource.health.persist': 'true' } as const;
+
 /**
  * Argo CD's install manifest as it is applied here. Left out are its argocd-cm, for there is one in dist/, and its network
  * policies: policies add up, and its own would let in from everywhere what those of dist/ keep closed. Every container
@@ -30,6 +33,8 @@ export function argoCdObjects(text: string, homelab: Homelab): any[] {
         ...(!isClusterScoped(object) && { namespace: ARGO_CD_NAMESPACE }),
       },
       ...(isWorkload(object) && { spec: placed(object, homelab) }),
+      ...(object.kind === 'ConfigMap' &&
+        object.metadata.name === 'argocd-cmd-params-cm' && { data: { ...object.data, ...PARAMETERS } }),
     }));
 }
 

@@ -1,4 +1,4 @@
-import { json, kubectl } from '../engine/cluster';
+import { json, kubectl, kubectlChange } from '../engine/cluster';
 import { CommandFailed } from '../engine/commands';
 import type { Context } from '../engine/context';
 import { Later, Problem } from '../engine/problem';
@@ -46,6 +46,25 @@ export function applicationProblem(application: any): string | undefined {
   ].join('; ');
 }
 
+/** Why Argo CD gave up what it read: it tries for half an hour, ten times, and never again by itself. */
+function gaveUp(application: any): string | undefined {
+  const { conditions = [], operationState } = application?.status ?? {};
+  if (operationState?.phase !== 'Failed' && operationState?.phase !== 'Error') return undefined;
+  return (conditions as any[]).find(
+    ({ type, message }) => type === 'SyncError' && /^Failed last sync attempt/.test(message),
+  )?.message;
+}
+
+/** What Argo CD does by itself, once more; what a sync that is asked for by hand should do must be said again. */
+export const SYNC_AGAIN = {
+  operation: { sync: { prune: true, syncOptions: ['ServerSideApply=true'] }, initiatedBy: { username: 'bootstrap' } },
+} as const;
+
+async function syncAgain(context: Context, name: string): Promise<void> {
+  const patch = ['--type=merge', `--patch=${JSON.stringify(SYNC_AGAIN)}`];
+  await kubectlChange(context, ['patch', `applications.argoproj.io/${name}`, '-n', 'argocd', ...patch]);
+}
+
 /** Every application of dist/ is Synced and Healthy; waited for in the order of their waves, each by its name. */
 export function applicationsSettled(context: Context, wanted: readonly any[], pending: () => Promise<boolean>): Step {
   const wave = ({ metadata }: any) => Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0);
@@ -65,19 +84,29 @@ export function applicationsSettled(context: Context, wanted: readonly any[], pe
     },
     async apply(_change, say) {
       const begin = Date.now();
+      const seen = await applications(context);
+      for (const name of names) if (gaveUp(seen.get(name))) await syncAgain(context, name);
       for (const name of names) {
         let last = '';
         const left = Math.max(0, SETTLE_SECONDS - Math.round((Date.now() - begin) / SECOND));
-        await until(
+        const asked = seen.get(name)?.status?.operationState?.finishedAt;
+        const failure = await until(
           `application ${name}`,
           { seconds: left, every: 5 },
           (text) => say(`${text} ${last}`),
           async () => {
-            last = applicationProblem((await applications(context)).get(name)) ?? '';
+            const application = (await applications(context)).get(name);
+            const failed = gaveUp(application);
+            if (failed !== undefined && application.status.operationState.finishedAt !== asked) return failed;
+            last = applicationProblem(application) ?? '';
             if (last !== '') throw new Problem(`${name}: ${last}`);
-            return true;
+            return '';
           },
         );
+        if (failure !== '')
+          throw new Problem(
+            `${name}: ${failure}; mend and push what it names, then run this again: it has Argo CD try anew`,
+          );
       }
     },
   };

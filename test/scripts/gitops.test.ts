@@ -16,6 +16,7 @@ const MANIFEST = [
   },
   { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-cm' } },
   { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-rbac-cm', labels: { a: 'b' } } },
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-cmd-params-cm' } },
   { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'argocd-server-network-policy' } },
   {
     apiVersion: 'apps/v1',
@@ -44,10 +45,12 @@ test('the install manifest is applied without its settings and policies, in its 
   expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)).toEqual([
     'CustomResourceDefinition /applications.argoproj.io',
     'ConfigMap argocd/argocd-rbac-cm',
+    'ConfigMap argocd/argocd-cmd-params-cm',
     'Deployment argocd/argocd-server',
   ]);
   expect(objects.every(({ metadata }) => metadata.labels['collab-homelab/installed-with'] === 'argo-cd')).toBe(true);
-  const pod = objects[2].spec.template.spec;
+  expect(objects[2].data).toEqual({ 'controller.resource.health.persist': 'true' });
+  const pod = objects[3].spec.template.spec;
   const requests = { memory: '256Mi', cpu: '50m' };
   expect([...pod.containers, ...pod.initContainers].map(({ resources }) => resources)).toEqual([
     { requests },
@@ -61,11 +64,11 @@ test('the install manifest is applied without its settings and policies, in its 
       ],
     },
   });
-  expect(versionOf(objects[2])).toBe('v3.5.1');
+  expect(versionOf(objects[3])).toBe('v3.5.1');
 });
 
 test('a homelab that states only the whole shares it out; one that states nothing is asked to', () => {
-  const [, , server] = argoCdObjects(MANIFEST, smallest);
+  const [, , , server] = argoCdObjects(MANIFEST, smallest);
   expect(server.spec.template.spec.containers[0].resources.requests).toEqual({ memory: '256Mi', cpu: '47m' });
   const silent = { ...homelab, system: {} };
   expect(() => argoCdObjects(MANIFEST, silent)).toThrow(

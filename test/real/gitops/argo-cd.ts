@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { PARAMETERS } from '../../../scripts/engine/argo-cd-manifest';
 import type { Client, Json } from '../cluster/client';
 import type { ControlPlane } from '../cluster/control-plane';
 import { freePorts, until, type Processes } from '../cluster/processes';
@@ -41,6 +42,8 @@ export class ArgoCd {
     fs.copyFileSync(plane.kubeconfig, join(folder, '.kube', 'config'));
     const env = {
       ARGOCD_GPG_ENABLED: 'false',
+      // As the install manifest takes it from argocd-cmd-params-cm.
+      ARGOCD_APPLICATION_CONTROLLER_PERSIST_RESOURCE_HEALTH: PARAMETERS['controller.resource.health.persist'],
       ARGOCD_FAKE_IN_CLUSTER: 'true',
       ARGOCD_TLS_DATA_PATH: join(folder, 'tls'),
       ARGOCD_SSH_DATA_PATH: join(folder, 'ssh'),

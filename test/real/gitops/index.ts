@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import homelab from '../../../homelab';
 import { databasePods } from '../../../inventory';
 import { issue, makeAuthority } from '../../../scripts/engine/certificates';
+import { applicationProblem, SYNC_AGAIN } from '../../../scripts/stages/applications';
+import { printYaml } from '../../../synth';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Json } from '../cluster/client';
 import { manifestsOf, missingReferences } from '../cluster/deploy';
@@ -225,6 +228,60 @@ async function brokenCommit(site: Site): Promise<void> {
   lap('a broken commit touched nothing');
 }
 
+/** A service that does not come up must not keep what mends it, or anything else, from being brought in. */
+async function degraded(site: Site): Promise<void> {
+  const edit = (path: string, change: (object: Json) => void) => {
+    const file = join(site.dist, path);
+    const object = parse(fs.readFileSync(file, 'utf8'));
+    change(object);
+    fs.writeFileSync(file, printYaml(object));
+  };
+  edit('services/deployment.chat.yaml', ({ spec }) => {
+    spec.progressDeadlineSeconds = 5;
+    spec.template.spec.nodeSelector = { nowhere: 'true' };
+  });
+  site.repository.commit('a pod that no node takes');
+  await site.argo.refresh('hard');
+  const services = await until('the application is judged Degraded', 90, async () => {
+    const found = (await site.argo.applications()).find(({ metadata }) => metadata.name === 'services');
+    return found?.status?.health?.status === 'Degraded' ? found : undefined;
+  });
+  const said = applicationProblem(services) ?? '';
+  tally.check('the bootstrap says which object is unwell', /Deployment chat Degraded \(.+\)/.test(said), said);
+  edit('argocd/application.llm.yaml', ({ metadata }) => (metadata.annotations['test/later'] = 'yes'));
+  site.repository.commit('another wave');
+  await site.argo.refresh('hard');
+  const later = await until('the root brings in what is of a later wave', 60, async () =>
+    (await site.argo.applications()).some(({ metadata }) => metadata.annotations['test/later'] === 'yes'),
+  ).catch(() => undefined);
+  tally.check('an application that is Degraded does not hold up the root', later === true);
+  await site.commit('mended', () => undefined);
+  await site.argo.refresh('hard');
+  await site.settled();
+  lap('a degraded application held nothing up');
+}
+
+/** What the bootstrap asks for when Argo CD gave up is a sync that Argo CD carries out. */
+async function askedFor(site: Site): Promise<void> {
+  const path = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/services';
+  const begin = (await site.client.ask('GET', path)).status.operationState.finishedAt;
+  await site.client.ask('PATCH', path, SYNC_AGAIN, 'application/merge-patch+json');
+  const state = await until('the sync that was asked for', 60, async () => {
+    const { operation, status } = await site.client.ask('GET', path);
+    const { operationState } = status;
+    return operation === undefined && operationState.finishedAt && operationState.finishedAt !== begin
+      ? (operationState as Json)
+      : undefined;
+  });
+  tally.check(
+    'a sync that is asked for as the bootstrap does it succeeds',
+    state.phase === 'Succeeded',
+    JSON.stringify(state.message),
+  );
+  await site.settled();
+  lap('a sync was asked for');
+}
+
 /** The trap: Argo CD's own exclusions drop the EndpointSlice without an error, and only the proof says so. */
 async function excluded(site: Site): Promise<void> {
   const { client } = site;
@@ -372,6 +429,8 @@ async function main(): Promise<void> {
     await commits(site);
     await retires(site);
     await brokenCommit(site);
+    await degraded(site);
+    await askedFor(site);
     await excluded(site);
   } finally {
     await site.plane.stop();
