@@ -21,6 +21,8 @@ function usage(): string {
   ].join('\n');
 }
 
+const SAME_KEY_MILLISECONDS = 500;
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -40,12 +42,14 @@ async function main(): Promise<number> {
   if (command === undefined) throw new Usage(`no command ${name}\n${usage()}`);
   const { default: homelab } = await import('../homelab');
   const here = context(homelab, terminal(values.yes, new Set(values.name)));
-  let isStopping = false;
+  let stopping: number | undefined;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     // Not once(): with its listener gone, those that end child processes would end this one by the signal.
     process.on(signal, () => {
-      if (isStopping) process.exit(EXIT.interrupted);
-      isStopping = true;
+      // npm passes on what the terminal has told this program already.
+      if (stopping !== undefined && Date.now() - stopping < SAME_KEY_MILLISECONDS) return;
+      if (stopping !== undefined) process.exit(EXIT.interrupted);
+      stopping = Date.now();
       console.error('\nstopping; what runs on another machine goes on there, and the next run waits for it');
       here.commands.interrupt();
       setTimeout(() => process.exit(EXIT.interrupted), 3000).unref();

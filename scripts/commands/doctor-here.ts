@@ -5,8 +5,8 @@ import type { Finding, Look } from '../engine/check';
 import { json, SECRETS } from '../engine/cluster';
 import { CommandFailed, HERE } from '../engine/commands';
 import { ROOT, type Context } from '../engine/context';
-import { Problem } from '../engine/problem';
-import { assertReviewable } from '../engine/rendered';
+import { isFault } from '../engine/problem';
+import { assertReviewable, filesBelow } from '../engine/rendered';
 import { ageKeyFile } from '../engine/sops';
 import { machineFiles } from '../machines';
 
@@ -20,14 +20,14 @@ export function ownLooks(context: Context): Record<string, Look> {
       tool(context, 'ssh', ['-V'], (said) => good('ssh', /OpenSSH_\S+/.exec(said)?.[0].replace(/,$/, ''))),
     ),
     curl: one(() => tool(context, 'curl', ['--version'], (said) => good('curl', /^curl (\S+)/.exec(said)?.[1]))),
-    // 3.9 is the first that has `sops decrypt` and `sops encrypt`.
+    // 3.10 is the first that encrypts what comes on its standard input.
     sops: one(() =>
       tool(context, 'sops', ['--disable-version-check', '--version'], (said) =>
         atLeast(
           'sops',
           /(\d+\.\d+\.\d+)/.exec(said)?.[1],
-          [3, 9],
-          'install sops 3.9 or newer: github.com/getsops/sops/releases',
+          [3, 10],
+          'install sops 3.10 or newer: github.com/getsops/sops/releases',
         ),
       ),
     ),
@@ -140,12 +140,7 @@ async function dist(context: Context): Promise<Finding> {
 }
 
 function textsBelow(folder: string): ReadonlyMap<string, string> {
-  const paths = fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }) as string[];
-  return new Map(
-    paths
-      .filter((path) => fs.statSync(join(folder, path)).isFile())
-      .map((path) => [path, fs.readFileSync(join(folder, path), 'utf8')]),
-  );
+  return new Map(filesBelow(folder).map((path) => [path, fs.readFileSync(join(folder, path), 'utf8')]));
 }
 
 function rendered({ homelab }: Context): Finding {
@@ -155,7 +150,7 @@ function rendered({ homelab }: Context): Finding {
     assertReviewable(files);
     return good(what, `${files.size} files`);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!isFault(error)) throw error;
     return bad(what, short(error.message.split(';')[0]!), 'npm run synth, review the difference, commit it');
   }
 }
@@ -204,7 +199,7 @@ async function ageKey({ sops }: Context): Promise<Finding[]> {
     try {
       await sops.read(path);
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
+      if (!isFault(error)) throw error;
       found.push(
         bad(what, error.message, `${path} is encrypted for another key: bring back the one of the paper copy`),
       );

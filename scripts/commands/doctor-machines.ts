@@ -1,7 +1,7 @@
 import type { Finding, Look } from '../engine/check';
 import { CommandFailed, type Place } from '../engine/commands';
 import { proxmox, ubuntu, ubuntuMachines, type Context } from '../engine/context';
-import { Problem } from '../engine/problem';
+import { isFault } from '../engine/problem';
 import { hostFacts } from '../stages/host/facts';
 import { hostFindings } from '../stages/host/judgement';
 
@@ -36,7 +36,7 @@ async function reach({ commands }: Context, place: Place): Promise<Finding | und
     await commands.read(place, ['true'], { seconds: 30 });
     return undefined;
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!isFault(error)) throw error;
     const said = error instanceof CommandFailed ? error.output.stderr.trim() : '';
     const last = said.split('\n').at(-1)!.trim();
     return {

@@ -1,4 +1,4 @@
-import { Refused } from './problem';
+import { Interrupted, Refused } from './problem';
 
 /** How the owner is asked. With `--yes` every question is answered already, except for names that must be typed. */
 export interface Ask {
@@ -18,13 +18,13 @@ export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
       if (yes) return;
       if (!there) throw new Refused(`nobody is here to answer "${question}"; add --yes`);
       const { confirm } = await import('@inquirer/prompts');
-      if (!(await confirm({ message: question, default: false }))) throw new Refused('left as it was');
+      if (!(await answered(confirm({ message: question, default: false })))) throw new Refused('left as it was');
     },
     async typed(question, name) {
       if (names.has(name)) return;
       if (!there) throw new Refused(`nobody is here to type ${name}; add --name=${name}`);
       const { input } = await import('@inquirer/prompts');
-      const answer = await input({ message: `${question} Type ${name}:` });
+      const answer = await answered(input({ message: `${question} Type ${name}:` }));
       if (answer.trim() !== name) throw new Refused(`${JSON.stringify(answer)} is not ${name}; left as it was`);
     },
     async secret(question) {
@@ -32,9 +32,19 @@ export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
       if (known !== undefined) return known;
       if (!there) throw new Refused(`nobody is here to answer "${question}"; run it in a terminal once`);
       const { password } = await import('@inquirer/prompts');
-      const answer = await password({ message: question, mask: true });
+      const answer = await answered(password({ message: question, mask: true }));
       answers.set(question, answer);
       return answer;
     },
   };
+}
+
+/** @throws Interrupted on Ctrl-C, which a prompt takes for itself */
+async function answered<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if ((error as Error).name === 'ExitPromptError') throw new Interrupted('stopped; the next run goes on from here');
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { Problem } from './problem';
+import { isFault } from './problem';
 
 /** What one look at the running homelab found. */
 export interface Finding {
@@ -20,7 +20,7 @@ export async function findings(looks: Readonly<Record<string, Look>>): Promise<r
     try {
       found.push(...(await look()));
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
+      if (!isFault(error)) throw error;
       found.push({ what, state: 'bad', saw: error.message });
     }
   }

@@ -16,6 +16,11 @@ export class Refused extends Problem {}
 /** Ctrl-C. What runs on another machine goes on there, and the next run waits for it. */
 export class Interrupted extends Problem {}
 
+/** Whether something that was looked at is not as it should be: the other looks go on. */
+export function isFault(error: unknown): error is Problem {
+  return error instanceof Problem && !(error instanceof Interrupted);
+}
+
 /** The command line asks for what there is not. */
 export class Usage extends Problem {}
 

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { MachineFiles } from '../machines';
 import { ROOT } from './context';
 import { Stop } from './problem';
@@ -29,7 +29,12 @@ function on(path: string): string | undefined {
 
 function present(): string[] {
   if (!fs.existsSync(FOLDER)) return [];
-  return (fs.readdirSync(FOLDER, { recursive: true, encoding: 'utf8' }) as string[]).filter((path) =>
-    fs.statSync(join(FOLDER, path)).isFile(),
+  return filesBelow(FOLDER);
+}
+
+/** Paths of the files in a folder; without those that the Finder leaves where it was opened. */
+export function filesBelow(folder: string): string[] {
+  return (fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }) as string[]).filter(
+    (path) => basename(path) !== '.DS_Store' && fs.statSync(join(folder, path)).isFile(),
   );
 }

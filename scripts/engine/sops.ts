@@ -71,8 +71,13 @@ export class Sops {
       ],
       { stdin: secretText(tree), env: { SOPS_AGE_KEY_FILE: ageKeyFile() } },
     );
-    if (!/^sops:/m.test(stdout) || !/ENC\[AES256_GCM/.test(stdout))
-      throw new Stop(`sops must answer with an encrypted ${path}, and did not; the file is as it was`);
+    const { sops, ...encrypted } = secretTree(stdout, `sops encrypt ${path}`);
+    // A rule of .sops.yaml may leave some keys in clear; sops leaves an empty value as it is.
+    const isClear = leaves(encrypted, isPlain).some((value) => value !== '' && !value.startsWith('ENC[AES256_GCM,'));
+    if (sops === undefined || isClear)
+      throw new Stop(
+        `sops must encrypt every secret of ${path}, and left some in clear; the file is as it was; its rule in .sops.yaml must have no encrypted_regex, encrypted_suffix or the like`,
+      );
     writeWhole(file, stdout);
   }
 }

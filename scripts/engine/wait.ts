@@ -1,4 +1,4 @@
-import { Interrupted, Problem } from './problem';
+import { isFault, Problem } from './problem';
 
 /** How long a second is: tests let time run faster. */
 export const SECOND = 1000 * Number(process.env.HOMELAB_PACE ?? 1);
@@ -21,7 +21,7 @@ export async function until<T>(
       if (found !== undefined) return found;
       last = '';
     } catch (error) {
-      if (!(error instanceof Problem) || error instanceof Interrupted) throw error;
+      if (!isFault(error)) throw error;
       last = `; last: ${error.message}`;
     }
     const passed = Math.round((Date.now() - begin) / SECOND);

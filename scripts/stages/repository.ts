@@ -119,13 +119,19 @@ function credentials({ publicKey: _, ...values }: Values): Values {
   return { type: 'git', ...values };
 }
 
-/** Without any login of this machine's: an empty helper forgets those that are configured. */
+/** As somebody without any login or setting of this machine: helpers, netrc and addresses that Git would put in its place. */
 async function isPublic({ commands, homelab }: Context): Promise<boolean> {
   const { code } = await commands.read(
     HERE,
-    ['git', '-c', 'credential.helper=', 'ls-remote', '--heads', homelab.git.url],
+    ['git', '-C', '/', '-c', 'credential.helper=', 'ls-remote', '--heads', homelab.git.url],
     {
-      env: { GIT_TERMINAL_PROMPT: '0', GIT_ASKPASS: 'true' },
+      env: {
+        GIT_TERMINAL_PROMPT: '0',
+        GIT_ASKPASS: 'true',
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_CONFIG_NOSYSTEM: '1',
+        HOME: '/var/empty',
+      },
       accepts: [0, 128],
     },
   );

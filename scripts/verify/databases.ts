@@ -3,7 +3,7 @@ import type { Finding, Look } from '../engine/check';
 import { json, kubectl } from '../engine/cluster';
 import type { Context } from '../engine/context';
 import { mongosh } from '../engine/mongosh';
-import { Problem } from '../engine/problem';
+import { isFault } from '../engine/problem';
 import { bad, good, warning } from '../stages/host/finding';
 
 /** Whether every database says of itself that it is whole. */
@@ -37,7 +37,7 @@ async function ring(context: Context, name: string, database: Cassandra): Promis
       const more = states.length > pods.length ? [`${states.length} nodes are known`] : [];
       return bad(what, [saw, ...others, ...more].join(', '), `kubectl -n ${name} exec ${pod} -- nodetool status`);
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
+      if (!isFault(error)) throw error;
       said.push(`${pod}: ${error.message}`);
     }
   }
@@ -73,7 +73,7 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
           : 'neither primary nor secondary';
       states.push({ pod, state });
     } catch (error) {
-      if (!(error instanceof Problem)) throw error;
+      if (!isFault(error)) throw error;
       states.push({ pod, state: error.message });
     }
   }

@@ -25,15 +25,16 @@ export function networkLooks(context: Context): Record<string, Look> {
   };
 }
 
-/** Every host name, at every worker, with a certificate of the own authority. */
+/**
+ * Every host name, at every worker, with a certificate of the own authority. Asked is what Kubernetes asks to see that the app
+ * is ready, so that a 404 is the ingress controller's, which knows no such route.
+ */
 async function routes(context: Context): Promise<Finding[]> {
-  const hosts = manifests()
-    .filter(({ object }) => object?.kind === 'Ingress')
-    .flatMap(({ object }) => object.spec.rules.map(({ host }: any) => host as string));
+  const hosts = routesOf(manifests().map(({ object }) => object));
   if (hosts.length > 0 && !fs.existsSync(AUTHORITY_FILE))
     return [bad('routes from outside', 'ca.crt is not there', 'npm run bootstrap -- apply secrets')];
   const found: Finding[] = [];
-  for (const host of hosts)
+  for (const { host, path } of hosts)
     for (const address of entryAddresses(context)) {
       const what = `https://${host} at ${address}`;
       const { code, stdout, stderr } = await context.commands.read(
@@ -43,17 +44,43 @@ async function routes(context: Context): Promise<Finding[]> {
           // What is asked is at home, whatever proxy leads out of it.
           ...['--noproxy', '*', '--resolve', `${host}:443:${address}`],
           ...['--write-out', '%{http_code}', '--cacert', AUTHORITY_FILE],
-          `https://${host}/`,
+          `https://${host}${path ?? '/'}`,
         ],
         // Each is an answer of curl: no connection, no TLS, no certificate of ours, no time left.
         { accepts: Array.from({ length: 100 }, (_, code) => code) },
       );
       const status = Number(stdout.trim());
       if (code !== 0) found.push(bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods'));
+      else if (status === 404 && path !== undefined)
+        found.push(
+          bad(
+            what,
+            `status 404 for ${path}`,
+            'kubectl get ingress -A; kubectl -n ingress logs -l app.kubernetes.io/name=traefik',
+          ),
+        );
       else if (!(status >= 100 && status < 500)) found.push(bad(what, `status ${stdout}`, 'kubectl -n web get pods'));
       else found.push(good(what, `status ${status}`));
     }
   return found;
+}
+
+/** Host names of all routes, with the path of the readiness probe behind each, where it is asked over HTTP. */
+export function routesOf(objects: readonly any[]): { readonly host: string; readonly path?: string }[] {
+  return objects
+    .filter((object) => object?.kind === 'Ingress')
+    .flatMap(({ metadata: { namespace }, spec }) =>
+      spec.rules.map(({ host, http: { paths } }: any) => {
+        const root = paths.find((each: any) => each.path === '/');
+        const app = objects.find(
+          (each) =>
+            each?.kind === 'Deployment' &&
+            each.metadata.namespace === namespace &&
+            each.metadata.name === root?.backend.service.name,
+        );
+        return { host, path: app?.spec.template.spec.containers[0].readinessProbe?.httpGet?.path };
+      }),
+    );
 }
 
 /** A service that may ask the models asks; where none can, what the proof said that runs after each sync. */

@@ -3,10 +3,13 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
+import { stringify } from 'yaml';
+import { findings } from '../../scripts/engine/check';
 import { jsonDocuments } from '../../scripts/engine/cluster';
 import { Log } from '../../scripts/engine/log';
-import { Later, Problem, Stop } from '../../scripts/engine/problem';
+import { Interrupted, Later, Problem, Stop } from '../../scripts/engine/problem';
 import { quoted } from '../../scripts/engine/shell';
+import { Sops } from '../../scripts/engine/sops';
 import { carryOut, plan, type Change, type Step } from '../../scripts/engine/step';
 import { until } from '../../scripts/engine/wait';
 
@@ -128,4 +131,36 @@ test('documents of talosctl are read one by one, and nonsense is named', () => {
   expect(jsonDocuments('', 'talosctl')).toEqual([]);
   expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(Stop);
   expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(/talosctl get disks must answer with JSON/);
+});
+
+test('a look that finds a fault lets the others go on; Ctrl-C does not', async () => {
+  const fails = (error: Error) => async () => {
+    throw error;
+  };
+  const good = async () => [{ what: 'b', state: 'good', saw: 'well' }] as const;
+  expect(await findings({ a: fails(new Problem('no answer')), b: good })).toEqual([
+    { what: 'a', state: 'bad', saw: 'no answer' },
+    { what: 'b', state: 'good', saw: 'well' },
+  ]);
+  await expect(findings({ a: fails(new Interrupted('stopped')), b: good })).rejects.toThrow(Interrupted);
+});
+
+test('a secret that sops leaves in clear is not written', async () => {
+  const root = fs.mkdtempSync(join(tmpdir(), 'sops-'));
+  const answer = (values: object) => ({
+    change: async () => ({ stdout: stringify({ ...values, sops: { mac: 'ENC[x]' } }) }),
+  });
+  const write = (values: object) =>
+    new Sops(answer(values) as any, new Log(join(root, 'log')), root).write(
+      'scripts/secrets/talos.sops.yaml',
+      { id: 'plain', key: 'correct-horse', empty: '' },
+      ([key]) => key === 'id',
+    );
+  const encrypted = 'ENC[AES256_GCM,data:AAAA,iv:AAAA,tag:AAAA,type:str]';
+  await expect(write({ id: 'plain', key: 'correct-horse', empty: '' })).rejects.toThrow(
+    /must encrypt every secret of scripts\/secrets\/talos.sops.yaml.*encrypted_regex/,
+  );
+  expect(fs.existsSync(join(root, 'scripts'))).toBe(false);
+  await write({ id: encrypted, key: encrypted, empty: '' });
+  expect(fs.readFileSync(join(root, 'scripts/secrets/talos.sops.yaml'), 'utf8')).toContain(encrypted);
 });

@@ -6,7 +6,7 @@ import type { Context } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
 import { enforcesPolicies } from '../../scripts/stages/talos/cluster';
 import { databaseLooks } from '../../scripts/verify/databases';
-import { addresses, networkLooks, probePairs } from '../../scripts/verify/network';
+import { addresses, networkLooks, probePairs, routesOf } from '../../scripts/verify/network';
 
 jest.mock('../../scripts/engine/cluster', () => ({
   ...jest.requireActual('../../scripts/engine/cluster'),
@@ -182,4 +182,22 @@ test('people are told where to go, and no password', () => {
   expect(text).toContain('192.168.1.21 or 192.168.1.22');
   expect(text).toContain('security add-trusted-cert');
   expect(table([{ what: 'a', state: 'bad', saw: 'b', fix: 'c' }])).toBe('BAD   a: b\n      c');
+});
+
+test('a route is asked for what the probe of its app is asked for', () => {
+  const ingress = (host: string, path: string, service: string) => ({
+    kind: 'Ingress',
+    metadata: { namespace: 'web' },
+    spec: { rules: [{ host, http: { paths: [{ path, backend: { service: { name: service } } }] } }] },
+  });
+  const deployment = (namespace: string, readinessProbe: object) => ({
+    kind: 'Deployment',
+    metadata: { namespace, name: 'app' },
+    spec: { template: { spec: { containers: [{ readinessProbe }] } } },
+  });
+  const http = { httpGet: { path: '/readyz' } };
+  expect(routesOf([ingress('a', '/', 'app'), deployment('web', http)])).toEqual([{ host: 'a', path: '/readyz' }]);
+  expect(routesOf([ingress('a', '/api', 'app'), deployment('web', http)])).toEqual([{ host: 'a' }]);
+  expect(routesOf([ingress('a', '/', 'app'), deployment('web', { tcpSocket: {} })])).toEqual([{ host: 'a' }]);
+  expect(routesOf([ingress('a', '/', 'app'), deployment('other', http)])).toEqual([{ host: 'a' }]);
 });
