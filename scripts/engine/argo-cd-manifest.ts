@@ -101,6 +101,14 @@ function placed({ metadata, spec }: any, homelab: Homelab): any {
     ...spec,
     template: {
       ...spec.template,
+      // Read at the start alone: others mean other pods.
+      metadata: {
+        ...spec.template.metadata,
+        annotations: {
+          ...spec.template.metadata?.annotations,
+          'collab-homelab/parameters': JSON.stringify(PARAMETERS),
+        },
+      },
       spec: {
         ...pod,
         containers: pod.containers.map(requesting),

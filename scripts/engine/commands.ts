@@ -113,8 +113,8 @@ export class Commands {
 
   async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
-    // -o: a program that stays, such as the kvm that `qm start` leaves, must not inherit the lock and hold it while it runs.
-    const locked = ['flock', '-o', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
+    // --close: a program that stays, as the kvm of `qm start` does, must not inherit the lock and hold it while it runs.
+    const locked = ['flock', '--close', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
     const remote = place.ssh ? [...(place.sudo ? ['sudo', '-n'] : []), ...locked] : argv;
     try {
       return await this.run(place, remote, argv, { seconds: 600, ...options });

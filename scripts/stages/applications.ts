@@ -55,13 +55,14 @@ function gaveUp(application: any): string | undefined {
   )?.message;
 }
 
-/** What Argo CD does by itself, once more; what a sync that is asked for by hand should do must be said again. */
-export const SYNC_AGAIN = {
-  operation: { sync: { prune: true, syncOptions: ['ServerSideApply=true'] }, initiatedBy: { username: 'bootstrap' } },
+/** Argo CD forgets that it tried, and tries as it does by itself: as often, and with the same options. */
+export const TRY_AGAIN = {
+  metadata: { annotations: { 'argocd.argoproj.io/refresh': 'normal' } },
+  status: { operationState: null },
 } as const;
 
-async function syncAgain(context: Context, name: string): Promise<void> {
-  const patch = ['--type=merge', `--patch=${JSON.stringify(SYNC_AGAIN)}`];
+async function tryAgain(context: Context, name: string): Promise<void> {
+  const patch = ['--type=merge', `--patch=${JSON.stringify(TRY_AGAIN)}`];
   await kubectlChange(context, ['patch', `applications.argoproj.io/${name}`, '-n', 'argocd', ...patch]);
 }
 
@@ -84,29 +85,34 @@ export function applicationsSettled(context: Context, wanted: readonly any[], pe
     },
     async apply(_change, say) {
       const begin = Date.now();
+      const asked = new Map<string, string>();
       const seen = await applications(context);
-      for (const name of names) if (gaveUp(seen.get(name))) await syncAgain(context, name);
+      for (const name of names.filter((each) => gaveUp(seen.get(each)) !== undefined)) {
+        asked.set(name, seen.get(name).status.operationState.finishedAt);
+        await tryAgain(context, name);
+      }
       for (const name of names) {
         let last = '';
         const left = Math.max(0, SETTLE_SECONDS - Math.round((Date.now() - begin) / SECOND));
-        const asked = seen.get(name)?.status?.operationState?.finishedAt;
         const failure = await until(
           `application ${name}`,
           { seconds: left, every: 5 },
           (text) => say(`${text} ${last}`),
           async () => {
-            const application = (await applications(context)).get(name);
-            const failed = gaveUp(application);
-            if (failed !== undefined && application.status.operationState.finishedAt !== asked) return failed;
-            last = applicationProblem(application) ?? '';
+            const found = await applications(context);
+            // Any of them: where the root gave up, the others may never be there.
+            for (const each of names) {
+              const failed = gaveUp(found.get(each));
+              if (failed !== undefined && found.get(each).status.operationState.finishedAt !== asked.get(each))
+                return `${each}: ${failed}`;
+            }
+            last = applicationProblem(found.get(name)) ?? '';
             if (last !== '') throw new Problem(`${name}: ${last}`);
             return '';
           },
         );
         if (failure !== '')
-          throw new Problem(
-            `${name}: ${failure}; mend and push what it names, then run this again: it has Argo CD try anew`,
-          );
+          throw new Problem(`${failure}; mend and push what it names, then run this again: it has Argo CD try anew`);
       }
     },
   };

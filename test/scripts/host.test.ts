@@ -291,13 +291,6 @@ test('doctor asks for as much room as the images themselves', () => {
   expect(of(needed - GIB)).toMatchObject({ state: 'warning', fix: expect.stringContaining('need up to 10 GiB') });
 });
 
-test('a backup on the storage for disks is no disk', () => {
-  const { volumes } = facts({
-    volumes: 'Volid Format Type Size VMID\nnfs:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst vma.zst backup 1 201',
-  });
-  expect(volumes).toEqual([]);
-});
-
 describe('a reboot that is not ours', () => {
   test.each([
     ['a newer kernel', { kernels: 'vmlinuz-6.17.4-1-pve\nvmlinuz-6.17.13-1-pve' }, '6.17.13-1-pve'],

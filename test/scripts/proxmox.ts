@@ -54,6 +54,7 @@ export class Proxmox extends Commands {
       return ok(JSON.stringify(Object.keys(this.vms).map((id) => ({ type: 'qemu', vmid: Number(id), node: 'pve' }))));
     if (words.startsWith('pvesh get /storage')) return ok(JSON.stringify(STORAGES));
     if (words.startsWith('qm config')) return ok(lines(this.vms[vmid]!));
+    if (words.startsWith('qm pending')) return ok('');
     if (words.startsWith('qm status')) return ok(`status: ${this.running.has(vmid) ? 'running' : 'stopped'}\n`);
     if (words.startsWith('pvesm list')) return ok(this.list());
     if (words.startsWith('pvesm status'))

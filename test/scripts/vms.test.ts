@@ -6,7 +6,7 @@ import { carryOut, plan, type Step } from '../../scripts/engine/step';
 import { downSeconds, QM, renderVms, vmOf } from '../../scripts/machines/vms';
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/stages/vms/settings';
-import { disksIn } from '../../scripts/stages/vms/volumes';
+import { volumesIn } from '../../scripts/stages/vms/volumes';
 import { Killed, Proxmox } from './proxmox';
 
 // Parsing all of dist/ for each of hundreds of plans would take a minute.
@@ -191,6 +191,7 @@ describe('a machine that is there', () => {
     expect(lines).toEqual([
       [
         'virtio1: local-lvm:vm-201-disk-2 has 100G, and the settings say 50G: they are told anew',
+        'talos-worker-01 may see its size only after a stop and a start of the VM',
         'qm set 201 --virtio1 local-lvm:vm-201-disk-2,backup=0,cache=none,discard=on,iothread=1,mbps=9,serial=cassandra-r1-0',
       ],
     ]);
@@ -270,13 +271,15 @@ local-lvm:subvol-300-disk-0                                  subvol  rootdir    
 local:iso/a name with 12 images 3.iso                        iso     iso        654321
 `;
 
-test('only disks are taken for disks', () => {
-  expect(disksIn(LIST, 'pvesm list local')).toEqual([
+test('whatever lies on a storage is understood', () => {
+  expect(volumesIn(LIST, 'pvesm list local')).toEqual([
+    { id: 'local:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst', type: 'backup', size: 123456, vmid: 201 },
     { id: 'local-lvm:vm-201-disk-0', type: 'images', size: 512, vmid: 201 },
     { id: 'local-lvm:vm-201-disk-1', type: 'images', size: undefined, vmid: 201 },
     { id: 'local-lvm:subvol-300-disk-0', type: 'rootdir', size: 1024, vmid: 300 },
+    { id: 'local:iso/a name with 12 images 3.iso', type: 'iso', size: 654321, vmid: undefined },
   ]);
-  expect(() => disksIn(`${LIST}nonsense\n`, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
+  expect(() => volumesIn(`${LIST}nonsense\n`, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
 });
 
 test('killed at any command, the next run finishes, and nothing is made twice', async () => {

@@ -224,8 +224,8 @@ export function unusable({ name, machine, host }: AiVm, { record }: GpuState): S
 }
 
 /** Where the kernels are on boot partitions of their own (ZFS), they are told with a refresh only. */
-const PIN =
-  'proxmox-boot-tool kernel pin "$1" && if [ -s /etc/kernel/proxmox-boot-uuids ]; then proxmox-boot-tool refresh; fi';
+const PIN = `proxmox-boot-tool kernel pin "$1" || exit
+[ ! -s /etc/kernel/proxmox-boot-uuids ] || proxmox-boot-tool refresh || { proxmox-boot-tool kernel unpin; exit 1; }`;
 
 /** The kernel that the proof is about stays: an upgrade of the host is a step of its own, which repeats the proof. */
 export function kernelPinned(context: Context, vm: AiVm): Step {

@@ -3,7 +3,7 @@ import { json } from '../../engine/cluster';
 import { proxmox, type Context } from '../../engine/context';
 import { Stop } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../machines/host';
-import { disksIn, type Volume } from '../vms/volumes';
+import { volumesIn, type Volume } from '../vms/volumes';
 
 /** What is so on a Proxmox host: read by scripts/host/host-facts.sh, understood here. */
 export interface HostFacts {
@@ -195,7 +195,7 @@ export function understood(text: string, host: string): HostFacts {
     network: network(said, list(of('links'), 'links', host)),
     storages: storages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
     // Nothing: there is no such storage.
-    volumes: of('volumes').trim() === '' ? [] : disksIn(of('volumes'), `pvesm list on ${host}`),
+    volumes: of('volumes').trim() === '' ? [] : volumesIn(of('volumes'), `pvesm list on ${host}`),
     pools: pools(json(of('pools'), `lvs on ${host}`), host),
     guests: list(of('guests'), 'guests', host)
       .filter(({ vmid, node }) => Number.isInteger(vmid) && node === of('node'))

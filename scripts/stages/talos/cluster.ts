@@ -14,8 +14,11 @@ import { day, endOf, endsSoon } from './secrets';
 /** From etcd's first start until every node is ready: images come over the home line (docs/bootstrap.md, time per stage). */
 const HEALTH_SECONDS = 900;
 
-/** etcd starts within a minute, from an image that is there by then. */
-const ETCD_SECONDS = 300;
+/** etcd starts within a minute once its image is there, which comes over the home line. */
+const ETCD_SECONDS = 900;
+
+/** One that ran before starts from an image that is there. */
+const ETCD_AGAIN_SECONDS = 300;
 
 /** Talos formats a disk within seconds of its start. */
 const VOLUME_SECONDS = 300;
@@ -25,7 +28,7 @@ const NOT_YET = /FailedPrecondition|Unavailable/;
 
 /**
  * States of etcd's service while it has not begun: it looks for others to join, has given that up, or was stopped for a
- * bootstrap that was cut off. A bootstrap that is under way passes through others.
+ * bootstrap that was cut off. A bootstrap that is under way is Preparing too while the image comes, and then passes through others.
  */
 const WAITS_FOR_BOOTSTRAP = ['Preparing', 'Failed', 'Finished'];
 
@@ -44,7 +47,7 @@ export function bootstrapEtcd(context: Context): Step {
         // A cluster that was there is never begun anew: that would be an empty one, and Argo CD would fill it.
         const back = await until(
           'etcd to start',
-          { seconds: ETCD_SECONDS },
+          { seconds: ETCD_AGAIN_SECONDS },
           () => undefined,
           async () => ((await etcdAnswers(context, machine)) ? true : undefined),
         ).catch((error: unknown) => {
@@ -60,7 +63,7 @@ export function bootstrapEtcd(context: Context): Step {
     },
     async apply(_, say) {
       const begun = await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, say, () =>
-        begin(context, machine),
+        begin(context, name, machine),
       );
       if (begun !== true) throw begun;
       await until(`etcd to answer on ${name}`, { seconds: ETCD_SECONDS }, say, async () => {
@@ -76,7 +79,7 @@ export function bootstrapEtcd(context: Context): Step {
  * its folder is no longer empty (services/etcd.go, BootstrapEtcd).
  * @returns true when etcd has begun, or why it cannot, for whatever is thrown is tried again
  */
-async function begin(context: Context, machine: TalosMachine): Promise<true | Problem> {
+async function begin(context: Context, name: string, machine: TalosMachine): Promise<true | Problem> {
   if (await etcdAnswers(context, machine)) return true;
   const state = await etcdState(context, machine);
   // A call of an earlier run, or one whose answer was lost.
@@ -89,6 +92,11 @@ async function begin(context: Context, machine: TalosMachine): Promise<true | Pr
     const said = error instanceof CommandFailed ? error.output.stderr : '';
     if (NOT_YET.test(said)) throw error;
     if (!said.includes('AlreadyExists')) return error;
+    // A call that came while etcd wrote its first files stops it, and is refused; only a start of the node starts it again.
+    if (state === 'Finished')
+      return new Problem(
+        `etcd began on ${machine.address} and was stopped; npm run bootstrap -- talosctl ${name} -- reboot`,
+      );
   }
   return true;
 }
@@ -146,7 +154,7 @@ export function healthyNodes(context: Context): Step {
       const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, say, async () => {
         const nodes = await registeredNodes(context);
         // Returned at once, because whatever is thrown here is tried again.
-        if (nodes !== undefined && wrongNames(context, nodes).length > 0) return nodes;
+        if (nodes !== undefined && (wrongNames(context, nodes).length > 0 || nodes.some(isClosed))) return nodes;
         const missing = wanted.filter(([name]) => !nodes?.some((node) => node.metadata.name === name && isReady(node)));
         if (missing.length > 0)
           throw new Problem(
@@ -155,6 +163,7 @@ export function healthyNodes(context: Context): Step {
         return nodes;
       });
       assertNames(context, found);
+      assertSchedulable(found);
       const left = Math.max(60, HEALTH_SECONDS - Math.round((Date.now() - begin) / SECOND));
       say('talosctl health');
       // The nodes by address: without a discovery service nobody tells Talos of them.
@@ -293,14 +302,24 @@ function assertNames(context: Context, nodes: readonly any[]): void {
  * @throws Later when somebody must end a maintenance first; steps before this one may be what it waits for
  */
 export function assertSchedulable(nodes: readonly any[]): void {
-  for (const node of nodes) {
+  for (const node of nodes.filter(isClosed)) {
     const { name } = node.metadata;
     const command = unfinished(node);
-    if (command !== undefined)
-      throw new Later(`a maintenance of ${name} was begun and not ended: npm run bootstrap -- ${command} finishes it`);
-    if (node.spec?.unschedulable === true && node.metadata.annotations?.[CORDONED_BY_TALOS] === undefined)
-      throw new Later(`${name} takes no pods, because somebody cordoned it; kubectl uncordon ${name}`);
+    throw new Later(
+      command !== undefined
+        ? `a maintenance of ${name} was begun and not ended: npm run bootstrap -- ${command} finishes it`
+        : `${name} takes no pods, because somebody cordoned it; kubectl uncordon ${name}`,
+    );
   }
+}
+
+/** Somebody must open it again. */
+function isClosed(node: any): boolean {
+  const { annotations } = node.metadata;
+  return (
+    unfinished(node) !== undefined ||
+    (node.spec?.unschedulable === true && annotations?.[CORDONED_BY_TALOS] === undefined)
+  );
 }
 
 /** Nodes that are not called as in the inventory: a rename later would orphan every local volume. */

@@ -114,10 +114,10 @@ async function system(context: Context, vm: Vm, { config, status }: LiveVm): Pro
   return { commands: [...(await freed(context, vm, config)), QM.system(vm)] };
 }
 
-async function systemSize(context: Context, vm: Vm, { config }: LiveVm): Promise<Work | undefined> {
+async function systemSize(context: Context, vm: Vm, { config, status }: LiveVm): Promise<Work | undefined> {
   const present = config[SYSTEM_SLOT];
   if (present === undefined) throw new Later(`${id(vm)} must have a system disk first`);
-  return grown(context, vm, SYSTEM_SLOT, present, bytes(vm.machine.systemDisk));
+  return grown(context, vm, status, SYSTEM_SLOT, present, bytes(vm.machine.systemDisk));
 }
 
 async function cloudInit(context: Context, vm: Vm, { config }: LiveVm): Promise<Work | undefined> {
@@ -133,7 +133,7 @@ async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: 
   const present = slotOf(config, disk.serial);
   if (present !== undefined)
     return both(
-      await grown(context, vm, present, config[present]!, disk.bytes),
+      await grown(context, vm, status, present, config[present]!, disk.bytes),
       changedOptions(vm, present, config[present]!, disk.options, status),
     );
   // What is left on the storage is freed before there is a system disk.
@@ -177,7 +177,14 @@ async function freed(
 }
 
 /** Growing works while the VM runs; shrinking never. */
-async function grown(context: Context, vm: Vm, slot: string, value: string, wanted: number): Promise<Work | undefined> {
+async function grown(
+  context: Context,
+  vm: Vm,
+  status: string,
+  slot: string,
+  value: string,
+  wanted: number,
+): Promise<Work | undefined> {
   const present = drive(value);
   const { size, volume } = present;
   if (size === undefined)
@@ -189,13 +196,20 @@ async function grown(context: Context, vm: Vm, slot: string, value: string, want
     throw new Stop(
       `${slot} of ${id(vm)} cannot shrink: it has ${sizeText(size)}, homelab.ts says ${sizeText(wanted)}; say ${sizeText(size)} there`,
     );
+  if (status !== 'stopped' && (await isPending(context, vm, slot)))
+    throw new Stop(
+      `${slot} of ${id(vm)} must have no settings that wait for its next start, or its size cannot be told; stop and start it first${vm.machine.kind === 'talos' ? `: npm run bootstrap -- maintenance ${vm.name} stop` : ''}`,
+    );
   // Proxmox resizes the volume first and writes the size down last. Cut off between them, it does neither a second time.
   const all = await volumes(context, { host: vm.host, storage: volume.split(':')[0]! });
   const real = all.find((each) => each.id === volume)?.size ?? 0;
   if (real >= wanted)
     return {
       commands: [QM.set(vm.vmid, { [slot]: withOptions(present, {}) })],
-      notes: [`${slot}: ${volume} has ${sizeText(real)}, and the settings say ${sizeText(size)}: they are told anew`],
+      notes: [
+        `${slot}: ${volume} has ${sizeText(real)}, and the settings say ${sizeText(size)}: they are told anew`,
+        ...(status === 'stopped' ? [] : [`${vm.name} may see its size only after a stop and a start of the VM`]),
+      ],
     };
   await assertRoom(context, vm);
   return {
@@ -204,6 +218,11 @@ async function grown(context: Context, vm: Vm, slot: string, value: string, want
       `${slot}: ${sizeText(size)} -> ${sizeText(wanted)}; its file system grows with the next start of the machine`,
     ],
   };
+}
+
+async function isPending(context: Context, vm: Vm, slot: string): Promise<boolean> {
+  const { stdout } = await context.commands.read(proxmox(context, vm.host), ['qm', 'pending', `${vm.vmid}`]);
+  return stdout.split('\n').some((line) => line.startsWith(`new ${slot}: `));
 }
 
 /** One after the other; the second may ask. */

@@ -4,7 +4,7 @@ import { Stop } from '../../engine/problem';
 import { vmOf, type Vm } from '../../machines/vms';
 import { bytes } from '../../../values/quantity';
 import { guests, id, nodeName, readConfig } from './state';
-import { disksIn, strange, type Volume } from './volumes';
+import { volumesIn, strange, type Volume } from './volumes';
 
 /** Judgements before something is allocated or started: nothing is changed when one of them stops. */
 
@@ -15,14 +15,14 @@ const FULL = 85;
 /** EFI variables and cloud-init, with each machine. */
 const SMALL_DISKS = 8 * 1024 ** 2;
 
-/** Disks on a storage, of all guests. */
+/** What lies on a storage, of all guests. */
 export async function volumes(
   context: Context,
   { host, storage }: Pick<Vm, 'host' | 'storage'>,
 ): Promise<readonly Volume[]> {
   const argv = ['pvesm', 'list', storage];
   const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
-  return disksIn(stdout, argv.join(' '));
+  return volumesIn(stdout, argv.join(' '));
 }
 
 /** Disks of a VM that its configuration does not name. */

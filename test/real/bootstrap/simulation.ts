@@ -539,6 +539,8 @@ function changesByItself({ program, argv }: Call): boolean {
       'uncordon',
       'drain',
     );
+  // What it runs is a call of its own.
+  if (program === 'sudo') return false;
   if (program === 'sops') return has('-i', '--in-place', '--output', 'edit', 'updatekeys', 'rotate');
   // `-o -` is standard output.
   return has('-o', '--output', '--output-dir') && argv[argv.indexOf('-o') + 1] !== '-';

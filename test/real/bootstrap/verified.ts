@@ -60,7 +60,7 @@ export async function verified(clone: Clone, client: Client, tally: Tally): Prom
     const routed = (await client.list('networking.k8s.io/v1', 'Ingress')).find(
       ({ spec }) => spec.rules[0].host === others[0],
     )!;
-    await client.delete(routed);
+    await client.delete({ apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', ...routed });
     // The controller takes up what changed within some seconds.
     let unrouted = await looked(clone);
     const missing = () =>

@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import homelab from '../../../homelab';
 import { databasePods } from '../../../inventory';
 import { issue, makeAuthority } from '../../../scripts/engine/certificates';
-import { applicationProblem, SYNC_AGAIN } from '../../../scripts/stages/applications';
+import { applicationProblem, TRY_AGAIN } from '../../../scripts/stages/applications';
 import { printYaml } from '../../../synth';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Json } from '../cluster/client';
@@ -228,15 +228,17 @@ async function brokenCommit(site: Site): Promise<void> {
   lap('a broken commit touched nothing');
 }
 
+/** Edits a rendered file as it lies in the repository. */
+function edit(site: Site, path: string, change: (object: Json) => void): void {
+  const file = join(site.dist, path);
+  const object = parse(fs.readFileSync(file, 'utf8'));
+  change(object);
+  fs.writeFileSync(file, printYaml(object));
+}
+
 /** A service that does not come up must not keep what mends it, or anything else, from being brought in. */
 async function degraded(site: Site): Promise<void> {
-  const edit = (path: string, change: (object: Json) => void) => {
-    const file = join(site.dist, path);
-    const object = parse(fs.readFileSync(file, 'utf8'));
-    change(object);
-    fs.writeFileSync(file, printYaml(object));
-  };
-  edit('services/deployment.chat.yaml', ({ spec }) => {
+  edit(site, 'services/deployment.chat.yaml', ({ spec }) => {
     spec.progressDeadlineSeconds = 5;
     spec.template.spec.nodeSelector = { nowhere: 'true' };
   });
@@ -248,7 +250,7 @@ async function degraded(site: Site): Promise<void> {
   });
   const said = applicationProblem(services) ?? '';
   tally.check('the bootstrap says which object is unwell', /Deployment chat Degraded \(.+\)/.test(said), said);
-  edit('argocd/application.llm.yaml', ({ metadata }) => (metadata.annotations['test/later'] = 'yes'));
+  edit(site, 'argocd/application.llm.yaml', ({ metadata }) => (metadata.annotations['test/later'] = 'yes'));
   site.repository.commit('another wave');
   await site.argo.refresh('hard');
   const later = await until('the root brings in what is of a later wave', 60, async () =>
@@ -261,25 +263,51 @@ async function degraded(site: Site): Promise<void> {
   lap('a degraded application held nothing up');
 }
 
-/** What the bootstrap asks for when Argo CD gave up is a sync that Argo CD carries out. */
-async function askedFor(site: Site): Promise<void> {
-  const path = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/services';
-  const begin = (await site.client.ask('GET', path)).status.operationState.finishedAt;
-  await site.client.ask('PATCH', path, SYNC_AGAIN, 'application/merge-patch+json');
-  const state = await until('the sync that was asked for', 60, async () => {
-    const { operation, status } = await site.client.ask('GET', path);
-    const { operationState } = status;
-    return operation === undefined && operationState.finishedAt && operationState.finishedAt !== begin
-      ? (operationState as Json)
-      : undefined;
+/** Argo CD gives up what the API server refuses, and does not try it again when that is over; the bootstrap has it try. */
+async function gaveUp(site: Site): Promise<void> {
+  const { client } = site;
+  const services = async () =>
+    (await site.argo.applications()).find(({ metadata }) => metadata.name === 'services') as Json;
+  const policy = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicy',
+    metadata: { name: 'refused' },
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          { apiGroups: ['apps'], apiVersions: ['v1'], resources: ['deployments'], operations: ['UPDATE'] },
+        ],
+      },
+      validations: [{ expression: "object.metadata.name != 'chat'" }],
+    },
+  };
+  const binding = {
+    ...policy,
+    kind: 'ValidatingAdmissionPolicyBinding',
+    spec: { policyName: 'refused', validationActions: ['Deny'] },
+  };
+  for (const object of [policy, binding]) await client.apply(object);
+  edit(site, 'argocd/application.services.yaml', ({ spec }) => {
+    spec.syncPolicy.retry = { limit: 1, backoff: { duration: '1s', factor: 1, maxDuration: '1s' } };
   });
-  tally.check(
-    'a sync that is asked for as the bootstrap does it succeeds',
-    state.phase === 'Succeeded',
-    JSON.stringify(state.message),
+  edit(site, 'services/deployment.chat.yaml', ({ spec }) => (spec.template.metadata.labels['test/refused'] = 'yes'));
+  site.revision = site.repository.commit('refused');
+  await site.argo.refresh('hard');
+  await until('Argo CD gives up', 90, async () =>
+    ((await services()).status.conditions ?? []).some(({ message }: Json) => /^Failed last sync attempt/.test(message)),
   );
+  for (const object of [binding, policy]) await client.delete(object);
+  await site.argo.refresh('hard');
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  tally.check('what Argo CD gave up it does not try again', (await services()).status.sync.status === 'OutOfSync');
+  const path = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/services';
+  await client.ask('PATCH', path, TRY_AGAIN, 'application/merge-patch+json');
+  await until('the bootstrap has it try', 60, async () => (await services()).status.sync.status === 'Synced');
+  tally.check('unless the bootstrap has it', (await services()).status.operationState.phase === 'Succeeded');
+  await site.commit('mended', () => undefined);
+  await site.argo.refresh('hard');
   await site.settled();
-  lap('a sync was asked for');
+  lap('a sync that was given up was tried again');
 }
 
 /** The trap: Argo CD's own exclusions drop the EndpointSlice without an error, and only the proof says so. */
@@ -430,7 +458,7 @@ async function main(): Promise<void> {
     await retires(site);
     await brokenCommit(site);
     await degraded(site);
-    await askedFor(site);
+    await gaveUp(site);
     await excluded(site);
   } finally {
     await site.plane.stop();
