@@ -33,13 +33,14 @@ export async function everywhere(
   tally: Tally,
   stage: string,
   reference: Reference,
+  kills: boolean,
   faults: readonly Interception[],
 ): Promise<Map<string, number>> {
   const done = new Map<string, number>();
   const count = (what: string) => done.set(what, (done.get(what) ?? 0) + 1);
   const { calls } = reference;
   const kept = await keepBesideEach(lab, stage, calls);
-  for (const { index, name, isKnown } of kept) {
+  for (const { index, name, isKnown } of kills ? kept : []) {
     const isBefore = name.endsWith('before');
     const where = `${stage}, ${isBefore ? 'before' : 'after'}: ${signatureOf(calls[index]!).slice(0, 200)}`;
     if (!isKnown) {

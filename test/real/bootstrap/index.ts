@@ -31,8 +31,8 @@ inNamespace();
 
 /**
  * The bootstrap against a simulated homelab: from bare machines to done, nothing left to do, and then disturbed at its
- * calls. The sample ends by its own clock; --full takes every call. --stage=NAME takes the calls of one stage,
- * --seconds=N a longer sample.
+ * calls. The sample ends by its own clock; --full takes every call. --stage=NAME takes the calls of one stage, --how=NAME of
+ * it the kills or one fault, --seconds=N a longer sample.
  */
 const full = process.argv.includes('--full');
 const only = process.argv
@@ -51,7 +51,11 @@ const PARTS = [
 const STAGES: ReadonlySet<string> = new Set(PARTS.flat());
 /** Undefined: whatever the clock allows, of all. */
 const chosen: readonly string[] | undefined = only ?? (full ? PARTS[0] : undefined);
-const FAULTS: readonly Interception[] = ['fail', 'hang', 'nonsense'];
+const how = process.argv
+  .find((arg) => arg.startsWith('--how='))
+  ?.slice('--how='.length)
+  .split(',');
+const FAULTS = (['fail', 'hang', 'nonsense'] satisfies Interception[]).filter((each) => how?.includes(each) ?? true);
 
 const tally = new Tally();
 const laps = new Laps();
@@ -188,7 +192,7 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
     for (const stage of chosen!) {
       const reference = references.get(stage);
       if (reference === undefined) continue;
-      const done = await everywhere(lab, tally, stage, reference, FAULTS);
+      const done = await everywhere(lab, tally, stage, reference, how?.includes('kill') ?? true, FAULTS);
       laps.lap(`${stage}: ${[...done].map(([how, count]) => `${how} ${count}`).join('; ')}`);
     }
     return;

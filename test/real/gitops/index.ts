@@ -286,9 +286,18 @@ async function gaveUp(site: Site): Promise<void> {
     kind: 'ValidatingAdmissionPolicyBinding',
     spec: { policyName: 'refused', validationActions: ['Deny'] },
   };
-  for (const object of [policy, binding]) await client.apply(object);
+  // Ten tries would take half an hour.
   edit(site, 'argocd/application.services.yaml', ({ spec }) => {
     spec.syncPolicy.retry = { limit: 1, backoff: { duration: '1s', factor: 1, maxDuration: '1s' } };
+  });
+  site.revision = site.repository.commit('one try more');
+  await site.settled();
+  for (const object of [policy, binding]) await client.apply(object);
+  const name = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'chat', namespace: 'services' } };
+  const path = await client.pathOf(name);
+  await until('the API server refuses', 30, async () => {
+    const change = { metadata: { annotations: { 'test/asked': 'yes' } } };
+    return (await client.request('PATCH', `${path}?dryRun=All`, change, 'application/merge-patch+json')).status === 422;
   });
   edit(site, 'services/deployment.chat.yaml', ({ spec }) => (spec.template.metadata.labels['test/refused'] = 'yes'));
   site.revision = site.repository.commit('refused');
@@ -300,8 +309,8 @@ async function gaveUp(site: Site): Promise<void> {
   await site.argo.refresh('hard');
   await new Promise((resolve) => setTimeout(resolve, 10_000));
   tally.check('what Argo CD gave up it does not try again', (await services()).status.sync.status === 'OutOfSync');
-  const path = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/services';
-  await client.ask('PATCH', path, TRY_AGAIN, 'application/merge-patch+json');
+  const application = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/services';
+  await client.ask('PATCH', application, TRY_AGAIN, 'application/merge-patch+json');
   await until('the bootstrap has it try', 60, async () => (await services()).status.sync.status === 'Synced');
   tally.check('unless the bootstrap has it', (await services()).status.operationState.phase === 'Succeeded');
   await site.commit('mended', () => undefined);
