@@ -69,11 +69,20 @@ export function gpuMemory(context: Context, { name, machine, place }: AiVm): Ste
       if (options === line && initramfs === line) return undefined;
       return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`, 'update-initramfs -u -k all'] };
     },
-    async apply() {
-      const options = { seconds: 900, waitsFor: 'update-initramfs' };
-      await context.commands.changeScript(place, 'ai-gtt.sh', ['write', line], options);
-    },
+    apply: () => writeOptions(context, { place, machine }),
   };
+}
+
+async function writeOptions({ commands }: Context, { place, machine }: Pick<AiVm, 'place' | 'machine'>): Promise<void> {
+  const options = { seconds: 900, waitsFor: 'update-initramfs' };
+  await commands.changeScript(place, 'ai-gtt.sh', ['write', ttmOptions(machine).line], options);
+}
+
+/** The limit with which the module runs, where it is another than it should be. */
+async function wrongLimit(context: Context, vm: AiVm): Promise<string | undefined> {
+  if (vm.machine.gpu !== true) return undefined;
+  const { pages_limit: limit } = await moduleOptions(context, vm);
+  return limit === '' || limit === `${ttmOptions(vm.machine).pages}` ? undefined : limit;
 }
 
 async function moduleOptions({ commands }: Context, { place }: Pick<AiVm, 'place'>) {
@@ -89,15 +98,14 @@ export function rebooted(context: Context, vm: AiVm): Step {
     async look() {
       const { kernel, isNewer } = await kernelOf(context, vm);
       const lines = isNewer ? [] : [`kernel: ${kernel} -> that of linux-generic-hwe-${machine.release}`];
-      if (machine.gpu === true) {
-        const { pages } = ttmOptions(machine);
-        const { pages_limit: limit } = await moduleOptions(context, vm);
-        if (limit !== '' && limit !== `${pages}`) lines.push(`ttm.pages_limit: ${limit} -> ${pages}`);
-      }
+      const limit = await wrongLimit(context, vm);
+      if (limit !== undefined) lines.push(`ttm.pages_limit: ${limit} -> ${ttmOptions(machine).pages}`);
       if (lines.length === 0) return undefined;
       return { lines: [...lines, 'systemctl reboot'], asks: await restartAsks(context, vm, 'reboot') };
     },
     async apply(_, say) {
+      // What the initramfs holds is not seen: it may be the reason.
+      if ((await wrongLimit(context, vm)) !== undefined) await writeOptions(context, vm);
       await restartAiVm(context, name, { kind: 'reboot' }, say);
       const { kernel, isNewer } = await kernelOf(context, vm);
       if (!isNewer)
