@@ -244,7 +244,7 @@ async function degraded(site: Site): Promise<void> {
   });
   site.repository.commit('a pod that no node takes');
   await site.argo.refresh('hard');
-  const services = await until('the application is judged Degraded', 90, async () => {
+  const services = await until('the application is judged Degraded', 180, async () => {
     const found = (await site.argo.applications()).find(({ metadata }) => metadata.name === 'services');
     return found?.status?.health?.status === 'Degraded' ? found : undefined;
   });
@@ -253,13 +253,12 @@ async function degraded(site: Site): Promise<void> {
   edit(site, 'argocd/application.llm.yaml', ({ metadata }) => (metadata.annotations['test/later'] = 'yes'));
   site.repository.commit('another wave');
   await site.argo.refresh('hard');
-  const later = await until('the root brings in what is of a later wave', 60, async () =>
+  const later = await until('the root brings in what is of a later wave', 120, async () =>
     (await site.argo.applications()).some(({ metadata }) => metadata.annotations['test/later'] === 'yes'),
   ).catch(() => undefined);
   tally.check('an application that is Degraded does not hold up the root', later === true);
   await site.commit('mended', () => undefined);
   await site.argo.refresh('hard');
-  await site.settled();
   lap('a degraded application held nothing up');
 }
 
@@ -291,7 +290,9 @@ async function gaveUp(site: Site): Promise<void> {
     spec.syncPolicy.retry = { limit: 1, backoff: { duration: '1s', factor: 1, maxDuration: '1s' } };
   });
   site.revision = site.repository.commit('one try more');
-  await site.settled();
+  await site.argo.refresh('hard');
+  // The root may wait between two tries.
+  await site.settled(180);
   for (const object of [policy, binding]) await client.apply(object);
   const name = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'chat', namespace: 'services' } };
   const path = await client.pathOf(name);
@@ -302,7 +303,7 @@ async function gaveUp(site: Site): Promise<void> {
   edit(site, 'services/deployment.chat.yaml', ({ spec }) => (spec.template.metadata.labels['test/refused'] = 'yes'));
   site.revision = site.repository.commit('refused');
   await site.argo.refresh('hard');
-  await until('Argo CD gives up', 90, async () =>
+  await until('Argo CD gives up', 180, async () =>
     ((await services()).status.conditions ?? []).some(({ message }: Json) => /^Failed last sync attempt/.test(message)),
   );
   for (const object of [binding, policy]) await client.delete(object);
