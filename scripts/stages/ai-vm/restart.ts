@@ -1,7 +1,7 @@
 import { hostOf, nodes } from '../../../inventory';
 import { json, kubectl } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
-import { isFault, Later, Stop } from '../../engine/problem';
+import { isFault, Later, Problem, Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
@@ -164,6 +164,11 @@ async function start(context: Context, vm: AiVm, say: Say): Promise<void> {
   say(`qm start ${machine.vmid}`);
   const argv = ['qm', 'start', `${machine.vmid}`, '--timeout', `${START_SECONDS}`];
   await context.commands.change(host, argv, { seconds: START_SECONDS + 60, waitsFor: `VM ${machine.vmid} to start` });
+  // Without this a VM that never ran would be waited for, and taken for one whose GPU does not come back.
+  if (!(await isOn(context, vm)))
+    throw new Problem(
+      `VM ${machine.vmid} must run after qm start ${machine.vmid} on ${host.name}, and does not; its tasks in Proxmox say why, then run this again`,
+    );
 }
 
 /** Down with the VM first, then the host: the GPU is fresh after that. Proxmox starts what was running. */

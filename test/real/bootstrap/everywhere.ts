@@ -35,6 +35,7 @@ export async function everywhere(
   reference: Reference,
   kills: boolean,
   faults: readonly Interception[],
+  call: string,
 ): Promise<Map<string, number>> {
   const done = new Map<string, number>();
   const count = (what: string) => done.set(what, (done.get(what) ?? 0) + 1);
@@ -52,6 +53,7 @@ export async function everywhere(
   }
   for (const how of faults)
     for (const point of oneOfEach(pointsAt(stage, calls, () => true, how))) {
+      if (!point.signature.includes(call)) continue;
       const index = calls.findIndex((call) => signatureOf(call) === point.signature);
       const nearest = kept.filter((each) => each.index < index && each.name.endsWith('after')).at(-1);
       await strike(point, nearest?.name);

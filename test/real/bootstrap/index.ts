@@ -32,7 +32,7 @@ inNamespace();
 /**
  * The bootstrap against a simulated homelab: from bare machines to done, nothing left to do, and then disturbed at its
  * calls. The sample ends by its own clock; --full takes every call. --stage=NAME takes the calls of one stage, --how=NAME of
- * it the kills or one fault, --seconds=N a longer sample.
+ * it the kills or one fault, --call=TEXT faults at the calls that hold it, --seconds=N a longer sample.
  */
 const full = process.argv.includes('--full');
 const only = process.argv
@@ -55,6 +55,7 @@ const how = process.argv
   .find((arg) => arg.startsWith('--how='))
   ?.slice('--how='.length)
   .split(',');
+const call = process.argv.find((arg) => arg.startsWith('--call='))?.slice('--call='.length) ?? '';
 const FAULTS = (['fail', 'hang', 'nonsense'] satisfies Interception[]).filter((each) => how?.includes(each) ?? true);
 
 const tally = new Tally();
@@ -192,7 +193,7 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
     for (const stage of chosen!) {
       const reference = references.get(stage);
       if (reference === undefined) continue;
-      const done = await everywhere(lab, tally, stage, reference, how?.includes('kill') ?? true, FAULTS);
+      const done = await everywhere(lab, tally, stage, reference, how?.includes('kill') ?? true, FAULTS, call);
       laps.lap(`${stage}: ${[...done].map(([how, count]) => `${how} ${count}`).join('; ')}`);
     }
     return;
