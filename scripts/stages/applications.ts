@@ -47,7 +47,7 @@ export function applicationProblem(application: any): string | undefined {
 }
 
 /** Why Argo CD gave up what it read: it tries for half an hour, ten times, and never again by itself. */
-function gaveUp(application: any): string | undefined {
+export function gaveUp(application: any): string | undefined {
   const { conditions = [], operationState } = application?.status ?? {};
   if (operationState?.phase !== 'Failed' && operationState?.phase !== 'Error') return undefined;
   return (conditions as any[]).find(

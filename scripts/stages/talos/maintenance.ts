@@ -13,8 +13,6 @@ import { etcdSnapshot } from './kubernetes';
 import { again, NOTE, type Restart } from './maintenance-note';
 import { bootId, changeNode, isOn, nodeState, probe } from './node';
 
-export { NOTE };
-
 const PHASES = ['announced', 'flushed', 'restarting', 'back', 'open'] as const;
 type Phase = (typeof PHASES)[number];
 

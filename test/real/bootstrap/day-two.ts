@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { NOTE } from '../../../scripts/stages/talos/maintenance';
+import { NOTE } from '../../../scripts/stages/talos/maintenance-note';
 import type { Tally } from '../tally';
 import type { Json } from '../cluster/client';
 import { KILLS, signatureOf, tail } from './disturbed';

@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import homelab from '../../../homelab';
 import { databasePods } from '../../../inventory';
 import { issue, makeAuthority } from '../../../scripts/engine/certificates';
-import { applicationProblem, TRY_AGAIN } from '../../../scripts/stages/applications';
+import { applicationProblem, gaveUp, TRY_AGAIN } from '../../../scripts/stages/applications';
 import { printYaml } from '../../../synth';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Json } from '../cluster/client';
@@ -263,7 +263,7 @@ async function degraded(site: Site): Promise<void> {
 }
 
 /** Argo CD gives up what the API server refuses, and does not try it again when that is over; the bootstrap has it try. */
-async function gaveUp(site: Site): Promise<void> {
+async function givesUp(site: Site): Promise<void> {
   const { client } = site;
   const services = async () =>
     (await site.argo.applications()).find(({ metadata }) => metadata.name === 'services') as Json;
@@ -303,9 +303,7 @@ async function gaveUp(site: Site): Promise<void> {
   edit(site, 'services/deployment.chat.yaml', ({ spec }) => (spec.template.metadata.labels['test/refused'] = 'yes'));
   site.revision = site.repository.commit('refused');
   await site.argo.refresh('hard');
-  await until('Argo CD gives up', 180, async () =>
-    ((await services()).status.conditions ?? []).some(({ message }: Json) => /^Failed last sync attempt/.test(message)),
-  );
+  await until('Argo CD gives up', 180, async () => gaveUp(await services()) !== undefined);
   for (const object of [binding, policy]) await client.delete(object);
   await site.argo.refresh('hard');
   await new Promise((resolve) => setTimeout(resolve, 10_000));
@@ -468,7 +466,7 @@ async function main(): Promise<void> {
     await retires(site);
     await brokenCommit(site);
     await degraded(site);
-    await gaveUp(site);
+    await givesUp(site);
     await excluded(site);
   } finally {
     await site.plane.stop();
