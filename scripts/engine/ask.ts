@@ -44,7 +44,7 @@ async function answered<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if ((error as Error).name === 'ExitPromptError') throw new Interrupted('stopped; the next run goes on from here');
+    if ((error as Error).name === 'ExitPromptError') throw new Interrupted();
     throw error;
   }
 }

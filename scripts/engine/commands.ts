@@ -198,7 +198,7 @@ export class Commands {
     const what = `${place.name}: ${short(shown)}`;
     const code = result.exitCode ?? -1;
     this.log.line(`${what} -> ${result.timedOut ? 'no end' : code} (${Date.now() - begin} ms)`);
-    if (this.abort.signal.aborted) throw new Interrupted('stopped; the next run goes on from here');
+    if (this.abort.signal.aborted) throw new Interrupted();
     const output = { stdout: result.stdout, stderr: result.stderr, code };
     if (result.timedOut)
       throw this.failed(

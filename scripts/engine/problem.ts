@@ -14,7 +14,11 @@ export class Later extends Problem {}
 export class Refused extends Problem {}
 
 /** Ctrl-C. What runs on another machine goes on there, and the next run waits for it. */
-export class Interrupted extends Problem {}
+export class Interrupted extends Problem {
+  constructor() {
+    super('stopped; the next run goes on from here');
+  }
+}
 
 /** Whether something that was looked at is not as it should be: the other looks go on. */
 export function isFault(error: unknown): error is Problem {
