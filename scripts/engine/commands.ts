@@ -148,11 +148,15 @@ export class Commands {
   /** Before the first look at a machine: waits until no command of an earlier, interrupted run works there any more. */
   private async settled(place: Place): Promise<void> {
     if (!place.ssh || this.seen.has(place.name)) return;
-    const wait = ['flock', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, 'true'];
-    await this.run(place, [...(place.sudo ? ['sudo', '-n'] : []), ...wait], wait, {
-      seconds: LOCK_SECONDS + 30,
-      waitsFor: 'a command that an earlier run started there',
-    });
+    const lock = (how: readonly string[], options: CommandOptions) => {
+      const argv = ['flock', ...how, '-E', String(LOCK_IS_HELD), LOCK, 'true'];
+      return this.run(place, [...(place.sudo ? ['sudo', '-n'] : []), ...argv], argv, options);
+    };
+    if ((await lock(['-n'], { accepts: [0, LOCK_IS_HELD] })).code === LOCK_IS_HELD) {
+      const waitsFor = `a command that an earlier run started on ${place.name}`;
+      console.error(`waiting for ${waitsFor} (at most ${LOCK_SECONDS} s)`);
+      await lock(['-w', String(LOCK_SECONDS)], { seconds: LOCK_SECONDS + 30, waitsFor });
+    }
     this.seen.add(place.name);
   }
 
@@ -232,6 +236,7 @@ function said({ stdout, stderr }: Output): string {
   return (stderr.trim() || stdout.trim()).split('\n').slice(-6).join('\n') || 'it said nothing';
 }
 
-function script(name: string): string {
+/** The text of a script of scripts/host/. */
+export function script(name: string): string {
   return fs.readFileSync(join(__dirname, '..', 'host', name), 'utf8');
 }

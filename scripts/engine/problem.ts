@@ -10,6 +10,9 @@ export class Stop extends Problem {}
 /** It cannot be seen yet, because an earlier step of the same plan must come first. */
 export class Later extends Problem {}
 
+/** What was waited for did not come. */
+export class TimedOut extends Problem {}
+
 /** The owner said no, or could not be asked. */
 export class Refused extends Problem {}
 

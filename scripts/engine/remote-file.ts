@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Commands, Place } from './commands';
+import { script, type Commands, type Place } from './commands';
 import type { Step } from './step';
 
 /** A file on a machine, whole. */
@@ -9,13 +9,6 @@ export interface RemoteFile {
   /** @default 0644 */
   readonly mode?: string;
 }
-
-/** A connection that breaks in the middle ends the input: half a file is never put in place. */
-const WRITE = [
-  'umask 077; mkdir -p "$(dirname "$1")" && cat >"$1.next"',
-  '[ "$(sha256sum <"$1.next" | cut -d" " -f1)" = "$3" ] || { echo "$1: not all of it arrived" >&2; rm -f "$1.next"; exit 1; }',
-  'chmod "$2" "$1.next" && mv "$1.next" "$1"',
-].join('\n');
 
 /** Brings a file to a machine, in one step. The file holds no secret: it is compared by what it says. */
 export function remoteFile(commands: Commands, place: Place, file: RemoteFile): Step {
@@ -40,7 +33,9 @@ export async function writeRemote(
   place: Place,
   { path, content, mode = '0644' }: RemoteFile,
 ): Promise<void> {
-  await commands.change(place, ['sh', '-c', WRITE, 'sh', path, mode, digest(content)], { stdin: content });
+  // Standard input is for the file.
+  const argv = ['sh', '-c', script('write-file.sh'), 'sh', path, mode, digest(content)];
+  await commands.change(place, argv, { stdin: content });
 }
 
 function digest(text: string): string {

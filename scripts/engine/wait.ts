@@ -1,11 +1,20 @@
-import { isFault, Problem } from './problem';
+import { isFault, TimedOut } from './problem';
 
 /** How long a second is: tests let time run faster. */
 export const SECOND = 1000 * Number(process.env.HOMELAB_PACE ?? 1);
 
+/** For `until` in a look, where nobody shows what it waits for: the first wait is said, on standard error because of --json. */
+export function sayOnce(): (what: string) => void {
+  let said = false;
+  return (what) => {
+    if (!said) console.error(`waiting for ${what}`);
+    said = true;
+  };
+}
+
 /**
  * Asks until there is an answer. Every wait has an end, and says what it waited for.
- * @throws Problem after `seconds`, with what was seen last
+ * @throws TimedOut after `seconds`, with what was seen last
  */
 export async function until<T>(
   what: string,
@@ -25,7 +34,7 @@ export async function until<T>(
       last = `; last: ${error.message}`;
     }
     const passed = Math.round((Date.now() - begin) / SECOND);
-    if (passed >= seconds) throw new Problem(`waited ${seconds} s for ${what}${last}`);
+    if (passed >= seconds) throw new TimedOut(`waited ${seconds} s for ${what}${last}`);
     say(`${what} (${passed} of at most ${seconds} s)`);
     await new Promise((resolve) => setTimeout(resolve, every * SECOND));
   }

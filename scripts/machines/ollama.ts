@@ -23,6 +23,11 @@ export function residentModels({ llm }: Homelab): [string, Model][] {
   return Object.entries(llm?.models ?? {}).filter(([, { resident }]) => resident === true);
 }
 
+/** The model that proves the GPU: the first that stays loaded, or else the first. */
+export function provingModelOf(homelab: Homelab): Model | undefined {
+  return residentModels(homelab)[0]?.[1] ?? Object.values(homelab.llm?.models ?? {})[0];
+}
+
 /**
  * As Ollama's own installer writes it, but for the folder of the version. The file started-with says what the running
  * process was started with: the override's mark, and the version.

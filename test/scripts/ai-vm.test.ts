@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { Size } from 'cdk8s';
 import { parse } from 'yaml';
 import homelab from '../../homelab';
-import { Later, Stop } from '../../scripts/engine/problem';
+import { Later, Stop, TimedOut } from '../../scripts/engine/problem';
 import {
   authorizedKeys,
   cloudInit,
@@ -17,8 +17,8 @@ import {
 import { loadModelsUnit, ollamaOverride } from '../../scripts/machines/ollama';
 import { facts } from '../../scripts/stages/ai-vm/facts';
 import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
-import { gpuProblems, measured, proved } from '../../scripts/stages/ai-vm/gpu-proof';
-import { readRecord, remaining, understand, type GpuRecord } from '../../scripts/stages/ai-vm/gpu-record';
+import { gpuProblems, measured, noLogin, proved } from '../../scripts/stages/ai-vm/gpu-proof';
+import { ofModel, readRecord, remaining, understand, type GpuRecord } from '../../scripts/stages/ai-vm/gpu-record';
 import { aiVm } from '../../scripts/stages/ai-vm/machine';
 import { restartAiVm, restartAsks, startAiVm } from '../../scripts/stages/ai-vm/restart';
 import { Told, withAiVm } from './ubuntu';
@@ -34,12 +34,15 @@ const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbCdEfGhIjKlMnOpQrStUvWxYz0123
 const BOOT = '11111111-2222-3333-4444-555555555555';
 const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
 const KERNEL = '6.17.2-1-pve';
+/** The one that stays loaded. */
+const TAG = 'qwen2.5:14b-instruct-q4_K_M';
 
 const record = (more: Partial<GpuRecord>): GpuRecord => ({
   vmid: 210,
   state: 'proving',
   kernel: KERNEL,
   done: ['cpu'],
+  tag: TAG,
   cpu: 4.5,
   date: '2026-01-01',
   ...more,
@@ -118,6 +121,36 @@ describe('restarts of a machine with a GPU', () => {
     expect(commands.changed).toEqual([]);
   });
 
+  test('a reboot that the VM was not told of is no verdict on its GPU', async () => {
+    const commands = told(record({ state: 'passed' }));
+    Object.assign(commands.says, {
+      'ai-vm: systemctl reboot': { code: 255 },
+      boot_id: `${BOOT}\n`,
+      'is-system-running': 'running\n',
+    });
+    const restarting = restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet);
+    await expect(restarting).rejects.toThrow(/ended before it was told/);
+  });
+
+  test('a VM that nobody can log in to is the result of the part that was begun, and says the way out', async () => {
+    const without = /gpu: false in homelab.ts, ssh root@192.168.1.10 qm stop 210/;
+    const say = async (of?: GpuRecord, config?: string) => {
+      const commands = told(of, config);
+      commands.says.boot_id = `${BOOT}\n`;
+      const { message } = await noLogin(commands.context(), aiVm(commands.context(), 'ai-vm'), new TimedOut('waited'));
+      return {
+        message,
+        kept: commands.changed.map((each) => /"state":"(\w+)".*"phase":"(\S+?)"/.exec(each)?.slice(1)),
+      };
+    };
+    const first = await say(record({ begun: { phase: 'generate', boot: BOOT } }));
+    expect(first).toEqual({ message: expect.stringMatching(without), kept: [['failed', 'generate']] });
+    const later = await say(record({ begun: { phase: 'reboot', boot: BOOT } }));
+    expect(later).toEqual({ message: expect.stringMatching(/restart proxmox/), kept: [['failed', 'reboot']] });
+    expect(await say(record({ state: 'passed' }))).toEqual({ message: expect.stringMatching(without), kept: [] });
+    expect((await say(undefined, 'memory: 1\n')).message).toMatch(/console of ai-vm/);
+  });
+
   test('without a cluster there is no database, and without a GPU no risk', async () => {
     podsOf.mockRejectedValue(new Later('there is no kubeconfig yet'));
     const commands = told();
@@ -144,6 +177,15 @@ describe('the record of the proof', () => {
     expect(remaining(understand(passed, '6.18.1-1-pve', BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
   });
 
+  test('the speed of another model is measured anew, and compared with nothing', () => {
+    const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'] });
+    expect(ofModel(passed, TAG)).toBe(passed);
+    const other = ofModel(passed, 'llama3.1:70b')!;
+    expect(other.cpu).toBeUndefined();
+    expect(understand(other, KERNEL, BOOT).verdict).toBe('passed');
+    expect(remaining(understand(other, '6.18.1-1-pve', BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
+  });
+
   test('a GPU that computes but does not survive restarts is kept; one that does not compute is not', () => {
     const failed = (phase: 'generate' | 'reboot') =>
       understand(record({ state: 'failed', failed: { phase, why: 'x' } }), KERNEL, BOOT);
@@ -161,7 +203,6 @@ describe('the record of the proof', () => {
 });
 
 describe('an Ollama that started before the driver of the GPU', () => {
-  const tag = 'qwen2.5:14b-instruct-q4_K_M';
   const ok = (body: object) => `${JSON.stringify(body)}\n200`;
   const onCpu = 'msg="inference compute" id=cpu library=cpu';
   const onGpu = 'msg="inference compute" library=Vulkan description="AMD Radeon 780M Graphics (RADV PHOENIX)"';
@@ -171,7 +212,7 @@ describe('an Ollama that started before the driver of the GPU', () => {
     let starts = 0;
     const isOnGpu = () => logs[starts] === onGpu;
     const generate = () => ok({ eval_count: 64, eval_duration: isOnGpu() ? 5e9 : 14e9 });
-    const loaded = () => ({ name: tag, size: 9, size_vram: isOnGpu() ? 9 : 0, context_length: 16384 });
+    const loaded = () => ({ name: TAG, size: 9, size_vram: isOnGpu() ? 9 : 0, context_length: 16384 });
     const of = record({ done: ['cpu', 'reboot', 'stop-start'] });
     return new Told({
       'qm config 210': 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n',

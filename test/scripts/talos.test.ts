@@ -1,22 +1,44 @@
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../../homelab';
 import { nodes, type TalosMachine } from '../../inventory';
-import { CommandFailed } from '../../scripts/engine/commands';
+import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
+import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
 import { manifests, nodesInOrder } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
 import { Later, Stop } from '../../scripts/engine/problem';
 import { secretText, secretTree } from '../../scripts/engine/sops';
-import { patchesOf, talosPatches } from '../../scripts/machines/talos';
+import { patchesOf, SYSTEM_DISK, talosPatches } from '../../scripts/machines/talos';
+import { mark } from '../../scripts/machines/vms';
 import { addRule, coverageOf } from '../../scripts/stages/sops-rules';
-import { assertSchedulable, bootstrapEtcd } from '../../scripts/stages/talos/cluster';
+import { assertSchedulable, bootstrapEtcd, healthyNodes } from '../../scripts/stages/talos/cluster';
 import { configuration, versionsIn } from '../../scripts/stages/talos/configuration';
 import { nothingStaged } from '../../scripts/stages/talos/kubernetes';
 import { NOTE } from '../../scripts/stages/talos/maintenance-note';
-import { nodeState } from '../../scripts/stages/talos/node';
+import { maintenance } from '../../scripts/stages/talos/maintenance';
+import { nodeState, running } from '../../scripts/stages/talos/node';
 import type { Context } from '../../scripts/engine/context';
 import { databasePodsOn, flushCommand } from '../../scripts/stages/talos/flush';
-import { longestGrace, slowPod } from '../../scripts/stages/talos/shutdown-proof';
+import { longestGrace, shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { stepProblem } from '../../scripts/stages/talos/versions';
+
+jest.mock('../../scripts/engine/cluster', () => ({
+  ...jest.requireActual('../../scripts/engine/cluster'),
+  kubectl: jest.fn(),
+  kubectlGet: jest.fn(),
+}));
+
+/** Nodes as the API server has them. */
+function nodesAre(...nodes: { name: string; ready?: boolean; address?: string }[]): void {
+  const items = nodes.map(({ name, ready = true, address }) => ({
+    metadata: { name },
+    status: {
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+      addresses: [{ type: 'InternalIP', address }],
+    },
+  }));
+  jest.mocked(kubectl).mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
+  jest.mocked(kubectlGet).mockResolvedValue(undefined);
+}
 
 const files = talosPatches(homelab);
 const documents = (file: string) => parseAllDocuments(files.get(file)!).map((document) => document.toJS() as any);
@@ -145,6 +167,41 @@ describe('the proof of a shutdown', () => {
   });
 });
 
+test('a shutdown is proved until a volume of a database is in use, whatever else is there', async () => {
+  const volume = (phase: string, namespace: string) => ({ spec: { claimRef: { namespace } }, status: { phase } });
+  const look = (...items: object[]) => {
+    nodesAre({ name: WORKER });
+    jest.mocked(kubectlGet).mockImplementation(async (_, [kind]) => (kind === 'namespace' ? {} : { items }));
+    return shutdownProof({ homelab } as Context, WORKER, worker).look();
+  };
+  expect(await look(volume('Available', 'cassandra'), volume('Bound', 'other'))).toHaveProperty('asks');
+  expect(await look(volume('Bound', 'cassandra'))).toBeUndefined();
+  expect(await look(volume('Released', 'mongodb'))).toBeUndefined();
+  nodesAre({ name: WORKER });
+  expect(await shutdownProof({ homelab } as Context, WORKER, worker).look()).toHaveProperty('asks');
+  // Without a kubeconfig: said from the beginning.
+  jest.mocked(kubectl).mockRejectedValue(new Later('there is no kubeconfig yet'));
+  expect(await shutdownProof({ homelab } as Context, WORKER, worker).look()).toHaveProperty('asks');
+});
+
+test('a maintenance asks by itself when another node is not ready', async () => {
+  const asks = async () => (await maintenance({ homelab } as Context, WORKER, worker, 'stop')[0]!.look())!.asks;
+  nodesAre({ name: CP }, { name: WORKER, ready: false });
+  expect(await asks()).toHaveLength(1);
+  nodesAre({ name: CP, ready: false }, { name: WORKER });
+  expect((await asks())![0]).toMatch(/^not ready: talos-cp-01; with talos-worker-01 away too/);
+});
+
+test('a node that is not called as in homelab.ts stops the stage', async () => {
+  const look = () => healthyNodes({ homelab } as Context).look();
+  nodesAre({ name: 'talos-xyz', address: worker.address });
+  await expect(look()).rejects.toThrow(
+    `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, and registered as talos-xyz`,
+  );
+  nodesAre({ name: 'stranger', address: '192.168.1.99' });
+  await expect(look()).rejects.toThrow('node stranger (192.168.1.99) is in the cluster and not in homelab.ts');
+});
+
 test('versions go one minor at a time, and never back', () => {
   expect(stepProblem('Talos', 'v1.13.9', 'v1.13.9')).toBeUndefined();
   expect(stepProblem('Talos', 'v1.13.9', 'v1.14.0')).toBeUndefined();
@@ -180,14 +237,25 @@ test('what is flushed before a restart runs in pods of dist/, in containers that
   }
 });
 
+const TALOS_SECRETS = {
+  cluster: { id: 'x' },
+  secrets: { bootstraptoken: 'x' },
+  trustdinfo: { token: 'x' },
+  certs: { os: { key: 'x' }, k8s: { key: 'x' }, etcd: { key: 'x' } },
+};
+
 /** Nodes that answer as `answers` says, to a command of talosctl without its login and addresses. */
-function nodesThatAnswer(answers: (words: string, address: string, endpoint: string) => string | Error) {
+function nodesThatAnswer(answers: (words: string, address: string, endpoint: string) => string | Error, off = false) {
   const changed: string[] = [];
-  const run = async (_: unknown, argv: readonly string[]) => {
+  const run = async (_: unknown, argv: readonly string[], { accepts = [0] }: CommandOptions = {}) => {
     const value = (flag: string) => argv[argv.indexOf(flag) + 1]!;
     const words = argv.filter((_, at) => !/^-[en]$|^--talosconfig$/.test(argv[at]!) && !/^-[en]$|^--talosconfig$/.test(argv[at - 1] ?? '')); // prettier-ignore
     const endpoint = argv.includes('-e') ? value('-e') : value('-n');
-    const said = argv[0] === 'qm' ? 'status: running\n' : answers(words.slice(1).join(' '), value('-n'), endpoint);
+    const said =
+      argv[0] === 'qm' && argv[1] === 'status' && !off
+        ? 'status: running\n'
+        : answers(words.slice(1).join(' '), value('-n'), endpoint);
+    if (said instanceof Error && accepts.length > 1) return { stdout: '', stderr: said.message, code: accepts[1]! };
     if (said instanceof Error) throw new CommandFailed({ stdout: '', stderr: said.message, code: 1 }, said.message);
     return { stdout: said, stderr: '', code: 0 };
   };
@@ -198,7 +266,7 @@ function nodesThatAnswer(answers: (words: string, address: string, endpoint: str
       return run(place, argv);
     },
   };
-  const sops = { exists: () => false, read: async () => ({ context: 'homelab' }) };
+  const sops = { exists: () => false, read: async () => ({ context: 'homelab', ...TALOS_SECRETS }) };
   return { context: { homelab, commands, sops, log: new Log() } as unknown as Context, changed };
 }
 
@@ -287,4 +355,80 @@ test('upgrade-k8s waits for a staged configuration, which it would drop', async 
     return `${config('v1alpha1', 'machine: {type: a}')}\n${config('persistent', next)}\n`;
   });
   await expect(nothingStaged(context)).rejects.toThrow(`npm run bootstrap -- maintenance ${WORKER}`);
+});
+
+describe('a VM that is off', () => {
+  const look = (config: string, status: string | Error = 'status: stopped\n') => {
+    const qm = (words: string) => (words.startsWith('status') ? status : config);
+    const { context } = nodesThatAnswer((words) => (/^(status|config) /.test(words) ? qm(words) : UNTRUSTED), true);
+    return running(context, WORKER, worker).look();
+  };
+
+  test('is started when it is ours', async () => {
+    expect((await look(`name: ${WORKER}\ndescription: ${mark(WORKER)}\n`))!.lines).toEqual(['qm start 201 on proxmox']);
+  });
+
+  test('is left alone when it is not', async () => {
+    await expect(look('name: other\n')).rejects.toThrow(/VM 201 .* must be ours before it is started.*apply vms/);
+  });
+
+  test('is made by stage vms when it is not there', async () => {
+    const missing = new Error("Configuration file 'nodes/pve/qemu-server/201.conf' does not exist");
+    await expect(look('', missing)).rejects.toThrow(/VM 201 .* must be there, and is not; .* apply vms$/);
+  });
+});
+
+describe('a machine gets its secrets', () => {
+  const GIB = 1024 ** 3;
+  const disks = Object.entries(worker.dataDisks!).map(([serial, size], at) => ({
+    dev_path: `/dev/vd${'abcdef'[at]}`,
+    serial,
+    size: size.toGibibytes() * GIB,
+  }));
+  const list = (specs: object[]) =>
+    specs.map((spec, at) => `${JSON.stringify({ metadata: { id: `${at}` }, spec }, null, 4)}\n`).join('');
+  const look = (shown: object[], mac: string) => {
+    const { context } = nodesThatAnswer((words) => {
+      if (words.startsWith('get links --insecure')) return list([{ permanentAddr: mac }]);
+      return words.startsWith('get disks --insecure') ? list(shown) : UNTRUSTED;
+    });
+    return configuration(context, WORKER, worker).look();
+  };
+  const system = { dev_path: SYSTEM_DISK };
+
+  test.each<[string, RegExp, object[], string]>([
+    ['its card', /must have the network card 02:.*has 02:00:00:00:09:09/, [system, ...disks], '02:00:00:00:09:09'],
+    ['its system disk', /must show its system disk as/, disks, worker.mac],
+    ['one of its disks', /must show one disk with .*, and shows 0/, [system, ...disks.slice(1)], worker.mac],
+    ['disks of their size', /must have 100Gi, and has 51200Mi/, [system, { ...disks[0], size: 50 * GIB }, ...disks.slice(1)], worker.mac], // prettier-ignore
+  ])('never without %s', async (_, message, shown, mac) => {
+    await expect(look(shown, mac)).rejects.toThrow(message);
+  });
+});
+
+describe('a change that needs a restart of the node', () => {
+  const config = (type: string) => `machine:\n  type: ${type}\n  kubelet:\n    image: kubelet:v1.36.3\n`;
+  const stored = (id: string, type: string) => JSON.stringify({ metadata: { id }, spec: config(type) }, null, 4);
+  const look = (next: string) => {
+    const { context } = nodesThatAnswer((words) => {
+      if (words.startsWith('get machineconfig')) return `${stored('v1alpha1', 'old')}\n${stored('persistent', next)}\n`;
+      if (words.startsWith('gen config')) return config('new');
+      if (words.startsWith('validate')) return 'is valid for metal mode';
+      if (words.includes('--mode=no-reboot')) return new Error("this config change can't be applied in immediate mode");
+      return words.includes('--mode=staged') ? 'Config diff:\n-old\n+new\n' : VERSION;
+    });
+    return configuration(context, WORKER, worker).look();
+  };
+
+  test('is staged, and says what takes it over', async () => {
+    expect((await look('old'))!.lines).toEqual([
+      '-old',
+      '+new',
+      `apply-config --mode=staged: it takes effect with npm run bootstrap -- maintenance ${WORKER}`,
+    ]);
+  });
+
+  test('is not staged twice', async () => {
+    expect(await look('new')).toBeUndefined();
+  });
 });

@@ -144,8 +144,44 @@ describe('a machine that is there', () => {
     const [planned] = await plan({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') });
     expect(planned!.change).toEqual({
       lines: ['memory: 20480 -> 22528', 'protection: 0 -> 1', 'qm set 201 --memory 22528 --protection 1'],
-      asks: [expect.stringMatching(/^VM 201 .* runs, so these change at its next stop and start: memory\./)],
+      asks: [
+        expect.stringMatching(
+          /^VM 201 .* runs, so these change at its next stop and start \(npm run bootstrap -- maintenance talos-worker-01 stop\): memory\./,
+        ),
+      ],
     });
+  });
+
+  test('has its network card exchanged at once, which is asked for only while it runs', async () => {
+    const { proxmox, context } = await made();
+    proxmox.vms[WORKER]!.memory = '20480';
+    proxmox.vms[WORKER]!.net0 = 'virtio=02:00:00:00:09:09,bridge=vmbr0';
+    const asks = async () => (await plan({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') }))[0]!.change?.asks; // prettier-ignore
+    expect(await asks()).toEqual([
+      expect.stringMatching(/^VM 201 .* runs, and its network card is exchanged at once: net0\./),
+      expect.stringMatching(/: memory\. Nothing is stopped now/),
+    ]);
+    proxmox.running.clear();
+    expect(await asks()).toBeUndefined();
+  });
+
+  test('stops the stage when it stays locked, which is waited for and said once', async () => {
+    const { proxmox, context } = await made();
+    proxmox.vms[WORKER]!.lock = 'backup';
+    const said = jest.spyOn(console, 'error').mockImplementation();
+    jest.useFakeTimers();
+    try {
+      const stopped = expect(apply(context)).rejects.toThrow(
+        /must not be locked, and is \(backup\), also after 60 s.* its lock is a leftover: qm unlock 201$/,
+      );
+      await jest.advanceTimersByTimeAsync(70_000);
+      await stopped;
+      expect(said.mock.calls).toEqual([[expect.stringMatching(/^waiting for VM 201 .* to be unlocked/)]]);
+    } finally {
+      jest.useRealTimers();
+      said.mockRestore();
+    }
+    expect(proxmox.changed).toEqual([]);
   });
 
   test.each<[string, (config: Record<string, string>) => void, RegExp]>([

@@ -1,8 +1,9 @@
 import type { Context } from '../../engine/context';
-import { Problem } from '../../engine/problem';
+import { Problem, TimedOut } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { AI_VM_FILES, packages, ttmOptions } from '../../machines/ai-vm';
 import { facts } from './facts';
+import { noLogin } from './gpu-proof';
 import {
   BOOT_SECONDS,
   FIRST_BOOT_SECONDS,
@@ -32,7 +33,11 @@ export function started(context: Context, vm: AiVm, seen: Seen): Step {
     },
     async apply(_, say) {
       if (!(await isOn(context, vm))) await startAiVm(context, vm, say);
-      await waitForLogin(context, vm, say);
+      try {
+        await waitForLogin(context, vm, say);
+      } catch (error) {
+        throw error instanceof TimedOut ? await noLogin(context, vm, error) : error;
+      }
     },
   };
 }

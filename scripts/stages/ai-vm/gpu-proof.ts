@@ -4,7 +4,7 @@ import { ubuntuMachines, type Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
-import { residentModels } from '../../machines/ollama';
+import { provingModelOf } from '../../machines/ollama';
 import { Refusal, ollamaApi, shortTag, type Loaded } from './api';
 import {
   doneSoFar,
@@ -17,16 +17,16 @@ import {
   type Phase,
 } from './gpu-record';
 import { aiVm, vmConfig, type AiVm } from './machine';
-import { assertNoDatabaseRuns, restart } from './restart';
+import { assertNoDatabaseRuns, NotBack, restart } from './restart';
 
 type Say = (what: string) => void;
 
 /** How Ollama's log names a GPU that it computes with by Vulkan. */
 const VULKAN = /library=Vulkan/i;
 
-/** The model that proves the GPU: the first that stays loaded, or else the first. */
+/** @throws Stop when there is no model to prove the GPU with */
 export function provingModel({ homelab }: Context): Model {
-  const model = residentModels(homelab)[0]?.[1] ?? Object.values(homelab.llm?.models ?? {})[0];
+  const model = provingModelOf(homelab);
   if (model === undefined)
     throw new Stop(
       'llm.models must hold a model, or the GPU cannot be proved; add one to homelab.ts, or set gpu: false',
@@ -117,8 +117,7 @@ async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promis
     if (phase !== 'generate') await restart(context, vm, { kind: phase as 'reboot' | 'stop-start' }, say);
   } catch (error) {
     // Only a wait that came to its end says something about the GPU; a command that failed can be tried again.
-    if (!(error instanceof Problem) || !error.message.startsWith('waited ')) throw error;
-    throw await failed(context, vm, state, phase, error.message);
+    throw error instanceof NotBack ? await noLogin(context, vm, error) : error;
   }
   const { problems, tokensPerSecond } = await generateOnGpu(context, state.record?.cpu, say);
   if (problems.length > 0) throw await failed(context, vm, state, phase, problems.join('; '));
@@ -216,16 +215,33 @@ async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase,
   );
 }
 
+/** Nobody can log in to a VM that runs. Where its GPU was being proved, that is the result. */
+export async function noLogin(context: Context, vm: AiVm, { message }: Problem): Promise<Problem> {
+  const { name, host } = vm;
+  if (!(await vmConfig(context, vm)).has('hostpci0'))
+    return new Problem(`${message}; look at the console of ${name} in Proxmox, and run this again`);
+  const state = await gpuState(context, vm);
+  const { begun } = state.record ?? {};
+  if (state.record?.state === 'proving' && begun !== undefined) {
+    const stop = await failed(context, vm, state, begun.phase, message);
+    return begun.phase === 'generate' ? new Stop(`${stop.message}. ${withoutGpu(context, vm)}`) : stop;
+  }
+  return new Stop(
+    `${message}; its GPU may be why: look at the console of ${name} in Proxmox, or restart ${host.name}. ${withoutGpu(context, vm)}`,
+  );
+}
+
+/** A VM that nobody can log in to does not shut down by itself, perhaps. */
+function withoutGpu({ homelab }: Context, { name, host, machine: { vmid } }: AiVm): string {
+  return `To go on without the GPU: gpu: false in homelab.ts, ssh root@${homelab.hosts[host.name]!.address} qm stop ${vmid} (${name}), and run this again`;
+}
+
 /** The GPU does not compute: nothing can be done here. */
 export function unusable({ name, machine, host }: AiVm, { record }: GpuState): Stop {
   return new Stop(
     `the GPU of ${host.name} must compute in ${name}, and did not: ${record?.failed?.why ?? 'unknown'}. Set gpu: false in homelab.ts (models run on the CPU), or find the cause, remove ${recordPath(machine.vmid)} on ${host.name}, and run this again`,
   );
 }
-
-/** Where the kernels are on boot partitions of their own (ZFS), they are told with a refresh only. */
-const PIN = `proxmox-boot-tool kernel pin "$1" || exit
-[ ! -s /etc/kernel/proxmox-boot-uuids ] || proxmox-boot-tool refresh || { proxmox-boot-tool kernel unpin; exit 1; }`;
 
 /** The kernel that the proof is about stays: an upgrade of the host is a step of its own, which repeats the proof. */
 export function kernelPinned(context: Context, vm: AiVm): Step {
@@ -242,8 +258,8 @@ export function kernelPinned(context: Context, vm: AiVm): Step {
     },
     async apply() {
       const { record } = await gpuState(context, vm);
-      const argv = ['sh', '-c', PIN, 'sh', record!.kernel];
-      await context.commands.change(host, argv, { seconds: 300, waitsFor: 'the boot loader' });
+      const options = { seconds: 300, waitsFor: 'the boot loader' };
+      await context.commands.changeScript(host, 'pin-kernel.sh', [record!.kernel], options);
     },
   };
 }
@@ -269,7 +285,11 @@ function judged(verdict: GpuState['verdict'], kernel: string, why = ''): Omit<Fi
     case 'unproven':
       return { state: 'warning', saw: `not proved under kernel ${kernel}: a restart may hang the host`, fix: again };
     case 'unsafe':
-      return { state: 'warning', saw: `a restart of its VM needs one of the host: ${why}` };
+      return {
+        state: 'warning',
+        saw: `a restart of its VM needs one of the host: ${why}`,
+        fix: 'nothing, or gpu: false in homelab.ts',
+      };
     case 'unusable':
       return { state: 'bad', saw: why, fix: 'set gpu: false in homelab.ts, or find the cause' };
   }

@@ -1,7 +1,9 @@
+import { bootId } from '../../engine/boots';
 import { json } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
 import { Stop } from '../../engine/problem';
-import { bootId, runningKernel, type AiVm } from './machine';
+import { provingModelOf } from '../../machines/ollama';
+import { runningKernel, type AiVm } from './machine';
 
 /** Parts of the proof, in their order: the CPU alone, the GPU, and the GPU after each kind of restart. */
 export const PHASES = ['cpu', 'generate', 'reboot', 'stop-start'] as const;
@@ -17,7 +19,7 @@ export interface GpuRecord {
   /** What was begun, and in which boot of the host: another boot means that the host went down meanwhile. */
   readonly begun?: { readonly phase: Phase; readonly boot: string };
   readonly failed?: { readonly phase: Phase; readonly why: string };
-  /** Tokens per second of the model on the CPU, and on the GPU. */
+  /** The model that it was proved with, and its tokens per second on the CPU and on the GPU. */
   readonly tag?: string;
   readonly cpu?: number;
   readonly gpu?: number;
@@ -68,9 +70,16 @@ export interface GpuState {
 }
 
 export async function gpuState(context: Context, vm: AiVm): Promise<GpuState> {
-  const record = await readRecord(context, vm);
-  const [kernel, boot] = [await runningKernel(context, vm.host), await bootId(context, vm.host)];
+  const record = ofModel(await readRecord(context, vm), provingModelOf(context.homelab)?.tag);
+  const [kernel, boot] = [await runningKernel(context, vm.host), await bootId(context.commands, vm.host)];
   return understand(record, kernel, boot);
+}
+
+/** What another model was as fast as says nothing about this one. */
+export function ofModel(record: GpuRecord | undefined, tag: string | undefined): GpuRecord | undefined {
+  if (record === undefined || record.tag === tag) return record;
+  const { cpu: _, gpu: __, tag: ___, ...rest } = record;
+  return { ...rest, done: rest.done.filter((phase) => phase !== 'cpu') };
 }
 
 export function understand(record: GpuRecord | undefined, kernel: string, boot: string): GpuState {

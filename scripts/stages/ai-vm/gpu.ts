@@ -6,9 +6,9 @@ import { VBIOS, VBIOS_FOLDER } from '../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
 import { hostFacts } from '../host/facts';
 import { doneSoFar, gpuState, writeRecord, type GpuState } from './gpu-record';
-import { unusable } from './gpu-proof';
+import { noLogin, unusable } from './gpu-proof';
 import { vmConfig, type AiVm } from './machine';
-import { assertNoDatabaseRuns, restart, restartAiVm, restartAsks } from './restart';
+import { assertNoDatabaseRuns, NotBack, restart, restartAiVm, restartAsks } from './restart';
 
 /** Slots of the VM that are ours. */
 const SLOTS = ['hostpci0', 'hostpci1', 'hostpci2'] as const;
@@ -103,7 +103,11 @@ export function passedThrough(context: Context, vm: AiVm): Step {
       const { record, kernel, boot } = state;
       const begun = { phase: 'generate', boot } as const;
       await writeRecord(context, vm, { ...record, state: 'proving', kernel, done: doneSoFar(state), begun });
-      await restart(context, vm, { kind: 'stop-start', stopped }, say);
+      try {
+        await restart(context, vm, { kind: 'stop-start', stopped }, say);
+      } catch (error) {
+        throw error instanceof NotBack ? await noLogin(context, vm, error) : error;
+      }
     },
   };
 }

@@ -2,7 +2,7 @@ import { hostOf, type UbuntuMachine } from '../../../inventory';
 import { json } from '../../engine/cluster';
 import { CommandFailed, type Place } from '../../engine/commands';
 import { proxmox, ubuntu, type Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { Later, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 
@@ -55,7 +55,11 @@ export async function firstBoot({ commands }: Context, vm: AiVm): Promise<'done'
   return status === 'done' || status === 'disabled' ? 'done' : 'running';
 }
 
-/** Until cloud-init is done with a boot. @throws Stop when it says that something went wrong */
+/**
+ * Until cloud-init is done with a boot.
+ * @throws Stop when it says that something went wrong
+ * @throws TimedOut when nobody can log in by then
+ */
 export async function waitForLogin(context: Context, vm: AiVm, say: (what: string) => void): Promise<void> {
   const { name } = vm;
   // A Stop is handed out of the wait: what is thrown in it is tried again.
@@ -68,15 +72,6 @@ export async function waitForLogin(context: Context, vm: AiVm, say: (what: strin
     return state === 'running' ? undefined : state;
   });
   if (end instanceof Stop) throw end;
-}
-
-/** Changes with each start of the machine's system. */
-export async function bootId({ commands }: Context, place: Place): Promise<string> {
-  const { stdout } = await commands.read(place, ['cat', '/proc/sys/kernel/random/boot_id'], PROBE);
-  const id = stdout.trim();
-  if (!/^[0-9a-f-]{36}$/.test(id))
-    throw new Problem(`${place.name} must name its boot id, and answered ${JSON.stringify(id.slice(0, 80))}`);
-  return id;
 }
 
 /** The kernel that runs there. */

@@ -1,11 +1,12 @@
 import { hostOf, nodes } from '../../../inventory';
+import { bootId, orderReboot } from '../../engine/boots';
 import { json, kubectl } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
-import { isFault, Later, Problem, Stop } from '../../engine/problem';
+import { isFault, Later, Problem, Stop, TimedOut } from '../../engine/problem';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
-import { BOOT_SECONDS, aiVm, bootId, isOn, isUnreachable, vmConfig, waitForLogin, type AiVm } from './machine';
+import { BOOT_SECONDS, aiVm, isOn, vmConfig, waitForLogin, type AiVm } from './machine';
 
 /** A restart of the system in the VM, or of the VM; `stopped` runs while it is off. */
 export type Restart =
@@ -46,13 +47,25 @@ export async function restartAsks(context: Context, vm: AiVm, kind: Restart['kin
   return [`${name} ${how}${models}${hang}`];
 }
 
-/** Restarts without asking what is known of the GPU: for the proof itself. */
+/** It was restarted, and nobody can log in. */
+export class NotBack extends Problem {}
+
+/** @throws NotBack when the wait for it ends */
+async function comesBack(waiting: Promise<void>): Promise<void> {
+  try {
+    await waiting;
+  } catch (error) {
+    throw error instanceof TimedOut ? new NotBack(error.message) : error;
+  }
+}
+
+/** Restarts without asking what is known of the GPU: for the proof itself. @throws NotBack */
 export async function restart(context: Context, vm: AiVm, how: Restart, say: Say): Promise<void> {
   if (how.kind === 'reboot') return reboot(context, vm, say);
   await shutDown(context, vm, say);
   await how.stopped?.();
   await start(context, vm, say);
-  await waitForLogin(context, vm, say);
+  await comesBack(waitForLogin(context, vm, say));
 }
 
 /**
@@ -121,7 +134,9 @@ async function runningDatabases(context: Context): Promise<string[]> {
     // No kubeconfig: there is no cluster, and so no database.
     if (error instanceof Later) return [];
     if (!isFault(error) || error instanceof Stop) throw error;
-    throw new Stop(`the cluster must say that no database runs, and does not answer: ${error.message}`);
+    throw new Stop(
+      `the cluster must say that no database runs, and does not answer: ${error.message}; npm run bootstrap -- apply talos brings it up, then run this again`,
+    );
   }
   const items = json(answer, 'kubectl get pods')?.items;
   if (!Array.isArray(items))
@@ -134,13 +149,15 @@ async function runningDatabases(context: Context): Promise<string[]> {
 
 async function reboot(context: Context, vm: AiVm, say: Say): Promise<void> {
   const { name, place } = vm;
-  const before = await bootId(context, place);
-  // The connection may end before the answer comes.
-  await context.commands.change(place, ['systemctl', 'reboot'], { seconds: 60, accepts: [0, 255] });
-  await until(`${name} to come up again`, { seconds: BOOT_SECONDS }, say, async () =>
-    (await bootId(context, place)) === before ? undefined : true,
+  const { commands } = context;
+  const before = await bootId(commands, place);
+  await orderReboot(commands, place, before);
+  const another = async () => ((await bootId(commands, place)) === before ? undefined : true);
+  await comesBack(
+    until(`${name} to come up again`, { seconds: BOOT_SECONDS }, say, another).then(() =>
+      waitForLogin(context, vm, say),
+    ),
   );
-  await waitForLogin(context, vm, say);
 }
 
 async function shutDown(context: Context, vm: AiVm, say: Say): Promise<void> {
@@ -176,16 +193,12 @@ async function restartWithHost(context: Context, vm: AiVm, how: Restart, say: Sa
   const { name, host } = vm;
   await shutDown(context, vm, say);
   if (how.kind === 'stop-start') await how.stopped?.();
-  const before = await bootId(context, host);
-  await context.commands.change(host, ['systemctl', 'reboot'], { seconds: 120, accepts: [0, 255] });
-  await until(`${host.name} to come up again`, { seconds: HOST_BOOT_SECONDS }, say, async () => {
-    try {
-      return (await bootId(context, host)) === before ? undefined : true;
-    } catch (error) {
-      if (isUnreachable(error)) return undefined;
-      throw error;
-    }
-  });
+  const { commands } = context;
+  const before = await bootId(commands, host);
+  await orderReboot(commands, host, before);
+  await until(`${host.name} to come up again`, { seconds: HOST_BOOT_SECONDS }, say, async () =>
+    (await bootId(commands, host)) === before ? undefined : true,
+  );
   await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, say, async () =>
     (await isOn(context, vm)) ? true : undefined,
   );

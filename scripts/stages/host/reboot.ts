@@ -1,6 +1,5 @@
-import { CommandFailed } from '../../engine/commands';
+import { bootId, orderReboot } from '../../engine/boots';
 import { machinesOn, proxmox, type Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../machines/vms';
 import type { HostFacts } from './facts';
@@ -14,32 +13,10 @@ export async function reboot(
 ): Promise<void> {
   const { commands } = context;
   const place = proxmox(context, name);
-  const bootId = async () =>
-    (await commands.read(place, ['cat', '/proc/sys/kernel/random/boot_id'], { seconds: 30 })).stdout.trim();
-  // The connection may end before the answer is here.
-  const { code } = await commands.change(place, ['systemctl', 'reboot'], { accepts: [0, 255], seconds: 120 });
-  if (code === 255) await assertOnItsWay();
+  await orderReboot(commands, place, before);
   await until(`${name} to come back`, { seconds: secondsToBoot(context, name), every: 5 }, say, async () => {
-    const now = await bootId();
-    return /^[0-9a-f-]{36}$/.test(now) && now !== before ? true : undefined;
+    return (await bootId(commands, place)) === before ? undefined : true;
   });
-
-  /** A host that still answers, and does not stop, was never told. */
-  async function assertOnItsWay(): Promise<void> {
-    try {
-      if ((await bootId()) !== before) return;
-      // It exits with 1 for everything but `running`.
-      const { stdout } = await commands.read(place, ['systemctl', 'is-system-running'], {
-        accepts: [0, 1],
-        seconds: 30,
-      });
-      if (stdout.trim() === 'stopping') return;
-    } catch (error) {
-      if (error instanceof CommandFailed) return;
-      throw error;
-    }
-    throw new Stop(`${name} must reboot, and the connection ended before it was told; run this again`);
-  }
 }
 
 /** What the owner must agree to. */

@@ -5,7 +5,7 @@ import { nodesInOrder, type Context } from '../../engine/context';
 import { isFault, Later, Problem, Stop } from '../../engine/problem';
 import { secretTree } from '../../engine/sops';
 import type { Step } from '../../engine/step';
-import { SECOND, until } from '../../engine/wait';
+import { sayOnce, SECOND, until } from '../../engine/wait';
 import { userVolume } from '../../machines/talos';
 import { unfinished } from './maintenance-note';
 import { changeNode, configured, nodeState, readNode, resources } from './node';
@@ -45,11 +45,8 @@ export function bootstrapEtcd(context: Context): Step {
       if (await etcdAnswers(context, machine)) return undefined;
       if (context.sops.exists(SECRETS.kubeconfig)) {
         // A cluster that was there is never begun anew: that would be an empty one, and Argo CD would fill it.
-        const back = await until(
-          'etcd to start',
-          { seconds: ETCD_AGAIN_SECONDS },
-          () => undefined,
-          async () => ((await etcdAnswers(context, machine)) ? true : undefined),
+        const back = await until('etcd to start', { seconds: ETCD_AGAIN_SECONDS }, sayOnce(), async () =>
+          (await etcdAnswers(context, machine)) ? true : undefined,
         ).catch((error: unknown) => {
           if (!isFault(error)) throw error;
           return false;

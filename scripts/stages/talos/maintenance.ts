@@ -3,10 +3,10 @@ import { kubectlChange } from '../../engine/cluster';
 import { proxmox, type Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { until } from '../../engine/wait';
+import { sayOnce, until } from '../../engine/wait';
 import { installerImage } from '../../machines/images';
 import { downSeconds } from '../../machines/vms';
-import { isReady, nodeObject, volumesReady } from './cluster';
+import { isReady, nodeObject, registeredNodes, volumesReady } from './cluster';
 import { isStaged } from './configuration';
 import { databasePodsOn, flush, unreadyPods } from './flush';
 import { etcdSnapshot } from './kubernetes';
@@ -57,9 +57,14 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
         const { node, note } = await read();
         const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
         if (over || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
+        // An upgrade was refused for that before.
+        const sick = restart === 'upgrade' ? [] : await othersNotReady(context, name);
         return {
           lines: [`kubectl cordon ${name}`],
           asks: [
+            ...(sick.length > 0
+              ? [`not ready: ${sick.join(', ')}; with ${name} away too, databases may not serve`]
+              : []),
             `${name} ${WORDS[restart]}${pods.length > 0 ? `; meanwhile these are away: ${podNames.join(', ')}` : ''}${machine.role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
           ],
         };
@@ -153,12 +158,14 @@ const WORDS: Readonly<Record<Restart, string>> = {
 
 /** Waits for the API server: the control plane itself may be under maintenance. */
 function nodeOf(context: Context, name: string): Promise<any> {
-  return until(
-    `the Kubernetes API to show ${name}`,
-    { seconds: START_SECONDS },
-    () => undefined,
-    () => nodeObject(context, name),
+  return until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), () =>
+    nodeObject(context, name),
   );
+}
+
+async function othersNotReady(context: Context, name: string): Promise<string[]> {
+  const others = ((await registeredNodes(context)) ?? []).filter(({ metadata }) => metadata.name !== name);
+  return others.filter((node) => !isReady(node)).map(({ metadata }) => metadata.name);
 }
 
 function noteOf(node: any, name: string, restart: Restart): Note | undefined {

@@ -4,7 +4,8 @@ import { CommandFailed, HERE, type CommandOptions, type Output } from '../../eng
 import { nodesInOrder, proxmox, type Context } from '../../engine/context';
 import { Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { until } from '../../engine/wait';
+import { sayOnce, until } from '../../engine/wait';
+import { id, isOurs, readConfig } from '../vms/state';
 import { RELEASE } from './versions';
 
 /** What a machine of Talos is: without a configuration, or a node that runs a version of Talos. */
@@ -61,18 +62,22 @@ export async function maintenanceResources(
  * @throws Later when another machine comes first, or it is off; Problem when it does not answer in time
  */
 export async function nodeState(context: Context, name: string, machine: TalosMachine): Promise<NodeState> {
-  const quiet = () => undefined;
-  const state = await until(`${name} (${machine.address}) to answer`, { seconds: BOOT_SECONDS }, quiet, async () => {
-    try {
-      return await probe(context, machine);
-    } catch (error) {
-      if (!(error instanceof CommandFailed)) throw error;
-      // Returned, because whatever is thrown here is tried again.
-      const first = await comesFirst(context, name, machine);
-      if (first === undefined) throw error;
-      return first;
-    }
-  });
+  const state = await until(
+    `${name} (${machine.address}) to answer`,
+    { seconds: BOOT_SECONDS },
+    sayOnce(),
+    async () => {
+      try {
+        return await probe(context, machine);
+      } catch (error) {
+        if (!(error instanceof CommandFailed)) throw error;
+        // Returned, because whatever is thrown here is tried again.
+        const first = await comesFirst(context, name, machine);
+        if (first === undefined) throw error;
+        return first;
+      }
+    },
+  );
   if (typeof state === 'string') throw new Later(state);
   return state;
 }
@@ -111,7 +116,12 @@ export function running(context: Context, name: string, machine: TalosMachine): 
       } catch (error) {
         if (!(error instanceof CommandFailed)) throw error;
       }
-      return (await isOn(context, name)) ? undefined : { lines: [`${argv.join(' ')} on ${host}`] };
+      if (await isOn(context, name)) return undefined;
+      if (!isOurs(await readConfig(context, proxmox(context, host), machine.vmid), name))
+        throw new Stop(
+          `${id({ ...machine, name, host })} must be ours before it is started, and is not; npm run bootstrap -- apply vms says what it is`,
+        );
+      return { lines: [`${argv.join(' ')} on ${host}`] };
     },
     async apply() {
       await context.commands.change(proxmox(context, host), argv);
@@ -164,15 +174,18 @@ export async function bootId(context: Context, machine: TalosMachine): Promise<s
   return id;
 }
 
-/** Whether the virtual machine is on. */
+/** Whether the virtual machine is on. @throws Stop when it is not there */
 export async function isOn(context: Context, name: string): Promise<boolean> {
   const machine = context.homelab.machines[name]!;
-  const host = proxmox(context, hostOf(context.homelab, machine));
-  const { stdout } = await context.commands.read(host, ['qm', 'status', String(machine.vmid)]);
+  const host = hostOf(context.homelab, machine);
+  const argv = ['qm', 'status', String(machine.vmid)];
+  const { stdout, stderr } = await context.commands.read(proxmox(context, host), argv, { accepts: [0, 2, 254] });
+  if (/does not exist/.test(stderr))
+    throw new Stop(`${id({ ...machine, name, host })} must be there, and is not; npm run bootstrap -- apply vms`);
   const status = /^status: (\w+)$/m.exec(stdout)?.[1];
   if (status === undefined)
     throw new Problem(
-      `qm status ${machine.vmid} must name a status, and answered ${JSON.stringify(stdout.slice(0, 80))}`,
+      `qm status ${machine.vmid} must name a status, and answered ${JSON.stringify((stdout + stderr).slice(0, 80))}`,
     );
   return status !== 'stopped';
 }

@@ -180,10 +180,15 @@ async function removePod(context: Context, name: string): Promise<void> {
   );
 }
 
+/** Whether a volume of a database was ever in use. Its namespace says nothing: stage secrets makes that before any data. */
 async function databasesExist(context: Context): Promise<boolean> {
-  for (const name of Object.keys(context.homelab.databases))
-    if ((await kubectlGet(context, ['namespace', name])) !== undefined) return true;
-  return false;
+  const { items = [] } = (await kubectlGet(context, ['persistentvolumes'])) ?? {};
+  const isDatabase = (namespace: string) => Object.hasOwn(context.homelab.databases, namespace);
+  // Released: its claim was removed, its data is still there.
+  return items.some(
+    ({ spec, status }: any) =>
+      ['Bound', 'Released'].includes(status?.phase) && isDatabase(String(spec?.claimRef?.namespace)),
+  );
 }
 
 function pod(context: Context, name: string): Promise<any> {

@@ -2,7 +2,7 @@ import { talosctl } from '../../engine/cluster';
 import { nodesInOrder, type Context } from '../../engine/context';
 import { Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { until } from '../../engine/wait';
+import { sayOnce, until } from '../../engine/wait';
 import { isReady, registeredNodes } from './cluster';
 import { kubernetesUpgrade } from './kubernetes';
 import { maintenance } from './maintenance';
@@ -24,16 +24,11 @@ export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
     if (problem !== undefined) throw new Stop(problem);
   }
   // The control plane may just start again, from an upgrade that was stopped half way.
-  const known = await until(
-    'the Kubernetes API',
-    { seconds: 300 },
-    () => undefined,
-    async () => {
-      const found = await registeredNodes(context);
-      if (found === undefined) throw new Problem('it does not answer');
-      return found;
-    },
-  );
+  const known = await until('the Kubernetes API', { seconds: 300 }, sayOnce(), async () => {
+    const found = await registeredNodes(context);
+    if (found === undefined) throw new Problem('it does not answer');
+    return found;
+  });
   const nodeOf = (name: string) => known.find(({ metadata }) => metadata.name === name);
   const begun = (name: string) => nodeOf(name)?.metadata.annotations?.[NOTE] !== undefined;
   const sick = nodes.filter(([name]) => !begun(name) && !isReady(nodeOf(name))).map(([name]) => name);

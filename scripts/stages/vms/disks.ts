@@ -16,7 +16,7 @@ import {
 import { imageIsThere } from '../images';
 import { assertRoom, strays, volumes } from './room';
 import { differences, drive, line, optionsOf, withOptions } from './settings';
-import { id, liveVm, type LiveVm } from './state';
+import { id, liveVm, stopAndStart, type LiveVm } from './state';
 import type { Volume } from './volumes';
 
 /**
@@ -198,7 +198,7 @@ async function grown(
     );
   if (status !== 'stopped' && (await isPending(context, vm, slot)))
     throw new Stop(
-      `${slot} of ${id(vm)} must have no settings that wait for its next start, or its size cannot be told; stop and start it first${vm.machine.kind === 'talos' ? `: npm run bootstrap -- maintenance ${vm.name} stop` : ''}`,
+      `${slot} of ${id(vm)} must have no settings that wait for its next start, or its size cannot be told; first it needs a ${stopAndStart(vm)}`,
     );
   // Proxmox resizes the volume first and writes the size down last. Cut off between them, it does neither a second time.
   const all = await volumes(context, { host: vm.host, storage: volume.split(':')[0]! });
@@ -243,7 +243,9 @@ function changedOptions(vm: Vm, slot: string, value: string, options: string, st
     commands: [QM.set(vm.vmid, { [slot]: withOptions(present, optionsOf(options)) })],
     notes: changed.map((each) => line(`${slot}.`, each)),
     ...(status !== 'stopped' && {
-      asks: [`${id(vm)} runs: ${slot} changes at its next stop and start. Nothing is stopped now. Note the change?`],
+      asks: [
+        `${id(vm)} runs: ${slot} changes at its next ${stopAndStart(vm)}. Nothing is stopped now. Note the change?`,
+      ],
     }),
   };
 }

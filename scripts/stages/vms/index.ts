@@ -10,8 +10,8 @@ import { QM, snippetFiles, SYSTEM_SLOT, vmOf, type Vm } from '../../machines/vms
 import { filesFolder, imageIsThere } from '../images';
 import { diskSteps, hasAllDisks } from './disks';
 import { assertAddressIsFree, assertMacIsFree, assertRoom, strays } from './room';
-import { differences, line, needsStart } from './settings';
-import { id, liveVm, readStatus } from './state';
+import { differences, isCard, line, needsStart } from './settings';
+import { id, liveVm, readStatus, stopAndStart } from './state';
 
 /** `qm start` waits for the memory to be there, a second per GiB (its own default timeout), and for the disks. */
 const START_SECONDS = 300;
@@ -50,7 +50,9 @@ function settingsStep(context: Context, vm: Vm): Step {
     const boot: Record<string, string> = config[SYSTEM_SLOT] === undefined ? {} : { boot: `order=${SYSTEM_SLOT}` };
     const changed = differences(config, { ...vm.settings, ...boot });
     const settings = Object.fromEntries(changed.map(({ key, to }) => [key, to]));
-    const waiting = status === 'stopped' ? [] : changed.map(({ key }) => key).filter(needsStart);
+    const changing = status === 'stopped' ? [] : changed.map(({ key }) => key);
+    const cards = changing.filter(isCard);
+    const waiting = changing.filter(needsStart);
     return {
       // While it is locked nobody else touches it; a VM without the lock is one with our name.
       commands: leftover
@@ -62,12 +64,18 @@ function settingsStep(context: Context, vm: Vm): Step {
         ...(leftover ? [`its creation was cut off, and is finished`] : []),
         ...changed.map((each) => line('', each)),
       ],
-      asks:
-        waiting.length > 0
+      asks: [
+        ...(cards.length > 0
           ? [
-              `${id(vm)} runs, so these change at its next stop and start: ${waiting.join(', ')}. Nothing is stopped now. Note them?`,
+              `${id(vm)} runs, and its network card is exchanged at once: ${cards.join(', ')}. It has no network for a moment, and with another MAC until its own configuration knows that. Exchange it now?`,
             ]
-          : [],
+          : []),
+        ...(waiting.length > 0
+          ? [
+              `${id(vm)} runs, so these change at its next ${stopAndStart(vm)}: ${waiting.join(', ')}. Nothing is stopped now. Note them?`,
+            ]
+          : []),
+      ],
     };
   };
   return {

@@ -37,9 +37,14 @@ export function line(where: string, { key, from, to }: Difference): string {
   return `${where}${key}: ${from ?? 'nothing'} -> ${to}`;
 }
 
+/** A network card: Proxmox exchanges that of a running VM at once (`hotplug`, by default network, disk and usb). */
+export function isCard(key: string): boolean {
+  return /^net\d+$/.test(key);
+}
+
 /** What a running VM takes over at once; everything else waits for its next start. */
 export function needsStart(key: string): boolean {
-  return !/^(name|description|onboot|startup|protection|ipconfig\d+|nameserver|cicustom)$/.test(key);
+  return !isCard(key) && !/^(name|description|onboot|startup|protection|ipconfig\d+|nameserver|cicustom)$/.test(key);
 }
 
 /** A drive's line: the volume, then options. */

@@ -2,7 +2,7 @@ import { json } from '../../engine/cluster';
 import type { CommandOptions, Place } from '../../engine/commands';
 import { proxmox, type Context } from '../../engine/context';
 import { isFault, Stop } from '../../engine/problem';
-import { until } from '../../engine/wait';
+import { sayOnce, until } from '../../engine/wait';
 import { mark, type Vm } from '../../machines/vms';
 
 /** A VM as it is, with what waits for its next start counted in. */
@@ -23,7 +23,6 @@ export interface Guest {
 
 /** A lock that stays longer than this is no short task of Proxmox; the owner may come back later. */
 const LOCK_SECONDS = 60;
-const quiet = () => undefined;
 
 export async function guests(context: Context, host: string): Promise<readonly Guest[]> {
   const from = 'pvesh get /cluster/resources';
@@ -110,6 +109,11 @@ export function id({ vmid, name, host }: Pick<Vm, 'vmid' | 'name' | 'host'>): st
   return `VM ${vmid} (${name}) on ${host}`;
 }
 
+/** What brings a VM changes that wait for it. No later plan shows those, so that a question names the command. */
+export function stopAndStart({ name, machine }: Vm): string {
+  return `stop and start${machine.kind === 'talos' ? ` (npm run bootstrap -- maintenance ${name} stop)` : ''}`;
+}
+
 const OTHER_ID = 'choose another vmid in homelab.ts, or make room for this one; nothing was changed';
 
 /** `qm create` holds its lock from its first moment, before there is a name. */
@@ -126,7 +130,7 @@ export function isEmptyShell(config: Readonly<Record<string, string>>): boolean 
 /** Waits until a task of Proxmox has ended, and reads anew. */
 async function unlocked(context: Context, vm: Vm, lock: string): Promise<Record<string, string>> {
   try {
-    return await until(`${id(vm)} to be unlocked`, { seconds: LOCK_SECONDS }, quiet, async () => {
+    return await until(`${id(vm)} to be unlocked`, { seconds: LOCK_SECONDS }, sayOnce(), async () => {
       const config = await readConfig(context, proxmox(context, vm.host), vm.vmid);
       return config.lock === undefined ? config : undefined;
     });

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Puts what comes on standard input in place of a file, whole: write-file.sh PATH MODE SHA256
+# A connection that breaks in the middle ends the input: half a file is never put in place.
+umask 077
+mkdir -p "$(dirname "$1")" && cat >"$1.next" || exit
+if [ "$(sha256sum <"$1.next" | cut -d' ' -f1)" != "$3" ]; then
+  echo "$1: not all of it arrived" >&2
+  rm -f "$1.next"
+  exit 1
+fi
+chmod "$2" "$1.next" && mv "$1.next" "$1"
