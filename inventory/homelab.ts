@@ -246,7 +246,10 @@ export interface Llm {
 export interface Model {
   /** As Ollama knows it: qwen2.5:14b-instruct-q4_K_M. Exact, never latest. */
   readonly tag: string;
-  /** Digest of its manifest, as `ollama list` shows it in full. @default that of the first pull, kept in scripts/digests.json */
+  /**
+   * Digest of its manifest: `sha256:` and its 64 digits, which `curl http://MACHINE:11434/api/tags` shows (`ollama list` shows
+   * 12 of them). @default that of the first pull, kept in scripts/digests.json
+   */
   readonly digest?: string;
   /** Tokens that a conversation may hold. */
   readonly context: number;

@@ -16,7 +16,7 @@ function usage(): string {
     'npm run bootstrap -- COMMAND',
     ...Object.entries(COMMANDS).map(([name, { usage, what }]) => `  ${`${name} ${usage}`.padEnd(26)} ${what}`),
     `stages: ${Object.keys(STAGES).join(', ')}`,
-    'options: --yes (every question is answered), --name=NAME (a name that must be typed), --json (verify, doctor)',
+    'options: --yes (every question is answered, but tokens and logins must be typed), --name=NAME (a name that must be typed), --json (verify, doctor)',
     'exit codes: 0 done, 1 failed, 2 wrong usage, 3 not agreed to, 4 stopped until its owner acts, 130 interrupted',
   ].join('\n');
 }

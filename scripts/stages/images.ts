@@ -133,6 +133,7 @@ function imageStep(context: Context, host: string, folder: string, image: Image)
         await commands.change(place, ['rm', '-f', `${folder}/${file}.part`]);
         throw new Stop(published ? wrongDigest(url, known, digest) : otherDigest(url, known, digest));
       }
+      if (known === undefined && image.packed) await assertUnpacks(context, place, folder, image);
       // Before the image can be used, so that nothing is ever used that is not written down.
       if (!published) rememberDigest(url, digest);
       say(`unpacking ${file}`);
@@ -165,6 +166,21 @@ async function download({ commands }: Context, place: Place, folder: string, { f
     waitsFor: url,
   });
   return sha256(stdout, url);
+}
+
+/** Before a first digest is kept: that of a damaged download would refuse every good one. */
+async function assertUnpacks({ commands }: Context, place: Place, folder: string, { file, url }: Image): Promise<void> {
+  const part = `${folder}/${file}.part`;
+  const { code, stderr } = await commands.read(place, ['xz', '--test', part], {
+    accepts: [0, 1],
+    seconds: UNPACK_SECONDS,
+    waitsFor: part,
+  });
+  if (code === 0) return;
+  await commands.change(place, ['rm', '-f', part]);
+  throw new Stop(
+    `${url} must be a whole file that xz can unpack, and is not: ${stderr.trim()}; what came was removed, run this again`,
+  );
 }
 
 /** The signed list must say what is pinned: a list of another day is signed as well. */

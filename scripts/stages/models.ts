@@ -70,7 +70,7 @@ function wantedDigest(model: Model): string | undefined {
 function otherModel({ homelab }: Context, { tag, digest }: Model, wanted: string, got: string): Stop {
   const where = digest === undefined ? DIGESTS : 'homelab.ts';
   return new Stop(
-    `model ${tag} must have the digest\n  ${wanted} (${where}), and on ${homelab.llm!.machine} it has\n  ${got}; it was not taken. Its publisher may have changed what the tag means: look at https://ollama.com/library, then take the new digest into ${where}, or name another tag; remove the model there with: ollama rm ${tag}`,
+    `model ${tag} must have the digest\n  ${wanted} (${where}), and on ${homelab.llm!.machine} it has\n  ${got}; it is there under that tag, and Ollama serves it. Its publisher may have changed what the tag means: look at https://ollama.com/library, then take the new digest into ${where}, or name another tag; remove the model there with: ollama rm ${tag}`,
   );
 }
 
@@ -198,10 +198,11 @@ export function modelFindings(context: Context): Look {
     const { llm, machines } = context.homelab;
     if (llm === undefined) return [];
     const api = ollamaApi(context);
+    await assertOllama(context, api);
     const [tags, loaded] = [await api.tags(), await api.loaded()];
     const machine = machines[llm.machine];
     const withGpu = machine?.kind === 'ubuntu' && machine.gpu === true;
-    const cpu = withGpu ? (await gpuState(context, api.vm)).record?.cpu : undefined;
+    const proof = withGpu ? (await gpuState(context, api.vm)).record : undefined;
     const found: Finding[] = Object.values(llm.models).map((model) =>
       digestFinding(model, tags.get(shortTag(model.tag))),
     );
@@ -212,7 +213,7 @@ export function modelFindings(context: Context): Look {
       if (one === undefined) continue;
       try {
         const { tokensPerSecond } = await api.generate({ tag, context: length, stays: true });
-        found.push(speedFinding(tag, tokensPerSecond, cpu));
+        found.push(speedFinding(tag, tokensPerSecond, tag === proof?.tag ? proof.cpu : undefined));
       } catch (error) {
         if (!isFault(error)) throw error;
         // A model that only embeds says nothing.

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { ARGO_CD_NAMESPACE } from '../engine/argo-cd-manifest';
 import { SECRETS } from '../engine/cluster';
-import { HERE } from '../engine/commands';
+import { HERE, type Output } from '../engine/commands';
 import { ROOT, type Context } from '../engine/context';
 import { liveObject, type DistFile } from '../engine/handed-over';
 import type { DeclaredSecret, Values } from '../engine/kept-secrets';
@@ -36,7 +36,7 @@ export function repositoryAccess(context: Context): Step[] {
         await context.sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain);
       },
     },
-    ...(isSsh ? [accepted(context)] : []),
+    accepted(context, isSsh),
     {
       title: 'Argo CD knows it',
       async look() {
@@ -119,11 +119,19 @@ function credentials({ publicKey: _, ...values }: Values): Values {
   return { type: 'git', ...values };
 }
 
-/** As somebody without any login or setting of this machine: helpers, netrc and addresses that Git would put in its place. */
-async function isPublic({ commands, homelab }: Context): Promise<boolean> {
-  const { code } = await commands.read(
+async function isPublic(context: Context): Promise<boolean> {
+  return (await asked(context)).code === 0;
+}
+
+/**
+ * Git's answer to somebody without any login or setting of this machine (helpers, netrc and addresses that Git would put in
+ * its place), but with the login in `file`, if there is one.
+ */
+function asked({ commands, homelab }: Context, file?: string): Promise<Output> {
+  const login = file === undefined ? [] : ['-c', `credential.helper=store --file=${file}`];
+  return commands.read(
     HERE,
-    ['git', '-C', '/', '-c', 'credential.helper=', 'ls-remote', '--heads', homelab.git.url],
+    ['git', '-C', '/', '-c', 'credential.helper=', ...login, 'ls-remote', '--heads', homelab.git.url],
     {
       env: {
         GIT_TERMINAL_PROMPT: '0',
@@ -135,7 +143,6 @@ async function isPublic({ commands, homelab }: Context): Promise<boolean> {
       accepts: [0, 128],
     },
   );
-  return code === 0;
 }
 
 function question(url: string): string {
@@ -173,28 +180,55 @@ async function newKey({ commands, homelab, log }: Context): Promise<Values> {
   return { url: homelab.git.url, sshPrivateKey, publicKey };
 }
 
-/** The repository lets the key in. Only its owner can bring that about. */
-function accepted(context: Context): Step {
+/** The repository lets in what is kept for it. Only its owner can bring that about; Argo CD would wait for it in vain. */
+function accepted(context: Context, isSsh: boolean): Step {
   const { url } = context.homelab.git;
+  const what = isSsh ? 'key' : 'login';
   return {
-    title: `${url} lets that key in`,
+    title: `${url} lets that ${what} in`,
     async look() {
       const values = await kept(context);
-      if (values === undefined) throw new Later('the key comes first');
-      const file = memoryFile('repository-key', values.sshPrivateKey!);
-      const ssh = `ssh -i ${file} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes`;
-      const { code, stderr } = await context.commands.read(HERE, ['git', 'ls-remote', '--heads', url], {
-        env: { GIT_SSH_COMMAND: ssh },
-        accepts: [0, 128],
-      });
-      fs.rmSync(file, { force: true });
+      if (values === undefined) {
+        if (!isSsh && (await isPublic(context))) return undefined;
+        throw new Later(`the ${what} comes first`);
+      }
+      const { code, stderr } = await (isSsh ? askedWithKey(context, values) : askedWithLogin(context, values));
       if (code === 0) return undefined;
+      const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
       throw new Stop(
-        `${url} must let in the key of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}\nadd it as a deploy key that may only read (or add the host to ~/.ssh/known_hosts, when it is unknown), and run this again:\n${values.publicKey}`,
+        isSsh
+          ? `${says}\nadd it as a deploy key that may only read (or add the host to ~/.ssh/known_hosts, when it is unknown), and run this again:\n${values.publicKey}`
+          : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
       );
     },
     async apply() {
       throw new Error('only the owner of the repository can bring that about');
     },
   };
+}
+
+function askedWithKey({ commands, homelab }: Context, { sshPrivateKey }: Values): Promise<Output> {
+  return withMemoryFile('repository-key', sshPrivateKey!, (file) => {
+    const ssh = `ssh -i ${file} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes`;
+    return commands.read(HERE, ['git', 'ls-remote', '--heads', homelab.git.url], {
+      env: { GIT_SSH_COMMAND: ssh },
+      accepts: [0, 128],
+    });
+  });
+}
+
+/** The token reaches Git by a file: other processes can read arguments and environment. */
+function askedWithLogin(context: Context, { url, username, password }: Values): Promise<Output> {
+  const [user, token] = [username!, password!].map(encodeURIComponent);
+  const login = `https://${user}:${token}@${url!.replace(/^https:\/\/([^/@]*@)?/, '')}\n`;
+  return withMemoryFile('repository-login', login, (file) => asked(context, file));
+}
+
+async function withMemoryFile<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
+  const file = memoryFile(name, text);
+  try {
+    return await use(file);
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
 }

@@ -84,7 +84,7 @@ async function volumeFindings(context: Context, name: string): Promise<Finding[]
   });
   const what = `volumes of ${name}`;
   if (wrong.length === 0) return [good(what, `${Object.keys(machine.dataDisks!).length} ready`)];
-  return [bad(what, wrong.join(', '), `talosctl -n ${machine.address} get volumestatus, disks`)];
+  return [bad(what, wrong.join(', '), `npm run bootstrap -- talosctl ${name} -- get volumestatus`)];
 }
 
 async function applicationFindings(context: Context): Promise<Finding[]> {

@@ -134,23 +134,42 @@ interface Target {
 /** A few connections that are declared work, and a few that are not do not. */
 async function policies(context: Context): Promise<Finding[]> {
   const enforced = await enforcesPolicies(context);
+  if (enforced !== true && !context.homelab.talos.enforceNetworkPolicies)
+    return [
+      warning(
+        'network policies',
+        'nothing enforces them, as talos.enforceNetworkPolicies in homelab.ts says',
+        'make it true, npm run synth, then npm run bootstrap -- apply talos',
+      ),
+    ];
   if (enforced !== true)
     return [bad('network policies', 'flannel does not enforce them', 'npm run bootstrap -- apply talos')];
   const { allowed, denied } = probePairs(context.homelab);
   const found: Finding[] = [];
   const open = new Set<string>();
   const blind = new Set<string>();
+  const failed = new Set<string>();
   const pods = new Map<string, string | undefined>();
   const probe = async (client: Client, target: Target): Promise<string | undefined> => {
     if (!pods.has(client.name))
       pods.set(client.name, (await runningPods(context, client.namespace, client.selector))[0]);
     const pod = pods.get(client.name);
-    if (pod === undefined) return undefined;
+    if (pod === undefined || failed.has(client.name)) return undefined;
     const args = [target.host, String(target.port), String(PROBE_SECONDS)];
-    const { code, stdout } = await inPod(context, client.namespace, pod, 'probe-connection.sh', args, client.container);
+    const answer = await inPod(context, client.namespace, pod, 'probe-connection.sh', args, client.container);
+    const { code, stdout, stderr } = answer;
     const word = stdout.trim();
     if (cannotTry(code) || word === 'none') {
       blind.add(client.name);
+      return undefined;
+    }
+    // Says nothing about the network policies: the API server does not reach the node, or the pod went away.
+    if (code !== 0) {
+      failed.add(client.name);
+      const saw = stderr.trim() || `kubectl exec ended with ${code}`;
+      found.push(
+        bad(`${client.name} can be asked to probe`, saw, `kubectl -n ${client.namespace} get pod ${pod} -o wide`),
+      );
       return undefined;
     }
     return word;
@@ -182,7 +201,7 @@ async function policies(context: Context): Promise<Finding[]> {
       ),
     );
   const isProved = (kind: string) => found.some(({ what }) => what.includes(kind));
-  if (!isProved(MAY) || !isProved(MAY_NOT))
+  if ((allowed.length > 0 && !isProved(MAY)) || (denied.length > 0 && !isProved(MAY_NOT)))
     found.push(bad('network policies', 'too little could be probed to say anything', 'kubectl get pods -A'));
   return found;
 }
@@ -198,7 +217,7 @@ function judged({ name }: Client, target: Target, allowed: boolean, saw: string)
   return bad(
     what,
     saw,
-    allowed
+    allowed || saw !== 'open'
       ? 'kubectl get networkpolicy -A; is the target running?'
       : 'policies are not enforced: npm run bootstrap -- plan talos',
   );

@@ -1,11 +1,24 @@
+import * as fs from 'node:fs';
 import { stringify } from 'yaml';
 import homelab from '../../homelab';
 import smallest from '../../examples/smallest/homelab';
 import { argoCdObjects, versionOf } from '../../scripts/engine/argo-cd-manifest';
+import { memoryFolder } from '../../scripts/engine/memory-files';
+import { Later } from '../../scripts/engine/problem';
 import { rolloutProblem } from '../../scripts/engine/rollout';
 import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
 import { applicationProblem } from '../../scripts/stages/applications';
-import { pushProblem } from '../../scripts/stages/repository';
+import { pushProblem, repositoryAccess } from '../../scripts/stages/repository';
+
+jest.mock('../../scripts/engine/memory-files', () => {
+  const { mkdtempSync, writeFileSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
+  const folder = mkdtempSync('/tmp/gitops-');
+  return {
+    memoryFolder: () => folder,
+    memoryFile: (name: string, text: string) => (writeFileSync(`${folder}/${name}`, text), `${folder}/${name}`),
+  };
+});
+afterAll(() => fs.rmSync(memoryFolder(), { recursive: true }));
 
 const container = { name: 'argocd-server', image: 'quay.io/argoproj/argocd:v3.5.1' };
 const MANIFEST = [
@@ -95,6 +108,50 @@ test.each([
   const found = await pushProblem({ commands, homelab });
   if (problem === undefined) expect(found).toBeUndefined();
   else expect(found).toMatch(problem);
+});
+
+describe('a repository over HTTPS', () => {
+  const url = 'https://git.lan:8443/owner/homelab.git';
+  const [username, password] = ['me', 'p@ss/word%token'];
+  /** Git, which knows one login; what it was given is written down. */
+  const accepted = (kept: object | undefined, opens: string | undefined) => {
+    const asked: { words: string; login?: string }[] = [];
+    const read = async (_: unknown, argv: string[], options: object) => {
+      const words = JSON.stringify([argv, options]);
+      const file = /store --file=([^"]+)/.exec(words)?.[1];
+      const login = file === undefined ? undefined : fs.readFileSync(file, 'utf8');
+      asked.push({ words, login });
+      return login === opens
+        ? { code: 0, stdout: '', stderr: '' }
+        : { code: 128, stdout: '', stderr: `remote: denied\nfatal: Authentication failed for '${url}/'\n` };
+    };
+    const context = { homelab: { ...homelab, git: { url } }, commands: { read }, sops: { read: async () => kept } };
+    return { step: repositoryAccess(context as any)[1]!, asked };
+  };
+  const line = 'https://me:p%40ss%2Fword%25token@git.lan:8443/owner/homelab.git\n';
+
+  test('is tried with the kept login, which no other process sees, and which is gone afterwards', async () => {
+    const { step, asked } = accepted({ url, username, password }, line);
+    expect(await step.look()).toBeUndefined();
+    expect(asked).toHaveLength(1);
+    expect(asked[0]!.words).not.toMatch(/p@ss|p%40ss/);
+    // Helpers of this machine come first, and would be asked first.
+    expect(asked[0]!.words).toContain('"-c","credential.helper=","-c","credential.helper=store --file=');
+    expect(fs.readdirSync(memoryFolder())).toEqual([]);
+  });
+
+  test('that refuses it stops, with what Git says and what to remove', async () => {
+    const { step } = accepted({ url, username, password: 'expired' }, line);
+    await expect(step.look()).rejects.toThrow(
+      /Authentication failed[^]*remove scripts\/secrets\/repository\.sops\.yaml[^]*run this again/,
+    );
+    expect(fs.readdirSync(memoryFolder())).toEqual([]);
+  });
+
+  test('that everybody can read needs no login; another one waits for it', async () => {
+    expect(await accepted(undefined, undefined).step.look()).toBeUndefined();
+    await expect(accepted(undefined, line).step.look()).rejects.toThrow(Later);
+  });
 });
 
 test('a workload is done when all its pods are new and ready', () => {

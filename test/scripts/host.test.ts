@@ -3,12 +3,14 @@ import { remedy } from '../../scripts/commands/doctor-machines';
 import { Stop } from '../../scripts/engine/problem';
 import { hostFiles, renderHosts } from '../../scripts/machines/host';
 import { roomForImages } from '../../scripts/machines/images';
+import { host } from '../../scripts/stages/host';
 import { handedOver } from '../../scripts/stages/host/devices';
 import { understood } from '../../scripts/stages/host/facts';
 import { hostFindings, strangeReboot } from '../../scripts/stages/host/judgement';
 import { pinning, pinState } from '../../scripts/stages/host/network-cards';
 import type { Homelab, ProxmoxHost } from '../../inventory';
 import owners from '../../homelab';
+import { Told } from './ubuntu';
 
 const GIB = 2 ** 30;
 const storages = [
@@ -306,6 +308,19 @@ describe('a reboot that is not ours', () => {
     ).toBeUndefined();
     expect(strangeReboot(facts({ kernels: 'vmlinuz-6.17.9-1-pve', pinnedKernel: '6.17.4-1-pve' }))).toBeUndefined();
   });
+});
+
+test('a boot that was undone while this run waited for it is told as the next run tells it', async () => {
+  let [bootId, undone] = [SAID.bootId!, ''];
+  const commands = new Told({
+    'host-facts.sh': () => JSON.stringify({ ...SAID, bootId, undone }),
+    'systemctl reboot': () => ([bootId, undone] = ['99999999-2222-3333-4444-555555555555', '2026-01-01T00:00:00Z'])[0]!,
+    boot_id: () => bootId,
+  });
+  const steps = await host(commands.context()).steps();
+  const reboot = steps.find(({ title }) => title === 'proxmox was booted with all of that')!;
+  const apply = reboot.apply({ lines: [] }, () => undefined);
+  await expect(apply).rejects.toThrow(/^the last boot .*: it was undone at 2026-01-01T00:00:00Z.*rm .*undone there/);
 });
 
 describe('what is handed over', () => {

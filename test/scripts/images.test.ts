@@ -26,6 +26,8 @@ class Host extends Commands {
   readonly changed: string[] = [];
   free = 50 * GIB;
   keyring = true;
+  /** Whether xz can unpack what comes. */
+  whole = true;
   constructor(
     readonly comes: string = A,
     readonly signed: string = ubuntuImage('24.04')!.published!.sha256,
@@ -41,6 +43,7 @@ class Host extends Commands {
   override async read(_: Place, argv: readonly string[]): Promise<Output> {
     if (argv[0] === 'pvesh')
       return ok('[{"storage":"local","type":"dir","path":"/var/lib/vz","content":"iso,snippets,import"}]');
+    if (argv[0] === 'xz') return { ...ok(''), code: this.whole ? 0 : 1, stderr: 'File format not recognized\n' };
     return { ...ok(''), code: this.keyring ? 0 : 1 };
   }
 
@@ -101,6 +104,17 @@ test('the digest of the first download is kept before the image is used; a secon
   host.changed.length = 0;
   await apply(host);
   expect(host.changed).toEqual([]);
+});
+
+test('a first download that is damaged is removed, and its digest not kept', async () => {
+  const host = new Host();
+  host.whole = false;
+  await expect(apply(host)).rejects.toThrow(/File format not recognized; what came was removed/);
+  expect(host.changed.at(-1)).toMatch(/^rm -f \/var\/lib\/vz\/import\/.*\.part$/);
+  expect(fs.existsSync(digests)).toBe(false);
+  host.whole = true;
+  await apply(host);
+  expect(host.kept.has(talosImage(homelab).file)).toBe(true);
 });
 
 test('a later download with another digest is not used, and both are said', async () => {

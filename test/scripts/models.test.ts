@@ -1,3 +1,4 @@
+import { findings } from '../../scripts/engine/check';
 import { Stop } from '../../scripts/engine/problem';
 import { plan } from '../../scripts/engine/step';
 import { OLLAMA_VERSION } from '../../scripts/pins';
@@ -25,7 +26,7 @@ const ps = (change: object = {}) =>
     ],
   });
 const speed = (tokensPerSecond: number) => ok({ eval_count: 64, eval_duration: (64 / tokensPerSecond) * 1e9 });
-const RECORD = { vmid: 210, state: 'passed', kernel: '6.17.2-1-pve', done: [], cpu: 4.5, date: '' };
+const RECORD = { vmid: 210, state: 'passed', kernel: '6.17.2-1-pve', done: [], tag: TAG, cpu: 4.5, date: '' };
 
 function told(says: ConstructorParameters<typeof Told>[0], resident = true) {
   return new Told({
@@ -76,7 +77,7 @@ test('a first pull keeps the digest; a run that was killed before that keeps it 
   expect(await step.look()).toBeUndefined();
 });
 
-test('a pull that brought another model is not taken', async () => {
+test('a pull that brought another model stops, and its digest is not kept', async () => {
   remembered.set(`ollama:${TAG}`, B);
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ai-pull.sh 11434': () => ((there = A), '') });
@@ -139,6 +140,12 @@ describe('what verify finds', () => {
       `bad model ${TAG}`,
       `bad ${TAG} stays loaded`,
       `bad speed of ${TAG}`,
+    ]);
+  });
+  test('without Ollama, what to do', async () => {
+    const commands = new Told({ '/api/': { code: 7 } });
+    expect(await findings({ models: modelFindings(context(commands)) })).toEqual([
+      { what: 'models', state: 'bad', saw: expect.stringContaining('npm run bootstrap -- apply ai-vm') },
     ]);
   });
   test('a model that only embeds has no speed', async () => {

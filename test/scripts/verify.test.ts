@@ -1,3 +1,4 @@
+import smallest from '../../examples/smallest/homelab';
 import homelab from '../../homelab';
 import { findings, table } from '../../scripts/engine/check';
 import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
@@ -102,7 +103,8 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
 });
 
 describe('network policies', () => {
-  const policies = () => states({ policies: networkLooks(context)['network policies']! });
+  const policies = (of = homelab) =>
+    states({ policies: networkLooks({ ...context, homelab: of } as Context)['network policies']! });
 
   test('are probed where they allow and where they deny, databases, models, services and the internet', () => {
     const { allowed, denied } = probePairs(homelab);
@@ -138,6 +140,33 @@ describe('network policies', () => {
     expect(shut.filter((each) => /^bad .* reaches .*: silent$/.test(each)).length).toBeGreaterThan(5);
     jest.mocked(enforcesPolicies).mockResolvedValue(false);
     expect(await policies()).toEqual(['bad network policies: flannel does not enforce them']);
+  });
+
+  test('that homelab.ts does not want are a warning', async () => {
+    jest.mocked(enforcesPolicies).mockResolvedValue(false);
+    const without = { ...homelab, talos: { ...homelab.talos, enforceNetworkPolicies: false } };
+    expect(await policies(without)).toEqual([
+      'warning network policies: nothing enforces them, as talos.enforceNetworkPolicies in homelab.ts says',
+    ]);
+  });
+
+  test('are good where nothing may reach anything, and nothing does', async () => {
+    inPods(() => 'silent\n');
+    expect(await policies(smallest)).toEqual(['good hello cannot reach the internet: silent']);
+  });
+
+  test('are not judged by a pod that cannot be asked', async () => {
+    const { allowed } = probePairs(homelab);
+    const away = 'error dialing backend: dial tcp 192.168.1.22:10250: connect: no route to host';
+    jest.mocked(kubectl).mockImplementation(async (_, args) => {
+      const pod = args[args.indexOf('-n') + 2]!;
+      if (pod === 'pod-of-chat') throw failed(1, away);
+      const host = args[args.indexOf('--') + 4]!;
+      const may = allowed.some(([client, target]) => `pod-of-${client.name}` === pod && target.host === host);
+      return answer(may ? 'open\n' : 'silent\n');
+    });
+    const found = await policies();
+    expect(found.filter((each) => !each.startsWith('good'))).toEqual([`bad chat can be asked to probe: ${away}`]);
   });
 
   test('are not called good when no container has a shell', async () => {

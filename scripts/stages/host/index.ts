@@ -40,14 +40,17 @@ function stepsOf(context: Context, name: string): Step[] {
     }
     return seen.facts;
   };
-  /** The facts of a host that can become what it should. */
-  const judged = async () => {
-    const found = await facts();
+  const assertGood = (found: HostFacts) => {
     const wrong = hostFindings(homelab, name, found).filter(({ state }) => state === 'bad');
     if (wrong.length > 0) {
       const waits = found.boot.armed && found.boot.armed !== found.bootId ? undoWarning(name) : [];
       throw new Stop([...wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`), ...waits].join('\n'));
     }
+  };
+  /** The facts of a host that can become what it should. */
+  const judged = async () => {
+    const found = await facts();
+    assertGood(found);
     return found;
   };
   const step = (title: string, look: Step['look'], apply: Step['apply']): Step => ({
@@ -155,6 +158,8 @@ function stepsOf(context: Context, name: string): Step[] {
         // The services of Proxmox come later than ssh.
         const answer = () => hostFacts(context, name);
         const found = await until(`Proxmox on ${name} to answer`, { seconds: 300, every: 5 }, say, answer);
+        // Nobody reached it in time: what is missing now was taken back, not made in vain.
+        if (found.boot.undone) assertGood(found);
         const left = rebootReasons(context, name, found);
         if (left.length === 0) return;
         // What was made without effect is made anew by the next run, which asks again before it reboots.
