@@ -6,6 +6,7 @@ import type { Tally } from '../tally';
 import { sopsBinaries } from './binaries';
 import type { Lab, Run } from './lab';
 import type { Call, Interception } from './programs/program';
+import { secretsIn } from './secrets-in';
 
 export const KILLS: readonly Interception[] = ['before', 'during', 'after'];
 
@@ -86,6 +87,7 @@ export async function disturbed(
   const { simulation } = lab;
   simulation.watchesFiles = false;
   const before = lab.fingerprint();
+  const beginning = beginningOf(lab);
   let left = nth;
   let struck = false;
   let isLine = false;
@@ -108,54 +110,98 @@ export async function disturbed(
   const where = `${stage}, ${how}: ${signature.slice(0, 200)}`;
   tally.check(
     `${where}: ${isKill ? 'the run is killed' : 'the run says what failed'}`,
-    isKill ? first.code === null : endsWell(first),
+    isKill ? first.code === null : endsWell(first, how),
     tail(first),
   );
+  assertNothingUnknown(lab, tally, where);
   // What a program fails with on a machine that answers is not laid on the line to it.
   if (how === 'fail' && !isLine)
     tally.check(`${where}: the line is not blamed`, !/cannot be reached/.test(first.output), tail(first));
   const isLeft = simulation.calls.some(({ program, changing }) => program === 'kubectl' && changing);
-  if (!isKill && first.code !== 0 && !isLeft && lab.fingerprint() === before) return 'fault that left nothing';
-  await finishes(lab, tally, where, stage, reference, tail(first));
+  if (!isKill && first.code !== 0 && !isLeft && lab.fingerprint() === before) {
+    assertNoSecret(lab, tally, where, first.output);
+    return 'fault that left nothing';
+  }
+  const isWhole = first.code === 0;
+  if (isWhole) sameMachines(lab, tally, `${where}: a run that ends well`, reference);
+  const calls = simulation.calls.length;
+  await finishes(lab, tally, where, stage, reference, beginning, first);
+  const changing = isWhole ? simulation.calls.slice(calls).filter((call) => call.changing) : [];
+  tally.check(
+    `${where}: after a run that ended well there is nothing to do`,
+    changing.length === 0,
+    changing.map(({ machine, argv }) => `${machine}: ${argv.join(' ').slice(0, 200)}`).join('\n'),
+  );
   return how;
 }
 
-/** Runs a stage to its end from what is there, and compares. `left` is said with what fails. */
+/** What must stay from the first disturbance on. */
+interface Beginning {
+  readonly secrets: ReadonlyMap<string, string>;
+  /** Milliseconds at which etcd began, where it has. */
+  readonly etcd: number | undefined;
+}
+
+export function beginningOf(lab: Lab): Beginning {
+  const begun = Object.values(lab.simulation.state.volumes).map(({ talos }) => talos?.bootstrappedAt);
+  return { secrets: secretValues(lab), etcd: begun.find((each) => each !== undefined) };
+}
+
+/** Runs a stage to its end from what is there, and compares. What the disturbed run said is shown with what fails. */
 export async function finishes(
   lab: Lab,
   tally: Tally,
   where: string,
   stage: string,
   reference: Reference,
-  left = '',
+  beginning: Beginning = beginningOf(lab),
+  first?: Run,
 ): Promise<void> {
   const { simulation } = lab;
-  const kept = secretValues(lab);
+  const { etcd } = beginning;
+  const kept = new Map([...beginningOf(lab).secrets, ...beginning.secrets]);
   const again = await lab.run(['apply', stage, '--yes']);
-  tally.check(`${where}: the next run finishes`, again.code === 0, `${left}\n-- next run\n${tail(again)}`);
-  const machines = machinesOf(lab);
-  tally.check(`${where}: the same machines`, machines === reference.machines, difference(reference.machines, machines));
+  const said = [...(first ? [tail(first)] : []), `-- next run\n${tail(again)}`].join('\n');
+  tally.check(`${where}: the next run finishes`, again.code === 0, said);
+  sameMachines(lab, tally, where, reference);
   const now = secretValues(lab);
   const changed = [...kept].filter(([key, value]) => now.get(key) !== value).map(([key]) => key);
   tally.check(`${where}: no secret changed`, changed.length === 0, changed.join(', '));
-  const bootstraps = simulation.calls.filter(
-    ({ program, argv, code, changing }) =>
-      program === 'talosctl' && argv.includes('bootstrap') && code === 0 && changing,
-  );
-  tally.check(`${where}: etcd began at most once`, bootstraps.length <= 1);
+  // A second bootstrap is refused by etcd; it is not even asked for.
+  const asked = simulation.calls.filter(({ program, argv }) => program === 'talosctl' && argv.includes('bootstrap'));
+  const began = asked.findIndex(({ code, changing }) => code === 0 && changing);
   tally.check(
-    `${where}: nothing unknown was called`,
-    simulation.unexpected.length === 0,
-    simulation.unexpected.join('\n'),
+    `${where}: etcd is begun once`,
+    etcd === undefined ? began < 0 || began === asked.length - 1 : beginningOf(lab).etcd === etcd && asked.length === 0,
+    `${asked.length} calls, the one at ${began} began it`,
   );
+  assertNothingUnknown(lab, tally, where);
+  assertNoSecret(lab, tally, where, `${first?.output}${again.output}`);
 }
 
-/** Not killed: either the failure was no obstacle, or a sentence says what is wrong. Never a stack of our own code. */
-function endsWell({ code, output }: Run): boolean {
-  return (
-    code === 0 ||
-    (code !== null && code > 0 && code < 5 && !/^\s+at .*\.ts:/m.test(output) && !/TypeError/.test(output))
-  );
+function sameMachines(lab: Lab, tally: Tally, where: string, reference: Reference): void {
+  const machines = machinesOf(lab);
+  tally.check(`${where}: the same machines`, machines === reference.machines, difference(reference.machines, machines));
+}
+
+function assertNothingUnknown({ simulation: { unexpected } }: Lab, tally: Tally, where: string): void {
+  tally.check(`${where}: nothing unknown was called`, unexpected.length === 0, unexpected.join('\n'));
+}
+
+function assertNoSecret(lab: Lab, tally: Tally, where: string, printed: string): void {
+  const seen = secretsIn(lab, [...secretValues(lab).values()], printed);
+  tally.check(`${where}: no secret in what was left or said`, seen.length === 0, seen.join('\n'));
+}
+
+/**
+ * Not killed: either the failure was no obstacle, or the last sentence says what is wrong; of what hung, for how long it was
+ * waited. Never a stack of our own code.
+ */
+function endsWell({ code, output }: Run, how: Interception): boolean {
+  if (code === 0) return true;
+  const [last = ''] = output.trim().split('\n\n').slice(-1);
+  const says = how === 'hang' ? /did not end within \d+ s|waited \d+ s for/ : /\S+ \S+ \S+/;
+  return code !== null && code > 0 && code < 5 && says.test(last) && !/^\s+at .*\.ts:|TypeError/m.test(output);
 }
 
 export function tail({ code, output }: Run): string {
@@ -163,7 +209,8 @@ export function tail({ code, output }: Run): string {
 }
 
 /** What machines there are and how they are set up, without times, places in a pool, and what is drawn by lot. */
-export function machinesOf({ simulation: { state } }: Lab): string {
+export function machinesOf({ simulation }: Lab): string {
+  const { state } = simulation;
   const vms = Object.entries(state.vms).map(([vmid, { config, pending, startedAt }]) => [
     vmid,
     Object.fromEntries(
@@ -180,7 +227,17 @@ export function machinesOf({ simulation: { state } }: Lab): string {
         `${vmid} ${id.replace(/disk-\d+/, 'DISK')} ${size} ${label ?? ''} ${talos ? Object.keys(talos.volumes).sort().join() : ''}`,
     )
     .sort();
-  return JSON.stringify({ vms, volumes }, null, 1);
+  return JSON.stringify({ vms, volumes, gpus: gpuRecords(simulation.files('host')) }, null, 1);
+}
+
+/** What is known of each GPU that was proved. */
+function gpuRecords(host: string): unknown[] {
+  const folder = join(host, 'var/lib/collab-homelab');
+  const files = fs.existsSync(folder) ? fs.readdirSync(folder).filter((file) => /^gpu-\d+\.json$/.test(file)) : [];
+  return files.map((file) => {
+    const { state, done, failed } = JSON.parse(fs.readFileSync(join(folder, file), 'utf8'));
+    return { file, state, done, failed };
+  });
 }
 
 /** Every secret that the clone keeps, in the clear, by file and key. A file that sops cannot read is a failure. */
@@ -217,7 +274,8 @@ export function encryptedFiles({ workspace }: Lab): string[] {
     .filter((file) => /\.sops\.(yaml|json)$/.test(file) && file !== '.sops.yaml');
 }
 
-function difference(wanted: string, got: string): string {
+/** Lines of one that are not in the other. */
+export function difference(wanted: string, got: string): string {
   const [a, b] = [new Set(wanted.split('\n')), new Set(got.split('\n'))];
   return [
     ...[...a].filter((line) => !b.has(line)).map((line) => `- ${line}`),

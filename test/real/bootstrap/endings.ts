@@ -1,6 +1,7 @@
 import type { Tally } from '../tally';
 import { machinesOf, tail, type Reference } from './disturbed';
 import type { Lab } from './lab';
+import { changed } from './refusals';
 
 /** Ctrl-C while the host makes a disk: the run says so and ends, the host goes on, and the next run finishes. */
 export async function interrupted(lab: Lab, tally: Tally, { machines }: Reference): Promise<void> {
@@ -24,6 +25,26 @@ export async function interrupted(lab: Lab, tally: Tally, { machines }: Referenc
   const again = await lab.run(['apply', 'vms', '--yes']);
   tally.check('Ctrl-C: the next run finishes', again.code === 0, tail(again));
   tally.check('Ctrl-C: the same machines', machinesOf(lab) === machines);
+}
+
+/** Nobody is there to agree: nothing is done, and the exit codes are those of the docs. */
+export async function unanswered(lab: Lab, tally: Tally): Promise<void> {
+  for (const stage of ['host', 'talos']) {
+    await lab.restore(`before ${stage}`);
+    const run = await lab.run(['apply', stage]);
+    tally.check(
+      `${stage} without --yes: nobody agrees`,
+      run.code === 3 && /nobody is here/.test(run.output),
+      tail(run),
+    );
+    tally.check(`${stage} without --yes: nothing changed`, changed(lab).length === 0);
+  }
+  const wrong = await lab.run(['apply', 'hots', '--yes']);
+  tally.check(
+    'a stage that is none: 2, and those that are',
+    wrong.code === 2 && /\bhost\b/.test(wrong.output),
+    tail(wrong),
+  );
 }
 
 /** kubectl asks sops for its key. When that hangs and kubectl is killed, sops still holds what kubectl would have printed to. */

@@ -59,6 +59,11 @@ export async function everywhere(
       await strike(point, nearest?.name);
     }
   lab.forget(`${stage} `);
+  // What is waited for is asked for once more or once less in another run, and that alone may not come again.
+  const wanted = calls.filter(leavesSomething).length;
+  const killed = Math.min(done.get('during') ?? 0, done.get('after') ?? 0);
+  if (kills)
+    tally.check(`${stage}: killed at the ${wanted} calls that leave something`, killed > 0.9 * wanted, `at ${killed}`);
   return done;
 
   async function strike(point: Point, from?: string): Promise<void> {

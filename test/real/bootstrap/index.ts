@@ -6,6 +6,7 @@ import { Tally } from '../tally';
 import { controllers } from './controllers';
 import { dayTwo } from './day-two';
 import {
+  difference,
   disturbed,
   encryptedFiles,
   KILLS,
@@ -17,15 +18,17 @@ import {
   tail,
   type Reference,
 } from './disturbed';
-import { hangsBelow, interrupted } from './endings';
+import { hangsBelow, interrupted, unanswered } from './endings';
 import { everywhere } from './everywhere';
 import { Lab } from './lab';
+import { machineProofs } from './machine-proofs';
 import { inNamespace } from './machines';
 import { undone } from './undone';
 import { offerAll } from './offers';
 import type { Call, Interception } from './programs/program';
 import { refusals } from './refusals';
 import { secretsIn } from './secrets-in';
+import { seen } from './seen';
 
 inNamespace();
 
@@ -73,10 +76,13 @@ async function main(): Promise<void> {
     const others = full && !only ? PARTS.slice(1).map(otherPart) : [];
     if (!only) await nothingLeft(lab);
     if (!only) await looks(lab);
+    if (!only) await seen(lab, tally);
     if (!only) await refusals(lab, tally);
     if (!only) await undone(lab, tally);
     if (!only) await interrupted(lab, tally, references.get('vms')!);
     if (!only) await hangsBelow(lab, tally);
+    if (!only) await unanswered(lab, tally);
+    if (!only) await machineProofs(lab, tally);
     if (chosen?.includes('day-two') ?? true) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
     await disturbAll(lab, references);
     await Promise.all(others);
@@ -130,6 +136,7 @@ let printed = '';
 
 async function nothingLeft(lab: Lab): Promise<void> {
   const begin = lab.simulation.calls.length;
+  const files = lab.ownersFiles();
   const second = await lab.run(['apply', '--yes']);
   const changing = lab.simulation.calls.slice(begin).filter((call) => call.changing);
   tally.check('a second run ends well', second.code === 0, tail(second));
@@ -143,6 +150,8 @@ async function nothingLeft(lab: Lab): Promise<void> {
     lab.simulation.unexpected.length === 0,
     lab.simulation.unexpected.join('\n'),
   );
+  const now = lab.ownersFiles();
+  tally.check('a second run leaves the clone and the keys as they were', now === files, difference(files, now));
   laps.lap(`a second run: ${lab.simulation.calls.length - begin} calls, ${changing.length} that change`);
   const secrets = secretValues(lab);
   tally.check('sops reads every encrypted file', encryptedFiles(lab).length >= 4 && secrets.size > 50);
@@ -151,13 +160,20 @@ async function nothingLeft(lab: Lab): Promise<void> {
   laps.lap(`${secrets.size} secret values looked for in everything that the runs left, ${seen.length} found`);
 }
 
-/** The commands that only look: no crash, no change, and what they found in a form for monitoring. Pods of kwok run nothing. */
+/** What is bad here: the clone is one of a test, and kwok's pods run nothing and hold nothing. */
+const BAD: Readonly<Record<string, RegExp>> = {
+  doctor: /^(everything is committed|git\.url of homelab\.ts is yours)$/,
+  verify: /^(claims of .*|ring cassandra|replica set mongodb|llm-service answers .*|https:.*|network policies)$/,
+};
+
+/** The commands that only look: no crash, no change, and what they found in a form for monitoring. */
 async function looks(lab: Lab): Promise<void> {
   // What is run in a pod is written down by the simulation, and reads.
   const isExec = ({ program, argv }: Call) => program === 'kubectl' && argv.includes('exec');
   for (const command of ['doctor', 'verify', 'plan']) {
     const begin = lab.simulation.calls.length;
-    const run = await lab.run(command === 'plan' ? ['plan'] : [command, '--json']);
+    // Slow enough that a busy machine is not taken for one that does not answer.
+    const run = await lab.run(command === 'plan' ? ['plan'] : [command, '--json'], 0.5);
     const changing = lab.simulation.calls.slice(begin).filter((call) => call.changing && !isExec(call));
     tally.check(
       `${command} changes nothing`,
@@ -177,14 +193,13 @@ async function looks(lab: Lab): Promise<void> {
       list.length > 15 && list.every(({ what, saw }) => what && saw),
       run.output.slice(0, 800),
     );
-    laps.lap(
-      `${command}: ${list.length} findings, bad: ${
-        list
-          .filter(({ state }) => state === 'bad')
-          .map(({ what }) => what)
-          .join(', ') || 'none'
-      }`,
+    const bad = list.filter(({ state }) => state === 'bad').map(({ what }) => what);
+    tally.check(
+      `${command} calls bad what cannot be good here, and nothing else`,
+      bad.length > 0 && bad.every((what) => BAD[command]!.test(what)),
+      JSON.stringify(list.filter(({ state }) => state === 'bad')),
     );
+    laps.lap(`${command}: ${list.length} findings, bad: ${bad.join(', ')}`);
   }
 }
 
@@ -211,6 +226,10 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
     const key = came ?? 'did not come again';
     done.set(key, (done.get(key) ?? 0) + 1);
   }
+  tally.check(
+    'the sample disturbed something',
+    [...done.keys()].some((key) => key !== 'did not come again'),
+  );
   laps.lap(`${points.length} points; done: ${[...done].map(([how, count]) => `${how} ${count}`).join(', ')}`);
 }
 

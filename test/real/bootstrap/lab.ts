@@ -50,7 +50,7 @@ export class Lab {
       },
       kubeconfig: () => fs.readFileSync(plane.kubeconfig, 'utf8'),
       onNodes: (members) => register(plane, homelab, members),
-      onShutdown: (name) => endPods(plane.client, name),
+      onShutdown: (name) => endPods(plane.client, name, lab.podsEndWith),
     });
     const workspace = new Workspace();
     const repository = join(folder, 'repository');
@@ -60,9 +60,12 @@ export class Lab {
     git('add', 'dist');
     git(...OWNER, 'commit', '-q', '-m', 'our homelab');
     git('push', '-q', repository, 'HEAD');
-    return new Lab(folder, plane, simulation, workspace, homelab.git.url);
+    const lab = new Lab(folder, plane, simulation, workspace, homelab.git.url);
+    return lab;
   }
 
+  /** Exit code of the pods on a node that shuts down. */
+  podsEndWith = 0;
   private readonly kept = new Map<string, EtcdContent>();
   private running?: number;
 
@@ -74,9 +77,13 @@ export class Lab {
     private readonly repository: string,
   ) {}
 
+  get home(): string {
+    return join(this.folder, 'home');
+  }
+
   /** Keys of the owner's machine, outside of the clone. */
   get ageKey(): string {
-    return join(this.folder, 'home', 'age', 'keys.txt');
+    return join(this.home, 'age', 'keys.txt');
   }
 
   /**
@@ -85,7 +92,7 @@ export class Lab {
    */
   run(args: readonly string[], pace = 0.1, hear: (line: string) => void = () => undefined): Promise<Run> {
     const begin = Date.now();
-    fs.mkdirSync(join(this.folder, 'home'), { recursive: true });
+    fs.mkdirSync(this.home, { recursive: true });
     const child = spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args], {
       cwd: this.workspace.path,
       detached: true,
@@ -93,7 +100,7 @@ export class Lab {
       env: {
         ...process.env,
         ...this.simulation.environment(),
-        HOME: join(this.folder, 'home'),
+        HOME: this.home,
         SOPS_AGE_KEY_FILE: this.ageKey,
         HOMELAB_PACE: String(pace),
         NO_COLOR: '1',
@@ -157,7 +164,7 @@ export class Lab {
     try {
       this.simulation.snapshot(join(this.folder, 'kept', name, 'simulation'));
       copy(this.workspace.path, join(this.folder, 'kept', name, 'clone'));
-      copy(join(this.folder, 'home'), join(this.folder, 'kept', name, 'home'));
+      copy(this.home, join(this.folder, 'kept', name, 'home'));
       this.kept.set(name, await contentOf(this.plane));
     } finally {
       if (running !== undefined) process.kill(-running, 'SIGCONT');
@@ -176,13 +183,14 @@ export class Lab {
   fingerprint(): string {
     const { state } = this.simulation;
     const plain = { ...state, slept: 0, host: { ...state.host, upAt: undefined } };
-    return [
-      JSON.stringify(plain),
-      this.simulation.fingerprint(),
-      ...[this.workspace.path, join(this.folder, 'home')].map((folder) =>
-        fingerprint(folder, ['node_modules', '.homelab/bootstrap.log', '.kube']),
-      ),
-    ].join('\n');
+    return [JSON.stringify(plain), this.simulation.fingerprint(), this.ownersFiles()].join('\n');
+  }
+
+  /** Differs when a file of the clone or among the owner's keys does; Git's own and what is made anew each time apart. */
+  ownersFiles(): string {
+    return [this.workspace.path, this.home]
+      .map((folder) => fingerprint(folder, ['node_modules', '.git', '.homelab', '.kube']))
+      .join('\n');
   }
 
   /** Takes everything back to what was put aside. */
@@ -195,8 +203,8 @@ export class Lab {
     this.simulation.restore(join(this.folder, 'kept', name, 'simulation'));
     empty(this.workspace.path);
     copy(join(this.folder, 'kept', name, 'clone'), this.workspace.path);
-    empty(join(this.folder, 'home'));
-    copy(join(this.folder, 'kept', name, 'home'), join(this.folder, 'home'));
+    empty(this.home);
+    copy(join(this.folder, 'kept', name, 'home'), this.home);
   }
 
   async stop(): Promise<void> {

@@ -61,6 +61,12 @@ const CASES: readonly Case[] = [
     says: /metadata/,
   },
   {
+    what: 'no room for the images',
+    stage: 'images',
+    prepare: ({ simulation: { state } }) => void (state.storages.local!.used = state.storages.local!.total - GIB),
+    says: /must have .* GiB free for .*, and has/,
+  },
+  {
     what: 'an address that somebody has',
     stage: 'vms',
     prepare: ({ simulation }) => {
@@ -115,19 +121,25 @@ export async function refusals(lab: Lab, tally: Tally): Promise<number> {
   for (const { what, stage, prepare, says } of CASES) {
     await lab.restore(`before ${stage}`);
     prepare(lab);
+    const files = lab.ownersFiles();
     const { code, output } = await lab.run(['apply', stage, '--yes']);
-    tally.check(`${what}: stops`, code === 4 || code === 1, `exit ${code}\n${output}`);
+    tally.check(`${what}: stops`, code === 4, `exit ${code}\n${output}`);
     tally.check(`${what}: says so`, says.test(output) && !/^\s+at .*\.ts:/m.test(output), output.slice(-1500));
-    // The simulation writes the file of a VM when it is first looked at.
-    const looks = ({ program, argv }: Call) =>
-      program === 'ssh' && /(qm (config|status)|pvesh get) /.test(argv.at(-1)!);
-    const changing = lab.simulation.calls.filter((call) => call.changing && !looks(call));
+    const changing = changed(lab);
     tally.check(
       `${what}: nothing changed`,
       changing.length === 0,
       changing.map(({ program, argv }) => `${program} ${argv.join(' ')}`).join('\n'),
     );
+    tally.check(`${what}: the clone and the keys are as they were`, lab.ownersFiles() === files);
     tally.check(`${what}: nothing was run by a shell that is data`, !fs.existsSync('/tmp/pwned'));
   }
   return CASES.length;
+}
+
+/** Calls that changed something, from one on. */
+export function changed({ simulation }: Lab, from = 0): readonly Call[] {
+  // The simulation writes the file of a VM when it is first looked at.
+  const looks = ({ program, argv }: Call) => program === 'ssh' && /(qm (config|status)|pvesh get) /.test(argv.at(-1)!);
+  return simulation.calls.slice(from).filter((call) => call.changing && !looks(call));
 }

@@ -7,8 +7,8 @@ const ORDINARY =
   /^(-----(BEGIN|END) [A-Z ]+-----|client\.authentication\.k8s\.io\/v1|ExecCredential|https:\/\/.*|[a-z_.-]{1,24})$/;
 
 /**
- * Where one of these secrets stands in the clear: in the clone (log and kubeconfig included), on the machines, in arguments
- * of any call, or in what was printed. @returns the places
+ * Where one of these secrets stands in the clear: in the clone (log and kubeconfig included), in the owner's home but for the age
+ * key, on the machines, in arguments of any call, or in what was printed. @returns the places
  */
 export function secretsIn(lab: Lab, secrets: readonly string[], printed: string): string[] {
   // Certificates are no secrets, in whatever form.
@@ -24,19 +24,26 @@ export function secretsIn(lab: Lab, secrets: readonly string[], printed: string)
   const search = (text: string, where: string) => {
     for (const seed of wanted) if (text.includes(seed)) found.push(`${where}: ${seed.slice(0, 6)}…`);
   };
-  for (const file of filesBelow(lab.workspace.path)) search(fs.readFileSync(file, 'latin1'), file);
+  for (const folder of [lab.workspace.path, lab.home])
+    for (const file of filesBelow(folder)) if (file !== lab.ageKey) search(fs.readFileSync(file, 'latin1'), file);
   for (const machine of Object.keys(lab.simulation.state.machines))
     for (const file of filesBelow(lab.simulation.files(machine)))
       search(fs.readFileSync(file, 'latin1'), `${machine} ${file}`);
   for (const { program, argv, env } of lab.simulation.calls)
     search(`${argv.join(' ')} ${JSON.stringify(env)}`, `arguments of ${program}`);
   for (const file of fs.readdirSync('/dev/shm').filter((name) => name.startsWith('collab-homelab.')))
-    for (const each of filesBelow(join('/dev/shm', file))) search(fs.readFileSync(each, 'latin1'), each);
+    for (const each of filesBelow(join('/dev/shm', file))) search(read(each), each);
   search(printed, 'output');
   return found;
 }
 
+/** Another lab beside this one may take its files away. */
+function read(path: string): string {
+  return fs.existsSync(path) ? fs.readFileSync(path, 'latin1') : '';
+}
+
 function filesBelow(folder: string): string[] {
+  if (!fs.existsSync(folder)) return [];
   return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return ['proc', 'node_modules', '.proc'].includes(entry.name) ? [] : filesBelow(path);

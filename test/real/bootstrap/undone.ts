@@ -1,15 +1,40 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Tally } from '../tally';
+import { tail } from './disturbed';
 import type { Lab } from './lab';
 import { undoTimerEnds } from './programs/host-boot';
 import { isReachable } from './programs/host-devices';
 import { timerEnds, ubuntuOf } from './programs/ubuntu';
+import { changed } from './refusals';
 
-/** What machines take back by themselves, when nobody confirms that they can still be reached. */
+/** What a host needs to boot with our files, and what machines take back by themselves when nobody confirms that they can be reached. */
 export async function undone(lab: Lab, tally: Tally): Promise<void> {
+  await systemdBoot(lab, tally);
   await hostGoesBack(lab, tally);
   await firewallGoesBack(lab, tally);
+}
+
+/** A host that boots by systemd-boot (ZFS): its options stand in another file, and the partitions are written anew. */
+async function systemdBoot(lab: Lab, tally: Tally): Promise<void> {
+  await lab.restore('before host');
+  const { simulation } = lab;
+  simulation.writeFile('host', 'etc/kernel/proxmox-boot-uuids', 'AAAA-BBBB\n');
+  simulation.writeFile('host', 'etc/kernel/cmdline', 'root=ZFS=rpool/ROOT/pve-1 boot=zfs\n');
+  const run = await lab.run(['apply', 'host', '--yes']);
+  const cmdline = fs.readFileSync(join(simulation.files('host'), '.proc/cmdline'), 'utf8');
+  tally.check(
+    'a host with systemd-boot: it boots with our options beside its own',
+    run.code === 0 && /root=ZFS=\S+ boot=zfs .*iommu=pt/.test(cmdline),
+    `${cmdline}\n${tail(run)}`,
+  );
+  const calls = simulation.calls.length;
+  const again = await lab.run(['apply', 'host', '--yes']);
+  tally.check(
+    'a host with systemd-boot: then there is nothing to do',
+    again.code === 0 && changed(lab, calls).length === 0,
+    tail(again),
+  );
 }
 
 /** The run dies at the reboot, and nobody is there for 15 minutes. */

@@ -7,6 +7,14 @@ import { allocate, contentOf, free, parseSize, pathOf, storageOf, usedBytes, typ
 import { Failure, program, Unexpected, type Answer } from './program';
 
 export const pvesm = [
+  program(['proxmox'], ['df'], ({ state, call }) => {
+    const [...words] = call.argv;
+    const folder = words.pop();
+    const storage = Object.values(state.storages).find(({ path }) => path && `${folder}/`.startsWith(`${path}/`));
+    if (words.join(' ') !== '--output=avail --block-size=1' || !storage)
+      throw new Unexpected('only what is free on the storage of a folder is known');
+    return `Avail\n${storage.total - storage.used}\n`;
+  }),
   program(['proxmox'], ['pvesm'], ({ simulation, state, call }) => {
     const { command, positional, options } = proxmoxCommand('pvesm', call.argv);
     const [first, second, third, fourth] = positional as [string, string, string, string];

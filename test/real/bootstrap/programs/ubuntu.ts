@@ -246,6 +246,8 @@ async function systemctl(context: Context): Promise<Answer | string | undefined>
       setTimeout(() => rebootVm(simulation, vmid!), 20);
       return undefined;
     }
+    case 'is-system-running':
+      return 'running\n';
     case 'daemon-reload':
       for (const each of Object.keys(it.loaded)) it.loaded[each] = textOf(simulation, machine, each);
       return undefined;
