@@ -1,5 +1,5 @@
-import { CommandFailed, type Commands, type Place } from './commands';
-import { Problem, Stop } from './problem';
+import type { Commands, Place } from './commands';
+import { isFault, Problem, Stop } from './problem';
 
 /** A login that fails does so at once or after 10 s. */
 const LOOK = { seconds: 30 };
@@ -32,9 +32,9 @@ async function isOnItsWay(commands: Commands, place: Place, before: string): Pro
     // It exits with 1 for everything but `running`.
     const argv = ['systemctl', 'is-system-running'];
     const { stdout } = await commands.read(place, argv, { ...LOOK, accepts: [0, 1] });
-    return stdout.trim() === 'stopping';
+    return !/^(starting|running|degraded)$/.test(stdout.trim());
   } catch (error) {
-    if (error instanceof CommandFailed) return true;
+    if (isFault(error)) return true;
     throw error;
   }
 }

@@ -128,7 +128,9 @@ async function isPublic(context: Context): Promise<boolean> {
  * its place), but with the login in `file`, if there is one.
  */
 function asked({ commands, homelab }: Context, file?: string): Promise<Output> {
-  const login = file === undefined ? [] : ['-c', `credential.helper=store --file=${file}`];
+  // Tried also where nobody is asked for one: Argo CD sends it at once (Git 2.46 or newer; older ones do not know the setting).
+  const login =
+    file === undefined ? [] : ['-c', `credential.helper=store --file=${file}`, '-c', 'http.proactiveAuth=basic'];
   return commands.read(
     HERE,
     ['git', '-C', '/', '-c', 'credential.helper=', ...login, 'ls-remote', '--heads', homelab.git.url],

@@ -134,9 +134,9 @@ describe('restarts of a machine with a GPU', () => {
 
   test('a VM that nobody can log in to is the result of the part that was begun, and says the way out', async () => {
     const without = /gpu: false in homelab.ts, ssh root@192.168.1.10 qm stop 210/;
-    const say = async (of?: GpuRecord, config?: string) => {
+    const say = async (of?: GpuRecord, config?: string, stderr = 'Connection timed out') => {
       const commands = told(of, config);
-      commands.says.boot_id = `${BOOT}\n`;
+      Object.assign(commands.says, { boot_id: `${BOOT}\n`, 'ai-vm: true': { code: 255, stderr } });
       const { message } = await noLogin(commands.context(), aiVm(commands.context(), 'ai-vm'), new TimedOut('waited'));
       return {
         message,
@@ -149,6 +149,12 @@ describe('restarts of a machine with a GPU', () => {
     expect(later).toEqual({ message: expect.stringMatching(/restart proxmox/), kept: [['failed', 'reboot']] });
     expect(await say(record({ state: 'passed' }))).toEqual({ message: expect.stringMatching(without), kept: [] });
     expect((await say(undefined, 'memory: 1\n')).message).toMatch(/console of ai-vm/);
+    const refused = await say(
+      record({ begun: { phase: 'generate', boot: BOOT } }),
+      undefined,
+      'Permission denied (publickey)',
+    );
+    expect(refused).toEqual({ message: expect.stringMatching(/console of ai-vm/), kept: [] });
   });
 
   test('without a cluster there is no database, and without a GPU no risk', async () => {
@@ -257,6 +263,56 @@ describe('an Ollama that started before the driver of the GPU', () => {
     read.mockClear();
     await measured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
     expect(asked()).toMatch(/"keep_alive":0.*"num_gpu":0/);
+  });
+});
+
+describe('a part of the proof', () => {
+  const prove = (commands: Told) =>
+    proved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+  const told = (says: Told['says']) =>
+    new Told({
+      'qm config 210': 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n',
+      'cat /var/lib/collab-homelab/gpu-210.json': JSON.stringify(record({ done: ['cpu', 'generate'] })),
+      'uname -r': `${KERNEL}\n`,
+      'proxmox: cat /proc/sys/kernel/random/boot_id': `${BOOT}\n`,
+      ...says,
+    });
+  const records = ({ changed }: Told) =>
+    changed.filter((each) => each.startsWith('ai-gpu-record')).map((each) => JSON.parse(each.replace(/^\S+ \d+ /, '')));
+
+  beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
+
+  test('that failed while the host answers is not begun any more', async () => {
+    const commands = told({
+      'ai-vm: cat /proc/sys/kernel/random/boot_id': `${BOOT}\n`,
+      'ai-vm: systemctl reboot': { code: 255 },
+      'is-system-running': 'running\n',
+    });
+    await expect(prove(commands)).rejects.toThrow(/ended before it was told/);
+    expect(records(commands).map(({ begun, state }) => [begun?.phase, state])).toEqual([
+      ['reboot', 'proving'],
+      [undefined, 'proving'],
+    ]);
+  });
+
+  test('at which the host went down is failed, also when somebody switched it on again in time', async () => {
+    let boots = 0;
+    const ok = (body: object) => `${JSON.stringify(body)}\n200`;
+    const commands = told({
+      'proxmox: cat /proc/sys/kernel/random/boot_id': () => `${boots > 0 ? OTHER_BOOT : BOOT}\n`,
+      'ai-vm: cat /proc/sys/kernel/random/boot_id': () => `${boots > 0 ? OTHER_BOOT : BOOT}\n`,
+      'ai-vm: systemctl reboot': () => (boots++, ''),
+      'cloud-init status': '{"status":"done","errors":[]}',
+      '/api/version': ok({ version: '1' }),
+      '/api/generate': ok({ eval_count: 64, eval_duration: 5e9 }),
+      '/api/ps': ok({
+        models: [{ name: TAG, size: 9, size_vram: 9, context_length: 16384, expires_at: '2318-01-01T00:00:00Z' }],
+      }),
+      'ai-ollama-log.sh':
+        'msg="inference compute" library=Vulkan description="AMD Radeon 780M Graphics (RADV PHOENIX)"',
+    });
+    await expect(prove(commands)).rejects.toThrow(/did not survive this.*proxmox went down at it/);
+    expect(records(commands).at(-1)).toMatchObject({ state: 'failed', failed: { phase: 'reboot' } });
   });
 });
 

@@ -1,7 +1,9 @@
 import type { Model, ProxmoxHost } from '../../../inventory';
+import { bootId } from '../../engine/boots';
 import type { Finding, Look } from '../../engine/check';
+import { CommandFailed } from '../../engine/commands';
 import { ubuntuMachines, type Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { isFault, Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { provingModelOf } from '../../machines/ollama';
@@ -16,7 +18,7 @@ import {
   type GpuState,
   type Phase,
 } from './gpu-record';
-import { aiVm, vmConfig, type AiVm } from './machine';
+import { aiVm, isOn, vmConfig, type AiVm } from './machine';
 import { assertNoDatabaseRuns, NotBack, restart } from './restart';
 
 type Say = (what: string) => void;
@@ -112,15 +114,23 @@ async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promis
   const { kernel, boot } = state;
   const { failed: _, begun: __, ...kept } = state.record ?? {};
   const done = doneSoFar(state);
-  await writeRecord(context, vm, { ...kept, state: 'proving', kernel, done, begun: { phase, boot } });
+  const proving = { ...kept, state: 'proving', kernel, done } as const;
+  await writeRecord(context, vm, { ...proving, begun: { phase, boot } });
+  let tokensPerSecond: number;
   try {
     if (phase !== 'generate') await restart(context, vm, { kind: phase as 'reboot' | 'stop-start' }, say);
+    const found = await generateOnGpu(context, state.record?.cpu, say);
+    // Somebody switched it off and on while this waited.
+    const hung = (await bootId(context.commands, vm.host)) !== boot ? [`${vm.host.name} went down at it`] : [];
+    const problems = [...hung, ...found.problems];
+    if (problems.length > 0) throw await failed(context, vm, state, phase, problems.join('; '));
+    tokensPerSecond = found.tokensPerSecond;
   } catch (error) {
     // Only a wait that came to its end says something about the GPU; a command that failed can be tried again.
-    throw error instanceof NotBack ? await noLogin(context, vm, error) : error;
+    if (error instanceof NotBack) throw await noLogin(context, vm, error);
+    if (isFault(error) && !(error instanceof Verdict)) await notBegun(context, vm, boot, proving);
+    throw error;
   }
-  const { problems, tokensPerSecond } = await generateOnGpu(context, state.record?.cpu, say);
-  if (problems.length > 0) throw await failed(context, vm, state, phase, problems.join('; '));
   const all = [...done, phase];
   const isLast = phase === 'stop-start';
   await writeRecord(context, vm, {
@@ -130,6 +140,16 @@ async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promis
     done: all,
     gpu: tokensPerSecond,
   });
+}
+
+/** It failed while the host answers: a later restart of the host is not to be taken for what came of it. */
+async function notBegun(context: Context, vm: AiVm, boot: string, proving: Parameters<typeof writeRecord>[2]) {
+  try {
+    if ((await bootId(context.commands, vm.host)) === boot) await writeRecord(context, vm, proving);
+  } catch (error) {
+    // It does not answer: what was begun stays written down.
+    if (!isFault(error)) throw error;
+  }
 }
 
 /** Has the model generate, and judges whether all of it was on the GPU. An Ollama that found none is started once more. */
@@ -199,7 +219,10 @@ export function gpuProblems(seen: {
   return problems;
 }
 
-async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase, why: string): Promise<Stop> {
+/** What came of the proof, written down. */
+class Verdict extends Stop {}
+
+async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase, why: string): Promise<Verdict> {
   const { begun: _, ...kept } = state.record ?? { done: [] };
   const record: Omit<GpuRecord, 'vmid' | 'date'> = {
     ...kept,
@@ -209,8 +232,8 @@ async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase,
   };
   await writeRecord(context, vm, record);
   if (phase === 'generate' || phase === 'cpu')
-    return unusable(vm, { ...state, record: { ...record, vmid: 0, date: '' } });
-  return new Stop(
+    return new Verdict(unusable(vm, { ...state, record: { ...record, vmid: 0, date: '' } }).message);
+  return new Verdict(
     `the GPU of ${vm.name} did not survive this: ${WHAT[phase]} (${why}). It is written down (${recordPath(vm.machine.vmid)} on ${vm.host.name}): from now on a restart of ${vm.name} needs one of ${vm.host.name}, and is refused while a database runs. If the GPU does not answer now, restart ${vm.host.name}. To go on with that, run this again; else set gpu: false in homelab.ts. To prove it anew, remove that file`,
   );
 }
@@ -218,7 +241,7 @@ async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase,
 /** Nobody can log in to a VM that runs. Where its GPU was being proved, that is the result. */
 export async function noLogin(context: Context, vm: AiVm, { message }: Problem): Promise<Problem> {
   const { name, host } = vm;
-  if (!(await vmConfig(context, vm)).has('hostpci0'))
+  if (!(await vmConfig(context, vm)).has('hostpci0') || !(await isOn(context, vm)) || (await answers(context, vm)))
     return new Problem(`${message}; look at the console of ${name} in Proxmox, and run this again`);
   const state = await gpuState(context, vm);
   const { begun } = state.record ?? {};
@@ -229,6 +252,17 @@ export async function noLogin(context: Context, vm: AiVm, { message }: Problem):
   return new Stop(
     `${message}; its GPU may be why: look at the console of ${name} in Proxmox, or restart ${host.name}. ${withoutGpu(context, vm)}`,
   );
+}
+
+/** Its system is up, and lets nobody in, or is busy with its first boot. */
+async function answers({ commands }: Context, { place }: AiVm): Promise<boolean> {
+  try {
+    await commands.read(place, ['true'], { seconds: 30 });
+    return true;
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    return /Permission denied|Host key verification failed/.test(error.output.stderr);
+  }
 }
 
 /** A VM that nobody can log in to does not shut down by itself, perhaps. */

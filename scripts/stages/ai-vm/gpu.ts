@@ -102,9 +102,12 @@ export function passedThrough(context: Context, vm: AiVm): Step {
       // The first start with the GPU is a part of the proof: if the host hangs at it, the next run knows.
       const { record, kernel, boot } = state;
       const begun = { phase: 'generate', boot } as const;
-      await writeRecord(context, vm, { ...record, state: 'proving', kernel, done: doneSoFar(state), begun });
+      const begin = async () => {
+        await writeRecord(context, vm, { ...record, state: 'proving', kernel, done: doneSoFar(state), begun });
+        await stopped();
+      };
       try {
-        await restart(context, vm, { kind: 'stop-start', stopped }, say);
+        await restart(context, vm, { kind: 'stop-start', stopped: begin }, say);
       } catch (error) {
         throw error instanceof NotBack ? await noLogin(context, vm, error) : error;
       }

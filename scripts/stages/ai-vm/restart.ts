@@ -50,12 +50,17 @@ export async function restartAsks(context: Context, vm: AiVm, kind: Restart['kin
 /** It was restarted, and nobody can log in. */
 export class NotBack extends Problem {}
 
-/** @throws NotBack when the wait for it ends */
-async function comesBack(waiting: Promise<void>): Promise<void> {
+/** @throws NotBack when the wait for it ends; Problem when it never went down from the boot `before` */
+async function comesBack({ commands }: Context, vm: AiVm, waiting: Promise<void>, before?: string): Promise<void> {
   try {
     await waiting;
   } catch (error) {
-    throw error instanceof TimedOut ? new NotBack(error.message) : error;
+    if (!(error instanceof TimedOut)) throw error;
+    const now =
+      before && (await bootId(commands, vm.place).catch((late) => (isFault(late) ? '' : Promise.reject(late))));
+    if (before && now === before)
+      throw new Problem(`${vm.name} must reboot, and runs on as it did; look at its console, and run this again`);
+    throw new NotBack(error.message);
   }
 }
 
@@ -65,7 +70,7 @@ export async function restart(context: Context, vm: AiVm, how: Restart, say: Say
   await shutDown(context, vm, say);
   await how.stopped?.();
   await start(context, vm, say);
-  await comesBack(waitForLogin(context, vm, say));
+  await comesBack(context, vm, waitForLogin(context, vm, say));
 }
 
 /**
@@ -153,10 +158,12 @@ async function reboot(context: Context, vm: AiVm, say: Say): Promise<void> {
   const before = await bootId(commands, place);
   await orderReboot(commands, place, before);
   const another = async () => ((await bootId(commands, place)) === before ? undefined : true);
+  const up = until(`${name} to come up again`, { seconds: BOOT_SECONDS }, say, another);
   await comesBack(
-    until(`${name} to come up again`, { seconds: BOOT_SECONDS }, say, another).then(() =>
-      waitForLogin(context, vm, say),
-    ),
+    context,
+    vm,
+    up.then(() => waitForLogin(context, vm, say)),
+    before,
   );
 }
 

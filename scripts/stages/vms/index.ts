@@ -67,7 +67,7 @@ function settingsStep(context: Context, vm: Vm): Step {
       asks: [
         ...(cards.length > 0
           ? [
-              `${id(vm)} runs, and its network card is exchanged at once: ${cards.join(', ')}. It has no network for a moment, and with another MAC until its own configuration knows that. Exchange it now?`,
+              `${id(vm)} runs, and its network card is exchanged at once: ${cards.join(', ')}. It has no network for a moment, and with another MAC until its own configuration knows that; if it stays away: qm shutdown ${vm.vmid} and qm start ${vm.vmid} on ${vm.host}. Exchange it now?`,
             ]
           : []),
         ...(waiting.length > 0

@@ -32,19 +32,28 @@ export function secretsIn(lab: Lab, secrets: readonly string[], printed: string)
   for (const { program, argv, env } of lab.simulation.calls)
     search(`${argv.join(' ')} ${JSON.stringify(env)}`, `arguments of ${program}`);
   for (const file of fs.readdirSync('/dev/shm').filter((name) => name.startsWith('collab-homelab.')))
-    for (const each of filesBelow(join('/dev/shm', file))) search(read(each), each);
+    for (const each of filesBelow(join('/dev/shm', file)))
+      search(
+        ifThere(() => fs.readFileSync(each, 'latin1'), ''),
+        each,
+      );
   search(printed, 'output');
   return found;
 }
 
-/** Another lab beside this one may take its files away. */
-function read(path: string): string {
-  return fs.existsSync(path) ? fs.readFileSync(path, 'latin1') : '';
+/** Another lab beside this one may take its files away meanwhile. */
+function ifThere<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return otherwise;
+  }
 }
 
 function filesBelow(folder: string): string[] {
-  if (!fs.existsSync(folder)) return [];
-  return fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+  const entries = ifThere(() => fs.readdirSync(folder, { withFileTypes: true }), []);
+  return entries.flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return ['proc', 'node_modules', '.proc'].includes(entry.name) ? [] : filesBelow(path);
     return entry.isFile() ? [path] : [];

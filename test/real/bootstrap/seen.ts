@@ -43,7 +43,7 @@ export async function seen(lab: Lab, tally: Tally): Promise<void> {
 }
 
 async function looked(lab: Lab): Promise<ReadonlyMap<string, Json>> {
-  const { output } = await lab.run(['verify', '--json']);
+  const { output } = await lab.run(['verify', '--json'], 0.5);
   const found: Json[] = JSON.parse(output.slice(output.indexOf('[')));
   return new Map(found.map((each) => [each.what as string, each]));
 }
