@@ -25,6 +25,7 @@ import { machineProofs } from './machine-proofs';
 import { inNamespace } from './machines';
 import { undone } from './undone';
 import { offerAll } from './offers';
+import { overSsh } from './over-ssh';
 import type { Call, Interception } from './programs/program';
 import { refusals } from './refusals';
 import { secretsIn } from './secrets-in';
@@ -83,6 +84,7 @@ async function main(): Promise<void> {
     if (!only) await hangsBelow(lab, tally);
     if (!only) await unanswered(lab, tally);
     if (!only) await machineProofs(lab, tally);
+    if (!only) await overSsh(lab, tally);
     if (chosen?.includes('day-two') ?? true) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
     await disturbAll(lab, references);
     await Promise.all(others);

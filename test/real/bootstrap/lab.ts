@@ -60,7 +60,10 @@ export class Lab {
     git('add', 'dist');
     git(...OWNER, 'commit', '-q', '-m', 'our homelab');
     git('push', '-q', repository, 'HEAD');
-    const lab = new Lab(folder, plane, simulation, workspace, homelab.git.url);
+    const lab = new Lab(folder, plane, simulation, workspace, {
+      https: homelab.git.url,
+      ssh: homelab.git.url.replace(/^https:\/\/([^/]+)\//, 'git@$1:'),
+    });
     return lab;
   }
 
@@ -74,7 +77,8 @@ export class Lab {
     readonly plane: ControlPlane,
     readonly simulation: Simulation,
     readonly workspace: Workspace,
-    private readonly repository: string,
+    /** Where the owner's repository is read, which is on this machine. */
+    readonly repository: { readonly https: string; readonly ssh: string },
   ) {}
 
   get home(): string {
@@ -105,9 +109,11 @@ export class Lab {
         HOMELAB_PACE: String(pace),
         NO_COLOR: '1',
         // The owner's repository is one that anybody may read.
-        GIT_CONFIG_COUNT: '1',
+        GIT_CONFIG_COUNT: '2',
         GIT_CONFIG_KEY_0: `url.file://${join(this.folder, 'repository')}.insteadOf`,
-        GIT_CONFIG_VALUE_0: this.repository,
+        GIT_CONFIG_VALUE_0: this.repository.https,
+        GIT_CONFIG_KEY_1: `url.file://${join(this.folder, 'repository')}.insteadOf`,
+        GIT_CONFIG_VALUE_1: this.repository.ssh,
       },
     });
     this.running = child.pid;
