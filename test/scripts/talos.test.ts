@@ -1,7 +1,7 @@
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../../homelab';
 import { nodes, type TalosMachine } from '../../inventory';
-import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
+import { kubectl, kubectlChange, kubectlGet } from '../../scripts/engine/cluster';
 import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
 import { manifests, nodesInOrder } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
@@ -17,7 +17,7 @@ import { NOTE } from '../../scripts/stages/talos/maintenance-note';
 import { maintenance } from '../../scripts/stages/talos/maintenance';
 import { nodeState, running } from '../../scripts/stages/talos/node';
 import type { Context } from '../../scripts/engine/context';
-import { databasePodsOn, flushCommand } from '../../scripts/stages/talos/flush';
+import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/flush';
 import { longestGrace, shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { stepProblem } from '../../scripts/stages/talos/versions';
 
@@ -25,6 +25,7 @@ jest.mock('../../scripts/engine/cluster', () => ({
   ...jest.requireActual('../../scripts/engine/cluster'),
   kubectl: jest.fn(),
   kubectlGet: jest.fn(),
+  kubectlChange: jest.fn(),
 }));
 
 /** Nodes as the API server has them. */
@@ -185,7 +186,7 @@ test('a shutdown is proved until a volume of a database is in use, whatever else
 });
 
 test('a maintenance asks by itself when another node is not ready', async () => {
-  const asks = async () => (await maintenance({ homelab } as Context, WORKER, worker, 'stop')[0]!.look())!.asks;
+  const asks = async () => (await maintenance({ homelab } as Context, WORKER, worker, 'reboot')[0]!.look())!.asks;
   nodesAre({ name: CP }, { name: WORKER, ready: false });
   expect(await asks()).toHaveLength(1);
   nodesAre({ name: CP, ready: false }, { name: WORKER });
@@ -235,6 +236,24 @@ test('what is flushed before a restart runs in pods of dist/, in containers that
     expect(stdin !== '').toBe(pod.kind === 'mongodb');
     expect(command.join(' ')).not.toContain('p4ssw0rd');
   }
+});
+
+test('a database that has not started is not asked to flush, and one that is not well does not block a restart', async () => {
+  const [pod] = databasePodsOn(homelab, 'talos-worker-01');
+  const flushed = async (status: object) => {
+    const containerStatuses = [{ name: 'cassandra', state: { running: {} }, started: true, ready: true, ...status }];
+    jest.mocked(kubectlGet).mockResolvedValue({ status: { containerStatuses } });
+    const said: string[] = [];
+    await flush({} as Context, [pod!], (what) => said.push(what));
+    return said.at(-1);
+  };
+  const refused = new CommandFailed({ code: 1, stdout: '', stderr: '' }, 'connection refused');
+  jest.mocked(kubectlChange).mockReset().mockRejectedValue(refused);
+  expect(await flushed({ state: { waiting: {} } })).toBeUndefined();
+  expect(await flushed({ started: false, ready: false })).toBeUndefined();
+  expect(kubectlChange).not.toHaveBeenCalled();
+  expect(await flushed({ ready: false })).toMatch(/is not ready, and did not flush: connection refused/);
+  await expect(flushed({})).rejects.toBe(refused);
 });
 
 const TALOS_SECRETS = {

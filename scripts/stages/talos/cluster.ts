@@ -52,6 +52,11 @@ export function bootstrapEtcd(context: Context): Step {
           return false;
         });
         if (back) return undefined;
+        for (const [other, each] of nodesInOrder(context).slice(1))
+          if (each.role !== 'worker' && (await etcdAnswers(context, each)))
+            throw new Stop(
+              `etcd does not run on ${name}, and it does on ${other}, which lets it join; npm run bootstrap -- talosctl ${name} -- dmesg says why it has not`,
+            );
         throw new Stop(
           `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
         );
@@ -236,7 +241,7 @@ export async function volumesReady(
   await until(`the volumes of ${name}`, { seconds: VOLUME_SECONDS }, say, async () => {
     const left = await unready(context, machine);
     if (left.length > 0)
-      throw new Problem(`${left.join('; ')}; look at talosctl -n ${machine.address} get volumestatus`);
+      throw new Problem(`${left.join('; ')}; npm run bootstrap -- talosctl ${name} -- get volumestatus`);
     return true;
   });
 }
@@ -344,7 +349,7 @@ async function etcdState(context: Context, machine: TalosMachine): Promise<strin
   return state;
 }
 
-async function etcdAnswers(context: Context, machine: TalosMachine): Promise<boolean> {
+export async function etcdAnswers(context: Context, machine: TalosMachine): Promise<boolean> {
   try {
     const { stdout } = await readNode(context, machine, ['etcd', 'members'], { seconds: 30 });
     // A table: its head, and a line for each member.

@@ -1,5 +1,6 @@
 import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
 import { kubectlChange, kubectlGet, SECRETS } from '../../engine/cluster';
+import { CommandFailed } from '../../engine/commands';
 import type { Context } from '../../engine/context';
 import { mongosh } from '../../engine/mongosh';
 import { Stop } from '../../engine/problem';
@@ -72,23 +73,23 @@ export async function flush(
     const { namespace, name } = pod;
     const found = await kubectlGet(context, ['pod', name, '-n', namespace]);
     const { container, command, stdin } = await flushCommand(context, pod);
-    const runs = found?.status?.containerStatuses?.some((each: any) => each.name === container && each.state?.running);
-    // What does not run holds nothing in memory.
-    if (!runs) continue;
+    const status = found?.status?.containerStatuses?.find((each: any) => each.name === container);
+    // What has not started has nothing in memory that is not on its disk; there may be nobody to answer in it.
+    if (!status?.state?.running || status.started === false) continue;
     say(`${namespace}/${name} writes what it holds to its disk`);
-    await kubectlChange(
-      context,
-      [
-        ...['exec', '--request-timeout=0', ...(stdin === undefined ? [] : ['-i'])],
-        ...['-n', namespace, name, '-c', container, '--', ...command],
-      ],
-      {
-        // Memtables are at most 2 GiB here; an NVMe disk shared by six replicas writes that in a minute.
-        seconds: 300,
-        waitsFor: `${name} to flush`,
-        ...(stdin !== undefined && { stdin }),
-      },
-    );
+    const argv = [
+      ...['exec', '--request-timeout=0', ...(stdin === undefined ? [] : ['-i'])],
+      ...['-n', namespace, name, '-c', container, '--', ...command],
+    ];
+    // Memtables are at most 2 GiB here; an NVMe disk shared by six replicas writes that in a minute.
+    const options = { seconds: 300, waitsFor: `${name} to flush`, ...(stdin !== undefined && { stdin }) };
+    try {
+      await kubectlChange(context, argv, options);
+    } catch (error) {
+      // One that is not well may be why its node is started again. What it acknowledged is in its commit log or journal.
+      if (!(error instanceof CommandFailed) || status.ready !== false) throw error;
+      say(`${namespace}/${name} is not ready, and did not flush: ${error.message}`);
+    }
   }
 }
 

@@ -1,17 +1,17 @@
 import { hostOf, type TalosMachine } from '../../../inventory';
 import { kubectlChange } from '../../engine/cluster';
-import { proxmox, type Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { nodesInOrder, proxmox, type Context } from '../../engine/context';
+import { isFault, Later, Problem, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { sayOnce, until } from '../../engine/wait';
 import { installerImage } from '../../machines/images';
 import { downSeconds } from '../../machines/vms';
-import { isReady, nodeObject, registeredNodes, volumesReady } from './cluster';
+import { etcdAnswers, isReady, nodeObject, registeredNodes, volumesReady } from './cluster';
 import { isStaged } from './configuration';
 import { databasePodsOn, flush, unreadyPods } from './flush';
 import { etcdSnapshot } from './kubernetes';
 import { again, NOTE, type Restart } from './maintenance-note';
-import { bootId, changeNode, isOn, nodeState, probe } from './node';
+import { bootId, changeNode, isOn, nodeState, probe, resources, running } from './node';
 
 const PHASES = ['announced', 'flushed', 'restarting', 'back', 'open'] as const;
 type Phase = (typeof PHASES)[number];
@@ -51,14 +51,15 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
   };
 
   return [
+    // Cut off while it was off: without the only control plane nothing else can be seen.
+    ...(restart === 'stop' ? [running(context, name, machine)] : []),
     {
       title: `${name} takes no new pods`,
       async look() {
         const { node, note } = await read();
         const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
         if (over || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
-        // An upgrade was refused for that before.
-        const sick = restart === 'upgrade' ? [] : await othersNotReady(context, name);
+        const sick = await othersNotReady(context, name);
         return {
           lines: [`kubectl cordon ${name}`],
           asks: [
@@ -110,7 +111,6 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
           await write(note);
         }
         await startAgain(context, name, machine, note, say);
-        await volumesReady(context, name, machine, say);
         await write({ ...note, phase: 'back' });
       },
     },
@@ -119,10 +119,12 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
       async look() {
         return (await reached('open')) ? undefined : { lines: [`kubectl uncordon ${name}`] };
       },
-      async apply() {
+      async apply(_, say) {
         const { note } = await read();
         await kubectlChange(context, ['uncordon', name]);
         await write({ ...note!, phase: 'open' });
+        // A disk that does not come back must not keep the databases of the others away; without it its own does not start.
+        await volumesReady(context, name, machine, say);
       },
     },
     {
@@ -156,16 +158,33 @@ const WORDS: Readonly<Record<Restart, string>> = {
   upgrade: 'gets another version of Talos and is started again',
 };
 
-/** Waits for the API server: the control plane itself may be under maintenance. */
-function nodeOf(context: Context, name: string): Promise<any> {
-  return until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), () =>
-    nodeObject(context, name),
-  );
+/** Waits for the API server: the control plane itself may be under maintenance. @throws Later while it is off */
+async function nodeOf(context: Context, name: string): Promise<any> {
+  const node = await until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), async () => {
+    try {
+      return await nodeObject(context, name);
+    } catch (error) {
+      // Returned, because whatever is thrown here is tried again.
+      if (isFault(error) && !(await isOn(context, name))) return new Later(`${name} is off`);
+      throw error;
+    }
+  });
+  if (node instanceof Later) throw node;
+  return node;
 }
 
+/** Nodes, and members elsewhere of the databases on this node, that are not there to take over. */
 async function othersNotReady(context: Context, name: string): Promise<string[]> {
   const others = ((await registeredNodes(context)) ?? []).filter(({ metadata }) => metadata.name !== name);
-  return others.filter((node) => !isReady(node)).map(({ metadata }) => metadata.name);
+  const here = new Set(databasePodsOn(context.homelab, name).map(({ namespace }) => namespace));
+  const members = nodesInOrder(context)
+    .filter(([each]) => each !== name)
+    .flatMap(([each]) => databasePodsOn(context.homelab, each))
+    .filter(({ namespace }) => here.has(namespace));
+  return [
+    ...others.filter((node) => !isReady(node)).map(({ metadata }) => metadata.name),
+    ...(await unreadyPods(context, members)),
+  ];
 }
 
 function noteOf(node: any, name: string, restart: Restart): Note | undefined {
@@ -215,7 +234,7 @@ async function startAgain(
   const vmid = String(machine.vmid);
   if (restart === 'stop' && !(await isOn(context, name))) await context.commands.change(host, ['qm', 'start', vmid]);
   await nodeState(context, name, machine);
-  if ((await bootId(context, machine)) === boot) {
+  if ((await bootId(context, machine)) === boot && !(await goesDown(context, machine))) {
     say(`${name} goes down`);
     if (restart === 'reboot') await changeNode(context, machine, ['reboot', '--wait=false']);
     if (restart === 'upgrade')
@@ -237,6 +256,8 @@ async function startAgain(
     const state = await probe(context, machine);
     const now = await bootId(context, machine);
     if (state.mode === 'maintenance' || now === boot) return undefined;
+    // Before the next control plane goes: its image of etcd may have to be pulled.
+    if (machine.role !== 'worker' && !(await etcdAnswers(context, machine))) return undefined;
     return isReady(await nodeObject(context, name), now) ? state.version : undefined;
   });
   const wanted = context.homelab.versions.talos;
@@ -244,4 +265,10 @@ async function startAgain(
     throw new Stop(
       `${name} must have started with Talos ${wanted}, and started with ${version}: it went back by itself; look at npm run bootstrap -- talosctl ${name} -- dmesg, then kubectl annotate node ${name} ${NOTE}- and kubectl uncordon ${name}`,
     );
+}
+
+/** It was told by a run that was cut off: another order would cut short what its pods are doing to end. */
+async function goesDown(context: Context, machine: TalosMachine): Promise<boolean> {
+  const stage = (await resources(context, machine, ['machinestatus']))[0]?.spec?.stage;
+  return ['rebooting', 'shutting down', 'upgrading'].includes(stage);
 }

@@ -38,8 +38,8 @@ type Command = (...args: string[]) => Promise<Run>;
 
 /** A node whose databases cannot move starts again, once, and takes pods again. */
 async function maintained(lab: Lab, tally: Tally, run: Command): Promise<void> {
-  for (const how of [[], ['stop']]) {
-    const what = ['maintenance', 'talos-worker-01', ...how];
+  for (const [name, ...how] of [['talos-worker-01'], ['talos-worker-01', 'stop'], ['talos-cp-01', 'stop']] as const) {
+    const what = ['maintenance', name, ...how];
     await lab.restore('done');
     const before = started(lab);
     const ended = await run(...what, '--yes');
@@ -47,10 +47,10 @@ async function maintained(lab: Lab, tally: Tally, run: Command): Promise<void> {
     const after = started(lab);
     tally.check(
       `${what.join(' ')}: it started again once, and no other node did`,
-      [...after].every(([name, count]) => count === before.get(name)! + (name === 'talos-worker-01' ? 1 : 0)),
+      [...after].every(([each, count]) => count === before.get(each)! + (each === name ? 1 : 0)),
       JSON.stringify([[...before], [...after]]),
     );
-    const node = await nodeOf(lab, 'talos-worker-01');
+    const node = await nodeOf(lab, name);
     tally.check(
       `${what.join(' ')}: it takes pods, and nothing is noted any more`,
       node.spec.unschedulable !== true && node.metadata.annotations?.[NOTE] === undefined,
