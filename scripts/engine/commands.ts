@@ -62,6 +62,8 @@ const LET_GO_MILLISECONDS = KILL_MILLISECONDS + 1000;
 /** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
 const LOCK = '/run/lock/collab-homelab';
 const LOCK_SECONDS = 900;
+/** So much sooner than the time of its command ends the wait for the lock: nothing begins there once nobody waits here. */
+const LOCK_MARGIN_SECONDS = 20;
 const LOCK_IS_HELD = 75;
 
 /** 255 is ssh's own: it was not reached, or the line broke. `qm` ends with it as well, when a task of it fails. */
@@ -113,11 +115,13 @@ export class Commands {
 
   async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
+    const all = { seconds: 600, ...options };
+    const wait = Math.min(LOCK_SECONDS, all.seconds - LOCK_MARGIN_SECONDS);
     // --close: a program that stays, as the kvm of `qm start` does, must not inherit the lock and hold it while it runs.
-    const locked = ['flock', '--close', '-w', String(LOCK_SECONDS), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
+    const locked = ['flock', '--close', '-w', String(wait), '-E', String(LOCK_IS_HELD), LOCK, ...argv];
     const remote = place.ssh ? [...(place.sudo ? ['sudo', '-n'] : []), ...locked] : argv;
     try {
-      return await this.run(place, remote, argv, { seconds: 600, ...options });
+      return await this.run(place, remote, argv, all);
     } finally {
       this.recent = new Map();
     }

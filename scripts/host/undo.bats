@@ -101,6 +101,18 @@ as_before() {
   as_before
 }
 
+@test "armed again after a boot without the changes, the copies stay those of the last good boot" {
+  arm
+  change
+  boot second
+  arm
+  undo
+  [ -e "$ROOT/etc/modprobe.d/ours.conf" ]
+  boot third
+  undo
+  as_before
+}
+
 @test "after a confirmation the next change goes back to it, and the very first copies stay" {
   arm
   change

@@ -4,6 +4,7 @@ import { Stop } from '../../scripts/engine/problem';
 import { hostFiles, renderHosts } from '../../scripts/machines/host';
 import { roomForImages } from '../../scripts/machines/images';
 import { host } from '../../scripts/stages/host';
+import { digest, madeOf } from '../../scripts/stages/host/boot';
 import { handedOver } from '../../scripts/stages/host/devices';
 import { understood } from '../../scripts/stages/host/facts';
 import { hostFindings, strangeReboot } from '../../scripts/stages/host/judgement';
@@ -321,6 +322,72 @@ test('a boot that was undone while this run waited for it is told as the next ru
   const reboot = steps.find(({ title }) => title === 'proxmox was booted with all of that')!;
   const apply = reboot.apply({ lines: [] }, () => undefined);
   await expect(apply).rejects.toThrow(/^the last boot .*: it was undone at 2026-01-01T00:00:00Z.*rm .*undone there/);
+});
+
+describe('a host whose files were written', () => {
+  const [FIRST, SECOND] = [SAID.bootId!, '99999999-2222-3333-4444-555555555555'];
+  const PCI = pci().replace(/Driver:\t(amdgpu|snd_hda_intel)/g, 'Driver:\tvfio-pci');
+  const OPTIONS = 'iommu=pt initcall_blacklist=sysfb_init';
+  const withNpu = {
+    ...owners,
+    machines: { ...owners.machines, 'ai-vm': { ...owners.machines['ai-vm']!, npu: true } },
+  } as Homelab;
+  const files: Readonly<Record<string, string>> = {
+    ...Object.fromEntries(hostFiles(owners, 'proxmox')),
+    '/etc/modprobe.d/collab-homelab-ids.conf':
+      '# Managed by the bootstrap of the homelab: what this host has.\noptions vfio-pci ids=1002:1900,1002:1640\n',
+  };
+  const digests = Object.entries(files)
+    .map(([path, text]) => `${digest(text)}  ${path}`)
+    .join('\n');
+  const made = madeOf(facts({ digests }));
+  /** In its second boot, with all that the files say. */
+  const finished = { bootId: SECOND, pci: PCI, cmdline: OPTIONS, digests, booted: `${made} ${FIRST}` };
+  const step = async (title: string, said: Record<string, string>, homelab: Homelab = owners) => {
+    const commands = new Told({ 'host-facts.sh': JSON.stringify({ ...SAID, ...said }), 'vbios.sh': '' });
+    const steps = await host(commands.context(homelab)).steps();
+    return { commands, step: steps.find((each) => each.title.includes(title))! };
+  };
+  const reboot = async (said: Record<string, string>, homelab: Homelab = owners) =>
+    (await (await step('was booted', said, homelab)).step.look())?.lines;
+
+  test('needs no reboot once it was booted with them', async () => {
+    expect(await reboot(finished)).toBeUndefined();
+  });
+
+  test('is in vain only when nothing is left to write, and warns of the undo', async () => {
+    const inVain = { ...finished, cmdline: 'quiet', armed: FIRST };
+    await expect(reboot(inVain)).rejects.toThrow(/was booted since its files were written.*\nuntil that is solved/);
+    await expect(reboot({ ...inVain, armed: '' })).rejects.toThrow(/to make them anew$/);
+    expect(await reboot(finished, withNpu)).toEqual(['reboot for: 0000:c6:00.1 goes from amdxdna to vfio-pci']);
+    const card = JSON.stringify([
+      ...JSON.parse(links()),
+      { ifname: 'enx1', link_type: 'ether', address: '84:47:09:00:00:02' },
+    ]);
+    const names = ['reboot for: network cards get the names that stay'];
+    expect(await reboot({ ...finished, links: card })).toEqual(names);
+    const linkFiles = `${LINK}${LINK.replace(/nic0/g, 'nic1').replace('00:01', '00:02')}`;
+    expect(await reboot({ ...finished, links: card, linkFiles, armed: SECOND })).toEqual(names);
+  });
+
+  test('reboots for an initramfs of this boot, and stays armed until then', async () => {
+    const said = { ...finished, booted: `${made} ${SECOND}`, armed: SECOND };
+    expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs were made anew']);
+    const { step: last } = await step('waits to be undone', said);
+    await expect(last.look()).rejects.toThrow('must be done first');
+  });
+
+  test.each([
+    ['confirms a boot with them', `${made} ${FIRST}`, /^confirm/, /^undo-confirm\.sh/],
+    ['keeps the copies after a boot without them', '', /the copies of the old ones stay/, /^undo-arm\.sh/],
+    ['keeps them also when older ones were made', `other ${FIRST}`, /came back without/, /^undo-arm\.sh/],
+  ])('%s', async (_, booted, line, script) => {
+    const { commands, step: first } = await step('the last boot', { ...finished, booted, armed: FIRST });
+    const change = (await first.look())!;
+    expect(change.lines).toEqual([expect.stringMatching(line)]);
+    await first.apply(change, () => undefined);
+    expect(commands.changed).toEqual([expect.stringMatching(script)]);
+  });
 });
 
 describe('what is handed over', () => {

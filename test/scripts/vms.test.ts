@@ -136,6 +136,27 @@ describe('a machine that is not there', () => {
   });
 });
 
+describe('a machine that was made again by hand, before its volumes have their places', () => {
+  test.each<[string, string, Record<string, number>]>([
+    ['its system disk', 'ai-vm', { 'disk-1': 300 * GIB }],
+    [
+      'a system disk that homelab.ts has made larger since',
+      'talos-cp-01',
+      { 'disk-1': 30 * GIB, cloudinit: 4 * 1024 ** 2 },
+    ],
+    ['all of them', 'talos-cp-01', { 'disk-0': 4 * 1024 ** 2, 'disk-1': 40 * GIB, cloudinit: 4 * 1024 ** 2 }],
+  ])('keeps %s', async (_, name, left) => {
+    const proxmox = new Proxmox();
+    const { vmid, settings } = vmOf(homelab, name);
+    proxmox.vms[vmid] = { ...settings };
+    for (const [volume, size] of Object.entries(left)) proxmox.volumes[`local-lvm:vm-${vmid}-${volume}`] = size;
+    await expect(apply(proxmox.context(), name)).rejects.toThrow(
+      new RegExp(`must not have volumes without a place .*they may hold data.*qm disk rescan --vmid ${vmid}`),
+    );
+    expect(proxmox.changed).toEqual([]);
+  });
+});
+
 describe('a machine that is there', () => {
   test('is shown field by field; what waits for its next start is asked for', async () => {
     const { proxmox, context } = await made();
@@ -263,6 +284,26 @@ describe('a machine that is there', () => {
     Object.assign(proxmox.vms[WORKER]!, { migrate_speed: '100', spice_enhancements: 'foldersharing=0' });
     expect(await apply(context)).toEqual([]);
   });
+
+  test.each(['efidisk0', 'scsi0', 'ide0'])(
+    'must be stopped to get %s, which its host started without it',
+    async (slot) => {
+      const proxmox = new Proxmox();
+      const context = proxmox.context();
+      proxmox.kill = { at: { efidisk0: 1, scsi0: 2, ide0: 4 }[slot]!, when: 'before' };
+      await expect(apply(context)).rejects.toThrow(Killed);
+      proxmox.kill = undefined;
+      proxmox.changed.length = 0;
+      proxmox.running.add(WORKER);
+      await expect(apply(context)).rejects.toThrow(
+        new RegExp(`must be stopped before it gets its ${slot}, and is running.* qm stop 201 .*run this again`),
+      );
+      expect(proxmox.changed).toEqual([]);
+      proxmox.running.clear();
+      await apply(context);
+      expect([...proxmox.running]).toEqual([WORKER]);
+    },
+  );
 
   test('gets a missing disk in a free slot, whatever the order in homelab.ts', async () => {
     const { proxmox, context } = await made();

@@ -165,15 +165,24 @@ export function madeOf({ digests }: HostFacts): string {
   return digest(files.sort().join('\n'));
 }
 
+/** Whether all files are as they should be, and boot loader and initramfs made of them. */
+export function isWritten(context: Context, name: string, facts: HostFacts): boolean {
+  return (
+    pinState(facts.network).state === 'pinned' &&
+    filesMissing(context, name, facts).length === 0 &&
+    !isUnmade(context, name, facts)
+  );
+}
+
+/** Whether files were written since boot loader and initramfs were made: no boot has tried them. */
+export function isUnmade({ homelab }: Context, name: string, facts: HostFacts): boolean {
+  const { gpu, npu } = passedThrough(homelab, name);
+  return (gpu || npu) && facts.boot.made?.of !== madeOf(facts);
+}
+
 /** Whether anything is still to be done that the next boot would bring. */
 export function changesBoot(context: Context, name: string, facts: HostFacts): boolean {
-  const { gpu, npu } = passedThrough(context.homelab, name);
-  return (
-    pinState(facts.network).state !== 'pinned' ||
-    filesMissing(context, name, facts).length > 0 ||
-    ((gpu || npu) && facts.boot.made?.of !== madeOf(facts)) ||
-    rebootReasons(context, name, facts).length > 0
-  );
+  return !isWritten(context, name, facts) || rebootReasons(context, name, facts).length > 0;
 }
 
 /** What a reboot would bring. */
@@ -185,6 +194,8 @@ export function rebootReasons({ homelab }: Context, name: string, facts: HostFac
     facts.network.cards.some((card) => card.pinned !== undefined && card.pinned !== card.name) ||
     (usesTool(facts.network) && pinState(facts.network).state !== 'pinned');
   return [
+    // What it brings need not show in what follows: another text of modprobe.d.
+    ...(facts.boot.made?.boot === facts.bootId ? ['boot loader and initramfs were made anew'] : []),
     ...(renamed ? ['network cards get the names that stay'] : []),
     ...options.map((option) => `the kernel gets ${option}`),
     ...[gpu, audio, npu].flatMap((each) =>

@@ -7,7 +7,7 @@ import { writeRemote } from '../../engine/remote-file';
 import type { Stage, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
 import { HOST_FILES, hostFiles, hostsWithMachines, passedThrough, UNDO_FILES, UNDO_MINUTES } from '../../machines/host';
-import { bootSteps, changesBoot, digest, madeOf, rebootReasons, vbios } from './boot';
+import { bootSteps, changesBoot, digest, isUnmade, isWritten, rebootReasons, vbios } from './boot';
 import { hostFacts, settings, type HostFacts } from './facts';
 import { hostFindings, strangeReboot } from './judgement';
 import { linkFile, pinning, unpinned, usesTool } from './network-cards';
@@ -42,10 +42,10 @@ function stepsOf(context: Context, name: string): Step[] {
   };
   const assertGood = (found: HostFacts) => {
     const wrong = hostFindings(homelab, name, found).filter(({ state }) => state === 'bad');
-    if (wrong.length > 0) {
-      const waits = found.boot.armed && found.boot.armed !== found.bootId ? undoWarning(name) : [];
-      throw new Stop([...wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`), ...waits].join('\n'));
-    }
+    if (wrong.length > 0)
+      throw new Stop(
+        [...wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`), ...undoWarning(name, found)].join('\n'),
+      );
   };
   /** The facts of a host that can become what it should. */
   const judged = async () => {
@@ -66,19 +66,26 @@ function stepsOf(context: Context, name: string): Step[] {
   });
 
   const confirm = () => commands.changeScript(place, 'undo-confirm.sh');
+  // While it is armed, this leaves the copies as they are.
+  const arm = () =>
+    commands.changeScript(place, 'undo-arm.sh', [...Object.values(HOST_FILES), '/etc/network/interfaces']);
 
   const steps = [
     // First, since its time is short.
     step(
       `the last boot of ${name} is confirmed`,
       async () => {
-        const { boot, bootId } = await facts();
-        if (boot.armed === undefined || boot.armed === bootId) return undefined;
+        const found = await facts();
+        if (!waitsForUndo(found)) return undefined;
         return {
-          lines: [`confirm that ${name} came back; else its files are undone ${UNDO_MINUTES} minutes after its boot`],
+          lines: [
+            isUnmade(context, name, found)
+              ? `${name} came back without its new files: the copies of the old ones stay, for its next boot`
+              : `confirm that ${name} came back; else its files are undone ${UNDO_MINUTES} minutes after its boot`,
+          ],
         };
       },
-      async () => void (await confirm()),
+      async () => void (await (isUnmade(context, name, await facts()) ? arm() : confirm())),
     ),
     step(
       `${name} can go back by itself to how it boots now`,
@@ -86,8 +93,7 @@ function stepsOf(context: Context, name: string): Step[] {
         const found = await judged();
         if (!changesBoot(context, name, found)) return undefined;
         const { armed, undoTimer } = found.boot;
-        if (armed !== undefined && armed !== found.bootId)
-          throw new Later(`the last boot of ${name} must be confirmed first`);
+        if (waitsForUndo(found)) throw new Later(`the last boot of ${name} must be confirmed first`);
         const strange = strangeReboot(found);
         if (strange)
           throw new Stop(
@@ -104,7 +110,7 @@ function stepsOf(context: Context, name: string): Step[] {
       },
       async () => {
         for (const [path, content] of undoFiles(context, name)) await writeRemote(commands, place, { path, content });
-        await commands.changeScript(place, 'undo-arm.sh', [...Object.values(HOST_FILES), '/etc/network/interfaces']);
+        await arm();
       },
     ),
     step(
@@ -147,9 +153,20 @@ function stepsOf(context: Context, name: string): Step[] {
         const found = await judged();
         const reasons = rebootReasons(context, name, found);
         if (reasons.length === 0) return undefined;
-        const { made } = found.boot;
-        if (made !== undefined && made.of === madeOf(found) && made.boot !== found.bootId)
-          throw new Stop(`${inVain(name, found, reasons)}; rm ${MADE} there and apply host again, to make them anew`);
+        const { armed, made } = found.boot;
+        // Armed in this boot: something was written in it.
+        if (
+          armed !== found.bootId &&
+          made !== undefined &&
+          made.boot !== found.bootId &&
+          isWritten(context, name, found)
+        )
+          throw new Stop(
+            [
+              `${inVain(name, found, reasons)}; rm ${MADE} there and apply host again, to make them anew`,
+              ...undoWarning(name, found),
+            ].join('\n'),
+          );
         return { lines: [`reboot for: ${reasons.join('; ')}`], asks: [rebootQuestion(name, found)] };
       },
       async (_, say) => {
@@ -172,7 +189,7 @@ function stepsOf(context: Context, name: string): Step[] {
       async () => {
         const found = await judged();
         const { armed } = found.boot;
-        if (changesBoot(context, name, found) || (armed !== undefined && armed !== found.bootId))
+        if (changesBoot(context, name, found) || waitsForUndo(found))
           throw new Later(`the steps before this one on ${name} must be done first`);
         return armed === undefined
           ? undefined
@@ -225,7 +242,13 @@ function undoFiles({ homelab }: Context, name: string): [string, string][] {
   ];
 }
 
-function undoWarning(name: string): string[] {
+/** Whether the host came back from a boot that nobody has confirmed. */
+function waitsForUndo({ boot: { armed }, bootId }: HostFacts): boolean {
+  return armed !== undefined && armed !== bootId;
+}
+
+function undoWarning(name: string, found: HostFacts): string[] {
+  if (!waitsForUndo(found)) return [];
   return [
     `until that is solved, the last boot of ${name} is not confirmed: its files are undone ${UNDO_MINUTES} minutes after it`,
   ];

@@ -89,14 +89,17 @@ function step(context: Context, vm: Vm, title: string, work: (live: LiveVm) => P
   };
 }
 
-async function efi(context: Context, vm: Vm, { config }: LiveVm): Promise<Work | undefined> {
+async function efi(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
+  const { config } = live;
   if (config[EFI_SLOT] !== undefined) return undefined;
   if (Object.keys(config).length === 0) return { commands: [QM.efi(vm)] };
+  assertOff(vm, live, EFI_SLOT);
   await assertRoom(context, vm);
   return { commands: [...(await freed(context, vm, config)), QM.efi(vm)] };
 }
 
-async function system(context: Context, vm: Vm, { config, status }: LiveVm): Promise<Work | undefined> {
+async function system(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
+  const { config, status } = live;
   const present = config[SYSTEM_SLOT];
   if (present !== undefined) return changedOptions(vm, SYSTEM_SLOT, present, vm.systemOptions, status);
   if (vm.image === undefined)
@@ -106,6 +109,7 @@ async function system(context: Context, vm: Vm, { config, status }: LiveVm): Pro
     throw new Stop(
       `${id(vm)} must have a system disk (${SYSTEM_SLOT}), as it has ${data}: ${config[data]}. A new one is not made beside disks with data; give it the old one: qm set ${vm.vmid} --${SYSTEM_SLOT} VOLUME,${vm.systemOptions}`,
     );
+  assertOff(vm, live, SYSTEM_SLOT);
   // The step before this one looks at the same.
   if (config[EFI_SLOT] === undefined) return { commands: [QM.system(vm)] };
   if (!(await imageIsThere(context, vm)))
@@ -120,8 +124,10 @@ async function systemSize(context: Context, vm: Vm, { config, status }: LiveVm):
   return grown(context, vm, status, SYSTEM_SLOT, present, bytes(vm.machine.systemDisk));
 }
 
-async function cloudInit(context: Context, vm: Vm, { config }: LiveVm): Promise<Work | undefined> {
+async function cloudInit(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
+  const { config } = live;
   if (config[CLOUD_INIT_SLOT] !== undefined) return undefined;
+  assertOff(vm, live, CLOUD_INIT_SLOT);
   if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.cloudInit(vm)] };
   const left = (await strays(context, vm, config)).find(isCloudInit);
   // Proxmox writes it anew with each start, so one that was left is as good as a new one.
@@ -157,7 +163,21 @@ async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: 
   };
 }
 
-/** Volumes to free before the system disk is made: a VM that has never had one has written nothing. */
+/**
+ * `onboot` starts a VM also before it has its disks, when the host boots meanwhile. What it needs to boot would then wait for
+ * its next start, and look as if it was there.
+ */
+function assertOff(vm: Vm, { status }: LiveVm, slot: string): void {
+  if (status !== 'stopped')
+    throw new Stop(
+      `${id(vm)} must be stopped before it gets its ${slot}, and is ${status}: it was started before it was finished. On ${vm.host}: qm stop ${vm.vmid} (if a system already works in it: qm shutdown ${vm.vmid}), then run this again`,
+    );
+}
+
+/**
+ * Volumes to free before the system disk is made. A cut off command leaves one: of the UEFI variables, or a system disk as
+ * large as its image. A VM that was lost leaves several, and its system disk has grown.
+ */
 async function freed(
   context: Context,
   vm: Vm,
@@ -165,13 +185,11 @@ async function freed(
 ): Promise<readonly (readonly string[])[]> {
   if (config[SYSTEM_SLOT] !== undefined) return [];
   const left = await strays(context, vm, config);
-  const large = left.filter(
-    ({ size }) =>
-      size === undefined || size > bytes(vm.machine.systemDisk) || vm.dataDisks.some((disk) => disk.bytes === size),
-  );
-  if (large.length > 0)
+  const isLarge = ({ size }: Volume) =>
+    size === undefined || size >= bytes(vm.machine.systemDisk) || vm.dataDisks.some((disk) => disk.bytes === size);
+  if (left.length > 1 || left.some(isLarge))
     throw new Stop(
-      `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(large)}: too large for what a cut off command leaves, they may hold data. Give them their places, or remove what is worth nothing (pvesm free VOLUME)`,
+      `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(left)}: more than a cut off command leaves, they may hold data. Give them their places (qm disk rescan --vmid ${vm.vmid}, then qm set ${vm.vmid} --SLOT VOLUME,OPTIONS), or remove what is worth nothing (pvesm free VOLUME)`,
     );
   return left.map((volume) => ['pvesm', 'free', volume.id]);
 }
