@@ -201,7 +201,9 @@ async function ageKey({ sops }: Context): Promise<Finding[]> {
     } catch (error) {
       if (!isFault(error)) throw error;
       found.push(
-        bad(what, error.message, `${path} is encrypted for another key: bring back the one of the paper copy`),
+        error instanceof CommandFailed
+          ? bad(what, error.message, `${path} is encrypted for another key: bring back the one of the paper copy`)
+          : { what, state: 'bad', saw: error.message },
       );
     }
   }

@@ -2,9 +2,10 @@ import { SECRETS } from '../engine/cluster';
 import type { Context } from '../engine/context';
 import { declaredSecrets, keepSecrets, keptSecrets, missingKeys, type DeclaredSecret } from '../engine/kept-secrets';
 import { EXIT, Stop, Usage } from '../engine/problem';
-import { rotationSteps } from '../engine/rotation';
+import { absentJobs, rotationSteps } from '../engine/rotation';
 import { byHand } from '../engine/secret-readers';
 import type { Stage, Step } from '../engine/step';
+import { pushProblem } from '../stages/repository';
 import { isUnderWay, questionsOf, replaced } from '../stages/secrets';
 import { applyStage } from './plan';
 
@@ -34,6 +35,14 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
         throw new Stop(
           `${secret.name} must have a value before it gets another one; npm run bootstrap -- apply secrets`,
         );
+      const absent = await absentJobs(context, secret);
+      const problem = absent.length > 0 ? await pushProblem(context) : undefined;
+      if (problem !== undefined) {
+        const { url, revision = 'main' } = context.homelab.git;
+        throw new Stop(
+          `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
+        );
+      }
       const questions = questionsOf(secret, changing(secret));
       return {
         lines: [`${secret.name}: ${changing(secret).join(', ')}: a new value; the old one stays beside it for now`],

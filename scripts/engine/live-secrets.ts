@@ -3,6 +3,7 @@ import { json, kubectl, kubectlChange, SECRETS } from './cluster';
 import type { Context } from './context';
 import type { DeclaredSecret, Kept, Values } from './kept-secrets';
 import { Stop } from './problem';
+import { readersOf } from './secret-readers';
 
 export const FIELD_MANAGER = 'collab-homelab-bootstrap';
 
@@ -38,6 +39,21 @@ export async function liveSecrets(
   return new Map((found.items ?? [found]).map((each: any) => [each.metadata?.name, each]));
 }
 
+/** Each secret in each of its namespaces, as it is in the cluster: one question for each namespace. */
+export async function liveDeclared(
+  context: Context,
+  declared: readonly DeclaredSecret[],
+): Promise<{ secret: DeclaredSecret; namespace: string; live: any }[]> {
+  const found: { secret: DeclaredSecret; namespace: string; live: any }[] = [];
+  for (const namespace of [...new Set(declared.flatMap(({ namespaces }) => namespaces))].sort()) {
+    const here = declared.filter(({ namespaces }) => namespaces.includes(namespace));
+    const names = here.map(({ name }) => name);
+    const live = await liveSecrets(context, namespace, names);
+    found.push(...here.map((secret) => ({ secret, namespace, live: live.get(secret.name) })));
+  }
+  return found;
+}
+
 /**
  * Judges one secret in one namespace.
  * @throws Stop when it holds other values than the kept ones and those that are being replaced: it is never overwritten
@@ -56,7 +72,7 @@ export function compare(
   const again = `kubectl -n ${namespace} delete secret ${secret.name}`;
   if (live.type !== secret.type)
     throw new Stop(
-      `secret ${where} must have the type ${secret.type}, and in the cluster has ${live.type}, which can never change; nothing was changed. ${again}, and run this again`,
+      `secret ${where} must have the type ${secret.type}, and in the cluster has ${live.type}, which can never change; nothing was changed. ${again}, and run this again${restarts(secret)}`,
     );
   const hashOf = (key: string) => (live.data?.[key] === undefined ? undefined : hash(decoded(live.data[key])));
   const lacks = keys.filter((key) => hashOf(key) === undefined);
@@ -65,10 +81,26 @@ export function compare(
   const foreign = others.filter((key) => replaced[key] === undefined || hashOf(key) !== hash(replaced[key]));
   if (foreign.length > 0)
     throw new Stop(
-      `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the kept one counts: ${again}, and run this again. If the cluster's counts (a database may know it): put it into the file, sops ${file}`,
+      `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the kept one counts: ${again}, and run this again${restarts(secret)}. If the cluster's counts (a database may know it): put it into the file, sops ${file}`,
     );
   if (others.length > 0) return { is: 'previous', keys: others };
   return lacks.length > 0 ? { is: 'missing', keys: lacks } : { is: 'same', changed: changedAt(live) };
+}
+
+/** What makes those use a secret who read it when they started, as the end of a sentence; empty where there are none. */
+function restarts(secret: DeclaredSecret): string {
+  const readers = readersOf(secret);
+  if (readers.length === 0) return '';
+  const databases = readers.filter(({ kind }) => kind === 'StatefulSet');
+  const commands = databases.map(({ namespace, name, selector }) =>
+    // Members of a set know each other by the keyfile, and must have the same one at the same time.
+    'keyfile' in secret.keys
+      ? `kubectl -n ${namespace} delete pod -l ${selector}`
+      : `kubectl -n ${namespace} rollout restart statefulset ${name}`,
+  );
+  // What the database itself reads is not changed by a command.
+  if (commands.length === 0) commands.push(`npm run bootstrap -- rotate ${secret.name}`);
+  return `, then ${commands.join(', and when that is ready ')} (until then, what runs has the older one)`;
 }
 
 /** Puts a secret into the cluster, by standard input. Fields that someone else set have been compared before. */

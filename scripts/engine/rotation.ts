@@ -107,14 +107,25 @@ async function changed(context: Context, { name }: DeclaredSecret, namespace: st
   return live === undefined ? 0 : changedAt(live);
 }
 
-/** A finished job is deleted; Argo CD, which keeps it, makes it again, and it reads the secret as it is then. */
+/** Jobs that read a secret and that Argo CD, where it runs, has not made. */
+export async function absentJobs(context: Context, secret: DeclaredSecret): Promise<string[]> {
+  const absent: string[] = [];
+  for (const { kind, namespace, name } of readersOf(secret))
+    if (kind === 'Job' && (await kubectlGet(context, ['job', name, '-n', namespace])) === undefined)
+      absent.push(`${namespace}/${name}`);
+  return absent.length > 0 && (await isSynced(context)) ? absent : [];
+}
+
+/** A job that has ended is deleted; Argo CD, which keeps it, makes it again, and it reads the secret as it is then. */
 function rerun(context: Context, secret: DeclaredSecret, { namespace, name }: Reader): Part {
-  const state = async (): Promise<'done' | 'old' | 'runs' | 'absent'> => {
+  const state = async (): Promise<'done' | 'old' | 'runs' | 'failed' | 'absent'> => {
     const job = await kubectlGet(context, ['job', name, '-n', namespace]);
     if (job === undefined) return 'absent';
     const since = await changed(context, secret, namespace);
     if (Date.parse(job.status?.startTime ?? job.metadata.creationTimestamp) < since) return 'old';
-    return (job.status?.succeeded ?? 0) > 0 ? 'done' : 'runs';
+    if ((job.status?.succeeded ?? 0) > 0) return 'done';
+    const isFailed = ({ type, status }: any) => type === 'Failed' && status === 'True';
+    return job.status?.conditions?.some(isFailed) ? 'failed' : 'runs';
   };
   return {
     async look() {
@@ -130,7 +141,7 @@ function rerun(context: Context, secret: DeclaredSecret, { namespace, name }: Re
       };
     },
     async apply(_change, say) {
-      if ((await state()) === 'old')
+      if (['old', 'failed'].includes(await state()))
         await kubectlChange(context, ['delete', 'job', name, '-n', namespace, '--ignore-not-found', '--wait=false']);
       await until(`job ${namespace}/${name} runs again and succeeds`, { seconds: JOB_SECONDS }, say, async () => {
         const now = await state();
@@ -142,9 +153,10 @@ function rerun(context: Context, secret: DeclaredSecret, { namespace, name }: Re
 }
 
 const WAITS = {
-  absent: 'Argo CD has not made it yet',
+  absent: 'Argo CD has not made it yet; where it lacks the dist/ that is here: git push, or git pull a newer one',
   old: 'the old one is not gone yet',
   runs: 'it has not succeeded yet',
+  failed: 'it has failed; see its log, then run this again, which has it made anew',
 } as const;
 
 async function isSynced(context: Context): Promise<boolean> {

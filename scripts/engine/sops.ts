@@ -20,6 +20,22 @@ export function ageKeyFile(): string {
   return join(config, 'sops', 'age', 'keys.txt');
 }
 
+/** How sops ends when a value or the MAC does not fit the rest of the file (its cmd/sops/codes/codes.go). */
+const NOT_WHOLE: readonly number[] = [24, 25, 51];
+const ONE_SIDE = (path: string) =>
+  `never merge it by hand, take one side whole: git checkout --ours ${path}, or --theirs (once that is committed: git checkout COMMIT -- ${path})`;
+
+/** An encrypted file as it is. @throws Stop when a merge left its marks in it, or what is no YAML */
+export function encryptedTree(path: string, text: string): any {
+  const bad = (what: string) => new Stop(`${path} must be as sops wrote it, and ${what}; ${ONE_SIDE(path)}`);
+  if (/^(<<<<<<<|>>>>>>>) /m.test(text)) throw bad('holds a conflict of Git (<<<<<<<)');
+  try {
+    return parse(text);
+  } catch {
+    throw bad('is no YAML');
+  }
+}
+
 /** Files that sops encrypts with the age keys of .sops.yaml. Their values pass through pipes; no clear text is written. */
 export class Sops {
   constructor(
@@ -38,13 +54,19 @@ export class Sops {
    */
   async read(path: string, isPlain: IsPlain = () => false): Promise<SecretTree | undefined> {
     if (!this.exists(path)) return undefined;
-    const { stdout } = await this.commands.read(
+    encryptedTree(path, fs.readFileSync(join(this.root, path), 'utf8'));
+    const { stdout, stderr, code } = await this.commands.read(
       HERE,
       ['sops', 'decrypt', '--output-type', 'yaml', join(this.root, path)],
       {
         env: { SOPS_AGE_KEY_FILE: ageKeyFile() },
+        accepts: [0, ...NOT_WHOLE],
       },
     );
+    if (NOT_WHOLE.includes(code))
+      throw new Stop(
+        `${path} must be as sops wrote it, and was changed or merged since: ${stderr.trim().split('\n')[0]}; ${ONE_SIDE(path)}`,
+      );
     const tree = secretTree(stdout, `sops decrypt ${path}`);
     this.log.hide(...leaves(tree, isPlain));
     return tree;

@@ -27,7 +27,7 @@ export async function applications(context: Context): Promise<ReadonlyMap<string
 
 /** Why an application is not as it should be, or undefined when it is Synced and Healthy. */
 export function applicationProblem(application: any): string | undefined {
-  if (application === undefined) return 'it is not there yet';
+  if (application === undefined) return 'it is not there yet; Argo CD makes it once dist/ is pushed (git push)';
   const { sync, health, operationState, conditions = [], resources = [] } = application.status ?? {};
   if (sync?.status === 'Synced' && health?.status === 'Healthy' && operationState?.phase !== 'Running')
     return undefined;

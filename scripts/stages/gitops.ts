@@ -170,14 +170,16 @@ function installed(
     },
     async apply(_change, say) {
       const { objects, gone } = await changesTo(context, wanted);
-      await kubectlChange(
-        context,
-        ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
-        {
-          stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
-          waitsFor: `${objects.length} objects`,
-        },
-      );
+      // None are left where an earlier run was cut off before it deleted; kubectl refuses an empty list.
+      if (objects.length > 0)
+        await kubectlChange(
+          context,
+          ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
+          {
+            stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
+            waitsFor: `${objects.length} objects`,
+          },
+        );
       await then?.(context, wanted, say);
       for (const object of gone)
         await kubectlChange(context, [

@@ -1,11 +1,10 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parse } from 'yaml';
 import { SECRETS } from '../engine/cluster';
 import { HERE } from '../engine/commands';
 import { ROOT, type Context } from '../engine/context';
 import { Later, Stop } from '../engine/problem';
-import { ageKeyFile, writeWhole } from '../engine/sops';
+import { ageKeyFile, encryptedTree, writeWhole } from '../engine/sops';
 import type { Stage, Step } from '../engine/step';
 import { addRule, coverageOf } from './sops-rules';
 import { talosconfig, talosSecrets } from './talos/secrets';
@@ -174,7 +173,7 @@ function lockedFiles(): { path: string; keys: string[] }[] {
   return Object.values(SECRETS)
     .filter((path) => fs.existsSync(join(ROOT, path)))
     .map((path) => {
-      const tree = parse(fs.readFileSync(join(ROOT, path), 'utf8')) as any;
+      const tree = encryptedTree(path, fs.readFileSync(join(ROOT, path), 'utf8'));
       const keys = (tree?.sops?.age ?? []).map(({ recipient }: { recipient: string }) => recipient);
       if (keys.length === 0)
         throw new Stop(`${path} must be encrypted by sops for an age key, and is not; bring it back from Git`);

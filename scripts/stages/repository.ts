@@ -4,6 +4,7 @@ import { ARGO_CD_NAMESPACE } from '../engine/argo-cd-manifest';
 import { SECRETS } from '../engine/cluster';
 import { HERE, type Output } from '../engine/commands';
 import { ROOT, type Context } from '../engine/context';
+import { differences } from '../engine/differences';
 import { liveObject, type DistFile } from '../engine/handed-over';
 import type { DeclaredSecret, Values } from '../engine/kept-secrets';
 import { applySecret, compare, liveSecrets } from '../engine/live-secrets';
@@ -60,15 +61,17 @@ export function repositoryAccess(context: Context): Step[] {
 }
 
 /**
- * What Argo CD will read is the dist/ that is here. Asked until the root application is in the cluster; what is pushed after
- * that, Argo CD takes by itself.
+ * What Argo CD will read is the dist/ that is here. Asked until the root application in the cluster reads from there; what is
+ * pushed after that, Argo CD takes by itself.
  */
 export function isPushed(context: Context, root: DistFile): Step {
   const { url, revision = 'main' } = context.homelab.git;
   return {
     title: `${revision} of ${url} has the dist/ that is here`,
     async look() {
-      if ((await liveObject(context, root.text).catch(orNotYet)) !== undefined) return undefined;
+      const live = await liveObject(context, root.text).catch(orNotYet);
+      const { source } = root.object.spec;
+      if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
       const problem = await pushProblem(context);
       if (problem === undefined) return undefined;
       throw new Stop(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
@@ -93,7 +96,9 @@ export async function pushProblem({ commands, homelab }: Pick<Context, 'commands
   const { stdout: uncommitted } = await git(['status', '--porcelain', '--', 'dist'], [0, 128]);
   const { code } = await git(['diff', '--quiet', commit, '--', 'dist'], [0, 1, 128]);
   if (code === 128) return `has ${commit}, which this clone does not know; git pull`;
-  return code === 1 || uncommitted !== '' ? 'has another; commit dist/ and git push' : undefined;
+  return code === 1 || uncommitted !== ''
+    ? 'has another; commit dist/ and git push, or git pull where it is the newer one'
+    : undefined;
 }
 
 /** While the kind is not known, there is none of it. */

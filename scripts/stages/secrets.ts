@@ -16,7 +16,7 @@ import {
   type Kept,
   type Values,
 } from '../engine/kept-secrets';
-import { applySecret, compare, liveSecrets } from '../engine/live-secrets';
+import { applySecret, compare, liveDeclared } from '../engine/live-secrets';
 import { Later, Stop } from '../engine/problem';
 import { rotationSteps } from '../engine/rotation';
 import type { Stage, Step } from '../engine/step';
@@ -54,6 +54,7 @@ function values(context: Context, declared: readonly DeclaredSecret[]): Step {
     title: `${SECRETS.cluster} holds every secret`,
     async look() {
       const kept = await keptSecrets(context, declared);
+      for (const secret of declared) assertLogin(context, secret, kept);
       const lines = declared.flatMap((secret) => missingLines(secret, kept));
       for (const [secret, why] of await renewals(context, declared))
         lines.push(`${secret.name}: a new certificate, because ${why}`);
@@ -95,14 +96,21 @@ function missingLines(secret: DeclaredSecret, kept: Kept): string[] {
   return [...places].map(([what, namespaces]) => `${secret.name} in ${namespaces.join(' and ')}: ${what}`);
 }
 
-/** Certificates that must be made anew, with the reason. None twice: a renewal that is under way is finished first. */
+/**
+ * Certificates that must be made anew, with the reason. None twice: a renewal that is under way is finished first.
+ * @throws Later when there are certificates, and the authority that they must be from is still to be made
+ */
 async function renewals(
   context: Context,
   declared: readonly DeclaredSecret[],
 ): Promise<ReadonlyMap<DeclaredSecret, string>> {
   const authority = await keptAuthority(context);
-  if (authority === undefined) return new Map();
   const kept = await keptSecrets(context, declared);
+  if (authority === undefined) {
+    if (declared.some((secret) => certificateKeys(secret) && Object.keys(valuesOf(secret, kept)).length > 0))
+      throw new Later('the authority comes first');
+    return new Map();
+  }
   const found = declared
     .filter((secret) => !isUnderWay(secret, kept))
     .map((secret) => [secret, renewal(secret, valuesOf(secret, kept), authority.certificate)] as const);
@@ -177,24 +185,33 @@ export function registryLogin(answer: string, server: string): string {
   return answer;
 }
 
+/** @throws Stop when a kept login is for another registry than homelab.ts names, without showing it */
+function assertLogin({ homelab }: Context, secret: DeclaredSecret, kept: Kept): void {
+  const [login] = Object.values(valuesOf(secret, kept));
+  if (secret.type !== LOGIN || homelab.registry === undefined || login === undefined) return;
+  const { server } = homelab.registry;
+  let servers: string[] = [];
+  try {
+    servers = Object.keys(JSON.parse(login).auths);
+  } catch {
+    // What the parser says may show the login.
+  }
+  if (!servers.includes(server))
+    throw new Stop(
+      `${secret.name} must be a login for ${server} (registry.server in homelab.ts), and in ${SECRETS.cluster} is one for ${servers.join(' and ') || 'no registry'}; npm run bootstrap -- rotate ${secret.name}`,
+    );
+}
+
 /** The cluster has them all. What is there with another value is never overwritten. */
 function inCluster(context: Context, declared: readonly DeclaredSecret[]): Step {
   const missing = async () => {
     const kept = await keptSecrets(context, declared);
     if (declared.some((secret) => missingKeys(secret, kept).length > 0)) throw new Later('their values come first');
     const found: { secret: DeclaredSecret; namespace: string; keys: readonly string[]; values: Values }[] = [];
-    for (const namespace of [...new Set(declared.flatMap(({ namespaces }) => namespaces))].sort()) {
-      const here = declared.filter(({ namespaces }) => namespaces.includes(namespace));
-      const live = await liveSecrets(
-        context,
-        namespace,
-        here.map(({ name }) => name),
-      );
-      for (const secret of here) {
-        const values = valuesOf(secret, kept);
-        const comparison = compare(secret, namespace, values, kept, live.get(secret.name));
-        if (comparison.is === 'missing') found.push({ secret, namespace, keys: comparison.keys, values });
-      }
+    for (const { secret, namespace, live } of await liveDeclared(context, declared)) {
+      const values = valuesOf(secret, kept);
+      const comparison = compare(secret, namespace, values, kept, live);
+      if (comparison.is === 'missing') found.push({ secret, namespace, keys: comparison.keys, values });
     }
     return found;
   };

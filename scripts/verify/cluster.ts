@@ -3,8 +3,16 @@ import { daysLeft } from '../engine/certificates';
 import type { Finding, Look } from '../engine/check';
 import { json, kubectl, kubectlGet, SECRETS } from '../engine/cluster';
 import { manifests, type Context } from '../engine/context';
-import { certificateKeys, declaredSecrets, keptSecrets, undeclared } from '../engine/kept-secrets';
-import { Later } from '../engine/problem';
+import {
+  certificateKeys,
+  declaredSecrets,
+  keptSecrets,
+  missingKeys,
+  undeclared,
+  valuesOf,
+} from '../engine/kept-secrets';
+import { compare, liveDeclared } from '../engine/live-secrets';
+import { Later, Stop } from '../engine/problem';
 import { applicationProblem, applications } from '../stages/applications';
 import { keptAuthority } from '../stages/certificates';
 import { bad, good, warning } from '../stages/host/finding';
@@ -108,11 +116,32 @@ async function applicationFindings(context: Context): Promise<Finding[]> {
   });
 }
 
-/** What is in the encrypted file and should not stay there unseen. */
+const APPLY = 'npm run bootstrap -- apply secrets';
+
+/** Where file and cluster differ, and what should not stay in the file unseen. Names alone, no values. */
 async function secretFindings(context: Context): Promise<Finding[]> {
   const declared = declaredSecrets();
   const kept = await keptSecrets(context, declared);
   const left = undeclared(declared, kept);
+  const wrong: Finding[] = declared.flatMap((secret) =>
+    missingKeys(secret, kept).map(({ namespace, keys }) =>
+      bad(`secret ${namespace}/${secret.name}`, `${SECRETS.cluster} lacks ${keys.join(', ')}`, APPLY),
+    ),
+  );
+  for (const { secret, namespace, live } of await liveDeclared(context, declared)) {
+    const what = `secret ${namespace}/${secret.name}`;
+    const values = valuesOf(secret, kept);
+    try {
+      const found = compare(secret, namespace, values, kept, live);
+      if (found.is === 'missing')
+        wrong.push(bad(what, `the cluster lacks ${live === undefined ? 'it' : found.keys.join(', ')}`, APPLY));
+    } catch (error) {
+      if (!(error instanceof Stop)) throw error;
+      wrong.push(
+        bad(what, `the cluster's is another than ${SECRETS.cluster} holds`, `${APPLY}, which says what to do`),
+      );
+    }
+  }
   const halfway = declared.filter((secret) => isUnderWay(secret, kept)).map(({ name }) => name);
   return [
     ...(left.length === 0
@@ -124,10 +153,13 @@ async function secretFindings(context: Context): Promise<Finding[]> {
             `sops ${SECRETS.cluster}, once nobody knows them`,
           ),
         ]),
+    ...wrong,
     ...halfway.map((name) =>
       warning(`secret ${name}`, 'not everybody has its new value yet', `npm run bootstrap -- rotate ${name}`),
     ),
-    ...(left.length + halfway.length === 0 ? [good('secrets', `${declared.length} kept and in use`)] : []),
+    ...(left.length + wrong.length + halfway.length === 0
+      ? [good('secrets', `${declared.length} kept, and the same in the cluster`)]
+      : []),
   ];
 }
 

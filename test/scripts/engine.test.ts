@@ -6,6 +6,7 @@ import * as fc from 'fast-check';
 import { stringify } from 'yaml';
 import { findings } from '../../scripts/engine/check';
 import { jsonDocuments } from '../../scripts/engine/cluster';
+import { Commands } from '../../scripts/engine/commands';
 import { Log } from '../../scripts/engine/log';
 import { Interrupted, Later, Problem, Stop } from '../../scripts/engine/problem';
 import { quoted } from '../../scripts/engine/shell';
@@ -133,6 +134,21 @@ test('documents of talosctl are read one by one, and nonsense is named', () => {
   expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(/talosctl get disks must answer with JSON/);
 });
 
+test.each([
+  [undefined, 580],
+  [120, 100],
+  [1800, 900],
+])('a change with %s s ends its wait for the lock after %i s, before its own time is over', async (seconds, wait) => {
+  const commands = new Commands(new Log());
+  const run = jest.spyOn(commands as any, 'run').mockResolvedValue({ stdout: '', stderr: '', code: 0 });
+  commands.changing = true;
+  const place = { name: 'host', ssh: { user: 'root', address: '192.0.2.1' } };
+  await commands.change(place, ['systemctl', 'reboot'], seconds === undefined ? {} : { seconds });
+  const [, argv, , options] = run.mock.calls[0] as any;
+  expect(argv.join(' ')).toContain(`flock --close -w ${wait} `);
+  expect(options.seconds).toBe(seconds ?? 600);
+});
+
 test('a look that finds a fault lets the others go on; Ctrl-C does not', async () => {
   const fails = (error: Error) => async () => {
     throw error;
@@ -163,4 +179,29 @@ test('a secret that sops leaves in clear is not written', async () => {
   expect(fs.existsSync(join(root, 'scripts'))).toBe(false);
   await write({ id: encrypted, key: encrypted, empty: '' });
   expect(fs.readFileSync(join(root, 'scripts/secrets/talos.sops.yaml'), 'utf8')).toContain(encrypted);
+});
+
+test('an encrypted file that was merged stops with what to do, whatever the merge left', async () => {
+  const root = fs.mkdtempSync(join(tmpdir(), 'sops-'));
+  const path = 'secrets.sops.yaml';
+  const read = async (text: string, code = 0, stderr = '') => {
+    fs.writeFileSync(join(root, path), text);
+    const read = jest.fn(async () => ({ stdout: 'a: one\n', stderr, code }));
+    return new Sops({ read } as any, new Log(join(root, 'log')), root).read(path);
+  };
+  expect(await read('a: ENC[x]\n')).toEqual({ a: 'one' });
+  const oneSide =
+    /^secrets\.sops\.yaml must be as sops wrote it.*never merge it by hand.*git checkout --ours secrets\.s/;
+  const marks = read('<<<<<<< HEAD\na: ENC[x]\n=======\na: ENC[y]\n>>>>>>> other\n');
+  await expect(marks).rejects.toThrow(oneSide);
+  await expect(marks).rejects.toThrow(/conflict of Git \(<<<<<<<\)/);
+  await expect(read('a: ENC[x]\na: ENC[y]\n')).rejects.toThrow(oneSide);
+  // As sops 3.13 ends: a wrong MAC, and a value that another data key encrypted.
+  for (const [code, says] of [
+    [51, 'MAC mismatch. File has A, computed B'],
+    [25, 'Error decrypting tree: Error walking tree: Could not decrypt value'],
+  ] as const) {
+    await expect(read('a: ENC[x]\n', code, `${says}\n`)).rejects.toThrow(oneSide);
+    await expect(read('a: ENC[x]\n', code, `${says}\n`)).rejects.toThrow(says);
+  }
 });

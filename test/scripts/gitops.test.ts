@@ -1,15 +1,23 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { stringify } from 'yaml';
 import homelab from '../../homelab';
 import smallest from '../../examples/smallest/homelab';
-import { argoCdObjects, versionOf } from '../../scripts/engine/argo-cd-manifest';
+import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/engine/argo-cd-manifest';
+import { kubectl, kubectlChange } from '../../scripts/engine/cluster';
 import { memoryFolder } from '../../scripts/engine/memory-files';
 import { Later } from '../../scripts/engine/problem';
 import { rolloutProblem } from '../../scripts/engine/rollout';
 import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
 import { applicationProblem } from '../../scripts/stages/applications';
-import { pushProblem, repositoryAccess } from '../../scripts/stages/repository';
+import { gitops } from '../../scripts/stages/gitops';
+import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/repository';
 
+jest.mock('../../scripts/engine/cluster', () => ({
+  ...jest.requireActual('../../scripts/engine/cluster'),
+  kubectl: jest.fn(),
+  kubectlChange: jest.fn(),
+}));
 jest.mock('../../scripts/engine/memory-files', () => {
   const { mkdtempSync, writeFileSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
   const folder = mkdtempSync('/tmp/gitops-');
@@ -92,7 +100,7 @@ test('a homelab that states only the whole shares it out; one that states nothin
 
 test.each([
   ['the same dist/', {}, undefined],
-  ['a change that is not pushed', { diff: 1 }, /^has another; commit dist\/ and git push$/],
+  ['a change that is not pushed', { diff: 1 }, /^has another; commit dist\/ and git push, or git pull/],
   ['a change that is not committed', { status: '?? dist/new.yaml\n' }, /^has another/],
   ['a commit of somebody else', { diff: 128 }, /^has 0{40}, which this clone does not know; git pull$/],
   ['no such branch', { remote: '' }, /^there is no such branch or tag/],
@@ -171,7 +179,7 @@ test('a workload is done when all its pods are new and ready', () => {
 });
 
 test('an application that is not well says why', () => {
-  expect(applicationProblem(undefined)).toBe('it is not there yet');
+  expect(applicationProblem(undefined)).toMatch(/^it is not there yet; .*git push/);
   expect(applicationProblem({})).toBe('not compared yet, not judged yet');
   const status = { sync: { status: 'Synced' }, health: { status: 'Healthy' } };
   expect(applicationProblem({ status })).toBeUndefined();
@@ -188,4 +196,45 @@ test('an application that is not well says why', () => {
   expect(problem).toBe(
     'Unknown, Progressing; Deployment chat Progressing (waiting for a pod); ComparisonError: authentication required',
   );
+});
+
+test('the place that the root application is pointed to must have the dist/ that is here', async () => {
+  const source = { repoURL: homelab.git.url, targetRevision: 'main', path: 'dist/argocd' };
+  const other = `${'0'.repeat(40)}\trefs/heads/main\n`;
+  const read = jest.fn(async (_: unknown, argv: string[]) => ({
+    stdout: argv[3] === 'ls-remote' ? other : '',
+    code: argv[3] === 'diff' ? 1 : 0,
+  }));
+  const root = { file: 'root.yaml', text: 'root', object: { spec: { source } } };
+  const look = (live: object | undefined) => {
+    jest.mocked(kubectl).mockResolvedValue({ stdout: live ? JSON.stringify(live) : '', stderr: '', code: 0 });
+    return isPushed({ commands: { read }, homelab } as any, root).look();
+  };
+  expect(await look({ spec: { source: { ...source, added: 1 } } })).toBeUndefined();
+  expect(read).not.toHaveBeenCalled();
+  await expect(look(undefined)).rejects.toThrow(/must have the dist\/ that is here.*git push/);
+  for (const before of [{ repoURL: 'https://old.example/homelab.git' }, { targetRevision: 'old' }, { path: 'old' }])
+    await expect(look({ spec: { source: { ...source, ...before } } })).rejects.toThrow(/must have the dist\//);
+});
+
+test('a run that was cut off before it deleted what an earlier version had is finished', async () => {
+  const { argoCd } = homelab.versions;
+  const pin = ARGO_CD_MANIFESTS[argoCd]!;
+  const pins = ARGO_CD_MANIFESTS as Record<string, string>;
+  pins[argoCd] = createHash('sha256').update(MANIFEST).digest('hex');
+  try {
+    const context = { homelab, commands: { read: async () => ({ stdout: MANIFEST }) } } as any;
+    const step = (await gitops(context).steps()).find(({ title }) => title === `Argo CD ${argoCd}`)!;
+    const old = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'of-before', labels: INSTALLED } };
+    const items = [...argoCdObjects(MANIFEST, homelab).filter((object) => !isDefinition(object)), old];
+    jest.mocked(kubectl).mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
+    const change = await step.look();
+    expect(change!.lines).toEqual(['ConfigMap of-before: there -> nothing, for this version has none']);
+    await step.apply(change!, () => undefined);
+    expect(jest.mocked(kubectlChange).mock.calls.map(([, args]) => args.slice(0, 3))).toEqual([
+      ['delete', 'configmap', 'of-before'],
+    ]);
+  } finally {
+    pins[argoCd] = pin;
+  }
 });

@@ -1,5 +1,6 @@
 import { makeAuthority } from '../../scripts/engine/certificates';
 import { differences } from '../../scripts/engine/differences';
+import { kubectlChange, kubectlGet, SECRETS } from '../../scripts/engine/cluster';
 import {
   alphanumeric,
   declaredSecrets,
@@ -13,10 +14,23 @@ import {
   type Places,
 } from '../../scripts/engine/kept-secrets';
 import { compare } from '../../scripts/engine/live-secrets';
-import { Stop } from '../../scripts/engine/problem';
+import { Later, Stop } from '../../scripts/engine/problem';
 import { byHand, readersOf } from '../../scripts/engine/secret-readers';
-import { registryLogin } from '../../scripts/stages/secrets';
+import { rotationSteps } from '../../scripts/engine/rotation';
+import { rotate } from '../../scripts/commands/rotate';
+import { registryLogin, secrets } from '../../scripts/stages/secrets';
 import homelab from '../../homelab';
+
+jest.mock('../../scripts/engine/kept-secrets', () => {
+  const actual = jest.requireActual('../../scripts/engine/kept-secrets');
+  return { ...actual, declaredSecrets: jest.fn(actual.declaredSecrets) };
+});
+jest.mock('../../scripts/engine/cluster', () => ({
+  ...jest.requireActual('../../scripts/engine/cluster'),
+  kubectl: jest.fn(async () => ({ stdout: '', stderr: '', code: 0 })),
+  kubectlChange: jest.fn(),
+  kubectlGet: jest.fn(),
+}));
 
 const CHAT: DeclaredSecret = {
   name: 'cassandra-chat',
@@ -115,6 +129,28 @@ describe('a secret in the cluster', () => {
     );
   });
 
+  test('that was replaced by hand is brought to those that run', () => {
+    const says = (name: string) => {
+      const secret = declaredSecrets().find((each) => each.name === name)!;
+      const namespace = secret.namespaces[0]!;
+      const one = Object.fromEntries(Object.keys(secret.keys).map((key) => [key, 'kept']));
+      const other = Object.fromEntries(Object.keys(secret.keys).map((key) => [key, 'other']));
+      try {
+        compare(secret, namespace, one, kept({}), live(other, secret.type));
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return '';
+    };
+    expect(says('cassandra-chat')).toContain('run this again, then npm run bootstrap -- rotate cassandra-chat (');
+    expect(says('mongodb-root')).toContain('then kubectl -n mongodb rollout restart statefulset mongodb (');
+    expect(says('cassandra-admin')).toMatch(/statefulset cassandra-r1, and when that is ready kubectl .* cassandra-r2/);
+    expect(says('mongodb-root')).not.toContain('-- rotate');
+    expect(says('mongodb-keyfile')).toMatch(/then kubectl -n mongodb delete pod -l \S*=mongodb/);
+    const unread = () => compare({ ...CHAT, name: 'unread' }, 'services', wanted, kept({}), live({ password: 'x' }));
+    expect(unread).toThrow(/and run this again\. If/);
+  });
+
   test('with the value that is being replaced is known', () => {
     const previous = { services: { 'cassandra-chat': { password: 'old' } } };
     const found = compare(CHAT, 'services', wanted, kept({}, previous), live({ ...wanted, password: 'old' }));
@@ -178,4 +214,111 @@ test('differences are of what is wanted alone, and quantities count by what they
     'spec.replicas: 2 -> 3',
     'spec.gone: nothing -> "x"',
   ]);
+});
+
+/** The encrypted files, in memory. */
+function files(of: Record<string, object>): any {
+  const sops = {
+    read: async (path: string) => of[path],
+    write: async (path: string, tree: object) => (of[path] = tree),
+  };
+  return { homelab, sops };
+}
+
+describe('the step that keeps values', () => {
+  const step = async (context: any) =>
+    (await secrets(context).steps()).find(({ title }) => title === `${SECRETS.cluster} holds every secret`)!;
+
+  test('waits for the authority where there are certificates to renew, and renews them in the same run', async () => {
+    const declared = declaredSecrets();
+    const tls = declared.find(({ name }) => name === 'traefik-certificate')!;
+    const { network, name } = homelab;
+    const [old, next] = [await makeAuthority(name, network.domain), await makeAuthority(name, network.domain)];
+    const values = await makeValues(tls, Object.keys(tls.keys), old, noQuestion);
+    const of: Record<string, object> = { [SECRETS.cluster]: { secrets: { ingress: { [tls.name]: values } } } };
+    const keeps = await step(files(of));
+    await expect(keeps.look()).rejects.toThrow(Later);
+    of[SECRETS.authority] = next;
+    expect((await keeps.look())!.lines).toContain(
+      `${tls.name}: a new certificate, because it is from another authority`,
+    );
+    // At the very first nothing waits, so that all questions come before anything is done.
+    expect((await (await step(files({}))).look())!.lines.length).toBeGreaterThan(10);
+  });
+
+  test('stops at a login for another registry, without showing it', async () => {
+    const key = '.dockerconfigjson';
+    const login: DeclaredSecret = {
+      name: 'registry',
+      namespaces: ['services'],
+      type: 'kubernetes.io/dockerconfigjson',
+      keys: { [key]: { ask: 'a login' } },
+      readers: [],
+    };
+    const look = async (text: string) => {
+      const context = files({ [SECRETS.cluster]: { secrets: { services: { registry: { [key]: text } } } } });
+      context.homelab = { ...homelab, registry: { server: 'ghcr.io' } };
+      jest.mocked(declaredSecrets).mockReturnValueOnce([login]);
+      return (await step(context)).look();
+    };
+    expect(await look('{"auths":{"ghcr.io":{"auth":"dTp0"}}}')).toBeUndefined();
+    const other = look('{"auths":{"old.example":{"auth":"dTp0"}}}');
+    await expect(other).rejects.toThrow(
+      /registry must be a login for ghcr\.io .* is one for old\.example; npm run bootstrap -- rotate registry$/,
+    );
+    await expect(other).rejects.not.toThrow(/dTp0/);
+    await expect(look('broken-login')).rejects.toThrow(/is one for no registry/);
+  });
+});
+
+describe('a new value', () => {
+  const search = declaredSecrets().find(({ name }) => name === 'mongodb-search')!;
+  const values = { username: 'search', password: 'new' };
+  const places = { mongodb: { 'mongodb-search': values }, services: { 'mongodb-search': values } };
+
+  test('has a job that failed made anew', async () => {
+    const previous = { mongodb: { 'mongodb-search': { password: 'old' } } };
+    const { kubectl } = jest.requireMock('../../scripts/engine/cluster');
+    kubectl.mockImplementation(async (_: unknown, args: string[]) => ({
+      stdout: args[1] === 'secret' ? JSON.stringify({ ...live(values), metadata: { name: 'mongodb-search' } }) : '',
+    }));
+    const conditions = [{ type: 'Failed', status: 'True' }];
+    let job: object = { metadata: {}, status: { startTime: '2026-02-01T00:00:00Z', conditions } };
+    jest.mocked(kubectlGet).mockImplementation(async () => job);
+    jest.mocked(kubectlChange).mockImplementation(async (_, args) => {
+      if (args[0] === 'delete') job = { metadata: {}, status: { startTime: '2026-03-01T00:00:00Z', succeeded: 1 } };
+      return { stdout: '', stderr: '', code: 0 };
+    });
+    const context = files({ [SECRETS.cluster]: { secrets: places, previous } });
+    const steps = rotationSteps(context, declaredSecrets(), search, async () => false);
+    const step = steps.find(({ title }) => title.startsWith('job mongodb/'))!;
+    const change = await step.look();
+    expect(change!.lines[0]).toMatch(/delete job/);
+    await step.apply(change!, () => undefined);
+    expect(jest.mocked(kubectlChange).mock.calls.map(([, [verb]]) => verb)).toEqual(['delete']);
+    expect(await step.look()).toBeUndefined();
+  });
+
+  test('is not made while Argo CD lacks the job that must run with it and the dist/ that has it', async () => {
+    const is = (job: object | undefined) =>
+      jest.mocked(kubectlGet).mockImplementation(async (_, [kind]) => (kind === 'job' ? job : { items: [{}] }));
+    const asked = async (diff: number) => {
+      const context = files({ [SECRETS.cluster]: { secrets: places } });
+      const stdout = `${'0'.repeat(40)}\trefs/heads/main\n`;
+      context.commands = {
+        read: jest.fn(async (_: unknown, argv: string[]) => ({
+          stdout: argv[3] === 'ls-remote' ? stdout : '',
+          code: argv[3] === 'diff' ? diff : 0,
+        })),
+      };
+      context.ask = { agree: async () => Promise.reject(new Error('asked')) };
+      return rotate(context, ['mongodb-search']);
+    };
+    jest.spyOn(console, 'log').mockImplementation();
+    is(undefined);
+    await expect(asked(1)).rejects.toThrow(/^job mongodb\/\S+ of dist\/ must be in the cluster.*git push/);
+    await expect(asked(0)).rejects.toThrow('asked');
+    is({ metadata: {} });
+    await expect(asked(1)).rejects.toThrow('asked');
+  });
 });

@@ -6,6 +6,8 @@ import { CommandFailed, type Output } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
 import { enforcesPolicies } from '../../scripts/stages/talos/cluster';
+import { declaredSecrets } from '../../scripts/engine/kept-secrets';
+import { clusterLooks } from '../../scripts/verify/cluster';
 import { databaseLooks } from '../../scripts/verify/databases';
 import { addresses, networkLooks, probePairs, routesOf } from '../../scripts/verify/network';
 
@@ -229,4 +231,43 @@ test('a route is asked for what the probe of its app is asked for', () => {
   expect(routesOf([ingress('a', '/api', 'app'), deployment('web', http)])).toEqual([{ host: 'a' }]);
   expect(routesOf([ingress('a', '/', 'app'), deployment('web', { tcpSocket: {} })])).toEqual([{ host: 'a' }]);
   expect(routesOf([ingress('a', '/', 'app'), deployment('other', http)])).toEqual([{ host: 'a' }]);
+});
+
+test('secrets are compared with those of the cluster, and no value is shown', async () => {
+  const declared = declaredSecrets();
+  const places: Record<string, Record<string, Record<string, string>>> = {};
+  for (const { name, namespaces, keys } of declared.filter(({ type }) => type === 'Opaque'))
+    for (const namespace of namespaces)
+      (places[namespace] ??= {})[name] = Object.fromEntries(
+        Object.entries(keys).map(([key, source]) => [key, 'value' in source ? source.value : `kept-${name}`]),
+      );
+  const ingress = declared.find(({ name }) => name === 'traefik-certificate')!;
+  const live = structuredClone(places);
+  const sops = { read: async () => ({ secrets: places }) };
+  jest.mocked(kubectl).mockImplementation(async (_, args) => {
+    const items = Object.entries(live[args[3]!] ?? {}).map(([name, values]) => ({
+      type: 'Opaque',
+      metadata: { name },
+      data: Object.fromEntries(Object.entries(values).map(([key, value]) => [key, btoa(value)])),
+    }));
+    return answer(JSON.stringify({ items }));
+  });
+  const look = () => states({ secrets: clusterLooks({ ...context, sops } as any).secrets! });
+  const certificate = `secret ingress/${ingress.name}`;
+  const lacking = [
+    `bad ${certificate}: secrets.sops.yaml lacks tls.crt, tls.key`,
+    `bad ${certificate}: the cluster lacks it`,
+  ];
+  expect(await look()).toEqual(lacking);
+  live.mongodb!['mongodb-search']!.password = 'somebody-elses';
+  delete live.services!['mongodb-search'];
+  delete live.services!['cassandra-chat']!.password;
+  const found = await look();
+  expect(found).toEqual([
+    ...lacking,
+    "bad secret mongodb/mongodb-search: the cluster's is another than secrets.sops.yaml holds",
+    'bad secret services/cassandra-chat: the cluster lacks password',
+    'bad secret services/mongodb-search: the cluster lacks it',
+  ]);
+  expect(found.join()).not.toMatch(/somebody-elses|kept-/);
 });
