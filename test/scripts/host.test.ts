@@ -359,7 +359,9 @@ describe('a host whose files were written', () => {
     const inVain = { ...finished, cmdline: 'quiet', armed: FIRST };
     await expect(reboot(inVain)).rejects.toThrow(/was booted since its files were written.*\nuntil that is solved/);
     await expect(reboot({ ...inVain, armed: '' })).rejects.toThrow(/to make them anew$/);
-    expect(await reboot(finished, withNpu)).toEqual(['reboot for: 0000:c6:00.1 goes from amdxdna to vfio-pci']);
+    expect(await reboot(finished, withNpu)).toEqual([
+      'reboot for: boot loader and initramfs are made anew; 0000:c6:00.1 goes from amdxdna to vfio-pci',
+    ]);
     const card = JSON.stringify([
       ...JSON.parse(links()),
       { ifname: 'enx1', link_type: 'ether', address: '84:47:09:00:00:02' },
@@ -372,7 +374,7 @@ describe('a host whose files were written', () => {
 
   test('reboots for an initramfs of this boot, and stays armed until then', async () => {
     const said = { ...finished, booted: `${made} ${SECOND}`, armed: SECOND };
-    expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs were made anew']);
+    expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs are made anew']);
     const { step: last } = await step('waits to be undone', said);
     await expect(last.look()).rejects.toThrow('must be done first');
   });

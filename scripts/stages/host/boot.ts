@@ -186,8 +186,11 @@ export function changesBoot(context: Context, name: string, facts: HostFacts): b
 }
 
 /** What a reboot would bring. */
-export function rebootReasons({ homelab }: Context, name: string, facts: HostFacts): string[] {
+export function rebootReasons(context: Context, name: string, facts: HostFacts): string[] {
+  const { homelab } = context;
   const wanted = passedThrough(homelab, name);
+  const { made } = facts.boot;
+  const areMade = filesMissing(context, name, facts).length > 0 || isUnmade(context, name, facts);
   const { gpu, audio, npu } = handedOver(homelab, name, facts);
   const options = wanted.gpu || wanted.npu ? KERNEL_OPTIONS.filter((option) => !facts.options.includes(option)) : [];
   const renamed =
@@ -195,7 +198,7 @@ export function rebootReasons({ homelab }: Context, name: string, facts: HostFac
     (usesTool(facts.network) && pinState(facts.network).state !== 'pinned');
   return [
     // What it brings need not show in what follows: another text of modprobe.d.
-    ...(facts.boot.made?.boot === facts.bootId ? ['boot loader and initramfs were made anew'] : []),
+    ...(areMade || made?.boot === facts.bootId ? ['boot loader and initramfs are made anew'] : []),
     ...(renamed ? ['network cards get the names that stay'] : []),
     ...options.map((option) => `the kernel gets ${option}`),
     ...[gpu, audio, npu].flatMap((each) =>
