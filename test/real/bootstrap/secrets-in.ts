@@ -4,7 +4,7 @@ import type { Lab } from './lab';
 
 /** Words that are no secrets although they stand in encrypted files: names, addresses and what every file of a kind begins with. */
 const ORDINARY =
-  /^(-----(BEGIN|END) [A-Z ]+-----|client\.authentication\.k8s\.io\/v1|ExecCredential|https:\/\/.*|[a-z_.-]{1,24})$/;
+  /^(-----(BEGIN|END) [A-Z ]+-----|client\.authentication\.k8s\.io\/v1|ExecCredential|https:\/\/.*|git@[\w.-]+:\S+|[a-z_.-]{1,24})$/;
 
 /**
  * Where one of these secrets stands in the clear: in the clone (log and kubeconfig included), in the owner's home but for the age
