@@ -79,6 +79,7 @@ export class Simulation {
 
   private readonly roots = new Map<string, Root>();
   private readonly servers: Server[] = [];
+  private readonly open = new Set<Socket>();
   private readonly sessions = new Map<string, { readonly machine: string; readonly child: ChildProcess }>();
   private nextSession = 1;
   private timer?: NodeJS.Timeout;
@@ -128,6 +129,8 @@ export class Simulation {
     clearInterval(this.timer);
     for (const { child } of this.sessions.values()) kill(child);
     for (const root of this.roots.values()) root.unmount();
+    // What a test has left hanging, and what qm start leaves.
+    for (const socket of this.open) socket.destroy();
     await Promise.all(this.servers.map((server) => new Promise((done) => server.close(done))));
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
@@ -253,9 +256,11 @@ export class Simulation {
     const path = this.socketOf(machine);
     if (fs.existsSync(path)) return;
     if (path.length > 100) throw new Error(`${path} must be shorter: a socket's path has at most 107 characters`);
-    const server = createServer(
-      (socket) => new Caller(socket, (caller, said) => void this.serve(machine, caller, said)),
-    );
+    const server = createServer((socket) => {
+      this.open.add(socket);
+      socket.once('close', () => this.open.delete(socket));
+      new Caller(socket, (caller, said) => void this.serve(machine, caller, said));
+    });
     this.servers.push(server);
     const listening = new Promise<void>((done) => server.listen(path, done));
     // Machines have users besides root; the file is there as soon as listen() has returned.
