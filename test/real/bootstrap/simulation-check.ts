@@ -219,7 +219,7 @@ async function machines(): Promise<void> {
     '      VMID NAME                 STATUS     MEM(MB)    BOOTDISK(GB) PID       \n',
     '       201 talos-worker-01      stopped    8192              40.00 0         \n',
   );
-  holds('no agent', (await qm('guest', 'cmd', '201', 'ping')).stderr, 'QEMU guest agent is not running');
+  holds('no agent', (await qm('guest', 'cmd', '201', 'ping')).stderr, 'VM 201 is not running');
   holds('storage', (await onHost('pvesm status')).stdout, 'local-lvm     lvmthin     active', '     Total (KiB)');
   same('snippets are not allowed at first', (await onHost('pvesm path local:snippets/x')).code, 255);
   same(
