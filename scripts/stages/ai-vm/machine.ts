@@ -110,7 +110,7 @@ export async function vmConfig(
   return config;
 }
 
-export function isUnreachable(error: unknown): error is CommandFailed {
+function isUnreachable(error: unknown): error is CommandFailed {
   return error instanceof CommandFailed && (error.output.code === 255 || error.output.code === -1);
 }
 
