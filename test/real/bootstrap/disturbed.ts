@@ -142,7 +142,7 @@ interface Beginning {
   readonly etcd: number | undefined;
 }
 
-export function beginningOf(lab: Lab): Beginning {
+function beginningOf(lab: Lab): Beginning {
   const begun = Object.values(lab.simulation.state.volumes).map(({ talos }) => talos?.bootstrappedAt);
   return { secrets: secretValues(lab), etcd: begun.find((each) => each !== undefined) };
 }

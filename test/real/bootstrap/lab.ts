@@ -189,13 +189,18 @@ export class Lab {
   fingerprint(): string {
     const { state } = this.simulation;
     const plain = { ...state, slept: 0, host: { ...state.host, upAt: undefined } };
-    return [JSON.stringify(plain), this.simulation.fingerprint(), this.ownersFiles()].join('\n');
+    const files = this.filesBut('.homelab/bootstrap.log');
+    return [JSON.stringify(plain), this.simulation.fingerprint(), files].join('\n');
   }
 
   /** Differs when a file of the clone or among the owner's keys does; Git's own and what is made anew each time apart. */
   ownersFiles(): string {
+    return this.filesBut('.git', '.homelab');
+  }
+
+  private filesBut(...paths: readonly string[]): string {
     return [this.workspace.path, this.home]
-      .map((folder) => fingerprint(folder, ['node_modules', '.git', '.homelab', '.kube']))
+      .map((folder) => fingerprint(folder, ['node_modules', '.kube', ...paths]))
       .join('\n');
   }
 

@@ -9,8 +9,7 @@ export async function overSsh(lab: Lab, tally: Tally): Promise<void> {
   await lab.restore('before gitops');
   lab.edit(lab.repository.https, lab.repository.ssh);
   const run = await lab.run(['apply', 'gitops', '--yes']);
-  const kept = new Map([...secretValues(lab)].filter(([path]) => /repository\.sops/.test(path)));
-  const [key] = [...kept].filter(([path]) => path.endsWith(' sshPrivateKey')).map(([, value]) => value);
+  const [, key] = [...secretValues(lab)].find(([path]) => /repository\.sops.* sshPrivateKey$/.test(path)) ?? [];
   const { data = {}, metadata } = await lab.plane.client.ask('GET', '/api/v1/namespaces/argocd/secrets/repository');
   const given = Buffer.from(data.sshPrivateKey ?? '', 'base64').toString();
   tally.check(
