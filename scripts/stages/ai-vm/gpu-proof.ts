@@ -143,7 +143,12 @@ async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promis
 }
 
 /** It failed while the host answers: a later restart of the host is not to be taken for what came of it. */
-async function notBegun(context: Context, vm: AiVm, boot: string, proving: Parameters<typeof writeRecord>[2]) {
+export async function notBegun(
+  context: Context,
+  vm: AiVm,
+  boot: string,
+  proving: Parameters<typeof writeRecord>[2],
+): Promise<void> {
   try {
     if ((await bootId(context.commands, vm.host)) === boot) await writeRecord(context, vm, proving);
   } catch (error) {

@@ -1,12 +1,12 @@
 import type { UbuntuMachine } from '../../../inventory';
 import type { Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
+import { isFault, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { VBIOS, VBIOS_FOLDER } from '../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
 import { hostFacts } from '../host/facts';
 import { doneSoFar, gpuState, writeRecord, type GpuState } from './gpu-record';
-import { noLogin, unusable } from './gpu-proof';
+import { noLogin, notBegun, unusable } from './gpu-proof';
 import { vmConfig, type AiVm } from './machine';
 import { assertNoDatabaseRuns, NotBack, restart, restartAiVm, restartAsks } from './restart';
 
@@ -101,15 +101,18 @@ export function passedThrough(context: Context, vm: AiVm): Step {
       }
       // The first start with the GPU is a part of the proof: if the host hangs at it, the next run knows.
       const { record, kernel, boot } = state;
-      const begun = { phase: 'generate', boot } as const;
+      const { begun: __, ...kept } = record ?? {};
+      const proving = { ...kept, state: 'proving', kernel, done: doneSoFar(state) } as const;
       const begin = async () => {
-        await writeRecord(context, vm, { ...record, state: 'proving', kernel, done: doneSoFar(state), begun });
+        await writeRecord(context, vm, { ...proving, begun: { phase: 'generate', boot } });
         await stopped();
       };
       try {
         await restart(context, vm, { kind: 'stop-start', stopped: begin }, say);
       } catch (error) {
-        throw error instanceof NotBack ? await noLogin(context, vm, error) : error;
+        if (error instanceof NotBack) throw await noLogin(context, vm, error);
+        if (isFault(error)) await notBegun(context, vm, boot, proving);
+        throw error;
       }
     },
   };
