@@ -29,7 +29,7 @@ export default defineHomelab({
     domain: 'collab.home.arpa',
   },
 
-  versions: { proxmox: '9.1', talos: 'v1.13.9', kubernetes: 'v1.36.3', argoCd: 'v3.5.1' },
+  versions: { proxmox: '9.2', talos: 'v1.13.9', kubernetes: 'v1.36.3', argoCd: 'v3.5.1' },
 
   talos: {
     enforceNetworkPolicies: true,
@@ -103,7 +103,8 @@ export default defineHomelab({
     },
   },
 
-  // What Kubernetes, Argo CD and day two put on the nodes: requests that no chart of ours renders.
+  // What Kubernetes, Argo CD and day two put on the nodes: requests that no chart of ours renders. kube-proxy
+  // requests nothing.
   system: {
     'control-plane': {
       on: 'control-plane',
@@ -114,20 +115,16 @@ export default defineHomelab({
       },
     },
     coredns: {
-      on: 'control-plane',
-      pods: 2,
+      on: 'any-node', // it only prefers nodes apart
+      pods: 3, // two, and one more while it rolls
       containers: { coredns: { memory: Size.mebibytes(70), cpu: Cpu.millis(100) } },
     },
     flannel: {
       on: 'every-node',
       containers: {
         'kube-flannel': { memory: Size.mebibytes(50), cpu: Cpu.millis(100) },
-        'kube-network-policies': { memory: Size.mebibytes(50), cpu: Cpu.millis(50) },
+        'kube-network-policies': { memory: Size.mebibytes(50), cpu: Cpu.millis(100) },
       },
-    },
-    'kube-proxy': {
-      on: 'every-node',
-      containers: { 'kube-proxy': { memory: Size.mebibytes(64), cpu: Cpu.millis(50) } },
     },
     'node-agents': {
       on: 'workers',

@@ -1,5 +1,5 @@
 import { footprint, podRequests } from '../constructs/footprint';
-import { allocatableMemory, nodes, workers, type Homelab, type TalosMachine } from '../inventory';
+import { allocatableMemory, nodes, systemNodes, workers, type Homelab, type TalosMachine } from '../inventory';
 import { bytes, millicores, parseQuantity } from '../values/quantity';
 import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
@@ -81,24 +81,19 @@ export function budgetRows(rendering: Rendering, homelab: Homelab): BudgetRow[] 
 }
 
 function systemRows(homelab: Homelab): BudgetRow[] {
-  const homes = workers(homelab).map(([name]) => name);
   return Object.entries(homelab.system).flatMap(([workload, { on, pods, containers }]) =>
-    nodes(homelab)
-      .filter(
-        ([name, machine]) =>
-          on === 'every-node' || on === name || on === machine.role || (on === 'workers' && homes.includes(name)),
-      )
-      .flatMap(([node]) =>
-        Object.entries(containers).map(([container, { memory, cpu }]) => ({
-          node,
-          workload,
-          container,
-          pods: pods ?? 1,
-          surge: 0,
-          memory: bytes(memory),
-          cpu: millicores(cpu),
-        })),
-      ),
+    systemNodes(homelab, on).flatMap((node) =>
+      Object.entries(containers).map(([container, { memory, cpu }]) => ({
+        node,
+        workload,
+        container,
+        // With any-node the scheduler may put all of them here.
+        pods: pods ?? 1,
+        surge: 0,
+        memory: bytes(memory),
+        cpu: millicores(cpu),
+      })),
+    ),
   );
 }
 

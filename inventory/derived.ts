@@ -20,6 +20,17 @@ export function workers(homelab: Homelab): [string, TalosMachine][] {
   return nodes(homelab).filter(([, { role }]) => role === 'worker' || homelab.talos.scheduleOnControlPlanes === true);
 }
 
+/** What `on` of a system workload may be besides the name of a machine. */
+export const SYSTEM_PLACES: readonly string[] = ['every-node', 'control-plane', 'workers', 'any-node'];
+
+/** The nodes on which a system workload runs, or with `any-node` may run. */
+export function systemNodes(homelab: Homelab, on: string): string[] {
+  if (on === 'workers') return workers(homelab).map(([name]) => name);
+  return nodes(homelab)
+    .filter(([name, { role }]) => on === 'every-node' || on === 'any-node' || on === role || on === name)
+    .map(([name]) => name);
+}
+
 /** Name of the Proxmox host that a machine runs on. */
 export function hostOf({ hosts }: Homelab, { host }: Machine): string {
   return host ?? Object.keys(hosts).find((name) => hosts[name]!.kind === 'proxmox')!;

@@ -90,16 +90,25 @@ export interface NetworkPlan {
   readonly dns: readonly string[];
   /** Every host name of the homelab ends in it. */
   readonly domain: string;
-  /** @default ['time.cloudflare.com'], Talos' own default */
+  /**
+   * Names or addresses, the preferred one first; the router may be one of them. Several, because a node that finds none waits at
+   * each boot, see `talos.timeSyncBootTimeout`.
+   * @default nodes: time.cloudflare.com, 0.pool.ntp.org, 1.pool.ntp.org; other machines: those of their system
+   */
   readonly timeServers?: readonly string[];
 }
 
 /** Versions of what everything else stands on; an upgrade starts with a change here. */
 export interface Versions {
-  /** Major and minor, as 9.1. */
+  /** Major and minor, as 9.2. */
   readonly proxmox: string;
   /** As v1.13.9. */
   readonly talos: string;
+  /**
+   * Linux kernel of that version of Talos, as 6.18.44: "Linux:" in its release notes. Needed only for a Talos that is newer than
+   * this repository knows: MongoDB 8 stops on the kernels 6.19 to 7.0.13. @default known for Talos 1.9 to 1.14
+   */
+  readonly linux?: string;
   /** As v1.36.3. */
   readonly kubernetes: string;
   /** As v3.5.1. */
@@ -118,6 +127,11 @@ export interface TalosSettings {
   readonly shutdownGracePeriod: Duration;
   /** The part of it that is kept for critical pods. */
   readonly shutdownGracePeriodCriticalPods: Duration;
+  /**
+   * Longest that a boot waits for a time server. Without a limit Talos waits until one answers, and etcd, the kubelet and with
+   * it every database wait too: a power cut that takes the internet along would keep all of them down. @default 2 minutes
+   */
+  readonly timeSyncBootTimeout?: Duration;
   /** Official system extensions in the image, as siderolabs/amd-ucode. @default none */
   readonly extensions?: readonly string[];
 }
@@ -172,9 +186,12 @@ export interface UbuntuMachine extends MachineBase {
 
 /** Pods that others install. It renders nothing: the budget counts what they request. */
 export interface SystemWorkload {
-  /** Which nodes it runs on: `every-node`, `control-plane`, `workers`, or one machine by name. */
+  /**
+   * Which nodes it runs on: `every-node`, `control-plane`, `workers`, or one machine by name; `any-node` where the scheduler
+   * chooses among all nodes, control planes included: the budget then keeps room for all of its pods on each of them.
+   */
   readonly on: string;
-  /** Pods on each of those nodes. @default 1 */
+  /** Pods on each of those nodes; with `any-node` all of its pods together. @default 1 */
   readonly pods?: number;
   /** Requests by container. */
   readonly containers: Readonly<Record<string, { readonly memory: Size; readonly cpu: Cpu }>>;

@@ -8,5 +8,7 @@ export {
   hostOf,
   machineOfDisk,
   nodes,
+  systemNodes,
   workers,
 } from './derived';
+export { linuxOf } from './talos-linux';

@@ -1,7 +1,7 @@
 import { ipv4, ipv4Network } from '../values/names';
 import { podsProblem } from '../values/members';
 import { sentence } from '../values/problem';
-import { databasePods, hostOf, workers } from './derived';
+import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
 import type { Connection, Homelab, NodeLabel } from './homelab';
 import { at } from './shape';
 
@@ -108,7 +108,6 @@ function oneOf(what: string, name: string, names: readonly string[], fix = 'corr
 function machineReferences(homelab: Homelab): string[] {
   const { llm, ingress, system, machines, webApps } = homelab;
   const names = Object.keys(machines);
-  const groups = ['every-node', 'control-plane', 'workers'];
   const fix = 'correct the name, or add the machine';
   return [
     ...(llm ? oneOf('llm.machine must be a machine of this homelab', llm.machine, names, fix) : []),
@@ -130,10 +129,10 @@ function machineReferences(homelab: Homelab): string[] {
         ]
       : []),
     ...Object.entries(system).flatMap(([name, { on }]) =>
-      groups.includes(on)
+      SYSTEM_PLACES.includes(on)
         ? []
         : oneOf(
-            `${at(at('system', name), 'on')} (one of ${groups.join(', ')}, or a machine) must be a machine of this homelab`,
+            `${at(at('system', name), 'on')} (one of ${SYSTEM_PLACES.join(', ')}, or a machine) must be a machine of this homelab`,
             on,
             names,
             fix,

@@ -83,8 +83,9 @@ const network: is.Shape<lab.NetworkPlan> = {
 };
 
 const versions: is.Shape<lab.Versions> = {
-  proxmox: is.matching(/^\d+\.\d+$/, 'a major and minor version', '9.1'),
+  proxmox: is.matching(/^\d+\.\d+$/, 'a major and minor version', '9.2'),
   talos: version,
+  linux: is.optional(is.matching(/^\d+\.\d+(\.\d+)?$/, 'a version of Linux', '6.18.44')),
   kubernetes: version,
   argoCd: version,
 };
@@ -95,6 +96,7 @@ const talos: is.Shape<lab.TalosSettings> = {
   kubeletReserve: is.shape<lab.TalosSettings['kubeletReserve']>({ controlPlane: is.size, worker: is.size }),
   shutdownGracePeriod: is.duration,
   shutdownGracePeriodCriticalPods: is.duration,
+  timeSyncBootTimeout: is.optional(is.duration),
   extensions: is.optional(
     is.listOf(is.matching(/^[a-z0-9-]+\/[a-z0-9.-]+$/, 'an official extension of Talos', 'siderolabs/amd-ucode')),
   ),

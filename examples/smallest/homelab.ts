@@ -19,7 +19,7 @@ export default defineHomelab({
     },
   },
   network: { cidr: '192.168.1.0/24', gateway: '192.168.1.1', dns: ['192.168.1.1'], domain: 'smallest.home.arpa' },
-  versions: { proxmox: '9.1', talos: 'v1.13.9', kubernetes: 'v1.36.3', argoCd: 'v3.5.1' },
+  versions: { proxmox: '9.2', talos: 'v1.13.9', kubernetes: 'v1.36.3', argoCd: 'v3.5.1' },
   talos: {
     enforceNetworkPolicies: true,
     scheduleOnControlPlanes: true,
@@ -51,9 +51,16 @@ export default defineHomelab({
       },
     },
     coredns: {
-      on: 'control-plane',
-      pods: 2,
+      on: 'any-node',
+      pods: 3, // two, and one more while it rolls
       containers: { coredns: { memory: Size.mebibytes(70), cpu: Cpu.millis(100) } },
+    },
+    flannel: {
+      on: 'every-node',
+      containers: {
+        'kube-flannel': { memory: Size.mebibytes(50), cpu: Cpu.millis(100) },
+        'kube-network-policies': { memory: Size.mebibytes(50), cpu: Cpu.millis(100) },
+      },
     },
     'argo-cd': { on: 'workers', containers: { all: { memory: Size.gibibytes(2), cpu: Cpu.millis(500) } } },
   },

@@ -54,7 +54,6 @@ const machines = (n: number): [string, Machine][] => [
     },
   ],
 ];
-const small = { memory: Size.mebibytes(64), cpu: Cpu.millis(50) };
 
 export default defineHomelab({
   name: 'grown',
@@ -63,7 +62,7 @@ export default defineHomelab({
     ...Object.fromEntries(HOSTS.map((n) => [`pve-${n}`, host(n)])),
   },
   network: { cidr: '192.168.1.0/24', gateway: '192.168.1.1', dns: ['192.168.1.1'], domain: 'grown.home.arpa' },
-  versions: { proxmox: '9.1', talos: 'v1.13.9', kubernetes: 'v1.36.3', argoCd: 'v3.5.1' },
+  versions: { proxmox: '9.2', talos: 'v1.13.9', kubernetes: 'v1.36.3', argoCd: 'v3.5.1' },
   talos: {
     enforceNetworkPolicies: true,
     kubeletReserve: { controlPlane: Size.mebibytes(512), worker: Size.mebibytes(384) },
@@ -96,8 +95,18 @@ export default defineHomelab({
         'kube-scheduler': { memory: Size.mebibytes(64), cpu: Cpu.millis(10) },
       },
     },
-    coredns: { on: 'control-plane', containers: { coredns: { memory: Size.mebibytes(70), cpu: Cpu.millis(100) } } },
-    network: { on: 'every-node', containers: { flannel: small, policies: small, 'kube-proxy': small } },
+    coredns: {
+      on: 'any-node', // it only prefers nodes apart
+      pods: 3, // two, and one more while it rolls
+      containers: { coredns: { memory: Size.mebibytes(70), cpu: Cpu.millis(100) } },
+    },
+    flannel: {
+      on: 'every-node',
+      containers: {
+        'kube-flannel': { memory: Size.mebibytes(50), cpu: Cpu.millis(100) },
+        'kube-network-policies': { memory: Size.mebibytes(50), cpu: Cpu.millis(100) },
+      },
+    },
     'argo-cd': { on: 'talos-worker-01', containers: { all: { memory: Size.gibibytes(2), cpu: Cpu.millis(500) } } },
     'metrics-and-logs': {
       on: 'talos-worker-03',

@@ -9,7 +9,7 @@ setup() {
   echo 'root=/dev/pve ro' >"$ROOT/proc/cmdline"
   echo 11111111-2222-3333-4444-555555555555 >"$ROOT/proc/sys/kernel/random/boot_id"
   printf 'auto lo\n\tbridge-ports "nic0" \\\n' >"$ROOT/etc/network/interfaces"
-  program pveversion 'echo "pve-manager/9.1.4/abc (running kernel: 6.17.4-1-pve)"'
+  program pveversion 'echo "pve-manager/9.2.11/abc (running kernel: 6.17.4-1-pve)"'
   program lspci 'printf "Slot:\t0000:c5:00.0\nClass:\tVGA [0300]\n"'
   program ip 'echo "[]"'
   program pvesh 'case "$2" in /storage) echo "[{\"storage\":\"local-lvm\"}]" ;; *) echo "[\"$2\"]" ;; esac'

@@ -10,8 +10,11 @@ const FOLDER = 'talos';
 /** The only scsi disk of the machine; database disks are virtio-blk (/dev/vda and so on). */
 export const SYSTEM_DISK = '/dev/sda';
 
-/** What the image of Talos waits for when none is named in homelab.ts: Talos' own default. */
-const TIME_SERVERS = ['time.cloudflare.com'];
+/** Talos' own default, and two that other people run. */
+const TIME_SERVERS = ['time.cloudflare.com', '0.pool.ntp.org', '1.pool.ntp.org'];
+
+/** Talos waits without limit when it is given none. */
+const TIME_SYNC_BOOT_SECONDS = 120;
 
 /**
  * Talos' own reserve next to memory (constants.KubeletSystemReserved* of 1.13): what is said here replaces all of it.
@@ -75,9 +78,16 @@ function clusterPatch(homelab: Homelab): object[] {
       apiVersion: 'v1alpha1',
       kind: 'TimeSyncConfig',
       enabled: true,
+      bootTimeout: goDuration(talos.timeSyncBootTimeout?.toSeconds({ integral: false }) ?? TIME_SYNC_BOOT_SECONDS),
       ntp: { servers: network.timeServers ?? TIME_SERVERS },
     },
   ];
+}
+
+/** As Go prints it, and Talos gives it back: 2m0s. */
+function goDuration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  return `${Math.floor(whole / 60)}m${whole % 60}s`;
 }
 
 function controlPlanePatch(homelab: Homelab): object {

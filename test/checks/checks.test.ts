@@ -1,5 +1,14 @@
 import { Size } from 'cdk8s';
-import { budget, budgetRows, duplicateObjects, missingSecrets, verdict, type Rendering } from '../../checks';
+import { Cpu } from 'cdk8s-plus-28';
+import {
+  budget,
+  budgetRows,
+  duplicateObjects,
+  missingSecrets,
+  mongodLinux,
+  verdict,
+  type Rendering,
+} from '../../checks';
 import { changed, renderedHomelab } from '../homelab';
 
 const MIB = 1024 ** 2;
@@ -37,6 +46,26 @@ describe('budget', () => {
     expect(row('talos-worker-02', 'reconcile')).toMatchObject({ pods: 3, surge: 0, memory: 192 * MIB });
     expect(row('talos-worker-01', 'traefik')).toMatchObject({ pods: 1, surge: 0 });
     expect(row('talos-cp-01', 'kube-apiserver')).toMatchObject({ pods: 1, memory: 512 * MIB });
+  });
+
+  test('keeps room on each node for all pods that the scheduler may put on any of them', () => {
+    const coredns = budgetRows(
+      renderedHomelab(),
+      changed(() => undefined),
+    ).filter(({ workload }) => workload === 'coredns');
+    expect(coredns.map(({ node, pods }) => [node, pods])).toEqual([
+      ['talos-cp-01', 3],
+      ['talos-worker-01', 3],
+      ['talos-worker-02', 3],
+    ]);
+    const large = {
+      dns: { on: 'any-node', pods: 2, containers: { dns: { memory: Size.gibibytes(1), cpu: Cpu.units(1) } } },
+    };
+    // Once there is room for it on the control plane, twice there is not.
+    expect(judged((h) => Object.assign(h.system, large))).toContainEqual(
+      expect.stringMatching(/^talos-cp-01 is asked for \d+ millicores, surge included, and has 2000;/),
+    );
+    expect(judged((h) => Object.assign(h.system, { dns: { ...large.dns, pods: 1 } }))).toEqual([]);
   });
 
   test('is not made without a homelab', () => {
@@ -80,6 +109,59 @@ describe('duplicate objects', () => {
         object('b', { name: 'x' }, 'PersistentVolume'),
       ),
     ).toHaveLength(1);
+  });
+});
+
+describe('mongod and Linux', () => {
+  const judged = (versions: object, image?: string) => {
+    const change = (h: any) => Object.assign(h.versions, versions);
+    const rendering = structuredClone(renderedHomelab(change)) as any;
+    const mongod = rendering
+      .flatMap(({ object }: any) => (object.kind === 'StatefulSet' ? object.spec.template.spec.containers : []))
+      .find(({ name }: any) => name === 'mongod');
+    if (image !== undefined) mongod.image = image;
+    return mongodLinux
+      .find({ rendering, homelab: changed(change) })
+      .map(({ severity, message }) => `${severity}: ${message}`);
+  };
+
+  test.each(['v1.9.0', 'v1.11.6', 'v1.12.0', 'v1.13.9', 'v1.14.7'])('agree on Talos %s', (talos) =>
+    expect(judged({ talos })).toEqual([]),
+  );
+  test.each(['6.19', '6.19.0', '6.19.14', '6.20', '7.0', '7.0.4', '7.0.13'])('do not agree on Linux %s', (linux) => {
+    expect(judged({ talos: 'v1.15.0', linux })).toEqual([
+      expect.stringMatching(
+        /^error: mongodb\/mongodb \(docker\.io\/library\/mongo:8\S+\) would not start on Linux [\d.]+ of Talos v1\.15\.0: .*SERVER-121912.*v1\.13\.9/,
+      ),
+    ]);
+  });
+  test.each(['6.12', '6.18', '6.18.999', '5.19', '7.0.14', '7.1.2', '8.0'])('agree on Linux %s', (linux) =>
+    expect(judged({ talos: 'v1.15.0', linux }, 'mongo:8.0.38')).toEqual([]),
+  );
+  test('with a Talos that is not known here say where to look', () => {
+    expect(judged({ talos: 'v1.15.0' })).toEqual([
+      expect.stringMatching(
+        /^warning: the kernel of Talos v1\.15\.0 is not known here.*releases\/tag\/v1\.15\.0.*versions\.linux$/,
+      ),
+    ]);
+  });
+  test('are asked about each image that may be version 8', () => {
+    const on = (image: string) => judged({ linux: '6.19.3' }, image).length;
+    expect([on('mongo:7.0.43'), on('host:5000/own/mongo:7.0.43@sha256:00')]).toEqual([0, 0]);
+    expect([on('mongo:9.0.1'), on('host:5000/mongo'), on('own/mongo:prod'), on('mongo:8@sha256:00')]).toEqual([
+      1, 1, 1, 1,
+    ]);
+    // It stops on every kernel from 6.19 on.
+    expect(judged({ linux: '7.1.0' }, 'mongo:8.0.28')).toEqual([expect.stringMatching(/^warning: .*SERVER-125742/)]);
+  });
+  test('do not matter without a MongoDB that runs', () => {
+    const change = (h: any) => {
+      h.versions.linux = '6.19.0';
+      h.databases.mongodb.state = 'retired';
+      for (const service of [...Object.values<any>(h.services), ...Object.values<any>(h.webApps)])
+        service.connects = service.connects.filter((each: any) => each.mongodb === undefined);
+    };
+    expect(mongodLinux.find({ rendering: renderedHomelab(change), homelab: changed(change) })).toEqual([]);
   });
 });
 

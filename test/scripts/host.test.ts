@@ -83,7 +83,7 @@ const LINK =
   '## /usr/local/lib/systemd/network/50-pmx-nic0.link\n[Match]\nMACAddress=84:47:09:00:00:01\nType=ether\n\n[Link]\nName=nic0\n';
 
 const SAID: Readonly<Record<string, string>> = {
-  pveversion: 'pve-manager/9.1.4/5ac30304265fbd8e (running kernel: 6.17.4-1-pve)',
+  pveversion: 'pve-manager/9.2.11/5ac30304265fbd8e (running kernel: 6.17.4-1-pve)',
   node: 'pve',
   kernels: 'config-6.17.4-1-pve\nvmlinuz-6.17.2-1-pve\nvmlinuz-6.17.4-1-pve',
   pinnedKernel: '',
@@ -140,7 +140,7 @@ describe('what stops the host stage', () => {
   const status = (total: number) => JSON.stringify({ memory: { total: total * GIB, free: 0 } });
   test.each([
     ['no Proxmox', { pveversion: '' }, 'pveversion is not there'],
-    ['another major version', { pveversion: SAID.pveversion!.replace('/9.1.4', '/8.4.1') }, 'pve-manager/8.4.1'],
+    ['another major version', { pveversion: SAID.pveversion!.replace('/9.2.11', '/8.4.1') }, 'pve-manager/8.4.1'],
     ['less memory', { status: status(62) }, 'Linux has 62 GiB'],
     ['more memory', { status: status(125) }, 'Linux has 125 GiB'],
     ['a larger carve-out', { status: status(90.2) }, 'takes about 4.4 GiB'],

@@ -1,6 +1,7 @@
+import { Duration } from 'cdk8s';
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../../homelab';
-import { nodes, type TalosMachine } from '../../inventory';
+import { defineHomelab, nodes, type Homelab, type TalosMachine } from '../../inventory';
 import { kubectl, kubectlChange, kubectlGet } from '../../scripts/engine/cluster';
 import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
 import { manifests, nodesInOrder } from '../../scripts/engine/context';
@@ -84,6 +85,34 @@ describe('patches of Talos', () => {
         'pid',
       ]);
     }
+  });
+
+  describe('time', () => {
+    const timeOf = (change: Partial<Homelab>) =>
+      parseAllDocuments(talosPatches({ ...homelab, ...change }).get('talos/cluster.patch.yaml')!)
+        .map((document) => document.toJS() as any)
+        .find(({ kind }) => kind === 'TimeSyncConfig');
+
+    test('a boot waits two minutes for one of several servers, then goes on', () => {
+      expect(timeOf({ network: { ...homelab.network, timeServers: undefined } })).toEqual({
+        apiVersion: 'v1alpha1',
+        kind: 'TimeSyncConfig',
+        enabled: true,
+        bootTimeout: '2m0s',
+        ntp: { servers: ['time.cloudflare.com', '0.pool.ntp.org', '1.pool.ntp.org'] },
+      });
+    });
+    test.each([
+      [Duration.seconds(30), '0m30s'],
+      [Duration.minutes(61), '61m0s'],
+      // Never 0, which is no limit.
+      [Duration.millis(1500), '0m2s'],
+    ])('its limit and servers are those of homelab.ts', (timeSyncBootTimeout, bootTimeout) => {
+      const timeServers = ['192.168.1.1', '0.pool.ntp.org'];
+      const network = { ...homelab.network, timeServers };
+      const changed = defineHomelab({ ...homelab, network, talos: { ...homelab.talos, timeSyncBootTimeout } });
+      expect(timeOf(changed)).toMatchObject({ bootTimeout, ntp: { servers: timeServers } });
+    });
   });
 
   test('the patches of a node are rendered files, and hold no secret', () => {
@@ -406,9 +435,9 @@ describe('a machine gets its secrets', () => {
   }));
   const list = (specs: object[]) =>
     specs.map((spec, at) => `${JSON.stringify({ metadata: { id: `${at}` }, spec }, null, 4)}\n`).join('');
-  const look = (shown: object[], mac: string) => {
+  const look = (shown: object[], mac: string, link: object = { permanentAddr: mac }) => {
     const { context } = nodesThatAnswer((words) => {
-      if (words.startsWith('get links --insecure')) return list([{ permanentAddr: mac }]);
+      if (words.startsWith('get links --insecure')) return list([link]);
       return words.startsWith('get disks --insecure') ? list(shown) : UNTRUSTED;
     });
     return configuration(context, WORKER, worker).look();
@@ -422,6 +451,11 @@ describe('a machine gets its secrets', () => {
     ['disks of their size', /must have 100Gi, and has 51200Mi/, [system, { ...disks[0], size: 50 * GIB }, ...disks.slice(1)], worker.mac], // prettier-ignore
   ])('never without %s', async (_, message, shown, mac) => {
     await expect(look(shown, mac)).rejects.toThrow(message);
+  });
+
+  test('where Talos does not know the permanent address of its card, which it prints as empty', async () => {
+    const link = { permanentAddr: '', hardwareAddr: worker.mac.toUpperCase() };
+    await expect(look(disks, worker.mac, link)).rejects.toThrow(/must show its system disk as/);
   });
 });
 

@@ -86,7 +86,8 @@ export function versionsIn(config: string): string[] {
 async function rightMachine(context: Context, name: string, machine: TalosMachine): Promise<void> {
   const { address, mac, vmid } = machine;
   const links = await maintenanceResources(context, machine, 'links');
-  const macs = links.map(({ spec }) => String(spec.permanentAddr ?? spec.hardwareAddr ?? '').toLowerCase());
+  // Talos prints an unknown permanent address as ''.
+  const macs = links.map(({ spec }) => String(spec.permanentAddr || spec.hardwareAddr || '').toLowerCase());
   if (!macs.includes(mac))
     throw new Stop(
       `${name} must have the network card ${mac}, and the machine that answers at ${address} has ${macs.filter((each) => each !== '' && each !== '00:00:00:00:00:00').join(', ') || 'none'}; another machine has that address, or VM ${vmid} another card`,

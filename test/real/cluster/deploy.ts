@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { allocatableMemory, nodes, workers, type Homelab, type TalosMachine } from '../../../inventory';
+import { allocatableMemory, nodes, systemNodes, type Homelab, type TalosMachine } from '../../../inventory';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import type { Answer, Client, Json } from './client';
 import { until } from './processes';
@@ -145,35 +145,32 @@ export async function applyNode(client: Client, homelab: Homelab, name: string, 
   await client.ask('PATCH', `/api/v1/nodes/${name}/status`, { status }, 'application/merge-patch+json');
 }
 
-/** A pod with the requests of each workload that the inventory names besides ours, bound to its node. */
+/**
+ * Pods with the requests of each workload that the inventory names besides ours, bound to their node. Those of any node are on
+ * every node, as the budget counts them.
+ */
 function systemPods(homelab: Homelab): Json[] {
-  const homes = workers(homelab).map(([name]) => name);
   return Object.entries(homelab.system).flatMap(([workload, { on, pods = 1, containers }]) =>
-    nodes(homelab)
-      .filter(
-        ([name, { role }]) =>
-          on === 'every-node' || on === name || on === role || (on === 'workers' && homes.includes(name)),
-      )
-      .flatMap(([nodeName]) =>
-        Array.from({ length: pods }, (_, index) => ({
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: {
-            name: `${workload}-${nodeName}-${index}`,
-            labels: workload === 'coredns' ? { 'k8s-app': 'kube-dns' } : {},
-          },
-          spec: {
-            nodeName,
-            automountServiceAccountToken: false,
-            containers: Object.entries(containers).map(([name, { memory, cpu }]) => ({
-              name,
-              image: 'system',
-              resources: { requests: { memory: memoryQuantity(bytes(memory)), cpu: cpuQuantity(millicores(cpu)) } },
-            })),
-            tolerations: [{ operator: 'Exists' }],
-          },
-        })),
-      ),
+    systemNodes(homelab, on).flatMap((nodeName) =>
+      Array.from({ length: pods }, (_, index) => ({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          name: `${workload}-${nodeName}-${index}`,
+          labels: workload === 'coredns' ? { 'k8s-app': 'kube-dns' } : {},
+        },
+        spec: {
+          nodeName,
+          automountServiceAccountToken: false,
+          containers: Object.entries(containers).map(([name, { memory, cpu }]) => ({
+            name,
+            image: 'system',
+            resources: { requests: { memory: memoryQuantity(bytes(memory)), cpu: cpuQuantity(millicores(cpu)) } },
+          })),
+          tolerations: [{ operator: 'Exists' }],
+        },
+      })),
+    ),
   );
 }
 

@@ -2,7 +2,7 @@ import { contentOf, usedBytes } from '../storage';
 import { Failure, program, Unexpected, type Context } from './program';
 import { digestOf, withPending } from './qm';
 
-const VERSION = { version: '9.1.2', release: '9.1', repoid: '9d436f37a0ac4172' };
+const VERSION = { version: '9.2.11', release: '9.2', repoid: '9d436f37a0ac4172' };
 
 export const pvesh = [
   program(['proxmox'], ['pvesh'], (context) => {
@@ -19,7 +19,7 @@ export const pvesh = [
   program(['proxmox'], ['pveversion'], ({ call }) =>
     call.argv.length === 0
       ? `pve-manager/${VERSION.version}/${VERSION.repoid} (running kernel: 6.17.2-1-pve)\n`
-      : `proxmox-ve: 9.1.0 (running kernel: 6.17.2-1-pve)\npve-manager: ${VERSION.version} (running version: ${VERSION.version}/${VERSION.repoid})\nqemu-server: 9.2.6\n`,
+      : `proxmox-ve: 9.2.0 (running kernel: 6.17.2-1-pve)\npve-manager: ${VERSION.version} (running version: ${VERSION.version}/${VERSION.repoid})\nqemu-server: 9.2.6\n`,
   ),
 ];
 
