@@ -74,17 +74,67 @@ export function ipv4Network(cidr: unknown): Network | undefined {
   return first % size === 0 ? { first, last: first + size - 1 } : undefined;
 }
 
-/** An image with an exact version: a tag that is not `latest`, a digest, or both. */
+/**
+ * The grammar by which container runtimes read an image (github.com/distribution/reference): domain, path, tag, digest.
+ * The first part is a domain where it has a dot or a colon or is localhost; anything else is a path on Docker Hub.
+ */
+const DOMAIN = /^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::(\d+))?$/i;
+const PATH = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
+const TAG = /^\w[\w.-]{0,127}$/;
+const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
+const PATH_MAXIMUM = 255;
+
+/** An image with an exact version, which a runtime can parse: a tag that is not `latest`, a digest, or both. */
 export function imageProblem(value: unknown, what: string): string | undefined {
-  const match =
-    typeof value === 'string'
-      ? /^[a-z0-9][a-z0-9.:/_-]*?(?::([A-Za-z0-9_][\w.-]{0,127}))?(@sha256:[0-9a-f]{64})?$/.exec(value)
-      : null;
-  if (match && (match[1] ?? match[2]) !== undefined && match[1] !== 'latest') return undefined;
+  const wrong = typeof value === 'string' ? imageFault(value) : 'write it in quotes';
+  if (wrong === undefined) return undefined;
   return sentence({
     what: `${what} must be an image with an exact version`,
     got: value,
     allowed: 'REPOSITORY:TAG, REPOSITORY@sha256:DIGEST or both; never latest',
-    fix: 'pin the version that you tested, like ghcr.io/owner/documents:1.4.2',
+    fix: wrong,
   });
+}
+
+const EXAMPLE = 'like ghcr.io/owner/documents:1.4.2';
+
+/** What to change in an image that is refused, or undefined. */
+function imageFault(image: string): string | undefined {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(image))
+    return `leave out ${image.slice(0, image.indexOf('//') + 2)}: an image is no web address`;
+  if (/\s/.test(image)) return `take the white space out, ${EXAMPLE}`;
+  const [named = '', digest, ...more] = image.split('@');
+  if (more.length > 0) return 'write one @, before the digest';
+  if (digest !== undefined && !DIGEST.test(digest))
+    return 'give the whole digest in lower case: sha256: and 64, sha384: and 96, or sha512: and 128 hexadecimal digits';
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
+  const repository = colon < 0 ? named : named.slice(0, colon);
+  const tag = colon < 0 ? undefined : named.slice(colon + 1);
+  const wrong = repositoryFault(repository);
+  if (wrong !== undefined) return wrong;
+  if (tag !== undefined && !TAG.test(tag))
+    return 'give a tag of 1 to 128 letters, digits, _, . and -, neither first a . nor a -';
+  if (tag === 'latest' || (tag === undefined && digest === undefined))
+    return `pin the version that you tested, ${EXAMPLE}`;
+  return undefined;
+}
+
+function repositoryFault(repository: string): string | undefined {
+  const slash = repository.indexOf('/');
+  const first = repository.slice(0, Math.max(slash, 0));
+  const hasDomain = /[.:]/.test(first) || first === 'localhost';
+  const path = hasDomain ? repository.slice(slash + 1) : repository;
+  if (path !== path.toLowerCase())
+    return `the repository has an upper case letter; write it in lower case: ${path.toLowerCase()}`;
+  const port = hasDomain ? DOMAIN.exec(first) : undefined;
+  if (port === null)
+    return `correct the registry ${first}, which must be a DNS name or an address, with a port where it needs one, as registry.home.arpa:5000`;
+  if (port?.[1] !== undefined && portProblem(Number(port[1]), '') !== undefined)
+    return `correct the port ${port[1]} of the registry: it must be 1 to 65535`;
+  if (/(^|\/)(\/|$)/.test(path)) return `take the empty part out: a / must stand between two names, ${EXAMPLE}`;
+  if (!PATH.test(path))
+    return `write the repository with a-z, 0-9 and between them one . or _, two _ or any number of -, ${EXAMPLE}`;
+  // Docker Hub's own images stand below library/, which counts.
+  const maximum = slash < 0 ? PATH_MAXIMUM - 'library/'.length : PATH_MAXIMUM;
+  return path.length > maximum ? `shorten the repository to ${maximum} characters` : undefined;
 }

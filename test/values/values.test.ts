@@ -48,19 +48,60 @@ test('a network has its first and last address', () => {
     expect(ipv4Network(bad)).toBeUndefined();
 });
 
+const HEX = 'abcdef0123456789'.repeat(8);
+
 test.each([
   'a:1',
   'ghcr.io/o/a:1.2',
   'localhost:5000/a:1',
-  `a@sha256:${'0'.repeat(64)}`,
-  `ghcr.io/o/a:1@sha256:${'0'.repeat(64)}`,
+  'localhost/x:1',
+  '192.168.1.5:5000/team/x:v1.0_rc-1',
+  '[fd00::5]:5000/x:1',
+  'GHCR.io/owner/x:1',
+  'registry-1.home.arpa:65535/a.b/c__d/e---f:1',
+  `o/${'x'.repeat(253)}:${'t'.repeat(128)}`,
+  `a@sha256:${HEX.slice(0, 64)}`,
+  `a@sha384:${HEX.slice(0, 96)}`,
+  `ghcr.io/o/a:1@sha512:${HEX}`,
 ])('%s has an exact version', (image) => {
   expect(imageProblem(image, 'image')).toBeUndefined();
 });
 
-test.each(['a', 'a:latest', 'localhost:5000/a', 'a:', 'A:1', `a:latest@sha256:${'0'.repeat(63)}`])(
-  '%s has none',
-  (image) => {
-    expect(imageProblem(image, 'image')).toContain('must be an image with an exact version');
-  },
-);
+/** Each was held against ParseDockerRef of github.com/distribution/reference 0.6.0: it refuses them, or would mean another image. */
+test.each([
+  ['a', 'pin the version that you tested'],
+  ['a:latest', 'pin the version that you tested'],
+  ['localhost:5000/a', 'pin the version that you tested'],
+  ['a:', 'a tag of 1 to 128'],
+  [`a:${'t'.repeat(129)}`, 'a tag of 1 to 128'],
+  ['a:-1', 'a tag of 1 to 128'],
+  ['A:1', 'upper case letter; write it in lower case: a'],
+  ['ghcr.io/Owner/X:1', 'upper case letter; write it in lower case: owner/x'],
+  ['Owner/x:1', 'upper case letter; write it in lower case: owner/x'],
+  ['https://ghcr.io/owner/x:1.0', 'leave out https://'],
+  ['docker://x:1', 'leave out docker://'],
+  ['ghcr.io//owner/x:1', 'take the empty part out'],
+  ['a//b:1', 'take the empty part out'],
+  ['ghcr.io/x/:1', 'take the empty part out'],
+  ['/x:1', 'take the empty part out'],
+  ['x-:1', 'write the repository with'],
+  ['x..y:1', 'write the repository with'],
+  ['x___y:1', 'write the repository with'],
+  ['a/-b:1', 'write the repository with'],
+  ['ghcr.io:http/x:1', 'correct the registry ghcr.io:http'],
+  ['ghcr.io:/x:1', 'correct the registry ghcr.io:'],
+  ['-a.io/x:1', 'correct the registry -a.io'],
+  ['ghcr.io:70000/x:1', 'correct the port 70000'],
+  ['a b:1', 'take the white space out'],
+  ['a:1\n', 'take the white space out'],
+  [`${'x'.repeat(248)}:1`, 'shorten the repository to 247'],
+  [`o/${'x'.repeat(254)}:1`, 'shorten the repository to 255'],
+  [`a:latest@sha256:${HEX.slice(0, 63)}`, 'give the whole digest'],
+  [`a@sha256:${HEX.slice(0, 64).toUpperCase()}`, 'give the whole digest'],
+  [`a@md5:${HEX.slice(0, 32)}`, 'give the whole digest'],
+  [`a:1@sha256:${HEX.slice(0, 64)}@sha256:${HEX.slice(0, 64)}`, 'write one @'],
+  [5, 'write it in quotes'],
+])('%p is no image with an exact version', (image, fix) => {
+  expect(imageProblem(image, 'image')).toContain('image must be an image with an exact version, got ');
+  expect(imageProblem(image, 'image')).toContain(fix);
+});
