@@ -1,22 +1,64 @@
+import { ApiObject } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
-import { refuse } from './refuse';
+import { suggested } from '../values/nearest';
+import { sentence } from '../values/problem';
+import { textProblem } from '../values/text';
+import { insist, refuse } from './refuse';
+import { jsonOf, type Json } from './rendering';
 import type { SecretKey } from './secrets';
 
-/** The value of an environment variable: plain text (in which `$(NAME)` stands for an earlier variable), or a key of a secret. */
+/**
+ * The value of an environment variable: text, or a key of a secret. In text, `$(NAME)` stands for another variable of the
+ * same container, whichever was added first, and `$$(NAME)` is the text `$(NAME)`. All other text arrives as it is written,
+ * `$` and `$$` included. A reference to a variable that is not there is refused.
+ */
 export type EnvValue = string | SecretKey;
 
-/** Environment variables in the order in which they were added, so that `$(NAME)` finds what it refers to. */
+/** What an environment begins with, and what else of the container refers to it. */
+export interface EnvironmentProps {
+  /** Rendered after what connections add. @default none */
+  readonly own?: Readonly<Record<string, EnvValue>>;
+  /** Command and arguments, in which the kubelet also replaces `$(NAME)`. @default none */
+  readonly commands?: readonly string[];
+}
+
+/** Environment variables of one container, rendered so that the kubelet has each value before the one that refers to it. */
 export class Environment {
-  private readonly variables = new Map<string, EnvValue>();
+  private readonly added = new Map<string, EnvValue>();
+  private readonly own = new Map<string, EnvValue>();
 
   constructor(
     private readonly owner: IConstruct,
     private readonly namespace: string,
-  ) {}
+    { own = {}, commands = [] }: EnvironmentProps = {},
+  ) {
+    this.put(own, this.own);
+    const refers = () => [...this.variables().values(), ...commands].some((text) => String(text).includes('$('));
+    owner.node.addValidation({ validate: () => (refers() ? owner.node.children.flatMap(undefinedReferences) : []) });
+  }
 
   /** @throws on a name that is taken or that no shell could read */
   add(env: Readonly<Record<string, EnvValue>>): void {
+    this.put(env, this.added);
+  }
+
+  /** None rather than an empty list: the API server drops it, so Argo CD would always show a difference. */
+  render(): k8s.EnvVar[] | undefined {
+    const variables = inOrder(this.variables());
+    if (variables.length === 0) return undefined;
+    return variables.map(([name, value]) =>
+      typeof value === 'string'
+        ? { name, value: forKubelet(value) }
+        : { name, valueFrom: { secretKeyRef: { name: value.secret.name, key: value.key } } },
+    );
+  }
+
+  private variables(): ReadonlyMap<string, EnvValue> {
+    return new Map([...this.added, ...this.own]);
+  }
+
+  private put(env: Readonly<Record<string, EnvValue>>, group: Map<string, EnvValue>): void {
     for (const [name, value] of Object.entries(env)) {
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
         refuse(this.owner, {
@@ -25,29 +67,91 @@ export class Environment {
           fix: 'rename it',
         });
       }
-      if (this.variables.has(name)) {
+      if (this.variables().has(name)) {
         refuse(this.owner, {
           what: `environment variable ${name} must be set once`,
           got: 'a second value',
           fix: 'give one of the connections another `envPrefix`, or rename the variable',
         });
       }
-      if (typeof value === 'object' && value?.secret) value.secret.readBy(this.owner, this.namespace);
-      else if (typeof value !== 'string')
-        refuse(this.owner, { what: `environment variable ${name} must be text`, got: value, fix: 'quote it' });
-      this.variables.set(name, value);
+      if (typeof value === 'object' && typeof value?.secret?.readBy === 'function') {
+        value.secret.key(value.key);
+        value.secret.readBy(this.owner, this.namespace);
+      } else insist(this.owner, textProblem(value, `environment variable ${name}`));
+      group.set(name, value);
     }
   }
+}
 
-  /** None rather than an empty list, which is stored as none and would differ for ever. */
-  render(): k8s.EnvVar[] | undefined {
-    if (this.variables.size === 0) return undefined;
-    return [...this.variables].map(([name, value]) =>
-      typeof value === 'string'
-        ? { name, value }
-        : { name, valueFrom: { secretKeyRef: { name: value.secret.name, key: value.key } } },
-    );
-  }
+/** The kubelet reads two `$` as one: doubled where they are text, and left before a parenthesis, where they tell text from a reference. */
+function forKubelet(text: string): string {
+  return text.replace(/\${2,}(?!\$*\()/g, (dollars) => dollars + dollars);
+}
+
+/** Text for an environment variable that refers to nothing, whatever is in it. */
+export function plainText(text: string): string {
+  return text.replace(/\$+(?=\()/g, (dollars) => dollars + dollars);
+}
+
+/** Names that a text refers to, as the kubelet reads it (third_party/forked/golang/expansion of Kubernetes). */
+function referencesIn(text: string): string[] {
+  return [...text.matchAll(/\$(?:\(([^)]*)\)|[^])/g)].flatMap(([, name]) => (name === undefined ? [] : [name]));
+}
+
+/** Each variable after those that it refers to; otherwise as they were added. */
+function inOrder(variables: ReadonlyMap<string, EnvValue>): [string, EnvValue][] {
+  const ordered = new Map<string, EnvValue>();
+  const begun = new Set<string>();
+  const put = (name: string): void => {
+    const value = variables.get(name);
+    if (value === undefined || begun.has(name)) return;
+    begun.add(name);
+    if (typeof value === 'string') referencesIn(forKubelet(value)).forEach(put);
+    ordered.set(name, value);
+  };
+  for (const name of variables.keys()) put(name);
+  return [...ordered];
+}
+
+/** What every container has of the API server, also without service links. */
+const OF_THE_API_SERVER = /^KUBERNETES_(SERVICE_HOST|SERVICE_PORT(_HTTPS)?|PORT(_443_TCP(_(PROTO|PORT|ADDR))?)?)$/;
+
+/** References in an object's pods that the kubelet would leave as text, judged as rendered: an escape hatch may have added variables. */
+function undefinedReferences(node: IConstruct): string[] {
+  const pod = ApiObject.isApiObject(node) ? jsonOf(node).spec?.template?.spec : undefined;
+  return [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])].flatMap(inContainer);
+}
+
+function inContainer({ env = [], command = [], args = [] }: Json): string[] {
+  const all = env.map(({ name }: Json) => name);
+  const missing = (text: string, known: readonly string[]) =>
+    referencesIn(text).filter((name) => !known.includes(name) && !OF_THE_API_SERVER.test(name));
+  return [
+    ...env.flatMap(({ name, value = '' }: Json, index: number) =>
+      missing(value, all.slice(0, index)).map((other) =>
+        undefinedReference(`environment variable ${name}`, other, all),
+      ),
+    ),
+    ...[...command, ...args].flatMap((text: string) =>
+      missing(text, all)
+        .filter((name) => SET_BY_SOMEBODY.test(name))
+        .map((name) => undefinedReference('a command', name, all)),
+    ),
+  ];
+}
+
+/** In a command: what a shell would run there is in lower case. */
+const SET_BY_SOMEBODY = /^[A-Z][A-Z0-9_]*$/;
+
+function undefinedReference(what: string, name: string, all: readonly string[]): string {
+  return sentence({
+    what: `${what} must refer to variables that are set before it`,
+    got: `$(${name})`,
+    allowed: all.join(', ') || 'none is there',
+    fix: all.includes(name)
+      ? 'let no variable refer to itself, nor two to each other, and put those of podSpec first'
+      : suggested(name, all, `connect to what sets it, or write $$(${name}) for the text itself`),
+  });
 }
 
 /** The variable in which a database's own job finds the password of a client. */

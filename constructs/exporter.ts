@@ -31,8 +31,7 @@ export function exporterContainer(
   if (!exporter) return undefined;
   const { image, port, args, scrapedBy } = exporter;
   insist(owner, imageProblem(image, 'the exporter image'), portProblem(port, 'the exporter port'));
-  const environment = new Environment(owner, owner.namespace);
-  environment.add(exporter.env ?? {});
+  const environment = new Environment(owner, owner.namespace, { own: exporter.env, commands: args });
   if (scrapedBy) owner.connections.allowFrom(scrapedBy, { port });
   return {
     name: 'exporter',

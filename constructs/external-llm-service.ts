@@ -4,6 +4,7 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4, portProblem } from '../values/names';
 import { Connections, type Client, type Connectable, type Peer } from './connections';
+import { plainText } from './env';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
 import { contentHash, hookAll, onRender, type RenderedHook } from './rendering';
@@ -171,7 +172,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
       [`${prefix}_HOST`]: this.name,
       [`${prefix}_PORT`]: String(port),
       [`${prefix}_BASE_URL`]: `http://${this.name}:${port}/v1`,
-      [`${prefix}_MODEL`]: known.tag,
+      [`${prefix}_MODEL`]: plainText(known.tag),
     });
     this.openFor(client.connections);
     if (client.namespace !== this.namespace) this.alias(client);

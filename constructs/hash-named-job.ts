@@ -56,7 +56,8 @@ export class HashNamedJob extends Construct implements Client {
     insist(this, dnsLabelProblem(props.name, 'the name of a job', 52), imageProblem(props.image, 'image'));
     this.clientName = props.name;
     this.namespace = props.namespace;
-    this.environment = new Environment(this, props.namespace);
+    this.environment = new Environment(this, props.namespace, { commands: props.command });
+    this.environment.add({ HOME: '/tmp' });
     const identity = { app: 'job', instance: props.name, component: 'job' };
     const { name, namespace } = props;
     this.connections = new Connections(this, 'connections', {
@@ -90,7 +91,7 @@ export class HashNamedJob extends Construct implements Client {
                 name: 'job',
                 image: props.image,
                 command: [...props.command],
-                env: [{ name: 'HOME', value: '/tmp' }, ...(this.environment.render() ?? [])],
+                env: this.environment.render(),
                 resources,
                 securityContext: RESTRICTED_CONTAINER,
                 volumeMounts: [

@@ -3,6 +3,7 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { imageProblem } from '../values/names';
 import { Connections } from './connections';
+import { plainText } from './env';
 import type { ExternalLlmService } from './external-llm-service';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
@@ -108,7 +109,10 @@ export class LlmProof extends Construct {
             { name: 'NAMESPACE', value: llm.namespace },
             { name: 'URL', value: `http://${llm.name}:${llm.endpoint.port}` },
             { name: 'HAS_ENDPOINTS', value: this.hasEndpoints() ? 'yes' : 'no' },
-            { name: 'MODELS', value: [...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ') },
+            {
+              name: 'MODELS',
+              value: plainText([...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ')),
+            },
           ],
           resources: resourceRequirements(this, resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
           securityContext: RESTRICTED_CONTAINER,

@@ -52,7 +52,7 @@ export interface MicroserviceDeploymentProps {
   readonly replicas?: number;
   /** Instead of a fixed number of pods. The manifest then holds no `replicas`, or each sync would undo the scaling. */
   readonly autoscaling?: Autoscaling;
-  /** Plain environment variables. @default none */
+  /** Environment variables; `$(NAME)` may stand for any other one, those of connections included. @default none */
   readonly env?: Readonly<Record<string, EnvValue>>;
   /** Files by name, mounted at `configPath`; a change rolls the pods. @default none */
   readonly config?: Readonly<Record<string, string>>;
@@ -130,8 +130,10 @@ export class MicroserviceDeployment
     const identity = { app: 'microservice', instance: this.clientName, component: 'service' };
     this.selector = selectorLabels(identity);
     this.allLabels = labels(identity);
-    this.environment = new Environment(this, this.namespace);
-    this.environment.add(props.env ?? {});
+    this.environment = new Environment(this, this.namespace, {
+      own: props.env,
+      commands: [...(props.command ?? []), ...(props.args ?? [])],
+    });
     this.connections = new Connections(this, 'connections', {
       ...this.metadata(),
       selector: this.selector,

@@ -89,7 +89,7 @@ export class DeclaredSecret extends Construct {
 
   /** One of its keys, for an environment variable. @throws on a key that the secret does not have */
   key(key: string): SecretKey {
-    if (!(key in this.keys)) {
+    if (!Object.hasOwn(this.keys, key)) {
       refuse(this, {
         what: `secret ${this.name} must have the key`,
         got: key,

@@ -4,11 +4,15 @@ import { jsonOf, renderOnce } from '../constructs/rendering';
 
 /** Renders each object of an app once. @throws what the constructs' own validations found, all of it at once */
 export function render(app: App): Rendering {
-  const problems = app.node
-    .findAll()
-    .flatMap((construct) => construct.node.validate().map((message) => `${construct.node.path}: ${message}`));
-  if (problems.length > 0) throw new Error(problems.join('\n'));
-  const rendering = renderOnce(() => app.node.findAll().filter(ApiObject.isApiObject).map(renderedObject));
+  const rendering = renderOnce(() => {
+    const constructs = app.node.findAll();
+    // What judges the whole tree stands at its root, which has no path.
+    const problems = constructs.flatMap(({ node }) =>
+      node.validate().map((message) => (node.path === '' ? message : `${node.path}: ${message}`)),
+    );
+    if (problems.length > 0) throw new Error(problems.join('\n'));
+    return constructs.filter(ApiObject.isApiObject).map(renderedObject);
+  });
   const files = new Map<string, string>();
   for (const { file, construct } of rendering) {
     // Case does not count: the Mac's file system knows one of the two.

@@ -5,7 +5,7 @@ import { App, Chart, Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { duplicateObjects, missingSecrets, type Check } from '../../checks';
 import { DataStorage, DeclaredSecret, MicroserviceDeployment, PersistentVolumes } from '../../constructs';
-import { synthesize, type Synthesis } from '../../synth';
+import { render, synthesize, type Synthesis } from '../../synth';
 import { publish, published } from '../../synth/publish';
 
 let root: string;
@@ -189,4 +189,14 @@ secrets:
     await run(withSecret(), [missingSecrets]);
     expect(said[0]).toMatch(/^warning: secrets.sops.yaml lacks apps\/db \(password\)/);
   });
+});
+
+test('what judges the whole app is said without an empty construct path', () => {
+  const app = new App();
+  const chart = new Chart(app, 'apps');
+  for (const id of ['a', 'b'])
+    new DeclaredSecret(chart, id, { name: 'same', namespaces: ['apps'], keys: { k: { value: 'v' } } });
+  expect(() => render(app)).toThrow(
+    /^secret apps\/same must be declared once, got "two declarations, apps\/a and apps\/b"/,
+  );
 });

@@ -1,6 +1,7 @@
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { imageProblem, ipv4, ipv4Network } from '../../values/names';
+import { nearest } from '../../values/nearest';
 import { bytes, cpuQuantity, memoryQuantity, millicores, parseQuantity } from '../../values/quantity';
 
 test.each([
@@ -104,4 +105,18 @@ test.each([
 ])('%p is no image with an exact version', (image, fix) => {
   expect(imageProblem(image, 'image')).toContain('image must be an image with an exact version, got ');
   expect(imageProblem(image, 'image')).toContain(fix);
+});
+
+test.each([
+  ['LEVLE', 'LEVEL'],
+  ['serach', 'search'],
+  ['replica', 'replicas'],
+  ['Memory', 'memory'],
+  ['conects', 'connects'],
+  ['mail', undefined],
+  ['x', undefined],
+  ['', undefined],
+  [5, undefined],
+])('%p probably stands for %p', (word, meant) => {
+  expect(nearest(word, ['LEVEL', 'search', 'replicas', 'memory', 'connects', 'git'])).toBe(meant);
 });
