@@ -5,6 +5,8 @@ import { isClusterScoped } from '../constructs/rendering';
 import type { ApplicationSpec } from '../imports/application-argoproj.io';
 import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
 import type { Homelab } from '../inventory';
+import { gitAddress } from '../values/git-address';
+import { ipv4 } from '../values/names';
 import { apiServer, folder, NAMESPACES, type Context } from './context';
 
 /** Waves of the root application: each starts when the one before is healthy. */
@@ -57,9 +59,12 @@ function namespace(chart: Chart, { homelab }: Context): void {
   }
   const { cidrs, port: apiPort } = apiServer(homelab);
   for (const cidr of cidrs) connections.allowTo({ cidr }, { port: apiPort });
-  // The Git repository: HTTPS or SSH, wherever it lies.
-  connections.allowTo('anywhere', { port: 443 });
-  connections.allowTo('anywhere', { port: 22 });
+  // The Git repository alone, at the port of its address. Nothing else is fetched: there are no Helm repositories, no single
+  // sign-on and no notifications; the API server is reached above.
+  const repository = gitAddress(homelab.git.url);
+  if (repository.protocol === 'file') return;
+  const { host, port } = repository;
+  connections.allowTo(ipv4(host) === undefined ? 'anywhere' : { cidr: `${host}/32` }, { port });
 }
 
 function settings(chart: Chart, homelab: Homelab): void {

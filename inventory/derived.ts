@@ -46,6 +46,11 @@ export function apiServerAddresses(homelab: Homelab): string[] {
 /** Port of the Kubernetes API on the control plane (Talos' default). */
 export const API_SERVER_PORT = 6443;
 
+/** Addresses of pods and of Services. */
+export function clusterNetworks({ network }: Homelab): { readonly podCidr: string; readonly serviceCidr: string } {
+  return { podCidr: network.podCidr ?? '10.244.0.0/16', serviceCidr: network.serviceCidr ?? '10.96.0.0/12' };
+}
+
 /** The machine that holds a disk. */
 export function machineOfDisk(homelab: Homelab, disk: string): [string, TalosMachine] {
   return nodes(homelab).find(([, machine]) => machine.dataDisks?.[disk] !== undefined)!;

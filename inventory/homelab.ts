@@ -88,8 +88,21 @@ export interface NetworkPlan {
   readonly gateway: string;
   /** Name servers of the machines. */
   readonly dns: readonly string[];
-  /** Every host name of the homelab ends in it. */
+  /**
+   * Every host name of the homelab ends in it: below home.arpa, or a domain that you own. Refused are names that your name
+   * server is never asked for: `local` (multicast), `svc` and `cluster.local` (the cluster's own).
+   */
   readonly domain: string;
+  /**
+   * Addresses of pods, a /24 for each node. No other network that nodes or pods must reach may overlap it.
+   * Can never change once the cluster runs: nodes keep the range that they were given. @default 10.244.0.0/16, Talos' own
+   */
+  readonly podCidr?: string;
+  /**
+   * Addresses of Services, /12 to /28. No other network that nodes or pods must reach may overlap it. Can never change once
+   * the cluster runs: Services keep their addresses. @default 10.96.0.0/12, Talos' own
+   */
+  readonly serviceCidr?: string;
   /**
    * Names or addresses, the preferred one first; the router may be one of them. Several, because a node that finds none waits at
    * each boot, see `talos.timeSyncBootTimeout`.
@@ -322,7 +335,10 @@ export interface WebApp extends Service {
 
 /** The repository that holds dist/. */
 export interface GitRepository {
-  /** As Argo CD clones it: https://, ssh:// or git@. */
+  /**
+   * As Argo CD clones it: https://HOST[:PORT]/PATH, ssh://USER@HOST[:PORT]/PATH or USER@HOST:PATH (port 22). The policy of Argo
+   * CD opens this port and no other, so a server in the LAN works as one on the internet does.
+   */
   readonly url: string;
   /** @default main */
   readonly revision?: string;
@@ -330,7 +346,7 @@ export interface GitRepository {
 
 /** A registry of private images. Its login is a secret that the owner is asked for. */
 export interface Registry {
-  /** As ghcr.io. */
+  /** As images name it: ghcr.io, or registry.home.arpa:5000 where it listens elsewhere than on 443. */
   readonly server: string;
 }
 

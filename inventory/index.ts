@@ -4,6 +4,7 @@ export {
   allocatableMemory,
   apiServerAddresses,
   API_SERVER_PORT,
+  clusterNetworks,
   databasePods,
   hostOf,
   machineOfDisk,

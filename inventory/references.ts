@@ -3,13 +3,24 @@ import { podsProblem } from '../values/members';
 import { sentence } from '../values/problem';
 import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
 import type { Connection, Homelab, NodeLabel } from './homelab';
+import { networkProblems } from './networks';
 import { at } from './shape';
 
 /** What one value means for another: addresses within the network, names that exist, things used once. */
 export function referenceProblems(homelab: Homelab): string[] {
-  return [addresses, numbers, names, machineReferences, hosts, disks, databases, services, connections, graces].flatMap(
-    (judge) => judge(homelab),
-  );
+  return [
+    addresses,
+    networkProblems,
+    numbers,
+    names,
+    machineReferences,
+    hosts,
+    disks,
+    databases,
+    services,
+    connections,
+    graces,
+  ].flatMap((judge) => judge(homelab));
 }
 
 function addresses({ hosts, network, machines }: Homelab): string[] {

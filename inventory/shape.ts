@@ -1,6 +1,8 @@
 import type { Duration } from 'cdk8s';
 import { membersProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
+import { gitAddressProblem } from '../values/git-address';
+import { domainProblem, registryProblem } from '../values/outside-names';
 import { sentence } from '../values/problem';
 import { cpuProblem, sizeProblem } from '../values/quantity';
 
@@ -25,6 +27,9 @@ export const size = judged(sizeProblem);
 export const cpu = judged(cpuProblem);
 export const dnsLabel = judged((value, path) => dnsLabelProblem(value, path));
 export const dnsName = judged(dnsNameProblem);
+export const domain = judged(domainProblem);
+export const registry = judged(registryProblem);
+export const gitAddress = judged(gitAddressProblem);
 export const address = judged(ipv4Problem);
 export const port = judged(portProblem);
 export const image = judged(imageProblem);

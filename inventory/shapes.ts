@@ -78,7 +78,9 @@ const network: is.Shape<lab.NetworkPlan> = {
   cidr: is.cidr,
   gateway: is.address,
   dns: is.listOf(is.address, 1),
-  domain: is.dnsName,
+  domain: is.domain,
+  podCidr: is.optional(is.cidr),
+  serviceCidr: is.optional(is.cidr),
   timeServers: is.optional(is.listOf(is.dnsName, 1)),
 };
 
@@ -246,14 +248,10 @@ const homelab: is.Shape<lab.Homelab> = {
   services: is.byName(objectName, is.shape(service)),
   webApps: is.byName(objectName, is.shape<lab.WebApp>({ ...service, host: is.dnsLabel })),
   git: is.shape<lab.GitRepository>({
-    url: is.matching(
-      /^(https:\/\/|ssh:\/\/|git@|file:\/\/)[^\s'"]+$/,
-      'an address that Argo CD can clone',
-      'https://github.com/owner/collab-homelab.git',
-    ),
+    url: is.gitAddress,
     revision: is.optional(is.matching(/^[\w./-]+$/, 'a branch, tag or commit', 'main')),
   }),
-  registry: is.optional(is.shape<lab.Registry>({ server: is.dnsName })),
+  registry: is.optional(is.shape<lab.Registry>({ server: is.registry })),
   access: is.optional(
     is.shape<lab.Access>({
       sshKeys: is.listOf(

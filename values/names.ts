@@ -74,6 +74,11 @@ export function ipv4Network(cidr: unknown): Network | undefined {
   return first % size === 0 ? { first, last: first + size - 1 } : undefined;
 }
 
+/** Whether two networks share an address. */
+export function overlaps(one: Network, other: Network): boolean {
+  return one.first <= other.last && other.first <= one.last;
+}
+
 /**
  * The grammar by which container runtimes read an image (github.com/distribution/reference): domain, path, tag, digest.
  * The first part is a domain where it has a dot or a colon or is localhost; anything else is a path on Docker Hub.

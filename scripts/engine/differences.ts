@@ -19,9 +19,19 @@ export function differences(wanted: unknown, live: unknown, path = ''): string[]
     );
   }
   if (wanted === live || (wanted === null && live === undefined)) return [];
+  if (typeof wanted === 'string' && typeof live === 'string' && `${wanted}${live}`.includes('\n'))
+    return lineChanges(path, live.split('\n'), wanted.split('\n'));
   return isQuantity(wanted) && isQuantity(live) && parseQuantity(wanted) === parseQuantity(live)
     ? []
     : [line(path, live, wanted)];
+}
+
+/** Of a text of several lines, those that come and those that go: its beginning says nothing. */
+function lineChanges(path: string, live: readonly string[], wanted: readonly string[]): string[] {
+  const gone = live.filter((each) => !wanted.includes(each));
+  const added = wanted.filter((each) => !live.includes(each));
+  if (gone.length + added.length === 0) return [`${path}: the same lines in another order, or another number of times`];
+  return [...gone.map((each) => line(path, each, undefined)), ...added.map((each) => line(path, undefined, each))];
 }
 
 function isQuantity(value: unknown): value is string | number {

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { apiServerAddresses, nodes, type Homelab, type TalosMachine } from '../../inventory';
+import { apiServerAddresses, clusterNetworks, nodes, type Homelab, type TalosMachine } from '../../inventory';
 import { bytes, mebibytes, memoryQuantity } from '../../values/quantity';
 import type { MachineFiles } from '.';
 import { installerImage } from './images';
@@ -50,6 +50,7 @@ function nodeFile(name: string): string {
 
 function clusterPatch(homelab: Homelab): object[] {
   const { network, talos } = homelab;
+  const { podCidr, serviceCidr } = clusterNetworks(homelab);
   return [
     {
       machine: {
@@ -66,6 +67,8 @@ function clusterPatch(homelab: Homelab): object[] {
       },
       cluster: {
         network: {
+          podSubnets: [podCidr],
+          serviceSubnets: [serviceCidr],
           cni: { name: 'flannel', flannel: { kubeNetworkPoliciesEnabled: talos.enforceNetworkPolicies } },
         },
         // Tells addresses of the nodes to a server on the internet. Only nodes that must find further control planes

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { gitAddress } from '../../values/git-address';
 import { ARGO_CD_NAMESPACE } from '../engine/argo-cd-manifest';
 import { SECRETS } from '../engine/cluster';
 import { HERE, type Output } from '../engine/commands';
@@ -11,6 +12,7 @@ import { applySecret, compare, liveSecrets } from '../engine/live-secrets';
 import { memoryFile, memoryFolder } from '../engine/memory-files';
 import { Later, Stop } from '../engine/problem';
 import type { Step } from '../engine/step';
+import { hostName } from './known-hosts';
 
 /** As Argo CD looks for it (https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories). */
 const NAME = 'repository';
@@ -19,11 +21,13 @@ const LABELS = { 'argocd.argoproj.io/secret-type': 'repository' };
 /**
  * Argo CD can read the repository. One that everybody can read needs nothing. Over SSH a key is made here, of which the
  * repository is given the public half; over HTTPS the owner is asked for a token that may only read.
+ * @param knownHosts the host keys that Argo CD will believe
  */
-export function repositoryAccess(context: Context): Step[] {
+export function repositoryAccess(context: Context, knownHosts: string): Step[] {
   const { url } = context.homelab.git;
-  if (url.startsWith('file://')) return [];
-  const isSsh = !url.startsWith('https://');
+  const { protocol } = gitAddress(url);
+  if (protocol === 'file') return [];
+  const isSsh = protocol === 'ssh';
   return [
     {
       title: `${SECRETS.repository} holds what opens ${url}`,
@@ -37,7 +41,7 @@ export function repositoryAccess(context: Context): Step[] {
         await context.sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain);
       },
     },
-    accepted(context, isSsh),
+    accepted(context, isSsh, knownHosts),
     {
       title: 'Argo CD knows it',
       async look() {
@@ -188,7 +192,7 @@ async function newKey({ commands, homelab, log }: Context): Promise<Values> {
 }
 
 /** The repository lets in what is kept for it. Only its owner can bring that about; Argo CD would wait for it in vain. */
-function accepted(context: Context, isSsh: boolean): Step {
+function accepted(context: Context, isSsh: boolean, knownHosts: string): Step {
   const { url } = context.homelab.git;
   const what = isSsh ? 'key' : 'login';
   return {
@@ -199,12 +203,15 @@ function accepted(context: Context, isSsh: boolean): Step {
         if (!isSsh && (await isPublic(context))) return undefined;
         throw new Later(`the ${what} comes first`);
       }
-      const { code, stderr } = await (isSsh ? askedWithKey(context, values) : askedWithLogin(context, values));
+      const { code, stderr } = await (isSsh
+        ? askedWithKey(context, values, knownHosts)
+        : askedWithLogin(context, values));
       if (code === 0) return undefined;
       const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
+      if (isSsh && /host key verification failed/i.test(stderr)) throw new Stop(`${says}\n${unknownHost(url)}`);
       throw new Stop(
         isSsh
-          ? `${says}\nadd it as a deploy key that may only read (or add the host to ~/.ssh/known_hosts, when it is unknown), and run this again:\n${values.publicKey}`
+          ? `${says}\nadd it as a deploy key that may only read, and run this again:\n${values.publicKey}`
           : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
       );
     },
@@ -214,14 +221,35 @@ function accepted(context: Context, isSsh: boolean): Step {
   };
 }
 
-function askedWithKey({ commands, homelab }: Context, { sshPrivateKey }: Values): Promise<Output> {
-  return withMemoryFile('repository-key', sshPrivateKey!, (file) => {
-    const ssh = `ssh -i ${file} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes`;
-    return commands.read(HERE, ['git', 'ls-remote', '--heads', homelab.git.url], {
-      env: { GIT_SSH_COMMAND: ssh },
-      accepts: [0, 128],
-    });
-  });
+/** What the owner does about a host key that this machine, and so Argo CD, does not know or knows another one for. */
+function unknownHost(url: string): string {
+  const name = hostName(url)!;
+  const { host, port } = gitAddress(url) as { host: string; port: number };
+  return [
+    `this machine must know the host key of ${name}; Argo CD is given what this machine knows. Compare the fingerprint with the one that the server shows, answer yes, and run this again:`,
+    `  ssh-keygen -R '${name}'`,
+    `  ssh -p ${port} ${/^(?:ssh:\/\/)?([^@/]+)@/.exec(url)![1]}@${host}`,
+  ].join('\n');
+}
+
+/** As Argo CD asks: with its list of host keys, and without any setting of this machine. */
+function askedWithKey({ commands, homelab }: Context, { sshPrivateKey }: Values, knownHosts: string): Promise<Output> {
+  return withMemoryFile('repository-key', sshPrivateKey!, (key) =>
+    withMemoryFile('known-hosts', knownHosts, (list) => {
+      const options = {
+        IdentitiesOnly: 'yes',
+        BatchMode: 'yes',
+        StrictHostKeyChecking: 'yes',
+        UserKnownHostsFile: list,
+        GlobalKnownHostsFile: '/dev/null',
+      };
+      const words = Object.entries(options).map(([name, value]) => `-o ${name}=${value}`);
+      return commands.read(HERE, ['git', 'ls-remote', '--heads', homelab.git.url], {
+        env: { GIT_SSH_COMMAND: ['ssh', '-F', '/dev/null', '-i', key, ...words].join(' ') },
+        accepts: [0, 128],
+      });
+    }),
+  );
 }
 
 /** The token reaches Git by a file: other processes can read arguments and environment. */

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { stringify } from 'yaml';
@@ -5,12 +6,14 @@ import homelab from '../../homelab';
 import smallest from '../../examples/smallest/homelab';
 import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/engine/argo-cd-manifest';
 import { kubectl, kubectlChange } from '../../scripts/engine/cluster';
+import { differences } from '../../scripts/engine/differences';
 import { memoryFolder } from '../../scripts/engine/memory-files';
 import { Later } from '../../scripts/engine/problem';
 import { rolloutProblem } from '../../scripts/engine/rollout';
 import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
 import { applicationProblem } from '../../scripts/stages/applications';
 import { gitops } from '../../scripts/stages/gitops';
+import { knownHostsOf, withHostKeys } from '../../scripts/stages/known-hosts';
 import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/repository';
 
 jest.mock('../../scripts/engine/cluster', () => ({
@@ -134,7 +137,7 @@ describe('a repository over HTTPS', () => {
         : { code: 128, stdout: '', stderr: `remote: denied\nfatal: Authentication failed for '${url}/'\n` };
     };
     const context = { homelab: { ...homelab, git: { url } }, commands: { read }, sops: { read: async () => kept } };
-    return { step: repositoryAccess(context as any)[1]!, asked };
+    return { step: repositoryAccess(context as any, '')[1]!, asked };
   };
   const line = 'https://me:p%40ss%2Fword%25token@git.lan:8443/owner/homelab.git\n';
 
@@ -237,4 +240,128 @@ test('a run that was cut off before it deleted what an earlier version had is fi
   } finally {
     pins[argoCd] = pin;
   }
+});
+
+describe('a Git server over SSH', () => {
+  const [one, other] = ['AAAAC3NzaC1lZDI1NTE5AAAAIOwmCbFYdostAOL5X13q1q9', 'AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY'].map(
+    (start) => start.padEnd(68, 'x'),
+  );
+  const upstream = `# of upstream\ngithub.com ssh-ed25519 ${one}\n[ssh.github.com]:443 ssh-ed25519 ${one}\n`;
+  const list = (text = upstream) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'argocd-ssh-known-hosts-cm' },
+    data: { ssh_known_hosts: text },
+  });
+  let home: string;
+  beforeEach(() => {
+    home = fs.mkdtempSync('/tmp/home-');
+  });
+  afterEach(() => {
+    fs.rmSync(home, { recursive: true });
+  });
+
+  /** What Argo CD is told, with what this machine knows. OpenSSH is asked as it is installed here. */
+  const told = async (url: string, known: string): Promise<string> => {
+    fs.writeFileSync(`${home}/known_hosts`, known);
+    const read = async (_: unknown, argv: string[]) => {
+      try {
+        return { code: 0, stdout: execFileSync(argv[0]!, argv.slice(1), { encoding: 'utf8' }), stderr: '' };
+      } catch (error) {
+        return { code: (error as any).status, stdout: '', stderr: '' };
+      }
+    };
+    const lab = { ...homelab, git: { url } };
+    const manifest = `${MANIFEST}---\n${stringify(list())}`;
+    const context = { commands: { read } as any, homelab: lab };
+    const files = [`${home}/known_hosts`, `${home}/known_hosts2`];
+    return knownHostsOf(await withHostKeys(context, argoCdObjects(manifest, lab), files))!;
+  };
+  const key = (words: string) => execFileSync('ssh-keygen', words.split(' '), { encoding: 'utf8', stdio: 'pipe' });
+  /** A host key of its own, as a list of host keys has it. */
+  const hostKey = () => {
+    fs.rmSync(`${home}/host`, { force: true });
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${home}/host`]);
+    return fs.readFileSync(`${home}/host.pub`, 'utf8').split(' ').slice(0, 2).join(' ');
+  };
+
+  test.each([
+    ['ssh://git@git.home.arpa:2222/owner/homelab.git', '[git.home.arpa]:2222'],
+    ['ssh://git@git.home.arpa/owner/homelab.git', 'git.home.arpa'],
+    ['git@git.home.arpa:owner/homelab.git', 'git.home.arpa'],
+    ['ssh://git@192.168.1.40:2222/owner/homelab.git', '[192.168.1.40]:2222'],
+  ])('whose key upstream lacks is known to Argo CD as this machine knows it: %s', async (url, name) => {
+    const known = hostKey();
+    const line = `${name} ${known}\n`;
+    expect(await told(url, `elsewhere ssh-ed25519 ${other}\n${line}`)).toBe(`${upstream}${line}`);
+    // Debian's OpenSSH stores names as hashes, and others add a comment.
+    key(`-H -f ${home}/known_hosts`);
+    const hashed = fs.readFileSync(`${home}/known_hosts`, 'utf8');
+    expect(hashed).not.toContain('git.home.arpa');
+    expect(await told(url, hashed)).toBe(`${upstream}${line}`);
+    expect(await told(url, `${line.trimEnd()} comment\n${line}`)).toBe(`${upstream}${line}`);
+  });
+
+  test('whose key has another port or is not known here is left to the step that asks it', async () => {
+    const elsewhere = `git.home.arpa ${hostKey()}\n`;
+    expect(await told('ssh://git@git.home.arpa:2222/owner/homelab.git', elsewhere)).toBe(upstream);
+  });
+
+  test('that upstream knows, or that is asked by HTTPS, takes nothing from this machine', async () => {
+    const known = hostKey();
+    const all = ['github.com', '[ssh.github.com]:443', 'git.home.arpa'].map((name) => `${name} ${known}\n`).join('');
+    for (const url of [
+      'git@github.com:owner/homelab.git',
+      'ssh://git@ssh.github.com:443/owner/homelab.git',
+      'https://git.home.arpa:3000/owner/homelab.git',
+    ])
+      expect(await told(url, all)).toBe(upstream);
+  });
+
+  test('of which this machine trusts a revoked key or an authority: Argo CD does too', async () => {
+    const known = hostKey();
+    const [revoked, authority] = [`@revoked git.home.arpa ${known}\n`, `@cert-authority *.home.arpa ${known}\n`];
+    expect(await told('git@git.home.arpa:owner/homelab.git', `${revoked}${authority}`)).toBe(
+      `${upstream}@cert-authority git.home.arpa ${known}\n@revoked git.home.arpa ${known}\n`,
+    );
+  });
+
+  const url = 'ssh://git@git.home.arpa:2222/owner/homelab.git';
+  const accepted = (answer: object) => {
+    const asked: { ssh: string; list: string }[] = [];
+    const read = async (_: unknown, _argv: string[], { env }: any) => {
+      const ssh = env.GIT_SSH_COMMAND as string;
+      asked.push({ ssh, list: fs.readFileSync(/ UserKnownHostsFile=(\S+)/.exec(ssh)![1]!, 'utf8') });
+      return { stdout: '', stderr: '', ...answer };
+    };
+    const kept = { url, sshPrivateKey: 'PRIVATE', publicKey: 'ssh-ed25519 AAAA argocd' };
+    const context = { homelab: { ...homelab, git: { url } }, commands: { read }, sops: { read: async () => kept } };
+    return { step: repositoryAccess(context as any, upstream)[1]!, asked };
+  };
+
+  test('is asked as Argo CD will ask: with its list of host keys, and no setting of this machine', async () => {
+    const { step, asked } = accepted({ code: 0 });
+    expect(await step.look()).toBeUndefined();
+    expect(asked).toEqual([{ ssh: expect.stringMatching(/^ssh -F \/dev\/null -i /), list: upstream }]);
+    expect(asked[0]!.ssh).toContain('-o StrictHostKeyChecking=yes');
+    expect(asked[0]!.ssh).toContain('-o GlobalKnownHostsFile=/dev/null');
+    expect(fs.readdirSync(memoryFolder())).toEqual([]);
+  });
+
+  test('whose host key is not known stops with how to make it known; one that refuses the key stops with the key', async () => {
+    const unknown = accepted({ code: 128, stderr: 'No ED25519 host key is known\nHost key verification failed.\n' });
+    await expect(unknown.step.look()).rejects.toThrow(
+      /must know the host key of \[git\.home\.arpa\]:2222[^]*\n {2}ssh-keygen -R '\[git\.home\.arpa\]:2222'\n {2}ssh -p 2222 git@git\.home\.arpa$/,
+    );
+    const refused = accepted({ code: 128, stderr: 'git@git.home.arpa: Permission denied (publickey).\n' });
+    await expect(refused.step.look()).rejects.toThrow(/deploy key[^]*ssh-ed25519 AAAA argocd$/);
+  });
+
+  test('the plan shows the key that comes, not the beginning of the list', () => {
+    const live = { data: list().data };
+    const wanted = { data: { ssh_known_hosts: `${upstream}[git.home.arpa]:2222 ssh-ed25519 ${other}\n` } };
+    expect(differences(wanted, live)).toEqual([
+      `data.ssh_known_hosts: nothing -> "[git.home.arpa]:2222 ssh-ed25519 ${other}"`,
+    ]);
+  });
 });

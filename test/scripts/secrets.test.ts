@@ -168,6 +168,16 @@ test('random characters are of the alphabet, each as often as the others', () =>
   expect(Math.max(...counts.values())).toBeLessThan(1190);
 });
 
+test.each(['registry.home.arpa:5000', '192.168.1.40:5000', 'nas'])(
+  'a login for a registry in the LAN stands under the name that images have: %s',
+  (server) => {
+    const login = JSON.stringify({ auths: { [server]: { auth: Buffer.from('u:t').toString('base64') } } });
+    expect(registryLogin('u:t', server)).toBe(login);
+    expect(registryLogin(login, server)).toBe(login);
+    expect(() => registryLogin(login, server.replace(':5000', '') + ':5001')).toThrow(/must be USER:TOKEN/);
+  },
+);
+
 test('a login for a registry is taken as docker writes it, or as USER:TOKEN, and nothing else', () => {
   const json = '{"auths":{"ghcr.io":{"auth":"dTp0"}}}';
   expect(registryLogin(json, 'ghcr.io')).toBe(json);

@@ -1,0 +1,149 @@
+import { gitAddress } from '../values/git-address';
+import { ipv4, ipv4Network, overlaps, type Network } from '../values/names';
+import { registryHost } from '../values/outside-names';
+import { sentence } from '../values/problem';
+import { clusterNetworks, nodes } from './derived';
+import type { Homelab } from './homelab';
+
+interface Named {
+  readonly what: string;
+  readonly cidr: string;
+}
+
+/** Networks that every machine has, besides those of homelab.ts. */
+const EVERYWHERE: readonly Named[] = [
+  { what: 'the network "this host"', cidr: '0.0.0.0/8' },
+  { what: 'loopback', cidr: '127.0.0.0/8' },
+  // Talos' own name server on each node has 169.254.116.108.
+  { what: 'link-local addresses', cidr: '169.254.0.0/16' },
+  { what: 'multicast', cidr: '224.0.0.0/4' },
+];
+
+/** The controller manager gives each node a /24 of the pods' network (its --node-cidr-mask-size). */
+const NODE_PREFIX = 24;
+
+/**
+ * Networks apart from each other, and addresses apart from the networks of the cluster: a packet for an address that lies in
+ * two networks goes to the pods or Services, and the machine in the LAN is never reached.
+ */
+export function networkProblems(homelab: Homelab): string[] {
+  const { podCidr, serviceCidr } = clusterNetworks(homelab);
+  const own: readonly Named[] = [
+    { what: 'network.cidr', cidr: homelab.network.cidr },
+    { what: 'network.podCidr', cidr: podCidr },
+    { what: 'network.serviceCidr', cidr: serviceCidr },
+  ];
+  return [
+    ...own.flatMap((network, index) =>
+      [...own.slice(0, index), ...EVERYWHERE]
+        .filter((other) => overlaps(rangeOf(network), rangeOf(other)))
+        .map((other) => overlap(network, other, own)),
+    ),
+    ...sizes(homelab, podCidr, serviceCidr),
+    ...domainInside(homelab),
+    ...outsideAddresses(homelab).flatMap(([place, address]) =>
+      own
+        .slice(1)
+        .filter((network) => contains(rangeOf(network), address))
+        .map(({ what, cidr }) =>
+          sentence({
+            what: `${place} must lie outside of ${what} ${cidr}, or the cluster takes it for its own`,
+            got: address,
+            fix: `give it another address, or set ${what} to a network that nobody else uses`,
+          }),
+        ),
+    ),
+  ];
+}
+
+/** What the networks of the cluster can be where their defaults are taken. */
+const CANDIDATES: Readonly<Record<string, readonly string[]>> = {
+  'network.podCidr': ['10.244.0.0/16', '172.20.0.0/16', '192.168.128.0/20'],
+  'network.serviceCidr': ['10.96.0.0/16', '172.24.0.0/16', '192.168.144.0/20'],
+};
+
+function overlap({ what, cidr }: Named, other: Named, all: readonly Named[]): string {
+  // The home network is given by a router; those of the cluster can be chosen.
+  const settable = [what, other.what].find((name) => name in CANDIDATES);
+  const free = CANDIDATES[settable ?? '']?.find((candidate) =>
+    all.every(
+      (each) => each.what === settable || !overlaps(rangeOf(each), rangeOf({ what: 'candidate', cidr: candidate })),
+    ),
+  );
+  return sentence({
+    what: `${what} must not overlap ${other.what} ${other.cidr}`,
+    got: cidr,
+    fix:
+      settable === undefined
+        ? 'give the home network a private range, like 192.168.1.0/24'
+        : `set ${settable} to a network that nobody else uses${free === undefined ? '' : `, like ${free}`}`,
+  });
+}
+
+/** Namespaces that are there whatever homelab.ts says. */
+const NAMESPACES = ['services', 'web', 'ingress', 'argocd', 'default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/** Pods look for app.services among Services first: it is the Service app of the namespace services. */
+function domainInside({ network, databases }: Homelab): string[] {
+  const last = network.domain.split('.').at(-1)!;
+  if (![...NAMESPACES, ...Object.keys(databases)].includes(last)) return [];
+  return [
+    sentence({
+      what: 'network.domain must not end in the name of a namespace: pods would look among its Services first',
+      got: network.domain,
+      fix: 'use a domain below home.arpa, like collab.home.arpa, or one that you own',
+    }),
+  ];
+}
+
+function sizes(homelab: Homelab, podCidr: string, serviceCidr: string): string[] {
+  const problems: string[] = [];
+  const count = nodes(homelab).length;
+  const room = 2 ** (NODE_PREFIX - prefixOf(podCidr));
+  if (room < count)
+    problems.push(
+      sentence({
+        what: `network.podCidr must hold a /${NODE_PREFIX} for each of ${count} nodes`,
+        got: podCidr,
+        allowed: `/${NODE_PREFIX - Math.ceil(Math.log2(count))} or larger`,
+        fix: 'a /16 leaves room for 256 nodes',
+      }),
+    );
+  if (prefixOf(serviceCidr) < 12 || prefixOf(serviceCidr) > 28)
+    problems.push(
+      sentence({
+        what: 'network.serviceCidr must be a network from /12 to /28',
+        got: serviceCidr,
+        allowed: "the API server takes at most a /12; the cluster's name server has the tenth address",
+        fix: 'a /16 is enough',
+      }),
+    );
+  return problems;
+}
+
+/** Addresses outside the cluster that nodes, pods or the owner must reach; those in network.cidr are judged with it. */
+function outsideAddresses({ network, access, git, registry }: Homelab): [string, string][] {
+  const repository = gitAddress(git.url);
+  const all: [string, string | undefined][] = [
+    ...network.dns.map((address, index): [string, string] => [`network.dns[${index}]`, address]),
+    ...(network.timeServers ?? []).map((server, index): [string, string] => [`network.timeServers[${index}]`, server]),
+    ...(access?.from ?? []).map((address, index): [string, string] => [`access.from[${index}]`, address]),
+    ['git.url', repository.protocol === 'file' ? undefined : repository.host],
+    ['registry.server', registry && registryHost(registry.server)],
+  ];
+  const home = ipv4Network(network.cidr)!;
+  return all.filter((entry): entry is [string, string] => ipv4(entry[1]) !== undefined && !contains(home, entry[1]!));
+}
+
+function rangeOf({ cidr }: Named): Network {
+  return ipv4Network(cidr)!;
+}
+
+function contains({ first, last }: Network, address: string): boolean {
+  const number = ipv4(address)!;
+  return number >= first && number <= last;
+}
+
+function prefixOf(cidr: string): number {
+  return Number(cidr.split('/')[1]);
+}
