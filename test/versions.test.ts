@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
-import homelab from '../homelab';
+import homelab from './fixtures/homelab';
 
-test('homelab.ts pins a Kubernetes that the real suites build, or what they prove would be about another', () => {
+test('the homelab of tests pins a Kubernetes that the real suites build, or what they prove would be about another', () => {
   const folder = 'test/real/cluster/go';
   const built = fs
     .readdirSync(folder)

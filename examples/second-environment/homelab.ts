@@ -1,47 +1,42 @@
 import { Size } from 'cdk8s';
-import homelab from '../../homelab';
 import { defineHomelab, type Machine } from '../../inventory';
+import first from '../three-hosts/homelab';
 
-/** The homelab again, for trying changes: the same charts on machines, addresses and a domain of their own, and less of everything. */
-const ADDRESSES: Readonly<Record<string, string>> = {
-  'talos-cp-01': '192.168.2.20',
-  'talos-worker-01': '192.168.2.21',
-  'talos-worker-02': '192.168.2.22',
-  'ai-vm': '192.168.2.30',
-};
+/**
+ * A homelab again, for trying changes: the same charts on machines, addresses and a domain of their own, and less of everything.
+ * The first one is an example here; yours is homelab.ts.
+ */
+const address = (of: string) => of.replace('192.168.1.', '192.168.2.');
 
 export default defineHomelab({
-  ...homelab,
+  ...first,
   name: 'staging',
   network: { cidr: '192.168.2.0/24', gateway: '192.168.2.1', dns: ['192.168.2.1'], domain: 'staging.home.arpa' },
   hosts: Object.fromEntries(
-    Object.entries(homelab.hosts).map(([name, host]) => [
-      name,
-      { ...host, address: host.address.replace('.1.', '.2.') },
-    ]),
+    Object.entries(first.hosts).map(([name, host]) => [name, { ...host, address: address(host.address) }]),
   ),
   machines: Object.fromEntries(
-    Object.entries(homelab.machines).map(([name, machine]): [string, Machine] => {
-      const smaller = {
+    Object.entries(first.machines).map(([name, machine]): [string, Machine] => {
+      const own = {
         ...machine,
         vmid: machine.vmid + 100,
-        address: ADDRESSES[name]!,
+        address: address(machine.address),
         mac: machine.mac.replace('02:00:00:00:02', '02:00:00:00:03'),
       };
-      if (smaller.kind !== 'talos' || smaller.dataDisks === undefined) return [name, smaller];
-      const disks = Object.keys(smaller.dataDisks).filter((disk) => !/^mongodb-[12]$/.test(disk));
-      return [name, { ...smaller, dataDisks: Object.fromEntries(disks.map((disk) => [disk, Size.gibibytes(20)])) }];
+      if (own.kind !== 'talos' || own.dataDisks === undefined) return [name, own];
+      const disks = Object.keys(own.dataDisks).filter((disk) => !/^mongodb-[12]$/.test(disk));
+      return [name, { ...own, dataDisks: Object.fromEntries(disks.map((disk) => [disk, Size.gibibytes(20)])) }];
     }),
   ),
   databases: {
-    cassandra: { ...homelab.databases.cassandra!, memory: Size.mebibytes(2560) },
+    cassandra: { ...first.databases.cassandra!, memory: Size.mebibytes(2560) },
     mongodb: {
-      ...homelab.databases.mongodb!,
+      ...first.databases.mongodb!,
       kind: 'mongodb',
       replicaSet: 'rs0',
       members: 1,
       memory: Size.gibibytes(1),
     },
   },
-  git: { ...homelab.git, revision: 'staging' },
+  git: { ...first.git, revision: 'staging' },
 });

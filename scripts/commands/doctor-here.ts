@@ -5,6 +5,7 @@ import type { Finding, Look } from '../engine/check';
 import { json, SECRETS } from '../engine/cluster';
 import { CommandFailed, HERE } from '../engine/commands';
 import { ROOT, type Context } from '../engine/context';
+import { DIST } from '../engine/dist';
 import { isFault } from '../engine/problem';
 import { assertReviewable, filesBelow } from '../engine/rendered';
 import { ageKeyFile } from '../engine/sops';
@@ -122,14 +123,14 @@ async function git(context: Context): Promise<Finding[]> {
 async function dist(context: Context): Promise<Finding> {
   const what = 'dist/ is what homelab.ts says';
   const fix = 'npm run synth, review the difference, commit it';
-  if (!fs.existsSync(join(ROOT, 'dist'))) return bad(what, 'there is no dist/', fix);
+  if (!fs.existsSync(DIST)) return bad(what, 'there is no dist/', fix);
   const folder = fs.mkdtempSync(join(tmpdir(), 'collab-homelab-'));
   try {
     await context.commands.read(HERE, [process.execPath, '-r', 'ts-node/register', join(ROOT, 'main.ts')], {
       env: { CDK8S_OUTDIR: folder },
       seconds: 180,
     });
-    const [now, wanted] = [textsBelow(join(ROOT, 'dist')), textsBelow(folder)];
+    const [now, wanted] = [textsBelow(DIST), textsBelow(folder)];
     const other = [...new Set([...now.keys(), ...wanted.keys()])].filter((path) => now.get(path) !== wanted.get(path));
     return other.length === 0
       ? good(what, `${now.size} files`)

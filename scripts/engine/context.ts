@@ -4,6 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import { hostOf, nodes, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
 import type { Ask } from './ask';
 import { Commands, type Place } from './commands';
+import { DIST } from './dist';
 import { Log } from './log';
 import { Sops } from './sops';
 
@@ -64,7 +65,7 @@ export function nodesInOrder({ homelab }: Context) {
 
 /** Objects of dist/, by file. @throws when dist/ was not written */
 export function manifests(folder = ''): { readonly file: string; readonly text: string; readonly object: any }[] {
-  const dist = join(ROOT, 'dist', folder);
+  const dist = join(DIST, folder);
   return (fs.readdirSync(dist, { recursive: true, encoding: 'utf8' }) as string[])
     .filter((file) => file.endsWith('.yaml'))
     .sort()

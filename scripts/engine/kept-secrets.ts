@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { belongTogether, issue, renewalReason, type Pair } from './certificates';
 import { SECRETS } from './cluster';
-import { ROOT, type Context } from './context';
+import type { Context } from './context';
+import { DIST } from './dist';
 import { Stop } from './problem';
 import type { SecretTree } from './sops';
 
@@ -39,7 +40,7 @@ export interface Kept {
 }
 
 /** Reads the list that synth wrote. @throws Stop when it is not there or is something else */
-export function declaredSecrets(file = join(ROOT, 'dist', 'secrets.yaml')): DeclaredSecret[] {
+export function declaredSecrets(file = join(DIST, 'secrets.yaml')): DeclaredSecret[] {
   const list = fs.existsSync(file) ? parse(fs.readFileSync(file, 'utf8'))?.secrets : undefined;
   if (!Array.isArray(list)) throw new Stop(`${file} must list the secrets of the cluster, and does not; npm run synth`);
   return list;

@@ -58,6 +58,6 @@ describe('three hosts', () => {
 
 test('a second environment leaves nothing of the first in what it renders', async () => {
   const text = JSON.stringify(await renderedExample('second-environment'));
-  expect(text).not.toMatch(/192\.168\.1\.|collab\.home\.arpa/);
+  expect(text).not.toMatch(/192\.168\.1\.|grown\.home\.arpa/);
   expect(text).toContain('app.staging.home.arpa');
 });

@@ -1,4 +1,4 @@
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import { shim, sopsBinaries, talosMachinery } from './bootstrap/binaries';
 import { controlPlaneBinaries, isBuilt, KUBERNETES_VERSIONS } from './cluster/binaries';
 import { argoCd, traefik } from './gitops/binaries';

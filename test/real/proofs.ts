@@ -26,7 +26,7 @@ admission, scheduling, binding and controllers, and nothing that a process would
 
 Argo CD is 3.2.6 here, the newest that builds from Go modules; \`homelab.ts\` pins a newer one for the cluster. What is proved with it (the order of
 waves, health, pruning, exclusions, server-side apply) is documented for both; its definitions are those of the pinned version. Traefik is
-the version that we render. Kubernetes is the version that \`homelab.ts\` pins, and the oldest that builds.
+the version that we render. Kubernetes is the version that the homelab of tests pins (\`test/fixtures/homelab.ts\`), and the oldest that builds.
 `;
 
 /** What a suite got done, said with the time since it began. */

@@ -11,6 +11,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   publish: [process.execPath, '-r', 'ts-node/register', 'test/real/publish-kill.ts'],
   package: [process.execPath, '-r', 'ts-node/register', 'test/real/package.ts'],
   build: [process.execPath, '-r', 'ts-node/register', 'test/real/build.ts'],
+  owner: [process.execPath, '-r', 'ts-node/register', 'test/real/owner.ts'],
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
   rendered: [process.execPath, '-r', 'ts-node/register', 'test/real/rendered.ts'],
   simulation: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/simulation-check.ts'],

@@ -4,19 +4,31 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { published, type Files } from '../../synth/publish';
 
-/** A copy of this checkout, as it stands, that a test may break: its own homelab.ts and dist/, and our node_modules. */
+const FIXTURE = 'test/fixtures/homelab.ts';
+
+/** What is the owner's besides homelab.ts: what is rendered of it, and what the bootstrap keeps in the repository. */
+export const OWNERS = /^(dist\/|scripts\/rendered\/|scripts\/digests\.json$|ca\.crt$)|\.sops\.yaml$/;
+
+/** A copy of this checkout, as it stands, that a test may break, with our node_modules. Its homelab is the one that tests use. */
 export class Workspace {
   readonly path = fs.mkdtempSync(join(tmpdir(), 'homelab-'));
   private readonly homelab: string;
 
   constructor() {
     const tracked = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z']).toString().split('\0');
-    for (const file of tracked.filter((each) => each !== '' && fs.existsSync(each))) {
+    for (const file of tracked.filter((each) => each !== '' && !OWNERS.test(each) && fs.existsSync(each))) {
       fs.mkdirSync(join(this.path, dirname(file)), { recursive: true });
       fs.copyFileSync(file, join(this.path, file));
     }
     fs.symlinkSync(resolve('node_modules'), join(this.path, 'node_modules'));
-    this.homelab = fs.readFileSync(join(this.path, 'homelab.ts'), 'utf8');
+    this.homelab = fs.readFileSync(FIXTURE, 'utf8').replace('../../inventory', './inventory');
+    this.edit('', '');
+    for (const script of [['main.ts'], ['scripts/bootstrap.ts', 'render']])
+      execFileSync(process.execPath, ['-r', 'ts-node/register', ...script], {
+        cwd: this.path,
+        stdio: 'pipe',
+        timeout: 60_000,
+      });
   }
 
   /** Replaces a part of homelab.ts as it was at first. @throws when the part is not there */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Size } from 'cdk8s';
 import { parse } from 'yaml';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import { Later, Stop, TimedOut } from '../../scripts/engine/problem';
 import {
   authorizedKeys,

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import { destroy } from '../../scripts/commands/destroy';
 import type { Context } from '../../scripts/engine/context';
 import { Refused } from '../../scripts/engine/problem';

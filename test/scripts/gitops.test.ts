@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { stringify } from 'yaml';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import smallest from '../../examples/smallest/homelab';
 import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/engine/argo-cd-manifest';
 import { kubectl, kubectlChange } from '../../scripts/engine/cluster';
@@ -16,6 +16,7 @@ import { gitops } from '../../scripts/stages/gitops';
 import { knownHostsOf, withHostKeys } from '../../scripts/stages/known-hosts';
 import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/repository';
 
+jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/engine/cluster', () => ({
   ...jest.requireActual('../../scripts/engine/cluster'),
   kubectl: jest.fn(),

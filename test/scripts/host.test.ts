@@ -10,7 +10,7 @@ import { understood } from '../../scripts/stages/host/facts';
 import { hostFindings, strangeReboot } from '../../scripts/stages/host/judgement';
 import { pinning, pinState } from '../../scripts/stages/host/network-cards';
 import type { Homelab, ProxmoxHost } from '../../inventory';
-import owners from '../../homelab';
+import owners from '../fixtures/homelab';
 import { Told } from './ubuntu';
 
 const GIB = 2 ** 30;

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import type { Homelab } from '../../inventory';
 import { Commands, type CommandOptions, type Output, type Place } from '../../scripts/engine/commands';
 import { ROOT, type Context } from '../../scripts/engine/context';

@@ -1,4 +1,4 @@
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import type { Homelab } from '../../inventory';
 import type { CommandOptions, Output, Place } from '../../scripts/engine/commands';
 import { Commands } from '../../scripts/engine/commands';

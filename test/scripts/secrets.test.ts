@@ -19,8 +19,9 @@ import { byHand, readersOf } from '../../scripts/engine/secret-readers';
 import { rotationSteps } from '../../scripts/engine/rotation';
 import { rotate } from '../../scripts/commands/rotate';
 import { registryLogin, secrets } from '../../scripts/stages/secrets';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 
+jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/engine/kept-secrets', () => {
   const actual = jest.requireActual('../../scripts/engine/kept-secrets');
   return { ...actual, declaredSecrets: jest.fn(actual.declaredSecrets) };

@@ -1,6 +1,6 @@
 import { Duration } from 'cdk8s';
 import { parse, parseAllDocuments } from 'yaml';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import { defineHomelab, nodes, type Homelab, type TalosMachine } from '../../inventory';
 import { kubectl, kubectlChange, kubectlGet } from '../../scripts/engine/cluster';
 import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
@@ -22,6 +22,7 @@ import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/
 import { longestGrace, shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { stepProblem } from '../../scripts/stages/talos/versions';
 
+jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/engine/cluster', () => ({
   ...jest.requireActual('../../scripts/engine/cluster'),
   kubectl: jest.fn(),

@@ -1,4 +1,4 @@
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import type { Homelab, UbuntuMachine } from '../../inventory';
 import { CommandFailed, Commands, type CommandOptions, type Output, type Place } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/engine/context';

@@ -1,5 +1,5 @@
 import smallest from '../../examples/smallest/homelab';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import { findings, table } from '../../scripts/engine/check';
 import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
 import { CommandFailed, type Output } from '../../scripts/engine/commands';
@@ -11,6 +11,7 @@ import { clusterLooks } from '../../scripts/verify/cluster';
 import { databaseLooks } from '../../scripts/verify/databases';
 import { addresses, networkLooks, probePairs, routesOf } from '../../scripts/verify/network';
 
+jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/engine/cluster', () => ({
   ...jest.requireActual('../../scripts/engine/cluster'),
   kubectl: jest.fn(),

@@ -1,5 +1,5 @@
 import { Duration, Size } from 'cdk8s';
-import homelab from '../../homelab';
+import homelab from '../fixtures/homelab';
 import type { Homelab, TalosMachine } from '../../inventory';
 import type { Context } from '../../scripts/engine/context';
 import { carryOut, plan, type Step } from '../../scripts/engine/step';

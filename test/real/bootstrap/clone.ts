@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import homelab from '../../../homelab';
+import homelab from '../../fixtures/homelab';
 import { MODULES } from '../cluster/binaries';
 import type { Json } from '../cluster/client';
 import type { ControlPlane } from '../cluster/control-plane';

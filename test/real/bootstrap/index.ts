@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import homelab from '../../../homelab';
+import homelab from '../../fixtures/homelab';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { controllers } from './controllers';

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import homelab from '../../../homelab';
+import homelab from '../../fixtures/homelab';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Client, Json } from '../cluster/client';
 import { ControlPlane } from '../cluster/control-plane';

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import type { Server } from 'node:http';
-import homelab from '../../../homelab';
+import homelab from '../../fixtures/homelab';
 import { workers } from '../../../inventory';
 import { makeAuthority } from '../../../scripts/engine/certificates';
 import type { Client, Json } from '../cluster/client';

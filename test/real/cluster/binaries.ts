@@ -28,7 +28,7 @@ export function controlPlaneBinaries(version: string): ControlPlaneBinaries {
   const folder = `kubernetes-${minor}`;
   if (!KUBERNETES_VERSIONS.includes(version))
     throw new Error(
-      `Kubernetes ${version} must be a version that the tests build, one of ${KUBERNETES_VERSIONS.join(', ')}; add test/real/cluster/go/${folder}, or pin one of these in homelab.ts`,
+      `Kubernetes ${version} must be a version that the tests build, one of ${KUBERNETES_VERSIONS.join(', ')}; add test/real/cluster/go/${folder}, or pin one of these`,
     );
   const kubernetes = (program: string) =>
     built(join(MODULES, folder), 'k8s.io/kubernetes', `k8s.io/kubernetes/cmd/${program}`, program, [

@@ -3,11 +3,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { homelabApp } from '../../../charts';
-import homelab from '../../../homelab';
+import owners from '../../../homelab';
 import type { Homelab } from '../../../inventory';
 import { synthesize } from '../../../synth';
+import { published } from '../../../synth/publish';
+import homelab from '../../fixtures/homelab';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
+import { sameFiles } from '../workspace';
 import { isBuilt, KUBERNETES_VERSIONS } from './binaries';
 import { changesRoll, drain } from './changes';
 import { Client } from './client';
@@ -17,10 +20,10 @@ import * as points from './points';
 import { rebind } from './volumes';
 
 /**
- * What we render, on a real API server with a real scheduler and real controllers. By default the version that homelab.ts
- * pins, and the start of the same on the oldest where it is built; with --full everything on both, and the figures go into
- * docs/proofs.md. With --kubeconfig FILE what needs no fake kubelets, on a cluster of your own that must be empty (--force
- * takes it as it is).
+ * What we render, on a real API server with a real scheduler and real controllers. By default the version that the homelab of
+ * tests pins, and the start of the same on the oldest where it is built; with --full everything on both, and the figures go into
+ * docs/proofs.md. The examples must be accepted too, and homelab.ts where it renders something else. With --kubeconfig FILE
+ * what needs no fake kubelets, on a cluster of your own that must be empty (--force takes it as it is).
  */
 const args = process.argv.slice(2);
 const full = args.includes('--full');
@@ -28,21 +31,27 @@ const kubeconfig = args.includes('--kubeconfig') ? args[args.indexOf('--kubeconf
 const tally = new Tally();
 const laps = new Laps();
 const lap = (what: string) => laps.lap(what);
+/** The folder with what the homelab of tests renders. */
+let rendered: string;
 
 /** Other homelabs that must be accepted too, by name. */
-async function examples(): Promise<[string, Homelab][]> {
+async function others(): Promise<[string, Homelab][]> {
   const names = fs.readdirSync('examples').filter((name) => fs.existsSync(join('examples', name, 'homelab.ts')));
-  return Promise.all(
-    names.map(async (name): Promise<[string, Homelab]> => [
-      name,
-      (await import(resolve('examples', name, 'homelab'))).default,
-    ]),
-  );
+  const examples = names.map(async (name): Promise<[string, Homelab]> => [
+    `examples/${name}`,
+    (await import(resolve('examples', name, 'homelab'))).default,
+  ]);
+  return [...(await Promise.all(examples)), ...(isShipped() ? [] : ([['homelab.ts', owners]] as [string, Homelab][]))];
+}
+
+/** Whether homelab.ts renders what the homelab of tests does, as long as nobody has edited it. */
+function isShipped(): boolean {
+  return sameFiles(published('dist'), published(rendered));
 }
 
 /** A homelab's files as synth would write them, in a folder that the caller removes. */
 async function written(lab: Homelab): Promise<string> {
-  const folder = fs.mkdtempSync(join(tmpdir(), 'example-'));
+  const folder = fs.mkdtempSync(join(tmpdir(), 'rendered-'));
   await synthesize(async () => ({ app: homelabApp(lab), homelab: lab, checks: [] }), { outdir: folder });
   return folder;
 }
@@ -65,7 +74,7 @@ async function onOwnControlPlane(version: string, everything: boolean): Promise<
     await applyDefinitions(client);
     await applyNodes(client, homelab);
     lap(`Kubernetes ${version}: ready`);
-    const ground = await settle(client, homelab, 'dist');
+    const ground = await settle(client, homelab, rendered);
     lap(`${ground.manifests.length} files accepted, in wave order`);
     await points.idempotent(ground);
     lap('applied again without a change');
@@ -95,7 +104,7 @@ async function withOldDisks(version: string): Promise<void> {
   try {
     await applyDefinitions(plane.client);
     await applyNodes(plane.client, homelab);
-    const ground = await settle(plane.client, homelab, 'dist');
+    const ground = await settle(plane.client, homelab, rendered);
     await points.allRunning(plane.client);
     await points.claimsBound(ground);
     lap('a new control plane bound every claim to the volume of its own replica');
@@ -104,8 +113,8 @@ async function withOldDisks(version: string): Promise<void> {
   }
 }
 
-async function examplesAccepted(version: string): Promise<void> {
-  for (const [name, lab] of await examples()) {
+async function othersAccepted(version: string): Promise<void> {
+  for (const [name, lab] of await others()) {
     const plane = await ControlPlane.start(version);
     const folder = await written(lab);
     try {
@@ -115,7 +124,7 @@ async function examplesAccepted(version: string): Promise<void> {
       await points.idempotent(ground);
       await points.placed(ground);
       await points.reachable(ground);
-      lap(`examples/${name}: ${ground.manifests.length} files accepted, every pod runs`);
+      lap(`${name}: ${ground.manifests.length} files accepted, every pod runs`);
     } finally {
       fs.rmSync(folder, { recursive: true });
       await plane.stop();
@@ -136,19 +145,20 @@ async function onForeignCluster(file: string): Promise<void> {
       `the cluster of ${file} must be empty, got the namespaces ${foreign.join(', ')}; name another cluster, or say --force to apply everything to this one`,
     );
   await applyDefinitions(client);
-  const ground = await settle(client, homelab, 'dist');
+  const ground = await settle(client, homelab, rendered);
   await points.idempotent(ground);
   await points.rights(ground, points.RIGHTS);
-  lap('accepted, applied again without a change, rights; what needs the nodes of homelab.ts was not made here');
+  lap('accepted, applied again without a change, rights; what needs the nodes of the homelab was not made here');
 }
 
 async function main(): Promise<void> {
+  rendered = await written(homelab);
   if (kubeconfig !== undefined) return onForeignCluster(kubeconfig);
   const pinned = homelab.versions.kubernetes;
   const oldest = KUBERNETES_VERSIONS[0]!;
   await onOwnControlPlane(pinned, true);
   await withOldDisks(pinned);
-  await examplesAccepted(pinned);
+  await othersAccepted(pinned);
   if (full || isBuilt(oldest)) await onOwnControlPlane(oldest, full);
   else
     console.log(
@@ -159,6 +169,7 @@ async function main(): Promise<void> {
 main()
   .catch((error: Error) => tally.check('the suite runs to its end', false, error.message))
   .finally(() => {
+    if (rendered) fs.rmSync(rendered, { recursive: true });
     tally.close();
     if (full && tally.good) writeProofs('cluster', [...laps.lines, tally.line()]);
   });

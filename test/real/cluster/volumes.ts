@@ -3,6 +3,7 @@ import type { ControlPlane } from './control-plane';
 import { until } from './processes';
 import { claimsBound, type Ground } from './points';
 import { databasePods } from '../../../inventory';
+import { Workspace } from '../workspace';
 
 /**
  * 3, continued. A claim that is made anew does not bind while its volume remembers the old one; `rebind` clears it. The
@@ -45,10 +46,13 @@ export async function rebind({ client, tally, homelab }: Ground, plane: ControlP
   );
 }
 
+/** Where homelab.ts is the one that was applied. */
 function runRebind(kubeconfig: string, pod: string) {
-  return spawnSync(
-    process.execPath,
-    ['-r', 'ts-node/register', 'cli/main.ts', 'rebind', pod, `--kubeconfig=${kubeconfig}`, '--yes'],
-    { encoding: 'utf8', timeout: 60_000 },
-  );
+  const workspace = new Workspace();
+  const args = ['-r', 'ts-node/register', 'cli/main.ts', 'rebind', pod, `--kubeconfig=${kubeconfig}`, '--yes'];
+  try {
+    return spawnSync(process.execPath, args, { cwd: workspace.path, encoding: 'utf8', timeout: 60_000 });
+  } finally {
+    workspace.remove();
+  }
 }

@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import homelab from '../../../homelab';
+import homelab from '../../fixtures/homelab';
 import { databasePods } from '../../../inventory';
 import { issue, makeAuthority } from '../../../scripts/engine/certificates';
 import { applicationProblem, gaveUp, TRY_AGAIN } from '../../../scripts/stages/applications';

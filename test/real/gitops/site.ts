@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { homelabApp } from '../../../charts';
-import homelab from '../../../homelab';
+import homelab from '../../fixtures/homelab';
 import { defineHomelab } from '../../../inventory';
 import { printYaml, synthesize } from '../../../synth';
 import { changed } from '../../homelab';
