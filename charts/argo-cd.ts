@@ -1,6 +1,8 @@
 import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
+import { groupOf, RENDERED_KINDS, type Kind } from '../constructs/kinds';
+import { late } from '../constructs/late';
 import { isClusterScoped } from '../constructs/rendering';
 import type { ApplicationSpec } from '../imports/application-argoproj.io';
 import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
@@ -114,28 +116,38 @@ return { status = "Progressing", message = "not judged yet" }
 `;
 }
 
+/**
+ * What Argo CD may make and delete: every kind that this library knows and what own charts add to them, in every namespace of
+ * the homelab. Rendered late, so that a chart which is changed afterwards counts.
+ */
 function project(chart: Chart, { app, homelab }: Context): void {
-  const objects = app.node.findAll().filter(ApiObject.isApiObject);
-  const kinds = (clusterWide: boolean) => {
-    const names = objects
-      .filter((object) => isClusterScoped(object.kind) === clusterWide)
-      .map(({ apiGroup, kind }) => `${apiGroup === 'core' ? '' : apiGroup}/${kind}`);
-    return [...new Set(clusterWide ? names : [...names, 'argoproj.io/AppProject'])]
-      .sort()
-      .map((name) => ({ group: name.split('/')[0]!, kind: name.split('/')[1]! }));
-  };
-  const namespaces = objects
-    .filter(({ kind }) => kind === 'Namespace')
-    .map(({ metadata }) => metadata.name!)
-    .sort();
-  const spec: AppProjectSpec = {
-    description: 'What dist/ holds, and nothing else',
-    sourceRepos: [homelab.git.url],
-    destinations: namespaces.map((name) => ({ server: IN_CLUSTER, namespace: name })),
-    clusterResourceWhitelist: kinds(true),
-    namespaceResourceWhitelist: kinds(false),
-  };
+  const spec = late((): AppProjectSpec => {
+    const objects = app.node.findAll().filter(ApiObject.isApiObject);
+    const kinds = [
+      ...RENDERED_KINDS,
+      ...objects.map(({ apiVersion, kind }): Kind => ({ group: groupOf(apiVersion), kind })),
+    ];
+    const permitted = (clusterWide: boolean) =>
+      unique(
+        kinds.filter(({ kind }) => isClusterScoped(kind) === clusterWide).map(({ group, kind }) => `${group}/${kind}`),
+      ).map((name) => ({ group: name.split('/')[0]!, kind: name.split('/')[1]! }));
+    const rendered = objects.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name!);
+    return {
+      description: 'What dist/ holds, and nothing else',
+      sourceRepos: [homelab.git.url],
+      destinations: unique([...Object.values(NAMESPACES), ...rendered]).map((namespace) => ({
+        server: IN_CLUSTER,
+        namespace,
+      })),
+      clusterResourceWhitelist: permitted(true),
+      namespaceResourceWhitelist: permitted(false),
+    };
+  });
   argoObject(chart, 'project', 'AppProject', homelab.name, { annotations: { ...KEEP, ...syncWave(-1) } }, spec);
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
 }
 
 /**

@@ -1,8 +1,8 @@
 import { ApiObject, Size, type Chart } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { IsolatedNamespace, PersistentVolumes, type IsolatedNamespaceProps, type NamespaceQuota } from '../constructs';
-import { footprint } from '../constructs/footprint';
-import { clusterScoped, jsonOf } from '../constructs/rendering';
+import { footprint, POD_KINDS } from '../constructs/footprint';
+import { clusterScoped, jsonOf, type Json } from '../constructs/rendering';
 import { workers, type Homelab } from '../inventory';
 import { folder, NAMESPACES, PRIORITY, type Context } from './context';
 
@@ -13,13 +13,16 @@ import { folder, NAMESPACES, PRIORITY, type Context } from './context';
 export function platformChart(context: Context): void {
   const { app, homelab } = context;
   const chart = folder(app, 'platform');
-  const workloads = app.node
-    .findAll()
-    .filter((node) => ApiObject.isApiObject(node) && WORKLOADS.has(node.kind)) as ApiObject[];
+  const workloadsIn = (name: string) =>
+    app.node
+      .findAll()
+      .filter(ApiObject.isApiObject)
+      .filter(({ kind, metadata }) => COUNTED.has(kind) && metadata.namespace === name);
   const namespace = (name: string, props: IsolatedNamespaceProps = {}) => {
-    const inside = workloads.filter(({ metadata }) => metadata.namespace === name);
     // A retired database keeps its quota, which then admits nothing: left out, it would be OutOfSync for ever, as it is never pruned.
-    const quota = inside.length > 0 || name in homelab.databases ? () => quotaOf(inside, homelab) : undefined;
+    const limited = name in homelab.databases || workloadsIn(name).length > 0;
+    // Counted when it is rendered, so that what an own chart adds afterwards has room.
+    const quota = limited ? () => quotaOf(workloadsIn(name).map(jsonOf), homelab) : undefined;
     new IsolatedNamespace(chart, name, { ...props, quota });
   };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
@@ -47,15 +50,19 @@ function priorityClass(chart: Chart, name: string, value: number, description: s
   );
 }
 
+const COUNTED: ReadonlySet<string> = new Set([...POD_KINDS, 'HorizontalPodAutoscaler']);
+
 /**
  * What is rendered in a namespace, with the surge of every Deployment, and every job twice (a changed job starts before
  * its predecessor is pruned). Nothing more gets in, so a forgotten workload cannot take the room of a database.
  */
-function quotaOf(workloads: readonly ApiObject[], homelab: Homelab): NamespaceQuota {
+function quotaOf(objects: readonly Json[], homelab: Homelab): NamespaceQuota {
   const sum = { memory: 0, cpu: 0, pods: 0 };
-  for (const workload of workloads) {
-    const { memory, cpu, pods: atRest, surge } = footprint(jsonOf(workload), workers(homelab).length)!;
-    const pods = workload.kind === 'Job' ? 2 : atRest + surge;
+  for (const object of objects) {
+    const counted = footprint(object, workers(homelab).length, objects);
+    if (counted === undefined) continue;
+    const { memory, cpu, pods: atRest, surge } = counted;
+    const pods = object.kind === 'Job' ? 2 * atRest : atRest + surge;
     sum.memory += pods * memory;
     sum.cpu += pods * cpu;
     sum.pods += pods;
@@ -66,5 +73,3 @@ function quotaOf(workloads: readonly ApiObject[], homelab: Homelab): NamespaceQu
     pods: sum.pods,
   };
 }
-
-const WORKLOADS: ReadonlySet<string> = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'Job']);

@@ -1,6 +1,6 @@
-import { footprint, podRequests } from '../constructs/footprint';
+import { containerRequest, footprint, podRequests, podSpecOf } from '../constructs/footprint';
 import { allocatableMemory, nodes, systemNodes, workers, type Homelab, type TalosMachine } from '../inventory';
-import { bytes, millicores, parseQuantity } from '../values/quantity';
+import { bytes, millicores } from '../values/quantity';
 import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
 
@@ -99,10 +99,11 @@ function systemRows(homelab: Homelab): BudgetRow[] {
 
 function workloadRows({ object }: RenderedObject, rendering: Rendering, homelab: Homelab): BudgetRow[] {
   const machines = workers(homelab);
-  const template = object.spec?.template?.spec;
-  if (!footprint(object, machines.length)) return [];
+  const template = podSpecOf(object);
+  if (template === undefined) return [];
   const homes = homesOf(template, machines);
-  const { pods, surge } = footprint(object, homes.length)!;
+  const others = rendering.map((each) => each.object);
+  const { pods, surge } = footprint(object, homes.length, others)!;
   const perNode =
     object.kind === 'DaemonSet'
       ? homes.map((node) => [node, 1] as const)
@@ -131,22 +132,34 @@ function workloadRows({ object }: RenderedObject, rendering: Rendering, homelab:
 }
 
 function requests(container: any): { memory: number; cpu: number } {
-  const { memory = 0, cpu = 0 } = container.resources?.requests ?? {};
-  return { memory: parseQuantity(memory), cpu: Math.round(parseQuantity(cpu) * 1000) };
+  return {
+    memory: containerRequest(container, 'memory'),
+    cpu: Math.round(containerRequest(container, 'cpu') * 1000),
+  };
 }
 
-/** Where pods go: nodes that a required affinity names, else those that are preferred, else any worker. */
+/** Where pods go: nodes that a selector or a required affinity names, else those that are preferred, else any worker. */
 function homesOf(template: any, machines: readonly (readonly [string, TalosMachine])[]): string[] {
   const affinity = template.affinity?.nodeAffinity;
   const terms =
     affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ??
     affinity?.preferredDuringSchedulingIgnoredDuringExecution?.map((term: any) => term.preference);
-  const matches = (machine: TalosMachine) =>
-    terms?.some((term: any) =>
-      term.matchExpressions.every(({ key, values }: any) => values.includes(machine.labels?.[key])),
-    );
-  const named = machines.filter(([, machine]) => matches(machine)).map(([name]) => name);
+  const named = machines
+    .filter(([name, machine]) => {
+      const labels: Readonly<Record<string, string>> = { 'kubernetes.io/hostname': name, ...machine.labels };
+      const selected = Object.entries(template.nodeSelector ?? {}).every(([key, value]) => labels[key] === value);
+      return selected && (terms === undefined || terms.some((term: any) => meets(labels, term)));
+    })
+    .map(([name]) => name);
   return named.length > 0 ? named : machines.map(([name]) => name);
+}
+
+function meets(labels: Readonly<Record<string, string>>, { matchExpressions = [] }: any): boolean {
+  return matchExpressions.every(({ key, operator, values = [] }: any) => {
+    if (operator === 'NotIn') return !values.includes(labels[key]);
+    if (operator === 'Exists') return key in labels;
+    return operator === 'DoesNotExist' ? !(key in labels) : values.includes(labels[key]);
+  });
 }
 
 /** Pods whose claims have volumes on a node of their own run there and nowhere else. */

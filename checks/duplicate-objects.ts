@@ -1,3 +1,4 @@
+import { groupOf } from '../constructs/kinds';
 import { isClusterScoped } from '../constructs/rendering';
 import type { Check, Finding } from './finding';
 import type { Rendering } from './rendering';
@@ -9,7 +10,7 @@ function duplicates(rendering: Rendering): Finding[] {
   const owners = new Map<string, string>();
   return rendering.flatMap(({ object, construct }) => {
     const { apiVersion, kind, metadata } = object;
-    const group = String(apiVersion).includes('/') ? String(apiVersion).split('/')[0] : '';
+    const group = groupOf(String(apiVersion));
     const place = isClusterScoped(kind) ? metadata.name : `${metadata.namespace}/${metadata.name}`;
     const key = `${group} ${kind} ${place}`;
     const other = owners.get(key);

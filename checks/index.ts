@@ -1,13 +1,15 @@
 import { budget } from './budget';
+import { deployed } from './deployed';
 import { duplicateObjects } from './duplicate-objects';
 import type { Check } from './finding';
 import { missingSecrets } from './missing-secrets';
 import { mongodLinux } from './mongod-linux';
 
 /** Every proof that is made before anything is published. */
-export const checks: readonly Check[] = [duplicateObjects, budget, missingSecrets, mongodLinux];
+export const checks: readonly Check[] = [duplicateObjects, deployed, budget, missingSecrets, mongodLinux];
 
 export { budget, budgetRows, budgetSum, type BudgetRow } from './budget';
+export { deployed } from './deployed';
 export { duplicateObjects } from './duplicate-objects';
 export { verdict, type Check, type Checked, type Finding, type NamedSecret, type Verdict } from './finding';
 export { missingSecrets } from './missing-secrets';

@@ -5,33 +5,97 @@ import type { Json } from './rendering';
 export interface Footprint {
   readonly memory: number;
   readonly cpu: number;
-  /** Pods at rest. */
+  /** Pods at rest; with an autoscaler as many as it may make. */
   readonly pods: number;
   /** Pods more while it rolls. */
   readonly surge: number;
 }
 
-/** @returns undefined for objects that run no pods. A DaemonSet counts once for each of `nodes`. */
-export function footprint(object: Json, nodes: number): Footprint | undefined {
-  const template = object.spec?.template?.spec;
-  if (!Array.isArray(template?.containers)) return undefined;
-  const { pods, surge } = podCount(object, nodes);
-  return { ...podRequests(template), pods, surge };
+/**
+ * Of any kind that runs pods: one kind that is not known here would take room that nobody counts.
+ * @param nodes a DaemonSet counts once for each of them
+ * @param others where its HorizontalPodAutoscaler may be
+ * @returns undefined for objects that run no pods
+ */
+export function footprint(object: Json, nodes: number, others: readonly Json[] = []): Footprint | undefined {
+  const template = podSpecOf(object);
+  if (template === undefined) return undefined;
+  return { ...podRequests(template), ...podCount(object, nodes, others) };
 }
 
-/** What the scheduler counts for a pod: all containers together, or the largest init container where that is more. */
+/** Kinds of Kubernetes that run pods. */
+export const POD_KINDS: ReadonlySet<string> = new Set([
+  'CronJob',
+  'DaemonSet',
+  'Deployment',
+  'Job',
+  'Pod',
+  'ReplicaSet',
+  'ReplicationController',
+  'StatefulSet',
+]);
+
+/** The pods that an object runs, or undefined where it runs none. */
+export function podSpecOf({ kind, spec }: Json): Json | undefined {
+  const template =
+    kind === 'Pod' ? spec : kind === 'CronJob' ? spec?.jobTemplate?.spec?.template?.spec : spec?.template?.spec;
+  return Array.isArray(template?.containers) ? template : undefined;
+}
+
+/** What a container asks for. With a limit alone, Kubernetes takes that. */
+export function containerRequest({ resources = {} }: Json, resource: string): number {
+  return parseQuantity(resources.requests?.[resource] ?? resources.limits?.[resource] ?? 0);
+}
+
+/**
+ * What the scheduler counts for a pod: all containers together, or the largest init container where that is more. An init
+ * container with `restartPolicy: Always` goes on beside all that follow.
+ */
 export function podRequests(podSpec: Json): { memory: number; cpu: number } {
-  const request = (container: Json, resource: string) => parseQuantity(container.resources?.requests?.[resource] ?? 0);
   const of = (resource: string) => {
-    const together = podSpec.containers.reduce((sum: number, container: Json) => sum + request(container, resource), 0);
-    return Math.max(together, ...(podSpec.initContainers ?? []).map((container: Json) => request(container, resource)));
+    let beside = 0;
+    let largest = 0;
+    for (const container of podSpec.initContainers ?? []) {
+      largest = Math.max(largest, beside + containerRequest(container, resource));
+      if (container.restartPolicy === 'Always') beside += containerRequest(container, resource);
+    }
+    const together = podSpec.containers.reduce(
+      (sum: number, container: Json) => sum + containerRequest(container, resource),
+      beside,
+    );
+    return Math.max(together, largest);
   };
   return { memory: of('memory'), cpu: of('cpu') };
 }
 
-function podCount({ kind, spec }: Json, nodes: number): { pods: number; surge: number } {
+function podCount(object: Json, nodes: number, others: readonly Json[]): { pods: number; surge: number } {
+  const { kind, spec } = object;
   if (kind === 'DaemonSet') return { pods: nodes, surge: 0 };
-  const pods = spec.replicas ?? 1;
-  const surge = kind === 'Deployment' ? Number(spec.strategy?.rollingUpdate?.maxSurge ?? 1) : 0;
-  return { pods, surge };
+  if (kind === 'Pod') return { pods: 1, surge: 0 };
+  if (kind === 'Job') return { pods: spec.parallelism ?? 1, surge: 0 };
+  if (kind === 'CronJob') {
+    // Without Forbid the next run starts while one is still there.
+    const pods = spec.jobTemplate.spec.parallelism ?? 1;
+    return { pods, surge: spec.concurrencyPolicy === 'Forbid' ? 0 : pods };
+  }
+  const pods = Math.max(spec.replicas ?? 1, maximumOf(object, others));
+  return { pods, surge: kind === 'Deployment' ? surgeOf(spec, pods) : 0 };
+}
+
+/** Kubernetes' own default is a quarter, rounded up. */
+function surgeOf({ strategy = {} }: Json, pods: number): number {
+  if (strategy.type === 'Recreate') return 0;
+  const surge = strategy.rollingUpdate?.maxSurge ?? '25%';
+  return typeof surge === 'number' ? surge : Math.ceil((parseInt(surge, 10) / 100) * pods);
+}
+
+function maximumOf({ kind, metadata }: Json, others: readonly Json[]): number {
+  const scaler = others.find(
+    (other) =>
+      other.kind === 'HorizontalPodAutoscaler' &&
+      other.metadata.namespace === metadata.namespace &&
+      other.spec.scaleTargetRef.kind === kind &&
+      other.spec.scaleTargetRef.name === metadata.name,
+  );
+  return scaler?.spec.maxReplicas ?? 0;
 }

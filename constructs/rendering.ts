@@ -61,18 +61,30 @@ function sorted(_key: string, value: unknown): unknown {
 }
 
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
+  'APIService',
+  'CSIDriver',
   'ClusterRole',
   'ClusterRoleBinding',
   'CustomResourceDefinition',
+  'FlowSchema',
+  'GatewayClass',
   'IngressClass',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionPolicyBinding',
+  'MutatingWebhookConfiguration',
   'Namespace',
   'PersistentVolume',
   'PriorityClass',
+  'PriorityLevelConfiguration',
   'RuntimeClass',
   'StorageClass',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+  'ValidatingWebhookConfiguration',
+  'VolumeAttributesClass',
 ]);
 
-/** Whether objects of a kind, among those that this library renders, belong to no namespace. */
+/** Whether objects of a kind, among those of Kubernetes itself, belong to no namespace. */
 export function isClusterScoped(kind: string): boolean {
   return CLUSTER_SCOPED.has(kind);
 }

@@ -1,4 +1,15 @@
-import { ofKind, renderedHomelab } from '../homelab';
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import { App, Chart, Testing } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
+import { homelabApp } from '../../charts';
+import { deployed, verdict, type Rendering } from '../../checks';
+import { IsolatedNamespace } from '../../constructs';
+import { groupOf, RENDERED_KINDS } from '../../constructs/kinds';
+import { isClusterScoped } from '../../constructs/rendering';
+import type { Homelab } from '../../inventory';
+import { render } from '../../synth';
+import { changed, ofKind, renderedHomelab } from '../homelab';
 
 describe('Argo CD reaches its Git repository and nothing else outside', () => {
   /** Ways out to other machines than pods of its own, the name server and the API server: [address, port]. */
@@ -29,5 +40,197 @@ describe('Argo CD reaches its Git repository and nothing else outside', () => {
 
   test('a folder that it sees needs no way out', () => {
     expect(waysOut('file:///srv/git/homelab.git')).toEqual([]);
+  });
+});
+
+describe('the project', () => {
+  const projectOf = (rendering: Rendering) => ofKind(rendering, 'AppProject')[0]!.spec;
+  const named = (list: any[]) => list.map(({ group, kind }) => `${group}/${kind}`);
+  const known = (clusterWide: boolean) =>
+    RENDERED_KINDS.filter(({ kind }) => isClusterScoped(kind) === clusterWide).map(
+      ({ group, kind }) => `${group}/${kind}`,
+    );
+
+  test.each<[string, (homelab: any) => void]>([
+    ['as it is', () => undefined],
+    ['with a proxy to the models instead of an EndpointSlice', (h) => (h.llm.via = 'tcp-proxy')],
+    [
+      'without a way in',
+      (h) => {
+        h.webApps = {};
+        delete h.ingress;
+      },
+    ],
+    [
+      'without databases',
+      (h) => {
+        h.databases = {};
+        for (const machine of Object.values<any>(h.machines)) delete machine.dataDisks;
+        for (const service of Object.values<any>(h.services))
+          service.connects = service.connects.filter((each: any) => !each.mongodb && !each.cassandra);
+      },
+    ],
+  ])('permits the same kinds %s, or Argo CD would never delete the last object of one', (_, change) => {
+    const project = projectOf(renderedHomelab(change));
+    expect(named(project.clusterResourceWhitelist)).toEqual(known(true).sort());
+    expect(named(project.namespaceResourceWhitelist)).toEqual(known(false).sort());
+  });
+
+  test('permits the namespaces of the homelab, also those that nothing is in now', () => {
+    const namespaces = (rendering: Rendering) =>
+      projectOf(rendering).destinations.map(({ namespace }: any) => namespace);
+    expect(namespaces(renderedHomelab())).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
+    const without = renderedHomelab((h) => {
+      h.webApps = {};
+      delete h.ingress;
+    });
+    expect(namespaces(without)).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
+  });
+});
+
+describe('an own chart', () => {
+  const homelab = changed(() => undefined);
+  const withOwn = (add: (app: App) => void) => {
+    const app = homelabApp(homelab);
+    add(app);
+    return render(app);
+  };
+  const chartOf = (app: App, id: string) => app.node.findChild(id) as Chart;
+  const errors = (rendering: Rendering) => verdict([deployed], { rendering }).findings.map(({ message }) => message);
+  const cronJob = (chart: Chart, namespace?: string) =>
+    new k8s.KubeCronJob(chart, 'cleanup', {
+      metadata: { name: 'cleanup', namespace },
+      spec: {
+        schedule: '0 3 * * *',
+        jobTemplate: {
+          spec: {
+            template: {
+              spec: {
+                restartPolicy: 'Never',
+                containers: [
+                  {
+                    name: 'cleanup',
+                    image: 'ghcr.io/owner/cleanup:1',
+                    resources: { requests: { memory: k8s.Quantity.fromString('1Gi') } },
+                  },
+                ],
+              },
+            },
+          },
+        },
+      },
+    });
+
+  test('without an application is refused, whatever it is nested in', () => {
+    const beside = withOwn((app) => cronJob(new Chart(app, 'extra', { namespace: 'services' })));
+    expect(errors(beside)).toEqual([
+      expect.stringMatching(
+        /^dist\/extra is read by no Argo CD application, so CronJob cleanup would never be deployed; make them in a chart that has one \(argocd, cassandra, ingress,/,
+      ),
+    ]);
+    const inside = withOwn((app) =>
+      cronJob(new Chart(chartOf(app, 'services'), 'extra', { namespace: 'services', disableResourceNameHashes: true })),
+    );
+    expect(errors(inside)).toEqual([expect.stringContaining('dist/extra is read by no Argo CD application')]);
+  });
+
+  test('in a chart that has one is deployed: its kind is permitted and the quota has room for it', () => {
+    const room = (rendering: Rendering) =>
+      ofKind(rendering, 'ResourceQuota').find(({ metadata }) => metadata.namespace === 'services')!.spec.hard;
+    const own = withOwn((app) => cronJob(chartOf(app, 'services')));
+    expect(errors(own)).toEqual([]);
+    expect(named(own)).toContain('batch/CronJob');
+    // The run of now and that of before.
+    expect(room(own).pods).toBe(room(withOwn(() => undefined)).pods + 2);
+  });
+  const named = (rendering: Rendering) =>
+    ofKind(rendering, 'AppProject')[0]!.spec.namespaceResourceWhitelist.map(
+      ({ group, kind }: any) => `${group}/${kind}`,
+    );
+
+  test('in a namespace that nobody renders is refused; with the namespace it is deployed', () => {
+    const nowhere = withOwn((app) => cronJob(chartOf(app, 'services'), 'extra'));
+    expect(errors(nowhere)).toEqual([
+      expect.stringMatching(
+        /^CronJob cleanup \(services\/cleanup\) is in the namespace extra, which the project collab does not permit, so Argo CD would refuse the sync of the whole application services; use one of argocd, .* new IsolatedNamespace\(/,
+      ),
+    ]);
+    const made = withOwn((app) => {
+      new IsolatedNamespace(chartOf(app, 'platform'), 'extra', { name: 'extra' });
+      cronJob(chartOf(app, 'services'), 'extra');
+    });
+    expect(errors(made)).toEqual([]);
+  });
+
+  test('of a kind that a changed project does not permit is refused', () => {
+    const rendering = withOwn((app) => cronJob(chartOf(app, 'services')));
+    const narrow = rendering.map((each) =>
+      each.object.kind !== 'AppProject'
+        ? each
+        : {
+            ...each,
+            object: {
+              ...each.object,
+              spec: { ...each.object.spec, namespaceResourceWhitelist: [{ group: 'batc*', kind: 'Job' }, ...apart] },
+            },
+          },
+    );
+    expect(errors(narrow)).toEqual([
+      "CronJob cleanup (services/cleanup) is of a kind that the project collab does not permit, so Argo CD would refuse the sync of the whole application services; add { group: 'batch', kind: 'CronJob' } to spec.namespaceResourceWhitelist of that AppProject",
+    ]);
+  });
+  const apart = RENDERED_KINDS.filter(({ kind }) => kind !== 'Job' && !isClusterScoped(kind));
+
+  test('is judged by nobody where no application is rendered', () => {
+    const app = Testing.app();
+    cronJob(new Chart(app, 'extra', { namespace: 'extra' }));
+    expect(errors(render(app))).toEqual([]);
+  });
+});
+
+describe('the list of kinds', () => {
+  const groupAndKind = ({ apiVersion, kind }: { apiVersion: string; kind: string }) => `${groupOf(apiVersion)}/${kind}`;
+  const listed = RENDERED_KINDS.map(({ group, kind }) => `${group}/${kind}`).sort();
+
+  /** Kinds that the sources make: typed classes by their name, others by what is written beside `new ApiObject`. */
+  const made = ['constructs', 'charts'].flatMap((folder) =>
+    fs
+      .readdirSync(folder)
+      .filter((file) => file.endsWith('.ts'))
+      .flatMap((file) => {
+        const text = fs.readFileSync(join(folder, file), 'utf8');
+        const typed = [...text.matchAll(/new k8s\.(Kube\w+)/g)].map(([, name]) =>
+          groupAndKind((k8s as any)[name!].GVK),
+        );
+        const plain = [...text.matchAll(/new ApiObject\([^]*?apiVersion: '([^']+)',\s*kind(?:: '(\w+)')?/g)].flatMap(
+          // Where the kind is a parameter, all that the file hands to it.
+          ([, apiVersion, kind]) =>
+            (kind === undefined
+              ? [...text.matchAll(/argoObject\(\w+, [^,]+, '(\w+)'/g)].map(([, each]) => each!)
+              : [kind]
+            ).map((each) => groupAndKind({ apiVersion: apiVersion!, kind: each })),
+        );
+        expect(plain.length).toBeGreaterThanOrEqual([...text.matchAll(/new ApiObject\(/g)].length);
+        return [...typed, ...plain];
+      }),
+  );
+
+  test('is what the sources make, no more and no less', () => {
+    expect([...new Set(made)].sort()).toEqual(listed);
+    expect(new Set(listed).size).toBe(listed.length);
+  });
+
+  test.each(['the homelab of tests', ...fs.readdirSync('examples')])('holds what %s renders', async (name) => {
+    const file = resolve('examples', name, 'homelab.ts');
+    const homelab: Homelab | undefined = fs.existsSync(file)
+      ? (await import(file)).default
+      : name === 'the homelab of tests'
+        ? changed(() => undefined)
+        : undefined;
+    // An app without a homelab renders with the same constructs.
+    if (homelab === undefined) return expect(fs.existsSync(resolve('examples', name, 'main.ts'))).toBe(true);
+    const kinds = render(homelabApp(homelab)).map(({ object }) => groupAndKind(object as any));
+    expect([...new Set(kinds)].filter((kind) => !listed.includes(kind))).toEqual([]);
+    expect(kinds.length).toBeGreaterThan(10);
   });
 });

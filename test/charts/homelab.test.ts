@@ -236,23 +236,6 @@ describe('Argo CD', () => {
       });
   });
 
-  test('may make every object that is rendered, and no kind or namespace more', () => {
-    const [project] = ofKind(rendering, 'AppProject');
-    const group = (apiVersion: string) => (apiVersion.includes('/') ? apiVersion.split('/')[0]! : '');
-    const clusterWide = (object: any) => object.metadata.namespace === undefined;
-    const kinds = (objects: any[]) =>
-      [...new Set(objects.map(({ apiVersion, kind }) => `${group(apiVersion)}/${kind}`))].sort();
-    const all = rendering.map(({ object }) => object);
-    const listed = (list: any[]) => list.map((entry) => `${entry.group}/${entry.kind}`).sort();
-    expect(listed(project!.spec.clusterResourceWhitelist)).toEqual(kinds(all.filter(clusterWide)));
-    expect(listed(project!.spec.namespaceResourceWhitelist)).toEqual(
-      kinds(all.filter((object) => !clusterWide(object))),
-    );
-    expect(project!.spec.destinations.map(({ namespace }: any) => namespace)).toEqual(
-      [...new Set(ofKind(rendering, 'Namespace').map(({ metadata }) => metadata.name))].sort(),
-    );
-  });
-
   test('sends each application to a namespace that the project permits: without one it refuses to sync anything', () => {
     const permitted = ofKind(rendering, 'AppProject')[0]!.spec.destinations.map(({ namespace }: any) => namespace);
     for (const { metadata, spec } of applications)

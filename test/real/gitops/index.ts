@@ -202,6 +202,26 @@ async function retires(site: Site): Promise<void> {
   lap('a database retired and came back');
 }
 
+/** Argo CD deletes nothing of a kind that its project does not permit, also when the last object of the kind has left Git. */
+async function lastOfItsKind(site: Site): Promise<void> {
+  const { client } = site;
+  const slice = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' };
+  const ours = { ...slice, metadata: { name: homelab.llm!.service, namespace: 'services' } };
+  const inGit = () => manifestsOf(site.dist).filter(({ object }) => object.kind === slice.kind).length;
+  const [before, there] = [inGit(), await client.get(ours)];
+  await site.commit('the models by a proxy', (h) => (h.llm.via = 'tcp-proxy'));
+  await site.settled();
+  tally.check(
+    'the last EndpointSlice that leaves Git leaves the cluster',
+    before === 1 && there !== undefined && inGit() === 0 && (await client.get(ours)) === undefined,
+    `${before} in Git before, ${inGit()} after`,
+  );
+  await site.revert('the models by their address');
+  await site.settled();
+  tally.check('and comes back with it', (await client.get(ours)) !== undefined);
+  lap('the last object of a kind was pruned');
+}
+
 async function brokenCommit(site: Site): Promise<void> {
   const before = await picture(site.client);
   const file = join(site.dist, 'services', 'deployment.chat.yaml');
@@ -464,6 +484,7 @@ async function main(): Promise<void> {
     lap('nothing drifted');
     await commits(site);
     await retires(site);
+    await lastOfItsKind(site);
     await brokenCommit(site);
     await degraded(site);
     await givesUp(site);

@@ -1,0 +1,35 @@
+/** A kind of object, as an AppProject names it. */
+export interface Kind {
+  /** API group; empty for the core. */
+  readonly group: string;
+  readonly kind: string;
+}
+
+/**
+ * Every kind that this library can render, whether a homelab has one or not. Argo CD neither makes nor deletes an object whose
+ * kind its project does not permit: were only those permitted that are rendered now, the last object of a kind would stay in
+ * the cluster for good. test/charts/argo-cd.test.ts holds this list against what the sources make.
+ */
+export const RENDERED_KINDS: readonly Kind[] = [
+  ...of('', ['ConfigMap', 'LimitRange', 'Namespace', 'PersistentVolume', 'ResourceQuota', 'Service', 'ServiceAccount']),
+  ...of('apps', ['DaemonSet', 'Deployment', 'StatefulSet']),
+  ...of('argoproj.io', ['AppProject', 'Application']),
+  ...of('autoscaling', ['HorizontalPodAutoscaler']),
+  ...of('batch', ['Job']),
+  ...of('discovery.k8s.io', ['EndpointSlice']),
+  ...of('gateway.networking.k8s.io', ['HTTPRoute']),
+  ...of('networking.k8s.io', ['Ingress', 'IngressClass', 'NetworkPolicy']),
+  ...of('policy', ['PodDisruptionBudget']),
+  ...of('rbac.authorization.k8s.io', ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']),
+  ...of('scheduling.k8s.io', ['PriorityClass']),
+  ...of('storage.k8s.io', ['StorageClass']),
+];
+
+function of(group: string, kinds: readonly string[]): Kind[] {
+  return kinds.map((kind) => ({ group, kind }));
+}
+
+/** The group of an apiVersion: `apps` of apps/v1, empty for v1. */
+export function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? apiVersion.split('/')[0]! : '';
+}
