@@ -2,7 +2,7 @@ import type { Chart } from 'cdk8s';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { images, MicroserviceDeployment, OutsideRoute, Placement, Probes } from '../constructs';
-import type { Connection, Service } from '../inventory';
+import { envPrefixOf, type Service } from '../inventory';
 import { folder, NAMESPACES, PRIORITY, type Context } from './context';
 
 /** Podinfo's own port; its image listens nowhere else unless told. */
@@ -23,9 +23,8 @@ export function serviceCharts(context: Context): void {
     });
     return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, outside })] as const;
   });
-  for (const [name, service] of Object.entries(homelab.services))
-    connect(context, made, made.get(name)!, service.connects);
-  for (const [webApp, client] of apps) connect(context, made, client, webApp.connects);
+  for (const [name, service] of Object.entries(homelab.services)) connect(context, made, made.get(name)!, service);
+  for (const [webApp, client] of apps) connect(context, made, client, webApp);
 }
 
 interface Defaults {
@@ -65,19 +64,15 @@ function connect(
   context: Context,
   services: ReadonlyMap<string, MicroserviceDeployment>,
   client: MicroserviceDeployment,
-  connections: readonly Connection[],
+  service: Service,
 ): void {
-  const [first] = connections.filter((connection) => 'model' in connection);
-  for (const connection of connections) {
-    if ('service' in connection) client.connectTo(services.get(connection.service)!);
+  for (const connection of service.connects) {
+    const envPrefix = envPrefixOf(service, connection);
+    if ('service' in connection) client.connectTo(services.get(connection.service)!, { envPrefix });
     else if ('mongodb' in connection)
-      client.connectTo(context.mongodb.get(connection.mongodb)!, { database: connection.database });
+      client.connectTo(context.mongodb.get(connection.mongodb)!, { database: connection.database, envPrefix });
     else if ('cassandra' in connection)
-      client.connectTo(context.cassandra.get(connection.cassandra)!, { keyspace: connection.keyspace });
-    else
-      client.connectTo(context.llm!, {
-        model: connection.model,
-        envPrefix: connection === first ? 'LLM' : `LLM_${connection.model.toUpperCase().replace(/-/g, '_')}`,
-      });
+      client.connectTo(context.cassandra.get(connection.cassandra)!, { keyspace: connection.keyspace, envPrefix });
+    else client.connectTo(context.llm!, { model: connection.model, envPrefix });
   }
 }

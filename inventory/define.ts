@@ -1,7 +1,11 @@
 import { sentence } from '../values/problem';
 import type { Homelab } from './homelab';
+import { plain } from './plain';
 import { referenceProblems } from './references';
 import { homelabRule } from './shapes';
+
+/** Problems that are printed: more come from one mistake in a loop. */
+const MAX_SHOWN = 50;
 
 /** Everything that is wrong with a homelab, at once. */
 export class HomelabError extends Error {
@@ -9,17 +13,24 @@ export class HomelabError extends Error {
     /** One sentence each: what, the value got, what is allowed, the fix. */
     readonly problems: readonly string[],
   ) {
+    const first = problems.slice(0, MAX_SHOWN).map((problem) => `  - ${problem}`);
+    const rest = problems.length > MAX_SHOWN ? [`  and ${problems.length - MAX_SHOWN} more`] : [];
     super(
-      `homelab.ts has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+      [
+        `homelab.ts has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:`,
+        ...first,
+        ...rest,
+      ].join('\n'),
     );
     this.name = 'HomelabError';
   }
 }
 
-/** Judges a homelab where it is written. @throws HomelabError with every problem: what, the value got, what is allowed, the fix */
-export function defineHomelab(homelab: Homelab): Homelab {
+/** Judges a homelab where it is written, and returns it as plain data. @throws HomelabError with every problem: what, the value got, what is allowed, the fix */
+export function defineHomelab(written: Homelab): Homelab {
   const problems: string[] = [];
-  homelabRule(homelab, '', problems);
+  const homelab = plain(written, problems) as Homelab;
+  if (problems.length === 0) homelabRule(homelab, '', problems);
   if (problems.length === 0) {
     const controlPlanes = Object.values(homelab.machines).filter(
       (machine) => machine.kind === 'talos' && machine.role === 'control-plane',

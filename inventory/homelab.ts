@@ -62,7 +62,7 @@ export interface ProxmoxHost {
   readonly address: string;
   /** Memory that is built in. */
   readonly memory: Size;
-  /** What the BIOS takes for the integrated GPU before Linux sees it. */
+  /** What the BIOS takes for the integrated GPU before Linux sees it; Size.gibibytes(0) where it takes nothing. */
   readonly igpuCarveOut: Size;
   /** What Proxmox itself needs. */
   readonly reserve: Size;
@@ -298,11 +298,15 @@ export interface Ingress {
 }
 
 /** What something may talk to; everything else is refused by the network. */
-export type Connection =
+export type Connection = (
   | { readonly service: string }
   | { readonly mongodb: string; readonly database: string }
   | { readonly cassandra: string; readonly keyspace: string }
-  | { readonly model: string };
+  | { readonly model: string }
+) & {
+  /** What its environment variables start with. @default the name of the service, MONGODB, CASSANDRA, LLM or LLM_NAME */
+  readonly envPrefix?: string;
+};
 
 /** A microservice. Only what it connects to must be said, even if that is nothing. */
 export interface Service {
@@ -318,7 +322,10 @@ export interface Service {
   readonly cpu?: Cpu;
   /** Pods, 1 to 50. @default 1 */
   readonly replicas?: number;
-  /** Plain environment variables. @default none */
+  /**
+   * Environment variables. `$(NAME)` stands for another one of the service, those of its connections included; all other
+   * text, empty text too, arrives as it is written. Nothing secret: dist/ is in Git. @default none
+   */
   readonly env?: Readonly<Record<string, string>>;
   /**
    * What it may reach, each target once; its environment says where that is. Variables of the first model start with LLM,

@@ -6,9 +6,11 @@ export {
   API_SERVER_PORT,
   clusterNetworks,
   databasePods,
+  envPrefixOf,
   hostOf,
   machineOfDisk,
   nodes,
+  variablesOf,
   systemNodes,
   workers,
 } from './derived';

@@ -1,8 +1,9 @@
 import { ipv4, ipv4Network } from '../values/names';
 import { podsProblem } from '../values/members';
+import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
-import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
-import type { Connection, Homelab, NodeLabel } from './homelab';
+import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
+import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { networkProblems } from './networks';
 import { at } from './shape';
 
@@ -113,7 +114,10 @@ function twice(entries: readonly (readonly [string, unknown])[]): string[] {
 
 /** One of the names that are there. */
 function oneOf(what: string, name: string, names: readonly string[], fix = 'correct the name, or add it'): string[] {
-  return names.includes(name) ? [] : [sentence({ what, got: name, allowed: names.join(', ') || 'none is there', fix })];
+  if (names.includes(name)) return [];
+  return [
+    sentence({ what, got: name, allowed: names.join(', ') || 'none is there', fix: suggested(name, names, fix) }),
+  ];
 }
 
 function machineReferences(homelab: Homelab): string[] {
@@ -255,6 +259,13 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
     if (database.kind === 'cassandra')
       problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));
   }
+  // A node of one ring that gets an address of the other would join it: the name is what keeps them apart.
+  const rings = Object.entries(all).flatMap(([name, database]) =>
+    database.kind === 'cassandra'
+      ? [[at(at('databases', name), 'clusterName'), database.clusterName] as [string, string]]
+      : [],
+  );
+  problems.push(...twice(rings));
   return problems;
 }
 
@@ -269,59 +280,81 @@ function labelProblems(place: string, { key, value }: NodeLabel, machines: Homel
   return [sentence({ what: `${place} must be a label of a machine`, got: `${key}=${value}`, fix })];
 }
 
-function connections(homelab: Homelab): string[] {
-  const known = (place: string, what: string, name: string, names: readonly string[]) =>
-    oneOf(`${place} must be ${what} of this homelab`, name, names);
-  const databasesOf = (kind: string) =>
-    Object.entries(homelab.databases)
-      .filter(([, database]) => database.kind === kind && database.state !== 'retired')
-      .map(([name]) => name);
-  const judge = (owner: string, connection: Connection, place: string): string[] => {
-    if ('service' in connection)
-      return known(
-        `${place}.service`,
-        'another service',
-        connection.service,
-        Object.keys(homelab.services).filter((name) => name !== owner),
-      );
-    if ('mongodb' in connection)
-      return known(`${place}.mongodb`, 'an active MongoDB', connection.mongodb, databasesOf('mongodb'));
-    if ('cassandra' in connection)
-      return known(`${place}.cassandra`, 'an active Cassandra', connection.cassandra, databasesOf('cassandra'));
-    return known(`${place}.model`, 'a model', connection.model, Object.keys(homelab.llm?.models ?? {}));
-  };
+/** Every service and web app, with its place. */
+function clients(homelab: Homelab): (readonly [place: string, name: string, client: Service])[] {
   return (['services', 'webApps'] as const).flatMap((group) =>
-    Object.entries(homelab[group]).flatMap(([name, { connects }]) => {
-      const place = at(at(group, name), 'connects');
-      return [
-        ...connects.flatMap((connection, index) => judge(name, connection, `${place}[${index}]`)),
-        ...twice(connects.map((connection, index) => [`${place}[${index}]`, targetOf(connection)])),
-      ];
-    }),
+    Object.entries(homelab[group]).map(([name, client]) => [at(group, name), name, client] as const),
   );
 }
 
-/** What a connection leads to: twice the same would set the same variables twice. */
-function targetOf(connection: Connection): string {
-  if ('service' in connection) return `service ${connection.service}`;
-  if ('mongodb' in connection) return `mongodb ${connection.mongodb}`;
-  return 'cassandra' in connection ? `cassandra ${connection.cassandra}` : `model ${connection.model}`;
+function connections(homelab: Homelab): string[] {
+  return clients(homelab).flatMap(([client, name, service]) => {
+    const place = (index: number) => `${at(client, 'connects')}[${index}]`;
+    const { connects } = service;
+    return [
+      ...connects.flatMap((connection, index) => targetProblems(homelab, name, connection, place(index))),
+      ...twice(connects.map((connection, index) => [place(index), targetOf(connection).join(' ')])),
+      ...variables(service, client),
+    ];
+  });
+}
+
+function targetProblems(homelab: Homelab, owner: string, connection: Connection, place: string): string[] {
+  const [kind, name] = targetOf(connection);
+  const known = (what: string, names: readonly string[]) =>
+    oneOf(`${place}.${kind} must be ${what} of this homelab`, name, names);
+  if (kind === 'service')
+    return known(
+      'another service',
+      Object.keys(homelab.services).filter((each) => each !== owner),
+    );
+  if (kind === 'model') return known('a model', Object.keys(homelab.llm?.models ?? {}));
+  const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
+  const active = ofKind.filter(([, { state }]) => state !== 'retired').map(([each]) => each);
+  const what = kind === 'mongodb' ? 'an active MongoDB' : 'an active Cassandra';
+  if (active.includes(name) || !ofKind.some(([each]) => each === name)) return known(what, active);
+  return [
+    sentence({
+      what: `${place}.${kind} must be ${what} of this homelab`,
+      got: `${name}, which is retired`,
+      allowed: active.join(', ') || undefined,
+      fix: `set ${at('databases', name)}.state to 'active', or remove the connection`,
+    }),
+  ];
+}
+
+/** A variable that two connections set, or a connection and `env`. */
+function variables(service: Service, client: string): string[] {
+  const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
+  return service.connects.flatMap((connection, index) => {
+    const place = `${at(client, 'connects')}[${index}]`;
+    const names = variablesOf(service, connection);
+    const taken = names.find((name) => owners.has(name));
+    const other = taken && owners.get(taken);
+    for (const name of names) owners.set(name, place);
+    if (taken === undefined) return [];
+    return [
+      sentence({
+        what: `${place} must set environment variables of its own`,
+        got: `${taken}, which ${other} sets`,
+        fix: `give one of the connections another envPrefix, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., envPrefix: 'OTHER' }${other?.includes('.env') ? ', or rename the variable' : ''}`,
+      }),
+    ];
+  });
 }
 
 /** The stand-in has its own port and paths: what is said of them without an image would be ignored. */
 function services(homelab: Homelab): string[] {
-  return (['services', 'webApps'] as const).flatMap((group) =>
-    Object.entries(homelab[group]).flatMap(([name, service]) =>
-      (['port', 'health'] as const)
-        .filter((field) => service.image === undefined && service[field] !== undefined)
-        .map((field) =>
-          sentence({
-            what: `${at(at(group, name), field)} must go with an image`,
-            got: service[field],
-            fix: 'give image as well, or leave it out: the stand-in has its own',
-          }),
-        ),
-    ),
+  return clients(homelab).flatMap(([place, , service]) =>
+    (['port', 'health'] as const)
+      .filter((field) => service.image === undefined && service[field] !== undefined)
+      .map((field) =>
+        sentence({
+          what: `${at(place, field)} must go with an image`,
+          got: service[field],
+          fix: 'give image as well, or leave it out: the stand-in has its own',
+        }),
+      ),
   );
 }
 

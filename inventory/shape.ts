@@ -2,9 +2,11 @@ import type { Duration } from 'cdk8s';
 import { membersProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { gitAddressProblem } from '../values/git-address';
+import { nearest, suggested } from '../values/nearest';
 import { domainProblem, registryProblem } from '../values/outside-names';
-import { sentence } from '../values/problem';
+import { missing, sentence, visible } from '../values/problem';
 import { cpuProblem, sizeProblem } from '../values/quantity';
+import { textProblem } from '../values/text';
 
 /**
  * What values must look like, one rule each. Types say the same, but synth runs without a type check: a rule refuses at
@@ -15,15 +17,26 @@ export type Rule = (value: unknown, path: string, problems: string[]) => void;
 /** A rule for each property of T: a property without a rule, or a rule without its property, does not compile. */
 export type Shape<T> = { readonly [K in keyof Required<T>]: Rule };
 
-/** A rule made from a judgement that returns a sentence or undefined. */
+/** A rule made from a judgement that returns a sentence or undefined. Foreign objects that stand for a quantity may fail when they are asked. */
 function judged(judge: (value: unknown, path: string) => string | undefined): Rule {
   return (value, path, problems) => {
-    const problem = judge(value, path);
+    let problem: string | undefined;
+    try {
+      problem = judge(value, path);
+    } catch (error) {
+      problem = sentence({
+        what: `${path} must be what it says it is`,
+        got: `an object that fails when it is read (${String((error as Error | undefined)?.message)})`,
+        fix: 'write the value itself, as Size.gibibytes(22) or Duration.seconds(210)',
+      });
+    }
     if (problem !== undefined) problems.push(problem);
   };
 }
 
-export const size = judged(sizeProblem);
+export const size = judged((value, path) => sizeProblem(value, path));
+/** A size that may be zero: nothing at all. */
+export const sizeOrZero = judged((value, path) => sizeProblem(value, path, true));
 export const cpu = judged(cpuProblem);
 export const dnsLabel = judged((value, path) => dnsLabelProblem(value, path));
 export const dnsName = judged(dnsNameProblem);
@@ -46,12 +59,15 @@ export const cidr = judged((value, path) =>
       }),
 );
 
-/** Text of at least one character. */
+/** One line of text, of at least one character. */
 export const text = judged((value, path) =>
-  typeof value === 'string' && value.length > 0
-    ? undefined
-    : sentence({ what: `${path} must be text`, got: value, fix: 'write it in quotes' }),
+  typeof value === 'string' && value.length > 0 && value === visible(value)
+    ? textProblem(value, path)
+    : sentence({ what: `${path} must be text on one line`, got: value, fix: 'write it in quotes' }),
 );
+
+/** What a process can be given: several lines and no characters at all are fine. */
+export const anyText = judged(textProblem);
 
 export const flag = judged((value, path) =>
   typeof value === 'boolean'
@@ -59,16 +75,27 @@ export const flag = judged((value, path) =>
     : sentence({ what: `${path} must be true or false`, got: value, fix: 'write true or false without quotes' }),
 );
 
-/** A span of time of at least a second. */
-export const duration = judged((value, path) => {
-  const seconds =
-    typeof (value as Partial<Duration> | null)?.toSeconds === 'function'
-      ? (value as Duration).toSeconds({ integral: false })
-      : NaN;
-  return seconds >= 1
-    ? undefined
-    : sentence({ what: `${path} must be a Duration of at least 1 s`, got: value, fix: 'write Duration.seconds(210)' });
-});
+/** A span of time of at least a second, at most a day: longer ones are a wrong unit. */
+function span(allowed: string, fits: (seconds: number) => boolean): Rule {
+  return judged((value, path) => {
+    const seconds =
+      typeof (value as Partial<Duration> | null | undefined)?.toSeconds === 'function'
+        ? (value as Duration).toSeconds({ integral: false })
+        : NaN;
+    if (Number.isFinite(seconds) && fits(seconds) && seconds >= 1 && seconds <= 86_400) return undefined;
+    const got = Number.isFinite(seconds) ? `${seconds} s` : value;
+    return sentence({
+      what: `${path} must be a Duration of at least 1 s`,
+      got,
+      allowed: `${allowed}, at most a day`,
+      fix: 'write Duration.seconds(210)',
+    });
+  });
+}
+
+export const duration = span('whole seconds', Number.isInteger);
+/** One that is given to a program that knows fractions. */
+export const fractionalDuration = span('fractions too', () => true);
 
 export function whole(minimum: number, maximum: number): Rule {
   return judged((value, path) =>
@@ -95,7 +122,11 @@ export function oneOf(...values: readonly string[]): Rule {
   return judged((value, path) =>
     values.includes(value as string)
       ? undefined
-      : sentence({ what: `${path} must be one of ${values.join(', ')}`, got: value, fix: 'choose one of them' }),
+      : sentence({
+          what: `${path} must be one of ${values.join(', ')}`,
+          got: value,
+          fix: suggested(value, values, 'choose one of them'),
+        }),
   );
 }
 
@@ -112,7 +143,7 @@ export function shape<T>(rules: Shape<T>): Rule {
     if (!isRecord(value)) {
       problems.push(
         sentence({
-          what: `${path} must be an object`,
+          what: `${path || 'the homelab'} must be an object`,
           got: value,
           allowed: Object.keys(rules).join(', '),
           fix: 'write it as { ... }',
@@ -120,18 +151,28 @@ export function shape<T>(rules: Shape<T>): Rule {
       );
       return;
     }
-    for (const key of Object.keys(value)) {
-      if (!(key in rules))
-        problems.push(
-          sentence({
-            what: `${at(path, key)} must be something this file knows`,
-            got: value[key],
-            allowed: Object.keys(rules).join(', '),
-            fix: 'correct the name or remove it',
-          }),
-        );
+    const unknown = Object.keys(value).filter((key) => !Object.hasOwn(rules, key));
+    for (const key of unknown)
+      problems.push(
+        sentence({
+          what: `${at(path, key)} must be something this file knows`,
+          got: value[key],
+          allowed: Object.keys(rules).join(', '),
+          fix: suggested(key, Object.keys(rules), 'correct the name or remove it'),
+        }),
+      );
+    for (const [key, rule] of Object.entries<Rule>(rules)) {
+      const found: string[] = [];
+      rule(Object.hasOwn(value, key) ? value[key] : undefined, at(path, key), found);
+      const misspelt = value[key] === undefined ? nearest(key, unknown) : undefined;
+      problems.push(
+        ...found
+          .map((problem) => (value[key] === undefined ? missing(problem) : problem))
+          .map((problem) =>
+            misspelt === undefined ? problem : `${problem}; is ${at(path, misspelt)} a misspelt ${key}?`,
+          ),
+      );
     }
-    for (const [key, rule] of Object.entries<Rule>(rules)) rule(value[key], at(path, key), problems);
   };
 }
 
@@ -151,12 +192,15 @@ export function byName(name: Rule, rule: Rule): Rule {
   };
 }
 
+/** Entries of a list, at most: more are a mistake, and would be as many sentences. */
+const MAX_ENTRIES = 1000;
+
 export function listOf(rule: Rule, minimum = 0): Rule {
   return (value, path, problems) => {
-    if (!Array.isArray(value) || value.length < minimum) {
+    if (!Array.isArray(value) || value.length < minimum || value.length > MAX_ENTRIES) {
       problems.push(
         sentence({
-          what: `${path} must be a list${minimum ? ` of at least ${minimum}` : ''}`,
+          what: `${path} must be a list of ${minimum ? `at least ${minimum} and ` : ''}at most ${MAX_ENTRIES}`,
           got: value,
           fix: 'write it as [ ... ]',
         }),
@@ -167,22 +211,42 @@ export function listOf(rule: Rule, minimum = 0): Rule {
   };
 }
 
-/** One of several shapes, told apart by a function that picks the rule. */
-export function either(pick: (value: Readonly<Record<string, unknown>>) => Rule | undefined, allowed: string): Rule {
+type Fields = Readonly<Record<string, unknown>>;
+
+/** One of several shapes, told apart by a function that picks the rule. `word` is what it looked at, and those that it knows. */
+export function either(
+  pick: (value: Fields) => Rule | undefined,
+  allowed: string,
+  word: (value: Fields) => { readonly got: unknown; readonly near: string | undefined },
+): Rule {
   return (value, path, problems) => {
     const rule = isRecord(value) ? pick(value) : undefined;
-    if (rule) rule(value, path, problems);
-    else
-      problems.push(
-        sentence({ what: `${path} must be of a known kind`, got: value, allowed, fix: 'choose one of them' }),
-      );
+    if (rule) return rule(value, path, problems);
+    const { got, near } = isRecord(value) ? word(value) : { got: value, near: undefined };
+    const fix = near === undefined ? 'choose one of them' : `did you mean ${near}? Otherwise choose one of them`;
+    problems.push(sentence({ what: `${path} must be of a known kind`, got, allowed, fix }));
   };
 }
 
-export function at(path: string, key: string): string {
-  return path === '' ? key : /^[\w-]+$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+/** One of several shapes, told apart by their `kind`. */
+export function byKind(rules: Readonly<Record<string, Rule>>): Rule {
+  const kinds = Object.keys(rules);
+  return either(
+    ({ kind }) => (typeof kind === 'string' && Object.hasOwn(rules, kind) ? rules[kind] : undefined),
+    `kind: ${kinds.map((kind) => `'${kind}'`).join(' or ')}`,
+    ({ kind }) => ({ got: kind, near: nearest(kind, kinds) }),
+  );
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+export function at(path: string, key: string): string {
+  if (/^[\w-]+$/.test(key)) return path === '' ? key : `${path}.${key}`;
+  return `${path}[${JSON.stringify(visible(key.length > 100 ? `${key.slice(0, 97)}...` : key))}]`;
+}
+
+/** Written as `{ ... }`: an instance of a class is none. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  // Object.prototype of any realm has no prototype itself.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

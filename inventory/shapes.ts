@@ -1,4 +1,5 @@
 import type * as lab from './homelab';
+import { nearest } from '../values/nearest';
 import * as is from './shape';
 
 /** The form of each part of a homelab. What one value means for another is judged in references.ts. */
@@ -17,11 +18,20 @@ const serial = is.matching(
 );
 const fixedName = is.matching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/, '1 to 48 letters, digits, _ and -', 'collab');
 /** Shorter than a DNS label: kinds of objects append to it. */
-const objectName = is.matching(
+const shortLabel = is.matching(
   /^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$/,
   'a DNS label of at most 30 characters that starts with a letter',
   'documents',
 );
+const objectName: is.Rule = (value, path, problems) => {
+  shortLabel(value, path, problems);
+  // Children of a construct are properties of a plain object, which has one of this name.
+  is.matching(/^(?!constructor$)/, 'a name other than constructor', 'documents')(
+    value === 'constructor' ? value : '',
+    path,
+    problems,
+  );
+};
 const modelTag = is.matching(
   /^[a-z0-9][\w./-]*:(?!latest$)[\w.-]+$/i,
   'a model with an exact tag, never latest',
@@ -38,7 +48,7 @@ const nodeLabelKey: is.Rule = (value, path, problems) => {
     'a label key',
     'storage-type',
   )(value, path, problems);
-  const prefix = String(value).includes('/') ? String(value).split('/')[0] : '';
+  const prefix = typeof value === 'string' && value.includes('/') ? value.split('/')[0] : '';
   is.matching(
     /^(?!(.*\.)?(kubernetes|k8s)\.io$)/,
     'a label that a node may set on itself, not one below kubernetes.io or k8s.io',
@@ -64,7 +74,7 @@ const proxmoxHost: is.Shape<lab.ProxmoxHost> = {
   model: is.text,
   address: is.address,
   memory: is.size,
-  igpuCarveOut: is.size,
+  igpuCarveOut: is.sizeOrZero,
   reserve: is.size,
   disk: is.size,
   storage: is.optional(storageName),
@@ -98,7 +108,7 @@ const talos: is.Shape<lab.TalosSettings> = {
   kubeletReserve: is.shape<lab.TalosSettings['kubeletReserve']>({ controlPlane: is.size, worker: is.size }),
   shutdownGracePeriod: is.duration,
   shutdownGracePeriodCriticalPods: is.duration,
-  timeSyncBootTimeout: is.optional(is.duration),
+  timeSyncBootTimeout: is.optional(is.fractionalDuration),
   extensions: is.optional(
     is.listOf(is.matching(/^[a-z0-9-]+\/[a-z0-9.-]+$/, 'an official extension of Talos', 'siderolabs/amd-ucode')),
   ),
@@ -174,74 +184,65 @@ const llm: is.Shape<lab.Llm> = {
   ),
 };
 
-const connection = is.either((value) => {
-  if ('service' in value) return is.shape<{ service: unknown }>({ service: is.text });
-  if ('mongodb' in value) {
-    return is.shape<{ mongodb: unknown; database: unknown }>({
-      mongodb: is.text,
-      database: is.matching(
-        /^[a-z][a-z0-9_-]{0,37}$/,
-        'a database name of at most 38 of a-z, 0-9, _ and -',
-        'documents',
-      ),
-    });
-  }
-  if ('cassandra' in value) {
-    return is.shape<{ cassandra: unknown; keyspace: unknown }>({
-      cassandra: is.text,
-      keyspace: is.matching(
-        /^[a-z][a-z0-9_]{0,47}$/,
-        'a keyspace name of at most 48 of a-z, 0-9 and _',
-        'documents_history',
-      ),
-    });
-  }
-  return 'model' in value ? is.shape<{ model: unknown }>({ model: is.text }) : undefined;
-}, '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }');
+const envPrefix = is.optional(
+  is.matching(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, '1 to 50 letters, digits and _, not first a digit', 'ARCHIVE'),
+);
+const connectionKinds: Readonly<Record<string, is.Rule>> = {
+  service: is.shape<Connection<'service'>>({ service: is.text, envPrefix }),
+  mongodb: is.shape<Connection<'mongodb'>>({
+    mongodb: is.text,
+    database: is.matching(/^[a-z][a-z0-9_-]{0,37}$/, 'a database name of at most 38 of a-z, 0-9, _ and -', 'documents'),
+    envPrefix,
+  }),
+  cassandra: is.shape<Connection<'cassandra'>>({
+    cassandra: is.text,
+    keyspace: is.matching(
+      /^[a-z][a-z0-9_]{0,47}$/,
+      'a keyspace name of at most 48 of a-z, 0-9 and _',
+      'documents_history',
+    ),
+    envPrefix,
+  }),
+  model: is.shape<Connection<'model'>>({ model: is.text, envPrefix }),
+};
+type Connection<Kind extends string> = Extract<lab.Connection, { readonly [K in Kind]: string }>;
+
+/** Told apart by the word that names the target. */
+const connection = is.either(
+  (value) => connectionKinds[Object.keys(connectionKinds).find((kind) => Object.hasOwn(value, kind)) ?? ''],
+  '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }, each with envPrefix where it needs one',
+  (value) => ({
+    got: value,
+    near: Object.keys(value)
+      .map((key) => nearest(key, Object.keys(connectionKinds)))
+      .find((near) => near !== undefined),
+  }),
+);
+
+const urlPath = is.matching(/^\/[!-~]*$/, 'the path of an address', '/healthz');
 
 const service: is.Shape<lab.Service> = {
   image: is.optional(is.image),
   port: is.optional(is.port),
-  health: is.optional(is.shape<NonNullable<lab.Service['health']>>({ live: is.text, ready: is.text })),
+  health: is.optional(is.shape<NonNullable<lab.Service['health']>>({ live: urlPath, ready: urlPath })),
   memory: is.optional(is.size),
   cpu: is.optional(is.cpu),
   replicas: is.optional(is.whole(1, 50)),
   env: is.optional(
-    is.byName(is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL'), is.text),
+    is.byName(is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL'), is.anyText),
   ),
   connects: is.listOf(connection),
 };
 
 const homelab: is.Shape<lab.Homelab> = {
   name: objectName,
-  hosts: is.byName(
-    is.dnsLabel,
-    is.either(
-      (value) =>
-        value.kind === 'mac' ? is.shape(macHost) : value.kind === 'proxmox' ? is.shape(proxmoxHost) : undefined,
-      "kind: 'mac' or 'proxmox'",
-    ),
-  ),
+  hosts: is.byName(is.dnsLabel, is.byKind({ mac: is.shape(macHost), proxmox: is.shape(proxmoxHost) })),
   network: is.shape(network),
   versions: is.shape(versions),
   talos: is.shape(talos),
-  machines: is.byName(
-    is.dnsLabel,
-    is.either(
-      (value) =>
-        value.kind === 'talos' ? is.shape(talosMachine) : value.kind === 'ubuntu' ? is.shape(ubuntuMachine) : undefined,
-      "kind: 'talos' or 'ubuntu'",
-    ),
-  ),
+  machines: is.byName(is.dnsLabel, is.byKind({ talos: is.shape(talosMachine), ubuntu: is.shape(ubuntuMachine) })),
   system: is.byName(is.dnsLabel, is.shape(systemWorkload)),
-  databases: is.byName(
-    objectName,
-    is.either(
-      (value) =>
-        value.kind === 'cassandra' ? is.shape(cassandra) : value.kind === 'mongodb' ? is.shape(mongodb) : undefined,
-      "kind: 'cassandra' or 'mongodb'",
-    ),
-  ),
+  databases: is.byName(objectName, is.byKind({ cassandra: is.shape(cassandra), mongodb: is.shape(mongodb) })),
   llm: is.optional(is.shape(llm)),
   ingress: is.optional(is.shape<lab.Ingress>({ statusMachine: is.text, memory: is.size, cpu: is.cpu })),
   preferredNodes: is.optional(nodeLabel),

@@ -3,7 +3,10 @@ export function nearest(word: unknown, candidates: Iterable<string>): string | u
   if (typeof word !== 'string' || word.length > 100) return undefined;
   const near = [...candidates]
     .map((candidate) => [candidate, distance(word.toLowerCase(), candidate.toLowerCase())] as const)
-    .filter(([candidate, steps]) => steps <= Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3)))
+    .filter(
+      ([candidate, steps]) =>
+        steps <= Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3)) || begins(word, candidate),
+    )
     .sort(([, a], [, b]) => a - b);
   return near[0]?.[0];
 }
@@ -12,6 +15,11 @@ export function nearest(word: unknown, candidates: Iterable<string>): string | u
 export function suggested(word: unknown, candidates: Iterable<string>, fix: string): string {
   const near = nearest(word, candidates);
   return near === undefined ? fix : `did you mean ${near}? Otherwise ${fix}`;
+}
+
+/** One is the beginning of the other: mongo of mongodb. */
+function begins(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a));
 }
 
 /** Letters to add, remove, replace or swap with the next one until one word is the other. */

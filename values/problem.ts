@@ -15,14 +15,40 @@ export function sentence({ what, got, allowed, fix }: Problem): string {
   return `${what}, got ${shown(got)}${allowed === undefined ? '' : ` (allowed: ${allowed})`}; ${fix}`;
 }
 
-/** A value as a person would write it, cut where it grows long. */
+/** A value as a person would write it, on one line, cut where it grows long. Fails on no value. */
 export function shown(value: unknown): string {
+  try {
+    return cut(visible(text(value)));
+  } catch {
+    return 'something that cannot be shown';
+  }
+}
+
+function text(value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'symbol')
+    return Object.is(value, -0) ? '-0' : String(value);
   if (typeof value === 'function') return 'a function';
   const quantity = value as { asString?: unknown; amount?: unknown } | null;
   if (typeof value === 'object' && typeof quantity?.asString === 'function') return String(quantity.asString());
   if (typeof value === 'object' && typeof quantity?.amount === 'string') return quantity.amount;
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  return JSON.stringify(value) ?? String(value);
+}
+
+/** Characters that no terminal shows, or that turn the line around, by their number. */
+export function visible(line: string): string {
+  return line.replace(
+    // eslint-disable-next-line no-control-regex
+    /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function cut(line: string): string {
+  return line.length > 120 ? `${line.slice(0, 117)}...` : line;
+}
+
+/** The same sentence for a value that was left out. */
+export function missing(problem: string): string {
+  return problem.replace(', got nothing', ', but it is missing');
 }

@@ -14,21 +14,25 @@ const UNITS: readonly (readonly [string, number])[] = [
   ['Ki', KIB],
 ];
 
-/** What is wrong with a size, as a sentence, or undefined. */
-export function sizeProblem(value: unknown, what: string): string | undefined {
+/** More cores than any machine has, so that the number is written without an exponent. */
+const MAX_MILLIS = 1_000_000;
+
+/** What is wrong with a size, as a sentence, or undefined. @param zero whether it may be zero: nothing at all */
+export function sizeProblem(value: unknown, what: string, zero = false): string | undefined {
   const problem = (fix: string) =>
     sentence({
-      what: `${what} must be a Size of at least 1 KiB`,
+      what: `${what} must be a Size of at least 1 KiB${zero ? ', or zero' : ''}`,
       got: value,
       allowed: 'Size.gibibytes(22), Size.mebibytes(384)',
       fix,
     });
   if (typeof value === 'number') return problem(`write Size.gibibytes(${value}) or Size.mebibytes(${value})`);
-  const size = value as Partial<Size> | null | undefined;
-  if (typeof size !== 'object' || typeof size?.asString !== 'function')
+  if (typeof (value as Partial<Size> | null | undefined)?.asString !== 'function')
     return problem('write Size.gibibytes(N) or Size.mebibytes(N)');
-  const bytes = rawBytes(size as Size);
+  const bytes = rawBytes(value as Size);
+  if (bytes === 0 && zero) return undefined;
   if (!Number.isFinite(bytes) || bytes < KIB) return problem('give a number greater than zero');
+  if (bytes > Number.MAX_SAFE_INTEGER) return problem('give less than 8192 TiB');
   if (!Number.isInteger(bytes / KIB))
     return problem('write a fraction in the next smaller unit: Size.mebibytes(614) instead of Size.gibibytes(0.6)');
   return undefined;
@@ -48,13 +52,14 @@ export function cpuProblem(value: unknown, what: string): string | undefined {
   if (typeof amount !== 'string') return problem('write Cpu.millis(N) or Cpu.units(N)');
   const millis = rawMillis(amount);
   if (!Number.isFinite(millis) || millis < 1) return problem('give a number greater than zero');
+  if (millis > MAX_MILLIS) return problem('give at most 1000 cores');
   if (!Number.isInteger(millis)) return problem('a thousandth of a core is the smallest unit');
   return undefined;
 }
 
-/** Bytes of a size. @throws if it is not a size, negative, NaN, or no whole number of KiB. */
-export function bytes(size: Size, what = 'size'): number {
-  const problem = sizeProblem(size, what);
+/** Bytes of a size. @throws if it is not a size, negative, NaN, or no whole number of KiB; if zero, where that may not be */
+export function bytes(size: Size, what = 'size', zero = false): number {
+  const problem = sizeProblem(size, what, zero);
   if (problem) throw new Error(problem);
   return rawBytes(size);
 }
@@ -96,7 +101,7 @@ export function parseQuantity(quantity: string | number): number {
 
 /** `Size.asString()` is its only reading that never throws: `22Gi`, `NaNGi`, `0.5Gi`. */
 function rawBytes(size: Size): number {
-  const match = /^(.*?)(Ki|Mi|Gi|Ti|Pi)$/.exec(size.asString());
+  const match = /^(.+?)(Ki|Mi|Gi|Ti|Pi)$/.exec(String(size.asString()));
   const factor = match?.[2] === 'Pi' ? KIB ** 5 : (UNITS.find(([unit]) => unit === match?.[2])?.[1] ?? NaN);
   return Number(match?.[1]) * factor;
 }

@@ -2,6 +2,7 @@ import { Size } from 'cdk8s';
 import { images } from '../../constructs';
 import type { Rendering } from '../../checks';
 import homelab from '../fixtures/homelab';
+import { variablesOf } from '../../inventory';
 import { changed, ofKind, renderedHomelab } from '../homelab';
 
 const rendering = renderedHomelab();
@@ -345,4 +346,20 @@ test('the same charts serve a second environment, in which nothing of the first 
   expect(text).not.toMatch(/192\.168\.1\.|collab\.home\.arpa|collab-homelab\.git/);
   expect(text).toContain('app.staging.home.arpa');
   expect(changed(() => undefined).name).toBe('collab');
+});
+
+test('the inventory knows the environment variables of each kind of connection', () => {
+  const assistant = { connects: [{ service: 'documents' }, { model: 'chat' }, { model: 'embeddings' }] };
+  const documents = {
+    connects: [
+      { mongodb: 'mongodb', database: 'documents', envPrefix: 'STORE' },
+      { cassandra: 'cassandra', keyspace: 'documents_history' },
+    ],
+  };
+  const rendering = renderedHomelab((h) => Object.assign(h.services, { assistant, documents }));
+  for (const [name, service] of Object.entries({ assistant, documents })) {
+    const deployment = ofKind(rendering, 'Deployment').find(({ metadata }) => metadata.name === name)!;
+    const names = deployment.spec.template.spec.containers[0].env.map((each: { name: string }) => each.name);
+    expect(service.connects.flatMap((each) => variablesOf(service, each)).sort()).toEqual(names.sort());
+  }
 });

@@ -109,7 +109,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a connection to a retired database',
     (h) => (h.databases.mongodb.state = 'retired'),
-    'services.identity.connects[0].mongodb must be an active MongoDB of this homelab, got "mongodb" (allowed: none is there)',
+    'services.identity.connects[0].mongodb must be an active MongoDB of this homelab, got "mongodb, which is retired"; set databases.mongodb.state to \'active\', or remove the connection',
   ],
   [
     'a connection to a model that is not there',
@@ -139,12 +139,111 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a misspelt property',
     (h) => (h.services.chat.replica = 2),
-    'services.chat.replica must be something this file knows, got 2 (allowed: image, port, health, memory, cpu, replicas, env, connects); correct the name or remove it',
+    'services.chat.replica must be something this file knows, got 2 (allowed: image, port, health, memory, cpu, replicas, env, connects); did you mean replicas? Otherwise correct the name or remove it',
   ],
   [
     'a missing property',
     (h) => delete h.git,
-    'git must be an object, got nothing (allowed: url, revision); write it as { ... }',
+    'git must be an object, but it is missing (allowed: url, revision); write it as { ... }',
+  ],
+  [
+    'a missing property, and a misspelt one that is meant for it',
+    (h) => {
+      h.machines['ai-vm'].memroy = h.machines['ai-vm'].memory;
+      delete h.machines['ai-vm'].memory;
+    },
+    'machines.ai-vm.memory must be a Size of at least 1 KiB, but it is missing (allowed: Size.gibibytes(22), Size.mebibytes(384)); write Size.gibibytes(N) or Size.mebibytes(N); is machines.ai-vm.memroy a misspelt memory?',
+  ],
+  [
+    'a misspelt choice',
+    (h) => (h.machines['ai-vm'].kind = 'ubunto'),
+    `machines.ai-vm must be of a known kind, got "ubunto" (allowed: kind: 'talos' or 'ubuntu'); did you mean ubuntu?`,
+  ],
+  [
+    'a misspelt kind',
+    (h) => (h.databases.mongodb.kind = 'mongo'),
+    "(allowed: kind: 'cassandra' or 'mongodb'); did you mean mongodb?",
+  ],
+  [
+    'a misspelt role',
+    (h) => (h.machines['talos-cp-01'].role = 'control-plan'),
+    'machines.talos-cp-01.role must be one of control-plane, worker, got "control-plan"; did you mean control-plane? Otherwise choose one of them',
+  ],
+  [
+    'a misspelt word of a connection',
+    (h) => (h.services.chat.connects = [{ casandra: 'cassandra', keyspace: 'chat' }]),
+    'did you mean cassandra? Otherwise choose one of them',
+  ],
+  [
+    'a misspelt name of a service',
+    (h) => h.services.chat.connects.push({ service: 'serach' }),
+    'did you mean search? Otherwise correct the name, or add it',
+  ],
+  [
+    'two rings of one name',
+    (h) => {
+      h.databases.other = { ...h.databases.cassandra, racks: ['r1'] };
+      h.machines['talos-worker-01'].dataDisks['other-r1-0'] = Size.gibibytes(100);
+    },
+    'databases.other.clusterName must be used once, got "collab, which databases.cassandra.clusterName has"; change one of the two',
+  ],
+  [
+    'connections that set one variable',
+    (h) => {
+      h.databases.archive = { ...h.databases.mongodb, members: 1 };
+      h.machines['talos-worker-02'].dataDisks['archive-0'] = Size.gibibytes(100);
+      h.services.identity.connects.push({ mongodb: 'archive', database: 'old' });
+    },
+    "services.identity.connects[1] must set environment variables of its own, got \"MONGODB_USERNAME, which services.identity.connects[0] sets\"; give one of the connections another envPrefix, as { mongodb: 'archive', ..., envPrefix: 'OTHER' }",
+  ],
+  [
+    'a prefix with the variables of another connection in it',
+    (h) => (h.services.assistant.connects[0].envPrefix = 'LLM_BASE'),
+    'services.assistant.connects[2] must set environment variables of its own, got "LLM_BASE_URL, which services.assistant.connects[0] sets"',
+  ],
+  [
+    'a variable in env that a connection sets',
+    (h) => (h.services.chat.env = { CASSANDRA_PORT: '9042' }),
+    'services.chat.connects[0] must set environment variables of its own, got "CASSANDRA_PORT, which services.chat.env.CASSANDRA_PORT sets"',
+  ],
+  [
+    'a prefix that no variable may start with',
+    (h) => (h.services.chat.connects[0].envPrefix = '2ND'),
+    'services.chat.connects[0].envPrefix must be 1 to 50 letters, digits and _, not first a digit, got "2ND"',
+  ],
+  [
+    'a hole in a list',
+    (h) => h.services.search.connects.splice(1, 1) && (h.services.search.connects.length = 2),
+    'services.search.connects[1] must be a value, got "a hole in the list"; remove the comma too many',
+  ],
+  [
+    'a duration in fractions of a second',
+    (h) => (h.machines['ai-vm'].down = Duration.millis(1500)),
+    'machines.ai-vm.down must be a Duration of at least 1 s, got "1.5 s" (allowed: whole seconds, at most a day)',
+  ],
+  [
+    'an object that stands in itself',
+    (h) => (h.services.chat.env = h.services),
+    'services.chat.env must be written out, got "an object that it stands in itself"',
+  ],
+  [
+    'a property that fails when it is read',
+    (h) =>
+      Object.defineProperty(h.llm, 'port', {
+        enumerable: true,
+        get: () => {
+          throw new Error('no port');
+        },
+      }),
+    'llm.port must be a plain value, got "something that fails when it is read (',
+  ],
+  [
+    'a path of a health check that is none',
+    (h) => {
+      h.services.chat.image = 'ghcr.io/owner/chat:1';
+      h.services.chat.health = { live: 'healthz', ready: '/readyz' };
+    },
+    'services.chat.health.live must be the path of an address, got "healthz"; write it like /healthz',
   ],
   [
     'replicas of zero',
@@ -288,4 +387,22 @@ test('a plain number where a Size belongs does not compile', () => {
   // @ts-expect-error a number is no Size
   const memory: Size = 22;
   expect(memory).toBe(22);
+});
+
+test('a variable without characters, and a GPU for which the BIOS takes nothing, are accepted', () => {
+  const homelab = defineHomelab(
+    changed((h) => {
+      h.services.chat.env = { EMPTY: '', LINES: 'a\nb' };
+      h.hosts.proxmox.igpuCarveOut = Size.gibibytes(0);
+    }),
+  );
+  expect(homelab.services.chat!.env).toEqual({ EMPTY: '', LINES: 'a\nb' });
+});
+
+test('of many problems the first fifty are printed, and their number', () => {
+  const message = messageOf((h) => {
+    for (let index = 0; index < 60; index++) h.services[`s${index}`] = { connects: [], replicas: 0 };
+  });
+  expect(message).toMatch(/^homelab.ts has 60 problems:\n/);
+  expect(message).toMatch(/\n {2}and 10 more$/);
 });
