@@ -1,5 +1,6 @@
+import { ProgramMissing } from '../engine/commands';
 import type { Context } from '../engine/context';
-import { EXIT, Usage } from '../engine/problem';
+import { EXIT, isFault, Usage } from '../engine/problem';
 import { carryOut, plan, type PlannedStep, type Stage, type Step } from '../engine/step';
 import { assertReviewable } from '../engine/rendered';
 import { machineFiles } from '../machines';
@@ -8,17 +9,44 @@ import { STAGES } from '../stages';
 export async function planStages(context: Context, [name]: readonly string[]): Promise<number> {
   assertReviewable(machineFiles(context.homelab));
   const stages = chosen(context, name);
+  const missing = new Set<string>();
   for (const [index, stage] of stages.entries()) {
-    const planned = await look(context, stage);
+    const planned = await lookPartly(context, stage, missing);
+    if (planned === undefined) continue;
     show(stage, planned);
     if (planned.length > 0) {
       const rest = stages.slice(index + 1).map(({ name }) => name);
       if (rest.length > 0) console.log(`\nthen, once that is done: ${rest.join(', ')}`);
-      console.log(`\nnpm run bootstrap -- apply${name === undefined ? '' : ` ${name}`}`);
-      return EXIT.done;
+      if (missing.size === 0) console.log(`\nnpm run bootstrap -- apply${name === undefined ? '' : ` ${name}`}`);
+      break;
     }
   }
-  return EXIT.done;
+  if (missing.size === 0) return EXIT.done;
+  console.log(`\nnot installed here: ${[...missing].join(', ')}; npm run bootstrap -- doctor`);
+  return EXIT.stopped;
+}
+
+/**
+ * What can be seen of a stage, also without a program that is not installed here.
+ * @returns undefined where nothing of it can be seen, which is said
+ */
+async function lookPartly(
+  context: Context,
+  stage: Stage,
+  missing: Set<string>,
+): Promise<readonly PlannedStep[] | undefined> {
+  context.commands.changing = false;
+  try {
+    const planned = await plan(stage, true);
+    for (const { needs } of planned) if (needs !== undefined) missing.add(needs);
+    return planned;
+  } catch (error) {
+    // What a stage needs may be what an earlier one would have brought, had it been seen.
+    if (!(error instanceof ProgramMissing) && (missing.size === 0 || !isFault(error))) throw error;
+    if (error instanceof ProgramMissing) missing.add(error.program);
+    console.log(`\n${stage.name}: ${stage.title}\n  cannot be seen: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 export async function applyStages(context: Context, [name]: readonly string[]): Promise<number> {
@@ -85,8 +113,9 @@ function show({ name, title }: Stage, planned: readonly PlannedStep[]): void {
   for (const each of planned) showStep(each);
 }
 
-function showStep({ step, change }: PlannedStep): void {
-  console.log(`  ${step.title}${change === undefined ? ' (can be seen once the steps above are done)' : ''}`);
+function showStep({ step, change, needs }: PlannedStep): void {
+  const why = needs === undefined ? 'the steps above are done' : `${needs} is installed here`;
+  console.log(`  ${step.title}${change === undefined ? ` (can be seen once ${why})` : ''}`);
   for (const line of change?.lines ?? []) console.log(`      ${line.replace(/\n/g, '\n      ')}`);
   for (const question of change?.asks ?? []) console.log(`    ! ${question}`);
 }

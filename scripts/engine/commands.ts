@@ -19,7 +19,7 @@ export const HERE: Place = { name: 'this machine' };
 
 export interface CommandOptions {
   /** Given to the command on its standard input: the only way for a secret. */
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   /** Time it may take. @default 60 for what reads, 600 for what changes */
   readonly seconds?: number;
   /** What it does in that time, for the message when it does not end. */
@@ -50,6 +50,16 @@ export class CommandFailed extends Problem {
     message: string,
   ) {
     super(message);
+  }
+}
+
+/** A program that this machine must have and has not. */
+export class ProgramMissing extends CommandFailed {
+  constructor(
+    readonly program: string,
+    output: Output,
+  ) {
+    super(output, `${program} must be installed here; npm run bootstrap -- doctor`);
   }
 }
 
@@ -213,8 +223,10 @@ export class Commands {
         output,
         `${what} did not end within ${seconds} s${waitsFor ? `, waiting for ${waitsFor}` : ''}`,
       );
-    if (result.code === 'ENOENT')
-      throw this.failed(output, `${program} must be installed here; npm run bootstrap -- doctor`);
+    if (result.code === 'ENOENT') {
+      this.log.line(`  ${program} is not installed`);
+      throw new ProgramMissing(program!, output);
+    }
     if (accepts.includes(code)) return output;
     if (place.ssh && code === LOCK_IS_HELD)
       throw this.failed(output, `another command of ours still works on ${place.name}; try again when it has ended`);

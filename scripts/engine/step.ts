@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { ProgramMissing } from './commands';
 import { Later, Stop } from './problem';
 
 /** What a step would do. */
@@ -35,20 +36,26 @@ export interface Stage {
 
 export interface PlannedStep {
   readonly step: Step;
-  /** None: it can only be seen once the steps before it are done. */
+  /** None: it can only be seen once the steps before it are done, or `needs` is there. */
   readonly change?: Change;
+  /** The program that must be installed here before it can be seen. */
+  readonly needs?: string;
 }
 
-/** What a stage would do now. @throws Stop before anything was changed */
-export async function plan(stage: Stage): Promise<readonly PlannedStep[]> {
+/**
+ * What a stage would do now. With `partly`, a program that is not installed here hides only the steps that need it.
+ * @throws Stop before anything was changed
+ */
+export async function plan(stage: Stage, partly = false): Promise<readonly PlannedStep[]> {
   const planned: PlannedStep[] = [];
   for (const step of await stage.steps()) {
     try {
       const change = await step.look();
       if (change !== undefined) planned.push({ step, change });
     } catch (error) {
-      if (!(error instanceof Later) || planned.length === 0) throw error;
-      planned.push({ step });
+      if (partly && error instanceof ProgramMissing) planned.push({ step, needs: error.program });
+      else if (error instanceof Later && planned.length > 0) planned.push({ step });
+      else throw error;
     }
   }
   return planned;

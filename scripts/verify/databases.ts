@@ -1,9 +1,9 @@
 import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
-import type { Finding, Look } from '../engine/check';
+import { causeOf, type Finding, type Look } from '../engine/check';
 import { json, kubectl } from '../engine/cluster';
 import type { Context } from '../engine/context';
 import { mongosh } from '../engine/mongosh';
-import { isFault } from '../engine/problem';
+import { isFault, type Problem } from '../engine/problem';
 import { bad, good, warning } from '../stages/host/finding';
 
 /** Whether every database says of itself that it is whole. */
@@ -25,7 +25,7 @@ export function databaseLooks(context: Context): Record<string, Look> {
 async function ring(context: Context, name: string, database: Cassandra): Promise<Finding> {
   const what = `ring ${name}`;
   const pods = databasePods(name, database);
-  const said: string[] = [];
+  const faults: [string, Problem][] = [];
   for (const pod of pods) {
     try {
       const { stdout } = await exec(context, name, pod, 'cassandra', ['nodetool', 'status']);
@@ -38,10 +38,24 @@ async function ring(context: Context, name: string, database: Cassandra): Promis
       return bad(what, [saw, ...others, ...more].join(', '), `kubectl -n ${name} exec ${pod} -- nodetool status`);
     } catch (error) {
       if (!isFault(error)) throw error;
-      said.push(`${pod}: ${error.message}`);
+      faults.push([pod, error]);
     }
   }
-  return bad(what, `no node answers; ${said.join('; ')}`, `kubectl -n ${name} get pods`);
+  const fix = `kubectl -n ${name} get pods`;
+  const each = faults.map(([pod, { message }]) => `${pod}: ${message}`).join('; ');
+  return silent(faults, what, 'no node answers', fix) ?? bad(what, `no node answers; ${each}`, fix);
+}
+
+/** Where every pod is silent for the same reason: that once, as the cause. */
+function silent(
+  faults: readonly (readonly [string, Problem])[],
+  what: string,
+  saw: string,
+  fix: string,
+): Finding | undefined {
+  const [cause, ...others] = new Set(faults.map(([, error]) => causeOf(error)));
+  if (cause === undefined || others.length > 0) return undefined;
+  return { ...bad(what, `${saw}: ${faults[0]![1].message}`, fix), cause };
 }
 
 /** Needs no login: every member tells what it is. */
@@ -53,6 +67,7 @@ const URL = 'mongodb://127.0.0.1:27017/?directConnection=true&serverSelectionTim
 async function set(context: Context, name: string, database: MongoDb): Promise<Finding> {
   const what = `replica set ${name}`;
   const states: { pod: string; state: string }[] = [];
+  const faults: [string, Problem][] = [];
   let members = 0;
   for (const pod of databasePods(name, database)) {
     try {
@@ -75,12 +90,15 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
     } catch (error) {
       if (!isFault(error)) throw error;
       states.push({ pod, state: error.message });
+      faults.push([pod, error]);
     }
   }
   const saw = states.map(({ pod, state }) => `${pod} ${state}`).join(', ');
   const primaries = states.filter(({ state }) => state === 'PRIMARY').length;
   const well = states.filter(({ state }) => state === 'PRIMARY' || state === 'SECONDARY').length;
   const fix = `kubectl -n ${name} logs ${name}-0 -c reconcile`;
+  const none = faults.length === states.length ? silent(faults, what, 'no member answers', fix) : undefined;
+  if (none !== undefined) return none;
   if (primaries !== 1) return bad(what, `${primaries} primaries; ${saw}`, fix);
   if (well < states.length) return bad(what, saw, fix);
   return members === database.members

@@ -50,7 +50,12 @@ async function routes(context: Context): Promise<Finding[]> {
         { accepts: Array.from({ length: 100 }, (_, code) => code) },
       );
       const status = Number(stdout.trim());
-      if (code !== 0) found.push(bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods'));
+      if (code !== 0)
+        found.push({
+          ...bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods'),
+          // No connection, no answer, no TLS: that is so for every host name there.
+          cause: `curl ${code} ${address}`,
+        });
       else if (status === 404 && path !== undefined)
         found.push(
           bad(

@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { stringify } from 'yaml';
 import { findings } from '../../scripts/engine/check';
 import { jsonDocuments } from '../../scripts/engine/cluster';
-import { Commands } from '../../scripts/engine/commands';
+import { CommandFailed, Commands, ProgramMissing } from '../../scripts/engine/commands';
 import { Log } from '../../scripts/engine/log';
 import { Interrupted, Later, Problem, Stop } from '../../scripts/engine/problem';
 import { quoted } from '../../scripts/engine/shell';
@@ -159,6 +159,74 @@ test('a look that finds a fault lets the others go on; Ctrl-C does not', async (
     { what: 'b', state: 'good', saw: 'well' },
   ]);
   await expect(findings({ a: fails(new Interrupted()), b: good })).rejects.toThrow(Interrupted);
+});
+
+describe('one cause', () => {
+  const failed = (asked: string, stderr: string) =>
+    new CommandFailed({ stdout: '', stderr, code: 1 }, `${asked} ended with 1: ${stderr}`);
+  const REFUSED =
+    'The connection to the server 192.168.1.20:6443 was refused - did you specify the right host or port?\n';
+  const look = (error: Error) => async () => {
+    throw error;
+  };
+
+  test('is told once, with everything that it hides', async () => {
+    const log = (time: string) => `E1128 10:00:0${time} 4711 memcache.go:265] "Unhandled Error"\n`;
+    expect(
+      await findings({
+        nodes: look(failed('kubectl get nodes', log('1.2') + REFUSED)),
+        claims: look(failed('kubectl get pvc', log('3.4') + log('5.6') + REFUSED)),
+        host: look(failed('ssh', 'No route to host')),
+        secrets: look(failed('kubectl get secrets', REFUSED)),
+        volumes: look(new Problem('talosctl must be installed here')),
+        more: look(new Problem('talosctl must be installed here')),
+      }),
+    ).toEqual([
+      { what: 'nodes, claims, secrets', state: 'bad', saw: expect.stringMatching(/^kubectl get nodes ended with 1: /) },
+      { what: 'host', state: 'bad', saw: 'ssh ended with 1: No route to host' },
+      { what: 'volumes, more', state: 'bad', saw: 'talosctl must be installed here' },
+    ]);
+  });
+  test('that only sounds alike is told each time', async () => {
+    const found = await findings({
+      a: look(failed('kubectl', 'pods "a" not found')),
+      b: look(failed('kubectl', 'pods "b" not found')),
+      c: look(failed('x', '')),
+      d: look(failed('y', '')),
+      e: async () => [{ what: 'e', state: 'bad', saw: 'x ended with 1: ' }],
+    });
+    expect(found.map(({ what }) => what)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+});
+
+describe('a plan without a program', () => {
+  const needs = (program: string) => async () => {
+    throw new ProgramMissing(program, { stdout: '', stderr: '', code: -1 });
+  };
+  const all = () =>
+    stage(
+      step('key', new Set()),
+      step('secrets', new Set(), { look: needs('talosctl') }),
+      step('login', new Set(), {
+        look: async () => {
+          throw new Later('the secrets come first');
+        },
+      }),
+      step('rest', new Set()),
+    );
+
+  test('shows the steps that do not need it, where only a plan is wanted', async () => {
+    const planned = await plan(all(), true);
+    expect(planned.map(({ step, change, needs }) => [step.title, change?.lines, needs])).toEqual([
+      ['key', ['make key'], undefined],
+      ['secrets', undefined, 'talosctl'],
+      ['login', undefined, undefined],
+      ['rest', ['make rest'], undefined],
+    ]);
+  });
+  test('is none that may be carried out', async () => {
+    await expect(plan(all())).rejects.toThrow('talosctl must be installed here; npm run bootstrap -- doctor');
+  });
 });
 
 test('a secret that sops leaves in clear is not written', async () => {

@@ -57,6 +57,29 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
 `;
   const hello = (part: object) => JSON.stringify({ setName: 'rs0', hosts: ['a', 'b', 'c'], ...part });
 
+  test('of which none answers say why once', async () => {
+    jest.mocked(kubectl).mockImplementation(async (_, args) => {
+      throw failed(1, `The connection to the server was refused`.concat(args.includes('get') ? '' : '\n'));
+    });
+    expect(
+      await states({
+        ...databaseLooks(context),
+        'nodes of the cluster': async () => [...(await clusterLooks(context)['nodes of the cluster']!())],
+      }),
+    ).toEqual([
+      'bad ring cassandra, replica set mongodb, nodes of the cluster: no node answers: The connection to the server was refused\n',
+    ]);
+    inPods((pod) => {
+      throw failed(1, `pods "${pod}" not found`);
+    });
+    expect(await states(databaseLooks(context))).toEqual([
+      expect.stringMatching(
+        /^bad ring cassandra: no node answers; cassandra-r1-0: pods "cassandra-r1-0" not found; .*r3-0/,
+      ),
+      expect.stringMatching(/^bad replica set mongodb: 0 primaries; mongodb-0 pods "mongodb-0" not found, .*-2/),
+    ]);
+  });
+
   test('that are whole are good', async () => {
     inPods((pod, [program]) =>
       program === 'nodetool'

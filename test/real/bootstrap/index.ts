@@ -1,4 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import homelab from '../../fixtures/homelab';
 import { Laps, writeProofs } from '../proofs';
@@ -73,9 +75,18 @@ async function main(): Promise<void> {
     offerAll(lab, homelab);
     const rendered = await lab.run(['render']);
     tally.check('render', rendered.code === 0, rendered.output);
+    await withoutTalosctl(
+      lab,
+      /^keys: [^]*age-keygen: a new key[^]*the secrets of Talos.*\(can be seen once talosctl is installed here\)/m,
+    );
     const references = await fromBareToDone(lab);
     const others = full && !only ? PARTS.slice(1).map(otherPart) : [];
     if (!only) await nothingLeft(lab);
+    if (!only)
+      await withoutTalosctl(
+        lab,
+        /^talos: .*\n {2}cannot be seen: talosctl must be installed here[^]*^gitops: .*\n {2}nothing to do/m,
+      );
     if (!only) await looks(lab);
     if (!only) await seen(lab, tally);
     if (!only) await refusals(lab, tally);
@@ -167,6 +178,19 @@ const BAD: Readonly<Record<string, RegExp>> = {
   doctor: /^(everything is committed|git\.url of homelab\.ts is yours)$/,
   verify: /^(claims of .*|ring cassandra|replica set mongodb|llm-service answers .*|https:.*|network policies)$/,
 };
+
+/** As on a Mac on which not everything is installed yet. */
+async function withoutTalosctl(lab: Lab, shows: RegExp): Promise<void> {
+  const program = join(lab.simulation.environment().PATH!.split(':')[0]!, 'talosctl');
+  fs.renameSync(program, `${program}.away`);
+  const run = await lab.run(['plan']);
+  fs.renameSync(`${program}.away`, program);
+  tally.check(
+    'a plan without talosctl shows what it can, and says what is missing',
+    run.code === 4 && shows.test(run.output) && /not installed here: talosctl; .*doctor/.test(run.output),
+    run.output.slice(-2500),
+  );
+}
 
 /** The commands that only look: no crash, no change, and what they found in a form for monitoring. */
 async function looks(lab: Lab): Promise<void> {
