@@ -5,7 +5,7 @@ import { CommandFailed } from '../engine/commands';
 import { machinesOn, proxmox, proxmoxHosts, type Context } from '../engine/context';
 import { EXIT, Stop, Usage } from '../engine/problem';
 import { plan, type Change, type Step } from '../engine/step';
-import { vmOf, type Vm } from '../machines/vms';
+import { QM, vmOf, type Vm } from '../machines/vms';
 import { drive } from '../stages/vms/settings';
 import { guests, id, isEmptyShell, isOurs, nodeName, readConfig, readStatus, type Guest } from '../stages/vms/state';
 import { carryOutAll } from './plan';
@@ -127,7 +127,7 @@ function vmIsGone(context: Context, vm: Vm): Step {
   const now = async () => {
     if (!(await guests(context, vm.host)).some(({ vmid }) => vmid === vm.vmid)) return [];
     const config = await readConfig(context, place, vm.vmid);
-    if (isEmptyShell(config)) return [['qm', 'destroy', `${vm.vmid}`, '--skiplock', '1', '--purge', '1']];
+    if (isEmptyShell(config)) return [QM.destroyShell(vm.vmid)];
     if (!isOurs(config, vm.name)) throw new Stop(`${id(vm)} is not ours any more; it was left alone`);
     if (config.lock !== undefined && config.lock !== 'destroyed')
       throw new Stop(

@@ -150,6 +150,8 @@ export const QM = {
     QM.set(vmid, { [slot]: `${storage}:${disk.bytes / 1024 ** 3},${disk.options}` }),
   start: (vmid: number) => ['qm', 'start', `${vmid}`],
   unlock: (vmid: number) => ['qm', 'unlock', `${vmid}`],
+  /** Of what a `qm create` or `qm destroy` left that was cut off. Volumes that it does not name stay. */
+  destroyShell: (vmid: number) => ['qm', 'destroy', `${vmid}`, '--skiplock', '1', '--purge', '1'],
 };
 
 function options(settings: Readonly<Record<string, string>>): string[] {

@@ -6,6 +6,7 @@ import { carryOut, plan, type Step } from '../../scripts/engine/step';
 import { downSeconds, QM, renderVms, vmOf } from '../../scripts/machines/vms';
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/stages/vms/settings';
+import { isEmptyShell } from '../../scripts/stages/vms/state';
 import { volumesIn } from '../../scripts/stages/vms/volumes';
 import { Killed, Proxmox } from './proxmox';
 
@@ -115,13 +116,44 @@ describe('a machine that is not there', () => {
     expect(planned[0]!.change?.lines.join()).toContain('qm create 201');
   });
 
-  test('is finished when its creation was cut off', async () => {
+  // Proxmox gives a VM its UUID and generation when it makes it, and never later.
+  test.each([{ lock: 'create' }, { lock: 'create', meta: 'creation-qemu=10.1.2' }, { lock: 'destroyed' }])(
+    'is made again when nothing but %j is there',
+    async (shell) => {
+      const proxmox = new Proxmox();
+      proxmox.vms[WORKER] = { ...shell } as never;
+      const context = proxmox.context();
+      const [first] = await apply(context);
+      expect(first![0]).toBe('its creation was cut off before it had anything: it is made again');
+      expect(proxmox.changed.slice(0, 2)).toEqual([
+        'qm destroy 201 --skiplock 1 --purge 1',
+        QM.create(vmOf(homelab, 'talos-worker-01')).join(' '),
+      ]);
+      expect(await apply(context)).toEqual([]);
+    },
+  );
+
+  test('is not made again when a disk with data may belong to the shell', async () => {
     const proxmox = new Proxmox();
     proxmox.vms[WORKER] = { lock: 'create' };
+    proxmox.volumes['local-lvm:vm-201-disk-4'] = 100 * GIB;
+    await expect(apply(proxmox.context())).rejects.toThrow(/vm-201-disk-4\. They may hold the data/);
+    expect(proxmox.changed).toEqual([]);
+  });
+
+  test.each(['scsi0', 'virtio1', 'unused0', 'efidisk0', 'name'])('is no shell when it has %s', (key) => {
+    expect(isEmptyShell({ lock: 'create' })).toBe(true);
+    expect(isEmptyShell({ lock: 'create', [key]: 'local-lvm:vm-201-disk-0,size=1G' })).toBe(false);
+  });
+
+  test('is finished when its creation was cut off at the end', async () => {
+    const proxmox = new Proxmox();
+    const { settings } = vmOf(homelab, 'talos-worker-01');
+    proxmox.vms[WORKER] = { lock: 'create', name: settings.name!, description: settings.description! };
     const context = proxmox.context();
     const [first] = await apply(context);
     expect(first![0]).toBe('its creation was cut off, and is finished');
-    expect(proxmox.changed.slice(0, 2)).toEqual([expect.stringContaining('--skiplock 1 --name'), 'qm unlock 201']);
+    expect(proxmox.changed.slice(0, 2)).toEqual([expect.stringContaining('--skiplock 1 --'), 'qm unlock 201']);
     expect(await apply(context)).toEqual([]);
   });
 

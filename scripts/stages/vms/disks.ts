@@ -64,7 +64,8 @@ const DISK_SECONDS = 1800;
 function step(context: Context, vm: Vm, title: string, work: (live: LiveVm) => Promise<Work | undefined>): Step {
   const place = proxmox(context, vm.host);
   // Without the VM the plan shows what it will get.
-  const now = async () => work((await liveVm(context, vm)) ?? { config: {}, status: 'stopped', leftover: false });
+  const now = async () =>
+    work((await liveVm(context, vm)) ?? { config: {}, status: 'stopped', leftover: false, shell: false });
   return {
     title,
     async look(): Promise<Change | undefined> {

@@ -16,7 +16,7 @@ import { id, liveVm, readStatus, stopAndStart } from './state';
 /** `qm start` waits for the memory to be there, a second per GiB (its own default timeout), and for the disks. */
 const START_SECONDS = 300;
 
-/** Makes the virtual machines, or shows in which field one differs. Nothing is ever made anew. */
+/** Makes the virtual machines, or shows in which field one differs. One that has anything is never made again. */
 export function vms(context: Context): Stage {
   return {
     name: 'vms',
@@ -41,9 +41,15 @@ function settingsStep(context: Context, vm: Vm): Step {
   const place = proxmox(context, vm.host);
   const now = async () => {
     const live = await liveVm(context, vm);
-    if (live === undefined) {
+    if (live === undefined || live.shell) {
       await assertCanBeMade(context, vm);
-      return { commands: [QM.create(vm)], lines: [], asks: [] };
+      return live === undefined
+        ? { commands: [QM.create(vm)], lines: [], asks: [] }
+        : {
+            commands: [QM.destroyShell(vm.vmid), QM.create(vm)],
+            lines: ['its creation was cut off before it had anything: it is made again'],
+            asks: [],
+          };
     }
     const { config, leftover, status } = live;
     // The boot order names the system disk, so it comes with it.
@@ -119,7 +125,7 @@ function startStep(context: Context, vm: Vm): Step {
       const change = { lines: [QM.start(vm.vmid).join(' ')] };
       if (live?.status === 'running') return undefined;
       // Steps before this one bring what is missing, and look at the same.
-      if (live === undefined || live.leftover || !hasAllDisks(vm, live)) return change;
+      if (live === undefined || live.leftover || live.shell || !hasAllDisks(vm, live)) return change;
       const { config, status } = live;
       // A start with the GPU can hang the host: stage ai-vm judges it.
       if (Object.keys(config).some((key) => /^hostpci\d+$/.test(key))) return undefined;

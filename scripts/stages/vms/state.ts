@@ -10,8 +10,13 @@ export interface LiveVm {
   readonly config: Readonly<Record<string, string>>;
   /** As `qm status` says: running, stopped, paused. */
   readonly status: string;
-  /** Left by a `qm create` that was killed: the lock is still there, and nothing else or only what is ours. */
+  /** Left by a `qm create` that was killed: the lock is still there, and only what is ours. */
   readonly leftover: boolean;
+  /**
+   * Nothing but a lock. Settings that Proxmox gives a VM when it makes it (smbios1, vmgenid) would stay missing: it is removed
+   * and made again.
+   */
+  readonly shell: boolean;
 }
 
 /** Any guest of a Proxmox host or of its cluster. */
@@ -53,9 +58,10 @@ export async function liveVm(context: Context, vm: Vm): Promise<LiveVm | undefin
     throw new Stop(`${id(vm)} must be on this host, and is on ${found.node}; ${OTHER_ID}`);
 
   let config = await readConfig(context, place, vm.vmid, { recent: true });
-  const leftover = isLeftover(config, vm);
-  if (config.lock !== undefined && !leftover) config = await unlocked(context, vm, config.lock);
-  if (!leftover && !isOurs(config, vm.name))
+  const shell = isEmptyShell(config);
+  const leftover = config.lock === 'create' && isOurs(config, vm.name);
+  if (config.lock !== undefined && !leftover && !shell) config = await unlocked(context, vm, config.lock);
+  if (!leftover && !shell && !isOurs(config, vm.name))
     throw new Stop(
       `${id(vm)} must be ours: named ${vm.name}, with "${mark(vm.name)}" as the first line of its notes; its name is ${JSON.stringify(config.name ?? '')}, its notes begin with ${JSON.stringify(firstNote(config))}; ${OTHER_ID}`,
     );
@@ -64,7 +70,7 @@ export async function liveVm(context: Context, vm: Vm): Promise<LiveVm | undefin
     throw new Stop(
       `${id(vm)} must not have a disk without a place, and ${unused} is ${config[unused]}. It may hold data: look at it, then give it its slot back (qm set ${vm.vmid} --SLOT ${config[unused]},OPTIONS) or, if it is worth nothing, qm set ${vm.vmid} --protection 0, qm disk unlink ${vm.vmid} --idlist ${unused} --force 1, qm set ${vm.vmid} --protection 1`,
     );
-  return { config, leftover, status: await readStatus(context, place, vm.vmid, { recent: true }) };
+  return { config, leftover, shell, status: await readStatus(context, place, vm.vmid, { recent: true }) };
 }
 
 /** @throws Stop when `qm config` prints something else */
@@ -116,12 +122,7 @@ export function stopAndStart({ name, machine }: Vm): string {
 
 const OTHER_ID = 'choose another vmid in homelab.ts, or make room for this one; nothing was changed';
 
-/** `qm create` holds its lock from its first moment, before there is a name. */
-function isLeftover(config: Readonly<Record<string, string>>, { name }: Vm): boolean {
-  return config.lock === 'create' && (isEmptyShell(config) || isOurs(config, name));
-}
-
-/** Nothing but the lock of a `qm create` or `qm destroy` that was cut off: there is nothing in it to lose. */
+/** `qm create` holds its lock from its first moment, before there is a name. Nothing but the lock of a `qm create` or `qm destroy` that was cut off: there is nothing in it to lose. */
 export function isEmptyShell(config: Readonly<Record<string, string>>): boolean {
   const rest = Object.keys(config).filter((key) => !['lock', 'meta', 'smbios1', 'vmgenid'].includes(key));
   return rest.length === 0 && (config.lock === 'create' || config.lock === 'destroyed');
