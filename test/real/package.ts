@@ -144,6 +144,24 @@ try {
     newcomer.output,
   );
 
+  // The same in an empty folder, with nothing but what the README says.
+  const commands = /## In an app of your own[^]*?```\n([^]*?)```/.exec(readme)?.[1] ?? 'exit 1';
+  const empty = join(scratch, 'empty');
+  fs.mkdirSync(empty);
+  fs.writeFileSync(join(empty, 'main.ts'), shown);
+  const steps = commands.replace('npm install collab-homelab', `npm install ${tarball}`);
+  const prepared = run('sh', ['-e', '-c', steps], empty);
+  const emptySynth = run('npx', ['--no-install', 'cdk8s', 'synth'], empty);
+  tally.check(
+    'npx cdk8s synth works in an empty folder, with what the README says',
+    prepared.status === 0 &&
+      emptySynth.status === 0 &&
+      fs.readFileSync(join(empty, 'dist/shop.k8s.yaml'), 'utf8').includes('CASSANDRA_CONTACT_POINTS'),
+    prepared.output + emptySynth.output,
+  );
+  const types = run('npx', ['--no-install', 'tsc', '--noEmit'], empty);
+  tally.check('and it compiles there, with every declaration that it loads', types.status === 0, types.output);
+
   // 4. As an ES module.
   const names = entries.map((entry, index) => `import * as e${index} from '${name}${entry.slice(1)}';`).join('\n');
   fs.writeFileSync(
