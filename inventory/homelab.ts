@@ -76,8 +76,29 @@ export interface ProxmoxHost {
   readonly bridge?: string;
   /** Name of the integrated GPU, for people. A machine with `gpu: true` gets it. */
   readonly gpu: string;
+  /**
+   * How the GPU is handed over, to be changed where it does not compute: reports differ on what a board needs.
+   * docs/bootstrap.md (section 11) has the order to try. Each change is proved again.
+   * @default its own firmware for function .0, none for .1, no primary graphics
+   */
+  readonly gpuPassthrough?: GpuPassthrough;
   /** Name of the NPU, for people. A machine with `npu: true` gets it. */
   readonly npu: string;
+}
+
+/** What Proxmox is told about the two functions of a GPU: .0 computes, .1 is its sound. */
+export interface GpuPassthrough {
+  /** Whether .0 gets the firmware that the BIOS hands over in the ACPI table VFCT. @default true */
+  readonly rom?: boolean;
+  /**
+   * File with a ROM for .1, as `roms/AMDGopDriver.rom` below this folder: the bootstrap copies it to the host. Another ROM needs
+   * another name, or it is not proved again. @default none
+   */
+  readonly audioRom?: string;
+  /** Whether .1 is handed over at all: one machine came back from restarts only without it. @default true */
+  readonly sound?: boolean;
+  /** Whether .0 is the primary graphics of the machine (`x-vga=1`). Its serial console stays. @default false */
+  readonly xVga?: boolean;
 }
 
 /** The home network, in which every host and machine has its address. */

@@ -16,6 +16,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     names,
     machineReferences,
     hosts,
+    gpuRoms,
     disks,
     databases,
     services,
@@ -181,6 +182,15 @@ function hosts(homelab: Homelab): string[] {
     if (other === undefined) return problems;
     const what = `${place}.gpu must be the only one on its host`;
     return [...problems, sentence({ what, got: `true, as on ${other}`, fix: 'a GPU is passed to one machine' })];
+  });
+}
+
+function gpuRoms(homelab: Homelab): string[] {
+  return Object.entries(homelab.hosts).flatMap(([name, host]) => {
+    const { sound, audioRom } = (host.kind === 'proxmox' && host.gpuPassthrough) || {};
+    if (sound !== false || audioRom === undefined) return [];
+    const what = `${at('hosts', name)}.gpuPassthrough.audioRom must go with sound`;
+    return [sentence({ what, got: `${audioRom} and sound: false`, fix: 'leave one of the two out' })];
   });
 }
 

@@ -81,6 +81,20 @@ const proxmoxHost: is.Shape<lab.ProxmoxHost> = {
   files: is.optional(storageName),
   bridge: is.optional(is.matching(/^[a-z][a-z0-9_.-]{0,14}$/, 'the name of a network bridge', 'vmbr0')),
   gpu: is.text,
+  gpuPassthrough: is.optional(
+    is.shape<lab.GpuPassthrough>({
+      rom: is.optional(is.flag),
+      audioRom: is.optional(
+        is.matching(
+          /^(?!.*\.\.)[A-Za-z0-9][\w./-]*\.(rom|bin)$/,
+          'a file below this folder that ends in .rom or .bin',
+          'roms/AMDGopDriver.rom',
+        ),
+      ),
+      sound: is.optional(is.flag),
+      xVga: is.optional(is.flag),
+    }),
+  ),
   npu: is.text,
 };
 

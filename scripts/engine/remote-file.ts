@@ -5,7 +5,7 @@ import type { Step } from './step';
 /** A file on a machine, whole. */
 export interface RemoteFile {
   readonly path: string;
-  readonly content: string;
+  readonly content: string | Uint8Array;
   /** @default 0644 */
   readonly mode?: string;
 }
@@ -22,7 +22,8 @@ export function remoteFile(commands: Commands, place: Place, file: RemoteFile): 
       const there = stdout.split(' ')[0];
       if (there === digest(content)) return undefined;
       const verb = there === digest('') ? 'write' : 'replace';
-      return { lines: [`${verb} ${path} (${content.split('\n').length - 1} lines, ${mode})`] };
+      const size = typeof content === 'string' ? `${content.split('\n').length - 1} lines` : `${content.length} bytes`;
+      return { lines: [`${verb} ${path} (${size}, ${mode})`] };
     },
     apply: () => writeRemote(commands, place, file),
   };
@@ -38,6 +39,6 @@ export async function writeRemote(
   await commands.change(place, argv, { stdin: content });
 }
 
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function digest(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
 }

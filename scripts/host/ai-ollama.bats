@@ -70,3 +70,22 @@ fetch() {
   [ -x "$ROOT/opt/ollama/current/bin/ollama" ]
   [ ! -e "$ROOT/opt/ollama/.v1.0.0.next" ]
 }
+
+@test "the log of the running Ollama names what it computes with, after the GPUs of this machine" {
+  local device
+  for device in '0000:00:01.0 0x1234 0x030000' '0000:01:00.0 0x1002 0x038000' '0000:02:00.0 0x1002 0x040300'; do
+    read -r address vendor class <<<"$device"
+    mkdir -p "$ROOT/sys/bus/pci/devices/$address"
+    echo "$vendor" >"$ROOT/sys/bus/pci/devices/$address/vendor"
+    echo "$class" >"$ROOT/sys/bus/pci/devices/$address/class"
+  done
+  printf '#!/bin/sh\necho 0123456789abcdef0123456789abcdef\n' >"$BATS_TEST_TMPDIR/programs/systemctl"
+  printf '#!/bin/sh\necho "msg=\\"server config\\""; echo "msg=\\"inference compute\\" library=Vulkan"\n' >"$BATS_TEST_TMPDIR/programs/journalctl"
+  chmod +x "$BATS_TEST_TMPDIR/programs/"*
+  run bash "$BATS_TEST_DIRNAME/ai-ollama-log.sh"
+  [ "$status" -eq 0 ]
+  [ "$output" = $'gpu=0000:01:00.0\nmsg="inference compute" library=Vulkan' ]
+  rm -r "$ROOT/sys"
+  run bash "$BATS_TEST_DIRNAME/ai-ollama-log.sh"
+  [ "$output" = 'msg="inference compute" library=Vulkan' ]
+}

@@ -1,4 +1,4 @@
-import { hostOf, type Homelab, type ProxmoxHost } from '../../inventory';
+import { hostOf, type GpuPassthrough, type Homelab, type ProxmoxHost } from '../../inventory';
 import type { MachineFiles } from '.';
 
 /** What a Proxmox host is told: files of ours, in *.d folders under our name. */
@@ -23,6 +23,8 @@ export const UNDO_FILES = {
 
 /** The GPU's firmware, as `romfile` of hostpci names it. */
 export const VBIOS = 'collab-homelab-vbios.bin';
+/** The ROM of its sound, where homelab.ts names one. */
+export const AUDIO_ROM = 'collab-homelab-audio.rom';
 /** The folder to which `romfile` is relative. */
 export const VBIOS_FOLDER = '/usr/share/kvm';
 
@@ -41,6 +43,21 @@ export function passedThrough(homelab: Homelab, host: string): { readonly gpu: b
   const some = (device: 'gpu' | 'npu') =>
     machines.some((machine) => machine.kind === 'ubuntu' && machine[device] === true);
   return { gpu: some('gpu'), npu: some('npu') };
+}
+
+/**
+ * Options of hostpci by function of the GPU. They also say what a proof was about: with others it is made again.
+ */
+export function gpuOptions({ rom = true, audioRom, sound = true, xVga = false }: GpuPassthrough = {}): {
+  readonly gpu: string;
+  /** Undefined: it is left out. */
+  readonly audio: string | undefined;
+} {
+  const options = (...all: readonly (string | false)[]) => all.filter((each) => each !== false).join(',');
+  return {
+    gpu: options('pcie=1', rom && `romfile=${VBIOS}`, xVga && 'x-vga=1'),
+    audio: !sound ? undefined : options('pcie=1', audioRom !== undefined && `romfile=${AUDIO_ROM}`),
+  };
 }
 
 /** The Proxmox hosts on which machines run, by name. */

@@ -85,6 +85,18 @@ const broken: [string, (homelab: any) => void, string][] = [
     (h) => (h.services.Chat = h.services.chat),
     'the name services.Chat must be a DNS label of at most 30 characters that starts with a letter, got "Chat"',
   ],
+  [
+    'a ROM for a function that is left out',
+    (h) => (h.hosts.proxmox.gpuPassthrough = { sound: false, audioRom: 'roms/a.rom' }),
+    'hosts.proxmox.gpuPassthrough.audioRom must go with sound, got "roms/a.rom and sound: false"; leave one of the two out',
+  ],
+  ...['/root/a.rom', '../a.rom', 'a,x-vga=1.rom', 'roms/a.efi', ''].map(
+    (audioRom): [string, (h: any) => void, string] => [
+      `a ROM called ${audioRom}`,
+      (h) => (h.hosts.proxmox.gpuPassthrough = { audioRom }),
+      'hosts.proxmox.gpuPassthrough.audioRom must be a file below this folder that ends in .rom or .bin',
+    ],
+  ),
   ['a port out of range', (h) => (h.llm.port = 70000), 'llm.port must be a port, got 70000 (allowed: 1 to 65535)'],
   [
     'a disk serial that virtio would cut',

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { Size } from 'cdk8s';
 import { parse } from 'yaml';
 import homelab from '../fixtures/homelab';
+import type { GpuPassthrough } from '../../inventory';
 import { Later, Stop, TimedOut } from '../../scripts/engine/problem';
 import {
   authorizedKeys,
@@ -17,8 +18,16 @@ import {
 import { loadModelsUnit, ollamaOverride } from '../../scripts/machines/ollama';
 import { facts } from '../../scripts/stages/ai-vm/facts';
 import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
-import { gpuProblems, measured, noLogin, proved } from '../../scripts/stages/ai-vm/gpu-proof';
-import { ofModel, readRecord, remaining, understand, type GpuRecord } from '../../scripts/stages/ai-vm/gpu-record';
+import { gpuProblems, measured, noLogin, proved, unusable } from '../../scripts/stages/ai-vm/gpu-proof';
+import {
+  ofModel,
+  ofOptions,
+  optionsText,
+  readRecord,
+  remaining,
+  understand,
+  type GpuRecord,
+} from '../../scripts/stages/ai-vm/gpu-record';
 import { aiVm } from '../../scripts/stages/ai-vm/machine';
 import { restartAiVm, restartAsks, startAiVm } from '../../scripts/stages/ai-vm/restart';
 import { Told, withAiVm } from './ubuntu';
@@ -36,6 +45,16 @@ const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
 const KERNEL = '6.17.2-1-pve';
 /** The one that stays loaded. */
 const TAG = 'qwen2.5:14b-instruct-q4_K_M';
+
+/** As ai-ollama-log.sh prints it: LogDetails in discover/types.go of Ollama 0.32.15. */
+const inference = (device: string) =>
+  `gpu=0000:01:00.0\ntime=2026-11-24T10:00:00.000Z level=INFO source=types.go:32 msg="inference compute" ${device} total="28.0 GiB" available="27.9 GiB"`;
+const ON_CPU = inference(
+  'id=cpu library=cpu compute="" name=cpu description=cpu libdirs=ollama driver="" pci_id="" type=""',
+);
+const ON_GPU = inference(
+  'id=0 filter_id="" library=Vulkan compute=0.0 name=Vulkan0 description="AMD Radeon Graphics (RADV PHOENIX)" libdirs=ollama,vulkan driver=0.0 pci_id=0000:01:00.0 type=iGPU',
+);
 
 const record = (more: Partial<GpuRecord>): GpuRecord => ({
   vmid: 210,
@@ -192,6 +211,60 @@ describe('the record of the proof', () => {
     expect(remaining(understand(other, '6.18.1-1-pve', BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
   });
 
+  describe('with other options', () => {
+    const failed = record({ state: 'failed', failed: { phase: 'generate', why: 'PSP tmr init failed' } });
+    const options = optionsText({ audioRom: 'roms/a.rom' });
+
+    test('a verdict counts no more, the speed of the CPU does, and what was tried is kept', () => {
+      expect(ofOptions(failed, optionsText({}))).toBe(failed);
+      const other = ofOptions(failed, options)!;
+      expect(understand(other, KERNEL, BOOT).verdict).toBe('unproven');
+      expect(remaining(understand(other, KERNEL, BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
+      expect(other.tried).toEqual({ [optionsText({})]: 'PSP tmr init failed' });
+      const third = ofOptions(
+        { ...other, state: 'failed', options, failed: { phase: 'generate', why: 'x' } },
+        optionsText({ xVga: true }),
+      )!;
+      expect(Object.values(third.tried!)).toEqual(['PSP tmr init failed', 'x']);
+    });
+    test('a host that went down with the first ones is no result for these', () => {
+      const begun = record({ begun: { phase: 'generate', boot: BOOT } });
+      expect(understand(ofOptions(begun, options), KERNEL, OTHER_BOOT).hungAt).toBeUndefined();
+    });
+    test('a passed proof is made again; another file is another ROM', () => {
+      const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'], options });
+      expect(understand(ofOptions(passed, options), KERNEL, BOOT).verdict).toBe('passed');
+      expect(understand(ofOptions(passed, optionsText({ audioRom: 'roms/b.rom' })), KERNEL, BOOT).verdict).toBe(
+        'unproven',
+      );
+    });
+    test('what does not compute says what to try next, each once, then that nothing is left', () => {
+      const say = (passthrough: GpuPassthrough, tried?: GpuRecord['tried']) => {
+        const hosts = { ...homelab.hosts, proxmox: { ...homelab.hosts.proxmox, gpuPassthrough: passthrough } } as never;
+        const context = new Told({}).context({ ...homelab, hosts });
+        const state = { ...understand({ ...failed, ...(tried && { tried }) }, KERNEL, BOOT) };
+        return unusable(context, aiVm(context, 'ai-vm'), state).message;
+      };
+      const all: GpuPassthrough[] = [
+        {},
+        { audioRom: 'roms/a.rom' },
+        { audioRom: 'roms/a.rom', xVga: true },
+        { xVga: true },
+        { rom: false, xVga: true },
+      ];
+      const tried = (count: number) => Object.fromEntries(all.slice(0, count).map((each) => [optionsText(each), 'x']));
+      const next = all.map((each, index) => /(gpuPassthrough: \{.*?\}|No way \w+)/.exec(say(each, tried(index)))?.[1]);
+      expect(next).toEqual([
+        "gpuPassthrough: { audioRom: 'roms/AMDGopDriver.rom' }",
+        "gpuPassthrough: { audioRom: 'roms/AMDGopDriver.rom', xVga: true }",
+        'gpuPassthrough: { xVga: true }',
+        'gpuPassthrough: { rom: false, xVga: true }',
+        'No way to',
+      ]);
+      expect(say({})).toMatch(/PSP tmr init failed.*gpu: false/);
+    });
+  });
+
   test('a GPU that computes but does not survive restarts is kept; one that does not compute is not', () => {
     const failed = (phase: 'generate' | 'reboot') =>
       understand(record({ state: 'failed', failed: { phase, why: 'x' } }), KERNEL, BOOT);
@@ -210,8 +283,8 @@ describe('the record of the proof', () => {
 
 describe('an Ollama that started before the driver of the GPU', () => {
   const ok = (body: object) => `${JSON.stringify(body)}\n200`;
-  const onCpu = 'msg="inference compute" id=cpu library=cpu';
-  const onGpu = 'msg="inference compute" library=Vulkan description="AMD Radeon 780M Graphics (RADV PHOENIX)"';
+  const onCpu = ON_CPU;
+  const onGpu = ON_GPU;
 
   /** Its log after each of its starts. */
   function told(...logs: string[]) {
@@ -250,8 +323,10 @@ describe('an Ollama that started before the driver of the GPU', () => {
     expect(words(commands)).toEqual(['proving', 'ai-ollama.sh start', 'failed']);
   });
   test('is not started again when it found another GPU', async () => {
-    const commands = told(onGpu.replace('780M', '890M'), onGpu);
-    await expect(prove(commands)).rejects.toThrow(/must name Vulkan and 780M/);
+    const commands = told(onGpu.replace('pci_id=0000:01', 'pci_id=0000:05'), onGpu);
+    await expect(prove(commands)).rejects.toThrow(
+      /with the GPU at 0000:01:00.0, and its log names .*pci_id=0000:05:00.0/,
+    );
     expect(words(commands)).toEqual(['proving', 'failed']);
   });
   test('a model that stays is asked for in a way that keeps it; on the CPU it is unloaded', async () => {
@@ -308,8 +383,7 @@ describe('a part of the proof', () => {
       '/api/ps': ok({
         models: [{ name: TAG, size: 9, size_vram: 9, context_length: 16384, expires_at: '2318-01-01T00:00:00Z' }],
       }),
-      'ai-ollama-log.sh':
-        'msg="inference compute" library=Vulkan description="AMD Radeon 780M Graphics (RADV PHOENIX)"',
+      'ai-ollama-log.sh': ON_GPU,
     });
     await expect(prove(commands)).rejects.toThrow(/did not survive this.*proxmox went down at it/);
     expect(records(commands).at(-1)).toMatchObject({ state: 'failed', failed: { phase: 'reboot' } });
@@ -321,19 +395,34 @@ describe('what counts as computed on the GPU', () => {
     tag: 'm:1',
     length: 16384,
     loaded: { size: 100, sizeVram: 100, context: 16384, stays: true },
-    log: 'msg="inference compute" library=Vulkan name=Vulkan0 description="AMD Radeon 780M Graphics (RADV PHOENIX)"',
-    gpu: 'AMD Radeon 780M',
+    log: ON_GPU,
     tokensPerSecond: 13,
     cpu: 4.5,
   };
   test('all of the model, by Vulkan on that GPU, faster than the CPU', () => expect(gpuProblems(seen)).toEqual([]));
   test.each([
+    ['another name', ON_GPU.replace(/description="[^"]*"/, 'description="AMD Radeon 890M Graphics"')],
+    ['no name', ON_GPU.replace(/description="[^"]*"/, 'description=""')],
+    [
+      'an address in upper case',
+      ON_GPU.replace('gpu=0000:01:00.0', 'gpu=0000:c1:00.0').replace('pci_id=0000:01', 'pci_id=0000:C1'),
+    ],
+    ['an address that Ollama does not know', ON_GPU.replace('pci_id=0000:01:00.0', 'pci_id=""')],
+    ['another device beside it', `${ON_GPU.replace('pci_id=0000:01', 'pci_id=0000:09')}\n${ON_GPU}`],
+  ])('also with %s', (_, log) => expect(gpuProblems({ ...seen, log })).toEqual([]));
+  test.each([
     [{ loaded: undefined }, /not loaded/],
     [{ loaded: { ...seen.loaded, sizeVram: 99 } }, /are on the GPU/],
     [{ loaded: { ...seen.loaded, context: 4096 } }, /4096 tokens, not 16384/],
-    [{ log: 'msg="inference compute" library=cpu description=cpu' }, /must name Vulkan and 780M/],
-    [{ log: seen.log.replace('780M', '890M') }, /must name Vulkan and 780M/],
-    [{ log: '' }, /must name Vulkan/],
+    [
+      { log: ON_CPU },
+      /must compute by Vulkan with the GPU at 0000:01:00.0, .* library=cpu pci_id=unknown type=none cpu/,
+    ],
+    [{ log: ON_GPU.replace('pci_id=0000:01', 'pci_id=0000:02') }, /must compute by Vulkan/],
+    // A name that says it is the one is no proof, and neither is an address without Vulkan.
+    [{ log: ON_GPU.replace('pci_id=0000:01:00.0 type=iGPU', 'pci_id="" type=discrete') }, /must compute by Vulkan/],
+    [{ log: ON_GPU.replace('library=Vulkan', 'library=cpu') }, /must compute by Vulkan/],
+    [{ log: '' }, /its log names nothing/],
     [{ tokensPerSecond: 4.5 }, /no more than the 4.5 of the CPU/],
   ])('%j is a problem', (change, problem) => {
     expect(gpuProblems({ ...seen, ...change })).toEqual([expect.stringMatching(problem)]);
@@ -349,6 +438,13 @@ test('single functions are passed through, never the bare slot', () => {
     ['hostpci2', '0000:c6:00.1,pcie=1'],
   ]);
   expect([...wantedDevices(found, {}, 'pve')]).toEqual([]);
+  const slots = (passthrough: GpuPassthrough) => [...wantedDevices(found, { gpu: true }, 'pve', passthrough).values()];
+  expect(slots({ audioRom: 'roms/x.rom', xVga: true })).toEqual([
+    '0000:c5:00.0,pcie=1,romfile=collab-homelab-vbios.bin,x-vga=1',
+    '0000:c5:00.1,pcie=1,romfile=collab-homelab-audio.rom',
+  ]);
+  expect(slots({ sound: false })).toEqual(['0000:c5:00.0,pcie=1,romfile=collab-homelab-vbios.bin']);
+  expect(slots({ rom: false })).toEqual(['0000:c5:00.0,pcie=1', '0000:c5:00.1,pcie=1']);
   expect(() => wantedDevices({ gpu: found.gpu }, { gpu: true }, 'pve')).toThrow(Stop);
 });
 

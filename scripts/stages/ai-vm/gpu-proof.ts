@@ -1,4 +1,4 @@
-import type { Model, ProxmoxHost } from '../../../inventory';
+import type { GpuPassthrough, Model } from '../../../inventory';
 import { bootId } from '../../engine/boots';
 import type { Finding, Look } from '../../engine/check';
 import { CommandFailed } from '../../engine/commands';
@@ -11,6 +11,8 @@ import { Refusal, ollamaApi, shortTag, type Loaded } from './api';
 import {
   doneSoFar,
   gpuState,
+  optionsText,
+  passthroughOf,
   recordPath,
   remaining,
   writeRecord,
@@ -19,12 +21,10 @@ import {
   type Phase,
 } from './gpu-record';
 import { aiVm, isOn, vmConfig, type AiVm } from './machine';
+import { isOurGpu, understandLog, usesVulkan } from './ollama-log';
 import { assertNoDatabaseRuns, NotBack, restart } from './restart';
 
 type Say = (what: string) => void;
-
-/** How Ollama's log names a GPU that it computes with by Vulkan. */
-const VULKAN = /library=Vulkan/i;
 
 /** @throws Stop when there is no model to prove the GPU with */
 export function provingModel({ homelab }: Context): Model {
@@ -58,6 +58,7 @@ export function measured(context: Context, vm: AiVm): Step {
       say(`${tag} generates on the CPU (some minutes)`);
       const { tokensPerSecond } = await ollamaApi(context).generate({ tag, context: length, onCpu: true });
       await writeRecord(context, vm, {
+        ...(state.record?.tried && { tried: state.record.tried }),
         state: 'proving',
         kernel: state.kernel,
         done: ['cpu'],
@@ -79,7 +80,7 @@ export function proved(context: Context, vm: AiVm): Step {
     title: `the GPU of ${name} survives restarts (kernel of ${host.name} as it runs)`,
     async look() {
       const state = await gpuState(context, vm);
-      if (state.verdict === 'unusable') throw unusable(vm, state);
+      if (state.verdict === 'unusable') throw unusable(context, vm, state);
       if (state.hungAt !== undefined)
         return { lines: [`${host.name} went down while this was tried: ${WHAT[state.hungAt]}. That is the result`] };
       const phases = remaining(state).filter((phase) => phase !== 'cpu');
@@ -160,7 +161,7 @@ export async function notBegun(
 /** Has the model generate, and judges whether all of it was on the GPU. An Ollama that found none is started once more. */
 async function generateOnGpu(context: Context, cpu: number | undefined, say: Say) {
   const first = await tryOnGpu(context, cpu, say);
-  if (first.problems.length === 0 || VULKAN.test(first.log)) return first;
+  if (first.problems.length === 0 || usesVulkan(first.log)) return first;
   // Ollama looks for a GPU when it starts, and never again: its driver may have been ready only after that.
   const { vm } = ollamaApi(context);
   say('restarts Ollama, which found no GPU when it started');
@@ -184,10 +185,9 @@ async function tryOnGpu(context: Context, cpu: number | undefined, say: Say) {
     throw new Stop(
       `the log of Ollama on ${api.vm.name} must say what it computes with, and says ${JSON.stringify(log.slice(0, 120))}; look at journalctl -u ollama there, and run this again`,
     );
-  const { gpu } = context.homelab.hosts[api.vm.host.name] as ProxmoxHost;
   const loaded = (await api.loaded()).get(shortTag(tag));
   const { tokensPerSecond } = answer;
-  const problems = gpuProblems({ tag, length, loaded, log, gpu, tokensPerSecond, cpu });
+  const problems = gpuProblems({ tag, length, loaded, log, tokensPerSecond, cpu });
   return { problems, tokensPerSecond, log };
 }
 
@@ -196,14 +196,12 @@ export function gpuProblems(seen: {
   readonly tag: string;
   readonly length: number;
   readonly loaded: Loaded | undefined;
-  /** Lines of Ollama's log about what it computes with. */
+  /** What ai-ollama-log.sh printed. */
   readonly log: string;
-  /** Name of the GPU in homelab.ts. */
-  readonly gpu: string;
   readonly tokensPerSecond: number;
   readonly cpu: number | undefined;
 }): string[] {
-  const { tag, length, loaded, log, gpu, tokensPerSecond, cpu } = seen;
+  const { tag, length, loaded, log, tokensPerSecond, cpu } = seen;
   const problems: string[] = [];
   if (loaded === undefined) problems.push(`${tag} is not loaded after it generated`);
   else {
@@ -212,13 +210,15 @@ export function gpuProblems(seen: {
     if (loaded.sizeVram !== loaded.size) problems.push(`${mib(loaded.sizeVram)} of ${mib(loaded.size)} are on the GPU`);
     if (loaded.context < length) problems.push(`${tag} is loaded for ${loaded.context} tokens, not ${length}`);
   }
-  // The number is what drivers and people call it alike: 780M.
-  const number = /\b\d+[A-Z]*\b/.exec(gpu)?.[0];
-  const lines = log.split('\n').filter((line) => line.includes('inference compute'));
-  if (!lines.some((line) => VULKAN.test(line) && (number === undefined || line.includes(number))))
-    problems.push(
-      `Ollama's log must name Vulkan and ${number ?? 'the GPU'}, and says ${JSON.stringify(lines.join(' ').slice(0, 200))}`,
+  const { gpus, devices } = understandLog(log);
+  if (!devices.some((device) => isOurGpu(device, gpus))) {
+    const found = devices.map(({ library, pciId, type, description }) =>
+      [`library=${library}`, `pci_id=${pciId || 'unknown'}`, `type=${type || 'none'}`, description].join(' '),
     );
+    problems.push(
+      `Ollama must compute by Vulkan with the GPU at ${gpus.join(' or ') || 'an address that its machine does not show'}, and its log names ${found.join('; ') || 'nothing'}`,
+    );
+  }
   if (cpu !== undefined && !(tokensPerSecond > cpu))
     problems.push(`${tokensPerSecond} tokens/s are no more than the ${cpu} of the CPU`);
   return problems;
@@ -237,9 +237,9 @@ async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase,
   };
   await writeRecord(context, vm, record);
   if (phase === 'generate' || phase === 'cpu')
-    return new Verdict(unusable(vm, { ...state, record: { ...record, vmid: 0, date: '' } }).message);
+    return new Verdict(unusable(context, vm, { ...state, record: { ...record, vmid: 0, date: '' } }).message);
   return new Verdict(
-    `the GPU of ${vm.name} did not survive this: ${WHAT[phase]} (${why}). It is written down (${recordPath(vm.machine.vmid)} on ${vm.host.name}): from now on a restart of ${vm.name} needs one of ${vm.host.name}, and is refused while a database runs. If the GPU does not answer now, restart ${vm.host.name}. To go on with that, run this again; else set gpu: false in homelab.ts. To prove it anew, remove that file`,
+    `the GPU of ${vm.name} did not survive this: ${WHAT[phase]} (${why}). It is written down (${recordPath(vm.machine.vmid)} on ${vm.host.name}): from now on a restart of ${vm.name} needs one of ${vm.host.name}, and is refused while a database runs. If the GPU does not answer now, restart ${vm.host.name}. To go on with that, run this again; else try gpuPassthrough: { sound: false } of hosts.${vm.host.name} in homelab.ts, or gpu: false. To prove it anew, remove that file`,
   );
 }
 
@@ -275,11 +275,33 @@ function withoutGpu({ homelab }: Context, { name, host, machine: { vmid } }: AiV
   return `To go on without the GPU: gpu: false in homelab.ts, ssh root@${homelab.hosts[host.name]!.address} qm stop ${vmid} (${name}), and run this again`;
 }
 
-/** The GPU does not compute: nothing can be done here. */
-export function unusable({ name, machine, host }: AiVm, { record }: GpuState): Stop {
+/** Other ways to hand it over, in the order to try: what reports about this GPU name most often comes first. */
+const REMEDIES: readonly GpuPassthrough[] = [
+  { audioRom: 'roms/AMDGopDriver.rom' },
+  { audioRom: 'roms/AMDGopDriver.rom', xVga: true },
+  { xVga: true },
+  { rom: false, xVga: true },
+];
+
+/** The GPU does not compute, handed over like this. */
+export function unusable(context: Context, { name, machine, host }: AiVm, { record }: GpuState): Stop {
+  const tried = [...Object.keys(record?.tried ?? {}), optionsText(passthroughOf(context, host.name))];
+  const known = new Set(tried.map((each) => each.replace(/ \(.*\)$/, '')));
+  const next = REMEDIES.find((each) => !known.has(optionsText(each).replace(/ \(.*\)$/, '')));
+  const advice =
+    next === undefined
+      ? `No way to hand it over is left (${tried.length} tried)`
+      : `Next to try (docs/bootstrap.md, section 11): gpuPassthrough: ${written(next)} in hosts.${host.name} of homelab.ts, then npm run bootstrap -- apply`;
   return new Stop(
-    `the GPU of ${host.name} must compute in ${name}, and did not: ${record?.failed?.why ?? 'unknown'}. Set gpu: false in homelab.ts (models run on the CPU), or find the cause, remove ${recordPath(machine.vmid)} on ${host.name}, and run this again`,
+    `the GPU of ${host.name} must compute in ${name}, and did not: ${record?.failed?.why ?? 'unknown'}. ${advice}. Without the GPU: gpu: false (models run on the CPU). To try the same once more, remove ${recordPath(machine.vmid)} on ${host.name}`,
   );
+}
+
+function written(passthrough: GpuPassthrough): string {
+  const entries = Object.entries(passthrough).map(
+    ([key, value]) => `${key}: ${typeof value === 'string' ? `'${value}'` : value}`,
+  );
+  return `{ ${entries.join(', ')} }`;
 }
 
 /** The kernel that the proof is about stays: an upgrade of the host is a step of its own, which repeats the proof. */
@@ -330,7 +352,11 @@ function judged(verdict: GpuState['verdict'], kernel: string, why = ''): Omit<Fi
         fix: 'nothing, or gpu: false in homelab.ts',
       };
     case 'unusable':
-      return { state: 'bad', saw: why, fix: 'set gpu: false in homelab.ts, or find the cause' };
+      return {
+        state: 'bad',
+        saw: why,
+        fix: 'npm run bootstrap -- apply ai-vm says what to try next; or gpu: false in homelab.ts',
+      };
   }
 }
 

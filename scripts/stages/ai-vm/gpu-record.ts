@@ -1,7 +1,9 @@
+import type { GpuPassthrough, ProxmoxHost } from '../../../inventory';
 import { bootId } from '../../engine/boots';
 import { json } from '../../engine/cluster';
 import type { Context } from '../../engine/context';
 import { Stop } from '../../engine/problem';
+import { gpuOptions } from '../../machines/host';
 import { provingModelOf } from '../../machines/ollama';
 import { runningKernel, type AiVm } from './machine';
 
@@ -19,6 +21,10 @@ export interface GpuRecord {
   /** What was begun, and in which boot of the host: another boot means that the host went down meanwhile. */
   readonly begun?: { readonly phase: Phase; readonly boot: string };
   readonly failed?: { readonly phase: Phase; readonly why: string };
+  /** How the GPU was handed over. @default as without `gpuPassthrough` */
+  readonly options?: string;
+  /** With which options it did not compute before, and why. */
+  readonly tried?: Readonly<Record<string, string>>;
   /** The model that it was proved with, and its tokens per second on the CPU and on the GPU. */
   readonly tag?: string;
   readonly cpu?: number;
@@ -49,12 +55,13 @@ export async function readRecord({ commands }: Context, vm: AiVm): Promise<GpuRe
 }
 
 export async function writeRecord(
-  { commands }: Context,
+  context: Context,
   { machine: { vmid }, host }: AiVm,
   record: Omit<GpuRecord, 'vmid' | 'date'>,
 ) {
-  const whole: GpuRecord = { vmid, ...record, date: new Date().toISOString() };
-  await commands.changeScript(host, 'ai-gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
+  const options = optionsText(passthroughOf(context, host.name));
+  const whole: GpuRecord = { vmid, ...record, options, date: new Date().toISOString() };
+  await context.commands.changeScript(host, 'ai-gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
 }
 
 /** What the proof says about the host as it runs now. */
@@ -70,9 +77,33 @@ export interface GpuState {
 }
 
 export async function gpuState(context: Context, vm: AiVm): Promise<GpuState> {
-  const record = ofModel(await readRecord(context, vm), provingModelOf(context.homelab)?.tag);
+  const options = optionsText(passthroughOf(context, vm.host.name));
+  const record = ofModel(ofOptions(await readRecord(context, vm), options), provingModelOf(context.homelab)?.tag);
   const [kernel, boot] = [await runningKernel(context, vm.host), await bootId(context.commands, vm.host)];
   return understand(record, kernel, boot);
+}
+
+export function passthroughOf({ homelab }: Pick<Context, 'homelab'>, host: string): GpuPassthrough {
+  return (homelab.hosts[host] as ProxmoxHost).gpuPassthrough ?? {};
+}
+
+/** As a record keeps them. */
+export function optionsText(passthrough: GpuPassthrough): string {
+  const { gpu, audio } = gpuOptions(passthrough);
+  return `.0 ${gpu}; .1 ${audio ?? 'left out'}${passthrough.audioRom === undefined ? '' : ` (${passthrough.audioRom})`}`;
+}
+
+/** What came of other options says nothing about these, but that they need not be tried again. */
+export function ofOptions(record: GpuRecord | undefined, options: string): GpuRecord | undefined {
+  if (record === undefined) return undefined;
+  const { vmid, kernel, options: before = optionsText({}), tag, cpu, failed, tried, date } = record;
+  if (before === options) return record;
+  const known = { ...tried, ...(failed && { [before]: failed.why }) };
+  return {
+    ...{ vmid, state: 'proving', kernel, done: cpu === undefined ? [] : ['cpu'], date },
+    ...(cpu !== undefined && { tag, cpu }),
+    ...(Object.keys(known).length > 0 && { tried: known }),
+  };
 }
 
 /** What another model was as fast as says nothing about this one. */

@@ -1,11 +1,11 @@
-import type { UbuntuMachine } from '../../../inventory';
+import type { GpuPassthrough, UbuntuMachine } from '../../../inventory';
 import type { Context } from '../../engine/context';
 import { isFault, Stop } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { VBIOS, VBIOS_FOLDER } from '../../machines/host';
+import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
 import { hostFacts } from '../host/facts';
-import { doneSoFar, gpuState, writeRecord, type GpuState } from './gpu-record';
+import { doneSoFar, gpuState, passthroughOf, remaining, writeRecord, type GpuState } from './gpu-record';
 import { noLogin, notBegun, unusable } from './gpu-proof';
 import { vmConfig, type AiVm } from './machine';
 import { assertNoDatabaseRuns, NotBack, restart, restartAiVm, restartAsks } from './restart';
@@ -21,6 +21,7 @@ export function wantedDevices(
   { gpu, audio, npu }: HandedOver,
   machine: Pick<UbuntuMachine, 'gpu' | 'npu'>,
   host: string,
+  passthrough: GpuPassthrough = {},
 ): ReadonlyMap<string, string> {
   const wanted = new Map<string, string>();
   const fix = 'npm run bootstrap -- apply host says what is wrong';
@@ -29,8 +30,9 @@ export function wantedDevices(
       throw new Stop(
         `${host} must have one AMD GPU with its sound to pass through, and has not; ${fix}, or set gpu: false`,
       );
-    wanted.set('hostpci0', `${gpu.slot},pcie=1,romfile=${VBIOS}`);
-    wanted.set('hostpci1', `${audio.slot},pcie=1`);
+    const options = gpuOptions(passthrough);
+    wanted.set('hostpci0', `${gpu.slot},${options.gpu}`);
+    if (options.audio !== undefined) wanted.set('hostpci1', `${audio.slot},${options.audio}`);
   }
   if (machine.npu === true) {
     if (npu === undefined)
@@ -52,7 +54,12 @@ export function passedThrough(context: Context, vm: AiVm): Step {
     // A VM that has none and wants none asks nothing of the host.
     const wants = machine.gpu === true || machine.npu === true;
     const wanted = wants
-      ? wantedDevices(handedOver(context.homelab, host.name, await hostFacts(context, host.name)), machine, host.name)
+      ? wantedDevices(
+          handedOver(context.homelab, host.name, await hostFacts(context, host.name)),
+          machine,
+          host.name,
+          passthroughOf(context, host.name),
+        )
       : new Map<string, string>();
     const set = [...wanted].filter(([slot, value]) => !sameDevice(config.get(slot), value));
     const drop = present.filter((slot) => !wanted.has(slot));
@@ -83,7 +90,7 @@ export function passedThrough(context: Context, vm: AiVm): Step {
       };
     },
     async apply(_, say) {
-      const { config, set, drop } = await difference();
+      const { set, drop } = await difference();
       const stopped = async () => {
         if (set.length > 0)
           await context.commands.change(host, [
@@ -95,11 +102,11 @@ export function passedThrough(context: Context, vm: AiVm): Step {
         if (drop.length > 0) await context.commands.change(host, ['qm', 'set', `${vmid}`, '--delete', drop.join(',')]);
       };
       const state = await gpuState(context, vm);
-      if (!isProof || config.has('hostpci0') || state.verdict !== 'unproven') {
+      if (!isProof || !remaining(state).includes('generate')) {
         await restartAiVm(context, name, { kind: 'stop-start', stopped }, say);
         return;
       }
-      // The first start with the GPU is a part of the proof: if the host hangs at it, the next run knows.
+      // The first start with the GPU, or with other options, is a part of the proof: if the host hangs at it, the next run knows.
       const { record, kernel, boot } = state;
       const { begun: __, ...kept } = record ?? {};
       const proving = { ...kept, state: 'proving', kernel, done: doneSoFar(state) } as const;
@@ -120,10 +127,13 @@ export function passedThrough(context: Context, vm: AiVm): Step {
 
 async function assertMayBePassedThrough(context: Context, vm: AiVm, state: GpuState): Promise<void> {
   const { host, name } = vm;
-  if (state.verdict === 'unusable') throw unusable(vm, state);
-  const rom = `${VBIOS_FOLDER}/${VBIOS}`;
-  const { code } = await context.commands.read(host, ['test', '-s', rom], { accepts: [0, 1] });
-  if (code !== 0) throw new Stop(`${rom} must be on ${host.name}, and is not; npm run bootstrap -- apply host`);
+  if (state.verdict === 'unusable') throw unusable(context, vm, state);
+  const { rom = true, audioRom } = passthroughOf(context, host.name);
+  for (const file of [...(rom ? [VBIOS] : []), ...(audioRom === undefined ? [] : [AUDIO_ROM])]) {
+    const path = `${VBIOS_FOLDER}/${file}`;
+    const { code } = await context.commands.read(host, ['test', '-s', path], { accepts: [0, 1] });
+    if (code !== 0) throw new Stop(`${path} must be on ${host.name}, and is not; npm run bootstrap -- apply host`);
+  }
   if (state.verdict !== 'passed')
     await assertNoDatabaseRuns(
       context,

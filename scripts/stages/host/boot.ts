@@ -3,53 +3,13 @@ import { proxmox, type Context } from '../../engine/context';
 import { Stop } from '../../engine/problem';
 import { writeRemote } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
-import {
-  HOST_FILES,
-  hostFiles,
-  KERNEL_OPTIONS,
-  passedThrough,
-  UNDO_FILES,
-  VBIOS,
-  VBIOS_FOLDER,
-} from '../../machines/host';
+import { HOST_FILES, hostFiles, KERNEL_OPTIONS, passedThrough, UNDO_FILES } from '../../machines/host';
 import { handedOver } from './devices';
 import type { HostFacts } from './facts';
 import { pinState, usesTool } from './network-cards';
 
 export type Judged = () => Promise<HostFacts>;
 export type MakeStep = (title: string, look: Step['look'], apply: Step['apply']) => Step;
-
-/** Before amdgpu goes: the firmware that the machine's driver needs, since its own BIOS has none. */
-export function vbios(context: Context, name: string, judged: Judged, step: MakeStep): Step {
-  const place = proxmox(context, name);
-  const path = `${VBIOS_FOLDER}/${VBIOS}`;
-  const args = async (what: string) => {
-    const { gpu } = handedOver(context.homelab, name, await judged());
-    return [what, gpu!.vendor, gpu!.device, path];
-  };
-  return step(
-    `the firmware of the GPU of ${name} is there for its machine`,
-    async () => {
-      const { stdout } = await context.commands.readScript(place, 'vbios.sh', await args('digest'));
-      const [, table, file] = /^(none|[0-9a-f]{64}) (none|[0-9a-f]{64})\s*$/.exec(stdout) ?? [];
-      if (table === undefined)
-        throw new Stop(
-          `vbios.sh on ${name} must print two digests, and printed ${JSON.stringify(stdout.slice(0, 120))}`,
-        );
-      if (table === 'none')
-        throw new Stop(
-          `the BIOS of ${name} must hand over the GPU's firmware (ACPI table VFCT), and does not; switch CSM off and boot by UEFI, with the integrated graphics as primary display`,
-        );
-      if (table === file) return undefined;
-      return {
-        lines: [
-          `${file === 'none' ? 'write' : 'replace'} ${path} from the ACPI table VFCT (sha256 ${table.slice(0, 12)})`,
-        ],
-      };
-    },
-    async () => void (await context.commands.changeScript(place, 'vbios.sh', await args('write'))),
-  );
-}
 
 /** The files that hand the GPU over, and what the boot loader and the initramfs make of them. */
 export function bootSteps(context: Context, name: string, judged: Judged, step: MakeStep): Step[] {

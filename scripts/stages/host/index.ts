@@ -7,11 +7,12 @@ import { writeRemote } from '../../engine/remote-file';
 import type { Stage, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
 import { HOST_FILES, hostFiles, hostsWithMachines, passedThrough, UNDO_FILES, UNDO_MINUTES } from '../../machines/host';
-import { bootSteps, changesBoot, digest, isUnmade, isWritten, rebootReasons, vbios } from './boot';
+import { bootSteps, changesBoot, digest, isUnmade, isWritten, rebootReasons } from './boot';
 import { hostFacts, settings, type HostFacts } from './facts';
 import { hostFindings, strangeReboot } from './judgement';
 import { linkFile, pinning, unpinned, usesTool } from './network-cards';
 import { reboot, rebootQuestion } from './reboot';
+import { roms } from './roms';
 
 /** A fresh Proxmox becomes a host for the machines: names that stay, a GPU that waits for its machine, storages that fit. */
 export function host(context: Context): Stage {
@@ -122,7 +123,7 @@ function stepsOf(context: Context, name: string): Step[] {
         else for (const card of unpinned(network)) await writeRemote(commands, place, linkFile(card));
       },
     ),
-    ...(gpu ? [vbios(context, name, judged, step)] : []),
+    ...(gpu ? roms(context, name, judged, step) : []),
     ...(gpu || npu ? bootSteps(context, name, judged, step) : []),
     step(
       `storage ${settings(context, name).files} of ${name} takes images and cloud-init files`,

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PROVED } from '../../../scripts/stages/talos/shutdown-proof';
 import type { Tally } from '../tally';
 import { tail } from './disturbed';
@@ -95,6 +95,7 @@ async function gpuProof(lab: Lab, tally: Tally): Promise<void> {
   tally.check('no faster than the CPU: it is written down', record().failed?.phase === 'generate');
   simulation.state.extra.ollamaTurned = {};
   stops('what is written down counts', await apply(), /must compute in ai-vm, and did not: .*no more than the/s);
+  await otherOptions(lab, tally);
 
   await lab.restore('another kernel');
   boots('6.18.2-1-pve');
@@ -112,6 +113,53 @@ async function gpuProof(lab: Lab, tally: Tally): Promise<void> {
   const on = await apply();
   tally.check('with that known the homelab goes on', on.code === 0, tail(on));
   lab.forget('another kernel');
+}
+
+/** A board on which the GPU wants a ROM for its sound: homelab.ts names one, the host gets it, and the proof is made again. */
+async function otherOptions(lab: Lab, tally: Tally): Promise<void> {
+  const { simulation } = lab;
+  const stops = async (what: string, stage: string, says: RegExp) => {
+    const { code, output } = await lab.run(['apply', stage, '--yes']);
+    tally.check(`${what}: stops and says so`, code === 4 && says.test(output), output.slice(-1500));
+  };
+  const path = join(lab.workspace.path, 'roms/AMDGopDriver.rom');
+  const write = (content: Buffer) => {
+    fs.mkdirSync(dirname(path), { recursive: true });
+    fs.writeFileSync(path, content);
+  };
+  const rom = Buffer.alloc(80 * 1024, Buffer.from([0x55, 0xaa, 0x00, 0xff, 0x80]));
+  await stops(
+    'its message names what to try',
+    'ai-vm',
+    /Next to try .*gpuPassthrough: \{ audioRom: 'roms\/AMDGopDriver\.rom' \}/s,
+  );
+  const gpu = "gpu: 'AMD Radeon 780M',";
+  lab.edit(gpu, `${gpu} gpuPassthrough: { audioRom: 'roms/AMDGopDriver.rom' },`);
+  simulation.state.extra.ollamaTurned = { needs: ['hostpci1', 'romfile=collab-homelab-audio.rom'] };
+  await stops('without the ROM', 'ai-vm', /collab-homelab-audio\.rom must be on proxmox/);
+  await stops('without its file', 'host', /AMDGopDriver\.rom is not there; put it there/);
+  write(Buffer.from('MZ'.repeat(1000)));
+  await stops('with a file that is no ROM', 'host', /must name an option ROM.*begins with 4d5a/);
+  write(rom);
+  const host = await lab.run(['apply', 'host', '--yes']);
+  const there = join(simulation.files('host'), 'usr/share/kvm/collab-homelab-audio.rom');
+  tally.check(
+    'the host gets the ROM, byte for byte',
+    host.code === 0 && fs.readFileSync(there).equals(rom),
+    tail(host),
+  );
+  fs.rmSync(path);
+  const again = await lab.run(['apply', 'host', '--yes']);
+  tally.check('what the host has need not be kept here', again.code === 0, tail(again));
+  const proof = await lab.run(['apply', 'ai-vm', '--yes']);
+  const { state, tried, options } = JSON.parse(fs.readFileSync(join(simulation.files('host'), HOST), 'utf8'));
+  tally.check(
+    'with other options the GPU is proved again',
+    proof.code === 0 && state === 'passed' && /AMDGopDriver/.test(options),
+    tail(proof),
+  );
+  tally.check('what was tried stays written down', Object.keys(tried ?? {}).length === 1, JSON.stringify(tried));
+  simulation.state.extra.ollamaTurned = {};
 }
 
 async function databasePod({ plane: { client } }: Lab): Promise<string> {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Simulation } from '../simulation';
 import { Failure, Unexpected } from './program';
-import { hasGpu } from './ubuntu';
+import { GPU_ADDRESS, hasGpu } from './ubuntu';
 
 /** Ollama on a simulated machine, as its API answers to curl there. */
 export interface Ollama {
@@ -27,6 +27,8 @@ export interface Turned {
   digests?: Record<string, string>;
   /** `absent`: the GPU is not seen. `partly`: half of a model is on it. `slow`: it is no faster than the CPU. `gone`: after a restart. */
   gpu?: 'absent' | 'partly' | 'slow';
+  /** The GPU computes only when its device in that slot was handed over with that option: `['hostpci1', 'romfile=']`. */
+  needs?: readonly [slot: string, option: string];
   /** A context that models do not go beyond. */
   limit?: number;
 }
@@ -77,10 +79,11 @@ export function startOllama(simulation: Simulation, machine: string, unit: strin
   Object.assign(it, { version, env, loaded: {}, port: Number(env.OLLAMA_HOST?.split(':')[1] ?? 11434) });
   fs.mkdirSync(join(folder, 'run/ollama'), { recursive: true });
   fs.writeFileSync(join(folder, 'run/ollama/started-with'), `${env.HOMELAB_MARK ?? ''} ${version}\n`);
+  // Key by key as LogDetails in discover/types.go of 0.32.15 writes it. A Mesa that does not know the marketing name says so.
   const device = usesGpu(simulation, machine)
-    ? 'id=0 library=Vulkan compute="" name=Vulkan0 description="AMD Radeon 780M Graphics (RADV PHOENIX)" type=iGPU'
-    : 'id=cpu library=cpu compute="" name=cpu description=cpu';
-  it.log = `time=2026 level=INFO source=types.go:32 msg="inference compute" ${device} total="28.0 GiB" available="27.9 GiB"\n`;
+    ? `id=0 filter_id="" library=Vulkan compute=0.0 name=Vulkan0 description="AMD Radeon Graphics (RADV PHOENIX)" libdirs=ollama,vulkan driver=0.0 pci_id=${GPU_ADDRESS} type=iGPU`
+    : 'id=cpu library=cpu compute="" name=cpu description=cpu libdirs=ollama driver="" pci_id="" type=""';
+  it.log = `time=2026-11-24T10:00:00.000Z level=INFO source=types.go:32 msg="inference compute" ${device} total="28.0 GiB" available="27.9 GiB"\n`;
 }
 
 /** What the API answers, or undefined where nothing listens. */
@@ -162,8 +165,11 @@ export function askOllama(
 
 function usesGpu(simulation: Simulation, machine: string): boolean {
   const turned: Turned = simulation.state.extra.ollamaTurned ?? {};
+  const [slot, option] = turned.needs ?? ['hostpci0', ''];
+  const { vmid } = simulation.state.machines[machine]!;
   return (
     hasGpu(simulation, machine) &&
+    String(simulation.state.vms[vmid!]?.started?.[slot]).includes(option) &&
     ollamaOf(simulation, machine).env.OLLAMA_IGPU_ENABLE === '1' &&
     turned.gpu !== 'absent'
   );

@@ -209,9 +209,31 @@ export const bootOfUbuntu: Boot = {
       fs.mkdirSync(parameters, { recursive: true });
       fs.writeFileSync(join(parameters, 'pages_limit'), `${limit}\n`);
     }
+    showDevices(simulation, machine);
     for (const unit of wanted(folder)) void start(simulation, machine, unit).catch(() => undefined);
   },
 };
+
+/** Vendor and class of what is on the PCI bus: Proxmox' own display, and each device that is handed over on a bus of its own. */
+function showDevices(simulation: Simulation, machine: string): void {
+  const devices = join(simulation.files(machine), 'sys/bus/pci/devices');
+  fs.rmSync(devices, { recursive: true, force: true });
+  const found: Record<string, [string, string]> = {
+    '0000:00:01.0': ['0x1234', '0x030000'],
+    ...(hasGpu(simulation, machine) && {
+      [GPU_ADDRESS]: ['0x1002', '0x030000'],
+      '0000:02:00.0': ['0x1002', '0x040300'],
+    }),
+  };
+  for (const [address, [vendor, kind]] of Object.entries(found)) {
+    fs.mkdirSync(join(devices, address), { recursive: true });
+    fs.writeFileSync(join(devices, address, 'vendor'), `${vendor}\n`);
+    fs.writeFileSync(join(devices, address, 'class'), `${kind}\n`);
+  }
+}
+
+/** Behind the first port of q35 (isc30/ryzen-gpu-passthrough-proxmox#68). */
+export const GPU_ADDRESS = '0000:01:00.0';
 
 export function hasGpu({ state }: Simulation, machine: string): boolean {
   const { vmid } = state.machines[machine]!;
