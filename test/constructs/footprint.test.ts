@@ -57,6 +57,13 @@ describe('a pod asks for', () => {
     expect(memoryOf({ ...pod, initContainers: [container('3Gi'), container('2Gi')] })).toBe(3);
   });
 
+  test('each resource for itself', () => {
+    const spec = { containers: [container('1Gi', '500m'), container('1Gi', '1')], initContainers: [container('3Gi')] };
+    expect(footprint(object('Pod', spec), 1)).toMatchObject({ memory: 3 * GIB, cpu: 1.5 });
+    const none = { containers: [{ name: 'c' }, { name: 'd', resources: {} }] };
+    expect(footprint(object('Pod', none), 1)).toMatchObject({ memory: 0, cpu: 0 });
+  });
+
   test('all containers and the init containers that go on beside them', () => {
     const beside = { ...container('2Gi'), restartPolicy: 'Always' };
     expect(memoryOf({ ...pod, initContainers: [beside] })).toBe(3);

@@ -20,7 +20,56 @@ test('nothing may talk in either direction but to DNS', () => {
   const { spec } = objectOf(rendered(), 'NetworkPolicy');
   expect(spec).toMatchObject({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
   expect(spec.ingress).toBeUndefined();
-  expect(spec.egress[0].to[0].podSelector.matchLabels).toEqual({ 'k8s-app': 'kube-dns' });
+  expect(spec.egress).toEqual([
+    {
+      to: [
+        {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } },
+          podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+        },
+      ],
+      ports: [
+        { port: 53, protocol: 'UDP' },
+        { port: 53, protocol: 'TCP' },
+      ],
+    },
+  ]);
+});
+
+test('the reason for more than restricted pods stands on the namespace', () => {
+  const { metadata } = objectOf(rendered({ podSecurity: 'baseline', podSecurityReason: 'host ports' }), 'Namespace');
+  expect(metadata.annotations).toEqual({ 'collab-homelab/pod-security-reason': 'host ports' });
+  for (const mode of ['enforce', 'audit', 'warn'])
+    expect(metadata.labels[`pod-security.kubernetes.io/${mode}`]).toBe('baseline');
+  expect(objectOf(rendered(), 'Namespace').metadata).not.toHaveProperty('annotations');
+});
+
+test.each<[string, IsolatedNamespaceProps['containerDefault'], string, string]>([
+  ['little', undefined, '64Mi', '10m'],
+  ['what is given', { memory: Size.gibibytes(1), cpu: Cpu.millis(250) }, '1Gi', '250m'],
+])('a container that asks for nothing gets %s', (_, containerDefault, memory, cpu) => {
+  expect(objectOf(rendered({ containerDefault }), 'LimitRange').spec).toEqual({
+    limits: [{ type: 'Container', default: { memory }, defaultRequest: { cpu, memory } }],
+  });
+});
+
+test('what no container can get is refused', () => {
+  const containerDefault = { memory: Size.gibibytes(NaN), cpu: Cpu.millis(10) };
+  expect(() => rendered({ containerDefault })).toThrow('platform/services: containerDefault.memory must be a Size');
+});
+
+test('pods may ask together for the quota, and for no more memory than that in their limits', () => {
+  const quota = { memory: Size.mebibytes(1536), cpu: Cpu.millis(1500), pods: 4 };
+  const hard = { 'requests.memory': '1536Mi', 'limits.memory': '1536Mi', 'requests.cpu': '1500m', pods: 4 };
+  expect(objectOf(rendered({ quota }), 'ResourceQuota').spec).toEqual({ hard });
+  expect(objectOf(rendered({ quota: () => quota }), 'ResourceQuota').spec).toEqual({ hard });
+  expect(objects(rendered()).map(({ kind }) => kind)).not.toContain('ResourceQuota');
+});
+
+test('a namespace has another name than its construct where one is given', () => {
+  expect(objects(rendered({ name: 'other' })).map(({ metadata }) => metadata.namespace ?? metadata.name)).toEqual(
+    Array(3).fill('other'),
+  );
 });
 
 test('a namespace that holds data, its policy, limits and quota are never pruned', () => {

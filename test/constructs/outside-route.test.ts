@@ -139,6 +139,46 @@ describe('OutsideRoute', () => {
     expect(objectOf(web, 'NetworkPolicy').spec.ingress[0].from[0].podSelector.matchLabels).toEqual({ app: 'gateway' });
   });
 
+  const controller = { ingressClassName: 'nginx', peer: { namespace: 'nginx', labels: { app: 'nginx' } } };
+  const route = (outside: OutsideRoute) => {
+    const web = chartIn('web');
+    new MicroserviceDeployment(web, 'app', { image: 'a:1', outside });
+    return web;
+  };
+
+  test('leads a prefix of the path, by a certificate and a controller of its own, to the service', () => {
+    const web = route(
+      OutsideRoute.ingress({ host: 'app.home.arpa', path: '/api', controller, tlsSecretName: 'app-tls' }),
+    );
+    const { metadata, spec } = objectOf(web, 'Ingress');
+    expect(metadata).toMatchObject({ name: 'app', namespace: 'web', labels: { 'app.kubernetes.io/instance': 'app' } });
+    expect(spec).toMatchObject({
+      ingressClassName: 'nginx',
+      tls: [{ hosts: ['app.home.arpa'], secretName: 'app-tls' }],
+      rules: [{ host: 'app.home.arpa', http: { paths: [{ path: '/api', pathType: 'Prefix' }] } }],
+    });
+    expect(objectOf(web, 'NetworkPolicy').spec.ingress).toMatchObject([
+      { from: [{ podSelector: { matchLabels: { app: 'nginx' } } }], ports: [{ port: 8080, protocol: 'TCP' }] },
+    ]);
+  });
+
+  test('attaches to one listener of a gateway, for a prefix of the path', () => {
+    const gateway = { name: 'main', namespace: 'gateway', sectionName: 'https' };
+    const web = route(
+      OutsideRoute.gateway({ host: 'app.home.arpa', path: '/api', gateway, controller: controller.peer }),
+    );
+    const { metadata, spec } = objectOf(web, 'HTTPRoute');
+    expect(metadata).toMatchObject({ name: 'app', namespace: 'web', labels: { 'app.kubernetes.io/instance': 'app' } });
+    expect(spec.parentRefs).toEqual([gateway]);
+    expect(spec.rules[0].matches).toEqual([{ path: { type: 'PathPrefix', value: '/api' } }]);
+  });
+
+  test.each(['api', '', '/a b', '/a?b', '/a#b', ' /a'])('refuses the path %p', (path) => {
+    expect(() => route(OutsideRoute.ingress({ host: 'app.home.arpa', path, controller }))).toThrow(
+      'web/app: the path of a route must start with a /',
+    );
+  });
+
   test.each(['*.collab.home.arpa', 'App', ''])('refuses the host %p', (host) => {
     expect(() => routed(host)).toThrow(/^web\/app: the host of a route must be/);
   });

@@ -1,0 +1,39 @@
+import { ofKind, renderedHomelab } from '../homelab';
+
+/** What a namespace of the homelab lets in. */
+function quota(namespace: string, change?: (homelab: any) => void) {
+  const quotas = ofKind(renderedHomelab(change), 'ResourceQuota');
+  return quotas.find(({ metadata }) => metadata.namespace === namespace)!.spec.hard;
+}
+
+describe('the quota of a namespace', () => {
+  test('has room for every Deployment at its surge, and for every job twice', () => {
+    // Ten services of 256 MiB and 100m, each with one more pod while it rolls; the proof of the models with 64 MiB and 50m.
+    expect(quota('services')).toEqual({
+      'requests.memory': `${10 * 2 * 256 + 2 * 64}Mi`,
+      'limits.memory': `${10 * 2 * 256 + 2 * 64}Mi`,
+      'requests.cpu': `${10 * 2 * 100 + 2 * 50}m`,
+      pods: 22,
+    });
+  });
+
+  test('follows the replicas and the requests of what is in it', () => {
+    const more = quota('services', (h) => Object.assign(h.services.chat, { replicas: 3 }));
+    expect(more).toMatchObject({ 'requests.memory': `${(9 * 2 + 4) * 256 + 2 * 64}Mi`, pods: 24 });
+  });
+
+  test('has room for a DaemonSet on every worker', () => {
+    expect(quota('ingress')).toMatchObject({ 'requests.memory': `${2 * 307}Mi`, 'requests.cpu': '200m', pods: 2 });
+  });
+
+  test('is none where nothing runs', () => {
+    const quotas = ofKind(
+      renderedHomelab((h) => {
+        h.webApps = {};
+        delete h.ingress;
+      }),
+      'ResourceQuota',
+    );
+    expect(quotas.map(({ metadata }) => metadata.namespace)).not.toContain('web');
+  });
+});

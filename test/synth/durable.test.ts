@@ -1,0 +1,148 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join, relative } from 'node:path';
+
+/**
+ * What publishing asks of the disk, in order: a power cut after a swap must find the new files whole, and before it the old ones.
+ * Renames are kept in order by the file system; what was written before them is only by fsync.
+ */
+const real = jest.requireActual<typeof fs>('node:fs');
+const said: string[] = [];
+const opened = new Map<number, string>();
+let root: string;
+const short = (path: string) => relative(root, path).replace(String(process.pid), 'PID') || '.';
+
+const recording = {
+  ...real,
+  openSync(path: string, ...rest: [any]) {
+    const file = real.openSync(path, ...rest);
+    opened.set(file, short(path));
+    return file;
+  },
+  fsync(file: number, done: fs.NoParamCallback) {
+    said.push(`fsync ${opened.get(file)}`);
+    real.fsync(file, done);
+  },
+  fsyncSync(file: number) {
+    said.push(`fsync ${opened.get(file)}`);
+    real.fsyncSync(file);
+  },
+  renameSync(from: string, to: string) {
+    said.push(`rename ${short(from)} ${short(to)}`);
+    real.renameSync(from, to);
+  },
+  linkSync(from: string, to: string) {
+    said.push(`link ${short(to)}`);
+    real.linkSync(from, to);
+  },
+};
+
+/** The module as it is loaded with a file system that writes down what it is asked. */
+function publisher(): typeof import('../../synth/publish') {
+  let loaded: unknown;
+  jest.isolateModules(() => {
+    jest.doMock('node:fs', () => recording);
+    loaded = jest.requireActual('../../synth/publish');
+    jest.dontMock('node:fs');
+  });
+  return loaded as typeof import('../../synth/publish');
+}
+
+beforeEach(() => {
+  root = real.mkdtempSync(join(tmpdir(), 'durable-'));
+  said.length = 0;
+});
+afterEach(() => real.rmSync(root, { recursive: true }));
+
+const FIRST = new Map([
+  ['a/one.yaml', '1'],
+  ['b/two.yaml', '2'],
+]);
+
+test('every new file and folder is on the disk before the swap, and each rename before what follows it', async () => {
+  await publisher().publish(join(root, 'dist'), FIRST);
+  const swap = said.indexOf('rename dist.next.PID dist');
+  expect(said.slice(0, swap).sort()).toEqual([
+    'fsync .',
+    'fsync dist.next.PID',
+    'fsync dist.next.PID/a',
+    'fsync dist.next.PID/a/one.yaml',
+    'fsync dist.next.PID/b',
+    'fsync dist.next.PID/b/two.yaml',
+  ]);
+  expect(said.slice(swap + 1)).toEqual(['fsync .']);
+});
+
+test('a folder that is replaced goes aside first, and away last', async () => {
+  const { publish } = publisher();
+  await publish(join(root, 'dist'), FIRST);
+  said.length = 0;
+  await publish(join(root, 'dist'), new Map([...FIRST, ['b/two.yaml', 'changed']]));
+  const aside = said.indexOf('rename dist dist.old.PID');
+  // What stays as it is is on the disk already.
+  expect(said.slice(0, aside).sort()).toEqual([
+    'fsync dist.next.PID',
+    'fsync dist.next.PID/a',
+    'fsync dist.next.PID/b',
+    'fsync dist.next.PID/b/two.yaml',
+    'link dist.next.PID/a/one.yaml',
+  ]);
+  expect(said.slice(aside)).toEqual([
+    'rename dist dist.old.PID',
+    'fsync .',
+    'rename dist.next.PID dist',
+    'fsync .',
+    'rename dist.old.PID dist.next.PID',
+  ]);
+  expect(real.readdirSync(root)).toEqual(['dist']);
+});
+
+test('a file system without hard links gets the files themselves', async () => {
+  const { publish } = publisher();
+  await publish(join(root, 'dist'), FIRST);
+  const link = jest.spyOn(recording, 'linkSync').mockImplementation(() => {
+    throw new Error('not supported');
+  });
+  const { publish: again } = publisher();
+  await again(join(root, 'dist'), new Map([...FIRST, ['c.yaml', '3']]));
+  link.mockRestore();
+  expect(
+    said
+      .filter((line) => line.startsWith('fsync') && line.endsWith('.yaml'))
+      .map((line) => basename(line))
+      .sort(),
+  ).toEqual(['c.yaml', 'one.yaml', 'one.yaml', 'two.yaml', 'two.yaml']);
+  expect(real.readFileSync(join(root, 'dist', 'a', 'one.yaml'), 'utf8')).toBe('1');
+});
+
+test('a swap that fails puts back what was there', async () => {
+  await publisher().publish(join(root, 'dist'), FIRST);
+  const rename = jest.spyOn(recording, 'renameSync').mockImplementation((from, to) => {
+    if (short(from) === 'dist.next.PID') throw new Error('no space');
+    real.renameSync(from, to);
+  });
+  const { publish, published } = publisher();
+  await expect(publish(join(root, 'dist'), new Map([['c.yaml', '3']]))).rejects.toThrow('no space');
+  rename.mockRestore();
+  expect([...published(join(root, 'dist'))]).toEqual([...FIRST]);
+});
+
+test('more files than are written at once are all written', async () => {
+  const many = new Map(Array.from({ length: 250 }, (_, n) => [`a/${n}.yaml`, `${n}`]));
+  const { publish, published } = publisher();
+  await publish(join(root, 'dist'), many);
+  expect([...published(join(root, 'dist'))].sort()).toEqual([...many].sort());
+  expect(said.filter((line) => line.endsWith('.yaml'))).toHaveLength(250);
+});
+
+test('what a killed synth left is put in order and is on the disk before anything else', () => {
+  const { recover } = publisher();
+  real.mkdirSync(join(root, 'dist'));
+  recover(join(root, 'dist'));
+  expect(said).toEqual([]);
+  // No process has this number: it is larger than any system gives.
+  for (const left of ['dist.next.99999999', 'dist.old.99999999']) real.mkdirSync(join(root, left));
+  recover(join(root, 'dist'));
+  expect(real.readdirSync(root)).toEqual(['dist']);
+  expect(said.at(-1)).toBe('fsync .');
+});
