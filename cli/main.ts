@@ -1,5 +1,6 @@
 import { budget } from './budget';
 import { rebind } from './rebind';
+import { withPlace } from '../values/problem';
 
 /** `npm run homelab -- COMMAND`: one file per command. */
 const commands: Readonly<
@@ -20,7 +21,7 @@ if (!command) {
   process.exitCode = 2;
 } else {
   command.run(args).catch((error: Error) => {
-    console.error(error.message);
+    console.error(withPlace(error));
     process.exitCode = 1;
   });
 }

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { App } from 'cdk8s';
 import { checks as everyCheck, verdict, type Check, type NamedSecret, type Verdict } from '../checks';
 import { DeclaredSecret } from '../constructs';
+import { withPlace } from '../values/problem';
 import type { Homelab } from '../inventory';
 import { changes, leftovers } from './changes';
 import { publish, published, recover, write, type Files } from './publish';
@@ -102,7 +103,22 @@ function report({ findings }: Verdict, headline: string): void {
 /** Runs a synth as a program: what is wrong, in the homelab or in what it renders, is printed without a stack. */
 export function main(load: () => Promise<Synthesis>): void {
   synthesize(load).catch((error: Error) => {
-    console.error(error.message);
-    process.exitCode = 1;
+    console.error(withPlace(error));
+    process.exitCode = endsInTheCli() ? 0 : 1;
   });
+}
+
+/**
+ * The cdk8s CLI prints a stack of its own when the app fails. Where the app made no output folder it says so in one line and
+ * ends with 1 all the same, so that is how a refusal is told to it. A folder that is not empty is left, and the stack accepted.
+ */
+function endsInTheCli(): boolean {
+  const { CDK8S_OUTDIR: outdir, CDK8S_RECORD_CONSTRUCT_METADATA: setByTheCli } = process.env;
+  if (outdir === undefined || setByTheCli === undefined) return false;
+  try {
+    if (fs.existsSync(outdir)) fs.rmdirSync(outdir);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -52,3 +52,17 @@ function cut(line: string): string {
 export function missing(problem: string): string {
   return problem.replace(', got nothing', ', but it is missing');
 }
+
+/**
+ * What an error says, with the place in the owner's own file where it says none: `Size.gibibytes(-1)` fails in cdk8s, while
+ * homelab.ts is read. Refusals that are made of sentences name their place themselves.
+ */
+export function withPlace(error: Error): string {
+  const frames = String(error.stack)
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line));
+  const own = frames.find((line) => !/node_modules|node:|\((internal|<anonymous>)/.test(line));
+  const place = /([^/\\(\s]+\.[cm]?[jt]s:\d+:\d+)\)?$/.exec(own ?? '')?.[1];
+  const isOurs = own === undefined || /[/\\](values|inventory|constructs|checks|synth|scripts)[/\\][^)]*$/.test(own);
+  return place === undefined || isOurs ? error.message : `${place}: ${error.message}`;
+}

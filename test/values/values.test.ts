@@ -1,6 +1,7 @@
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { imageProblem, ipv4, ipv4Network } from '../../values/names';
+import { shown, withPlace } from '../../values/problem';
 import { nearest } from '../../values/nearest';
 import { bytes, cpuQuantity, memoryQuantity, millicores, parseQuantity } from '../../values/quantity';
 
@@ -119,4 +120,24 @@ test.each([
   [5, undefined],
 ])('%p probably stands for %p', (word, meant) => {
   expect(nearest(word, ['LEVEL', 'search', 'replicas', 'memory', 'connects', 'git'])).toBe(meant);
+});
+
+test('an error of another package is told with its place in the file of the owner, a sentence without', () => {
+  const error = new Error('Storage amounts cannot be negative. Received: -1');
+  error.stack = `Error: x
+    at Size.gibibytes (/home/o/lab/node_modules/cdk8s/src/size.ts:9:1)
+    at Object.<anonymous> (/home/o/lab/homelab.ts:23:15)
+    at node:internal/modules:1:1`;
+  expect(withPlace(error)).toBe('homelab.ts:23:15: Storage amounts cannot be negative. Received: -1');
+  error.stack = error.stack.replace('/node_modules/cdk8s/src/size.ts', '/inventory/define.ts');
+  expect(withPlace(error)).toBe('Storage amounts cannot be negative. Received: -1');
+});
+
+test('values are shown on one line, whatever they are', () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic.self = cyclic;
+  expect(shown(cyclic)).toBe('something that cannot be shown');
+  expect(shown('a\u001b[31m\u202e\n')).toBe('"a\\u001b[31m\\u202e\\n"');
+  expect(shown(-0)).toBe('-0');
+  expect(shown({ big: 1n })).toBe('something that cannot be shown');
 });
