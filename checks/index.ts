@@ -4,9 +4,23 @@ import { duplicateObjects } from './duplicate-objects';
 import type { Check } from './finding';
 import { missingSecrets } from './missing-secrets';
 import { mongodLinux } from './mongod-linux';
+import { openNetwork } from './open-network';
+import { plainCredentials } from './plain-credentials';
+import { shutdown } from './shutdown';
+import { talosKubernetes } from './talos-kubernetes';
 
 /** Every proof that is made before anything is published. */
-export const checks: readonly Check[] = [duplicateObjects, deployed, budget, missingSecrets, mongodLinux];
+export const checks: readonly Check[] = [
+  duplicateObjects,
+  deployed,
+  budget,
+  shutdown,
+  missingSecrets,
+  mongodLinux,
+  talosKubernetes,
+  openNetwork,
+  plainCredentials,
+];
 
 export { budget, budgetRows, budgetSum, type BudgetRow } from './budget';
 export { deployed } from './deployed';
@@ -14,4 +28,8 @@ export { duplicateObjects } from './duplicate-objects';
 export { verdict, type Check, type Checked, type Finding, type NamedSecret, type Verdict } from './finding';
 export { missingSecrets } from './missing-secrets';
 export { mongodLinux } from './mongod-linux';
+export { openNetwork } from './open-network';
+export { plainCredentials } from './plain-credentials';
+export { shutdown } from './shutdown';
+export { talosKubernetes } from './talos-kubernetes';
 export type { RenderedObject, Rendering } from './rendering';

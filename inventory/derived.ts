@@ -98,3 +98,17 @@ export function variablesOf(service: Service, connection: Connection): string[] 
   const prefix = envPrefixOf(service, connection);
   return VARIABLES[targetOf(connection)[0]].map((name) => `${prefix}_${name}`);
 }
+
+/** Talos ends pod sandboxes for up to 180 s after the kubelet is done, and its finalizers; the rest is spare. */
+const BESIDES_PODS = 180 + 60;
+
+/** Seconds after which Proxmox pulls the plug: those of homelab.ts, and never fewer than pods and Talos may take. */
+export function downSeconds(homelab: Homelab, machine: Machine): number {
+  const down = Math.ceil(machine.down.toSeconds());
+  if (machine.kind !== 'talos') return down;
+  const { shutdownGracePeriod, shutdownGracePeriodCriticalPods } = homelab.talos;
+  // Where no pods of ours run, only critical ones take their time.
+  const isWorker = workers(homelab).some(([, each]) => each === machine);
+  const pods = isWorker ? shutdownGracePeriod : shutdownGracePeriodCriticalPods;
+  return Math.max(down, Math.ceil(pods.toSeconds()) + BESIDES_PODS);
+}

@@ -1,4 +1,5 @@
 export * from './homelab';
+export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';
 export {
   allocatableMemory,
@@ -6,6 +7,7 @@ export {
   API_SERVER_PORT,
   clusterNetworks,
   databasePods,
+  downSeconds,
   envPrefixOf,
   hostOf,
   machineOfDisk,

@@ -4,6 +4,7 @@ import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
+import { capacityProblems } from './capacity';
 import { networkProblems } from './networks';
 import { at } from './shape';
 
@@ -22,6 +23,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     services,
     connections,
     graces,
+    capacityProblems,
   ].flatMap((judge) => judge(homelab));
 }
 
@@ -127,6 +129,7 @@ function machineReferences(homelab: Homelab): string[] {
   const fix = 'correct the name, or add the machine';
   return [
     ...(llm ? oneOf('llm.machine must be a machine of this homelab', llm.machine, names, fix) : []),
+    ...(llm ? besideTheCluster(llm.machine, machines) : []),
     ...(ingress
       ? oneOf(
           'ingress.statusMachine must be a worker of this homelab',
@@ -154,6 +157,20 @@ function machineReferences(homelab: Homelab): string[] {
             fix,
           ),
     ),
+  ];
+}
+
+/** Talos runs no Ollama: a model on a node would be a name that leads nowhere. */
+function besideTheCluster(name: string, machines: Homelab['machines']): string[] {
+  if (!Object.hasOwn(machines, name) || machines[name]!.kind !== 'talos') return [];
+  const beside = Object.keys(machines).filter((each) => machines[each]!.kind !== 'talos');
+  return [
+    sentence({
+      what: 'llm.machine must be a machine beside the cluster',
+      got: `${name}, a Talos node`,
+      allowed: beside.join(', ') || 'none is there',
+      fix: "name a machine with kind: 'ubuntu', or add one",
+    }),
   ];
 }
 

@@ -1,7 +1,9 @@
-import { hostOf, workers, type Homelab, type Machine, type ProxmoxHost, type TalosMachine } from '../../inventory';
+import { downSeconds, hostOf, type Homelab, type Machine, type ProxmoxHost, type TalosMachine } from '../../inventory';
 import { bytes } from '../../values/quantity';
 import { quoted } from '../engine/shell';
 import type { MachineFiles } from '.';
+
+export { downSeconds };
 import { imageOf } from './images';
 
 /** A virtual machine as Proxmox is told. */
@@ -40,8 +42,6 @@ export const CLOUD_INIT_SLOT = 'ide0';
 /** Of virtio disks, from 0. */
 export const VIRTIO_SLOTS = 16;
 
-/** Talos ends pod sandboxes for up to 180 s after the kubelet is done, and its finalizers; the rest is spare. */
-const BESIDES_PODS = 180 + 60;
 /** Time that Proxmox gives a control plane before it starts the next machine: others only wait for its API anyway. */
 const UP_SECONDS = { 'control-plane': 60, other: 0 } as const;
 
@@ -111,17 +111,6 @@ export function snippetFiles(name: string): Readonly<Record<'user' | 'network' |
 function snippetSettings(name: string, files: string): Record<string, string> {
   const volumes = Object.entries(snippetFiles(name)).map(([kind, file]) => `${kind}=${files}:snippets/${file}`);
   return { cicustom: volumes.sort().join(',') };
-}
-
-/** Seconds after which Proxmox pulls the plug: those of homelab.ts, and never fewer than pods and Talos may take. */
-export function downSeconds(homelab: Homelab, machine: Machine): number {
-  const down = Math.ceil(machine.down.toSeconds());
-  if (machine.kind !== 'talos') return down;
-  const { shutdownGracePeriod, shutdownGracePeriodCriticalPods } = homelab.talos;
-  // Where no pods of ours run, only critical ones take their time.
-  const isWorker = workers(homelab).some(([, each]) => each === machine);
-  const pods = isWorker ? shutdownGracePeriod : shutdownGracePeriodCriticalPods;
-  return Math.max(down, Math.ceil(pods.toSeconds()) + BESIDES_PODS);
 }
 
 function upSeconds(machine: Machine): number {

@@ -372,6 +372,36 @@ const broken: [string, (homelab: any) => void, string][] = [
     'machines.ai-vm must be of a known kind',
   ],
   [
+    'machines that do not fit into the memory of their host',
+    (h) => (h.hosts.proxmox.memory = Size.gibibytes(91)),
+    'hosts.proxmox.memory must hold all machines, 0.3 GiB for each, igpuCarveOut and reserve, got "91.2 GiB of 91 GiB"; give machines on proxmox 0.2 GiB less memory',
+  ],
+  [
+    'disks that do not fit into nine tenths of their host',
+    (h) => (h.hosts.proxmox.disk = Size.gibibytes(1170)),
+    'hosts.proxmox.disk must hold all disks of its machines in 90 % of it, or its pool runs full, got "1060 GiB of 1053 GiB"',
+  ],
+  [
+    'a model on a node',
+    (h) => (h.llm.machine = 'talos-worker-01'),
+    'llm.machine must be a machine beside the cluster, got "talos-worker-01, a Talos node" (allowed: ai-vm)',
+  ],
+  [
+    'a model that cannot fit into its machine',
+    (h) => (h.llm.models.chat.tag = 'llama3.3:70b-instruct-q4_K_M'),
+    'llm.models.chat must fit into the memory of ai-vm with its context, got "at least ',
+  ],
+  [
+    'a context that cannot fit into its machine',
+    (h) => (h.llm.models.chat.context = 1048576),
+    'of 31 GiB, at 1048576 tokens"; lower context, choose a smaller model, or give that machine more memory',
+  ],
+  [
+    'resident models that do not fit together',
+    (h) => (h.llm.models.second = { tag: 'falcon:40b-instruct', context: 32768, resident: true }),
+    'beside the resident models',
+  ],
+  [
     'a Git address with a space',
     (h) => (h.git.url = 'https://github.com/owner/my repo'),
     'git.url must be an address that Argo CD can clone',

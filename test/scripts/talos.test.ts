@@ -19,7 +19,8 @@ import { maintenance } from '../../scripts/stages/talos/maintenance';
 import { nodeState, running } from '../../scripts/stages/talos/node';
 import type { Context } from '../../scripts/engine/context';
 import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/flush';
-import { longestGrace, shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
+import { shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
+import { longestGrace } from '../../values/grace';
 import { stepProblem } from '../../scripts/stages/talos/versions';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));

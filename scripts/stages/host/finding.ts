@@ -1,4 +1,4 @@
-import { hostOf, type Homelab, type Machine } from '../../../inventory';
+import type { Homelab } from '../../../inventory';
 import type { Finding } from '../../engine/check';
 import type { HostFacts } from './facts';
 
@@ -29,9 +29,4 @@ export function sum(numbers: readonly number[]): number {
 
 export function gib(count: number): string {
   return `${(count / GIB).toFixed(1).replace(/\.0$/, '')} GiB`;
-}
-
-/** The machines that run on a host. */
-export function machinesOf(homelab: Homelab, host: string): [string, Machine][] {
-  return Object.entries(homelab.machines).filter(([, machine]) => hostOf(homelab, machine) === host);
 }

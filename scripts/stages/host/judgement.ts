@@ -1,10 +1,10 @@
-import type { Homelab } from '../../../inventory';
+import { machinesOf, memoryTaken, type Homelab } from '../../../inventory';
 import { bytes } from '../../../values/quantity';
 import type { Finding } from '../../engine/check';
 import { passedThrough, UNDO_MINUTES } from '../../machines/host';
 import { devices } from './devices';
 import { settings, type HostFacts } from './facts';
-import { bad, gib, GIB, good, machinesOf, sum, warning, type Subject } from './finding';
+import { bad, gib, GIB, good, warning, type Subject } from './finding';
 import { pinState } from './network-cards';
 import { disks, storages } from './storages';
 
@@ -52,7 +52,7 @@ const LARGEST_CARVE_OUT = 16 * GIB;
 
 function memory({ homelab, name, facts }: Subject): Finding[] {
   const host = settings({ homelab }, name);
-  const [built, carveOut] = [bytes(host.memory), bytes(host.igpuCarveOut)];
+  const [built, carveOut] = [bytes(host.memory), bytes(host.igpuCarveOut, 'igpuCarveOut', true)];
   const { total, free } = facts.memory;
   const what = `${name} has ${gib(built)} of memory, ${gib(carveOut)} of it for the GPU`;
   const saw = `Linux has ${gib(total)}, ${gib(free)} of it free`;
@@ -104,16 +104,13 @@ function model({ homelab, name, facts }: Subject): Finding[] {
   ];
 }
 
-/** What QEMU itself takes for each machine, as seen on Proxmox with virtio disks. */
-const PER_MACHINE = 0.3 * GIB;
-
 function guestMemory({ homelab, name, facts }: Subject): Finding[] {
   const host = settings({ homelab }, name);
   const machines = machinesOf(homelab, name);
   const numbers = new Set(machines.map(([, { vmid }]) => vmid));
   const others = facts.guests.filter(({ vmid, running }) => running && !numbers.has(vmid));
   const sizes = [...machines.map(([, machine]) => bytes(machine.memory)), ...others.map((guest) => guest.memory)];
-  const needed = sum(sizes) + sizes.length * PER_MACHINE + bytes(host.igpuCarveOut) + bytes(host.reserve);
+  const needed = memoryTaken(host, sizes);
   const strangers =
     others.length === 0 ? '' : `, ${others.map(({ vmid, name }) => `${vmid} ${name}`).join(', ')} included`;
   const what = `the machines of ${name} fit into its memory`;

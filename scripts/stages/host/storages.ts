@@ -1,14 +1,12 @@
-import { bytes } from '../../../values/quantity';
+import { diskTaken, machinesOf, SHARE_OF_STORAGE } from '../../../inventory';
 import type { Finding } from '../../engine/check';
 import { roomForImages } from '../../machines/images';
 import { settings, type StorageFacts } from './facts';
-import { bad, gib, GIB, good, machinesOf, sum, warning, type Subject } from './finding';
+import { bad, gib, GIB, good, sum, warning, type Subject } from './finding';
 
 /** A thin pool that runs full takes every disk on it down. */
 const WARN = 70;
 const FULL = 85;
-/** Of the storage for disks, all of them together: room to act before the pool is full. */
-const ALL_DISKS = 0.9;
 /** These hold no files. */
 const BLOCKS = ['lvm', 'lvmthin', 'zfspool', 'zfs', 'rbd', 'iscsi', 'iscsidirect'];
 
@@ -87,13 +85,12 @@ export function disks({ homelab, name, facts }: Subject): Finding[] {
   if (total === 0) return [];
   const machines = machinesOf(homelab, name);
   const numbers = new Set(machines.map(([, { vmid }]) => vmid));
-  const ours = machines.flatMap(([, machine]) => [
-    bytes(machine.systemDisk),
-    ...Object.values((machine.kind === 'talos' && machine.dataDisks) || {}).map((size) => bytes(size)),
-  ]);
+  const ours = machines.map(([, machine]) => diskTaken(machine));
   const others = facts.volumes.filter(({ vmid }) => vmid === undefined || !numbers.has(vmid));
   const needed = sum(ours) + sum(others.map(({ size }) => size ?? 0));
-  const what = `the disks of ${name} fit into ${ALL_DISKS * 100} % of ${storage}`;
-  const saw = `${gib(needed)} of ${gib(total * ALL_DISKS)}${others.length > 0 ? `, ${others.length} volumes of others included` : ''}`;
-  return [needed <= total * ALL_DISKS ? good(what, saw) : bad(what, saw, 'make disks smaller, or the storage larger')];
+  const what = `the disks of ${name} fit into ${SHARE_OF_STORAGE * 100} % of ${storage}`;
+  const saw = `${gib(needed)} of ${gib(total * SHARE_OF_STORAGE)}${others.length > 0 ? `, ${others.length} volumes of others included` : ''}`;
+  return [
+    needed <= total * SHARE_OF_STORAGE ? good(what, saw) : bad(what, saw, 'make disks smaller, or the storage larger'),
+  ];
 }

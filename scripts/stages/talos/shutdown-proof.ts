@@ -1,4 +1,5 @@
 import { hostOf, type Homelab, type TalosMachine } from '../../../inventory';
+import { longestGrace } from '../../../values/grace';
 import { kubectlChange, kubectlGet } from '../../engine/cluster';
 import { CommandFailed } from '../../engine/commands';
 import { manifests, proxmox, type Context } from '../../engine/context';
@@ -12,9 +13,6 @@ import { bootId, isOn } from './node';
 
 /** On the Node: how long its shutdown took, when that was proved. */
 export const PROVED = 'collab-homelab/shutdown-proof';
-
-/** Of a pod that says nothing (Kubernetes' default). */
-const DEFAULT_GRACE = 30;
 
 /** A node is up within 2 minutes; it may also pull images again. */
 const START_SECONDS = 600;
@@ -58,17 +56,6 @@ export function shutdownProof(context: Context, name: string, machine: TalosMach
       await kubectlChange(context, ['annotate', 'node', name, `${PROVED}=${said}`, '--overwrite']);
     },
   };
-}
-
-/** The longest time that a pod of dist/ may take to stop, in seconds. */
-export function longestGrace(objects: readonly any[]): number {
-  const specs = objects.map(
-    (object) => (object?.kind === 'CronJob' ? object.spec?.jobTemplate : object)?.spec?.template?.spec,
-  );
-  return Math.max(
-    DEFAULT_GRACE,
-    ...specs.filter((spec) => spec !== undefined).map((spec) => spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE),
-  );
 }
 
 /** A pod that is told to stop, and takes exactly that long to do it. */

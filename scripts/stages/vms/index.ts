@@ -7,6 +7,7 @@ import { until } from '../../engine/wait';
 import { hostOf } from '../../../inventory';
 import { cloudInit, requireLoginKeys } from '../../machines/ai-vm';
 import { QM, snippetFiles, SYSTEM_SLOT, vmOf, type Vm } from '../../machines/vms';
+import { longestGrace } from '../../../values/grace';
 import { filesFolder, imageIsThere } from '../images';
 import { diskSteps, hasAllDisks } from './disks';
 import { assertAddressIsFree, assertMacIsFree, assertRoom, strays } from './room';
@@ -165,16 +166,13 @@ async function snippetSteps(context: Context, host: string): Promise<Step[]> {
   });
 }
 
-/** Kubernetes' own default for a pod that does not say its grace. */
-const DEFAULT_GRACE = 30;
-
 /**
  * The kubelet ends ordinary pods within its grace less the critical part, and Proxmox' `down` is reckoned from it.
  * @throws Stop when a pod of dist/ may take longer
  */
 function assertGraceFits(context: Context): void {
   const { shutdownGracePeriod, shutdownGracePeriodCriticalPods: critical } = context.homelab.talos;
-  const longest = longestGrace();
+  const longest = slowestPod();
   const room = shutdownGracePeriod.toSeconds() - critical.toSeconds();
   if (longest.seconds > room)
     throw new Stop(
@@ -182,11 +180,14 @@ function assertGraceFits(context: Context): void {
     );
 }
 
-function longestGrace(): { seconds: number; file: string } {
-  let longest = { seconds: DEFAULT_GRACE, file: 'a pod without a grace of its own' };
-  for (const { file, object } of objects())
-    for (const seconds of graces(object)) if (seconds > longest.seconds) longest = { seconds, file };
-  return longest;
+function slowestPod(): { seconds: number; file: string } {
+  return objects().reduce(
+    (longest, { file, object }) => {
+      const seconds = longestGrace([object]);
+      return seconds > longest.seconds ? { seconds, file } : longest;
+    },
+    { seconds: longestGrace([]), file: 'a pod without a grace of its own' },
+  );
 }
 
 function objects() {
@@ -196,11 +197,4 @@ function objects() {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new Stop('dist/ must be there: how long pods take to stop is read from it; npm run synth');
   }
-}
-
-function graces(value: unknown): number[] {
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, each]) =>
-    key === 'terminationGracePeriodSeconds' ? [Number(each)] : graces(each),
-  );
 }

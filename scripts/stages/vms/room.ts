@@ -2,19 +2,14 @@ import { proxmox, machinesOn, type Context } from '../../engine/context';
 import { json } from '../../engine/cluster';
 import { Stop } from '../../engine/problem';
 import { vmOf, type Vm } from '../../machines/vms';
-import { bytes } from '../../../values/quantity';
+import { diskTaken, SHARE_OF_STORAGE } from '../../../inventory';
 import { guests, id, nodeName, readConfig } from './state';
 import { volumesIn, strange, type Volume } from './volumes';
 
 /** Judgements before something is allocated or started: nothing is changed when one of them stops. */
 
-/** Share of the storage that all disks together may have when they are full: a thin pool that runs out takes all down. */
-const ALL_DISKS = 0.9;
 /** Percent of a thin pool, of its data or metadata, from which nothing more is allocated. */
 const FULL = 85;
-/** EFI variables and cloud-init, with each machine. */
-const SMALL_DISKS = 8 * 1024 ** 2;
-
 /** What lies on a storage, of all guests. */
 export async function volumes(
   context: Context,
@@ -45,21 +40,17 @@ export async function assertRoom(context: Context, vm: Vm): Promise<void> {
   const ids = new Set(ours.map(({ vmid }) => vmid));
   const others = (await volumes(context, vm)).filter(({ vmid }) => vmid === undefined || !ids.has(vmid));
   const sum = (sizes: readonly number[]) => sizes.reduce((all, each) => all + each, 0);
-  const wanted = sum(ours.map(allDisks));
+  const wanted = sum(ours.map(({ machine }) => diskTaken(machine)));
   const taken = sum(others.map(({ size }) => size ?? 0));
-  const limit = total * ALL_DISKS;
+  const limit = total * SHARE_OF_STORAGE;
   if (wanted + taken > limit)
     throw new Stop(
-      `${storage} on ${host} has ${gib(total)}, of which disks may have ${gib(limit)} (${ALL_DISKS * 100} %): those of homelab.ts have ${gib(wanted)}, those of others ${gib(taken)}; make disks in homelab.ts smaller, or remove what is not needed (pvesm list ${storage})`,
+      `${storage} on ${host} has ${gib(total)}, of which disks may have ${gib(limit)} (${SHARE_OF_STORAGE * 100} %): those of homelab.ts have ${gib(wanted)}, those of others ${gib(taken)}; make disks in homelab.ts smaller, or remove what is not needed (pvesm list ${storage})`,
     );
   const full = (used / total) * 100;
   if (full > FULL) throw new Stop(tooFull(vm, 'data', full));
   for (const [what, percent] of Object.entries(await poolUse(context, vm)))
     if (percent > FULL) throw new Stop(tooFull(vm, what, percent));
-}
-
-function allDisks({ machine, dataDisks }: Vm): number {
-  return bytes(machine.systemDisk) + dataDisks.reduce((sum, disk) => sum + disk.bytes, 0) + SMALL_DISKS;
 }
 
 function tooFull({ storage, host }: Vm, what: string, percent: number): string {

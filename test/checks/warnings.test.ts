@@ -1,0 +1,84 @@
+import { Duration } from 'cdk8s';
+import { openNetwork, plainCredentials, shutdown, talosKubernetes, type Check } from '../../checks';
+import { changed, renderedHomelab } from '../homelab';
+
+function found(check: Check, change: (homelab: any) => void = () => undefined): string[] {
+  const findings = check.find({ rendering: renderedHomelab(change), homelab: changed(change) });
+  return findings.map(({ severity, message }) => `${severity}: ${message}`);
+}
+
+test('nothing is said of the homelab of tests', () => {
+  expect([shutdown, openNetwork, plainCredentials, talosKubernetes].flatMap((check) => found(check))).toEqual([]);
+});
+
+test('a shutdown that is too short for the slowest pod and the critical part is an error', () => {
+  const seconds = (grace: number) => (h: any) => (h.talos.shutdownGracePeriod = Duration.seconds(grace));
+  expect(found(shutdown, seconds(149))).toEqual([
+    'error: talos.shutdownGracePeriod must outlast the slowest pod, cassandra/statefulset.cassandra-r1.yaml with 120 s, and the 30 s for critical pods, got "149 s"; write shutdownGracePeriod: Duration.seconds(210)',
+  ]);
+  expect(found(shutdown, seconds(150))).toEqual([]);
+});
+
+test('a plug that is pulled before Talos is through is a warning, with the time that is used', () => {
+  expect(found(shutdown, (h) => (h.machines['talos-worker-01'].down = Duration.seconds(300)))).toEqual([
+    'warning: machines.talos-worker-01.down must leave Talos time after talos.shutdownGracePeriod; the bootstrap uses 450 s, got "300 s"; write down: Duration.seconds(450)',
+  ]);
+});
+
+test('policies that nobody enforces are a warning that says what it means', () => {
+  expect(found(openNetwork, (h) => (h.talos.enforceNetworkPolicies = false))).toEqual([
+    expect.stringMatching(/^warning: talos.enforceNetworkPolicies is false: every pod may reach every other one/),
+  ]);
+});
+
+test.each([
+  ['DB_PASSWORD', 'hunter2'],
+  ['SMTP_PASS', 'correct horse'],
+  ['apiKey_TOKEN', 'abc'],
+  ['STRIPE_API_KEY', '12345'],
+  ['SEED', '9f86d081884c7d659a2feaa0c55ad015'],
+  ['CONFIG', 'ghp_0123456789abcdefghijABCDEFGHIJ012345'],
+  ['CONFIG', 'AKIAIOSFODNN7EXAMPLE'],
+  ['BROKER', 'amqp://app:s3cret@broker:5672/'],
+  ['SEED', 'q7Vx2Lr9Tn4Wb8Yc1Kd6Mf3Hg5Jp0Zs'],
+  ['KEY', '-----BEGIN RSA PRIVATE KEY-----\nx'],
+])('%s=%s is a warning without its value', (name, value) => {
+  const [message, ...more] = found(plainCredentials, (h) => (h.services.chat.env = { [name]: value }));
+  expect(more).toEqual([]);
+  expect(message).toContain(`services/chat/deployment: environment variable ${name} looks like a credential`);
+  expect(message).not.toContain(value);
+});
+
+test.each([
+  ['PASSWORD_FILE', '/run/secrets/password'],
+  ['DB_PASSWORD', ''],
+  ['DB_PASSWORD', '$(CASSANDRA_PASSWORD)'],
+  ['URL', 'amqp://app:$(CASSANDRA_PASSWORD)@broker:5672/'],
+  ['TOKEN_TTL', '3600'],
+  ['USE_TOKEN', 'true'],
+  ['LOG_LEVEL', 'info'],
+  ['FEATURES', 'collaboration,presence,search'],
+  ['GREETING', 'hello-world-this-is-a-very-long-name-of-2-things'],
+  ['IMAGE', `ghcr.io/owner/x@sha256:${'0'.repeat(64)}`],
+])('%s=%s is none', (name, value) => {
+  expect(found(plainCredentials, (h) => (h.services.chat.env = { [name]: value }))).toEqual([]);
+});
+
+test.each([
+  [
+    'v1.13.9',
+    'v1.37.0',
+    'error: versions.kubernetes must be one that Talos v1.13.9 takes, got "v1.37.0" (allowed: v1.31 to v1.36); change one of the two; both go up one minor version at a time',
+  ],
+  [
+    'v1.13.9',
+    'v1.30.9',
+    'error: versions.kubernetes must be one that Talos v1.13.9 takes, got "v1.30.9" (allowed: v1.31 to v1.36); change one of the two; both go up one minor version at a time',
+  ],
+  ['v1.13.0', 'v1.31.0', undefined],
+  ['v1.14.1', 'v1.37.2', undefined],
+  ['v1.99.0', 'v1.99.0', undefined],
+])('Talos %s and Kubernetes %s', (talos, kubernetes, message) => {
+  const change = (h: any) => Object.assign(h.versions, { talos, kubernetes });
+  expect(found(talosKubernetes, change)).toEqual(message === undefined ? [] : [message]);
+});
