@@ -1,4 +1,5 @@
 import { budget } from './budget';
+import { leftovers } from './leftovers';
 import { rebind } from './rebind';
 import { withPlace } from '../values/problem';
 
@@ -7,6 +8,10 @@ const commands: Readonly<
   Record<string, { readonly what: string; readonly run: (args: readonly string[]) => Promise<void> }>
 > = {
   budget: { what: 'what every container costs its node, and what is free', run: budget },
+  leftovers: {
+    what: 'commands that remove what Argo CD keeps and dist/ has no more [--kubeconfig=FILE]',
+    run: leftovers,
+  },
   rebind: { what: 'POD: let a claim that was made anew have the disk of that pod', run: rebind },
 };
 

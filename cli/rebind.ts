@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline/promises';
 import { databasePods, machineOfDisk, type Homelab } from '../inventory';
+import { flag, runKubectl } from './kubectl';
 
 /** What a volume and its claim say of each other. */
 export interface Binding {
@@ -22,14 +22,13 @@ export function isStale({ remembered, present }: Binding): boolean {
 export async function rebind(args: readonly string[]): Promise<void> {
   const { default: homelab } = await import('../homelab');
   const pod = args.find((arg) => !arg.startsWith('--'));
-  const flag = (name: string) => args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
   const pods = Object.entries(homelab.databases).flatMap(([name, database]) => databasePods(name, database));
   if (pod === undefined || !pods.includes(pod))
     throw new Error(
       `rebind needs the pod of a database, got ${pod ?? 'nothing'} (allowed: ${pods.join(', ')}); npm run homelab -- rebind ${pods[0] ?? 'POD'} [--kubeconfig=FILE] [--yes]`,
     );
   const place = placeOf(homelab, pod);
-  const kubectl = (...command: string[]) => runKubectl(flag('kubeconfig'), command);
+  const kubectl = (...command: string[]) => runKubectl('rebind', flag(args, 'kubeconfig'), command);
   const volume = kubectl('get', 'persistentvolume', place.volume, '--ignore-not-found', '-o', 'json');
   if (volume === '')
     throw new Error(`volume ${place.volume} must be in the cluster, got nothing; sync the application platform first`);
@@ -77,15 +76,6 @@ function placeOf(homelab: Homelab, pod: string) {
   const [machine, { dataDisks }] = machineOfDisk(homelab, pod);
   const claim = `data-${pod}`;
   return { namespace, claim, volume: `${namespace}-${claim}`, machine, size: dataDisks![pod]!.asString() };
-}
-
-function runKubectl(kubeconfig: string | undefined, command: readonly string[]): string {
-  const args = [...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]), ...command];
-  const { status, stdout, stderr, error } = spawnSync('kubectl', args, { encoding: 'utf8', timeout: 60_000 });
-  if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT')
-    throw new Error('rebind needs kubectl on the PATH, got none; install it (https://kubernetes.io/docs/tasks/tools)');
-  if (status !== 0) throw new Error(`kubectl ${command[0]} ${command[1]} failed: ${stderr.trim()}`);
-  return stdout;
 }
 
 async function agrees(question: string): Promise<boolean> {

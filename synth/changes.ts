@@ -15,25 +15,7 @@ export function changes(before: Files, after: Files): string[] {
       .map(([kind, names]) => `${names.length} ${kind} (${shortened(names.sort())})`);
     return parts.length > 0 ? [`${folder}: ${parts.join(', ')}`] : [];
   });
-  return lines.length > 0 ? lines : ['nothing changed'];
-}
-
-/** Commands that remove what Argo CD was told to keep, for the objects that left. Parsing YAML is loaded only for those. */
-export async function leftovers(before: Files, after: Files): Promise<string[]> {
-  const removed = [...before].filter(([path, text]) => !after.has(path) && text.includes('Prune=false'));
-  if (removed.length === 0) return [];
-  const { parse } = await import('yaml');
-  return removed.flatMap(([, text]) => {
-    const { kind, metadata, spec } = parse(text);
-    const claim =
-      kind === 'PersistentVolume' && spec.claimRef
-        ? [`kubectl delete persistentvolumeclaim ${spec.claimRef.name} -n ${spec.claimRef.namespace}`]
-        : [];
-    return [
-      ...claim,
-      `kubectl delete ${kind.toLowerCase()} ${metadata.name}${metadata.namespace ? ` -n ${metadata.namespace}` : ''}`,
-    ];
-  });
+  return lines.length > 0 ? lines : ['dist/: nothing changed'];
 }
 
 function folderOf(path: string): string {

@@ -5,7 +5,8 @@ import { checks as everyCheck, verdict, type Check, type NamedSecret, type Verdi
 import { DeclaredSecret } from '../constructs';
 import { withPlace } from '../values/problem';
 import type { Homelab } from '../inventory';
-import { changes, leftovers } from './changes';
+import { changes } from './changes';
+import { leftovers, LEFTOVERS } from './leftovers';
 import { publish, published, recover, write, type Files } from './publish';
 import { render } from './render';
 import { encryptedNames, secretsList } from './secrets';
@@ -74,8 +75,9 @@ async function replace(dist: string, files: Files): Promise<void> {
   if (commands.length > 0)
     console.error(
       [
-        'Argo CD keeps these until you remove them yourself, with all data in them:',
+        LEFTOVERS,
         ...commands.map((command) => `  ${command}`),
+        'Run them once the change is pushed and synced. To find them again: npm run homelab -- leftovers',
       ].join('\n'),
     );
 }

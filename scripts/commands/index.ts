@@ -41,7 +41,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     usage: '',
     what: 'writes what machines are told to scripts/rendered/; npm run synth does it too',
     async run({ homelab }) {
-      writeRendered(machineFiles(homelab));
+      const said = writeRendered(machineFiles(homelab));
+      if (said !== undefined) console.error(said);
       return EXIT.done;
     },
   },

@@ -7,10 +7,25 @@ import { writeWhole } from './sops';
 
 const FOLDER = join(ROOT, 'scripts', 'rendered');
 
-/** Writes what machines are told to scripts/rendered/, for review. A file that nobody renders any more goes. */
-export function writeRendered(files: MachineFiles): void {
-  for (const path of present()) if (!files.has(path)) fs.rmSync(join(FOLDER, path));
-  for (const [path, text] of files) if (on(path) !== text) writeWhole(join(FOLDER, path), text);
+/**
+ * Writes what machines are told to scripts/rendered/, for review. A file that nobody renders any more goes.
+ * @returns what changed, for a terminal; nothing where nothing did
+ */
+export function writeRendered(files: MachineFiles, folder = FOLDER): string | undefined {
+  const before = present(folder);
+  const removed = before.filter((path) => !files.has(path));
+  const written = [...files.keys()].filter((path) => on(path, folder) !== files.get(path));
+  const kinds = {
+    added: written.filter((path) => !before.includes(path)),
+    changed: written.filter((path) => before.includes(path)),
+    removed,
+  };
+  for (const path of removed) fs.rmSync(join(folder, path));
+  for (const path of written) writeWhole(join(folder, path), files.get(path)!);
+  const parts = Object.entries(kinds)
+    .filter(([, paths]) => paths.length > 0)
+    .map(([kind, paths]) => `${paths.length} ${kind} (${paths.sort().join(', ')})`);
+  return parts.length === 0 ? undefined : `scripts/rendered/: ${parts.join(', ')}`;
 }
 
 /** @throws Stop when scripts/rendered/ is not what homelab.ts says: nothing is sent that could not be reviewed */
@@ -22,14 +37,13 @@ export function assertReviewable(files: MachineFiles): void {
     );
 }
 
-function on(path: string): string | undefined {
-  const file = join(FOLDER, path);
+function on(path: string, folder = FOLDER): string | undefined {
+  const file = join(folder, path);
   return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : undefined;
 }
 
-function present(): string[] {
-  if (!fs.existsSync(FOLDER)) return [];
-  return filesBelow(FOLDER);
+function present(folder = FOLDER): string[] {
+  return fs.existsSync(folder) ? filesBelow(folder) : [];
 }
 
 /** Paths of the files in a folder; without those that the Finder leaves where it was opened. */

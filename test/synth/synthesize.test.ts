@@ -55,7 +55,7 @@ test('says what changed, folder by folder', async () => {
   expect(said).toEqual(['apps: 5 removed (configmap.c, deployment.a, networkpolicy.a, service.a, serviceaccount.a)']);
   said = [];
   await run(appOf(['b']));
-  expect(said).toEqual(['nothing changed']);
+  expect(said).toEqual(['dist/: nothing changed']);
 });
 
 test('what Argo CD was told to keep leaves with the commands that remove it', async () => {
@@ -67,10 +67,11 @@ test('what Argo CD was told to keep leaves with the commands that remove it', as
   said = [];
   await run(appOf(['a']));
   expect(said.join('\n')).toContain(
-    'Argo CD keeps these until you remove them yourself, with all data in them:\n' +
-      '  kubectl delete persistentvolumeclaim data-db-0 -n db\n' +
-      '  kubectl delete persistentvolume db-data-db-0\n' +
-      '  kubectl delete storageclass local-data',
+    'with all data in them. In this order, each command once more if it is cut off:\n' +
+      '  kubectl delete persistentvolumeclaim data-db-0 -n db --wait=false\n' +
+      '  kubectl delete persistentvolume db-data-db-0 --wait=false\n' +
+      '  kubectl delete storageclass local-data\n' +
+      'Run them once the change is pushed and synced. To find them again: npm run homelab -- leftovers',
   );
 });
 

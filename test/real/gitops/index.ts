@@ -1,14 +1,18 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import homelab from '../../fixtures/homelab';
 import { databasePods } from '../../../inventory';
 import { issue, makeAuthority } from '../../../scripts/engine/certificates';
 import { applicationProblem, gaveUp, TRY_AGAIN } from '../../../scripts/stages/applications';
+import { leftoverCommands } from '../../../cli/leftovers';
 import { printYaml } from '../../../synth';
+import { leftovers } from '../../../synth/leftovers';
+import { published } from '../../../synth/publish';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import type { Json } from '../cluster/client';
 import { manifestsOf, missingReferences } from '../cluster/deploy';
@@ -200,6 +204,40 @@ async function retires(site: Site): Promise<void> {
     back.has('StatefulSet mongodb/mongodb') && kept.every((key) => back.get(key)?.uid === before.get(key)!.uid),
   );
   lap('a database retired and came back');
+}
+
+/** A database whose entry is deleted while it runs: what synth prints removes all of it, in that order. */
+async function leavesForGood(site: Site): Promise<void> {
+  const before = published(site.dist);
+  await site.commit('mongodb leaves', (h) => {
+    delete h.databases.mongodb;
+    delete h.machines['talos-worker-02'].dataDisks;
+    for (const service of Object.values<any>(h.services))
+      service.connects = service.connects.filter((connection: any) => !connection.mongodb);
+  });
+  const printed = await leftovers(before, published(site.dist));
+  await site.argo.refresh('hard');
+  await until('the root application reads the commit', 120, async () =>
+    (await site.argo.applications()).some(
+      ({ metadata, status }) => metadata.name === homelab.name && status.sync.revision === site.revision,
+    ),
+  );
+  const { kubeconfig } = site.plane;
+  const found = leftoverCommands(site.dist, kubeconfig);
+  tally.check('what is left over is found again in the cluster', found.join() === printed.join(), found.join('\n'));
+  for (const command of printed)
+    await promisify(execFile)('sh', ['-c', command], {
+      env: { ...process.env, KUBECONFIG: kubeconfig },
+      timeout: 120_000,
+    });
+  await site.settled(180);
+  const left = [...(await picture(site.client)).keys()].filter((key) => / mongodb\/|\/mongodb($|-)/.test(key));
+  tally.check(
+    `${printed.length} commands removed a database that still ran, and nothing of it is left`,
+    printed.length > 5 && left.length === 0 && leftoverCommands(site.dist, kubeconfig).length === 0,
+    left.join(),
+  );
+  lap('a database was removed for good');
 }
 
 /** Argo CD deletes nothing of a kind that its project does not permit, also when the last object of the kind has left Git. */
@@ -488,6 +526,7 @@ async function main(): Promise<void> {
     await brokenCommit(site);
     await degraded(site);
     await givesUp(site);
+    await leavesForGood(site);
     await excluded(site);
   } finally {
     await site.plane.stop();

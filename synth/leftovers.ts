@@ -1,0 +1,79 @@
+import { groupOf } from '../constructs/kinds';
+import { isClusterScoped } from '../constructs/rendering';
+import type { Files } from './publish';
+
+/** An object as it stands in a file or in the cluster. */
+type Manifest = Readonly<Record<string, any>>;
+
+/** What `npm run synth` and `npm run homelab -- leftovers` say before the commands. */
+export const LEFTOVERS =
+  'Argo CD keeps these until you remove them yourself, with all data in them. In this order, each command once more if it is cut off:';
+
+/**
+ * Commands that remove what left dist/ and what Argo CD does not delete: objects that it was told to keep, and objects whose
+ * kind or namespace its project does not permit any more. Parsing YAML is loaded only where something left.
+ */
+export async function leftovers(before: Files, after: Files): Promise<string[]> {
+  const gone = [...before].filter(([path]) => !after.has(path) && path.includes('/'));
+  if (gone.length === 0) return [];
+  const { parse } = await import('yaml');
+  const manifests = (files: Iterable<readonly [string, string]>): Manifest[] =>
+    [...files].map(([, text]) => parse(text));
+  const now = manifests([...after].filter(([path]) => path.includes('/')));
+  // An object that another chart renders now is still there.
+  const still = new Set(now.map(identity));
+  const projects = now.filter(({ kind }) => kind === 'AppProject');
+  return removalCommands(
+    manifests(gone).filter(
+      (object) =>
+        !still.has(identity(object)) && (isKept(object) || projects.some((project) => !permits(project, object))),
+    ),
+  );
+}
+
+/** Whether Argo CD was told to leave an object when it leaves Git. */
+export function isKept({ metadata }: Manifest): boolean {
+  return String(metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? '').includes('Prune=false');
+}
+
+/** What makes an object the same: group, kind, namespace and name. */
+export function identity({ apiVersion, kind, metadata }: Manifest): string {
+  const place = isClusterScoped(kind) ? '' : (metadata.namespace ?? '');
+  return `${groupOf(apiVersion)}/${kind} ${place}/${metadata.name}`;
+}
+
+function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Manifest): boolean {
+  const clusterWide = isClusterScoped(kind);
+  const listed: readonly Manifest[] =
+    (clusterWide ? spec.clusterResourceWhitelist : spec.namespaceResourceWhitelist) ?? [];
+  return (
+    listed.some((each) => each.group === groupOf(apiVersion) && each.kind === kind) &&
+    (clusterWide || spec.destinations.some((each: Manifest) => each.namespace === metadata.namespace))
+  );
+}
+
+/**
+ * Applications first, or they would make again what is deleted; then claims and their volumes, which go only once no pod uses
+ * them, so nobody waits there; namespaces last, with everything that is left in them.
+ */
+const ORDER: readonly string[] = ['Application', 'AppProject', '', 'PersistentVolume', 'StorageClass', 'Namespace'];
+
+/** Commands that remove objects, in an order that works whether their pods still run or not. */
+export function removalCommands(objects: readonly Manifest[]): string[] {
+  const namespaces = new Set(objects.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name));
+  const place = ({ kind }: Manifest) => ORDER.indexOf(ORDER.includes(kind) ? kind : '');
+  const sorted = objects
+    // Its namespace takes it along.
+    .filter(({ kind, metadata }) => isClusterScoped(kind) || !namespaces.has(metadata.namespace))
+    .sort((a, b) => place(a) - place(b) || (identity(a) < identity(b) ? -1 : 1));
+  return sorted.flatMap(({ apiVersion, kind, metadata, spec }) => {
+    const group = groupOf(apiVersion);
+    const resource = `${kind.toLowerCase()}${group === 'argoproj.io' ? `.${group}` : ''}`;
+    const where = isClusterScoped(kind) ? '' : ` -n ${metadata.namespace}`;
+    const command = `kubectl delete ${resource} ${metadata.name}${where}`;
+    if (kind !== 'PersistentVolume') return [command];
+    const claim =
+      spec.claimRef && `kubectl delete persistentvolumeclaim ${spec.claimRef.name} -n ${spec.claimRef.namespace}`;
+    return [claim, command].filter(Boolean).map((each) => `${each} --wait=false`);
+  });
+}

@@ -1,0 +1,84 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { leftIn, leftovers } from '../../cli/leftovers';
+import { printYaml } from '../../synth';
+
+const KEPT = { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' };
+const TRACKED = { 'argocd.argoproj.io/tracking-id': 'platform:/Namespace:/mongodb' };
+const object = (kind: string, name: string, annotations: object, more: object = {}) => ({
+  apiVersion: 'v1',
+  kind,
+  metadata: { name, annotations, ...more },
+  spec: kind === 'PersistentVolume' ? { claimRef: { name: 'data-mongodb-0', namespace: 'mongodb' } } : {},
+});
+
+test('left over is what Argo CD brought and keeps, is rendered no more and is not going already', () => {
+  const namespace = object('Namespace', 'mongodb', { ...KEPT, ...TRACKED });
+  expect(leftIn([namespace], [])).toEqual([namespace]);
+  expect(leftIn([namespace], [object('Namespace', 'mongodb', KEPT)])).toEqual([]);
+  expect(leftIn([object('Namespace', 'mongodb', TRACKED)], [])).toEqual([]);
+  expect(leftIn([object('Namespace', 'monitoring', KEPT)], [])).toEqual([]);
+  expect(leftIn([object('Namespace', 'm', { ...KEPT, ...TRACKED }, { deletionTimestamp: 'now' })], [])).toEqual([]);
+});
+
+describe('npm run homelab -- leftovers', () => {
+  const { PATH } = process.env;
+  let folder: string;
+  let said: string[];
+  beforeEach(() => {
+    folder = fs.mkdtempSync(join(tmpdir(), 'leftovers-'));
+    fs.mkdirSync(join(folder, 'dist', 'platform'), { recursive: true });
+    const still = printYaml(object('Namespace', 'cassandra', KEPT));
+    fs.writeFileSync(join(folder, 'dist', 'platform', 'namespace.cassandra.yaml'), still);
+    fs.writeFileSync(join(folder, 'dist', 'secrets.yaml'), 'secrets: []\n');
+    process.env.PATH = `${folder}:${PATH}`;
+    said = [];
+    jest.spyOn(console, 'log').mockImplementation((line: string) => void said.push(line));
+  });
+  afterEach(() => {
+    process.env.PATH = PATH;
+    jest.restoreAllMocks();
+    fs.rmSync(folder, { recursive: true });
+  });
+  const kubectlAnswers = (items: object[]) => {
+    fs.writeFileSync(join(folder, 'answer.json'), JSON.stringify({ items }));
+    fs.writeFileSync(
+      join(folder, 'kubectl'),
+      `#!/bin/sh\necho "$@" >'${folder}/asked'\ncat '${folder}/answer.json'\n`,
+      {
+        mode: 0o755,
+      },
+    );
+  };
+  const all = { ...KEPT, ...TRACKED };
+
+  test('prints the commands in an order that works', async () => {
+    kubectlAnswers([
+      object('Namespace', 'mongodb', all),
+      object('Namespace', 'cassandra', all),
+      object('PersistentVolume', 'mongodb-data-mongodb-0', all),
+      { ...object('Application', 'mongodb', all, { namespace: 'argocd' }), apiVersion: 'argoproj.io/v1alpha1' },
+    ]);
+    await leftovers(['--kubeconfig=FILE'], join(folder, 'dist'));
+    expect(said.join('\n').split('\n').slice(1)).toEqual([
+      '  kubectl delete application.argoproj.io mongodb -n argocd',
+      '  kubectl delete persistentvolumeclaim data-mongodb-0 -n mongodb --wait=false',
+      '  kubectl delete persistentvolume mongodb-data-mongodb-0 --wait=false',
+      '  kubectl delete namespace mongodb',
+    ]);
+    expect(fs.readFileSync(join(folder, 'asked'), 'utf8')).toMatch(/^--kubeconfig FILE get namespaces,.* -o json\n$/);
+  });
+
+  test('says so where nothing is left', async () => {
+    kubectlAnswers([object('Namespace', 'cassandra', all)]);
+    await leftovers([], join(folder, 'dist'));
+    expect(said).toEqual(['nothing is left over: all that Argo CD keeps stands in dist/']);
+  });
+
+  test('says what is missing: dist/, or an answer of kubectl', async () => {
+    await expect(leftovers([], join(folder, 'none'))).rejects.toThrow('leftovers needs dist/');
+    fs.writeFileSync(join(folder, 'kubectl'), '#!/bin/sh\necho refused >&2\nexit 1\n', { mode: 0o755 });
+    await expect(leftovers([], join(folder, 'dist'))).rejects.toThrow(/^kubectl get .* failed: refused$/);
+  });
+});

@@ -1,0 +1,60 @@
+import { printYaml } from '../../synth';
+import { leftovers, removalCommands } from '../../synth/leftovers';
+import type { Rendering } from '../../checks';
+import { renderedHomelab } from '../homelab';
+
+const filesOf = (rendering: Rendering) => new Map(rendering.map(({ file, object }) => [file, printYaml(object)]));
+const before = filesOf(renderedHomelab());
+const withoutMongodb = (h: any) => {
+  delete h.databases.mongodb;
+  delete h.machines['talos-worker-02'].dataDisks;
+  for (const service of Object.values<any>(h.services))
+    service.connects = service.connects.filter((each: any) => !each.mongodb);
+};
+
+test('a database that leaves: application first, namespace last, and nobody waits for claims that pods still use', async () => {
+  expect(await leftovers(before, filesOf(renderedHomelab(withoutMongodb)))).toEqual([
+    'kubectl delete application.argoproj.io mongodb -n argocd',
+    ...[0, 1, 2].flatMap((n) => [
+      `kubectl delete persistentvolumeclaim data-mongodb-${n} -n mongodb --wait=false`,
+      `kubectl delete persistentvolume mongodb-data-mongodb-${n} --wait=false`,
+    ]),
+    'kubectl delete namespace mongodb',
+  ]);
+});
+
+test('what is not kept, or what another chart renders now, leaves nothing over', async () => {
+  const without = filesOf(
+    renderedHomelab((h) => {
+      h.webApps = {};
+      delete h.ingress;
+      h.llm.via = 'tcp-proxy';
+    }),
+  );
+  expect(await leftovers(before, without)).toEqual([]);
+  const moved = new Map([...before].map(([path, text]) => [path.replace(/^platform\//, 'ground/'), text]));
+  expect(await leftovers(before, moved)).toEqual([]);
+  expect(await leftovers(before, before)).toEqual([]);
+});
+
+test('what Argo CD may not delete any more is left over: its kind or its namespace is no longer permitted', async () => {
+  const own = (kind: string, namespace: string) =>
+    printYaml({ apiVersion: 'batch/v1', kind, metadata: { name: 'own', namespace } });
+  const had = new Map([
+    ...before,
+    ['services/cronjob.own.yaml', own('CronJob', 'services')],
+    ['services/job.own.yaml', own('Job', 'elsewhere')],
+    ['services/job.gone.yaml', own('Job', 'services')],
+  ]);
+  expect(await leftovers(had, before)).toEqual([
+    'kubectl delete cronjob own -n services',
+    'kubectl delete job own -n elsewhere',
+  ]);
+});
+
+test('what is in a namespace that stays is removed by name', () => {
+  const policy = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'a', namespace: 'n' } };
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'n' } };
+  expect(removalCommands([policy])).toEqual(['kubectl delete networkpolicy a -n n']);
+  expect(removalCommands([namespace, policy])).toEqual(['kubectl delete namespace n']);
+});
