@@ -368,14 +368,24 @@ export interface GitRepository {
    * CD opens this port and no other, so a server in the LAN works as one on the internet does.
    */
   readonly url: string;
+  /**
+   * Certificate of an authority of your own (PEM), by which the server's certificate is signed: Argo CD and the bootstrap then
+   * believe this authority alone for that server. @default those that everybody believes
+   */
+  readonly ca?: string;
   /** @default main */
   readonly revision?: string;
 }
 
 /** A registry of private images. Its login is a secret that the owner is asked for. */
 export interface Registry {
-  /** As images name it: ghcr.io, or registry.home.arpa:5000 where it listens elsewhere than on 443. */
+  /** As images name it: ghcr.io, or registry.home.arpa:5000 where it listens elsewhere than on 443. It must speak TLS. */
   readonly server: string;
+  /**
+   * Certificate of an authority of your own (PEM), by which the server's certificate is signed: nodes then believe it besides
+   * those that everybody believes. @default none
+   */
+  readonly ca?: string;
 }
 
 /** Logging in over SSH. */

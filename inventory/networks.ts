@@ -41,6 +41,7 @@ export function networkProblems(homelab: Homelab): string[] {
     ),
     ...sizes(homelab, podCidr, serviceCidr),
     ...domainInside(homelab),
+    ...authorityUnused(homelab),
     ...outsideAddresses(homelab).flatMap(([place, address]) =>
       own
         .slice(1)
@@ -92,6 +93,17 @@ function domainInside({ network, databases }: Homelab): string[] {
       what: 'network.domain must not end in the name of a namespace: pods would look among its Services first',
       got: network.domain,
       fix: 'use a domain below home.arpa, like collab.home.arpa, or one that you own',
+    }),
+  ];
+}
+
+function authorityUnused({ git }: Homelab): string[] {
+  if (git.ca === undefined || gitAddress(git.url).protocol === 'https') return [];
+  return [
+    sentence({
+      what: 'git.ca must go with an https:// address',
+      got: git.url,
+      fix: 'leave it out: over SSH the server is known by its host key',
     }),
   ];
 }

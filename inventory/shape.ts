@@ -1,6 +1,7 @@
 import type { Duration } from 'cdk8s';
 import { membersProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
+import { certificatesProblem } from '../values/certificates';
 import { gitAddressProblem } from '../values/git-address';
 import { nearest, suggested } from '../values/nearest';
 import { domainProblem, registryProblem } from '../values/outside-names';
@@ -42,6 +43,7 @@ export const dnsLabel = judged((value, path) => dnsLabelProblem(value, path));
 export const dnsName = judged(dnsNameProblem);
 export const domain = judged(domainProblem);
 export const registry = judged(registryProblem);
+export const certificates = judged(certificatesProblem);
 export const gitAddress = judged(gitAddressProblem);
 export const address = judged(ipv4Problem);
 export const port = judged(portProblem);

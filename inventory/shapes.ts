@@ -264,9 +264,10 @@ const homelab: is.Shape<lab.Homelab> = {
   webApps: is.byName(objectName, is.shape<lab.WebApp>({ ...service, host: is.dnsLabel })),
   git: is.shape<lab.GitRepository>({
     url: is.gitAddress,
+    ca: is.optional(is.certificates),
     revision: is.optional(is.matching(/^[\w./-]+$/, 'a branch, tag or commit', 'main')),
   }),
-  registry: is.optional(is.shape<lab.Registry>({ server: is.registry })),
+  registry: is.optional(is.shape<lab.Registry>({ server: is.registry, ca: is.optional(is.certificates) })),
   access: is.optional(
     is.shape<lab.Access>({
       sshKeys: is.listOf(

@@ -76,6 +76,9 @@ function clusterPatch(homelab: Homelab): object[] {
         ...(apiServerAddresses(homelab).length === 1 && { discovery: { enabled: false } }),
       },
     },
+    ...(homelab.registry?.ca === undefined
+      ? []
+      : [{ apiVersion: 'v1alpha1', kind: 'TrustedRootsConfig', name: 'registry', certificates: homelab.registry.ca }]),
     { apiVersion: 'v1alpha1', kind: 'ResolverConfig', nameservers: network.dns.map((address) => ({ address })) },
     {
       apiVersion: 'v1alpha1',

@@ -21,7 +21,7 @@ import { until } from '../engine/wait';
 import { ARGO_CD_MANIFESTS, argoCdManifest } from '../pins';
 import { afterFirstSync } from './after-first-sync';
 import { applicationsSettled } from './applications';
-import { knownHostsOf, withHostKeys } from './known-hosts';
+import { knownHostsOf, trustingGitServer } from './git-server';
 import { isPushed, repositoryAccess } from './repository';
 
 /** Two images of about 500 MB together over a slow line, and Argo CD's own start. */
@@ -33,7 +33,7 @@ export function gitops(context: Context): Stage {
     name: 'gitops',
     title: 'Argo CD, which keeps the cluster as dist/ says from then on',
     async steps() {
-      const wanted = await withHostKeys(context, await wantedObjects(context));
+      const wanted = await trustingGitServer(context, await wantedObjects(context));
       const files = manifests('argocd');
       const of = (kind: string, name: string): DistFile => {
         const found = files.find(({ object }) => object?.kind === kind && object.metadata.name === name);

@@ -12,7 +12,7 @@ import { applySecret, compare, liveSecrets } from '../engine/live-secrets';
 import { memoryFile, memoryFolder } from '../engine/memory-files';
 import { Later, Stop } from '../engine/problem';
 import type { Step } from '../engine/step';
-import { hostName } from './known-hosts';
+import { hostName } from './git-server';
 
 /** As Argo CD looks for it (https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories). */
 const NAME = 'repository';
@@ -136,7 +136,18 @@ async function isPublic(context: Context): Promise<boolean> {
  * Git's answer to somebody without any login or setting of this machine (helpers, netrc and addresses that Git would put in
  * its place), but with the login in `file`, if there is one.
  */
-function asked({ commands, homelab }: Context, file?: string): Promise<Output> {
+function asked(context: Context, file?: string): Promise<Output> {
+  const { ca } = context.homelab.git;
+  return ca === undefined
+    ? askedBelieving(context, file)
+    : withMemoryFile('authority', ca, (authority) => askedBelieving(context, file, { GIT_SSL_CAINFO: authority }));
+}
+
+function askedBelieving(
+  { commands, homelab }: Context,
+  file: string | undefined,
+  believing: Readonly<Record<string, string>> = {},
+): Promise<Output> {
   // Tried also where nobody is asked for one: Argo CD sends it at once (Git 2.46 or newer; older ones do not know the setting).
   const login =
     file === undefined ? [] : ['-c', `credential.helper=store --file=${file}`, '-c', 'http.proactiveAuth=basic'];
@@ -150,6 +161,7 @@ function asked({ commands, homelab }: Context, file?: string): Promise<Output> {
         GIT_CONFIG_GLOBAL: '/dev/null',
         GIT_CONFIG_NOSYSTEM: '1',
         HOME: '/var/empty',
+        ...believing,
       },
       accepts: [0, 128],
     },

@@ -1,4 +1,5 @@
 import { defineHomelab } from '../../inventory';
+import { makeAuthority } from '../../scripts/engine/certificates';
 import { changed } from '../homelab';
 
 /** Problems of a homelab with a change, one a line. */
@@ -166,3 +167,15 @@ test.each(['home.arpa', 'collab.home.arpa', 'lab.example.org', 'fritz.box', 'clu
     expect(problemsOf((h) => (h.network.domain = domain))).toEqual([]);
   },
 );
+
+test('an authority of the Git server goes with HTTPS, one of the registry with any server', async () => {
+  const { certificate: ca } = await makeAuthority('collab', 'home.arpa');
+  expect(problemsOf((h) => (h.git = { url: 'https://git.home.arpa/o/h.git', ca }))).toEqual([]);
+  expect(problemsOf((h) => (h.registry = { server: '192.168.1.40:5000', ca }))).toEqual([]);
+  expect(problemsOf((h) => (h.git = { url: 'git@git.home.arpa:o/h.git', ca }))).toEqual([
+    'git.ca must go with an https:// address, got "git@git.home.arpa:o/h.git"; leave it out: over SSH the server is known by its host key',
+  ]);
+  expect(problemsOf((h) => (h.git = { url: 'https://git.home.arpa/o/h.git', ca: '~/ca.crt' }))).toEqual([
+    expect.stringContaining('git.ca must be certificates in PEM, got "something else"'),
+  ]);
+});

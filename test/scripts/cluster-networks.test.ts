@@ -14,3 +14,15 @@ test('nodes are told the networks of pods and Services; by default those that Ta
     serviceSubnets: ['172.24.0.0/16'],
   });
 });
+
+test('nodes believe the authority of an own registry', () => {
+  const documents = (registry?: object) =>
+    parseAllDocuments(talosPatches(changed((h) => (h.registry = registry))).get('talos/cluster.patch.yaml')!).map(
+      (document) => document.toJS(),
+    );
+  const ca = '-----BEGIN CERTIFICATE-----\nMIIC0DCCAbigAwIBAgIUI7z\n-----END CERTIFICATE-----\n';
+  const roots = { apiVersion: 'v1alpha1', kind: 'TrustedRootsConfig', name: 'registry', certificates: ca };
+  expect(documents({ server: 'registry.home.arpa:5000', ca })).toContainEqual(roots);
+  const kinds = documents({ server: 'ghcr.io' }).map(({ kind }) => kind);
+  expect(kinds).not.toContain('TrustedRootsConfig');
+});

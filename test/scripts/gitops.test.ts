@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import homelab from '../fixtures/homelab';
 import smallest from '../../examples/smallest/homelab';
 import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/engine/argo-cd-manifest';
+import { makeAuthority } from '../../scripts/engine/certificates';
 import { kubectl, kubectlChange } from '../../scripts/engine/cluster';
 import { differences } from '../../scripts/engine/differences';
 import { memoryFolder } from '../../scripts/engine/memory-files';
@@ -13,7 +14,7 @@ import { rolloutProblem } from '../../scripts/engine/rollout';
 import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
 import { applicationProblem } from '../../scripts/stages/applications';
 import { gitops } from '../../scripts/stages/gitops';
-import { knownHostsOf, withHostKeys } from '../../scripts/stages/known-hosts';
+import { knownHostsOf, trustingGitServer } from '../../scripts/stages/git-server';
 import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/repository';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
@@ -243,6 +244,30 @@ test('a run that was cut off before it deleted what an earlier version had is fi
   }
 });
 
+test('the authority of an own Git server is believed by Argo CD, and by what asks it here', async () => {
+  const url = 'https://git.home.arpa:3000/owner/homelab.git';
+  const { certificate: ca } = await makeAuthority('collab', 'home.arpa');
+  const lab = { ...homelab, git: { url, ca } };
+  const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-tls-certs-cm' } };
+  const objects = argoCdObjects(`${MANIFEST}---\n${stringify(map)}`, lab);
+  const certificates = (all: any[]) => all.find(({ metadata }) => metadata.name === 'argocd-tls-certs-cm').data;
+  const trusting = (git: object) =>
+    trustingGitServer({ commands: {} as any, homelab: { ...lab, git: { ...lab.git, ...git } } }, objects, []);
+  // Argo CD looks for the name without the port.
+  expect(certificates(await trusting({}))).toEqual({ 'git.home.arpa': `${ca.trim()}\n` });
+  expect(certificates(await trusting({ ca: undefined }))).toBeUndefined();
+
+  const asked: string[] = [];
+  const read = async (_: unknown, _argv: string[], { env }: any) => {
+    asked.push(fs.readFileSync(env.GIT_SSL_CAINFO, 'utf8'));
+    return { code: 0, stdout: '', stderr: '' };
+  };
+  const context = { homelab: lab, commands: { read }, sops: { read: async () => undefined } };
+  expect(await repositoryAccess(context as any, '')[1]!.look()).toBeUndefined();
+  expect(asked).toEqual([ca]);
+  expect(fs.readdirSync(memoryFolder())).toEqual([]);
+});
+
 describe('a Git server over SSH', () => {
   const [one, other] = ['AAAAC3NzaC1lZDI1NTE5AAAAIOwmCbFYdostAOL5X13q1q9', 'AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY'].map(
     (start) => start.padEnd(68, 'x'),
@@ -276,7 +301,7 @@ describe('a Git server over SSH', () => {
     const manifest = `${MANIFEST}---\n${stringify(list())}`;
     const context = { commands: { read } as any, homelab: lab };
     const files = [`${home}/known_hosts`, `${home}/known_hosts2`];
-    return knownHostsOf(await withHostKeys(context, argoCdObjects(manifest, lab), files))!;
+    return knownHostsOf(await trustingGitServer(context, argoCdObjects(manifest, lab), files))!;
   };
   const key = (words: string) => execFileSync('ssh-keygen', words.split(' '), { encoding: 'utf8', stdio: 'pipe' });
   /** A host key of its own, as a list of host keys has it. */

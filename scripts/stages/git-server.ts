@@ -1,13 +1,15 @@
 import * as fs from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Homelab } from '../../inventory';
 import { gitAddress } from '../../values/git-address';
 import { ARGO_CD_NAMESPACE } from '../engine/argo-cd-manifest';
 import { HERE } from '../engine/commands';
 import type { Context } from '../engine/context';
 
-/** Host keys that Argo CD believes. It is part of the install manifest, so this stage owns it and no sync of Argo CD touches it. */
-const CONFIG_MAP = 'argocd-ssh-known-hosts-cm';
+/** What Argo CD believes. Part of the install manifest, so this stage owns them and no sync of Argo CD touches them. */
+const HOST_KEYS = 'argocd-ssh-known-hosts-cm';
+const CERTIFICATES = 'argocd-tls-certs-cm';
 const KEY = 'ssh_known_hosts';
 
 /** Where OpenSSH keeps the host keys that its user agreed to, and those of the whole machine. It does not look at HOME. */
@@ -17,14 +19,34 @@ const FILES = [
   '/etc/ssh/ssh_known_hosts',
 ];
 
+/** The objects of the install manifest, with what Argo CD must believe to read from the Git server. */
+export async function trustingGitServer(
+  context: Pick<Context, 'commands' | 'homelab'>,
+  objects: any[],
+  files: readonly string[] = FILES,
+): Promise<any[]> {
+  return withAuthority(context.homelab, await withHostKeys(context, objects, files));
+}
+
+/** Argo CD looks for the authority of a server under its name, without the port. */
+function withAuthority({ git }: Homelab, objects: any[]): any[] {
+  const address = gitAddress(git.url);
+  if (git.ca === undefined || address.protocol !== 'https') return objects;
+  return objects.map((object) =>
+    isConfigMap(object, CERTIFICATES)
+      ? { ...object, data: { ...object.data, [address.host]: `${git.ca!.trim()}\n` } }
+      : object,
+  );
+}
+
 /**
  * The objects of the install manifest, with the Git server's host keys in Argo CD's list where the list lacks that server. They
  * are those that this machine knows it by: asking the server itself would believe whoever answers.
  */
-export async function withHostKeys(
+async function withHostKeys(
   context: Pick<Context, 'commands' | 'homelab'>,
   objects: any[],
-  files: readonly string[] = FILES,
+  files: readonly string[],
 ): Promise<any[]> {
   const name = hostName(context.homelab.git.url);
   const list = knownHostsOf(objects);
@@ -32,12 +54,14 @@ export async function withHostKeys(
   const lines = await knownHere(context, name, files);
   if (lines.length === 0) return objects;
   const text = [...list.trimEnd().split('\n'), ...lines].map((line) => `${line}\n`).join('');
-  return objects.map((object) => (isList(object) ? { ...object, data: { ...object.data, [KEY]: text } } : object));
+  return objects.map((object) =>
+    isConfigMap(object, HOST_KEYS) ? { ...object, data: { ...object.data, [KEY]: text } } : object,
+  );
 }
 
 /** Argo CD's list of host keys as it will be, for trying it here. */
 export function knownHostsOf(objects: readonly any[]): string | undefined {
-  return objects.find(isList)?.data?.[KEY];
+  return objects.find((object) => isConfigMap(object, HOST_KEYS))?.data?.[KEY];
 }
 
 /** As a list of host keys calls a server: with its port, unless that is 22. Undefined where no SSH server is asked. */
@@ -47,8 +71,8 @@ export function hostName(url: string): string | undefined {
   return address.port === 22 ? address.host : `[${address.host}]:${address.port}`;
 }
 
-function isList({ kind, metadata }: any): boolean {
-  return kind === 'ConfigMap' && metadata.name === CONFIG_MAP && metadata.namespace === ARGO_CD_NAMESPACE;
+function isConfigMap({ kind, metadata }: any, name: string): boolean {
+  return kind === 'ConfigMap' && metadata.name === name && metadata.namespace === ARGO_CD_NAMESPACE;
 }
 
 /** Upstream's list has plain names. */
