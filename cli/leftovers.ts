@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { identity, isKept, LEFTOVERS, removalCommands } from '../synth/leftovers';
+import { FIELD_MANAGER } from '../scripts/engine/live-secrets';
+import { identity, isKept, LEFTOVERS, removalCommands, secretsIn } from '../synth/leftovers';
 import { flag, runKubectl } from './kubectl';
 
 type Manifest = Readonly<Record<string, any>>;
@@ -20,22 +21,34 @@ const KINDS = [
 ];
 
 /**
- * Prints the commands that remove what Argo CD was told to keep and what dist/ no longer has. It asks the cluster, so it finds
+ * Prints the commands that remove what Argo CD was told to keep, or the bootstrap made, and what dist/ no longer has. It asks the cluster, so it finds
  * them at any time, and nothing is left to print once they are gone.
  */
 export async function leftovers(args: readonly string[], dist = 'dist'): Promise<void> {
   if (!fs.existsSync(dist))
     throw new Error('leftovers needs dist/ to compare the cluster with, got none; npm run synth');
   const commands = leftoverCommands(dist, flag(args, 'kubeconfig'));
-  if (commands.length === 0) return console.log('nothing is left over: all that Argo CD keeps stands in dist/');
+  if (commands.length === 0)
+    return console.log('nothing is left over: all that Argo CD keeps and the bootstrap made stands in dist/');
   console.log([LEFTOVERS, ...commands.map((command) => `  ${command}`)].join('\n'));
 }
 
 /** What the cluster has left over, as commands that remove it. */
 export function leftoverCommands(dist: string, kubeconfig?: string): string[] {
-  const ask = ['get', KINDS.join(','), '--all-namespaces', '-o', 'json'];
-  const { items } = JSON.parse(runKubectl('leftovers', kubeconfig, ask));
-  return removalCommands(leftIn(items, renderedIn(dist)));
+  const ask = (...words: string[]) => runKubectl('leftovers', kubeconfig, ['get', ...words, '--all-namespaces']);
+  const { items } = JSON.parse(ask(KINDS.join(','), '-o', 'json'));
+  // Names alone: nothing here needs to see a value. Argo CD's own login for the repository stands in no list.
+  const ours = `app.kubernetes.io/managed-by=${FIELD_MANAGER},!argocd.argoproj.io/secret-type`;
+  const columns = 'custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name';
+  const made = ask('secrets', '-l', ours, '--no-headers', '-o', columns)
+    .split('\n')
+    .flatMap((line) => {
+      const [namespace, name] = line.trim().split(/\s+/);
+      return name === undefined ? [] : [{ namespaces: [namespace], name }];
+    });
+  const declared = new Set(secretsIn(parse(fs.readFileSync(join(dist, 'secrets.yaml'), 'utf8'))).map(identity));
+  const secrets = secretsIn({ secrets: made }).filter((secret) => !declared.has(identity(secret)));
+  return removalCommands([...leftIn(items, renderedIn(dist)), ...secrets]);
 }
 
 /** Objects that Argo CD brought and keeps, and that are rendered no more. */

@@ -9,7 +9,7 @@ const commands: Readonly<
 > = {
   budget: { what: 'what every container costs its node, and what is free', run: budget },
   leftovers: {
-    what: 'commands that remove what Argo CD keeps and dist/ has no more [--kubeconfig=FILE]',
+    what: 'commands that remove what nobody removes and dist/ has no more [--kubeconfig=FILE]',
     run: leftovers,
   },
   rebind: { what: 'POD: let a claim that was made anew have the disk of that pod', run: rebind },

@@ -42,8 +42,8 @@ export function networkProblems(homelab: Homelab): string[] {
     ...sizes(homelab, podCidr, serviceCidr),
     ...domainInside(homelab),
     ...authorityUnused(homelab),
-    ...outsideAddresses(homelab).flatMap(([place, address]) =>
-      own
+    ...outsideAddresses(homelab).flatMap(([place, address]) => [
+      ...own
         .slice(1)
         .filter((network) => contains(rangeOf(network), address))
         .map(({ what, cidr }) =>
@@ -53,7 +53,14 @@ export function networkProblems(homelab: Homelab): string[] {
             fix: `give it another address, or set ${what} to a network that nobody else uses`,
           }),
         ),
-    ),
+      ...EVERYWHERE.filter((network) => contains(rangeOf(network), address)).map(({ what, cidr }) =>
+        sentence({
+          what: `${place} must be the address of another machine`,
+          got: `${address}, of ${what} ${cidr}`,
+          fix: 'write the address by which every machine of the network reaches it',
+        }),
+      ),
+    ]),
   ];
 }
 

@@ -7,27 +7,36 @@ type Manifest = Readonly<Record<string, any>>;
 
 /** What `npm run synth` and `npm run homelab -- leftovers` say before the commands. */
 export const LEFTOVERS =
-  'Argo CD keeps these until you remove them yourself, with all data in them. In this order, each command once more if it is cut off:';
+  'Nobody removes these but you, with all data in them. In this order, each command once more if it is cut off:';
 
 /**
- * Commands that remove what left dist/ and what Argo CD does not delete: objects that it was told to keep, and objects whose
- * kind or namespace its project does not permit any more. Parsing YAML is loaded only where something left.
+ * Commands that remove what left dist/ and what nobody deletes: objects that Argo CD was told to keep, objects whose kind or
+ * namespace its project does not permit any more, and secrets that the bootstrap made. Parsing YAML is loaded only where
+ * something left.
  */
 export async function leftovers(before: Files, after: Files): Promise<string[]> {
   const gone = [...before].filter(([path]) => !after.has(path) && path.includes('/'));
-  if (gone.length === 0) return [];
+  if (gone.length === 0 && before.get(SECRETS) === after.get(SECRETS)) return [];
   const { parse } = await import('yaml');
   const manifests = (files: Iterable<readonly [string, string]>): Manifest[] =>
     [...files].map(([, text]) => parse(text));
   const now = manifests([...after].filter(([path]) => path.includes('/')));
+  const declared = (files: Files) => secretsIn(parse(files.get(SECRETS) ?? '{}'));
   // An object that another chart renders now is still there.
-  const still = new Set(now.map(identity));
+  const still = new Set([...now, ...declared(after)].map(identity));
   const projects = now.filter(({ kind }) => kind === 'AppProject');
+  const stays = (object: Manifest) => isKept(object) || projects.some((project) => !permits(project, object));
   return removalCommands(
-    manifests(gone).filter(
-      (object) =>
-        !still.has(identity(object)) && (isKept(object) || projects.some((project) => !permits(project, object))),
-    ),
+    [...manifests(gone).filter(stays), ...declared(before)].filter((object) => !still.has(identity(object))),
+  );
+}
+
+const SECRETS = 'secrets.yaml';
+
+/** What dist/secrets.yaml lists, as the objects that the bootstrap makes of it. */
+export function secretsIn({ secrets = [] }: Manifest): Manifest[] {
+  return secrets.flatMap(({ name, namespaces }: Manifest) =>
+    namespaces.map((namespace: string) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace } })),
   );
 }
 

@@ -42,6 +42,13 @@ export function gitAddress(url: string): GitAddress {
 export function gitAddressProblem(value: unknown, what: string): string | undefined {
   if (typeof value === 'string' && /^file:\/\/\/[^\s'"]+$/.test(value)) return undefined;
   const parts = partsOf(value);
+  if (typeof value === 'string' && /^(http|git):\/\//.test(value))
+    return sentence({
+      what: `${what} must be an address whose server proves who it is`,
+      got: value,
+      allowed: 'https:// or ssh://',
+      fix: 'anybody between could change what Argo CD applies; use the SSH port of the server, or give it a certificate (git.ca)',
+    });
   if (parts === undefined)
     return sentence({
       what: `${what} must be an address that Argo CD can clone`,

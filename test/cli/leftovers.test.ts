@@ -41,15 +41,14 @@ describe('npm run homelab -- leftovers', () => {
     jest.restoreAllMocks();
     fs.rmSync(folder, { recursive: true });
   });
-  const kubectlAnswers = (items: object[]) => {
+  const kubectlAnswers = (items: object[], secrets = '') => {
     fs.writeFileSync(join(folder, 'answer.json'), JSON.stringify({ items }));
-    fs.writeFileSync(
-      join(folder, 'kubectl'),
-      `#!/bin/sh\necho "$@" >'${folder}/asked'\ncat '${folder}/answer.json'\n`,
-      {
-        mode: 0o755,
-      },
-    );
+    fs.writeFileSync(join(folder, 'secrets'), secrets);
+    const program = `#!/bin/sh
+echo "$@" >>'${folder}/asked'
+case "$*" in *' secrets '*) cat '${folder}/secrets' ;; *) cat '${folder}/answer.json' ;; esac
+`;
+    fs.writeFileSync(join(folder, 'kubectl'), program, { mode: 0o755 });
   };
   const all = { ...KEPT, ...TRACKED };
 
@@ -67,13 +66,27 @@ describe('npm run homelab -- leftovers', () => {
       '  kubectl delete persistentvolume mongodb-data-mongodb-0 --wait=false',
       '  kubectl delete namespace mongodb',
     ]);
-    expect(fs.readFileSync(join(folder, 'asked'), 'utf8')).toMatch(/^--kubeconfig FILE get namespaces,.* -o json\n$/);
+    expect(fs.readFileSync(join(folder, 'asked'), 'utf8')).toMatch(
+      /^--kubeconfig FILE get namespaces,.* -o json --all-namespaces\n--kubeconfig FILE get secrets -l app\.kubernetes\.io\/managed-by=collab-homelab-bootstrap,.*\n$/,
+    );
+  });
+
+  test('names secrets that were made and are declared no more, without asking for their values', async () => {
+    const list = { secrets: [{ name: 'cassandra-chat', namespaces: ['cassandra', 'services'] }] };
+    fs.writeFileSync(join(folder, 'dist', 'secrets.yaml'), printYaml(list));
+    kubectlAnswers([], 'services   mongodb-chat\nservices   cassandra-chat\nmongodb    mongodb-chat\n');
+    await leftovers([], join(folder, 'dist'));
+    expect(said.join('\n').split('\n').slice(1)).toEqual([
+      '  kubectl delete secret mongodb-chat -n mongodb',
+      '  kubectl delete secret mongodb-chat -n services',
+    ]);
+    expect(fs.readFileSync(join(folder, 'asked'), 'utf8')).not.toMatch(/secrets.*(json|yaml)/);
   });
 
   test('says so where nothing is left', async () => {
     kubectlAnswers([object('Namespace', 'cassandra', all)]);
     await leftovers([], join(folder, 'dist'));
-    expect(said).toEqual(['nothing is left over: all that Argo CD keeps stands in dist/']);
+    expect(said).toEqual(['nothing is left over: all that Argo CD keeps and the bootstrap made stands in dist/']);
   });
 
   test('says what is missing: dist/, or an answer of kubectl', async () => {

@@ -156,7 +156,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a missing property',
     (h) => delete h.git,
-    'git must be an object, but it is missing (allowed: url, revision); write it as { ... }',
+    'git must be an object, but it is missing (allowed: url, ca, revision); write it as { ... }',
   ],
   [
     'a missing property, and a misspelt one that is meant for it',

@@ -111,6 +111,15 @@ test.each<[string, (homelab: any) => void]>([
   ]);
 });
 
+test.each(['127.0.0.53', '169.254.116.108', '224.0.0.251', '0.0.0.0'])(
+  '%s is no name server for other machines',
+  (own) => {
+    expect(problemsOf((h) => h.network.dns.push(own))).toEqual([
+      expect.stringContaining(`network.dns[1] must be the address of another machine, got "${own}, of `),
+    ]);
+  },
+);
+
 test.each([
   'https://git.home.arpa:3000/owner/homelab.git',
   'ssh://git@git.home.arpa:2222/owner/homelab.git',

@@ -58,3 +58,22 @@ test('what is in a namespace that stays is removed by name', () => {
   expect(removalCommands([policy])).toEqual(['kubectl delete networkpolicy a -n n']);
   expect(removalCommands([namespace, policy])).toEqual(['kubectl delete namespace n']);
 });
+
+test('secrets that the bootstrap made leave with what declared them, unless their namespace goes too', async () => {
+  const list = (...secrets: object[]) => new Map([...before, ['secrets.yaml', printYaml({ secrets })]]);
+  const kept = { name: 'cassandra-chat', namespaces: ['cassandra', 'services'] };
+  const had = list(kept, { name: 'mongodb-chat', namespaces: ['mongodb', 'services'] });
+  expect(await leftovers(had, list(kept))).toEqual([
+    'kubectl delete secret mongodb-chat -n mongodb',
+    'kubectl delete secret mongodb-chat -n services',
+  ]);
+  const without = new Map([
+    ...filesOf(renderedHomelab(withoutMongodb)),
+    ['secrets.yaml', printYaml({ secrets: [kept] })],
+  ]);
+  const commands = await leftovers(had, without);
+  expect(commands.filter((command) => command.includes('secret'))).toEqual([
+    'kubectl delete secret mongodb-chat -n services',
+  ]);
+  expect(commands.at(-1)).toBe('kubectl delete namespace mongodb');
+});

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { allocatableMemory, nodes, systemNodes, type Homelab, type TalosMachine } from '../../../inventory';
+import { FIELD_MANAGER as BOOTSTRAP } from '../../../scripts/engine/live-secrets';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import type { Answer, Client, Json } from './client';
 import { until } from './processes';
@@ -187,7 +188,7 @@ export async function applySecrets(client: Client, secrets: readonly Secret[]): 
       const answer = await client.apply({
         apiVersion: 'v1',
         kind: 'Secret',
-        metadata: { name, namespace },
+        metadata: { name, namespace, labels: { 'app.kubernetes.io/managed-by': BOOTSTRAP } },
         type,
         stringData,
       });
