@@ -47,10 +47,10 @@ export function recover(folder: string): void {
       );
     }
   }
-  for (const { path, role, pid } of left.filter(({ role }) => role === 'old')) {
+  for (const { path, pid } of left.filter(({ role }) => role === 'old')) {
     const next = `${folder}.next.${pid}`;
     if (!fs.existsSync(folder)) fs.renameSync(fs.existsSync(next) ? next : path, folder);
-    if (role === 'old' && fs.existsSync(path)) discard(path, next);
+    if (fs.existsSync(path)) discard(path, next);
   }
   for (const { path } of left) fs.rmSync(path, { recursive: true, force: true });
   if (left.length > 0) syncFolder(parent);

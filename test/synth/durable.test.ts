@@ -19,6 +19,10 @@ const recording = {
     opened.set(file, short(path));
     return file;
   },
+  closeSync(file: number) {
+    real.closeSync(file);
+    opened.delete(file);
+  },
   fsync(file: number, done: fs.NoParamCallback) {
     said.push(`fsync ${opened.get(file)}`);
     real.fsync(file, done);
@@ -51,6 +55,7 @@ function publisher(): typeof import('../../synth/publish') {
 beforeEach(() => {
   root = real.mkdtempSync(join(tmpdir(), 'durable-'));
   said.length = 0;
+  opened.clear();
 });
 afterEach(() => real.rmSync(root, { recursive: true }));
 
@@ -135,14 +140,59 @@ test('more files than are written at once are all written', async () => {
   expect(said.filter((line) => line.endsWith('.yaml'))).toHaveLength(250);
 });
 
-test('what a killed synth left is put in order and is on the disk before anything else', () => {
-  const { recover } = publisher();
-  real.mkdirSync(join(root, 'dist'));
-  recover(join(root, 'dist'));
-  expect(said).toEqual([]);
+describe('what a killed synth left', () => {
   // No process has this number: it is larger than any system gives.
-  for (const left of ['dist.next.99999999', 'dist.old.99999999']) real.mkdirSync(join(root, left));
-  recover(join(root, 'dist'));
-  expect(real.readdirSync(root)).toEqual(['dist']);
-  expect(said.at(-1)).toBe('fsync .');
+  const DEAD = 99999999;
+  const at = (...path: string[]) => join(root, ...path);
+  /** Folders that each hold a file with their own name. */
+  const there = (...names: string[]) => {
+    for (const name of names) {
+      real.mkdirSync(at(name, 'a'), { recursive: true });
+      real.writeFileSync(at(name, 'a', 'x.yaml'), name);
+    }
+  };
+  const recovered = () => {
+    const { recover, published } = publisher();
+    recover(at('dist'));
+    return [...published(at('dist')).values()];
+  };
+
+  test.each<[string, string[], string[]]>([
+    ['before the swap: the old one stays', ['dist', `dist.next.${DEAD}`], ['dist']],
+    ['in the middle of it: the new one is whole', [`dist.next.${DEAD}`, `dist.old.${DEAD}`], [`dist.next.${DEAD}`]],
+    ['in the middle of it, where the new one is gone: the old one is', [`dist.old.${DEAD}`], [`dist.old.${DEAD}`]],
+    ['after it: the new one stays', ['dist', `dist.old.${DEAD}`], ['dist']],
+    ['at the first time, before the swap: nothing is there yet', [`dist.next.${DEAD}`], []],
+    ['by this process itself', ['dist', `dist.next.${process.pid}`], ['dist']],
+  ])('%s', (_, left, stays) => {
+    there(...left);
+    expect(recovered()).toEqual(stays);
+    expect(real.readdirSync(root)).toEqual(stays.length > 0 ? ['dist'] : []);
+    expect(said.at(-1)).toBe('fsync .');
+  });
+
+  test('is nothing where every folder belongs to somebody else', () => {
+    const others = ['dist.next', 'dist.next.1x', 'dist.older.1', 'dist.old.1.bak', `other.old.${DEAD}`, 'dist.x.old.1'];
+    there('dist', ...others);
+    expect(recovered()).toEqual(['dist']);
+    expect(real.readdirSync(root)).toEqual(['dist', ...others].sort());
+    expect(said).toEqual([]);
+  });
+
+  test('is left alone while its process lives, also one of another user', () => {
+    there('dist', 'dist.next.1');
+    const kill = jest.spyOn(process, 'kill').mockImplementation(() => {
+      throw Object.assign(new Error(), { code: 'EPERM' });
+    });
+    expect(recovered).toThrow('another synth (process 1) is publishing dist/');
+    kill.mockRestore();
+    expect(real.readdirSync(root)).toEqual(['dist', 'dist.next.1']);
+  });
+});
+
+test('no file stays open', async () => {
+  const { publish } = publisher();
+  for (const text of ['1', '2']) await publish(join(root, 'dist'), new Map([['a/one.yaml', text]]));
+  expect(said.length).toBeGreaterThan(0);
+  expect([...opened.values()]).toEqual([]);
 });
