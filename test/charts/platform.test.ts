@@ -37,3 +37,8 @@ describe('the quota of a namespace', () => {
     expect(quotas.map(({ metadata }) => metadata.namespace)).not.toContain('web');
   });
 });
+
+test('a database is the last to go when a node runs out of room, and no class changes: its value is immutable', () => {
+  const classes = ofKind(renderedHomelab(), 'PriorityClass').map(({ metadata, value }) => [metadata.name, value]);
+  expect(Object.fromEntries(classes)).toEqual({ database: 1_000_000, ingress: 900_000, service: 100_000 });
+});
