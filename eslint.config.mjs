@@ -28,7 +28,19 @@ const walls = Object.entries(rooms).map(([room, allowed]) => ({
 }));
 
 export default defineConfig(
-  { ignores: ['node_modules/', 'imports/', 'dist/', 'lib/', 'docs/reference/', '.synth', '.stryker/', '**/*.js', '**/*.mjs'] },
+  {
+    ignores: [
+      'node_modules/',
+      'imports/',
+      'dist/',
+      'lib/',
+      'docs/reference/',
+      '.synth',
+      '.stryker/',
+      '**/*.js',
+      '**/*.mjs',
+    ],
+  },
   eslint.configs.recommended,
   ...tseslint.configs.strict,
   {

@@ -26,6 +26,16 @@ describe('the quota of a namespace', () => {
     expect(quota('ingress')).toMatchObject({ 'requests.memory': `${2 * 307}Mi`, 'requests.cpu': '200m', pods: 2 });
   });
 
+  test('of a retired database stays and admits nothing: no pod, and the least that a quantity can say', () => {
+    const retired = quota('cassandra', (h) => {
+      h.databases.cassandra.state = 'retired';
+      for (const service of Object.values<any>(h.services))
+        service.connects = service.connects.filter((connection: object) => !('cassandra' in connection));
+    });
+    const [memory, cpu] = ['1Ki', '1m'];
+    expect(retired).toEqual({ 'requests.memory': memory, 'limits.memory': memory, 'requests.cpu': cpu, pods: 0 });
+  });
+
   test('is none where nothing runs', () => {
     const quotas = ofKind(
       renderedHomelab((h) => {
