@@ -10,10 +10,12 @@ import { labels, selectorLabels } from './labels';
 import { contentHash, hookAll, onRender, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
+import type { SecretKey } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 
 /** Ollama's own port. */
 const OLLAMA_PORT = 11434;
+const HTTPS_PORT = 443;
 
 /** A machine that is reached by its address. Loopback, link-local and multicast addresses are refused. */
 export interface AddressProps {
@@ -39,6 +41,8 @@ export interface DnsNameProps {
   readonly addresses: readonly [string, ...string[]];
   /** @default 11434, Ollama's */
   readonly port?: number;
+  /** Whether it speaks HTTPS, by a certificate for `name` that clients trust. @default only on port 443 */
+  readonly tls?: boolean;
 }
 
 /** How the Service's name leads to the machine. */
@@ -56,9 +60,13 @@ export class LlmEndpoint {
     return new LlmEndpoint('tcp-proxy', [props.address], props.port ?? OLLAMA_PORT, { proxy: props });
   }
 
-  /** A DNS name, as an ExternalName Service. */
+  /** A DNS name, as an ExternalName Service. Clients are told the name itself, which certificates and virtual hosts are made for. */
   static dnsName(props: DnsNameProps): LlmEndpoint {
-    return new LlmEndpoint('dns-name', props.addresses, props.port ?? OLLAMA_PORT, { name: props.name });
+    const port = props.port ?? OLLAMA_PORT;
+    return new LlmEndpoint('dns-name', props.addresses, port, {
+      name: props.name,
+      tls: props.tls ?? port === HTTPS_PORT,
+    });
   }
 
   private constructor(
@@ -69,7 +77,7 @@ export class LlmEndpoint {
     /** Port of the machine, and of the Service and the proxy where there are any: nothing translates it. */
     readonly port: number,
     /** What one kind has besides: options of the proxy, or the DNS name. */
-    readonly more: { readonly proxy?: TcpProxyProps; readonly name?: string } = {},
+    readonly more: { readonly proxy?: TcpProxyProps; readonly name?: string; readonly tls?: boolean } = {},
   ) {}
 }
 
@@ -83,13 +91,15 @@ export interface ExternalLlmServiceProps {
   readonly endpoint: LlmEndpoint;
   /** Models by the name that clients ask for; `tag` is what the endpoint calls it. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
+  /** The key that the endpoint asks for, from a declared secret; clients get it as PREFIX_API_KEY. @default none */
+  readonly apiKey?: SecretKey;
   /** Changes the proxy's pod, where there is one. */
   readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
   readonly rendered?: RenderedHook;
 }
 
-/** What a client asks for. Its environment then has PREFIX_HOST, _PORT, _BASE_URL (ends in /v1) and _MODEL. */
+/** What a client asks for. Its environment then has PREFIX_HOST, _PORT, _BASE_URL (ends in /v1), _MODEL, and _API_KEY where there is one. */
 export interface LlmConnection {
   /** One of the service's models, by name. */
   readonly model: string;
@@ -107,6 +117,8 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
   readonly endpoint: LlmEndpoint;
   /** As they were given. A client gets the `tag` as PREFIX_MODEL. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
+  /** As it was given. */
+  readonly apiKey?: SecretKey;
   /** What the name stands for: it selects the proxy, nothing (with an EndpointSlice), or is an ExternalName. */
   readonly service: k8s.KubeService;
   /** The address of the machine behind the Service. Undefined for a proxy and for a DNS name. */
@@ -131,6 +143,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     this.namespace = namespaceOf(this, props.namespace);
     this.endpoint = props.endpoint;
     this.models = props.models;
+    this.apiKey = props.apiKey;
     this.judge();
     const identity = { app: 'external-llm', instance: this.name, component: 'llm' };
     this.metadata = { name: this.name, namespace: this.namespace, labels: { ...labels(identity) } };
@@ -167,15 +180,26 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
       });
     }
     const prefix = envPrefix ?? 'LLM';
-    const { port } = this.endpoint;
     client.addEnv({
-      [`${prefix}_HOST`]: this.name,
-      [`${prefix}_PORT`]: String(port),
-      [`${prefix}_BASE_URL`]: `http://${this.name}:${port}/v1`,
+      [`${prefix}_HOST`]: this.host,
+      [`${prefix}_PORT`]: String(this.endpoint.port),
+      [`${prefix}_BASE_URL`]: `${this.url}/v1`,
       [`${prefix}_MODEL`]: plainText(known.tag),
+      ...(this.apiKey && { [`${prefix}_API_KEY`]: this.apiKey }),
     });
     this.openFor(client.connections);
     if (client.namespace !== this.namespace) this.alias(client);
+  }
+
+  /** Where clients reach it, without a path: https://api.example.com. */
+  get url(): string {
+    const { port, more } = this.endpoint;
+    return `${more.tls ? 'https' : 'http'}://${this.host}${more.tls && port === HTTPS_PORT ? '' : `:${port}`}`;
+  }
+
+  /** By the plain name a server would be asked for a host that it does not know, and its certificate would be another's. */
+  private get host(): string {
+    return this.endpoint.more.name ?? this.name;
   }
 
   /** Lets a workload reach the machine, by its address only. */

@@ -10,6 +10,7 @@ import { labels, selectorLabels } from './labels';
 import { hookAll, type RenderedHook } from './rendering';
 import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
+import type { SecretKey } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 import type { ApiServerAddress } from './traefik-ingress';
 
@@ -90,6 +91,11 @@ export class LlmProof extends Construct {
     });
   }
 
+  private keyVariable({ secret, key }: SecretKey): k8s.EnvVar {
+    secret.readBy(this, this.props.llm.namespace);
+    return { name: 'API_KEY', valueFrom: { secretKeyRef: { name: secret.name, key } } };
+  }
+
   private podSpec(name: string): k8s.PodSpec {
     const { llm, image, resources, podSpec } = this.props;
     const spec: k8s.PodSpec = {
@@ -107,12 +113,13 @@ export class LlmProof extends Construct {
           env: [
             { name: 'SERVICE', value: llm.name },
             { name: 'NAMESPACE', value: llm.namespace },
-            { name: 'URL', value: `http://${llm.name}:${llm.endpoint.port}` },
+            { name: 'URL', value: llm.url },
             { name: 'HAS_ENDPOINTS', value: this.hasEndpoints() ? 'yes' : 'no' },
             {
               name: 'MODELS',
               value: plainText([...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ')),
             },
+            ...(llm.apiKey ? [this.keyVariable(llm.apiKey)] : []),
           ],
           resources: resourceRequirements(this, resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
           securityContext: RESTRICTED_CONTAINER,
@@ -148,6 +155,14 @@ def fail(message):
     sys.exit(1)
 
 
+def models_of(url):
+    key = os.environ.get("API_KEY")
+    headers = {"Authorization": "Bearer " + key} if key else {}
+    if url.startswith("https:"):  # Others than Ollama only know OpenAI's list.
+        return {model["id"] for model in ask(url + "/v1/models", headers)["data"]}
+    return {model["name"] for model in ask(url + "/api/tags", headers)["models"]}
+
+
 def ask(url, headers=None, context=None):
     request = urllib.request.Request(url, headers=headers or {})
     with urllib.request.urlopen(request, timeout=10, context=context) as answer:
@@ -178,7 +193,7 @@ if os.environ["HAS_ENDPOINTS"] == "yes":
     print("API server: service %s/%s has %d ready endpoint(s)" % (NAMESPACE, SERVICE, len(found)))
 
 try:
-    models = {model["name"] for model in ask(URL + "/api/tags")["models"]}
+    models = models_of(URL)
 except (OSError, ValueError, KeyError, TypeError) as error:
     fail("endpoint: %s does not answer: %s. Is the AI machine on, and does its firewall let the nodes in?" % (URL, error))
 missing = [model for model in os.environ["MODELS"].split() if model not in models]

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ExternalLlmService, LlmEndpoint } from '../../constructs/external-llm-service';
 import { LLM_PROOF_SCRIPT, LlmProof } from '../../constructs/llm-proof';
+import { DeclaredSecret } from '../../constructs/secrets';
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
 import { chartIn, objectOf, objects, yamlOf } from './render';
 import { python3, pythonTest } from './python';
@@ -111,6 +112,43 @@ test('a DNS name is an ExternalName, and the policy knows its addresses', () => 
   expect(JSON.stringify(objectOf(chart, 'NetworkPolicy').spec.egress)).toContain(`${address}/32`);
 });
 
+test.each([
+  [{ port: 443 }, 'https://api.example.com', '443'],
+  [{ port: 8443, tls: true }, 'https://api.example.com:8443', '8443'],
+  [{ port: 443, tls: false }, 'http://api.example.com:443', '443'],
+  [{}, 'http://api.example.com:11434', '11434'],
+])(
+  'behind a DNS name clients are told that name, with %j as %s, and the key of a declared secret',
+  (props, url, port) => {
+    const chart = chartIn('services');
+    const secret = new DeclaredSecret(chart, 'key', {
+      name: 'llm-key',
+      namespaces: [],
+      keys: { key: { ask: 'the key' } },
+    });
+    const llm = new ExternalLlmService(chart, 'llm-service', {
+      endpoint: LlmEndpoint.dnsName({ name: 'api.example.com', addresses: ['203.0.113.7'], ...props }),
+      models: { chat: { tag: 'large-1' } },
+      apiKey: secret.key('key'),
+    });
+    new LlmProof(chart, 'proof', { llm, apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 } });
+    new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
+    const key = { secretKeyRef: { name: 'llm-key', key: 'key' } };
+    expect(objectOf(chart, 'Deployment').spec.template.spec.containers[0].env).toEqual([
+      { name: 'LLM_HOST', value: 'api.example.com' },
+      { name: 'LLM_PORT', value: port },
+      { name: 'LLM_BASE_URL', value: `${url}/v1` },
+      { name: 'LLM_MODEL', value: 'large-1' },
+      { name: 'LLM_API_KEY', valueFrom: key },
+    ]);
+    expect(secret.namespaces).toEqual(['services']);
+    expect(secret.readers).toEqual(['services/assistant', 'services/proof']);
+    const { env } = objectOf(chart, 'Job').spec.template.spec.containers[0];
+    expect(env).toContainEqual({ name: 'URL', value: url });
+    expect(env).toContainEqual({ name: 'API_KEY', valueFrom: key });
+  },
+);
+
 test.each(['127.0.0.1', '169.254.1.1', '0.0.0.0', '224.0.0.1', 'ai-vm', '1.2.3'])(
   'the address %s is refused: an EndpointSlice would not take it, or not lead there',
   (bad) => {
@@ -210,6 +248,66 @@ server.serve_forever()
     ['an answer that makes no sense', { slices, tags: 5 }, 'endpoint: http://127.0.0.1'],
   ])('says which of the two failed: %s', (_name, answers, message) => {
     expect(prove(answers)).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });
+  });
+
+  pythonTest('asks an HTTPS endpoint by its own name and with its key', async () => {
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    const made = spawnSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-keyout', key, '-out', cert, ...names],
+      { encoding: 'utf8', timeout: 30_000 },
+    );
+    expect(made).toMatchObject({ status: 0 });
+    fs.writeFileSync(
+      join(folder, 'https.py'),
+      `import http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        named = self.headers["Host"].startswith("localhost:") and self.path == "/v1/models"
+        known = self.headers["Authorization"] == "Bearer key-1"
+        self.send_response(404 if not named else 200 if known else 401)
+        self.end_headers()
+        self.wfile.write(b'{"data": [{"id": "large-1"}]}')
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("localhost", 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+`,
+    );
+    const https = spawn(python3, [join(folder, 'https.py'), cert, key]);
+    try {
+      const at = String(await new Promise((resolve) => https.stdout.once('data', resolve))).trim();
+      const ask = (host: string, more: Record<string, string>) =>
+        spawnSync(python3, [join(folder, 'proof.py')], {
+          env: {
+            ...process.env,
+            SSL_CERT_FILE: cert,
+            SERVICE: 'llm-service',
+            NAMESPACE: 'services',
+            URL: `https://${host}:${at}`,
+            HAS_ENDPOINTS: 'no',
+            MODELS: 'large-1',
+            ...more,
+          },
+          encoding: 'utf8',
+          timeout: 30_000,
+        });
+      expect(ask('localhost', { API_KEY: 'key-1' })).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('has every model: large-1'),
+      });
+      expect(ask('localhost', {})).toMatchObject({ status: 1, stderr: expect.stringContaining('401') });
+      expect(ask('127.0.0.1', { API_KEY: 'key-1' })).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('certificate'),
+      });
+    } finally {
+      https.kill();
+    }
   });
 
   pythonTest('says that the machine does not answer', () => {
