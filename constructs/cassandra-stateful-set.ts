@@ -1,7 +1,7 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
-import { dnsLabelProblem, imageProblem } from '../values/names';
+import { dnsLabelProblem, imageProblem, serviceNameProblem } from '../values/names';
 import { syncWave } from './argo-cd';
 import {
   cassandraYaml,
@@ -257,7 +257,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const { props } = this;
     insist(
       this,
-      dnsLabelProblem(this.name, 'the name of a ring', 30),
+      serviceNameProblem(this.name, 'the name of a ring', 30),
       imageProblem(props.image ?? images.cassandra, 'image'),
     );
     for (const rack of this.racks) insist(this, dnsLabelProblem(rack, 'the name of a rack', 15));

@@ -2,7 +2,7 @@ import { Size } from 'cdk8s';
 import { Chart } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
-import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4, portProblem } from '../values/names';
+import { dnsNameProblem, imageProblem, ipv4, portProblem, serviceNameProblem } from '../values/names';
 import { Connections, type Client, type Connectable, type Peer } from './connections';
 import { plainText } from './env';
 import { images } from './images';
@@ -228,7 +228,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
 
   private judge(): void {
     const { kind, addresses, port, more } = this.endpoint;
-    insist(this, dnsLabelProblem(this.name, 'the name of a service'), portProblem(port, 'port'));
+    insist(this, serviceNameProblem(this.name, 'the name of a service'), portProblem(port, 'port'));
     for (const address of addresses) {
       const number = ipv4(address);
       const [first, second] = address.split('.');

@@ -1,6 +1,7 @@
 import { k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
-import { dnsLabelProblem, imageProblem } from '../values/names';
+import { mountPathsProblem } from '../values/files';
+import { dnsLabelProblem, dnsNameProblem, imageProblem } from '../values/names';
 import { syncWave } from './argo-cd';
 import { Connections, type Client, type Connectable, type OptionsOf } from './connections';
 import { Environment, type EnvValue } from './env';
@@ -53,7 +54,13 @@ export class HashNamedJob extends Construct implements Client {
 
   constructor(scope: Construct, id: string, props: HashNamedJobProps) {
     super(scope, id);
-    insist(this, dnsLabelProblem(props.name, 'the name of a job', 52), imageProblem(props.image, 'image'));
+    insist(
+      this,
+      dnsLabelProblem(props.name, 'the name of a job', 52),
+      imageProblem(props.image, 'image'),
+      mountPathsProblem(['/tmp', ...Object.keys(props.reads)], 'the path of a ConfigMap in `reads`'),
+      ...(props.pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
+    );
     this.clientName = props.name;
     this.namespace = props.namespace;
     this.environment = new Environment(this, props.namespace, { commands: props.command });

@@ -1,7 +1,8 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
-import { dnsLabelProblem, imageProblem, portProblem } from '../values/names';
+import { dnsNameProblem, imageProblem, portProblem, serviceNameProblem } from '../values/names';
+import { filesProblem, mountPathsProblem } from '../values/files';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
 import { Connections, type Client, type Connectable, type OptionsOf, type Peer } from './connections';
 import { Environment, type EnvValue } from './env';
@@ -196,14 +197,17 @@ export class MicroserviceDeployment
   }
 
   private judge(): void {
-    const { replicas, autoscaling, image, tmp, stopGrace, metrics } = this.props;
+    const { replicas, autoscaling, image, tmp, stopGrace, metrics, config, configPath, pullSecrets } = this.props;
     insist(
       this,
-      dnsLabelProblem(this.clientName, 'the name of a service', 52),
+      serviceNameProblem(this.clientName, 'the name of a service', 52),
       imageProblem(image, 'image'),
       portProblem(this.port, 'port'),
       sizeProblem(tmp ?? Size.mebibytes(64), 'tmp'),
       metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
+      config && filesProblem(config, 'config'),
+      mountPathsProblem(['/tmp', configPath ?? '/etc/config'], 'configPath'),
+      ...(pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
     );
     if (replicas !== undefined && autoscaling) {
       refuse(this, {

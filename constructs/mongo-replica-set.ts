@@ -2,7 +2,7 @@ import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { MAX_VOTERS, membersProblem, podsProblem } from '../values/members';
-import { dnsLabelProblem, imageProblem } from '../values/names';
+import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import { Connections, type Client, type Connectable } from './connections';
@@ -199,7 +199,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     const { resources, image } = this.props;
     insist(
       this,
-      dnsLabelProblem(this.name, 'the name of a replica set', 40),
+      serviceNameProblem(this.name, 'the name of a replica set', 40),
       imageProblem(image ?? images.mongodb, 'image'),
       sizeProblem(resources.memory, 'memory'),
       membersProblem(this.members, 'members'),

@@ -1,4 +1,5 @@
 import { Construct, type IConstruct } from 'constructs';
+import { dataKeyProblem } from '../values/files';
 import { dnsNameProblem } from '../values/names';
 import { sentence } from '../values/problem';
 import { insist, refuse, validateTree } from './refuse';
@@ -63,7 +64,11 @@ export class DeclaredSecret extends Construct {
 
   constructor(scope: Construct, id: string, props: DeclaredSecretProps) {
     super(scope, id);
-    insist(this, dnsNameProblem(props.name, 'the name of a secret'));
+    insist(
+      this,
+      dnsNameProblem(props.name, 'the name of a secret'),
+      ...Object.keys(props.keys).map((key) => dataKeyProblem(key, `a key of secret ${props.name}`)),
+    );
     this.name = props.name;
     this.type = props.type ?? 'Opaque';
     this.keys = props.keys;

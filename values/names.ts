@@ -14,6 +14,20 @@ export function dnsLabelProblem(value: unknown, what: string, maximum = 63): str
   });
 }
 
+/**
+ * RFC 1035 label: what a Service may be called. Only Kubernetes 1.34 and newer take one that starts with a digit
+ * (RelaxedServiceNameValidation), and Talos 1.13 takes Kubernetes from 1.31 on.
+ */
+export function serviceNameProblem(value: unknown, what: string, maximum = 63): string | undefined {
+  if (typeof value !== 'string' || !/^\d/.test(value)) return dnsLabelProblem(value, what, maximum);
+  return sentence({
+    what: `${what} must be a DNS label that starts with a letter`,
+    got: value,
+    allowed: `1 to ${maximum} of a-z, 0-9 and -, first a letter, last no -`,
+    fix: 'choose another name: Kubernetes before 1.34 takes no Service that starts with a digit',
+  });
+}
+
 /** RFC 1123 subdomain: labels joined by dots, at most 253 characters. */
 export function dnsNameProblem(value: unknown, what: string): string | undefined {
   const good =

@@ -178,3 +178,25 @@ test('a chart without a namespace is refused with both ways to give one', () => 
     "apps/a: a namespace must be known, got nothing; give the construct a `namespace`, or its chart: new Chart(app, 'apps', { namespace: 'apps' })",
   );
 });
+
+test('what a job reads is mounted at paths of their own, and a secret has keys that can be files', () => {
+  const chart = chartIn();
+  const map = (id: string) => new k8s.KubeConfigMap(chart, id, { metadata: { name: id }, data: {} });
+  const job = (reads: Record<string, k8s.KubeConfigMap>) =>
+    new HashNamedJob(chartIn(), 'job', {
+      name: 'job',
+      namespace: 'apps',
+      image: 'a:1',
+      command: ['true'],
+      resources: { memory: Size.mebibytes(64), cpu: Cpu.millis(10) },
+      user: 999,
+      reads,
+    });
+  const [one, two] = [map('one'), map('two')];
+  expect(() => job({ '/a': one, '/a/b': two })).toThrow('the path of a ConfigMap in `reads` must be an absolute path');
+  expect(() => job({ '/tmp/a': one })).toThrow('got "/tmp/a, which is inside, or around, /tmp"');
+  expect(() => job({ '/a': one, '/b': two })).not.toThrow();
+  expect(() => new DeclaredSecret(chart, 's', { name: 's', namespaces: [], keys: { 'a/b': { value: 'x' } } })).toThrow(
+    'apps/s: a key of secret s must be the name of a file in a ConfigMap or Secret, got "a/b"',
+  );
+});

@@ -1,0 +1,58 @@
+import { dataKeyProblem, filesProblem, mountPathsProblem } from '../../values/files';
+import { serviceNameProblem } from '../../values/names';
+
+test.each(['a', 'app.yaml', '.env', '_', '-', 'A'.repeat(253), '...a'.slice(2)])(
+  'a ConfigMap may have the key %p',
+  (key) => {
+    expect(dataKeyProblem(key, 'key')).toBeUndefined();
+  },
+);
+
+test.each(['', '.', '..', '..data', 'a/b', 'a b', 'é', 'a:b', 'a'.repeat(254), 'a\n'])('but not %p', (key) => {
+  expect(dataKeyProblem(key, 'key')).toContain('key must be the name of a file in a ConfigMap or Secret, got ');
+});
+
+test.each([
+  [{ a: 'x'.repeat(1024 ** 2) }, undefined],
+  [{ a: 'x'.repeat(1024 ** 2 - 1), b: 'é' }, 'config must hold at most 1 MiB, got "1048577 bytes"'],
+  [{ a: 5 }, 'config["a"] must be text, got 5'],
+  [{ a: undefined }, 'config["a"] must be text, got nothing'],
+  [{ a: { b: 1 } }, 'config["a"] must be text, got {"b":1}'],
+  [{ 'a/b': 'x' }, 'the name of a file in config must be'],
+  [[], 'config must be files by name'],
+  [{}, undefined],
+])('files are judged by name, content and size: %#', (files, message) => {
+  const problem = filesProblem(files, 'config');
+  if (message === undefined) expect(problem).toBeUndefined();
+  else expect(problem).toContain(message);
+});
+
+test.each([
+  [['/tmp', '/etc/config'], undefined],
+  [['/tmp', '/tmpfiles'], undefined],
+  [['/tmp', '/schema', '/schema-2'], undefined],
+  [['/tmp', '/etc/..config'], undefined],
+  [['/tmp', 'etc/config'], 'write it like /etc/config, without : and ..'],
+  [['/tmp', ''], 'write it like /etc/config'],
+  [['/tmp', '/etc/a:b'], 'without : and ..'],
+  [['/tmp', '/etc/../tmp'], 'without : and ..'],
+  [['/tmp', '/'], 'a mount hides what the image has there'],
+  [['/tmp', '//etc/'], 'a mount hides what the image has there'],
+  [['/tmp', '/proc/a'], 'a mount hides what the image has there'],
+  [['/tmp', '/tmp'], 'got "/tmp, which is /tmp"'],
+  [['/tmp', '/tmp/./config/'], 'which is inside, or around, /tmp'],
+  [['/a/b', '/a'], 'which is inside, or around, /a/b'],
+  [['/a', '/a//'], 'got "/a//, which is /a"'],
+])('mounts at %j', (paths, message) => {
+  const problem = mountPathsProblem(paths, 'configPath');
+  if (message === undefined) expect(problem).toBeUndefined();
+  else expect(problem).toContain(message);
+});
+
+test('a Service may not start with a digit, which only Kubernetes 1.34 takes', () => {
+  expect(serviceNameProblem('2048', 'name')).toBe(
+    'name must be a DNS label that starts with a letter, got "2048" (allowed: 1 to 63 of a-z, 0-9 and -, first a letter, last no -); choose another name: Kubernetes before 1.34 takes no Service that starts with a digit',
+  );
+  expect(serviceNameProblem('a2048', 'name')).toBeUndefined();
+  expect(serviceNameProblem('A', 'name')).toContain('name must be a DNS label');
+});
