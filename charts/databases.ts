@@ -39,6 +39,7 @@ function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra
     clusterName: database.clusterName,
     datacenter: database.datacenter,
     racks: database.racks,
+    nodesPerRack: database.nodesPerRack,
     allReplicasOnOneHost: hostsOf(homelab, name, database).size === 1,
   });
 }

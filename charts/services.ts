@@ -70,9 +70,17 @@ function connect(
     const envPrefix = envPrefixOf(service, connection);
     if ('service' in connection) client.connectTo(services.get(connection.service)!, { envPrefix });
     else if ('mongodb' in connection)
-      client.connectTo(context.mongodb.get(connection.mongodb)!, { database: connection.database, envPrefix });
+      client.connectTo(context.mongodb.get(connection.mongodb)!, {
+        database: connection.database,
+        user: connection.user,
+        envPrefix,
+      });
     else if ('cassandra' in connection)
-      client.connectTo(context.cassandra.get(connection.cassandra)!, { keyspace: connection.keyspace, envPrefix });
+      client.connectTo(context.cassandra.get(connection.cassandra)!, {
+        keyspace: connection.keyspace,
+        role: connection.role,
+        envPrefix,
+      });
     else client.connectTo(context.llm!, { model: connection.model, envPrefix });
   }
 }

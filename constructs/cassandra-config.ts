@@ -43,21 +43,15 @@ export function divideMemory(scope: IConstruct, limit: Size, heap?: Size): Cassa
 
 export interface CassandraYaml {
   readonly clusterName: string;
-  readonly seeds: readonly string[];
   readonly memory: CassandraMemory;
-  /** Copies that a keyspace has when nobody says otherwise. */
-  readonly replicationFactor: number;
   readonly allReplicasOnOneHost: boolean;
 }
 
-/** What differs from the defaults in the source, and what the file must say. listen_address and rpc_address stay empty: the pod's own. */
-export function cassandraYaml({
-  clusterName,
-  seeds,
-  memory,
-  replicationFactor,
-  allReplicasOnOneHost,
-}: CassandraYaml): string {
+/**
+ * What differs from the defaults in the source, and what the file must say. listen_address and rpc_address stay empty: the
+ * pod's own. `cassandra-node.py` writes the values that change when the ring grows, so that growth restarts no node.
+ */
+export function cassandraYaml({ clusterName, memory, allReplicasOnOneHost }: CassandraYaml): string {
   // One power cord for all replicas: what was acknowledged must be on the disk, not on its way there for up to 10 s.
   const commitlog = allReplicasOnOneHost
     ? ['commitlog_sync: group', 'commitlog_sync_group_window: 10ms']
@@ -65,14 +59,14 @@ export function cassandraYaml({
   return `${[
     `cluster_name: "${clusterName}"`,
     'num_tokens: 16',
-    `allocate_tokens_for_local_replication_factor: ${replicationFactor}`,
-    `default_keyspace_rf: ${replicationFactor}`,
+    'allocate_tokens_for_local_replication_factor: 1 # written by node.py',
+    'default_keyspace_rf: 1 # written by node.py',
     'partitioner: org.apache.cassandra.dht.Murmur3Partitioner',
     'endpoint_snitch: GossipingPropertyFileSnitch',
     'seed_provider:',
     '  - class_name: org.apache.cassandra.locator.SimpleSeedProvider',
     '    parameters:',
-    `      - seeds: "${seeds.join(',')}"`,
+    '      - seeds: "" # written by node.py',
     'storage_port: 7000',
     'native_transport_port: 9042',
     'start_native_transport: true',
@@ -104,13 +98,11 @@ export function rackProperties(datacenter: string, rack: string): string {
 }
 
 /** Replaces the image's file of that name: its general flags, and the memory that cassandra-env.sh would guess from the whole machine. */
-export function jvmServerOptions({ heap, direct }: CassandraMemory, authReplicationFactor: number): string {
+export function jvmServerOptions({ heap, direct }: CassandraMemory): string {
   return `${[
     `-Xms${heap}m`,
     `-Xmx${heap}m`,
     `-XX:MaxDirectMemorySize=${direct}m`,
-    // Logins must survive the loss of a node from the first start on: a later change would need a repair first.
-    `-Dcassandra.system_auth.default_rf=${authReplicationFactor}`,
     '-ea',
     '-da:net.openhft...',
     '-XX:+UseThreadPriorities',
@@ -124,12 +116,3 @@ export function jvmServerOptions({ heap, direct }: CassandraMemory, authReplicat
     '-Djava.net.preferIPv4Stack=true',
   ].join('\n')}\n`;
 }
-
-/** To standard output alone, which kubelet rotates: the image's own files may grow to 10 GB, and the pod would be evicted. */
-export const LOGBACK_XML = `<configuration scan="false">
-  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
-    <encoder><pattern>%-5level [%thread] %date{ISO8601} %F:%L - %msg%n</pattern></encoder>
-  </appender>
-  <root level="INFO"><appender-ref ref="STDOUT" /></root>
-</configuration>
-`;

@@ -1,49 +1,29 @@
 import { passwordVariable } from './env';
 
-/** The CQL that the schema job runs. `@NAME@` stands for a password, which the job puts in from its environment. */
-
-/** Run once as the default superuser, which the schema then disables. */
-export function adminCql(datacenter: string, copies: number): string {
-  return [
-    `ALTER KEYSPACE system_auth WITH replication = ${replication(datacenter, copies)};`,
-    "CREATE ROLE IF NOT EXISTS admin WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = '@ADMIN_PASSWORD@';",
-    '',
-  ].join('\n');
+/** What the schema job brings the ring to. */
+export interface CassandraSchema {
+  readonly datacenter: string;
+  /** Host names of all nodes: the job has them repair what got more copies. */
+  readonly nodes: readonly string[];
+  /** Copies of the keyspace that holds roles and rights. */
+  readonly copies: number;
+  /** Copies by name of keyspace. */
+  readonly keyspaces: ReadonlyMap<string, number>;
+  /** Keyspaces of each role by its name: it gets rights on those and on nothing else. */
+  readonly roles: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/**
- * Run as admin, any number of times.
- * @param keyspaces copies by name
- * @param roles keyspaces of each role by its name: it gets rights on those and on nothing else
- */
-export function schemaCql(
-  datacenter: string,
-  keyspaces: ReadonlyMap<string, number>,
-  roles: ReadonlyMap<string, ReadonlySet<string>>,
-): string {
-  return [
-    'ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false;',
-    ...inOrder(keyspaces).map(
-      ([keyspace, copies]) =>
-        `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = ${replication(datacenter, copies)} AND durable_writes = true;`,
-    ),
-    ...inOrder(roles).flatMap(([role, own]) => [
-      `CREATE ROLE IF NOT EXISTS "${role}" WITH LOGIN = true AND PASSWORD = '@${passwordVariable(role)}@';`,
-      `ALTER ROLE "${role}" WITH PASSWORD = '@${passwordVariable(role)}@';`,
-      ...[...own]
-        .sort()
-        .flatMap((keyspace) =>
-          ['CREATE', 'ALTER', 'SELECT', 'MODIFY'].map(
-            (right) => `GRANT ${right} ON KEYSPACE ${keyspace} TO "${role}";`,
-          ),
-        ),
-    ]),
-    '',
-  ].join('\n');
-}
-
-function replication(datacenter: string, copies: number): string {
-  return `{'class': 'NetworkTopologyStrategy', '${datacenter}': ${copies}}`;
+/** The schema as `cassandra-schema.py` reads it. A password stands there by the variable that holds it. */
+export function schemaJson({ keyspaces, roles, ...schema }: CassandraSchema): string {
+  const clients = inOrder(roles).map(([role, own]) => [
+    role,
+    { passwordFrom: passwordVariable(role), keyspaces: [...own].sort() },
+  ]);
+  return `${JSON.stringify(
+    { ...schema, keyspaces: Object.fromEntries(inOrder(keyspaces)), roles: Object.fromEntries(clients) },
+    null,
+    2,
+  )}\n`;
 }
 
 function inOrder<T>(map: ReadonlyMap<string, T>): [string, T][] {

@@ -7,14 +7,12 @@ import {
   cassandraYaml,
   divideMemory,
   jvmServerOptions,
-  LOGBACK_XML,
   rackProperties,
   type CassandraMemory,
 } from './cassandra-config';
-import { adminCql, schemaCql } from './cassandra-schema';
-import { NODE_SCRIPT, SCHEMA_SCRIPT } from './cassandra-scripts';
+import { schemaJson } from './cassandra-schema';
 import { Connections, type Client, type Connectable } from './connections';
-import { passwordVariable } from './env';
+import { DatabaseLogins } from './database-logins';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { images } from './images';
@@ -23,6 +21,7 @@ import { late } from './late';
 import { spreadOverNodes, type Placement } from './placement';
 import { contentHash, hookAll, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
+import { scriptFile } from './script-file';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
@@ -42,7 +41,10 @@ export interface CassandraStatefulSetProps {
   readonly datacenter?: string;
   /** One StatefulSet each. Neither names nor number can change later: a rack becomes a host when there are more. @default r1, r2, r3 */
   readonly racks?: readonly string[];
-  /** Running pods of each rack. @default 1 */
+  /**
+   * Running pods of each rack. More may be asked for later: the new nodes join one at a time, then the schema job gives
+   * keyspaces the copies that now have a node. @default 1
+   */
   readonly nodesPerRack?: number;
   /** Wanted nodes of each rack; must be as many as pods as long as nothing can decommission a node. @default nodesPerRack */
   readonly membersPerRack?: number;
@@ -88,11 +90,14 @@ export interface CassandraStatefulSetProps {
 export interface CassandraConnection {
   /** The one keyspace that the client may use; made where it is not there. */
   readonly keyspace: string;
+  /** The role that it logs in as. Two clients of one name need two. @default the client's name */
+  readonly role?: string;
   /** What the variables start with. @default CASSANDRA */
   readonly envPrefix?: string;
 }
 
-const PORTS = { storage: 7000, cql: 9042, announce: 7010 } as const;
+/** `tell` is where each node tells the others, the schema job and the kubelet what it knows, without a login. */
+const PORTS = { storage: 7000, cql: 9042, tell: 7010 } as const;
 /** User and group of Cassandra in the official image. */
 const USER = 999;
 const RACK_LABEL = 'cassandra-rack';
@@ -127,7 +132,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   private readonly selector: Labels;
   private readonly allLabels: Labels;
   private readonly keyspaces = new Map<string, number>();
-  private readonly clients = new Map<string, { secret: DeclaredSecret; keyspaces: Set<string> }>();
+  private readonly logins: DatabaseLogins;
 
   constructor(
     scope: Construct,
@@ -158,6 +163,13 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       namespaces: [this.namespace],
       keys: { username: { value: 'admin' }, password: { generate: 'alphanumeric', length: 32 } },
     });
+    this.logins = new DatabaseLogins(this, {
+      name: this.name,
+      namespace: this.namespace,
+      noun: 'role',
+      reserved: ['admin', 'cassandra'],
+      job: () => this.schemaJob!,
+    });
     props.storage.declare(
       this,
       this.namespace,
@@ -185,7 +197,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   }
 
   /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
-  accept(client: Client, { keyspace, envPrefix }: CassandraConnection): void {
+  accept(client: Client, { keyspace, role, envPrefix }: CassandraConnection): void {
     if (this.props.retired)
       refuse(this, {
         what: 'a database that is connected to must run',
@@ -193,8 +205,8 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         fix: `remove the connection of ${client.node.path}, or set the database to active`,
       });
     this.addKeyspace(keyspace);
-    const { secret, keyspaces } = this.role(client);
-    keyspaces.add(keyspace);
+    const { secret, uses } = this.logins.of(client, role);
+    uses.add(keyspace);
     const prefix = envPrefix ?? 'CASSANDRA';
     client.addEnv({
       [`${prefix}_CONTACT_POINTS`]: this.clientHost(),
@@ -232,25 +244,6 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       });
     }
     this.keyspaces.set(keyspace, factor);
-  }
-
-  private role(client: Client): { secret: DeclaredSecret; keyspaces: Set<string> } {
-    const known = this.clients.get(client.clientName);
-    if (known) return known;
-    const secret = new DeclaredSecret(this, `role-${client.clientName}`, {
-      name: `${this.name}-${client.clientName}`,
-      namespaces: [this.namespace, client.namespace],
-      keys: { username: { value: client.clientName }, password: { generate: 'alphanumeric', length: 32 } },
-    });
-    const made = { secret, keyspaces: new Set<string>() };
-    this.clients.set(client.clientName, made);
-    this.schemaJob!.addEnv({ [passwordVariable(client.clientName)]: secret.key('password') });
-    return made;
-  }
-
-  /** Each client's keyspaces, by the name of its role. */
-  private roles(): Map<string, ReadonlySet<string>> {
-    return new Map([...this.clients].map(([name, { keyspaces }]) => [name, keyspaces]));
   }
 
   private judge(): void {
@@ -296,18 +289,21 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
   }
 
-  /** All nodes in the order in which they join: the first of each rack, then the second of each. */
+  /** All nodes in the order in which they join: rack after rack, as sync waves start them. */
   private nodes(): { pod: string; rack: string; host: string }[] {
-    return Array.from({ length: this.nodesPerRack }, (_, ordinal) => ordinal).flatMap((ordinal) =>
-      this.racks.map((rack) => {
+    return this.racks.flatMap((rack) =>
+      Array.from({ length: this.nodesPerRack }, (_, ordinal) => {
         const pod = `${this.name}-${rack}-${ordinal}`;
-        return { pod, rack, host: `${pod}.${this.name}-nodes.${this.namespace}.svc.cluster.local` };
+        return { pod, rack, host: `${pod}.${this.nodesHost()}` };
       }),
     );
   }
 
+  /** Up to three, in different racks where there are as many. */
   private seeds(): string[] {
+    const ordinal = (pod: string) => Number(pod.split('-').at(-1));
     return this.nodes()
+      .sort((a, b) => ordinal(a.pod) - ordinal(b.pod))
       .slice(0, 3)
       .map(({ host }) => host);
   }
@@ -315,6 +311,10 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   /** Copies that a keyspace has: three where there are nodes for it. */
   private copies(): number {
     return Math.min(3, this.nodes().length);
+  }
+
+  private nodesHost(): string {
+    return `${this.name}-nodes.${this.namespace}.svc.cluster.local`;
   }
 
   private clientHost(): string {
@@ -340,19 +340,17 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const config = {
       'cassandra.yaml': cassandraYaml({
         clusterName: this.props.clusterName,
-        seeds: this.seeds(),
         memory: this.memory,
-        replicationFactor: this.copies(),
         allReplicasOnOneHost: this.props.allReplicasOnOneHost ?? true,
       }),
-      'jvm-server.options': jvmServerOptions(this.memory, this.copies()),
-      'logback.xml': LOGBACK_XML,
+      'jvm-server.options': jvmServerOptions(this.memory),
+      'logback.xml': scriptFile('cassandra-logback.xml'),
       ...Object.fromEntries(
         this.racks.map((rack) => [`cassandra-rackdc-${rack}.properties`, rackProperties(this.datacenter, rack)]),
       ),
     };
     const scripts = {
-      'node.py': NODE_SCRIPT,
+      'node.py': scriptFile('cassandra-node.py'),
       'node.json': `${JSON.stringify(this.nodeConfig(), null, 2)}\n`,
     };
     new k8s.KubeConfigMap(this, 'config', {
@@ -364,15 +362,22 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       data: scripts,
     });
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
-    this.adminSecret.readBy(this, this.namespace);
     // Without node.json, which a node reads when it starts: one node more must not restart all others.
-    const checksum = contentHash([config, NODE_SCRIPT]);
+    const checksum = contentHash([config, scripts['node.py']]);
     return this.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
   }
 
   private nodeConfig(): object {
     const absentSeconds = (this.props.newRingDelay ?? Duration.minutes(10)).toSeconds();
-    return { quietSeconds: 30, absentSeconds, intervalSeconds: 3, seeds: this.seeds(), members: this.nodes() };
+    return {
+      quietSeconds: 30,
+      absentSeconds,
+      intervalSeconds: 3,
+      service: this.nodesHost(),
+      copies: this.copies(),
+      seeds: this.seeds(),
+      members: this.nodes(),
+    };
   }
 
   /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */
@@ -428,13 +433,14 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       initContainers: [
         ...checks,
         {
-          // Over a copy of the image's folder, so that whatever else a version brings there is kept.
+          // Over a copy of the image's folder, so that whatever else a version brings there is kept. Not cp -a: the user may
+          // not set the times of an emptyDir, which belongs to root.
           name: 'config',
           image,
           command: [
             'sh',
             '-ec',
-            `cp -a /etc/cassandra/. /conf/\ncp /config/cassandra.yaml /config/jvm-server.options /config/logback.xml /conf/\ncp /config/cassandra-rackdc-${rack}.properties /conf/cassandra-rackdc.properties\n`,
+            `cp -r /etc/cassandra/. /conf/\ncp /config/cassandra.yaml /config/jvm-server.options /config/logback.xml /conf/\ncp /config/cassandra-rackdc-${rack}.properties /conf/cassandra-rackdc.properties\n`,
           ],
           resources: small,
           securityContext: RESTRICTED_CONTAINER,
@@ -467,16 +473,22 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         { name: 'HOME', value: '/tmp' },
         { name: 'POD_NAME', valueFrom: field('metadata.name') },
         { name: 'POD_IP', valueFrom: field('status.podIP') },
-        { name: 'ADMIN_PASSWORD', valueFrom: { secretKeyRef: { name: this.adminSecret.name, key: 'password' } } },
       ],
       ports: [
         { name: 'cql', containerPort: PORTS.cql, protocol: 'TCP' },
         { name: 'storage', containerPort: PORTS.storage, protocol: 'TCP' },
+        { name: 'tell', containerPort: PORTS.tell, protocol: 'TCP' },
       ],
       resources: resourceRequirements(this, this.props.resources),
       // By TCP: each nodetool is a Java of its own, for 2 to 5 s. Clients are served once the node has joined.
       startupProbe: { ...tcp('storage'), periodSeconds: 10, failureThreshold: Math.ceil(startup / 10) },
-      livenessProbe: { ...tcp('storage'), periodSeconds: 15, timeoutSeconds: 5, failureThreshold: 8 },
+      // Fails only where Cassandra accepts clients and does not answer them. A drained node has closed its ports and is well.
+      livenessProbe: {
+        httpGet: { path: '/live', port: k8s.IntOrString.fromString('tell') },
+        periodSeconds: 15,
+        timeoutSeconds: 10,
+        failureThreshold: 8,
+      },
       readinessProbe: { ...tcp('cql'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
       lifecycle: { preStop: { exec: { command: ['nodetool', 'drain'] } } },
       securityContext: RESTRICTED_CONTAINER,
@@ -495,9 +507,14 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const schema = new k8s.KubeConfigMap(this, 'schema', {
       metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
       data: late(() => ({
-        'schema.py': SCHEMA_SCRIPT,
-        'admin.cql': adminCql(this.datacenter, this.copies()),
-        'schema.cql': schemaCql(this.datacenter, this.keyspaces, this.roles()),
+        'schema.py': scriptFile('cassandra-schema.py'),
+        'schema.json': schemaJson({
+          datacenter: this.datacenter,
+          nodes: this.nodes().map(({ host }) => host),
+          copies: this.copies(),
+          keyspaces: this.keyspaces,
+          roles: this.logins.uses,
+        }),
       })),
     });
     const job = new HashNamedJob(this, 'schema-job', {
@@ -514,6 +531,9 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
     job.addEnv({ CASSANDRA_HOST: this.clientHost(), ADMIN_PASSWORD: this.adminSecret.key('password') });
     this.openFor(job.connections);
+    // It asks every node whether it has joined, and has it repair what got more copies.
+    job.connections.allowTo(this.connections.peer, { port: PORTS.tell });
+    this.connections.allowFrom(job.connections.peer, { port: PORTS.tell });
     return job;
   }
 }

@@ -6,16 +6,17 @@ import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import { Connections, type Client, type Connectable } from './connections';
+import { DatabaseLogins } from './database-logins';
 import { passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
-import { MONGOSH_CONF, RECONCILE_SCRIPT, USERS_SCRIPT } from './mongo-scripts';
 import { spreadOverNodes, type Placement } from './placement';
 import { contentHash, hookAll, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
+import { scriptFile } from './script-file';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
@@ -64,15 +65,22 @@ export interface MongoReplicaSetProps {
   readonly rendered?: RenderedHook;
 }
 
-/** What a client asks of the set. Its environment then has PREFIX_URI, _USERNAME, _PASSWORD and _DATABASE. */
+/**
+ * What a client asks of the set. Its environment then has PREFIX_URI, _USERNAME, _PASSWORD, _PASSWORD_IN_URI (percent-encoded)
+ * and _DATABASE.
+ */
 export interface MongoConnection {
-  /** The one database that the client may read and write. */
+  /** The one database that the client may read and write; it may change validators and options of collections there (collMod). */
   readonly database: string;
+  /** The user that it logs in as. Two clients of one name need two. @default the client's name */
+  readonly user?: string;
   /** What the variables start with. @default MONGODB */
   readonly envPrefix?: string;
 }
 
 const PORT = 27017;
+/** Key of the password as it stands in a URI: one that was set by hand may hold any character. */
+const IN_URI = 'password-in-uri';
 /** User and group of mongod in the official image. */
 const USER = 999;
 const GIB = 1024 ** 3;
@@ -103,7 +111,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   private readonly replicaSet: string;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
-  private readonly clients = new Map<string, { secret: DeclaredSecret; databases: Set<string> }>();
+  private readonly logins: DatabaseLogins;
 
   constructor(
     scope: Construct,
@@ -136,6 +144,14 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       namespaces: [this.namespace],
       keys: { username: { value: 'root' }, password: { generate: 'alphanumeric', length: 32 } },
     });
+    this.logins = new DatabaseLogins(this, {
+      name: this.name,
+      namespace: this.namespace,
+      noun: 'user',
+      reserved: ['root', 'keyfile'],
+      keys: { [IN_URI]: { percentEncoded: 'password' } },
+      job: () => this.usersJob!,
+    });
     props.storage.declare(this, this.namespace, 'data', this.podNames());
     if (!props.retired) {
       this.connections.allowFrom(this.connections.peer, { port: PORT });
@@ -149,7 +165,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   /** Lets a client reach the set, as a user of its own that may read and write one database. */
-  accept(client: Client, { database, envPrefix }: MongoConnection): void {
+  accept(client: Client, { database, user, envPrefix }: MongoConnection): void {
     if (this.props.retired)
       refuse(this, {
         what: 'a database that is connected to must run',
@@ -164,14 +180,15 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         fix: 'choose another name',
       });
     }
-    const { secret, databases } = this.user(client);
-    databases.add(database);
+    const { secret, uses } = this.logins.of(client, user);
+    uses.add(database);
     const prefix = envPrefix ?? 'MONGODB';
     client.addEnv({
       [`${prefix}_USERNAME`]: secret.key('username'),
       [`${prefix}_PASSWORD`]: secret.key('password'),
+      [`${prefix}_PASSWORD_IN_URI`]: secret.key(IN_URI),
       [`${prefix}_DATABASE`]: database,
-      [`${prefix}_URI`]: `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD)@${this.hosts().join(',')}/${database}?replicaSet=${this.replicaSet}&authSource=admin`,
+      [`${prefix}_URI`]: `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD_IN_URI)@${this.hosts().join(',')}/${database}?replicaSet=${this.replicaSet}&authSource=admin`,
     });
     this.openFor(client.connections);
   }
@@ -179,20 +196,6 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   private openFor(connections: Connections): void {
     connections.allowTo(this.connections.peer, { port: PORT });
     this.connections.allowFrom(connections.peer, { port: PORT });
-  }
-
-  private user(client: Client): { secret: DeclaredSecret; databases: Set<string> } {
-    const known = this.clients.get(client.clientName);
-    if (known) return known;
-    const secret = new DeclaredSecret(this, `user-${client.clientName}`, {
-      name: `${this.name}-${client.clientName}`,
-      namespaces: [this.namespace, client.namespace],
-      keys: { username: { value: client.clientName }, password: { generate: 'alphanumeric', length: 32 } },
-    });
-    const made = { secret, databases: new Set<string>() };
-    this.clients.set(client.clientName, made);
-    this.usersJob!.addEnv({ [passwordVariable(client.clientName)]: secret.key('password') });
-    return made;
   }
 
   private judge(): void {
@@ -249,9 +252,14 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   private makeStatefulSet(): k8s.KubeStatefulSet {
+    // mongosh.conf: the reconciler's mongosh would write some 8 KB of log at each round, 70 MB a day, into /tmp.
+    const scripts = {
+      'reconcile.js': scriptFile('mongo-reconcile.js'),
+      'mongosh.conf': scriptFile('mongosh.conf'),
+    };
     const configMap = new k8s.KubeConfigMap(this, 'config', {
       metadata: this.metadata(),
-      data: { 'reconcile.js': RECONCILE_SCRIPT, 'members.json': this.membersJson(), 'mongosh.conf': MONGOSH_CONF },
+      data: { ...scripts, 'members.json': this.membersJson() },
     });
     this.rootSecret.readBy(this, this.namespace);
     this.keyfile.readBy(this, this.namespace);
@@ -271,7 +279,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
           metadata: {
             labels: { ...this.allLabels },
             annotations: {
-              'checksum/script': contentHash([RECONCILE_SCRIPT, MONGOSH_CONF]),
+              'checksum/script': contentHash(scripts),
               ...scrapeAnnotations(this.props.exporter),
             },
           },
@@ -400,6 +408,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         { name: 'tmp', mountPath: '/tmp' },
         { name: 'config', mountPath: '/config', readOnly: true },
         { name: 'config', mountPath: '/etc/mongosh.conf', subPath: 'mongosh.conf', readOnly: true },
+        // By it the reconciler finds out whether the other members take this one for one of them.
+        { name: 'keyfile', mountPath: '/keyfile', readOnly: true },
       ],
     };
   }
@@ -415,7 +425,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     const name = `${this.name}-users`;
     const users = new k8s.KubeConfigMap(this, 'users', {
       metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
-      data: late(() => ({ 'users.js': USERS_SCRIPT, 'users.json': this.usersJson() })),
+      data: late(() => ({ 'users.js': scriptFile('mongo-users.js'), 'users.json': this.usersJson() })),
     });
     const job = new HashNamedJob(this, 'users-job', {
       name,
@@ -435,13 +445,9 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   private usersJson(): string {
-    const users = [...this.clients]
+    const users = [...this.logins.uses]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([user, { databases }]) => ({
-        user,
-        passwordFrom: passwordVariable(user),
-        databases: [...databases].sort(),
-      }));
+      .map(([user, databases]) => ({ user, passwordFrom: passwordVariable(user), databases: [...databases].sort() }));
     return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hosts(), users }, null, 2)}\n`;
   }
 }

@@ -17,6 +17,8 @@ export type SecretSource =
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   /** The private key of the `certificate` in the same secret. */
   | { readonly generate: 'certificate-key' }
+  /** Another key of the same secret, percent-encoded, so that it stands in a URI whatever characters it has. Never kept. */
+  | { readonly percentEncoded: string }
   /** Not secret: a user name that stands beside its password. */
   | { readonly value: string }
   /** Only the owner knows it; the text says what to type. */

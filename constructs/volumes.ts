@@ -4,6 +4,7 @@ import { Construct, type IConstruct } from 'constructs';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
 import { KEEP } from './argo-cd';
 import { clusterScoped, onRender } from './rendering';
+import { scriptFile } from './script-file';
 import { sentence } from '../values/problem';
 import { insist, validateTree } from './refuse';
 import { RESTRICTED_CONTAINER } from './security';
@@ -209,13 +210,6 @@ export class PersistentVolumes extends Construct {
   }
 }
 
-/** A script that ends well only when PATH is the root of a mounted file system, not a folder of another disk. */
-const MOUNT_CHECK = `root=$(awk -v path="$1" '$5 == path { print $4 }' /proc/self/mountinfo)
-if [ "$root" != / ]; then
-  echo "the data disk is not mounted: $1 is the folder '$root' of another disk. Not starting, because the database would start empty. Check the volume with: talosctl get volumestatus" >&2
-  exit 1
-fi`;
-
 /** The first init container of a database on local disks: refuses to start on a missing data mount. */
 export function mountCheck(
   image: string,
@@ -226,7 +220,7 @@ export function mountCheck(
   return {
     name: 'check-data-mount',
     image,
-    command: ['sh', '-ec', MOUNT_CHECK, 'check-data-mount', path],
+    command: ['sh', '-ec', scriptFile('check-data-mount.sh'), 'check-data-mount', path],
     resources,
     securityContext: RESTRICTED_CONTAINER,
     volumeMounts: [{ name: volume, mountPath: path }],

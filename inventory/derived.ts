@@ -5,9 +5,11 @@ import type { Connection, Database, Homelab, Machine, Service, TalosMachine } fr
 
 /** The pods of a database, which are also the names and serials of their disks. A retired one keeps its disks. */
 export function databasePods(name: string, database: Database): string[] {
-  if (database.kind === 'cassandra') return database.racks.map((rack) => `${name}-${rack}-0`);
-  const pods = database.pods ?? database.members;
-  return Array.from({ length: pods }, (_, ordinal) => `${name}-${ordinal}`);
+  const numbered = (prefix: string, count: number) =>
+    Array.from({ length: count }, (_, ordinal) => `${prefix}-${ordinal}`);
+  if (database.kind === 'cassandra')
+    return database.racks.flatMap((rack) => numbered(`${name}-${rack}`, database.nodesPerRack ?? 1));
+  return numbered(name, database.pods ?? database.members);
 }
 
 /** The Kubernetes nodes, by name. */
@@ -72,7 +74,7 @@ function isTalos(machine: Machine): machine is TalosMachine {
 /** What a connection's variables are called behind their prefix, by the kind of its target. */
 const VARIABLES = {
   service: ['HOST', 'PORT', 'URL'],
-  mongodb: ['USERNAME', 'PASSWORD', 'DATABASE', 'URI'],
+  mongodb: ['USERNAME', 'PASSWORD', 'PASSWORD_IN_URI', 'DATABASE', 'URI'],
   cassandra: ['CONTACT_POINTS', 'PORT', 'LOCAL_DATACENTER', 'KEYSPACE', 'USERNAME', 'PASSWORD'],
   model: ['HOST', 'PORT', 'BASE_URL', 'MODEL'],
 } as const;

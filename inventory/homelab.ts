@@ -253,7 +253,7 @@ interface DatabaseBase {
   readonly state?: 'active' | 'retired';
 }
 
-/** A Cassandra ring. It needs a data disk NAME-RACK-0 for each rack. */
+/** A Cassandra ring. It needs a data disk for each node: NAME-RACK-0 for each rack, then NAME-RACK-1 and so on. */
 export interface Cassandra extends DatabaseBase {
   /** Tells a ring from a MongoDB replica set. */
   readonly kind: 'cassandra';
@@ -261,8 +261,10 @@ export interface Cassandra extends DatabaseBase {
   readonly clusterName: string;
   /** Can never change. */
   readonly datacenter: string;
-  /** One node each; can never change, a rack becomes a host when the homelab grows. */
+  /** Neither names nor number can change: a rack becomes a host when the homelab grows. */
   readonly racks: readonly string[];
+  /** Nodes of each rack. May be raised later: the ring grows node by node, and keyspaces get the copies that then have a node. @default 1 */
+  readonly nodesPerRack?: number;
 }
 
 /** A MongoDB replica set. It needs a data disk for each pod: NAME-0, NAME-1 and so on. */
@@ -321,8 +323,10 @@ export interface Ingress {
 /** What something may talk to; everything else is refused by the network. */
 export type Connection = (
   | { readonly service: string }
-  | { readonly mongodb: string; readonly database: string }
-  | { readonly cassandra: string; readonly keyspace: string }
+  /** `user` is who it logs in as. @default its own name, which no other client of that database may have */
+  | { readonly mongodb: string; readonly database: string; readonly user?: string }
+  /** `role` is who it logs in as. @default its own name, which no other client of that ring may have */
+  | { readonly cassandra: string; readonly keyspace: string; readonly role?: string }
   | { readonly model: string }
 ) & {
   /** What its environment variables start with. @default the name of the service, MONGODB, CASSANDRA, LLM or LLM_NAME */

@@ -173,6 +173,7 @@ const cassandra: is.Shape<lab.Cassandra> = {
   clusterName: fixedName,
   datacenter: fixedName,
   racks: is.listOf(is.dnsLabel, 1),
+  nodesPerRack: is.optional(is.whole(1, 50)),
 };
 const mongodb: is.Shape<lab.MongoDb> = {
   ...database,
@@ -205,11 +206,13 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
   service: is.shape<Connection<'service'>>({ service: is.text, envPrefix }),
   mongodb: is.shape<Connection<'mongodb'>>({
     mongodb: is.text,
+    user: is.optional(is.dnsLabel),
     database: is.matching(/^[a-z][a-z0-9_-]{0,37}$/, 'a database name of at most 38 of a-z, 0-9, _ and -', 'documents'),
     envPrefix,
   }),
   cassandra: is.shape<Connection<'cassandra'>>({
     cassandra: is.text,
+    role: is.optional(is.dnsLabel),
     keyspace: is.matching(
       /^[a-z][a-z0-9_]{0,47}$/,
       'a keyspace name of at most 48 of a-z, 0-9 and _',

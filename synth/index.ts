@@ -93,7 +93,9 @@ export function checkApp(app: App, checks: readonly Check[] = everyCheck): Verdi
 }
 
 function named(secrets: readonly DeclaredSecret[]): NamedSecret[] {
-  return secrets.map(({ name, namespaces, keys }) => ({ name, namespaces, keys: Object.keys(keys) }));
+  // What follows from another key is not in the encrypted file.
+  const kept = ({ keys }: DeclaredSecret) => Object.keys(keys).filter((key) => !('percentEncoded' in keys[key]!));
+  return secrets.map((secret) => ({ name: secret.name, namespaces: secret.namespaces, keys: kept(secret) }));
 }
 
 function report({ findings }: Verdict, headline: string): void {

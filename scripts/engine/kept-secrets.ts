@@ -15,6 +15,7 @@ export type Source =
   | { readonly generate: 'base64'; readonly bytes: number }
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   | { readonly generate: 'certificate-key' }
+  | { readonly percentEncoded: string }
   | { readonly value: string }
   | { readonly ask: string };
 
@@ -49,13 +50,66 @@ export function declaredSecrets(file = join(DIST, 'secrets.yaml')): DeclaredSecr
 /** The values that are kept. @throws Stop when the file has another structure, without showing a value */
 export async function keptSecrets({ sops }: Context, declared: readonly DeclaredSecret[]): Promise<Kept> {
   const tree = (await sops.read(SECRETS.cluster, plainIn(declared))) ?? {};
-  return { secrets: places(tree, 'secrets'), previous: places(tree, 'previous') };
+  return {
+    secrets: withEncoded(places(tree, 'secrets'), declared),
+    previous: withEncoded(places(tree, 'previous'), declared),
+  };
 }
 
 export async function keepSecrets({ sops }: Context, declared: readonly DeclaredSecret[], kept: Kept): Promise<void> {
-  const previous = sorted(kept.previous);
-  const tree = { secrets: sorted(kept.secrets), ...(Object.keys(previous).length > 0 && { previous }) };
+  const previous = sorted(withoutEncoded(kept.previous, declared));
+  const secrets = sorted(withoutEncoded(kept.secrets, declared));
+  const tree = { secrets, ...(Object.keys(previous).length > 0 && { previous }) };
   await sops.write(SECRETS.cluster, tree, plainIn(declared));
+}
+
+/** Keys that hold another key of the same secret, percent-encoded: they follow from it, so the file has none of them. */
+function encodedKeys({ keys }: DeclaredSecret): [key: string, of: string][] {
+  return Object.entries(keys).flatMap(([key, source]) =>
+    'percentEncoded' in source ? [[key, source.percentEncoded] as [string, string]] : [],
+  );
+}
+
+/** What stands in a URI as it is: also the five characters that encodeURIComponent leaves, which some parsers take for delimiters. */
+function percentEncoded(value: string): string {
+  return encodeURIComponent(value).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
+
+function withEncoded(all: Places, declared: readonly DeclaredSecret[]): Places {
+  return changed(all, declared, (secret, values) =>
+    Object.fromEntries(
+      encodedKeys(secret).flatMap(([key, of]) => (of in values ? [[key, percentEncoded(values[of]!)]] : [])),
+    ),
+  );
+}
+
+function withoutEncoded(all: Places, declared: readonly DeclaredSecret[]): Places {
+  return changed(all, declared, () => ({}));
+}
+
+/** The same places with the percent-encoded keys of each secret as given, and no others. */
+function changed(
+  all: Places,
+  declared: readonly DeclaredSecret[],
+  encoded: (secret: DeclaredSecret, values: Values) => Values,
+): Places {
+  let next = all;
+  for (const secret of declared.filter((each) => encodedKeys(each).length > 0))
+    for (const namespace of secret.namespaces) {
+      const values = next[namespace]?.[secret.name];
+      if (values === undefined) continue;
+      const plain = Object.fromEntries(
+        Object.entries(values).filter(([key]) => !encodedKeys(secret).some(([encodedKey]) => encodedKey === key)),
+      );
+      next = {
+        ...next,
+        [namespace]: { ...next[namespace], [secret.name]: { ...plain, ...encoded(secret, plain) } },
+      };
+    }
+  return next;
 }
 
 /** A user name is no secret: masked, it would make messages unreadable. */
@@ -189,6 +243,7 @@ export async function makeValues(
   for (const key of keys) {
     const source = secret.keys[key]!;
     if ('value' in source) values[key] = source.value;
+    else if ('percentEncoded' in source) continue;
     else if ('ask' in source) values[key] = await ask(key);
     else if (source.generate === 'alphanumeric') values[key] = alphanumeric(source.length);
     else if (source.generate === 'base64') values[key] = randomBytes(source.bytes).toString('base64');
@@ -197,6 +252,8 @@ export async function makeValues(
         `dist/secrets.yaml wants ${key} of ${secret.name} to be generated as ${JSON.stringify((source as any).generate)}, which is not known here (allowed: alphanumeric, base64, certificate, certificate-key)`,
       );
   }
+  for (const [key, of] of encodedKeys(secret))
+    if (keys.includes(key) && values[of] !== undefined) values[key] = percentEncoded(values[of]);
   const pair = certificateKeys(secret);
   if (pair && keys.includes(pair.certificate)) {
     if (authority === undefined) throw new Stop(`${secret.name} needs the own authority, which is not there`);

@@ -98,6 +98,9 @@ function restarts(secret: DeclaredSecret): string {
       ? `kubectl -n ${namespace} delete pod -l ${selector}`
       : `kubectl -n ${namespace} rollout restart statefulset ${name}`,
   );
+  // The login of the schema job alone: Argo CD makes a deleted job again.
+  if (readers.every(({ kind }) => kind === 'Job'))
+    commands.push(...readers.map(({ namespace, name }) => `kubectl -n ${namespace} delete job ${name}`));
   // What the database itself reads is not changed by a command.
   if (commands.length === 0) commands.push(`npm run bootstrap -- rotate ${secret.name}`);
   return `, then ${commands.join(', and when that is ready ')} (until then, what runs has the older one)`;

@@ -143,6 +143,7 @@ function origin(secret: DeclaredSecret, key: string, known: Values): string {
   if (key in known) return 'the same value as in its other namespace';
   if ('value' in source) return source.value;
   if ('ask' in source) return `you are asked for ${source.ask}`;
+  if ('percentEncoded' in source) return `${source.percentEncoded}, percent-encoded`;
   const { generate, ...how } = source;
   return [`a new ${generate}`, ...Object.entries(how).map(([name, value]) => `${name} ${String(value)}`)].join(', ');
 }

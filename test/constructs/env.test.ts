@@ -33,11 +33,12 @@ test('what env refers to of a connection arrives, whichever was written first', 
     APP: 'documents',
   });
   client.connectTo(new MongoReplicaSet(chart, 'mongodb', { storage, resources }), { database: 'documents' });
-  const got = environmentOf(container(chart), { 'mongodb-documents/password': 'p$(APP)$$' });
+  const got = environmentOf(container(chart), { 'mongodb-documents/password-in-uri': 'p$(APP)$$' });
   expect(got.DATABASE_URL).toMatch(/^mongodb:\/\/.*:p\$\(APP\)\$\$@.*\/documents\?.*&appName=documents$/);
   expect(names(chart)).toEqual([
     'MONGODB_USERNAME',
     'MONGODB_PASSWORD',
+    'MONGODB_PASSWORD_IN_URI',
     'MONGODB_DATABASE',
     'MONGODB_URI',
     'APP',
@@ -83,7 +84,7 @@ test('text without a parenthesis behind a dollar arrives as it was written', () 
 test.each([
   [
     { A: '$(MONGODB_URL)' },
-    'environment variable A must refer to variables that are set before it, got "$(MONGODB_URL)" (allowed: MONGODB_USERNAME, MONGODB_PASSWORD, MONGODB_DATABASE, MONGODB_URI, A); did you mean MONGODB_URI?',
+    'environment variable A must refer to variables that are set before it, got "$(MONGODB_URL)" (allowed: MONGODB_USERNAME, MONGODB_PASSWORD, MONGODB_PASSWORD_IN_URI, MONGODB_DATABASE, MONGODB_URI, A); did you mean MONGODB_URI?',
   ],
   [{ A: '$(date)' }, 'got "$(date)" (allowed: MONGODB_USERNAME'],
   [{ A: '$(date)' }, 'write $$(date) for the text itself'],

@@ -106,14 +106,16 @@ test('a client gets a user of its own, a connection string with all members, and
   expect(env.map(({ name }: any) => name)).toEqual([
     'MONGODB_USERNAME',
     'MONGODB_PASSWORD',
+    'MONGODB_PASSWORD_IN_URI',
     'MONGODB_DATABASE',
     'MONGODB_URI',
   ]);
-  expect(env[3].value).toBe(
-    'mongodb://$(MONGODB_USERNAME):$(MONGODB_PASSWORD)@mongodb-0.mongodb.mongodb.svc.cluster.local:27017,mongodb-1.mongodb.mongodb.svc.cluster.local:27017,mongodb-2.mongodb.mongodb.svc.cluster.local:27017/documents?replicaSet=rs0&authSource=admin',
+  expect(env[4].value).toBe(
+    'mongodb://$(MONGODB_USERNAME):$(MONGODB_PASSWORD_IN_URI)@mongodb-0.mongodb.mongodb.svc.cluster.local:27017,mongodb-1.mongodb.mongodb.svc.cluster.local:27017,mongodb-2.mongodb.mongodb.svc.cluster.local:27017/documents?replicaSet=rs0&authSource=admin',
   );
   const secret = DeclaredSecret.all(chart).find(({ name }) => name === 'mongodb-documents')!;
   expect(secret.namespaces).toEqual(['mongodb', 'services']);
+  expect(secret.keys['password-in-uri']).toEqual({ percentEncoded: 'password' });
   expect(
     objects(chart).filter(
       (object) => object.metadata.namespace === 'mongodb' && object.metadata.name.includes('documents'),
@@ -137,6 +139,18 @@ test('a user may read and write its own databases only', () => {
   new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
   const { users } = JSON.parse(objectOf(chart, 'ConfigMap', 'mongodb-users').data['users.json']);
   expect(users).toEqual([{ user: 'documents', passwordFrom: 'PASSWORD_DOCUMENTS', databases: ['documents'] }]);
+});
+
+test('two clients of one name need two users, and none is called like one of the set', () => {
+  const { chart, mongodb } = rendered();
+  const client = (namespace: string, name: string) =>
+    new MicroserviceDeployment(chart, `${namespace}-${name}`, { name, image: 'a:1', namespace });
+  client('prod', 'orders').connectTo(mongodb, { database: 'orders' });
+  expect(() => client('staging', 'orders').connectTo(mongodb, { database: 'orders' })).toThrow(
+    'must be its own, got "orders, that of mongodb/prod-orders too"; give the connection another user: { ..., user: \'orders-app\' }',
+  );
+  for (const name of ['root', 'keyfile'])
+    expect(() => client('web', name).connectTo(mongodb, { database: 'x' })).toThrow('one that the database itself has');
 });
 
 test('a retired set runs nothing, and keeps its policy and its volumes', () => {

@@ -1,5 +1,7 @@
 import { runInNewContext } from 'node:vm';
-import { RECONCILE_SCRIPT } from '../../constructs/mongo-scripts';
+import { scriptFile } from '../../constructs/script-file';
+
+const RECONCILE_SCRIPT = scriptFile('mongo-reconcile.js');
 
 /** The script's decision, loaded as mongosh would load it, but without mongosh's `Mongo`: then nothing else of it runs. */
 const decide: (wanted: unknown, state: unknown) => { do: string; why: string; member?: { host: string } } =
@@ -43,6 +45,33 @@ test('an empty member 0 of an existing set never starts a second one', () => {
     quiet: 99,
   });
   expect(decision).toMatchObject({ do: 'wait', why: expect.stringContaining('the set exists on m1') });
+});
+
+test('an empty member of an existing set says so, also when it is not the first', () => {
+  const state = { self: 1, own: fresh, others: { m0: { setName: 'rs0' }, m2: 'unreachable' }, quiet: 99 };
+  expect(decide(wanted(3), state)).toMatchObject({ do: 'wait', why: expect.stringContaining('the set exists on m0') });
+});
+
+test('a member whose keyfile the others refuse says so and what to do, with data or without', () => {
+  for (const own of [fresh, { setName: 'rs0', primary: false }]) {
+    const { do: action, why } = decide(wanted(3), { self: 1, own, others: {}, refusedBy: 'm0' });
+    expect([action, why]).toEqual([
+      'wait',
+      expect.stringMatching(/^m0 refuses the keyfile of this member.*restart all members at once$/),
+    ]);
+  }
+});
+
+test('the primary says what the heartbeat to a member said', () => {
+  const state = {
+    self: 0,
+    own: primary,
+    root: 'there',
+    config: [member(0), member(1)],
+    states: states('PRIMARY', 'UNKNOWN'),
+    troubles: { m1: 'Authentication failed' },
+  };
+  expect(decide(wanted(3), state).why).toContain('m1 (UNKNOWN: Authentication failed)');
 });
 
 test('only the primary changes anything', () => {
@@ -100,35 +129,40 @@ test('a set that is as wanted is left alone, and says who is not well', () => {
 });
 
 /** Runs the whole script for some rounds, with a Mongo that answers from a table and counts how often it is made. */
-function rounds(count: number, answer: (command: any) => any) {
+function rounds(count: number, answer: (command: any, uri: string) => any) {
   const made: string[] = [];
   const said: string[] = [];
   const files = new Set<string>();
   let left = count;
   class Mongo {
-    constructor(uri: string) {
+    constructor(private readonly uri: string) {
       made.push(uri);
     }
     getDB() {
-      return { runCommand: (command: any) => answer(command) };
+      return { runCommand: (command: any) => answer(command, this.uri) };
     }
     close() {}
   }
   const fs = {
-    readFileSync: () => JSON.stringify({ ...wanted(1), intervalSeconds: 10 }),
+    readFileSync: (path: string) =>
+      path === 'members.json' ? JSON.stringify({ ...wanted(count > 90 ? 1 : 2), intervalSeconds: 10 }) : 'k\ney\n',
     writeFileSync: (path: string) => files.add(path),
     rmSync: (path: string) => files.delete(path),
   };
   const sleep = () => {
     if (--left === 0) throw new Error('enough');
   };
-  const process = { env: { POD_NAME: 'm-0', ROOT_USERNAME: 'root', ROOT_PASSWORD: 'p' }, on: () => undefined };
+  const process = {
+    env: { POD_NAME: 'm-0', ROOT_USERNAME: 'root', ROOT_PASSWORD: `p@/:%'`, MEMBERS: 'members.json' },
+    on: () => undefined,
+  };
   try {
     runInNewContext(RECONCILE_SCRIPT, {
       Mongo,
       sleep,
       process,
       print: (line: string) => said.push(line),
+      encodeURIComponent,
       require: () => fs,
     });
   } catch (error) {
@@ -148,6 +182,20 @@ test('a hundred rounds make two connections: mongosh closes none, and 192 MiB we
   expect(rounds(100, settled).made).toHaveLength(2);
 });
 
+test('a root password set by hand stands in the URI whatever characters it has', () => {
+  expect(rounds(1, settled).made.at(-1)).toContain("mongodb://root:p%40%2F%3A%25'@127.0.0.1:27017/admin?");
+});
+
+test('a member that sees no primary tries its keyfile at the others', () => {
+  const lost = (command: any, uri: string) => {
+    if (command.hello) return uri.includes('127.0.0.1') ? {} : { setName: 'rs0' };
+    throw Object.assign(new Error('Authentication failed.'), { code: 18 });
+  };
+  const { said, made } = rounds(1, lost);
+  expect(made.at(-1)).toContain('mongodb://__system:key@m1/local?');
+  expect(said.join()).toContain('m1 refuses the keyfile of this member');
+});
+
 test('a member is ready while it is primary or secondary, and no longer', () => {
   expect([...rounds(1, settled).files]).toEqual(['/tmp/serves']);
   const copying = (command: any) => (command.hello ? { setName: 'rs0', isWritablePrimary: false } : settled(command));
@@ -163,4 +211,91 @@ test('a root password that the set does not know is said, with what to do, and n
   // mongod serves all the same: the pod stays ready, or a wrong secret would hold up everything that waits for it.
   expect([...files]).toEqual(['/tmp/serves']);
   expect(said.join()).toContain('the root password in the secret is not the one that it knows: put the old one back');
+});
+
+describe('the users job', () => {
+  /** Runs the script with a Mongo that has users and roles and keeps what it is told. */
+  function run(
+    users: { user: string; customData?: object }[],
+    roles: { role: string; db: string }[],
+    wantedUsers: object[],
+  ) {
+    const told: [db: string, command: any][] = [];
+    const answer = (db: string, command: any): any => {
+      told.push([db, command]);
+      if (command.hello) return { isWritablePrimary: true };
+      if (command.rolesInfo) return { roles: roles.filter((each) => each.db === db) };
+      if (command.usersInfo === 1)
+        return {
+          users: users.filter(({ customData }: any) => customData?.madeBy === command.filter['customData.madeBy']),
+        };
+      if (command.usersInfo) return { users: users.filter(({ user }) => user === command.usersInfo) };
+      return { ok: 1 };
+    };
+    const uris: string[] = [];
+    class Mongo {
+      constructor(uri: string) {
+        uris.push(uri);
+      }
+      getDB(db: string) {
+        return {
+          runCommand: (command: any) => answer(db, command),
+          getCollection: () => ({ find: () => ({ toArray: () => roles }) }),
+        };
+      }
+      close() {}
+    }
+    const json = JSON.stringify({ replicaSet: 'rs0', hosts: ['m0'], users: wantedUsers });
+    runInNewContext(scriptFile('mongo-users.js'), {
+      Mongo,
+      print: () => undefined,
+      encodeURIComponent,
+      process: { env: { ROOT_USERNAME: 'root', ROOT_PASSWORD: '@', PASSWORD_A: 'pa' } },
+      require: () => ({ readFileSync: () => json }),
+    });
+    return { uris, told: told.filter(([, command]) => !command.hello && !command.usersInfo && !command.rolesInfo) };
+  }
+  const client = { user: 'a', passwordFrom: 'PASSWORD_A', databases: ['orders'] };
+  const marked = { customData: { madeBy: 'users-job' } };
+
+  test('gives a client readWrite and collMod on its own databases, and marks it as its own', () => {
+    const { told, uris } = run([], [], [client]);
+    expect(uris[0]).toContain('mongodb://root:%40@m0/');
+    expect(told).toEqual([
+      [
+        'orders',
+        {
+          createRole: 'schemaMigrations',
+          privileges: [{ resource: { db: 'orders', collection: '' }, actions: ['collMod'] }],
+          roles: [],
+        },
+      ],
+      [
+        'admin',
+        {
+          createUser: 'a',
+          pwd: 'pa',
+          roles: [
+            { role: 'readWrite', db: 'orders' },
+            { role: 'schemaMigrations', db: 'orders' },
+          ],
+          ...marked,
+        },
+      ],
+    ]);
+  });
+
+  test('replaces the rights of a client that moved, and drops the role of the database that nobody uses', () => {
+    const { told } = run([{ user: 'a', ...marked }], [{ role: 'schemaMigrations', db: 'old' }], [client]);
+    expect(told.map(([db, command]) => `${db} ${Object.keys(command)[0]}`)).toEqual([
+      'orders createRole',
+      'admin updateUser',
+      'old dropRole',
+    ]);
+  });
+
+  test('drops users that it made and that are no longer clients, and no others', () => {
+    const { told } = run([{ user: 'gone', ...marked }, { user: 'owner' }, { user: 'root' }], [], []);
+    expect(told).toEqual([['admin', { dropUser: 'gone' }]]);
+  });
 });

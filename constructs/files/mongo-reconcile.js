@@ -1,20 +1,22 @@
-/**
- * The scripts that keep a replica set as it is wanted. They run in mongosh; what is decided stands apart from what is
- * done, so that the decision is tested without a database.
- */
-
-/** Runs for ever beside each mongod. Only the member that is primary changes anything, one reconfiguration at a time. */
-export const RECONCILE_SCRIPT = `'use strict';
+'use strict';
 // What to do next, from what is known. Pure: no database, no clock.
 //   self      index of this pod
-//   own       hello of the mongod beside us: { setName, primary }, or null when it does not answer
-//   others    { host: 'unreachable' | { setName } } for every other wanted member; asked only while we have no set
+//   own       hello of the mongod beside us: { setName, primary, seesPrimary }, or null when it does not answer
+//   others    { host: 'unreachable' | { setName } } for every other wanted member; asked only while we see no primary
+//   refusedBy the first of them that refuses this member's keyfile
 //   quiet     seconds for which 'others' has been the same
 //   config    members of the set as they are: [{ _id, host, votes, priority }]; only on the primary
 //   states    { host: 'PRIMARY' | 'SECONDARY' | ... }; only on the primary
+//   troubles  { host: what the last heartbeat to it said, where it failed }; only on the primary
 function decide(wanted, state) {
   const me = wanted.members[state.self];
   if (!state.own) return { do: 'wait', why: 'mongod beside this container does not answer yet' };
+  if (state.refusedBy) {
+    const why =
+      state.refusedBy +
+      ' refuses the keyfile of this member: the secret was changed after that pod had started, or differs there; put the old keyfile back, or restart all members at once';
+    return { do: 'wait', why };
+  }
   if (!state.own.setName) return decideFirst(wanted, state, me);
   if (!state.own.primary) return { do: 'watch', why: 'another member is primary, or none is yet' };
   if (state.root === 'missing') return { do: 'create-root', why: 'the set has no root user yet' };
@@ -24,23 +26,38 @@ function decide(wanted, state) {
 // Nothing may be initiated twice: an empty member 0 of an existing set looks like a new one, and so does a member that
 // has not loaded its configuration yet.
 function decideFirst(wanted, state, me) {
-  if (state.self !== 0) return { do: 'wait', why: 'member 0 initiates the set and adds this one' };
-  const named = Object.keys(state.others).filter((host) => state.others[host] !== 'unreachable' && state.others[host].setName);
-  if (named.length > 0) return { do: 'wait', why: 'the set exists on ' + named.join(', ') + '; this empty member is synced by it' };
+  const named = Object.keys(state.others).filter(
+    (host) => state.others[host] !== 'unreachable' && state.others[host].setName,
+  );
+  if (state.self !== 0 && named.length === 0)
+    return { do: 'wait', why: 'member 0 initiates the set and adds this one' };
+  if (named.length > 0)
+    return { do: 'wait', why: 'the set exists on ' + named.join(', ') + '; this empty member is synced by it' };
   const silent = Object.keys(state.others).filter((host) => state.others[host] === 'unreachable');
-  if (silent.length > 0) return { do: 'wait', why: 'a new set needs an answer from every member, missing: ' + silent.join(', ') };
-  if (state.quiet < wanted.quietSeconds) return { do: 'wait', why: 'every member is new; waiting ' + wanted.quietSeconds + ' s to be sure' };
+  if (silent.length > 0)
+    return { do: 'wait', why: 'a new set needs an answer from every member, missing: ' + silent.join(', ') };
+  if (state.quiet < wanted.quietSeconds)
+    return { do: 'wait', why: 'every member is new; waiting ' + wanted.quietSeconds + ' s to be sure' };
   return { do: 'initiate', member: me, why: 'every member is new' };
 }
 
 function decideMembers(wanted, state, myHost) {
   const healthy = (member) => state.states[member.host] === 'PRIMARY' || state.states[member.host] === 'SECONDARY';
-  const extra = state.config.filter((member) => !wanted.some((each) => each.host === member.host)).sort((a, b) => b._id - a._id);
+  const extra = state.config
+    .filter((member) => !wanted.some((each) => each.host === member.host))
+    .sort((a, b) => b._id - a._id);
   if (extra.length > 0) return decideRemoval(extra, state, healthy, myHost);
   const unsettled = state.config.filter((member) => !healthy(member));
+  const described = (members) =>
+    members
+      .map(
+        ({ host }) => host + ' (' + [state.states[host], (state.troubles || {})[host]].filter(Boolean).join(': ') + ')',
+      )
+      .join(', ');
   const missing = wanted.filter((member) => !state.config.some((each) => each.host === member.host));
   if (missing.length > 0) {
-    if (unsettled.length > 0) return { do: 'wait', why: 'before the next member is added, these must be synced: ' + hosts(unsettled) };
+    if (unsettled.length > 0)
+      return { do: 'wait', why: 'before the next member is added, these must be synced: ' + described(unsettled) };
     return { do: 'add', member: missing[0], why: 'wanted and not in the set' };
   }
   const different = wanted.find((member) => {
@@ -48,7 +65,10 @@ function decideMembers(wanted, state, myHost) {
     return now.votes !== member.votes || now.priority !== member.priority;
   });
   if (different) return { do: 'change', member: different, why: 'votes or priority differ' };
-  return { do: 'nothing', why: unsettled.length > 0 ? 'as wanted, but not well: ' + hosts(unsettled) : 'as wanted: ' + hosts(wanted) };
+  return {
+    do: 'nothing',
+    why: unsettled.length > 0 ? 'as wanted, but not well: ' + described(unsettled) : 'as wanted: ' + hosts(wanted),
+  };
 }
 
 // One voter a step, the highest first, and only when those who stay can elect a primary without the one who goes.
@@ -57,9 +77,13 @@ function decideRemoval(extra, state, healthy, myHost) {
   const stay = state.config.filter((member) => member.host !== goes.host && member.votes > 0);
   const well = stay.filter(healthy).length;
   if (well < Math.floor(stay.length / 2) + 1) {
-    return { do: 'wait', why: 'without ' + goes.host + ' there would be no majority: ' + well + ' of ' + stay.length + ' voters are well' };
+    return {
+      do: 'wait',
+      why: 'without ' + goes.host + ' there would be no majority: ' + well + ' of ' + stay.length + ' voters are well',
+    };
   }
-  if (goes.host === myHost || state.states[goes.host] === 'PRIMARY') return { do: 'step-down', why: goes.host + ' is no longer wanted and is primary' };
+  if (goes.host === myHost || state.states[goes.host] === 'PRIMARY')
+    return { do: 'step-down', why: goes.host + ' is no longer wanted and is primary' };
   return { do: 'remove', member: goes, why: 'no longer wanted' };
 }
 
@@ -71,33 +95,49 @@ if (typeof Mongo !== 'undefined') {
   const fs = require('fs');
   const LOOPBACK = process.env.LOOPBACK || '127.0.0.1:27017';
   const ROOT = process.env.ROOT_USERNAME;
+  const KEYFILE = process.env.KEYFILE || '/keyfile/keyfile';
+  const isRefusal = (error) => error.code === 18 || /Authentication failed/.test(String(error));
   process.on('SIGTERM', () => process.exit(0));
 
   // One connection for each host and login, for ever: mongosh closes none by itself, and each costs memory here and in mongod.
   const connections = new Map();
-  const connect = (host, login) => {
-    const uri = 'mongodb://' + (login || '') + host + '/admin?directConnection=true&serverSelectionTimeoutMS=3000&connectTimeoutMS=3000&maxPoolSize=1';
+  const connect = (host, user, password, source) => {
+    const login = user ? encodeURIComponent(user) + ':' + encodeURIComponent(password) + '@' : '';
+    const uri =
+      'mongodb://' +
+      login +
+      host +
+      '/' +
+      (source || 'admin') +
+      '?directConnection=true&serverSelectionTimeoutMS=3000&connectTimeoutMS=3000&maxPoolSize=1';
     if (!connections.has(uri)) connections.set(uri, new Mongo(uri));
-    return connections.get(uri).getDB('admin');
+    return connections.get(uri).getDB(source || 'admin');
   };
-  const forget = () => {
-    for (const connection of connections.values()) {
+  const forget = (which) => {
+    for (const [uri, connection] of Array.from(connections)) {
+      if (which && !which(uri)) continue;
+      connections.delete(uri);
       try {
         connection.close();
-      } catch (error) {
+      } catch {
         // It is gone either way.
       }
     }
-    connections.clear();
   };
-  const asRoot = () => connect(LOOPBACK, ROOT + ':' + process.env.ROOT_PASSWORD + '@');
+  const toOthers = (uri) => !uri.includes(LOOPBACK);
+  const asRoot = () => connect(LOOPBACK, ROOT, process.env.ROOT_PASSWORD);
 
   const hello = (host) => {
     try {
       const answer = connect(host).runCommand({ hello: 1 });
       const primary = answer.isWritablePrimary === true;
-      return { setName: answer.setName || null, primary, serves: primary || answer.secondary === true };
-    } catch (error) {
+      return {
+        setName: answer.setName || null,
+        primary,
+        seesPrimary: Boolean(answer.primary),
+        serves: primary || answer.secondary === true,
+      };
+    } catch {
       return null;
     }
   };
@@ -108,8 +148,18 @@ if (typeof Mongo !== 'undefined') {
       asRoot().runCommand({ ping: 1 });
       return 'there';
     } catch (error) {
-      if (error.code !== 18 && !/Authentication failed/.test(String(error))) throw error;
+      if (!isRefusal(error)) throw error;
       return 'missing';
+    }
+  };
+
+  // Members log in to each other as __system with the keyfile, whose line breaks do not count.
+  const refusesKeyfile = (host) => {
+    try {
+      connect(host, '__system', fs.readFileSync(KEYFILE, 'utf8').replace(/\s/g, ''), 'local').runCommand({ ping: 1 });
+      return false;
+    } catch (error) {
+      return isRefusal(error);
     }
   };
 
@@ -118,13 +168,16 @@ if (typeof Mongo !== 'undefined') {
       connect(LOOPBACK).runCommand({ createUser: ROOT, pwd: process.env.ROOT_PASSWORD, roles: ['root'] });
     } catch (error) {
       if (error.code !== 13) throw error;
-      throw new Error('the set has users, and the root password in the secret is not the one that it knows: put the old one back, or change it in the set');
+      throw new Error(
+        'the set has users, and the root password in the secret is not the one that it knows: put the old one back, or change it in the set',
+        { cause: error },
+      );
     }
   };
 
   const observe = (wanted, self, memory) => {
     const state = { self, own: hello(LOOPBACK), others: {}, quiet: 0 };
-    if (state.own && !state.own.setName && self === 0) {
+    if (state.own && !state.own.primary && !state.own.seesPrimary) {
       for (const member of wanted.members) {
         if (member._id === self) continue;
         const answer = hello(member.host);
@@ -134,7 +187,9 @@ if (typeof Mongo !== 'undefined') {
       if (seen !== memory.seen) memory.since = Date.now();
       memory.seen = seen;
       state.quiet = (Date.now() - memory.since) / 1000;
-    }
+      const answering = Object.keys(state.others).filter((host) => state.others[host] !== 'unreachable');
+      if (answering.some((host) => state.others[host].setName)) state.refusedBy = answering.find(refusesKeyfile);
+    } else forget(toOthers);
     if (state.own && state.own.primary) {
       state.root = rootState();
       if (state.root === 'there') {
@@ -144,7 +199,11 @@ if (typeof Mongo !== 'undefined') {
           state.config.push({ _id: member._id, host: member.host, votes: member.votes, priority: member.priority });
         }
         state.states = {};
-        for (const member of admin.runCommand({ replSetGetStatus: 1 }).members) state.states[member.name] = member.stateStr;
+        state.troubles = {};
+        for (const member of admin.runCommand({ replSetGetStatus: 1 }).members) {
+          state.states[member.name] = member.stateStr;
+          if (member.lastHeartbeatMessage) state.troubles[member.name] = member.lastHeartbeatMessage;
+        }
       }
     }
     return state;
@@ -159,15 +218,28 @@ if (typeof Mongo !== 'undefined') {
   };
 
   const act = (wanted, action) => {
-    if (action.do === 'initiate') connect(LOOPBACK).runCommand({ replSetInitiate: { _id: wanted.replicaSet, members: [action.member] } });
+    if (action.do === 'initiate')
+      connect(LOOPBACK).runCommand({ replSetInitiate: { _id: wanted.replicaSet, members: [action.member] } });
     if (action.do === 'create-root') createRoot();
     if (action.do === 'add') {
       // Numbers of members are never used again, so a new one takes the next free above its own.
-      reconfigure((members) => members.concat([Object.assign({}, action.member, { _id: Math.max(action.member._id, ...members.map((each) => each._id + 1)) })]));
+      reconfigure((members) =>
+        members.concat([
+          Object.assign({}, action.member, {
+            _id: Math.max(action.member._id, ...members.map((each) => each._id + 1)),
+          }),
+        ]),
+      );
     }
     if (action.do === 'remove') reconfigure((members) => members.filter((each) => each.host !== action.member.host));
     if (action.do === 'change') {
-      reconfigure((members) => members.map((each) => (each.host === action.member.host ? Object.assign({}, each, { votes: action.member.votes, priority: action.member.priority }) : each)));
+      reconfigure((members) =>
+        members.map((each) =>
+          each.host === action.member.host
+            ? Object.assign({}, each, { votes: action.member.votes, priority: action.member.priority })
+            : each,
+        ),
+      );
     }
     if (action.do === 'step-down') {
       try {
@@ -209,46 +281,3 @@ if (typeof Mongo !== 'undefined') {
     sleep(wanted.intervalSeconds * 1000);
   }
 }
-`;
-
-/**
- * Read by the reconciler's mongosh, which would write some 8 KB of log at each round, 70 MB a day, into /tmp.
- */
-export const MONGOSH_CONF = `mongosh:
-  disableLogging: true
-  enableTelemetry: false
-`;
-
-/** Makes the users that clients connect as, each with readWrite on its own databases only. May run any number of times. */
-export const USERS_SCRIPT = `'use strict';
-const fs = require('fs');
-const { hosts, replicaSet, users } = JSON.parse(fs.readFileSync(process.env.USERS || '/config/users.json', 'utf8'));
-const uri = 'mongodb://' + process.env.ROOT_USERNAME + ':' + process.env.ROOT_PASSWORD + '@' + hosts.join(',') + '/admin?authSource=admin&serverSelectionTimeoutMS=5000&replicaSet=' + replicaSet;
-const deadline = Date.now() + Number(process.env.WAIT_SECONDS || 600) * 1000;
-
-let admin;
-for (;;) {
-  let connection;
-  try {
-    connection = new Mongo(uri);
-    admin = connection.getDB('admin');
-    if (admin.runCommand({ hello: 1 }).isWritablePrimary) break;
-    print('waiting for a primary');
-  } catch (error) {
-    print('waiting for the replica set: ' + error.message);
-  }
-  if (connection) connection.close();
-  if (Date.now() > deadline) {
-    print('gave up: no primary, or root cannot log in');
-    process.exit(1);
-  }
-  sleep(5000);
-}
-for (const { user, passwordFrom, databases } of users) {
-  const roles = databases.map((db) => ({ role: 'readWrite', db }));
-  const exists = admin.runCommand({ usersInfo: user }).users.length > 0;
-  const command = exists ? 'updateUser' : 'createUser';
-  admin.runCommand({ [command]: user, pwd: process.env[passwordFrom], roles });
-  print(command + ' ' + user + ': readWrite on ' + databases.join(', '));
-}
-`;

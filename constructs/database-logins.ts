@@ -1,0 +1,78 @@
+import type { Construct } from 'constructs';
+import { dnsLabelProblem } from '../values/names';
+import type { Client } from './connections';
+import { passwordVariable } from './env';
+import type { HashNamedJob } from './hash-named-job';
+import { insist, refuse } from './refuse';
+import { DeclaredSecret, type SecretSource } from './secrets';
+
+/** The login of one client: its secret, and what it may use (keyspaces or databases). */
+export interface Login {
+  readonly secret: DeclaredSecret;
+  readonly uses: Set<string>;
+}
+
+export interface DatabaseLoginsProps {
+  /** Of the database: secrets are called NAME-LOGIN. */
+  readonly name: string;
+  readonly namespace: string;
+  /** What the database calls a login, which is also the option that names one: `role` or `user`. */
+  readonly noun: 'role' | 'user';
+  /** Logins and secrets that the database itself has. */
+  readonly reserved: readonly string[];
+  /** Keys that the secret has besides username and password. */
+  readonly keys?: Readonly<Record<string, SecretSource>>;
+  /** Brings the logins into the database. */
+  readonly job: () => HashNamedJob;
+}
+
+/** The logins that clients of a database have, each with a secret of its own. */
+export class DatabaseLogins {
+  private readonly logins = new Map<string, Login & { readonly client: Client }>();
+
+  constructor(
+    private readonly database: Construct,
+    private readonly props: DatabaseLoginsProps,
+  ) {}
+
+  /** What each login may use, by its name. */
+  get uses(): ReadonlyMap<string, ReadonlySet<string>> {
+    return new Map([...this.logins].map(([login, { uses }]) => [login, uses]));
+  }
+
+  /**
+   * The login of a client, made at its first connection.
+   * @param name @default the client's name
+   * @throws when the login belongs to the database itself or to another client, such as one of the same name in another namespace
+   */
+  of(client: Client, name = client.clientName): Login {
+    const { noun, reserved, job } = this.props;
+    insist(client, dnsLabelProblem(name, `the ${noun} of a client`, 40));
+    const known = this.logins.get(name);
+    if (known && known.client !== client) this.taken(client, name, `that of ${known.client.node.path} too`);
+    if (reserved.includes(name)) this.taken(client, name, 'one that the database itself has');
+    if (known) return known;
+    const secret = new DeclaredSecret(this.database, `${noun}-${name}`, {
+      name: `${this.props.name}-${name}`,
+      namespaces: [this.props.namespace, client.namespace],
+      keys: {
+        username: { value: name },
+        password: { generate: 'alphanumeric', length: 32 },
+        ...this.props.keys,
+      },
+    });
+    const login = { client, secret, uses: new Set<string>() };
+    this.logins.set(name, login);
+    job().addEnv({ [passwordVariable(name)]: secret.key('password') });
+    return login;
+  }
+
+  private taken(client: Client, name: string, whose: string): never {
+    const { noun } = this.props;
+    return refuse(client, {
+      what: `the ${noun} of a client of ${this.database.node.path} must be its own`,
+      got: `${name}, ${whose}`,
+      fix: `give the connection another ${noun}: { ..., ${noun}: '${name}-app' }`,
+    });
+  }
+}

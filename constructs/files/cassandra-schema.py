@@ -1,0 +1,281 @@
+"""Brings keyspaces, roles and rights of a ring to what schema.json says. May run any number of times.
+
+Passwords come from the environment and go into files that only this process can read. What this job made and schema.json no
+longer lists is taken back: rights are revoked, roles dropped. It knows its roles by their membership in MADE_HERE, so roles
+that somebody else made stay as they are. A keyspace is never dropped.
+More copies come one at a time, each followed by a repair: a read at QUORUM then always meets a node that has the data.
+Standard library only.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+HOST = os.environ["CASSANDRA_HOST"]
+PORT = os.environ.get("CASSANDRA_PORT", "9042")
+FILE = os.environ.get("SCHEMA", "/schema/schema.json")
+WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "900"))
+RETRY_SECONDS = float(os.environ.get("RETRY_SECONDS", "5"))
+TELL = 7010
+AUTH = "system_auth"
+MADE_HERE = "made_by_schema_job"
+# Held by a role of this name while the copies of a keyspace are raised and not repaired yet.
+UNREPAIRED = "unrepaired_"
+
+
+class Failed(Exception):
+    """Something that another try may find mended."""
+
+
+def name(text):
+    """A keyspace or a role in CQL. Quoted, because many words (order, index, user) are reserved."""
+    return '"%s"' % text.replace('"', '""')
+
+
+def literal(text):
+    return "'%s'" % text.replace("'", "''")
+
+
+def replication(datacenter, copies):
+    return "{'class': 'NetworkTopologyStrategy', %s: %d}" % (literal(datacenter), copies)
+
+
+def copies_of(options, datacenter):
+    """How many copies system_schema.keyspaces tells for our datacenter, and whether the options are ours."""
+    ours = options.get("class", "").endswith(".NetworkTopologyStrategy") and set(options) == {"class", datacenter}
+    return int(options.get(datacenter, options.get("replication_factor", 0))), ours
+
+
+def next_copies(now, ours, wanted):
+    """The next number of copies on the way to the wanted one, or None when there is nothing to do."""
+    if now == wanted:
+        return None if ours else wanted
+    return wanted if now > wanted or now == 0 else now + 1
+
+
+# CREATE on a keyspace makes tables, types and indexes; the others hold for its tables. ALTER on the keyspace itself would
+# let a client lower its copies, DROP would let it lose them.
+def wanted_rights(keyspaces):
+    rights = {}
+    for keyspace in keyspaces:
+        rights["data/" + keyspace] = {"CREATE"}
+        rights["data/%s/*" % keyspace] = {"ALTER", "SELECT", "MODIFY"}
+    return rights
+
+
+def resource(path):
+    """A resource of system_auth.role_permissions as GRANT and REVOKE name it; None for what we never grant."""
+    match = re.fullmatch(r"data/([^/]+)(?:/(.+))?", path)
+    if path == "data":
+        return "ALL KEYSPACES"
+    if match is None:
+        return None
+    if match[2] is None:
+        return "KEYSPACE " + name(match[1])
+    return ("ALL TABLES IN KEYSPACE " + name(match[1])) if match[2] == "*" else "TABLE %s.%s" % (name(match[1]), name(match[2]))
+
+
+def rights_statements(role, now, keyspaces):
+    """What brings the rights of a role ({resource: permissions}) to those on its keyspaces, and to nothing else."""
+    wanted = wanted_rights(keyspaces)
+    statements = []
+    for path in sorted(set(now) | set(wanted)):
+        target = resource(path)
+        if target is None:
+            continue
+        for right in sorted(now.get(path, set()) - wanted.get(path, set())):
+            statements.append("REVOKE %s ON %s FROM %s;" % (right, target, name(role)))
+        for right in sorted(wanted.get(path, set()) - now.get(path, set())):
+            statements.append("GRANT %s ON %s TO %s;" % (right, target, name(role)))
+    return statements
+
+
+def without_passwords(text):
+    for variable, value in os.environ.items():
+        if "PASSWORD" in variable and value:
+            text = text.replace(value, "***")
+    return text
+
+
+def private(text):
+    file = tempfile.NamedTemporaryFile("w", delete=False)
+    file.write(text)
+    file.close()
+    return file.name
+
+
+class Session:
+    """cqlsh as one user."""
+
+    def __init__(self, user, password):
+        if password != password.strip() or "\n" in password:
+            sys.exit("the password of %s must not begin or end with a space, nor hold a line break: cqlsh reads it from an ini file" % user)
+        self.user = user
+        self.credentials = "[PlainTextAuthProvider]\nusername = %s\npassword = %s\n" % (user, password)
+
+    def run(self, cql):
+        """What cqlsh prints. Raises Failed with its last lines, without passwords."""
+        files = [private(self.credentials), private(cql)]
+        command = ["cqlsh", HOST, PORT, "--credentials", files[0], "--connect-timeout", "10", "--request-timeout", "60", "-f", files[1]]
+        try:
+            run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+        finally:
+            for file in files:
+                os.remove(file)
+        if run.returncode != 0:
+            lines = [line for line in run.stdout.strip().splitlines() if not line.startswith("WARNING: cqlsh was built against")]
+            said = " ".join(lines[-2:])
+            raise Failed("cqlsh as %s: %s" % (self.user, without_passwords(said) or "ended with %d" % run.returncode))
+        return run.stdout
+
+    def rows(self, select):
+        return [json.loads(line) for line in self.run(select).splitlines() if line.strip().startswith("{")]
+
+    def refusal(self):
+        """Why this user cannot log in; None when it can."""
+        try:
+            self.run("SELECT release_version FROM system.local;")
+            return None
+        except Failed as error:
+            return str(error)
+
+
+def repair(schema, keyspace):
+    """Each node repairs its primary ranges: together that is all of the keyspace."""
+    for host in schema["nodes"]:
+        request = urllib.request.Request("http://%s:%d/repair/%s" % (host, TELL, keyspace), method="POST")
+        try:
+            with urllib.request.urlopen(request) as answer:
+                answer.read()
+        except urllib.error.HTTPError as error:
+            raise Failed("%s did not repair %s: %s" % (host, keyspace, error.read().decode(errors="replace"))) from error
+        except OSError as error:
+            raise Failed("%s did not repair %s: %s" % (host, keyspace, error)) from error
+
+
+def all_joined(schema):
+    for host in schema["nodes"]:
+        try:
+            with urllib.request.urlopen("http://%s:%d/state" % (host, TELL), timeout=10) as answer:
+                if json.load(answer)["state"] != "joined":
+                    return False
+        except (OSError, ValueError, KeyError):
+            return False
+    return True
+
+
+def replicate(session, schema, keyspaces, keyspace, wanted):
+    """Brings the copies of a keyspace that is there to the wanted number."""
+    datacenter, mark = schema["datacenter"], name(UNREPAIRED + keyspace)
+    now, ours = copies_of(keyspaces[keyspace], datacenter)
+    unrepaired = (UNREPAIRED + keyspace) in schema["known"]
+    while True:
+        following = next_copies(now, ours, wanted)
+        if following is None and not unrepaired:
+            return
+        if not all_joined(schema):
+            raise Failed("%s has %d copies and should have %d; waiting until every node has joined" % (keyspace, now, wanted))
+        if following is not None:
+            # With a copy on every node there is no other node that a copy could move to.
+            raised = following > now or (not ours and len(schema["nodes"]) > now)
+            if raised and not unrepaired:
+                session.run("CREATE ROLE IF NOT EXISTS %s WITH LOGIN = false;" % mark)
+                unrepaired = True
+            print("%s: %d copies" % (keyspace, following), flush=True)
+            session.run("ALTER KEYSPACE %s WITH replication = %s;" % (name(keyspace), replication(datacenter, following)))
+            now, ours = following, True
+        if unrepaired:
+            repair(schema, keyspace)
+            session.run("DROP ROLE IF EXISTS %s;" % mark)
+            unrepaired = False
+
+
+def replications(session):
+    rows = session.rows("SELECT JSON keyspace_name, replication FROM system_schema.keyspaces;")
+    return {row["keyspace_name"]: row["replication"] for row in rows}
+
+
+def prepare(session, schema):
+    """What the rest stands on: the marker, and which roles it is granted to. Their names, ours and those of others."""
+    session.run("CREATE ROLE IF NOT EXISTS %s WITH LOGIN = false;" % name(MADE_HERE))
+    roles = session.rows("SELECT JSON role, member_of FROM system_auth.roles;")
+    schema["known"] = {row["role"]: MADE_HERE in (row["member_of"] or []) for row in roles}
+
+
+def reconcile(session, schema):
+    prepare(session, schema)
+    known, roles = schema["known"], schema["roles"]
+    session.run("ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false;")
+    replicate(session, schema, replications(session), AUTH, schema["copies"])
+    for keyspace, copies in sorted(schema["keyspaces"].items()):
+        session.run(
+            "CREATE KEYSPACE IF NOT EXISTS %s WITH replication = %s AND durable_writes = true;"
+            % (name(keyspace), replication(schema["datacenter"], copies))
+        )
+    there = replications(session)
+    for keyspace, copies in sorted(schema["keyspaces"].items()):
+        replicate(session, schema, there, keyspace, copies)
+    for role, client in sorted(roles.items()):
+        password = literal(os.environ[client["passwordFrom"]])
+        # Not both: Cassandra 5.0.8 takes a new password of a role only every 5 s.
+        verb = "ALTER" if role in known else "CREATE"
+        statements = ["%s ROLE %s WITH LOGIN = true AND PASSWORD = %s;" % (verb, name(role), password)]
+        if not known.get(role):
+            statements.append("GRANT %s TO %s;" % (name(MADE_HERE), name(role)))
+        session.run("\n".join(statements))
+    rights = {}
+    for row in session.rows("SELECT JSON role, resource, permissions FROM system_auth.role_permissions;"):
+        rights.setdefault(row["role"], {})[row["resource"]] = set(row["permissions"] or [])
+    for role, client in sorted(roles.items()):
+        statements = rights_statements(role, rights.get(role, {}), client["keyspaces"])
+        if statements:
+            session.run("\n".join(statements))
+            print("%s: rights on %s" % (role, ", ".join(client["keyspaces"])), flush=True)
+    for role in sorted(role for role, ours in known.items() if ours and role not in roles):
+        session.run("DROP ROLE IF EXISTS %s;" % name(role))
+        print("%s is no longer a client: dropped" % role, flush=True)
+
+
+def first_start(schema, admin_password, refusal):
+    """As the default superuser, which the first reconciliation disables."""
+    default = Session("cassandra", "cassandra")
+    if default.refusal():
+        raise Failed("neither admin nor the default superuser can log in at %s:%s; as admin: %s" % (HOST, PORT, refusal))
+    if not all_joined(schema):
+        raise Failed("first start: waiting until every node has joined")
+    print("first start: making the role admin", flush=True)
+    prepare(default, schema)
+    replicate(default, schema, replications(default), AUTH, schema["copies"])
+    default.run("CREATE ROLE IF NOT EXISTS admin WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = %s;" % literal(admin_password))
+
+
+def main():
+    with open(FILE) as file:
+        schema = json.load(file)
+    password = os.environ["ADMIN_PASSWORD"]
+    admin = Session("admin", password)
+    deadline, said = time.monotonic() + WAIT_SECONDS, None
+    while True:
+        try:
+            refusal = admin.refusal()
+            if refusal:
+                first_start(schema, password, refusal)
+            reconcile(admin, schema)
+            print("keyspaces, roles and rights are as schema.json says")
+            return
+        except Failed as error:
+            if str(error) != said:
+                said = str(error)
+                print(said, flush=True)
+            if time.monotonic() > deadline:
+                sys.exit("gave up: " + said)
+            time.sleep(RETRY_SECONDS)
+
+
+if __name__ == "__main__":
+    main()
