@@ -38,6 +38,7 @@ export default defineConfig(
       '.synth',
       '.stryker/',
       '**/*.js',
+      '!constructs/files/*.js',
       '**/*.mjs',
     ],
   },
@@ -65,5 +66,14 @@ export default defineConfig(
     },
   },
   { files: ['constructs/late.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  {
+    // Scripts of mongosh.
+    files: ['constructs/files/*.js'],
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: { Mongo: 'readonly', print: 'readonly', sleep: 'readonly', process: 'readonly' },
+    },
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
   ...walls,
 );

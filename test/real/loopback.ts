@@ -7,15 +7,16 @@ const MARK = 'ON_LOOPBACK';
  * Runs the calling program again in a network namespace of its own, where only loopback is and what the suite puts there, and
  * ends with its code. In there it returns at once.
  * @param build what needs the network, before
+ * @param more namespaces of its own, as flags of unshare
  */
-export function onLoopback(build: () => void): void {
+export function onLoopback(build: () => void, more: readonly string[] = []): void {
   if (process.env[MARK] === '1') return;
   build();
   const unshare = process.getuid?.() === 0 ? ['-n'] : ['-rn'];
   const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const { status, error } = spawnSync(
     'unshare',
-    [...unshare, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...program],
+    [...unshare, ...more, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...program],
     {
       stdio: 'inherit',
       env: { ...process.env, [MARK]: '1', TMPDIR: tmpdir() },

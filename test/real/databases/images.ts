@@ -1,0 +1,49 @@
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { DatabasePrograms } from './binaries';
+
+/** What stands in for an image: a folder over the root of this machine, folders of programs, and the image's environment. */
+export interface StandIn {
+  /** Files of the image that this machine lacks, by path. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Folders and programs of this machine, by their place in the image. */
+  readonly mounts: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const HERE = resolve(__dirname, 'image');
+const read = (file: string) => fs.readFileSync(join(HERE, file), 'utf8');
+const programs = (...names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [`/usr/local/bin/${name}`, read(`bin/${name}`)]));
+const PATH = '/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * The whole table of substitutions: which image becomes what. The rest of a pod is what its manifest says. A root file system
+ * that is this machine's has more programs than the image: a script that uses one which the image lacks is not found out.
+ */
+export function standIns(found: DatabasePrograms): Readonly<Record<string, StandIn>> {
+  return {
+    'docker.io/library/cassandra': {
+      files: {
+        ...programs('cassandra', 'nodetool', 'cqlsh'),
+        '/etc/cassandra/jvm17-server.options': read('conf/jvm17-server.options'),
+        '/etc/cassandra/logback-tools.xml': read('conf/logback-tools.xml'),
+        '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\ncassandra:x:999:999::/var/lib/cassandra:/bin/sh\n',
+      },
+      mounts: { '/opt/cassandra/lib': found.cassandra, '/opt/cqlsh': found.cqlsh },
+      env: { PATH, CASSANDRA_CONF: '/etc/cassandra', LANG: 'C.UTF-8' },
+    },
+    'docker.io/library/mongo': {
+      files: {
+        ...programs('mongosh'),
+        '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\nmongodb:x:999:999::/data/db:/bin/sh\n',
+      },
+      mounts: {
+        '/usr/local/bin/mongod': found.mongod,
+        '/usr/local/bin/node': process.execPath,
+        '/opt/mongosh': found.mongosh,
+      },
+      env: { PATH, GLIBC_TUNABLES: 'glibc.pthread.rseq=0' },
+    },
+  };
+}

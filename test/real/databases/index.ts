@@ -1,0 +1,382 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Size } from 'cdk8s';
+import { images } from '../../../constructs';
+import { until } from '../cluster/processes';
+import { onLoopback } from '../loopback';
+import { Laps, writeProofs } from '../proofs';
+import { Tally } from '../tally';
+import { databasePrograms, MONGOD_VERSION } from './binaries';
+import { standIns } from './images';
+import { TestNode, type Pod } from './pods';
+import { Rendered } from './rendering';
+
+type Json = any;
+
+/**
+ * Both databases from their rendered manifests to ready, as processes: what each pod's containers run, with its user, limits,
+ * volumes, probes and names. Then their jobs, their clients, and clients that move and go.
+ */
+if (process.getuid?.() !== 0)
+  throw new Error(
+    'the suite of the databases must run as root on Linux, because it mounts volumes and sets memory limits; sudo npm run test:real -- databases',
+  );
+onLoopback(() => databasePrograms(), ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc']);
+
+const full = process.argv.includes('--full');
+const tally = new Tally();
+const laps = new Laps();
+const lapped = (what: string) => laps.lap(what);
+
+/** A password that an owner might type: every character that means something in a URI, in CQL or in an ini file. */
+const BY_HAND = `p@ss/w'ord%20:"$(x)#;`;
+
+/** The smallest memory that the constructs take, so that everything fits on the machine of a test. */
+function small(homelab: Json): void {
+  homelab.databases.cassandra.memory = Size.mebibytes(2560);
+  homelab.databases.mongodb.memory = Size.gibibytes(1);
+  homelab.services.presence.connects[0].keyspace = 'order';
+}
+
+/** One client of each database moves, one goes. */
+function later(homelab: Json): void {
+  small(homelab);
+  homelab.services.chat.connects[0].keyspace = 'token';
+  homelab.services.workspaces.connects[0].database = 'rooms';
+  const gone = ['presence', 'notifications'];
+  const stay = Object.entries(homelab.services).filter(([name]) => !gone.includes(name));
+  homelab.services = Object.fromEntries(stay);
+  homelab.services.gateway.connects = homelab.services.gateway.connects.filter(
+    ({ service }: Json) => !gone.includes(service),
+  );
+}
+
+async function main(): Promise<void> {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'databases-'));
+  const first = new Rendered(small);
+  const found = databasePrograms();
+  const cluster = { configMaps: first.configMaps(), secrets: new Map(), images: standIns(found) };
+  await first.fillSecrets(cluster, {
+    'cassandra-chat': BY_HAND,
+    'cassandra-admin': BY_HAND,
+    'mongodb-root': BY_HAND,
+    'mongodb-identity': BY_HAND,
+  });
+  const node = new TestNode(folder, cluster);
+  await node.start();
+  try {
+    await instrument(node, first);
+    await Promise.all([cassandra(node, first), mongodb(node, first)]);
+    for (const [name, data] of new Rendered(later).configMaps()) cluster.configMaps.set(name, data);
+    const second = new Rendered(later);
+    await second.fillSecrets(cluster);
+    await Promise.all([movedInCassandra(node, second), movedInMongo(node, second)]);
+  } catch (error) {
+    tally.check('the suite ran to its end', false, (error as Error).stack);
+    for (const pod of node.pods.values())
+      for (const { name } of pod.containers) console.log(`-- ${pod.fullName} ${name}\n${pod.log(name).slice(-1500)}`);
+  } finally {
+    await node.stop();
+    if (process.env.KEEP !== '1') fs.rmSync(folder, { recursive: true, force: true });
+  }
+  lapped(`Cassandra ${found.cassandraVersion}, mongod ${MONGOD_VERSION}`);
+  if (full) writeProofs('databases', [...laps.lines, tally.line()]);
+  tally.close();
+}
+
+/** The instrument shows first that it can tell. */
+async function instrument(node: TestNode, rendered: Rendered): Promise<void> {
+  const [set] = rendered.of('StatefulSet', 'cassandra');
+  const trial = (name: string, command: readonly string[], memory = '64Mi') => {
+    const spec = structuredClone(set.spec.template.spec);
+    const config = spec.initContainers.find((each: Json) => each.name === 'config');
+    return node.run({
+      metadata: { name, namespace: 'cassandra' },
+      spec: {
+        ...spec,
+        restartPolicy: 'Never',
+        initContainers: [],
+        containers: [{ ...config, command, resources: { limits: { memory } } }],
+      },
+    });
+  };
+  const trials: [what: string, pod: Pod, code: (code: number) => boolean][] = [
+    [
+      'cp -a onto an emptyDir fails, as under a kubelet',
+      trial('cp-a', ['cp', '-a', '/etc/cassandra/.', '/conf/']),
+      (code) => code !== 0,
+    ],
+    ['the root file system is read-only', trial('root', ['sh', '-c', 'touch /etc/x']), (code) => code !== 0],
+    [
+      'a process over its limit is killed',
+      trial('memory', ['python3', '-c', 'x = bytearray(200 * 2 ** 20)']),
+      (code) => code === 137,
+    ],
+    [
+      'no capability is left',
+      trial('caps', ['grep', '-q', '^CapEff:.*0000000000000000', '/proc/self/status']),
+      (code) => code === 0,
+    ],
+    ['it is user 999', trial('user', ['sh', '-c', '[ "$(id -u)" = 999 ] && ! chown 0 /conf']), (code) => code === 0],
+  ];
+  for (const [what, pod, isGood] of trials) {
+    const code = await pod.ended;
+    tally.check(what, isGood(code), `ended with ${code}: ${pod.log('config')}`);
+    await pod.stop(0);
+  }
+  lapped('the instrument can tell');
+}
+
+async function cassandra(node: TestNode, rendered: Rendered): Promise<void> {
+  // The name server comes late: nobody may take the others for pods that do not exist.
+  node.names.mode = 'silent';
+  const pods = rendered.of('StatefulSet', 'cassandra').flatMap((set) => rendered.runSet(node, set));
+  const [one] = pods as [Pod];
+  await until('the first node says that nobody answers', 40, async () =>
+    /may: .*\(silent\)/.test(one.log('cassandra')),
+  );
+  tally.check('a silent name server starts no ring', !one.log('cassandra').includes('start:'), one.log('cassandra'));
+  node.names.mode = 'answers';
+  await until(
+    'the ring of three',
+    600,
+    async () => pods.every(({ ready }) => ready),
+    () => logs(pods),
+  );
+  lapped('Cassandra: three nodes are ready');
+  tally.check(
+    'no node was started twice',
+    pods.every(({ restarts }) => restarts === 0),
+    logs(pods),
+  );
+  const status = await one.container('cassandra').exec(['nodetool', 'status']);
+  tally.check('all three are up and normal', (status.output.match(/^UN /gm) ?? []).length === 3, status.output);
+  for (const suffix of ['first', 'again']) {
+    const { pod, code } = await rendered.runJob(node, 'cassandra', suffix);
+    tally.check(`the schema job succeeds (${suffix})`, code === 0, pod.log('job'));
+    tally.check('and shows no password', !pod.log('job').includes(BY_HAND), pod.log('job'));
+    lapped(`Cassandra: the schema job ran (${suffix})`);
+  }
+  const chat = rendered.runClient(node, 'chat', images.cassandra, '-cql');
+  const presence = rendered.runClient(node, 'presence', images.cassandra, '-cql');
+  await ready(chat, presence);
+  const may = await cql(
+    chat,
+    "CREATE TABLE t (k text PRIMARY KEY); ALTER TABLE t ADD v text; CREATE INDEX ON t (v); INSERT INTO t (k) VALUES ('a'); SELECT * FROM t;",
+  );
+  tally.check('a client with a password set by hand works in its keyspace', may.code === 0, may.output);
+  const reserved = await cql(presence, "CREATE TABLE t (k text PRIMARY KEY); INSERT INTO t (k) VALUES ('a');");
+  tally.check('a keyspace called like a word of CQL (order) works', reserved.code === 0, reserved.output);
+  for (const [what, statement] of [
+    ['read another keyspace', 'SELECT * FROM "order".t;'],
+    ['lower its copies', "ALTER KEYSPACE chat WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1};"],
+    ['drop its keyspace', 'DROP KEYSPACE chat;'],
+    ['make a keyspace', "CREATE KEYSPACE mine WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1};"],
+  ] as const) {
+    const { code, output } = await cql(chat, statement);
+    tally.check(`a client may not ${what}`, code !== 0 && /Unauthorized|has no .* permission/.test(output), output);
+  }
+  const byHand = await admin(
+    node,
+    one,
+    "CREATE ROLE owner WITH LOGIN = true AND PASSWORD = 'x'; GRANT SELECT ON KEYSPACE chat TO owner;",
+  );
+  tally.check('admin logs in', byHand.code === 0, byHand.output);
+  const old = await cql(chat, 'SELECT * FROM system.local;', {
+    CASSANDRA_USERNAME: 'cassandra',
+    CASSANDRA_PASSWORD: 'cassandra',
+  });
+  tally.check('the default superuser does not', old.code !== 0, old.output);
+  await drained(pods[2]!);
+  lapped('Cassandra: clients have their rights and no others');
+}
+
+/** A drained node has closed its ports and is well: nothing may start it again. */
+async function drained(pod: Pod): Promise<void> {
+  const container = pod.container('cassandra');
+  await container.exec(['nodetool', 'drain'], 120);
+  const { livenessProbe } = container.spec;
+  tally.check('a drained node serves no client', !(await container.try(container.spec.readinessProbe)));
+  tally.check('and is alive', await container.try(livenessProbe));
+  container.signal('SIGTERM');
+  await until(
+    'the drained node is back',
+    200,
+    async () => pod.restarts === 1 && pod.ready,
+    () => pod.log('cassandra').slice(-3000),
+  );
+  tally.check('a node that ended comes back by itself', pod.log('cassandra').includes('joined before: starting'));
+}
+
+async function movedInCassandra(node: TestNode, rendered: Rendered): Promise<void> {
+  const { pod, code } = await rendered.runJob(node, 'cassandra', 'moved');
+  tally.check('the schema job succeeds for moved clients', code === 0, pod.log('job'));
+  const chat = rendered.runClient(node, 'chat', images.cassandra, '-moved');
+  await ready(chat);
+  const fresh = await cql(chat, "CREATE TABLE t (k text PRIMARY KEY); INSERT INTO t (k) VALUES ('a');");
+  tally.check('a client that moved works in its new keyspace (token)', fresh.code === 0, fresh.output);
+  const old = await cql(chat, 'SELECT * FROM chat.t;');
+  tally.check('and not in the old one', old.code !== 0 && /has no .* permission/.test(old.output), old.output);
+  const secret = node.cluster.secrets.get('services/cassandra-presence')!;
+  const gone = await cql(chat, 'SELECT * FROM system.local;', {
+    CASSANDRA_USERNAME: secret.username!,
+    CASSANDRA_PASSWORD: secret.password!,
+  });
+  tally.check('a client that is gone does not log in', gone.code !== 0, gone.output);
+  const own = await cql(chat, 'SELECT * FROM chat.t;', { CASSANDRA_USERNAME: 'owner', CASSANDRA_PASSWORD: 'x' });
+  tally.check('a role that somebody else made stays, with its rights', own.code === 0, own.output);
+  for (const each of node.pods.values()) measured(each);
+  lapped('Cassandra: one client moved, one is gone');
+}
+
+async function mongodb(node: TestNode, rendered: Rendered): Promise<void> {
+  const [set] = rendered.of('StatefulSet', 'mongodb');
+  const pods = rendered.runSet(node, set);
+  await until(
+    'the set of three',
+    400,
+    async () => pods.every(({ ready: isReady }) => isReady) && (await members(pods)) === 3,
+    () => logs(pods),
+  );
+  lapped('MongoDB: three members are ready');
+  tally.check(
+    'no container was started twice',
+    pods.every(({ restarts }) => restarts === 0),
+    logs(pods),
+  );
+  const byHand = await asRoot(node, pods, "db.createUser({ user: 'owner', pwd: 'x', roles: [] })");
+  tally.check('root logs in with a password set by hand', byHand.code === 0, byHand.output);
+  for (const suffix of ['first', 'again']) {
+    const { pod, code } = await rendered.runJob(node, 'mongodb', suffix);
+    tally.check(`the users job succeeds (${suffix})`, code === 0, pod.log('job'));
+  }
+  const identity = rendered.runClient(node, 'identity', images.mongodb, '-mongo');
+  await ready(identity);
+  const may = await mongo(
+    identity,
+    "db.createCollection('c'); db.c.insertOne({ a: 1 }, { writeConcern: { w: 'majority' } }); db.runCommand({ collMod: 'c', validator: { a: 1 } }).ok",
+  );
+  tally.check(
+    'a client with a password set by hand works in its database, and changes a validator',
+    may.code === 0,
+    may.output,
+  );
+  for (const [what, script] of [
+    ['read another database', "db.getSiblingDB('documents').c.findOne()"],
+    ['change a collection of another', "db.getSiblingDB('documents').runCommand({ collMod: 'c', validator: {} })"],
+    ['drop its database', 'db.runCommand({ dropDatabase: 1 })'],
+    ['make users', "db.createUser({ user: 'u', pwd: 'u', roles: [] })"],
+  ] as const) {
+    const { code, output } = await mongo(
+      identity,
+      `const answer = ${script}; if (answer && answer.ok === 0) throw new Error(answer.errmsg)`,
+    );
+    tally.check(`a client may not ${what}`, code !== 0 && /not authorized/.test(output), output);
+  }
+  await wrongKeyfile(node, rendered, set, pods[2]!);
+  lapped('MongoDB: clients have their rights and no others');
+}
+
+/** A member that was started after the keyfile in the secret had changed. */
+async function wrongKeyfile(node: TestNode, rendered: Rendered, set: Json, member: Pod): Promise<void> {
+  const place = 'mongodb/mongodb-keyfile';
+  const good = node.cluster.secrets.get(place)!;
+  await member.stop(30);
+  node.cluster.secrets.set(place, {
+    keyfile: Buffer.from('another key, of which nobody knows').toString('base64').repeat(4),
+  });
+  const odd = rendered.runMember(node, set, 2);
+  await until(
+    'the member says that its keyfile is refused',
+    120,
+    async () => /refuses the keyfile of this member/.test(odd.log('reconcile')),
+    () => logs([odd]),
+  );
+  tally.check('a member with a wrong keyfile says so', true);
+  await odd.stop(30);
+  node.cluster.secrets.set(place, good);
+  const back = rendered.runMember(node, set, 2);
+  await until(
+    'the member is back with the right one',
+    120,
+    async () => back.ready,
+    () => logs([back]),
+  );
+}
+
+async function movedInMongo(node: TestNode, rendered: Rendered): Promise<void> {
+  const { pod, code } = await rendered.runJob(node, 'mongodb', 'moved');
+  tally.check('the users job succeeds for moved clients', code === 0, pod.log('job'));
+  const workspaces = rendered.runClient(node, 'workspaces', images.mongodb, '-moved');
+  await ready(workspaces);
+  const fresh = await mongo(workspaces, 'db.c.insertOne({ a: 1 })');
+  tally.check('a client that moved works in its new database', fresh.code === 0, fresh.output);
+  const old = await mongo(workspaces, "db.getSiblingDB('workspaces').c.insertOne({ a: 1 })");
+  tally.check('and not in the old one', old.code !== 0 && /not authorized/.test(old.output), old.output);
+  const secret = node.cluster.secrets.get('services/mongodb-notifications')!;
+  const login = (user: string, password: string) =>
+    mongo(workspaces, `db.getSiblingDB('admin').auth('${user}', '${password}')`);
+  const gone = await login(secret.username!, secret.password!);
+  tally.check('a client that is gone does not log in', gone.code !== 0, gone.output);
+  const own = await login('owner', 'x');
+  tally.check('a user that somebody else made stays', own.code === 0, own.output);
+  lapped('MongoDB: one client moved, one is gone');
+}
+
+async function ready(...pods: readonly Pod[]): Promise<void> {
+  await until('clients run', 30, async () => pods.every((pod) => pod.ready));
+}
+
+/** cqlsh as a client would log in, by its own environment. */
+function cql(client: Pod, statements: string, env: Readonly<Record<string, string>> = {}) {
+  const line =
+    'exec cqlsh -u "$CASSANDRA_USERNAME" -p "$CASSANDRA_PASSWORD" -k "$1" --request-timeout=30 "$CASSANDRA_CONTACT_POINTS" "$CASSANDRA_PORT" -e "$2"';
+  const keyspace =
+    env.CASSANDRA_USERNAME === undefined ? client.container('client').environment().CASSANDRA_KEYSPACE! : 'system';
+  return client.container('client').exec(['sh', '-c', line, 'sh', keyspace, statements], 60, env);
+}
+
+/** As admin, in the pod of a node. */
+function admin(node: TestNode, pod: Pod, statements: string) {
+  const { password } = node.cluster.secrets.get('cassandra/cassandra-admin')!;
+  return pod.container('cassandra').exec(['cqlsh', '-u', 'admin', '-p', password!, pod.address, '-e', statements]);
+}
+
+/** mongosh by the connection string of the client. */
+function mongo(client: Pod, script: string) {
+  const line = 'exec mongosh "$MONGODB_URI&serverSelectionTimeoutMS=10000" --norc --quiet --eval "$1"';
+  return client.container('client').exec(['sh', '-c', line, 'sh', script]);
+}
+
+function asRoot(node: TestNode, pods: readonly Pod[], script: string) {
+  const { password } = node.cluster.secrets.get('mongodb/mongodb-root')!;
+  const hosts = pods.map(({ name }) => `${name}.mongodb.mongodb.svc.cluster.local:27017`).join(',');
+  const uri = `mongodb://root:${encodeURIComponent(password!)}@${hosts}/admin?replicaSet=rs0`;
+  return pods[0]!.container('mongod').exec(['mongosh', '--norc', '--quiet', uri, '--eval', script]);
+}
+
+async function members([pod]: readonly Pod[]): Promise<number> {
+  const script = 'const hello = db.hello(); print((hello.hosts || []).length)';
+  const { output } = await pod!
+    .container('mongod')
+    .exec(['mongosh', '--norc', '--quiet', 'mongodb://127.0.0.1:27017/?directConnection=true', '--eval', script]);
+  return Number(output.trim().split('\n').at(-1));
+}
+
+/** What the containers took at most, and whether their scratch volumes stayed within their limits. */
+function measured(pod: Pod): void {
+  if (!/^(cassandra|mongodb)-(r\d-)?\d$/.test(pod.name)) return;
+  for (const container of pod.containers) {
+    const mib = (count: number) => Math.round(count / 1024 ** 2);
+    console.log(`  ${pod.name} ${container.name}: at most ${mib(container.peak)} of ${mib(container.limit)} MiB`);
+  }
+}
+
+function logs(pods: readonly Pod[]): string {
+  return pods
+    .flatMap((pod) => pod.containers.map(({ name }) => `-- ${pod.name} ${name}\n${pod.log(name).slice(-1500)}`))
+    .join('\n');
+}
+
+void main();

@@ -1,0 +1,104 @@
+import { homelabApp } from '../../../charts';
+import { DeclaredSecret } from '../../../constructs';
+import { defineHomelab } from '../../../inventory';
+import { makeValues } from '../../../scripts/engine/kept-secrets';
+import { render } from '../../../synth';
+import { changed } from '../../homelab';
+import type { Cluster, Pod, TestNode } from './pods';
+
+type Json = any;
+
+/** What a homelab renders for its databases, and the secrets that it declares. */
+export class Rendered {
+  readonly objects: readonly Json[];
+  readonly secrets: readonly DeclaredSecret[];
+
+  constructor(change: (homelab: Json) => void) {
+    const app = homelabApp(defineHomelab(changed(change)));
+    this.objects = render(app).map(({ object }) => object);
+    this.secrets = DeclaredSecret.all(app);
+  }
+
+  of(kind: string, namespace: string): Json[] {
+    return this.objects.filter((object) => object.kind === kind && object.metadata.namespace === namespace);
+  }
+
+  configMaps(): Map<string, Readonly<Record<string, string>>> {
+    const maps = this.objects.filter(({ kind }) => kind === 'ConfigMap');
+    return new Map(maps.map(({ metadata, data }) => [`${metadata.namespace}/${metadata.name}`, data]));
+  }
+
+  /**
+   * Puts values for every secret into a cluster, where it has none.
+   * @param byHand passwords that an owner typed, by name of the secret
+   */
+  async fillSecrets({ secrets }: Cluster, byHand: Readonly<Record<string, string>> = {}): Promise<void> {
+    for (const { name, namespaces, keys, type, readers } of this.secrets) {
+      if (namespaces.every((namespace) => secrets.has(`${namespace}/${name}`))) continue;
+      if (
+        Object.values(keys).some((source) => 'ask' in source || ('generate' in source && /^cert/.test(source.generate)))
+      )
+        continue;
+      const values: Record<string, string> = {
+        ...(await makeValues({ name, namespaces, keys, type, readers }, Object.keys(keys), undefined, () => {
+          throw new Error('nothing is asked for here');
+        })),
+      };
+      if (byHand[name] !== undefined) {
+        values.password = byHand[name];
+        if ('password-in-uri' in values) values['password-in-uri'] = encodeURIComponent(byHand[name]);
+      }
+      for (const namespace of namespaces) secrets.set(`${namespace}/${name}`, values);
+    }
+  }
+
+  /** Starts the pods of a StatefulSet, all at once, as it asks for. */
+  runSet(node: TestNode, set: Json, ordinals = [...Array(set.spec.replicas).keys()]): Pod[] {
+    return ordinals.map((ordinal) => this.runMember(node, set, ordinal));
+  }
+
+  runMember(node: TestNode, set: Json, ordinal: number): Pod {
+    const { namespace } = set.metadata;
+    const name = `${set.metadata.name}-${ordinal}`;
+    const { labels } = set.spec.template.metadata;
+    const services = this.of('Service', namespace)
+      .filter(({ spec }) => Object.entries(spec.selector).every(([key, value]) => labels[key] === value))
+      .map(({ metadata }) => metadata.name);
+    const manifest = { metadata: { name, namespace, labels }, spec: set.spec.template.spec };
+    return node.run(manifest, services, set.spec.serviceName);
+  }
+
+  /** Runs the one job of a namespace to its end. @returns its pod */
+  async runJob(node: TestNode, namespace: string, suffix: string): Promise<{ pod: Pod; code: number }> {
+    const [job] = this.of('Job', namespace);
+    const name = `${job.metadata.name}-${suffix}`;
+    const pod = node.run({ metadata: { name, namespace }, spec: job.spec.template.spec });
+    const code = await pod.ended;
+    await pod.stop(0);
+    return { pod, code };
+  }
+
+  /** A pod with the environment of a service and the programs of an image, in which a test types commands. */
+  runClient(node: TestNode, service: string, image: string, suffix = ''): Pod {
+    const deployment = this.objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === service);
+    const [container] = deployment.spec.template.spec.containers;
+    return node.run({
+      metadata: { name: `${service}${suffix}`, namespace: deployment.metadata.namespace },
+      spec: {
+        ...deployment.spec.template.spec,
+        volumes: [{ name: 'tmp', emptyDir: { sizeLimit: '64Mi' } }],
+        containers: [
+          {
+            name: 'client',
+            image,
+            command: ['sleep', 'infinity'],
+            env: [{ name: 'HOME', value: '/tmp' }, ...(container.env ?? [])],
+            resources: { limits: { memory: '512Mi' } },
+            securityContext: container.securityContext,
+            volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
+          },
+        ],
+      },
+    });
+  }
+}
