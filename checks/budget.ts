@@ -1,5 +1,14 @@
 import { containerRequest, footprint, podRequests, podSpecOf } from '../constructs/footprint';
-import { allocatableMemory, nodes, systemNodes, workers, type Homelab, type TalosMachine } from '../inventory';
+import {
+  allocatableCpu,
+  allocatableMemory,
+  nodes,
+  SYSTEM_MILLICORES,
+  systemNodes,
+  workers,
+  type Homelab,
+  type TalosMachine,
+} from '../inventory';
 import { bytes, millicores } from '../values/quantity';
 import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
@@ -32,7 +41,7 @@ export const budget: Check = {
       overspent(
         node,
         rows.filter((row) => row.node === node),
-        { memory: allocatableMemory(homelab!, machine), cpu: machine.cores * 1000 },
+        { memory: allocatableMemory(homelab!, machine), cpu: allocatableCpu(machine) },
       ),
     );
   },
@@ -55,7 +64,7 @@ function overspent(
   if (cpu > room.cpu)
     findings.push(
       tooMuch(
-        `${node} is asked for ${cpu} millicores, surge included, and has ${room.cpu}`,
+        `${node} is asked for ${cpu} millicores, surge included, and has ${room.cpu} (its cores less ${SYSTEM_MILLICORES} for the system)`,
         'lower a request or give the machine more cores: npm run homelab -- budget',
       ),
     );

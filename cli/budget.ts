@@ -1,6 +1,6 @@
 import { homelabApp } from '../charts';
 import { budgetRows, budgetSum, type BudgetRow, type Rendering } from '../checks';
-import { allocatableMemory, nodes, type Homelab } from '../inventory';
+import { allocatableCpu, allocatableMemory, nodes, type Homelab } from '../inventory';
 import { render } from '../synth';
 
 /** Prints every container of every node with its requests, and what is free when every Deployment rolls at once. */
@@ -14,7 +14,7 @@ export function budgetTable(rendering: Rendering, homelab: Homelab): string {
   return nodes(homelab)
     .map(([node, machine]) => {
       const here = rows.filter((row) => row.node === node);
-      const room = { memory: allocatableMemory(homelab, machine), cpu: machine.cores * 1000 };
+      const room = { memory: allocatableMemory(homelab, machine), cpu: allocatableCpu(machine) };
       return [node, ...table(here, room)].join('\n');
     })
     .join('\n\n');

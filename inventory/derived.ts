@@ -67,6 +67,14 @@ export function allocatableMemory({ talos }: Homelab, machine: TalosMachine): nu
   return Math.floor(bytes(machine.memory) * 0.98) - bytes(reserve) - 100 * 1024 ** 2;
 }
 
+/** What the kubelet keeps of the CPU for the system: Talos' own value (constants.KubeletSystemReservedCPU of 1.13). */
+export const SYSTEM_MILLICORES = 50;
+
+/** Millicores that pods may request on a node. */
+export function allocatableCpu({ cores }: TalosMachine): number {
+  return cores * 1000 - SYSTEM_MILLICORES;
+}
+
 function isTalos(machine: Machine): machine is TalosMachine {
   return machine.kind === 'talos';
 }

@@ -2,6 +2,7 @@ export * from './homelab';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';
 export {
+  allocatableCpu,
   allocatableMemory,
   apiServerAddresses,
   API_SERVER_PORT,
@@ -12,8 +13,9 @@ export {
   hostOf,
   machineOfDisk,
   nodes,
+  SYSTEM_MILLICORES,
   variablesOf,
   systemNodes,
   workers,
 } from './derived';
-export { linuxOf } from './talos-linux';
+export { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from './talos-linux';

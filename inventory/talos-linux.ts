@@ -18,3 +18,34 @@ const SERIES: Readonly<Record<string, string>> = {
 export function linuxOf({ versions: { talos, linux } }: Homelab): string | undefined {
   return linux ?? SERIES[talos.replace(/\.\d+$/, '')];
 }
+
+/**
+ * MongoDB 8.0 and newer stops at its start on Linux 6.19 to 7.0.13, because its allocator would corrupt memory there
+ * (SERVER-121912, https://www.mongodb.com/docs/manual/release-notes/8.0/). Releases up to 8.0.28 stop on every newer kernel too
+ * (SERVER-125742).
+ */
+const FIRST_BAD = [6, 19, 0];
+const FIRST_GOOD = [7, 0, 14];
+const LAST_TOO_STRICT = [8, 0, 28];
+
+/** Why a MongoDB does not start on a kernel, as a sentence. */
+export const MONGOD_STOPS = 'MongoDB 8 and newer stops on Linux 6.19 to 7.0.13 (SERVER-121912)';
+export const MONGOD_WAY_OUT =
+  'write a versions.talos whose release notes say "Linux:" below 6.19, such as v1.13.9, or 7.0.14 and newer';
+
+/** Whether mongod 8 or newer starts on a kernel, as 6.18.44-talos; `perhaps` where it takes a newer release of it. */
+export function mongodStarts(linux: string, mongod = '8.0'): 'yes' | 'no' | 'perhaps' {
+  const kernel = numbers(linux);
+  if (compare(numbers(mongod), [8]) < 0 || compare(kernel, FIRST_BAD) < 0) return 'yes';
+  if (compare(kernel, FIRST_GOOD) < 0) return 'no';
+  return compare(numbers(mongod), LAST_TOO_STRICT) > 0 ? 'yes' : 'perhaps';
+}
+
+function numbers(version: string): number[] {
+  return (/^v?(\d+(\.\d+)*)/.exec(version)?.[1] ?? '').split('.').map(Number);
+}
+
+/** A part that is left out is 0: of 7.0 the worst is assumed. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  return b.map((part, index) => (a[index] ?? 0) - part).find((difference) => difference !== 0) ?? 0;
+}

@@ -1,5 +1,12 @@
 import { stringify } from 'yaml';
-import { apiServerAddresses, clusterNetworks, nodes, type Homelab, type TalosMachine } from '../../inventory';
+import {
+  SYSTEM_MILLICORES,
+  apiServerAddresses,
+  clusterNetworks,
+  nodes,
+  type Homelab,
+  type TalosMachine,
+} from '../../inventory';
 import { bytes, mebibytes, memoryQuantity } from '../../values/quantity';
 import type { MachineFiles } from '.';
 import { installerImage } from './images';
@@ -19,7 +26,7 @@ const TIME_SYNC_BOOT_SECONDS = 120;
 /**
  * Talos' own reserve next to memory (constants.KubeletSystemReserved* of 1.13): what is said here replaces all of it.
  */
-const SYSTEM_RESERVED = { cpu: '50m', pid: '100', 'ephemeral-storage': '256Mi' };
+const SYSTEM_RESERVED = { cpu: `${SYSTEM_MILLICORES}m`, pid: '100', 'ephemeral-storage': '256Mi' };
 
 /** Patches on what `talosctl gen config` makes: for all nodes, for a role, for a node. */
 export function talosPatches(homelab: Homelab): MachineFiles {

@@ -1,4 +1,13 @@
-import { databasePods, nodes, workers } from '../../inventory';
+import {
+  databasePods,
+  MONGOD_STOPS,
+  MONGOD_WAY_OUT,
+  mongodStarts,
+  nodes,
+  workers,
+  type Homelab,
+  type TalosMachine,
+} from '../../inventory';
 import { daysLeft } from '../engine/certificates';
 import type { Finding, Look } from '../engine/check';
 import { json, kubectl, kubectlGet, SECRETS } from '../engine/cluster';
@@ -53,6 +62,9 @@ async function nodeFindings(context: Context): Promise<Finding[]> {
       return bad(what, ready?.message ?? 'its kubelet says nothing', `npm run bootstrap -- talosctl ${name} -- dmesg`);
     if (node.spec?.unschedulable)
       return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, when nobody works on it`);
+    const { kernelVersion = '' } = node.status.nodeInfo ?? {};
+    if (holdsMongod(context.homelab, name) && mongodStarts(kernelVersion) === 'no')
+      return bad(what, `it runs Linux ${kernelVersion}, and ${MONGOD_STOPS}`, MONGOD_WAY_OUT);
     const pressed = conditions.filter(({ type, status }) => type !== 'Ready' && status === 'True');
     if (pressed.length > 0)
       return bad(what, pressed.map(({ type }) => type).join(', '), `kubectl describe node ${name}`);
@@ -61,6 +73,17 @@ async function nodeFindings(context: Context): Promise<Finding[]> {
       [node.status.nodeInfo?.kubeletVersion, ...Object.entries(labels).map((each) => each.join('='))].join(', '),
     );
   });
+}
+
+/** Whether members of a replica set run there. */
+function holdsMongod({ databases, machines }: Homelab, node: string): boolean {
+  const { dataDisks = {} } = machines[node] as TalosMachine;
+  return Object.entries(databases).some(
+    ([name, database]) =>
+      database.kind === 'mongodb' &&
+      database.state !== 'retired' &&
+      databasePods(name, database).some((pod) => dataDisks[pod] !== undefined),
+  );
 }
 
 /** A claim that is not bound keeps its replica from starting. */

@@ -126,12 +126,12 @@ describe('a node', () => {
       .map(({ severity, message }) => `${severity} ${message}`);
 
   test('may be asked for all that it has, and not for a byte or a millicore more', () => {
-    expect(judged(String(room), '6')).toEqual([]);
-    expect(judged(String(room + 1), '6')).toEqual([
+    expect(judged(String(room), '5950m')).toEqual([]);
+    expect(judged(String(room + 1), '5950m')).toEqual([
       expect.stringMatching(/^error talos-worker-01 is asked for 21594 MiB .* has 21594 MiB .*; 1 MiB too much; lower/),
     ]);
-    expect(judged(String(room), '6001m')).toEqual([
-      'error talos-worker-01 is asked for 6001 millicores, surge included, and has 6000; lower a request or give the machine more cores: npm run homelab -- budget',
+    expect(judged(String(room), '5951m')).toEqual([
+      'error talos-worker-01 is asked for 5951 millicores, surge included, and has 5950 (its cores less 50 for the system); lower a request or give the machine more cores: npm run homelab -- budget',
     ]);
   });
 

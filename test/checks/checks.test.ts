@@ -31,7 +31,9 @@ describe('budget', () => {
 
   test('refuses more CPU than a node has', () => {
     expect(judged((h) => (h.machines['talos-worker-02'].cores = 4))).toEqual([
-      expect.stringMatching(/^talos-worker-02 is asked for \d+ millicores, surge included, and has 4000;/),
+      expect.stringMatching(
+        /^talos-worker-02 is asked for \d+ millicores, surge included, and has 3950 \(its cores less 50 for the system\);/,
+      ),
     ]);
   });
 
@@ -63,7 +65,7 @@ describe('budget', () => {
     };
     // Once there is room for it on the control plane, twice there is not.
     expect(judged((h) => Object.assign(h.system, large))).toContainEqual(
-      expect.stringMatching(/^talos-cp-01 is asked for \d+ millicores, surge included, and has 2000;/),
+      expect.stringMatching(/^talos-cp-01 is asked for \d+ millicores, surge included, and has 1950 /),
     );
     expect(judged((h) => Object.assign(h.system, { dns: { ...large.dns, pods: 1 } }))).toEqual([]);
   });

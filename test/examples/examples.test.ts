@@ -17,6 +17,29 @@ test.each(examples)('examples/%s synthesizes, and no check finds an error', asyn
   expect(rendering.length).toBeGreaterThan(10);
 });
 
+/** Manifests of Talos 1.13.9: internal/app/machined/pkg/controllers/k8s/internal/k8stemplates, and control_plane_static_pod.go. */
+test.each(examples)('examples/%s counts what Talos puts on its nodes', async (name) => {
+  const homelab = await homelabOf(name);
+  const stated = new Map(
+    Object.values(homelab.system).flatMap(({ on, pods = 1, containers }) =>
+      Object.entries(containers).map(([container, { memory, cpu }]) => [
+        container,
+        `${pods} on ${on}, ${memory.toMebibytes()} MiB, ${cpu.amount}`,
+      ]),
+    ),
+  );
+  expect(Object.fromEntries(stated)).toMatchObject({
+    'kube-apiserver': '1 on control-plane, 512 MiB, 200m',
+    'kube-controller-manager': '1 on control-plane, 256 MiB, 50m',
+    'kube-scheduler': '1 on control-plane, 64 MiB, 10m',
+    // Two replicas that only prefer nodes apart and tolerate the control plane, and one more while they roll.
+    coredns: '3 on any-node, 70 MiB, 100m',
+    'kube-flannel': '1 on every-node, 50 MiB, 100m',
+    'kube-network-policies': '1 on every-node, 50 MiB, 100m',
+  });
+  expect(stated.has('kube-proxy')).toBe(false);
+});
+
 test('the smallest runs one service on one machine that is control plane and worker at once', async () => {
   const rendering = await renderedExample('smallest');
   expect(

@@ -21,6 +21,7 @@ import type { Context } from '../../scripts/engine/context';
 import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/flush';
 import { shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { longestGrace } from '../../values/grace';
+import { upgradeSteps } from '../../scripts/stages/talos/upgrade';
 import { stepProblem } from '../../scripts/stages/talos/versions';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
@@ -486,4 +487,12 @@ describe('a change that needs a restart of the node', () => {
   test('is not staged twice', async () => {
     expect(await look('new')).toBeUndefined();
   });
+});
+
+test('an upgrade to a Talos on whose kernel MongoDB stops is refused before any node is asked', async () => {
+  const { context, changed } = nodesThatAnswer(() => new Error('nobody was to be asked'));
+  const versions = { ...homelab.versions, talos: 'v1.15.0', linux: '6.19.3' };
+  const refused = upgradeSteps({ ...context, homelab: { ...homelab, versions } });
+  await expect(refused).rejects.toThrow(/Talos v1\.15\.0 has Linux 6\.19\.3, and .*SERVER-121912.*v1\.13\.9/);
+  expect(changed).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import smallest from '../../examples/smallest/homelab';
 import homelab from '../fixtures/homelab';
+import { nodes } from '../../inventory';
 import { findings, table } from '../../scripts/engine/check';
 import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
 import { CommandFailed, type Output } from '../../scripts/engine/commands';
@@ -126,6 +127,23 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
     expect(seen.filter((each) => /mongosh/.test(each)).length).toBe(3);
     expect(seen.join('\n')).not.toMatch(/PASSWORD|password|-c reconcile/);
   });
+});
+
+test.each([
+  ['6.18.44-talos', 'good'],
+  ['7.0.13-talos', 'bad'],
+  ['7.0.14-talos', 'good'],
+  ['unknown', 'good'],
+])('a node with members of a replica set and Linux %s is %s', async (kernelVersion, state) => {
+  const items = nodes(homelab).map(([name, { labels = {} }]) => ({
+    metadata: { name, labels },
+    status: { nodeInfo: { kernelVersion }, conditions: [{ type: 'Ready', status: 'True' }] },
+  }));
+  jest.mocked(kubectl).mockResolvedValue(answer(JSON.stringify({ items })));
+  const found = await findings({ nodes: clusterLooks(context)['nodes of the cluster']! });
+  expect(found.map((each) => each.state)).toEqual(['good', 'good', state]);
+  if (state === 'bad')
+    expect(table(found)).toMatch(/talos-worker-02 .* runs Linux 7\.0\.13-talos, and .*SERVER-121912.*\n.*v1\.13\.9/);
 });
 
 describe('network policies', () => {

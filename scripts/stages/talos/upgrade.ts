@@ -1,3 +1,4 @@
+import { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from '../../../inventory';
 import { talosctl } from '../../engine/cluster';
 import { nodesInOrder, type Context } from '../../engine/context';
 import { Problem, Stop } from '../../engine/problem';
@@ -15,6 +16,7 @@ import { stepProblem } from './versions';
 export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
   const wanted = context.homelab.versions.talos;
   const nodes = nodesInOrder(context);
+  assertMongodStarts(context);
   await checkTalosctl(context);
   await talosctl(context, nodes[0]![1].address, []);
   const versions = new Map<string, string>();
@@ -42,4 +44,14 @@ export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
       .flatMap(([name, machine]) => maintenance(context, name, machine, 'upgrade')),
     kubernetesUpgrade(context),
   ];
+}
+
+/** @throws Stop before a node gets a kernel on which no member of a replica set would start again */
+function assertMongodStarts({ homelab }: Context): void {
+  const linux = linuxOf(homelab);
+  const runs = Object.values(homelab.databases).some(({ kind, state }) => kind === 'mongodb' && state !== 'retired');
+  if (!runs || linux === undefined || mongodStarts(linux) !== 'no') return;
+  throw new Stop(
+    `Talos ${homelab.versions.talos} has Linux ${linux}, and ${MONGOD_STOPS}; ${MONGOD_WAY_OUT}, or retire every MongoDB first`,
+  );
 }

@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { allocatableMemory, nodes, systemNodes, type Homelab, type TalosMachine } from '../../../inventory';
+import {
+  allocatableCpu,
+  allocatableMemory,
+  nodes,
+  systemNodes,
+  type Homelab,
+  type TalosMachine,
+} from '../../../inventory';
 import { FIELD_MANAGER as BOOTSTRAP } from '../../../scripts/engine/live-secrets';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import type { Answer, Client, Json } from './client';
@@ -137,7 +144,11 @@ export async function applyNode(client: Client, homelab: Homelab, name: string, 
   if (answer >= 300) throw new Error(`node ${name}: ${answer} ${body.message}`);
   const status = {
     capacity,
-    allocatable: { ...capacity, memory: String(allocatableMemory(homelab, machine)) },
+    allocatable: {
+      ...capacity,
+      cpu: `${allocatableCpu(machine)}m`,
+      memory: String(allocatableMemory(homelab, machine)),
+    },
     addresses: [
       { type: 'InternalIP', address: machine.address },
       { type: 'Hostname', address: name },
