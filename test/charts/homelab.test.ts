@@ -363,3 +363,50 @@ test('the inventory knows the environment variables of each kind of connection',
     expect(service.connects.flatMap((each) => variablesOf(service, each)).sort()).toEqual(names.sort());
   }
 });
+
+describe('a database in homelab.ts', () => {
+  const grown = (nodesPerRack: number) =>
+    renderedHomelab((lab) => {
+      lab.databases.cassandra.nodesPerRack = nodesPerRack;
+      lab.databases.cassandra.memory = Size.mebibytes(2560);
+      for (const rack of ['r1', 'r2', 'r3'])
+        for (let ordinal = 1; ordinal < nodesPerRack; ordinal++)
+          lab.machines['talos-worker-01'].dataDisks[`cassandra-${rack}-${ordinal}`] = Size.gibibytes(100);
+    });
+
+  test('may have more nodes in each rack: each has a volume, and those that run are not touched', () => {
+    const sets = (nodesPerRack: number) =>
+      ofKind(grown(nodesPerRack), 'StatefulSet').filter(({ metadata }) => metadata.namespace === 'cassandra');
+    expect(sets(2).map(({ spec }) => spec.replicas)).toEqual([2, 2, 2]);
+    expect(sets(2).map(({ spec }) => spec.template)).toEqual(sets(1).map(({ spec }) => spec.template));
+    const claims = ofKind(grown(2), 'PersistentVolume').map(({ spec }) => spec.claimRef.name);
+    expect(claims).toEqual(
+      expect.arrayContaining(['data-cassandra-r1-0', 'data-cassandra-r1-1', 'data-cassandra-r3-1']),
+    );
+  });
+
+  test('is not accepted without a disk for each node', () => {
+    const lacking = () => renderedHomelab((lab) => (lab.databases.cassandra.nodesPerRack = 2));
+    expect(lacking).toThrow('cassandra-r1-1');
+  });
+
+  test('knows a client by another login where its connection names one', () => {
+    const objects = renderedHomelab((lab) => {
+      lab.webApps.admin.connects.push(
+        { cassandra: 'cassandra', keyspace: 'chat', role: 'admin-app' },
+        { mongodb: 'mongodb', database: 'rooms', user: 'admin-app' },
+      );
+    });
+    const data = (name: string) => ofKind(objects, 'ConfigMap').find(({ metadata }) => metadata.name === name)!.data;
+    expect(JSON.parse(data('cassandra-schema')['schema.json']).roles['admin-app'].keyspaces).toEqual(['chat']);
+    expect(JSON.parse(data('mongodb-users')['users.json']).users[0]).toMatchObject({ user: 'admin-app' });
+  });
+
+  test('refuses a client called like one of its own logins, with the place and the way out', () => {
+    const odd = () =>
+      renderedHomelab((lab) => lab.webApps.admin.connects.push({ cassandra: 'cassandra', keyspace: 'chat' }));
+    expect(odd).toThrow(
+      /^web\/admin: the role of a client .*; give the connection another role: \{ \.\.\., role: 'admin-app' \}$/,
+    );
+  });
+});

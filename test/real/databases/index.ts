@@ -1,16 +1,14 @@
-import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Size } from 'cdk8s';
 import { images } from '../../../constructs';
 import { until } from '../cluster/processes';
 import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
-import { standIns } from './images';
-import { TestNode, type Pod } from './pods';
-import { Rendered } from './rendering';
+import { admin, asRoot, cql, logs, members, mongo, ready } from './clients';
+import { inFreshNode, small, type Test } from './fresh-node';
+import { GROWTH } from './growth';
+import type { Pod, TestNode } from './pods';
+import type { Rendered } from './rendering';
 
 type Json = any;
 
@@ -32,13 +30,6 @@ const lapped = (what: string) => laps.lap(what);
 /** A password that an owner might type: every character that means something in a URI, in CQL or in an ini file. */
 const BY_HAND = `p@ss/w'ord%20:"$(x)#;`;
 
-/** The smallest memory that the constructs take, so that everything fits on the machine of a test. */
-function small(homelab: Json): void {
-  homelab.databases.cassandra.memory = Size.mebibytes(2560);
-  homelab.databases.mongodb.memory = Size.gibibytes(1);
-  homelab.services.presence.connects[0].keyspace = 'order';
-}
-
 /** One client of each database moves, one goes. */
 function later(homelab: Json): void {
   small(homelab);
@@ -52,35 +43,25 @@ function later(homelab: Json): void {
   );
 }
 
+/** From nothing to ready, then jobs and clients. */
+const sample: Test = async (node, rendered, again) => {
+  await instrument(node, rendered);
+  await Promise.all([cassandra(node, rendered), mongodb(node, rendered)]);
+  const second = await again(later);
+  await Promise.all([movedInCassandra(node, second), movedInMongo(node, second)]);
+};
+
 async function main(): Promise<void> {
-  const folder = fs.mkdtempSync(join(tmpdir(), 'databases-'));
-  const first = new Rendered(small);
-  const found = databasePrograms();
-  const cluster = { configMaps: first.configMaps(), secrets: new Map(), images: standIns(found) };
-  await first.fillSecrets(cluster, {
-    'cassandra-chat': BY_HAND,
-    'cassandra-admin': BY_HAND,
-    'mongodb-root': BY_HAND,
-    'mongodb-identity': BY_HAND,
-  });
-  const node = new TestNode(folder, cluster);
-  await node.start();
-  try {
-    await instrument(node, first);
-    await Promise.all([cassandra(node, first), mongodb(node, first)]);
-    for (const [name, data] of new Rendered(later).configMaps()) cluster.configMaps.set(name, data);
-    const second = new Rendered(later);
-    await second.fillSecrets(cluster);
-    await Promise.all([movedInCassandra(node, second), movedInMongo(node, second)]);
-  } catch (error) {
-    tally.check('the suite ran to its end', false, (error as Error).stack);
-    for (const pod of node.pods.values())
-      for (const { name } of pod.containers) console.log(`-- ${pod.fullName} ${name}\n${pod.log(name).slice(-1500)}`);
-  } finally {
-    await node.stop();
-    if (process.env.KEEP !== '1') fs.rmSync(folder, { recursive: true, force: true });
+  const byHand = ['cassandra-chat', 'cassandra-admin', 'mongodb-root', 'mongodb-identity'];
+  const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
+  if (only === undefined)
+    await inFreshNode(tally, small, sample, Object.fromEntries(byHand.map((name) => [name, BY_HAND])));
+  for (const [name, test] of Object.entries(GROWTH)) {
+    if (only === undefined ? !full : only !== name) continue;
+    await test(tally);
+    lapped(name);
   }
-  lapped(`Cassandra ${found.cassandraVersion}, mongod ${MONGOD_VERSION}`);
+  lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);
   if (full) writeProofs('databases', [...laps.lines, tally.line()]);
   tally.close();
 }
@@ -324,46 +305,6 @@ async function movedInMongo(node: TestNode, rendered: Rendered): Promise<void> {
   lapped('MongoDB: one client moved, one is gone');
 }
 
-async function ready(...pods: readonly Pod[]): Promise<void> {
-  await until('clients run', 30, async () => pods.every((pod) => pod.ready));
-}
-
-/** cqlsh as a client would log in, by its own environment. */
-function cql(client: Pod, statements: string, env: Readonly<Record<string, string>> = {}) {
-  const line =
-    'exec cqlsh -u "$CASSANDRA_USERNAME" -p "$CASSANDRA_PASSWORD" -k "$1" --request-timeout=30 "$CASSANDRA_CONTACT_POINTS" "$CASSANDRA_PORT" -e "$2"';
-  const keyspace =
-    env.CASSANDRA_USERNAME === undefined ? client.container('client').environment().CASSANDRA_KEYSPACE! : 'system';
-  return client.container('client').exec(['sh', '-c', line, 'sh', keyspace, statements], 60, env);
-}
-
-/** As admin, in the pod of a node. */
-function admin(node: TestNode, pod: Pod, statements: string) {
-  const { password } = node.cluster.secrets.get('cassandra/cassandra-admin')!;
-  return pod.container('cassandra').exec(['cqlsh', '-u', 'admin', '-p', password!, pod.address, '-e', statements]);
-}
-
-/** mongosh by the connection string of the client. */
-function mongo(client: Pod, script: string) {
-  const line = 'exec mongosh "$MONGODB_URI&serverSelectionTimeoutMS=10000" --norc --quiet --eval "$1"';
-  return client.container('client').exec(['sh', '-c', line, 'sh', script]);
-}
-
-function asRoot(node: TestNode, pods: readonly Pod[], script: string) {
-  const { password } = node.cluster.secrets.get('mongodb/mongodb-root')!;
-  const hosts = pods.map(({ name }) => `${name}.mongodb.mongodb.svc.cluster.local:27017`).join(',');
-  const uri = `mongodb://root:${encodeURIComponent(password!)}@${hosts}/admin?replicaSet=rs0`;
-  return pods[0]!.container('mongod').exec(['mongosh', '--norc', '--quiet', uri, '--eval', script]);
-}
-
-async function members([pod]: readonly Pod[]): Promise<number> {
-  const script = 'const hello = db.hello(); print((hello.hosts || []).length)';
-  const { output } = await pod!
-    .container('mongod')
-    .exec(['mongosh', '--norc', '--quiet', 'mongodb://127.0.0.1:27017/?directConnection=true', '--eval', script]);
-  return Number(output.trim().split('\n').at(-1));
-}
-
 /** What the containers took at most, and whether their scratch volumes stayed within their limits. */
 function measured(pod: Pod): void {
   if (!/^(cassandra|mongodb)-(r\d-)?\d$/.test(pod.name)) return;
@@ -371,12 +312,6 @@ function measured(pod: Pod): void {
     const mib = (count: number) => Math.round(count / 1024 ** 2);
     console.log(`  ${pod.name} ${container.name}: at most ${mib(container.peak)} of ${mib(container.limit)} MiB`);
   }
-}
-
-function logs(pods: readonly Pod[]): string {
-  return pods
-    .flatMap((pod) => pod.containers.map(({ name }) => `-- ${pod.name} ${name}\n${pod.log(name).slice(-1500)}`))
-    .join('\n');
 }
 
 void main();

@@ -15,7 +15,7 @@ const MIB = 1024 ** 2;
 /** What pods find in the cluster besides each other. */
 export interface Cluster {
   /** Data by NAMESPACE/NAME. */
-  readonly configMaps: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  readonly configMaps: Map<string, Readonly<Record<string, string>>>;
   readonly secrets: Map<string, Readonly<Record<string, string>>>;
   readonly images: Readonly<Record<string, StandIn>>;
 }
@@ -64,6 +64,8 @@ mount -t tmpfs images ${quoted(this.images)}`,
   async stop(): Promise<void> {
     await Promise.all([...this.pods.values()].map((pod) => pod.stop(0)));
     this.names.close();
+    spawnSyncQuietly('umount', this.images);
+    spawnSyncQuietly('ip', 'link', 'delete', 'pods');
   }
 
   /** POD.SERVICE.NAMESPACE and SERVICE.NAMESPACE; a Service by its name gives the addresses of all its pods. */
@@ -91,6 +93,7 @@ export class Pod {
   readonly name: string;
   stopped = false;
   private readonly pause: ChildProcess;
+  private readonly initContainers: Container[] = [];
   private readonly volumes = new Map<string, string>();
   private done!: (code: number) => void;
   /** Ends with the pod: 0 where all containers succeeded (jobs). */
@@ -158,6 +161,7 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
     for (const spec of this.spec.initContainers ?? [])
       for (let attempt = 0; ; attempt++) {
         const container = new Container(this, spec);
+        this.initContainers.push(container);
         const code = await container.start();
         if (code === 0) break;
         if (this.stopped) return;
@@ -174,6 +178,7 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
     this.stopped = true;
     await Promise.all(this.containers.map((container) => container.stop(grace)));
     this.pause.kill('SIGKILL');
+    for (const container of [...this.initContainers, ...this.containers]) container.forget();
     for (const folder of this.volumes.values()) spawnSyncQuietly('umount', folder);
   }
 
@@ -334,6 +339,11 @@ export class Container {
   get peak(): number {
     const file = fs.existsSync(join(CGROUPS, 'memory')) ? 'memory.max_usage_in_bytes' : 'memory.peak';
     return Number(fs.readFileSync(join(this.cgroup(), file), 'utf8'));
+  }
+
+  /** Removes what counts its memory. */
+  forget(): void {
+    spawnSyncQuietly('rmdir', this.cgroup());
   }
 
   get limit(): number {

@@ -1,0 +1,183 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { Size } from 'cdk8s';
+import { images } from '../../../constructs';
+import { until } from '../cluster/processes';
+import type { Tally } from '../tally';
+import { cql, logs, ready } from './clients';
+import { inFreshNode, small } from './fresh-node';
+import type { Pod, TestNode } from './pods';
+import type { Rendered } from './rendering';
+
+type Json = any;
+
+/** Rings of other shapes, growth, and a node that lost its disk: with --full. */
+export const GROWTH: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
+  waves,
+  'fewer racks than copies': fewerRacks,
+  'one node to three': oneToThree,
+  'an empty disk': emptyDisk,
+};
+
+const MINUTES = 60;
+const isUp = ({ ready: isReady }: Pod) => isReady;
+
+/** A ring of these racks, with a disk for each node. */
+function ring(racks: readonly string[], nodesPerRack: number) {
+  return (homelab: Json): void => {
+    small(homelab);
+    Object.assign(homelab.databases.cassandra, { racks, nodesPerRack });
+    const disks = racks.flatMap((rack) =>
+      Array.from({ length: nodesPerRack }, (_, ordinal) => [`cassandra-${rack}-${ordinal}`, Size.gibibytes(100)]),
+    );
+    // The machine's own memory is not what this is about.
+    homelab.machines['talos-worker-01'].memory = Size.gibibytes(22);
+    homelab.machines['talos-worker-01'].dataDisks = Object.fromEntries(disks);
+  };
+}
+
+/** As Argo CD makes them: a rack when the one before is whole. The wait for racks that are not there is cut short. */
+async function waves(tally: Tally): Promise<void> {
+  await inFreshNode(tally, ring(['r1', 'r2', 'r3'], 2), async (node, rendered) => {
+    impatient(node);
+    const pods: Pod[] = [];
+    for (const set of rendered.of('StatefulSet', 'cassandra')) {
+      pods.push(...rendered.runSet(node, set));
+      await until(
+        `rack ${set.metadata.name} is whole`,
+        10 * MINUTES,
+        async () => pods.every(isUp),
+        () => logs(pods),
+      );
+    }
+    await allUp(tally, pods, 6);
+    await schema(tally, node, rendered);
+  });
+}
+
+async function fewerRacks(tally: Tally): Promise<void> {
+  await inFreshNode(tally, ring(['r1', 'r2'], 2), async (node, rendered) => {
+    const pods = rendered.of('StatefulSet', 'cassandra').flatMap((set) => rendered.runSet(node, set));
+    await until(
+      'two racks of two nodes',
+      15 * MINUTES,
+      async () => pods.every(isUp),
+      () => logs(pods),
+    );
+    await allUp(tally, pods, 4);
+    await schema(tally, node, rendered);
+  });
+}
+
+async function oneToThree(tally: Tally): Promise<void> {
+  await inFreshNode(tally, ring(['r1'], 1), async (node, rendered, again) => {
+    const [set] = rendered.of('StatefulSet', 'cassandra');
+    const [first] = rendered.runSet(node, set) as [Pod];
+    await until(
+      'one node',
+      5 * MINUTES,
+      async () => isUp(first),
+      () => logs([first]),
+    );
+    await schema(tally, node, rendered);
+    const chat = await client(node, rendered, 'chat');
+    const written = await cql(chat, `CREATE TABLE t (k int PRIMARY KEY); ${inserts(0, 100)}`);
+    tally.check('rows are written to one node', written.code === 0, written.output);
+
+    const grown = await again(ring(['r1'], 3));
+    const [larger] = grown.of('StatefulSet', 'cassandra');
+    const more = [1, 2].map((ordinal) => grown.runMember(node, larger, ordinal));
+    await until(
+      'three nodes',
+      10 * MINUTES,
+      async () => more.every(isUp),
+      () => logs(more),
+    );
+    tally.check('the first node was not restarted', first.restarts === 0 && isUp(first));
+    await schema(tally, node, grown);
+    const copies = await cql(chat, 'DESCRIBE KEYSPACE chat;');
+    tally.check('the keyspace has three copies', copies.output.includes("'dc1': '3'"), copies.output);
+    await first.stop(0);
+    const read = await until('rows are read at QUORUM without the node that had them first', MINUTES, async () => {
+      const { output } = await cql(chat, 'CONSISTENCY QUORUM; SELECT count(*) FROM t;');
+      return /^\s*100$/m.test(output) && output;
+    });
+    tally.check('all rows are there', /^\s*100$/m.test(read), read);
+  });
+}
+
+/** A node without its data comes back while another is away, under an address of its own. */
+async function emptyDisk(tally: Tally): Promise<void> {
+  await inFreshNode(tally, ring(['r1', 'r2', 'r3'], 1), async (node, rendered) => {
+    const sets = rendered.of('StatefulSet', 'cassandra');
+    const pods = sets.flatMap((set) => rendered.runSet(node, set));
+    await until(
+      'three nodes',
+      15 * MINUTES,
+      async () => pods.every(isUp),
+      () => logs(pods),
+    );
+    await schema(tally, node, rendered);
+    const chat = await client(node, rendered, 'chat');
+    await cql(chat, `CREATE TABLE t (k int PRIMARY KEY); ${inserts(0, 100)}`);
+    const [, second, third] = pods as [Pod, Pod, Pod];
+    await Promise.all([second.stop(0), third.stop(0)]);
+    fs.rmSync(join(node.folder, `cassandra-data-${second.name}.disk`));
+    const empty = rendered.runMember(node, sets[1], 0);
+    await until(
+      'the empty node is back',
+      10 * MINUTES,
+      async () => isUp(empty),
+      () => logs([empty, pods[0]!]),
+    );
+    tally.check(
+      'it took the place of the one that it was',
+      /taking the place of the dead node/.test(empty.log('cassandra')),
+    );
+    const back = rendered.runMember(node, sets[2], 0);
+    await until(
+      'the third is back',
+      5 * MINUTES,
+      async () => isUp(back),
+      () => logs([back]),
+    );
+    await allUp(tally, [pods[0]!, empty, back], 3);
+    const read = await cql(chat, 'CONSISTENCY ALL; SELECT count(*) FROM t;');
+    tally.check('all rows are on all nodes', /^\s*100$/m.test(read.output), read.output);
+  });
+}
+
+async function allUp(tally: Tally, pods: readonly Pod[], count: number): Promise<void> {
+  const { output } = await pods[0]!.container('cassandra').exec(['nodetool', 'status']);
+  const lines = output.match(/^[UD][NLJM] /gm) ?? [];
+  tally.check(
+    `${count} nodes, all up and normal`,
+    lines.length === count && lines.every((line) => line === 'UN '),
+    output,
+  );
+}
+
+async function schema(tally: Tally, node: TestNode, rendered: Rendered): Promise<void> {
+  const { pod, code } = await rendered.runJob(node, 'cassandra', String(Date.now()));
+  tally.check('the schema job succeeds', code === 0, pod.log('job'));
+}
+
+async function client(node: TestNode, rendered: Rendered, service: string): Promise<Pod> {
+  const pod = rendered.runClient(node, service, images.cassandra, '-client');
+  await ready(pod);
+  return pod;
+}
+
+function inserts(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, index) => `INSERT INTO t (k) VALUES (${from + index});`).join(' ');
+}
+
+/** Pods that are not there are waited for ten minutes, which a test has not. */
+function impatient(node: TestNode): void {
+  const maps = node.cluster.configMaps;
+  const scripts = maps.get('cassandra/cassandra-scripts')!;
+  maps.set('cassandra/cassandra-scripts', {
+    ...scripts,
+    'node.json': scripts['node.json']!.replace(/"absentSeconds": \d+/, '"absentSeconds": 20'),
+  });
+}
