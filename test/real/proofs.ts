@@ -27,6 +27,11 @@ admission, scheduling, binding and controllers, and nothing that a process would
 Argo CD is 3.2.6 here, the newest that builds from Go modules; \`homelab.ts\` pins a newer one for the cluster. What is proved with it (the order of
 waves, health, pruning, exclusions, server-side apply) is documented for both; its definitions are those of the pinned version. Traefik is
 the version that we render. Kubernetes is the version that the homelab of tests pins (\`test/fixtures/homelab.ts\`), and the oldest that builds.
+
+The databases run as processes, each container with its pod's user, a read-only root, volumes, names, probes and memory limit. mongod 6.0.5
+stands in for 8.0, and the start scripts of Cassandra's image for scripts of ours, because no registry has the originals
+(\`test/real/databases/image\`). The root file system is the test machine's: a script that uses a program which the image lacks is not found out.
+Network policies and CPU shares are not enforced there, and a cut of power is not tried yet.
 `;
 
 /** What a suite got done, said with the time since it began. */
