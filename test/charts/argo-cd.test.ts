@@ -43,6 +43,31 @@ describe('Argo CD reaches its Git repository and nothing else outside', () => {
   });
 });
 
+test('the parts of Argo CD reach each other at their ports, both ways', () => {
+  const { spec } = ofKind(renderedHomelab(), 'NetworkPolicy').find(({ metadata }) => metadata.name === 'argocd')!;
+  const own = ({ to, from }: any) =>
+    (to ?? from)?.[0].namespaceSelector?.matchLabels['kubernetes.io/metadata.name'] === 'argocd';
+  const ports = (rules: any[]) => rules.filter(own).flatMap((rule) => rule.ports.map(({ port }: any) => port));
+  // dex, redis, application sets, server and repo-server, metrics of each, notifications: as upstream's install.yaml has them.
+  const all = [5556, 5557, 6379, 7000, 8080, 8081, 8082, 8083, 8084, 9001];
+  expect(ports(spec.ingress)).toEqual(all);
+  expect(ports(spec.egress)).toEqual(all);
+});
+
+test('a sync that fails is tried again ten times, with longer and longer pauses; the project comes before all', () => {
+  const rendering = renderedHomelab();
+  const applications = ofKind(rendering, 'Application');
+  expect(applications.length).toBeGreaterThan(5);
+  for (const { spec } of applications)
+    expect(spec.syncPolicy).toEqual({
+      automated: { prune: true, selfHeal: true },
+      syncOptions: ['ServerSideApply=true'],
+      retry: { limit: 10, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
+    });
+  const [project] = ofKind(rendering, 'AppProject');
+  expect(project!.metadata.annotations['argocd.argoproj.io/sync-wave']).toBe('-1');
+});
+
 describe('the project', () => {
   const projectOf = (rendering: Rendering) => ofKind(rendering, 'AppProject')[0]!.spec;
   const named = (list: any[]) => list.map(({ group, kind }) => `${group}/${kind}`);

@@ -109,6 +109,7 @@ describe('a row', () => {
   test.each([
     ['more memory', '300Mi', '50m', [200, 0]],
     ['more CPU', '50Mi', '1', [0, 750]],
+    ['a millicore more', '100Mi', '251m', [0, 1]],
     ['as much', '100Mi', '250m', undefined],
   ])('of its own has what an init container asks for: %s than all others', (_, memory, cpu, more) => {
     expect(rows({ initContainers: [container('init', memory, cpu)] })).toEqual([

@@ -10,6 +10,8 @@ test.each<[string, any, number, number]>([
   ['Deployment', template, 1, 1],
   ['Deployment', { ...template, replicas: 5 }, 5, 2],
   ['Deployment', { ...template, replicas: 5, strategy: { rollingUpdate: { maxSurge: 0 } } }, 5, 0],
+  ['Deployment', { ...template, replicas: 5, strategy: { rollingUpdate: { maxSurge: 2 } } }, 5, 2],
+  ['Deployment', { ...template, replicas: 8, strategy: { rollingUpdate: { maxSurge: 1 } } }, 8, 1],
   ['Deployment', { ...template, replicas: 4, strategy: { rollingUpdate: { maxSurge: '50%' } } }, 4, 2],
   ['Deployment', { ...template, replicas: 3, strategy: { type: 'Recreate' } }, 3, 0],
   ['StatefulSet', { ...template, replicas: 3 }, 3, 0],
