@@ -5,7 +5,7 @@ import { MicroserviceDeployment } from '../../constructs/microservice-deployment
 import { Placement } from '../../constructs/placement';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { DataStorage } from '../../constructs/volumes';
-import { chartIn, objectOf, objects, yamlOf, withVolumes } from './render';
+import { chartIn, objectOf, objects, patience, yamlOf, withVolumes } from './render';
 
 const minimal: CassandraStatefulSetProps = {
   clusterName: 'collab',
@@ -130,6 +130,11 @@ test('probes start no Java, a start may take an hour, and JMX is never asked or 
   // Not the storage port, which a drained node has closed.
   expect(container.livenessProbe.httpGet).toEqual({ path: '/live', port: 'tell' });
   expect(container.startupProbe.periodSeconds * container.startupProbe.failureThreshold).toBe(3600);
+  expect(patience(container)).toEqual([
+    [3600, 1],
+    [120, 10],
+    [30, 5],
+  ]);
   expect(yamlOf(rendered().chart)).not.toContain('7199');
 });
 

@@ -7,7 +7,7 @@ import { ExternalLlmService, LlmEndpoint } from '../../constructs/external-llm-s
 import { LLM_PROOF_SCRIPT, LlmProof } from '../../constructs/llm-proof';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
-import { chartIn, objectOf, objects, yamlOf } from './render';
+import { chartIn, objectOf, objects, patience, yamlOf } from './render';
 import { python3, pythonTest } from './python';
 
 const models = { chat: { tag: 'qwen2.5:14b' }, embeddings: { tag: 'nomic-embed-text:v1.5' } };
@@ -98,6 +98,16 @@ test('behind a proxy only the proxy reaches the machine, and it is ready while t
   expect(objects(chart).map(({ kind }) => kind)).not.toContain('EndpointSlice');
   const [proxy] = objectOf(chart, 'Deployment', 'llm-service').spec.template.spec.containers;
   expect(proxy.readinessProbe.httpGet).toEqual({ path: '/api/version', port: 'http' });
+  expect(patience(proxy)).toEqual([
+    [30, 1],
+    [30, 3],
+  ]);
+  expect(proxy.resources).toEqual({ requests: { memory: '64Mi', cpu: '50m' }, limits: { memory: '64Mi' } });
+  // Nobody is without a proxy while it rolls.
+  expect(objectOf(chart, 'Deployment', 'llm-service').spec).toMatchObject({
+    replicas: 1,
+    strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+  });
   expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', 'assistant'))).not.toContain(address);
   expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', 'llm-service').spec.egress)).toContain(`${address}/32`);
 });

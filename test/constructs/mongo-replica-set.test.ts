@@ -5,7 +5,7 @@ import { MongoReplicaSet, type MongoReplicaSetProps } from '../../constructs/mon
 import { Placement } from '../../constructs/placement';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { DataStorage } from '../../constructs/volumes';
-import { chartIn, objectOf, objects, yamlOf, withVolumes } from './render';
+import { chartIn, objectOf, objects, patience, yamlOf, withVolumes } from './render';
 
 const minimal: MongoReplicaSetProps = {
   storage: DataStorage.storageClass(Size.gibibytes(10), 'standard'),
@@ -51,6 +51,10 @@ test('probes ask by TCP: one mongosh costs 300 to 900 m of CPU', () => {
   const [mongod] = podOf().containers;
   for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'])
     expect(mongod[probe].tcpSocket).toEqual({ port: 'mongodb' });
+  expect(patience(mongod).slice(1)).toEqual([
+    [60, 5],
+    [15, 5],
+  ]);
 });
 
 test('all pods start at once, and are found before they are ready: a set is initiated only when all answer', () => {

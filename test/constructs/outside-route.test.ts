@@ -1,8 +1,9 @@
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
 import { OutsideRoute } from '../../constructs/outside-route';
 import { TraefikIngress, type TraefikIngressProps } from '../../constructs/traefik-ingress';
-import { Chart } from 'cdk8s';
-import { chartIn, objectOf, objects, yamlOf } from './render';
+import { Chart, Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { chartIn, objectOf, objects, patience, yamlOf } from './render';
 
 const minimal: TraefikIngressProps = {
   watchNamespaces: ['web'],
@@ -37,8 +38,33 @@ describe('TraefikIngress', () => {
       { name: 'web', containerPort: 8000, hostPort: 80, protocol: 'TCP' },
       { name: 'websecure', containerPort: 8443, hostPort: 443, protocol: 'TCP' },
     ]);
-    expect(pod.securityContext.runAsNonRoot).toBe(true);
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 65532 });
     expect(pod.containers[0].securityContext.capabilities).toEqual({ drop: ['ALL'] });
+  });
+
+  test('answers for itself at a port of its own, which nothing else may reach', () => {
+    const [container] = objectOf(rendered().chart, 'DaemonSet').spec.template.spec.containers;
+    expect(container.ports[2]).toEqual({ name: 'ping', containerPort: 8080, protocol: 'TCP' });
+    expect(container.args).toContain('--entrypoints.ping.address=:8080');
+    for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'])
+      expect(container[probe].httpGet).toEqual({ path: '/ping', port: 'ping' });
+    expect(patience(container)).toEqual([
+      [60, 1],
+      [30, 3],
+      [10, 3],
+    ]);
+    const { ingress } = objectOf(rendered().chart, 'NetworkPolicy').spec;
+    expect(ingress.flatMap(({ ports }: any) => ports.map(({ port }: any) => port))).toEqual([8000, 8443]);
+  });
+
+  test('asks for what it says, and for little where it says nothing', () => {
+    const resources = (props: Partial<TraefikIngressProps> = {}) =>
+      objectOf(rendered(props).chart, 'DaemonSet').spec.template.spec.containers[0].resources;
+    expect(resources()).toEqual({ requests: { memory: '256Mi', cpu: '100m' }, limits: { memory: '256Mi' } });
+    expect(resources({ resources: { memory: Size.gibibytes(1), cpu: Cpu.units(1) } })).toEqual({
+      requests: { memory: '1Gi', cpu: '1' },
+      limits: { memory: '1Gi' },
+    });
   });
 
   test('a host port has no room for a surge: one node after the other', () => {

@@ -28,6 +28,14 @@ export function objects(chart: Chart): Json[] {
   return Testing.synth(chart);
 }
 
+/** How many seconds a container may fail its probes, and how many each answer may take: [start, live, ready] where it has them. */
+export function patience(container: Json): (readonly [seconds: number, timeout: number])[] {
+  const probes = [container.startupProbe, container.livenessProbe, container.readinessProbe];
+  return probes.flatMap((probe) =>
+    probe ? [[probe.periodSeconds * probe.failureThreshold, probe.timeoutSeconds ?? 1] as const] : [],
+  );
+}
+
 /** Objects as they would stand in files; long texts, which dist/ shows, are left out. */
 export function yamlOf(rendered: Chart | readonly Json[]): string {
   const all = Chart.isChart(rendered) ? objects(rendered) : rendered;
