@@ -11,6 +11,7 @@ import { hookAll, type RenderedHook } from './rendering';
 import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import type { SecretKey } from './secrets';
+import { scriptFile } from './script-file';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 import type { ApiServerAddress } from './traefik-ingress';
 
@@ -59,7 +60,10 @@ export class LlmProof extends Construct {
     llm.openFor(this.connections);
     new k8s.KubeServiceAccount(this, 'account', { metadata, automountServiceAccountToken: false });
     if (this.hasEndpoints()) this.mayReadEndpoints(metadata);
-    this.configMap = new k8s.KubeConfigMap(this, 'script', { metadata, data: { 'proof.py': LLM_PROOF_SCRIPT } });
+    this.configMap = new k8s.KubeConfigMap(this, 'script', {
+      metadata,
+      data: { 'proof.py': scriptFile('llm-proof.py') },
+    });
     this.job = new k8s.KubeJob(this, 'job', {
       metadata: { ...metadata, annotations: HOOK },
       spec: {
@@ -131,73 +135,3 @@ export class LlmProof extends Construct {
     return podSpec ? podSpec(spec) : spec;
   }
 }
-
-/** Standard library only. API and CREDENTIALS are given by tests; in a pod they are where kubelet puts them. */
-export const LLM_PROOF_SCRIPT = `import json
-import os
-import ssl
-import sys
-import urllib.error
-import urllib.request
-
-CREDENTIALS = os.environ.get("CREDENTIALS", "/var/run/secrets/kubernetes.io/serviceaccount")
-API = os.environ.get("API") or "https://%s:%s" % (
-    os.environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc"),
-    os.environ.get("KUBERNETES_SERVICE_PORT", "443"),
-)
-SERVICE = os.environ["SERVICE"]
-NAMESPACE = os.environ["NAMESPACE"]
-URL = os.environ["URL"]
-
-
-def fail(message):
-    print(message, file=sys.stderr)
-    sys.exit(1)
-
-
-def models_of(url):
-    key = os.environ.get("API_KEY")
-    headers = {"Authorization": "Bearer " + key} if key else {}
-    if url.startswith("https:"):  # Others than Ollama only know OpenAI's list.
-        return {model["id"] for model in ask(url + "/v1/models", headers)["data"]}
-    return {model["name"] for model in ask(url + "/api/tags", headers)["models"]}
-
-
-def ask(url, headers=None, context=None):
-    request = urllib.request.Request(url, headers=headers or {})
-    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-        return json.load(answer)
-
-
-def ready_endpoints():
-    with open(os.path.join(CREDENTIALS, "token")) as file:
-        headers = {"Authorization": "Bearer " + file.read().strip()}
-    authority = os.path.join(CREDENTIALS, "ca.crt")
-    context = ssl.create_default_context(cafile=authority) if API.startswith("https:") else None
-    path = "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?labelSelector=kubernetes.io%%2Fservice-name%%3D%s"
-    slices = ask(API + path % (NAMESPACE, SERVICE), headers, context)["items"]
-    endpoints = [endpoint for each in slices for endpoint in each.get("endpoints") or []]
-    return [each for each in endpoints if (each.get("conditions") or {}).get("ready") is not False]
-
-
-if os.environ["HAS_ENDPOINTS"] == "yes":
-    try:
-        found = ready_endpoints()
-    except (OSError, ValueError, KeyError) as error:
-        fail("API server: cannot read the EndpointSlices of %s/%s: %s" % (NAMESPACE, SERVICE, error))
-    if not found:
-        fail(
-            "API server: service %s/%s has no ready endpoint. If its EndpointSlice is in Git, Argo CD skipped it: "
-            "argocd-cm must not list EndpointSlice in resource.exclusions" % (NAMESPACE, SERVICE)
-        )
-    print("API server: service %s/%s has %d ready endpoint(s)" % (NAMESPACE, SERVICE, len(found)))
-
-try:
-    models = models_of(URL)
-except (OSError, ValueError, KeyError, TypeError) as error:
-    fail("endpoint: %s does not answer: %s. Is the AI machine on, and does its firewall let the nodes in?" % (URL, error))
-missing = [model for model in os.environ["MODELS"].split() if model not in models]
-if missing:
-    fail("endpoint: %s answers but lacks %s; it has %s" % (URL, ", ".join(missing), ", ".join(sorted(models)) or "none"))
-print("endpoint: %s has every model: %s" % (URL, os.environ["MODELS"]))
-`;

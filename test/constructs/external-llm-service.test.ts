@@ -4,7 +4,8 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ExternalLlmService, LlmEndpoint } from '../../constructs/external-llm-service';
-import { LLM_PROOF_SCRIPT, LlmProof } from '../../constructs/llm-proof';
+import { LlmProof } from '../../constructs/llm-proof';
+import { scriptFile } from '../../constructs/script-file';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
 import { chartIn, objectOf, objects, patience, yamlOf } from './render';
@@ -186,7 +187,7 @@ test('the name and its proof, as they are rendered', () => {
 
 describe('the proof', () => {
   const folder = fs.mkdtempSync(join(tmpdir(), 'llm-proof-'));
-  fs.writeFileSync(join(folder, 'proof.py'), LLM_PROOF_SCRIPT);
+  fs.writeFileSync(join(folder, 'proof.py'), scriptFile('llm-proof.py'));
   fs.writeFileSync(join(folder, 'token'), 'token');
   /** Answers as API server and endpoint at once, from one file. */
   fs.writeFileSync(

@@ -20,7 +20,7 @@ function run(command: string, args: readonly string[], cwd: string) {
 }
 
 try {
-  // 1. The tarball: each source file of the rooms that the package has, compiled, and four files beside them.
+  // 1. The tarball: each source file of the rooms that the package has, compiled, what runs in pods as it stands, and four files.
   execFileSync('npm', ['pack', '--silent', '--pack-destination', scratch], { stdio: ['ignore', 'ignore', 'inherit'] });
   const tarball = join(scratch, `${name}-${version}.tgz`);
   const packed = execFileSync('tar', ['tzf', tarball]).toString().trim().split('\n').sort();
@@ -38,9 +38,10 @@ try {
     ...sources.flatMap((file) =>
       ['d.ts', 'js', 'js.map'].map((suffix) => `package/lib/${file.replace(/ts$/, suffix)}`),
     ),
+    ...fs.readdirSync('constructs/files').map((file) => `package/lib/constructs/files/${file}`),
   ].sort();
   tally.check(
-    'the tarball holds the compiled rooms and nothing else',
+    'the tarball holds the compiled rooms, the files of pods and nothing else',
     JSON.stringify(packed) === JSON.stringify(expected),
     [...packed.filter((file) => !expected.includes(file)), ...expected.filter((file) => !packed.includes(file))].join(
       '\n',
