@@ -69,14 +69,17 @@ async function stageSecrets(clone: Clone, client: Client): Promise<void> {
       const live = await client.get(at('Secret', name, namespace));
       const same = Object.keys(keys).every(
         (key) =>
-          Buffer.from(live?.data[key] ?? '', 'base64').toString() === kept.secrets[namespace][name][key] &&
+          Buffer.from(live?.data[key] ?? '', 'base64').toString() ===
+            valueOf(kept.secrets[namespace][name], keys, key) &&
           kept.secrets[namespaces[0]][name][key] === kept.secrets[namespace][name][key],
       );
       tally.check(`${namespace}/${name} is in the cluster as it is kept`, same && live?.type === type);
     }
   const text = clone.read('secrets.sops.yaml');
   const values = declared.flatMap(({ name, namespaces, keys }) =>
-    Object.entries<Json>(keys).map(([key, source]) => [source, kept.secrets[namespaces[0]][name][key]] as const),
+    Object.entries<Json>(keys).map(
+      ([key, source]) => [source, valueOf(kept.secrets[namespaces[0]][name], keys, key)] as const,
+    ),
   );
   const log = clone.read('.homelab/bootstrap.log');
   const leaked = values.filter(
@@ -91,6 +94,12 @@ async function stageSecrets(clone: Clone, client: Client): Promise<void> {
     'the certificate is from the authority in ca.crt',
     leaf.verify(new X509Certificate(clone.read('ca.crt')).publicKey),
   );
+}
+
+/** What a key holds: what is kept, or another key percent-encoded, which is not kept. */
+function valueOf(kept: Json, keys: Json, key: string): string {
+  const { percentEncoded } = keys[key];
+  return percentEncoded === undefined ? kept[key] : encodeURIComponent(kept[percentEncoded]);
 }
 
 /** A secret with another value is never overwritten, and a missing one comes back. */
