@@ -30,6 +30,7 @@ const LAST_TOO_STRICT = [8, 0, 28];
 
 /** Why a MongoDB does not start on a kernel, as a sentence. */
 export const MONGOD_STOPS = 'MongoDB 8 and newer stops on Linux 6.19 to 7.0.13 (SERVER-121912)';
+/** What an owner can do about it. */
 export const MONGOD_WAY_OUT =
   'write a versions.talos whose release notes say "Linux:" below 6.19, such as v1.13.9, or 7.0.14 and newer';
 
