@@ -70,6 +70,21 @@ describe('pods are counted', () => {
     expect(places(workload('DaemonSet', required(both, on('cassandra'))))).toEqual([`${FIRST} 1+0`]);
   });
 
+  test.each([
+    ['Exists', 'storage-type', [FIRST, SECOND]],
+    ['DoesNotExist', 'storage-type', []],
+    ['DoesNotExist', 'fast', [FIRST, SECOND]],
+    ['NotIn', 'fast', [FIRST, SECOND]],
+  ])('where the operator %s of %s leads', (operator, key, nodes) => {
+    const term = { matchExpressions: [{ key, operator, ...(operator === 'NotIn' && { values: ['no'] }) }] };
+    // Where no node is as they must be, any is counted.
+    const expected = nodes.length > 0 ? nodes : [FIRST, SECOND];
+    expect(places(workload('DaemonSet', required(term)))).toEqual(expected.map((node) => `${node} 1+0`));
+    const one = { matchExpressions: [...term.matchExpressions, ...on('cassandra').matchExpressions] };
+    const first = places(workload('DaemonSet', required(one)));
+    expect(first).toEqual(nodes.length > 0 ? [`${FIRST} 1+0`] : [`${FIRST} 1+0`, `${SECOND} 1+0`]);
+  });
+
   test('evenly, the first nodes with the rest and with the surge', () => {
     expect(places(workload('Deployment', {}, { replicas: 3 }))).toEqual([`${FIRST} 2+1`, `${SECOND} 1+0`]);
     expect(places(workload('StatefulSet', {}, { replicas: 1 }))).toEqual([`${FIRST} 1+0`]);

@@ -97,7 +97,10 @@ test('behind a proxy only the proxy reaches the machine, and it is ready while t
   const { chart, llm } = rendered(LlmEndpoint.tcpProxy({ address }));
   new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
   expect(objects(chart).map(({ kind }) => kind)).not.toContain('EndpointSlice');
-  const [proxy] = objectOf(chart, 'Deployment', 'llm-service').spec.template.spec.containers;
+  const pod = objectOf(chart, 'Deployment', 'llm-service').spec.template.spec;
+  const [proxy] = pod.containers;
+  // The user of the image.
+  expect(pod.securityContext).toMatchObject({ runAsUser: 101, runAsGroup: 101 });
   expect(proxy.readinessProbe.httpGet).toEqual({ path: '/api/version', port: 'http' });
   expect(patience(proxy)).toEqual([
     [30, 1],

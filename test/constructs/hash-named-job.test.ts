@@ -67,6 +67,11 @@ test('its pods carry the labels of its policy', () => {
   expect(spec.template.metadata.labels).toMatchObject(identity);
 });
 
+test('a hash fits behind a name of 52 characters, and behind no longer one', () => {
+  expect(rendered({ name: 'a'.repeat(52) }).metadata.name).toMatch(/^a{52}-[0-9a-f]{10}$/);
+  expect(() => rendered({ name: 'a'.repeat(53) })).toThrow('the name of a job must be a DNS label');
+});
+
 test('it takes part where it is told to: priority, pull secrets, sync wave', () => {
   const { metadata, spec } = rendered({ priorityClassName: 'high', pullSecrets: ['registry'], wave: 3 });
   expect(spec.template.spec).toMatchObject({ priorityClassName: 'high', imagePullSecrets: [{ name: 'registry' }] });

@@ -53,6 +53,9 @@ describe('TraefikIngress', () => {
       [30, 3],
       [10, 3],
     ]);
+    // Longer than the 20 s in which it lets requests end.
+    expect(objectOf(rendered().chart, 'DaemonSet').spec.template.spec.terminationGracePeriodSeconds).toBe(30);
+    expect(container.args).toContain('--entrypoints.websecure.transport.lifecycle.gracetimeout=20s');
     const { ingress } = objectOf(rendered().chart, 'NetworkPolicy').spec;
     expect(ingress.flatMap(({ ports }: any) => ports.map(({ port }: any) => port))).toEqual([8000, 8443]);
   });
@@ -106,6 +109,7 @@ describe('TraefikIngress', () => {
   test.each<[Partial<TraefikIngressProps>, string]>([
     [{ statusAddress: 'worker' }, 'statusAddress must be an IPv4 address, got "worker"'],
     [{ watchNamespaces: [] as any }, 'watchNamespaces must name at least one namespace'],
+    [{ name: 'a'.repeat(53) }, 'the name of an ingress controller must be a DNS label'],
     [{ image: 'traefik' }, 'image must be an image with an exact version, got "traefik"'],
   ])('refuses %j', (props, message) => {
     expect(() => rendered(props)).toThrow(message);

@@ -128,8 +128,14 @@ test('a swap that fails puts back what was there', async () => {
   });
   const { publish, published } = publisher();
   await expect(publish(join(root, 'dist'), new Map([['c.yaml', '3']]))).rejects.toThrow('no space');
-  rename.mockRestore();
   expect([...published(join(root, 'dist'))]).toEqual([...FIRST]);
+  // At the first time there is nothing to put back, and what is said is why it failed.
+  rename.mockImplementation(() => {
+    throw new Error('no space');
+  });
+  await expect(publisher().publish(join(root, 'first'), FIRST)).rejects.toThrow('no space');
+  rename.mockRestore();
+  expect(published(join(root, 'first')).size).toBe(0);
 });
 
 test('more files than are written at once are all written', async () => {
