@@ -1,4 +1,8 @@
-import { ofKind, renderedHomelab } from '../homelab';
+import type { Chart } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
+import { homelabApp } from '../../charts';
+import { render } from '../../synth';
+import { changed, ofKind, renderedHomelab } from '../homelab';
 
 /** What a namespace of the homelab lets in. */
 function quota(namespace: string, change?: (homelab: any) => void) {
@@ -44,11 +48,53 @@ describe('the quota of a namespace', () => {
       }),
       'ResourceQuota',
     );
-    expect(quotas.map(({ metadata }) => metadata.namespace)).not.toContain('web');
+    expect(quotas.map(({ metadata }) => metadata.namespace)).toEqual(['cassandra', 'mongodb', 'services']);
+  });
+
+  test('has room for all pods of a job, twice', () => {
+    const app = homelabApp(changed(() => undefined));
+    const container = { name: 'c', resources: { requests: { memory: k8s.Quantity.fromString('1Gi') } } };
+    new k8s.KubeJob(app.node.findChild('services') as Chart, 'own', {
+      metadata: { name: 'own' },
+      spec: { parallelism: 3, template: { spec: { restartPolicy: 'Never', containers: [container] } } },
+    });
+    const [services] = ofKind(render(app), 'ResourceQuota').filter(({ metadata }) => metadata.namespace === 'services');
+    expect(services!.spec.hard).toMatchObject({ 'requests.memory': `${5248 + 2 * 3 * 1024}Mi`, pods: 22 + 2 * 3 });
   });
 });
 
 test('a database is the last to go when a node runs out of room, and no class changes: its value is immutable', () => {
   const classes = ofKind(renderedHomelab(), 'PriorityClass').map(({ metadata, value }) => [metadata.name, value]);
   expect(Object.fromEntries(classes)).toEqual({ database: 1_000_000, ingress: 900_000, service: 100_000 });
+});
+
+describe('namespaces', () => {
+  const namespaces = (change?: (homelab: any) => void) => ofKind(renderedHomelab(change), 'Namespace');
+  const names = (change?: (homelab: any) => void) => namespaces(change).map(({ metadata }) => metadata.name);
+
+  test('are those of what runs', () => {
+    expect(names()).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
+    expect(names((h) => (h.webApps = {}))).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services']);
+    const closed = (h: any) => {
+      h.webApps = {};
+      delete h.ingress;
+    };
+    expect(names(closed)).toEqual(['argocd', 'cassandra', 'mongodb', 'services']);
+  });
+
+  test('of databases outlive a mistake in Git, others go with what is in them', () => {
+    const kept = namespaces()
+      .filter(
+        ({ metadata }) => metadata.annotations?.['argocd.argoproj.io/sync-options'] === 'Prune=false,Delete=false',
+      )
+      .map(({ metadata }) => metadata.name);
+    expect(kept).toEqual(['argocd', 'cassandra', 'mongodb']);
+  });
+
+  test('are restricted, but for the way in, which listens on ports of the host and says so', () => {
+    const level = ({ metadata }: any) => metadata.labels['pod-security.kubernetes.io/enforce'];
+    const open = namespaces().filter((namespace) => level(namespace) !== 'restricted');
+    expect(open.map(({ metadata }) => metadata.name)).toEqual(['ingress']);
+    expect(open[0]!.metadata.annotations['collab-homelab/pod-security-reason']).toContain('hostPort 80 and 443');
+  });
 });

@@ -46,6 +46,18 @@ test('the first model of a service is LLM, others are called by their names', ()
   });
 });
 
+test('a connection is called by the prefix that it is given', () => {
+  const { API_URL } = environment('gateway', (h) => (h.services.gateway.connects[0].envPrefix = 'API'));
+  expect(API_URL).toBe('http://identity.services.svc.cluster.local:9898');
+  expect(environment('gateway')).not.toHaveProperty('API_URL');
+});
+
+test('without web apps there is no folder of them', () => {
+  const folders = new Set(renderedHomelab((h) => (h.webApps = {})).map(({ file }) => file.split('/')[0]));
+  expect([...folders]).not.toContain('web');
+  expect([...folders]).toContain('services');
+});
+
 test('every service is in the namespace of services, and every web app in its own with a route', () => {
   const rendering = renderedHomelab();
   const routes = ofKind(rendering, 'Ingress').map(({ metadata, spec }) => [metadata.namespace, spec.rules[0].host]);

@@ -1,5 +1,6 @@
 import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
+import type { Connectable } from '../../constructs/connections';
 import { HashNamedJob, type HashNamedJobProps } from '../../constructs/hash-named-job';
 import { chartIn, objectOf } from './render';
 
@@ -70,6 +71,23 @@ test('its pods carry the labels of its policy', () => {
 test('a hash fits behind a name of 52 characters, and behind no longer one', () => {
   expect(rendered({ name: 'a'.repeat(52) }).metadata.name).toMatch(/^a{52}-[0-9a-f]{10}$/);
   expect(() => rendered({ name: 'a'.repeat(53) })).toThrow('the name of a job must be a DNS label');
+});
+
+test('its command may name its variables, and nothing that nobody sets', () => {
+  const command = ['python3', '$(KEYSPACE)'];
+  const set = rendered({ command }, (job) => job.addEnv({ KEYSPACE: 'chat' }));
+  expect(set.spec.template.spec.containers[0].command).toEqual(command);
+  expect(() => rendered({ command })).toThrow('KEYSPACE');
+});
+
+test('it reaches what it is connected to', () => {
+  const accept = jest.fn();
+  rendered({}, (job) => {
+    job.connectTo({ accept } as unknown as Connectable<{ keyspace: string }>, { keyspace: 'chat' });
+    expect(accept).toHaveBeenCalledWith(job, { keyspace: 'chat' });
+    expect(job.clientName).toBe('schema');
+  });
+  expect(accept).toHaveBeenCalledTimes(1);
 });
 
 test('it takes part where it is told to: priority, pull secrets, sync wave', () => {

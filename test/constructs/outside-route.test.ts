@@ -209,6 +209,10 @@ describe('OutsideRoute', () => {
     );
   });
 
+  test('refuses a wildcard and says why', () => {
+    expect(() => routed('*.collab.home.arpa')).toThrow('web/app: the host of a route must be one name, got');
+  });
+
   test.each(['*.collab.home.arpa', 'App', ''])('refuses the host %p', (host) => {
     expect(() => routed(host)).toThrow(/^web\/app: the host of a route must be/);
   });
