@@ -49,6 +49,11 @@ describe('the quota of a namespace', () => {
       'ResourceQuota',
     );
     expect(quotas.map(({ metadata }) => metadata.namespace)).toEqual(['cassandra', 'mongodb', 'services']);
+    const nothing = renderedHomelab((h) => {
+      h.webApps = h.services = {};
+      delete h.llm;
+    });
+    expect(ofKind(nothing, 'ResourceQuota').map(({ metadata }) => metadata.namespace)).not.toContain('services');
   });
 
   test('has room for all pods of a job, twice', () => {

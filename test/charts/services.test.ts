@@ -52,10 +52,13 @@ test('a connection is called by the prefix that it is given', () => {
   expect(environment('gateway')).not.toHaveProperty('API_URL');
 });
 
-test('without web apps there is no folder of them', () => {
-  const folders = new Set(renderedHomelab((h) => (h.webApps = {})).map(({ file }) => file.split('/')[0]));
-  expect([...folders]).not.toContain('web');
-  expect([...folders]).toContain('services');
+test('without web apps there is no application of them', () => {
+  const applications = ofKind(
+    renderedHomelab((h) => (h.webApps = {})),
+    'Application',
+  ).map(({ metadata }) => metadata.name);
+  expect(applications).not.toContain('web');
+  expect(applications).toContain('services');
 });
 
 test('every service is in the namespace of services, and every web app in its own with a route', () => {

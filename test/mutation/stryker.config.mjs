@@ -28,7 +28,7 @@ export default {
   concurrency: 2,
   // A slow machine must not pass for a mutant that hangs.
   timeoutMS: 60_000,
-  ignorePatterns: ['dist', 'scripts', 'docs', 'bench', 'test/real', 'lib', 'imports/*.md'],
+  ignorePatterns: ['dist', 'docs', 'bench', 'test/real', 'lib'],
   tempDirName: '.stryker',
   reporters: ['clear-text', 'json', 'progress-append-only'],
   clearTextReporter: { allowColor: false, allowEmojis: false, logTests: false, reportTests: false },
