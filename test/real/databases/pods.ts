@@ -2,7 +2,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import { get } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { StandIn } from './images';
 import { NameServer } from './name-server';
 
@@ -299,8 +299,11 @@ export class Container {
   async stop(grace: number): Promise<void> {
     if (this.child === undefined) return;
     const gone = new Promise((resolve) => this.child!.once('exit', resolve));
-    // All that is below unshare ends with it.
-    const late = setTimeout(() => this.child?.kill('SIGKILL'), grace * 1000);
+    // Process 1 itself: a process that changed its user outlives the unshare that it came from.
+    const late = setTimeout(() => {
+      if (this.pid === undefined) this.child?.kill('SIGKILL');
+      else this.signal('SIGKILL');
+    }, grace * 1000);
     const hook = this.spec.lifecycle?.preStop?.exec?.command;
     if (hook && grace > 0) await this.exec(hook, grace);
     if (grace > 0) this.signal('SIGTERM');
@@ -390,7 +393,7 @@ export class Container {
 
   private cgroup(): string {
     const base = fs.existsSync(join(CGROUPS, 'memory')) ? join(CGROUPS, 'memory') : CGROUPS;
-    const folder = join(base, `collab-homelab-${this.pod.name}-${this.pod.address}-${this.name}`);
+    const folder = join(base, `${basename(this.pod.node.folder)}-${this.pod.name}-${this.pod.address}-${this.name}`);
     fs.mkdirSync(folder, { recursive: true });
     const v1 = base !== CGROUPS;
     fs.writeFileSync(join(folder, v1 ? 'memory.limit_in_bytes' : 'memory.max'), String(this.limit));
