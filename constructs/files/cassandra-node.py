@@ -328,10 +328,10 @@ class Start:
                 write(STARTING)
                 self.node.run(configure([self.me["host"]], copies, 1))
             if action == "join":
-                self.join(states)
+                self.join()
             time.sleep(config["intervalSeconds"])
 
-    def join(self, states):
+    def join(self):
         """Joins, or says why it waits. Two nodes that take their turn at the same moment see each other: the first goes."""
         with self.node.turn:
             now = self.look()

@@ -58,7 +58,7 @@ def next_copies(now, ours, wanted):
     return wanted if now > wanted or now == 0 else now + 1
 
 
-# CREATE on a keyspace makes tables, types and indexes; the others hold for its tables. ALTER on the keyspace itself would
+# CREATE on a keyspace makes tables and types; ALTER on its tables also makes indexes. ALTER on the keyspace itself would
 # let a client lower its copies, DROP would let it lose them.
 def wanted_rights(keyspaces):
     rights = {}
