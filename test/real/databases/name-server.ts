@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 
-/** How the name server behaves. `for-nobody` knows no name at all. */
-export type Mode = 'answers' | 'silent' | 'for-nobody';
+/** How the name server behaves. */
+export type Mode = 'answers' | 'silent';
 
 const TYPE_A = 1;
 const NAME_ERROR = 3;
@@ -35,7 +35,7 @@ export class NameServer {
       end += 1 + message[end]!;
     }
     const question = message.subarray(12, end + 5);
-    const known = this.mode === 'answers' ? this.resolve(labels.join('.').toLowerCase()) : undefined;
+    const known = this.resolve(labels.join('.').toLowerCase());
     const addresses = known !== undefined && message.readUInt16BE(end + 1) === TYPE_A ? known : [];
     const header = Buffer.alloc(12);
     message.copy(header, 0, 0, 2);
