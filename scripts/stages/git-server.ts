@@ -41,7 +41,7 @@ function withAuthority({ git }: Homelab, objects: any[]): any[] {
 
 /**
  * The objects of the install manifest, with the Git server's host keys in Argo CD's list where the list lacks that server. They
- * are those that this machine knows it by: asking the server itself would believe whoever answers.
+ * are those that this machine knows it by: asking the server itself would believe any server that answers.
  */
 async function withHostKeys(
   context: Pick<Context, 'commands' | 'homelab'>,

@@ -53,7 +53,7 @@ async function routes(context: Context): Promise<Finding[]> {
       if (code !== 0)
         found.push({
           ...bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods'),
-          // No connection, no answer, no TLS: that is so for every host name there.
+          // A missing connection, answer or TLS is the same for every host name there.
           cause: `curl ${code} ${address}`,
         });
       else if (status === 404 && path !== undefined)
