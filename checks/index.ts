@@ -32,4 +32,4 @@ export { openNetwork } from './open-network';
 export { plainCredentials } from './plain-credentials';
 export { shutdown } from './shutdown';
 export { talosKubernetes } from './talos-kubernetes';
-export type { RenderedObject, Rendering } from './rendering';
+export { render, type RenderedObject, type Rendering } from './rendering';

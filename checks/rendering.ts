@@ -1,3 +1,6 @@
+import { ApiObject, Chart, type App } from 'cdk8s';
+import { jsonOf, renderOnce } from '../constructs/rendering';
+
 /** An object as it will stand in a file. */
 export interface RenderedObject {
   /** The chart's id: its folder in dist/ and its Argo CD application. */
@@ -12,3 +15,57 @@ export interface RenderedObject {
 
 /** Everything that one app rendered. */
 export type Rendering = readonly RenderedObject[];
+
+/** Renders each object of an app once. @throws what the constructs' own validations found, all of it at once */
+export function render(app: App): Rendering {
+  const rendering = renderOnce(() => {
+    const constructs = app.node.findAll();
+    // What judges the whole tree stands at its root, which has no path.
+    const problems = constructs.flatMap(({ node }) =>
+      node.validate().map((message) => (node.path === '' ? message : `${node.path}: ${message}`)),
+    );
+    if (problems.length > 0) throw new Error(problems.join('\n'));
+    return constructs.filter(ApiObject.isApiObject).map(renderedObject);
+  });
+  const files = new Map<string, string>();
+  for (const { file, construct } of rendering) {
+    // Case does not count: the Mac's file system knows one of the two.
+    const other = files.get(file.toLowerCase());
+    if (other)
+      throw new Error(
+        `${other} and ${construct} would both be written to dist/${file}; give one of the two another name`,
+      );
+    files.set(file.toLowerCase(), construct);
+  }
+  return rendering.sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+function renderedObject(apiObject: ApiObject): RenderedObject {
+  const construct = apiObject.node.path;
+  const object = inOrder(jsonOf(apiObject), true) as RenderedObject['object'];
+  const { kind, metadata } = object;
+  if (typeof metadata?.name !== 'string')
+    throw new Error(
+      `${construct}: metadata.name must be text when it is rendered, got ${JSON.stringify(metadata?.name)}; a late value cannot stand there`,
+    );
+  const chart = Chart.of(apiObject);
+  const elsewhere = metadata.namespace !== undefined && metadata.namespace !== chart.namespace;
+  const parts = [kind.toLowerCase(), ...(elsewhere ? [metadata.namespace] : []), metadata.name];
+  return { chart: chart.node.id, construct, file: `${chart.node.id}/${parts.join('.')}.yaml`, object };
+}
+
+const FIRST = ['apiVersion', 'kind', 'metadata'];
+
+/** Keys by code unit, whatever the language of the machine; the three that say what an object is come first. */
+function inOrder(value: unknown, top = false): unknown {
+  if (Array.isArray(value)) return value.map((entry) => inOrder(entry));
+  if (typeof value !== 'object' || value === null) return value;
+  const record = value as Record<string, unknown>;
+  const keys = Object.keys(record)
+    .filter((key) => record[key] !== undefined)
+    .sort();
+  const ordered = top
+    ? [...FIRST.filter((key) => keys.includes(key)), ...keys.filter((key) => !FIRST.includes(key))]
+    : keys;
+  return Object.fromEntries(ordered.map((key) => [key, inOrder(record[key])]));
+}

@@ -2,7 +2,8 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { FIELD_MANAGER } from '../scripts/engine/live-secrets';
-import { identity, isKept, LEFTOVERS, removalCommands, secretsIn } from '../synth/leftovers';
+import { identity, isKept, secretsIn } from '../checks/step/objects';
+import { LEFTOVERS, removalCommands } from '../synth/leftovers';
 import { flag, runKubectl } from './kubectl';
 
 type Manifest = Readonly<Record<string, any>>;

@@ -1,14 +1,13 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { App } from 'cdk8s';
-import { checks as everyCheck, verdict, type Check, type NamedSecret, type Verdict } from '../checks';
+import { checks as everyCheck, render, verdict, type Check, type NamedSecret, type Verdict } from '../checks';
 import { DeclaredSecret } from '../constructs';
 import { withPlace } from '../values/problem';
 import type { Homelab } from '../inventory';
 import { changes } from './changes';
 import { leftovers, LEFTOVERS } from './leftovers';
 import { publish, published, recover, write, type Files } from './publish';
-import { render } from './render';
 import { encryptedNames, secretsList } from './secrets';
 import { printYaml } from './yaml';
 

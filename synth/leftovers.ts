@@ -1,9 +1,7 @@
+import { identity, isKept, permits, SECRETS_FILE, secretsIn, type Manifest } from '../checks/step/objects';
 import { groupOf } from '../constructs/kinds';
 import { isClusterScoped } from '../constructs/rendering';
 import type { Files } from './publish';
-
-/** An object as it stands in a file or in the cluster. */
-type Manifest = Readonly<Record<string, any>>;
 
 /** What `npm run synth` and `npm run homelab -- leftovers` say before the commands. */
 export const LEFTOVERS =
@@ -16,48 +14,18 @@ export const LEFTOVERS =
  */
 export async function leftovers(before: Files, after: Files): Promise<string[]> {
   const gone = [...before].filter(([path]) => !after.has(path) && path.includes('/'));
-  if (gone.length === 0 && before.get(SECRETS) === after.get(SECRETS)) return [];
+  if (gone.length === 0 && before.get(SECRETS_FILE) === after.get(SECRETS_FILE)) return [];
   const { parse } = await import('yaml');
   const manifests = (files: Iterable<readonly [string, string]>): Manifest[] =>
     [...files].map(([, text]) => parse(text));
   const now = manifests([...after].filter(([path]) => path.includes('/')));
-  const declared = (files: Files) => secretsIn(parse(files.get(SECRETS) ?? '{}'));
+  const declared = (files: Files) => secretsIn(parse(files.get(SECRETS_FILE) ?? '{}'));
   // An object that another chart renders now is still there.
   const still = new Set([...now, ...declared(after)].map(identity));
   const projects = now.filter(({ kind }) => kind === 'AppProject');
   const stays = (object: Manifest) => isKept(object) || projects.some((project) => !permits(project, object));
   return removalCommands(
     [...manifests(gone).filter(stays), ...declared(before)].filter((object) => !still.has(identity(object))),
-  );
-}
-
-const SECRETS = 'secrets.yaml';
-
-/** What dist/secrets.yaml lists, as the objects that the bootstrap makes of it. */
-export function secretsIn({ secrets = [] }: Manifest): Manifest[] {
-  return secrets.flatMap(({ name, namespaces }: Manifest) =>
-    namespaces.map((namespace: string) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace } })),
-  );
-}
-
-/** Whether Argo CD was told to leave an object when it leaves Git. */
-export function isKept({ metadata }: Manifest): boolean {
-  return String(metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? '').includes('Prune=false');
-}
-
-/** What makes an object the same: group, kind, namespace and name. */
-export function identity({ apiVersion, kind, metadata }: Manifest): string {
-  const place = isClusterScoped(kind) ? '' : (metadata.namespace ?? '');
-  return `${groupOf(apiVersion)}/${kind} ${place}/${metadata.name}`;
-}
-
-function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Manifest): boolean {
-  const clusterWide = isClusterScoped(kind);
-  const listed: readonly Manifest[] =
-    (clusterWide ? spec.clusterResourceWhitelist : spec.namespaceResourceWhitelist) ?? [];
-  return (
-    listed.some((each) => each.group === groupOf(apiVersion) && each.kind === kind) &&
-    (clusterWide || spec.destinations.some((each: Manifest) => each.namespace === metadata.namespace))
   );
 }
 

@@ -1,0 +1,37 @@
+import { groupOf } from '../../constructs/kinds';
+import { isClusterScoped } from '../../constructs/rendering';
+
+/** An object as it stands in a file or in the cluster. */
+export type Manifest = Readonly<Record<string, any>>;
+
+/** The one file of dist/ that is no object: which secrets there must be. */
+export const SECRETS_FILE = 'secrets.yaml';
+
+/** What dist/secrets.yaml lists, as the objects that the bootstrap makes of it. */
+export function secretsIn({ secrets = [] }: Manifest): Manifest[] {
+  return secrets.flatMap(({ name, namespaces }: Manifest) =>
+    namespaces.map((namespace: string) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace } })),
+  );
+}
+
+/** Whether Argo CD was told to leave an object when it leaves Git. */
+export function isKept({ metadata }: Manifest): boolean {
+  return String(metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? '').includes('Prune=false');
+}
+
+/** What makes an object the same: group, kind, namespace and name. */
+export function identity({ apiVersion, kind, metadata }: Manifest): string {
+  const place = isClusterScoped(kind) ? '' : (metadata.namespace ?? '');
+  return `${groupOf(apiVersion)}/${kind} ${place}/${metadata.name}`;
+}
+
+/** Whether an AppProject lets Argo CD make and delete an object. */
+export function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Manifest): boolean {
+  const clusterWide = isClusterScoped(kind);
+  const listed: readonly Manifest[] =
+    (clusterWide ? spec.clusterResourceWhitelist : spec.namespaceResourceWhitelist) ?? [];
+  return (
+    listed.some((each) => each.group === groupOf(apiVersion) && each.kind === kind) &&
+    (clusterWide || spec.destinations.some((each: Manifest) => each.namespace === metadata.namespace))
+  );
+}
