@@ -73,7 +73,10 @@ export interface Rollout {
   readonly count: number;
   /** As "one after another, from the last ordinal down", "all at once", "one more first, then the old one ends". */
   readonly order: string;
-  /** Sync wave of its application and its own, as 1/2: lower ones are healthy before this one starts. */
+  /**
+   * Sync wave of its application and its own, as 1/2. In one application a wave starts when the one before it is healthy;
+   * applications that are there already sync each by itself, whatever their own waves are.
+   */
   readonly wave: string;
   /** In seconds: what probes and grace make of it at least, and what they allow at most. */
   readonly seconds: { readonly least: number; readonly most: number };

@@ -1,0 +1,127 @@
+import type { Manifest } from './objects';
+import type { State } from './step';
+import { add, selects, workloads, type Workload } from './workloads';
+
+/** Who may talk to whom, by the NetworkPolicies of a state. */
+interface Connections {
+  /** NetworkPolicies that select a workload's pods. */
+  policies(workload: Workload): readonly Manifest[];
+  /** Workloads that its policies let in; undefined where no policy judges what comes in. */
+  letsIn(workload: Workload): ReadonlySet<Workload> | undefined;
+  /** Workloads that its policies let it open connections to; undefined where no policy judges what goes out. */
+  reaches(workload: Workload): ReadonlySet<Workload> | undefined;
+  /** Workloads whose policies name one as what they connect to. */
+  named(workload: Workload): readonly Workload[];
+}
+
+const RUNS_ONCE: ReadonlySet<string> = new Set(['Job', 'CronJob']);
+const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+const known = new WeakMap<State, Connections>();
+
+/**
+ * Workloads that may open connections to one, by name, as services/chat: a policy of one of both sides names the other, and
+ * none of them forbids it. What runs once and ends is left out, and so are the other parts of the same thing, such as the
+ * racks of a ring: the same policy selects both.
+ */
+export function clientsOf(state: State, target: Workload): string[] {
+  const connections = connectionsOf(state);
+  const own = connections.policies(target);
+  const clients = connections.letsIn(target) ?? connections.named(target);
+  return [...new Set(clients)]
+    .filter((client) => client.name !== target.name && !RUNS_ONCE.has(client.kind))
+    .filter((client) => !own.some((policy) => isPart(policy, client)))
+    .filter((client) => connections.reaches(client)?.has(target) ?? true)
+    .map(({ name }) => name)
+    .sort();
+}
+
+/** Whether a policy that names something selects a workload, too. */
+function isPart({ metadata, spec }: Manifest, { namespace, labels }: Workload): boolean {
+  const named = Object.keys(spec.podSelector?.matchLabels ?? {}).length > 0;
+  return named && (metadata.namespace ?? 'default') === namespace && selects(spec.podSelector, labels);
+}
+
+function isolates({ spec }: Manifest, type: 'Ingress' | 'Egress'): boolean {
+  const types: readonly string[] = spec.policyTypes ?? ['Ingress', ...(spec.egress ? ['Egress'] : [])];
+  return types.includes(type);
+}
+
+function connectionsOf(state: State): Connections {
+  const found = known.get(state) ?? index(state);
+  known.set(state, found);
+  return found;
+}
+
+function index(state: State): Connections {
+  const selected = policiesByWorkload(state);
+  const policies = (workload: Workload) => selected.get(workload) ?? [];
+  const namespaces = namespacesOf(state);
+  const named = (home: string, list: readonly Manifest[], way: 'ingress' | 'egress') =>
+    list.flatMap(({ spec }) =>
+      (spec[way] ?? []).flatMap((rule: Manifest) =>
+        (rule[way === 'ingress' ? 'from' : 'to'] ?? []).flatMap(({ podSelector, namespaceSelector }: Manifest) => {
+          if (!podSelector && !namespaceSelector) return [];
+          const places = namespaceSelector ? namespaces(namespaceSelector) : [home];
+          return places.flatMap((namespace) => workloads(state).select(namespace, podSelector));
+        }),
+      ),
+    );
+  const side = (type: 'Ingress' | 'Egress', way: 'ingress' | 'egress') =>
+    once((workload: Workload): ReadonlySet<Workload> | undefined => {
+      const judges = policies(workload).filter((policy) => isolates(policy, type));
+      return judges.length === 0 ? undefined : new Set(named(workload.namespace, judges, way));
+    });
+  const reaches = side('Egress', 'egress');
+  let speakers: Map<Workload, Workload[]> | undefined;
+  return {
+    policies,
+    letsIn: side('Ingress', 'ingress'),
+    reaches,
+    named: (workload) => (speakers ??= reversed(workloads(state).all, reaches)).get(workload) ?? [],
+  };
+}
+
+function once<K extends object, V>(find: (key: K) => V): (key: K) => V {
+  const found = new Map<K, V>();
+  return (key) => {
+    if (!found.has(key)) found.set(key, find(key));
+    return found.get(key)!;
+  };
+}
+
+function reversed(
+  all: readonly Workload[],
+  reaches: (workload: Workload) => ReadonlySet<Workload> | undefined,
+): Map<Workload, Workload[]> {
+  const found = new Map<Workload, Workload[]>();
+  for (const speaker of all) for (const target of reaches(speaker) ?? []) add(found, target, speaker);
+  return found;
+}
+
+function policiesByWorkload(state: State): Map<Workload, Manifest[]> {
+  const found = new Map<Workload, Manifest[]>();
+  for (const { object } of state.objects)
+    if (object.kind === 'NetworkPolicy')
+      for (const workload of workloads(state).select(object.metadata.namespace ?? 'default', object.spec.podSelector))
+        add(found, workload, object);
+  return found;
+}
+
+/** Which namespaces a selector selects, of those that the state has something in. */
+function namespacesOf(state: State): (selector: Manifest) => readonly string[] {
+  const labels = new Map<string, Record<string, string>>();
+  for (const { object } of state.objects) {
+    const { kind, metadata } = object;
+    const namespace = kind === 'Namespace' ? metadata.name : metadata.namespace;
+    if (!namespace || (kind !== 'Namespace' && labels.has(namespace))) continue;
+    labels.set(namespace, { ...(kind === 'Namespace' && metadata.labels), [NAMESPACE_NAME]: namespace });
+  }
+  const found = new Map<string, readonly string[]>();
+  return (selector) => {
+    const key = JSON.stringify(selector);
+    const known =
+      found.get(key) ?? [...labels].filter(([, each]) => selects(selector, each)).map(([namespace]) => namespace);
+    found.set(key, known);
+    return known;
+  };
+}

@@ -1,0 +1,78 @@
+import type { Manifest } from './objects';
+import { pairs, type Placed, type State, type Step } from './step';
+
+/**
+ * Why Argo CD deletes an object and makes it again instead of changing it; undefined where it changes it. Hooks that run once
+ * more, and objects with both Replace=true and Force=true, which is kubectl replace --force; Force=true alone does nothing
+ * with server-side apply.
+ */
+export function remadeBecause({ folder, object }: Placed, step: Step): string | undefined {
+  if (isHook(object)) {
+    if (!runsAgain(object)) return undefined;
+    const alone = hookAlone(folder, step)
+      ? `; nothing else in ${folder} changes, and a hook alone starts no sync, so it waits for the next one`
+      : '';
+    return `it is a hook: Argo CD deletes the earlier one and makes it again with every sync of ${folder}${alone}`;
+  }
+  const options = annotated(object, 'argocd.argoproj.io/sync-options');
+  const replaces = options.includes('Replace=true') || replacingFolders(step.after).has(folder);
+  // Argo CD updates these two in place, because everything in them would go with them.
+  if (!replaces || !options.includes('Force=true') || ['Namespace', 'CustomResourceDefinition'].includes(object.kind))
+    return undefined;
+  return 'its sync options Replace=true and Force=true make Argo CD delete it and make it again';
+}
+
+/** Whether Argo CD makes an object only while it syncs, apart from all others. */
+export function isHook(object: Manifest): boolean {
+  const types = annotated(object, 'argocd.argoproj.io/hook');
+  if (types.length > 0) return types.some((type) => type !== 'Skip');
+  return annotated(object, 'helm.sh/hook').some((type) => type !== 'crd-install');
+}
+
+/** A hook stays only where it is told to go when it fails, and nothing else. */
+function runsAgain(object: Manifest): boolean {
+  const policies = [
+    ...annotated(object, 'argocd.argoproj.io/hook-delete-policy'),
+    ...annotated(object, 'helm.sh/hook-delete-policy'),
+  ];
+  return policies.length === 0 || policies.some((policy) => !['HookFailed', 'hook-failed'].includes(policy));
+}
+
+function annotated({ metadata }: Manifest, key: string): string[] {
+  return String(metadata.annotations?.[key] ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter(Boolean);
+}
+
+const moved = new WeakMap<Step, Set<string>>();
+
+/** Whether no other object of a folder changes: Argo CD does not count hooks when it compares. */
+function hookAlone(folder: string, step: Step): boolean {
+  const known =
+    moved.get(step) ??
+    new Set(
+      pairs(step)
+        .filter(({ before, after }) => !isHook((after ?? before)!.object))
+        .filter(({ before, after }) => JSON.stringify(before?.object) !== JSON.stringify(after?.object))
+        .map(({ before, after }) => (after ?? before)!.folder),
+    );
+  moved.set(step, known);
+  return !known.has(folder);
+}
+
+const replacing = new WeakMap<State, Set<string>>();
+
+/** Folders whose application says Replace=true for everything in it. */
+function replacingFolders(state: State): Set<string> {
+  const known =
+    replacing.get(state) ??
+    new Set(
+      state.objects
+        .filter(({ object }) => object.kind === 'Application')
+        .filter(({ object }) => (object.spec?.syncPolicy?.syncOptions ?? []).includes('Replace=true'))
+        .map(({ object }) => String(object.spec.source?.path).split('/').pop()!),
+    );
+  replacing.set(state, known);
+  return known;
+}

@@ -1,0 +1,101 @@
+import type { Manifest } from './objects';
+import type { Seconds } from './pod-times';
+import { daemonLimits, rollingLimits, type PodsEffect } from './replaced-pods';
+import { ownWave } from './waves';
+import type { State } from './step';
+import { workloads, type Workload } from './workloads';
+
+/** What goes on serving while pods of a workload are replaced, in one sentence. @param gap how long one pod is away */
+export function servingMeanwhile(
+  state: State,
+  next: Manifest,
+  effect: PodsEffect,
+  gap: Seconds,
+  nodes: number,
+): string {
+  switch (next.kind) {
+    case 'Deployment':
+      return deployment(next, gap);
+    case 'DaemonSet':
+      return daemonSet(next, gap, nodes);
+    case 'StatefulSet':
+      return statefulSet(state, next, effect, gap);
+    default:
+      return `Nothing serves for ${time(gap)}.`;
+  }
+}
+
+function deployment(next: Manifest, gap: Seconds): string {
+  const replicas = next.spec.replicas ?? 1;
+  if (next.spec.strategy?.type === 'Recreate')
+    return `Nothing serves for ${time(gap)}: all pods end before a new one starts.`;
+  const { unavailable } = rollingLimits(next, replicas);
+  const left = replicas - unavailable;
+  if (unavailable === 0) return 'No gap: a new pod is ready before an old one ends.';
+  return left > 0 ? `${left} of ${replicas} pods serve all the time.` : `Nothing serves for ${time(gap)}.`;
+}
+
+function daemonSet(next: Manifest, gap: Seconds, nodes: number): string {
+  if (daemonLimits(next, nodes).surge > 0) return 'No gap: on each node the new pod is ready before the old one ends.';
+  const ports = (next.spec.template.spec?.containers ?? []).flatMap(({ ports: each = [] }: Manifest) =>
+    each.map(({ hostPort }: Manifest) => hostPort).filter(Boolean),
+  );
+  const what = ports.length > 0 ? `port${ports.length > 1 ? 's' : ''} ${ports.join(' and ')} of a node` : 'a node';
+  return `Each node in turn: ${what} ${ports.length > 1 ? 'are' : 'is'} without its pod for ${time(gap)}, the others serve.`;
+}
+
+function statefulSet(state: State, next: Manifest, effect: PodsEffect, gap: Seconds): string {
+  const members = together(state, next);
+  const own = next.spec.replicas ?? 1;
+  const all = members.reduce((sum, { placed }) => sum + (placed.object.spec.replicas ?? 1), 0) || own;
+  const database = databaseOf(next);
+  if (all <= 1) return `Nothing serves for ${time(gap)}: there is one pod.`;
+  const same = members.filter(({ placed }) => ownWave(placed.object) === ownWave(next));
+  const sameTime =
+    same.length > 1 ? ` ${same.length} StatefulSets of it are in the same wave: one pod of each is away at once.` : '';
+  const away = Math.max(1, same.length);
+  const serve = `${all - away} of ${all} pods serve all the time`;
+  if (database === 'mongodb') return `${mongo(effect, all, gap)}${sameTime}`;
+  if (database === 'cassandra') return `${cassandra(serve, all, away)}${sameTime}`;
+  return `${serve}; what one pod alone holds is away for ${time(gap)}.${sameTime}`;
+}
+
+function mongo(effect: PodsEffect, all: number, gap: Seconds): string {
+  if (all === 2) return `A set of two has no majority without one: nothing can be written for ${time(gap)}, twice.`;
+  const primary = effect.count === all ? 'when the turn comes to the primary' : 'if the primary is among them';
+  return `A majority of ${all} stays; ${primary} it steps down, and clients wait for an election of some seconds.`;
+}
+
+function cassandra(serve: string, all: number, away: number): string {
+  if (all - away < 2)
+    return `${serve}: QUORUM needs two of three copies, so requests at QUORUM fail meanwhile; those at ONE find a copy where there are two.`;
+  return away === 1
+    ? `${serve}: QUORUM stays for keyspaces with three copies.`
+    : `${serve}: QUORUM fails for what has two copies on the pods that are away.`;
+}
+
+/** StatefulSets that are one thing, such as the racks of a ring: the same governing Service and the same name in their labels. */
+function together(state: State, next: Manifest): readonly Workload[] {
+  const { 'app.kubernetes.io/name': app, 'app.kubernetes.io/instance': instance } =
+    next.spec.template?.metadata?.labels ?? {};
+  if (!app || !instance) return [];
+  const matchLabels = { 'app.kubernetes.io/name': app, 'app.kubernetes.io/instance': instance };
+  return workloads(state)
+    .select(next.metadata.namespace ?? 'default', { matchLabels })
+    .filter(({ kind, placed }) => kind === 'StatefulSet' && placed.object.spec.serviceName === next.spec.serviceName);
+}
+
+/** By what it runs, because labels are anybody's. */
+function databaseOf({ spec }: Manifest): 'cassandra' | 'mongodb' | undefined {
+  const text = JSON.stringify(
+    (spec.template?.spec?.containers ?? []).map(({ image, command, args }: Manifest) => [image, command, args]),
+  );
+  if (/mongod\b|[/"]mongo[:@]|percona-server-mongodb/.test(text)) return 'mongodb';
+  return /[/"]cassandra[:@]|k8ssandra|CassandraDaemon/.test(text) ? 'cassandra' : undefined;
+}
+
+/** As "10 to 150 s", "up to 150 s". */
+export function time({ least, most }: Seconds): string {
+  if (most === 0) return 'a moment';
+  return least > 0 && least !== most ? `${least} to ${most} s` : least === most ? `${most} s` : `up to ${most} s`;
+}

@@ -1,0 +1,249 @@
+import { planStep } from '../../../checks/step';
+import type { ObjectChange, Plan } from '../../../checks/step/plan';
+import { replacedPods } from '../../../checks/step/replaced-pods';
+import type { State } from '../../../checks/step/step';
+import { minutes } from '../../../checks/step/waves';
+import { renderedHomelab } from '../../homelab';
+
+type Json = Record<string, any>;
+
+const base = stateOf(renderedHomelab());
+
+function stateOf(rendering: readonly { file: string; object: unknown }[]): State {
+  return {
+    objects: rendering.map(({ file, object }) => ({ folder: file.split('/')[0]!, file, object: object as Json })),
+    secrets: [],
+  };
+}
+
+function planned(change: (homelab: any) => void): Plan {
+  return planStep({ before: base, after: stateOf(renderedHomelab(change)) }, 'HEAD');
+}
+
+function of(plan: Plan, id: string): ObjectChange {
+  const found = plan.changes.find((change) => change.id === id);
+  if (!found) throw new Error(`${id} does not change; what does: ${plan.changes.map((each) => each.id).join(', ')}`);
+  return found;
+}
+
+/** A workload of rendered objects, and a copy with something else in it. */
+function pair(
+  kind: string,
+  name: string,
+  change: (object: any) => void,
+  first: (object: any) => void = () => undefined,
+) {
+  const found = base.objects.find(({ object }) => object.kind === kind && object.metadata.name === name)!;
+  const live = structuredClone(found.object) as Json;
+  first(live);
+  const next = structuredClone(live);
+  change(next);
+  return replacedPods(live, next)!;
+}
+
+describe('which pods are replaced', () => {
+  const container = (object: Json) => object.spec.template.spec.containers[0];
+
+  test('a label or an annotation of the template, the order of variables and of volumes replace pods', () => {
+    for (const change of [
+      (o: Json) => (o.spec.template.metadata.labels.more = 'x'),
+      (o: Json) => (o.spec.template.metadata.annotations = { more: 'x' }),
+      (o: Json) => container(o).env.reverse(),
+      (o: Json) => (container(o).image = 'other:1.0.0'),
+      (o: Json) => o.spec.template.spec.volumes.push({ name: 'more', emptyDir: {} }),
+    ])
+      expect(pair('Deployment', 'chat', change)).toMatchObject({ does: 'replace', count: 1 });
+  });
+
+  test('what stands outside the template, keys in another order and a quantity written differently replace none', () => {
+    for (const change of [
+      (o: Json) => (o.metadata.labels.more = 'x'),
+      (o: Json) => (o.spec.minReadySeconds = 10),
+      (o: Json) => (o.spec.strategy = { type: 'Recreate' }),
+      (o: Json) => (o.spec.revisionHistoryLimit = 1),
+      (o: Json) => (o.spec.template = Object.fromEntries(Object.entries(o.spec.template).reverse())),
+      (o: Json) => (container(o).resources.limits.memory = '262144Ki'),
+      (o: Json) => (container(o).resources.requests.cpu = '0.1'),
+      (o: Json) => (o.spec.template.spec.volumes[0].emptyDir.sizeLimit = '65536Ki'),
+    ])
+      expect(pair('Deployment', 'chat', change)).toMatchObject({ does: 'none', count: 0 });
+    expect(pair('Deployment', 'chat', (o) => (container(o).env[1].value = '9042Mi')).does).toBe('replace');
+  });
+
+  test('a StatefulSet from the last ordinal down, above its partition, and not with OnDelete', () => {
+    const change = (o: Json) => (container(o).image = 'other:1.0.0');
+    const rolling = (partition: number) => (o: Json) => (o.spec.updateStrategy = { rollingUpdate: { partition } });
+    expect(pair('StatefulSet', 'mongodb', change).names).toEqual(['mongodb-2', 'mongodb-1', 'mongodb-0']);
+    expect(pair('StatefulSet', 'mongodb', change, rolling(2)).names).toEqual(['mongodb-2']);
+    expect(pair('StatefulSet', 'mongodb', change, rolling(3))).toMatchObject({ does: 'held', count: 0 });
+    expect(pair('StatefulSet', 'mongodb', change, (o) => (o.spec.updateStrategy = { type: 'OnDelete' })).does).toBe(
+      'held',
+    );
+    expect(pair('StatefulSet', 'mongodb', rolling(0), rolling(2))).toMatchObject({
+      does: 'perhaps',
+      names: ['mongodb-1', 'mongodb-0'],
+    });
+    // The partition counts from the first ordinal, whatever its number is.
+    const from5 = (o: Json) =>
+      Object.assign(o.spec, { ordinals: { start: 5 }, updateStrategy: { rollingUpdate: { partition: 1 } } });
+    expect(pair('StatefulSet', 'mongodb', change, from5).names).toEqual(['mongodb-7', 'mongodb-6']);
+  });
+
+  test('fewer pods: the highest ordinals go, and the rest is replaced only if its template changes', () => {
+    const fewer = (o: Json) => (o.spec.replicas = 1);
+    const effect = pair('StatefulSet', 'mongodb', fewer);
+    expect(effect).toMatchObject({ does: 'none', removedNames: ['mongodb-2', 'mongodb-1'] });
+    expect(effect.reason).toBe(
+      '3 pods become 1: mongodb-2, mongodb-1 end all at once, from the last ordinal down; their claims stay',
+    );
+    expect(
+      pair('StatefulSet', 'mongodb', (o) => {
+        fewer(o);
+        container(o).image = 'other:1.0.0';
+      }).names,
+    ).toEqual(['mongodb-0']);
+    expect(pair('Deployment', 'chat', (o) => (o.spec.replicas = 3))).toMatchObject({ does: 'none', added: 2 });
+    expect(
+      pair(
+        'Deployment',
+        'chat',
+        (o) => (container(o).image = 'x:1'),
+        (o) => (o.spec.replicas = 0),
+      ).does,
+    ).toBe('none');
+  });
+
+  test('a paused Deployment waits, and rolls when it goes on', () => {
+    const paused = (o: Json) => (o.spec.paused = true);
+    expect(pair('Deployment', 'chat', (o) => (container(o).image = 'x:1'), paused).does).toBe('held');
+    expect(pair('Deployment', 'chat', (o) => delete o.spec.paused, paused).does).toBe('perhaps');
+  });
+
+  test('a DaemonSet node after node; a CronJob with its next run', () => {
+    expect(pair('DaemonSet', 'traefik', (o) => (container(o).image = 'x:1'))).toMatchObject({
+      does: 'replace',
+      order: 'one node after another',
+    });
+    const cron = (image: string) => ({
+      kind: 'CronJob',
+      metadata: { name: 'n' },
+      spec: { jobTemplate: { spec: { template: { spec: { containers: [{ name: 'a', image }] } } } } },
+    });
+    expect(replacedPods(cron('a:1'), cron('a:2'))).toMatchObject({ does: 'held', count: 0 });
+  });
+});
+
+describe('the plan of a restart', () => {
+  test('one service: no gap, and its clients', () => {
+    const change = of(
+      planned((h) => (h.services.chat.env = { A: 'b' })),
+      'apps/Deployment services/chat',
+    );
+    expect(change.verdict).toBe('restart');
+    expect(change.rollout).toEqual({
+      pods: ['chat'],
+      count: 1,
+      order: 'one more first, then an old one ends',
+      wave: '2/0',
+      // The startup probe allows 2 s 30 times, the readiness probe looks every 5 s, and the old pod has 30 s to end.
+      seconds: { least: 0, most: 95 },
+      available: 'No gap: a new pod is ready before an old one ends.',
+      clients: ['services/gateway'],
+    });
+  });
+
+  test('a ring: rack after rack, and what the racks need together is their sum', () => {
+    const plan = planned((h) => (h.databases.cassandra.cpu = h.databases.cassandra.cpu.constructor.millis(900)));
+    const racks = ['r1', 'r2', 'r3'].map((rack) => of(plan, `apps/StatefulSet cassandra/cassandra-${rack}`));
+    expect(racks.map(({ verdict, rollout }) => [verdict, rollout!.pods.join(), rollout!.wave])).toEqual([
+      ['restart', 'cassandra-r1-0', '1/1'],
+      ['restart', 'cassandra-r2-0', '1/2'],
+      ['restart', 'cassandra-r3-0', '1/3'],
+    ]);
+    expect(racks[0]!.rollout!.clients).toEqual([
+      'services/chat',
+      'services/collaboration',
+      'services/documents',
+      'services/presence',
+    ]);
+    expect(racks[0]!.rollout!.available).toContain('QUORUM stays');
+    expect(racks[0]!.rollout!.seconds.most).toBe(120 + 360 * 10 + 10);
+    expect(minutes(plan).most).toBeCloseTo((3 * (120 + 360 * 10 + 10)) / 60);
+  });
+
+  test('a replica set: the last first, and an election', () => {
+    const plan = planned((h) => (h.databases.mongodb.cpu = h.databases.mongodb.cpu.constructor.millis(400)));
+    const { rollout } = of(plan, 'apps/StatefulSet mongodb/mongodb');
+    expect(rollout).toMatchObject({ pods: ['mongodb-2', 'mongodb-1', 'mongodb-0'], count: 3 });
+    expect(rollout!.available).toContain('election');
+  });
+
+  test('folders run side by side', () => {
+    const both = planned((h) => {
+      h.services.chat.env = { A: 'b' };
+      h.webApps.web.env = { A: 'b' };
+    });
+    expect(minutes(both)).toEqual(minutes(planned((h) => (h.services.chat.env = { A: 'b' }))));
+  });
+
+  test('more pods: nothing restarts', () => {
+    const change = of(
+      planned((h) => (h.services.chat.replicas = 3)),
+      'apps/Deployment services/chat',
+    );
+    expect(change).toMatchObject({ verdict: 'live' });
+    expect(change.rollout).toBeUndefined();
+    expect(change.reason).toBe('1 pod becomes 3: those that are there stay as they are');
+  });
+
+  test('a Job with a hash runs again, a hook is made anew', () => {
+    const plan = planned((h) => {
+      h.services.chat.connects.push({ mongodb: 'mongodb', database: 'chat' });
+      h.llm.models.embeddings.tag = 'nomic-embed-text:v1.6';
+    });
+    const job = plan.changes.find(({ id, verdict }) => verdict === 'created' && id.startsWith('batch/Job mongodb/'))!;
+    expect(job.reason).toMatch(/^what mongodb-users does has changed: it runs again, and mongodb-users-\w+ is pruned$/);
+    const hook = of(plan, 'batch/Job services/llm-service-proof');
+    expect(hook.verdict).toBe('recreate');
+    expect(hook.reason).toContain('a hook alone starts no sync');
+    const users = of(plan, '/ConfigMap mongodb/mongodb-users');
+    expect(users).toMatchObject({ verdict: 'live' });
+    expect(users.reason).toMatch(/^pods of mongodb\/mongodb-users-\w+ restart with it/);
+  });
+});
+
+describe('what a ConfigMap does to pods', () => {
+  const changedMap = (volume: Json, mount: Json, env: Json[] = []) => {
+    const objects = (value: string): Json[] => [
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings', namespace: 'own' }, data: { a: value } },
+      {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name: 'app', namespace: 'own' },
+        spec: {
+          template: {
+            metadata: { labels: { app: 'app' } },
+            spec: { containers: [{ name: 'app', image: 'a:1', volumeMounts: [mount], env }], volumes: [volume] },
+          },
+        },
+      },
+    ];
+    const state = (value: string) =>
+      stateOf(objects(value).map((object, index) => ({ file: `own/${index}.yaml`, object })));
+    return of(planStep({ before: state('1'), after: state('2') }, 'HEAD'), '/ConfigMap own/settings');
+  };
+  const volume = { name: 'v', configMap: { name: 'settings' } };
+
+  test('files change within a minute, subPath and variables only with a restart', () => {
+    expect(changedMap(volume, { name: 'v', mountPath: '/v' })).toMatchObject({
+      verdict: 'live',
+      reason: 'pods of own/app see it in their files within about a minute, without a restart',
+    });
+    expect(changedMap(volume, { name: 'v', mountPath: '/v', subPath: 'a' }).reason).toContain('subPath');
+    const env = [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'settings', key: 'a' } } }];
+    expect(changedMap({ name: 'v', emptyDir: {} }, { name: 'v', mountPath: '/v' }, env).reason).toContain(
+      'as variables',
+    );
+    expect(changedMap({ name: 'v', emptyDir: {} }, { name: 'v', mountPath: '/v' }).reason).toBe('no pod reads it');
+  });
+});
