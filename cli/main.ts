@@ -1,6 +1,8 @@
 import { budget } from './budget';
 import { leftovers } from './leftovers';
+import { plan } from './plan';
 import { rebind } from './rebind';
+import { Usage } from './usage';
 import { withPlace } from '../values/problem';
 
 /** `npm run homelab -- COMMAND`: one file per command. */
@@ -11,6 +13,10 @@ const commands: Readonly<
   leftovers: {
     what: 'commands that remove what nobody removes and dist/ has no more [--kubeconfig=FILE]',
     run: leftovers,
+  },
+  plan: {
+    what: 'what homelab.ts would change in the cluster and on its machines; plan --help for its options',
+    run: plan,
   },
   rebind: { what: 'POD: let a claim that was made anew have the disk of that pod', run: rebind },
 };
@@ -27,6 +33,6 @@ if (!command) {
 } else {
   command.run(args).catch((error: Error) => {
     console.error(withPlace(error));
-    process.exitCode = 1;
+    process.exitCode = error instanceof Usage ? 2 : 1;
   });
 }

@@ -63,6 +63,6 @@ export function withPlace(error: Error): string {
     .filter((line) => /^\s+at /.test(line));
   const own = frames.find((line) => !/node_modules|node:|\((internal|<anonymous>)/.test(line));
   const place = /([^/\\(\s]+\.[cm]?[jt]s:\d+:\d+)\)?$/.exec(own ?? '')?.[1];
-  const isOurs = own === undefined || /[/\\](values|inventory|constructs|checks|synth)[/\\][^/\\]+$/.test(own);
+  const isOurs = own === undefined || /[/\\](values|inventory|constructs|checks|synth|cli)[/\\][^/\\]+$/.test(own);
   return place === undefined || isOurs ? error.message : `${place}: ${error.message}`;
 }

@@ -37,5 +37,5 @@ function objectChange(pair: Pair, step: Step): ObjectChange {
 
 function withRisks(change: ObjectChange, risks: readonly Risk[]): ObjectChange {
   const mine = risks.filter(({ objects }) => objects.includes(change.id));
-  return { ...change, verdict: worst([change.verdict, ...mine.map(({ verdict }) => verdict)]) };
+  return { ...change, itself: change.verdict, verdict: worst([change.verdict, ...mine.map(({ verdict }) => verdict)]) };
 }

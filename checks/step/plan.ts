@@ -57,6 +57,8 @@ export interface ObjectChange {
   readonly after?: Manifest;
   /** The worst of its fields and of the risks that name it. */
   readonly verdict: ChangeVerdict;
+  /** What the API server, the controllers and Argo CD make of it, without the risks that name it. @default verdict */
+  readonly itself?: ChangeVerdict;
   /** Why, in one sentence. */
   readonly reason: string;
   /** What to do instead, where the API server refuses it. */

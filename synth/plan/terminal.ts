@@ -1,0 +1,165 @@
+import type { ChangeVerdict, ObjectChange, Plan } from '../../checks/step/plan';
+import { byFolder, riskLines, rolloutLines, shownFields, type ShownField } from './details';
+import { itself, shares, summary, type Section } from './summary';
+import { severity, short, VERDICT_WORDS, withoutGroup } from './words';
+
+/** How a plan looks in a terminal. */
+export interface TerminalOptions {
+  /** @default false */
+  readonly color?: boolean;
+  /** Columns. @default 120 */
+  readonly width?: number;
+  /** Lines of the first screen. @default 50 */
+  readonly rows?: number;
+}
+
+const COLORS: Readonly<Record<ChangeVerdict, string>> = {
+  nothing: '2',
+  live: '32',
+  created: '32',
+  pruned: '36',
+  kept: '36',
+  restart: '33',
+  recreate: '33',
+  access: '35',
+  limit: '35',
+  'not-deployed': '31',
+  refused: '31',
+  data: '1;31',
+};
+
+type Paint = (code: string, text: string) => string;
+
+/** A plan for a terminal: the first screen, then what is to be read about each danger, then every object by its folder. */
+export function terminal(plan: Plan, options: TerminalOptions = {}): string {
+  const width = Math.max(60, options.width ?? 120);
+  const paint: Paint = options.color ? (code, text) => `\x1b[${code}m${text}\x1b[0m` : (_, text) => text;
+  return [
+    ...firstScreen(plan, { ...options, width }, paint),
+    ...inFull(plan, width, paint),
+    ...folders(plan, width, paint),
+  ]
+    .map((line) => line.trimEnd())
+    .join('\n')
+    .concat('\n');
+}
+
+/** The first screen, line by line. */
+export function firstScreen(
+  plan: Plan,
+  { width = 120, rows = 50 }: TerminalOptions,
+  paint: Paint = (_, text) => text,
+): string[] {
+  const { verdict, headline, sections } = summary(plan);
+  const lines = [
+    paint('1', short(`Plan against ${plan.base}`, width)),
+    ...wrapped(headline, width, '').map((line) => paint(COLORS[verdict], line)),
+  ];
+  // A title each, one line that says what is left out, and no blank line where it gets tight.
+  const wanted = sections.reduce((all, section) => all + section.lines.length + 2, lines.length);
+  const blank = wanted <= rows;
+  const given = shares(sections, Math.max(sections.length, rows - lines.length - sections.length * 2));
+  const subject = Math.min(
+    46,
+    Math.max(
+      0,
+      ...sections.flatMap((section, at) => section.lines.slice(0, given[at]).map((line) => [...line.subject].length)),
+    ),
+  );
+  sections.forEach((section, at) => {
+    if (blank) lines.push('');
+    lines.push(...sectionLines(section, given[at]!, { width, subject }, paint));
+  });
+  return lines;
+}
+
+function sectionLines(
+  { title, verdict, lines }: Section,
+  given: number,
+  { width, subject }: { readonly width: number; readonly subject: number },
+  paint: Paint,
+): string[] {
+  const more = lines.length - given;
+  return [
+    paint(COLORS[verdict], short(title, width)),
+    ...lines.slice(0, given).map((line) => {
+      const name = short(line.subject, subject);
+      const says = short(line.says, Math.max(10, width - 4 - (line.subject === '' ? 0 : subject)));
+      return line.subject === '' ? `  ${says}` : `  ${name}${' '.repeat(subject - [...name].length)}  ${says}`;
+    }),
+    ...(more > 0 ? [`  and ${more} more below`] : []),
+  ];
+}
+
+function inFull({ risks }: Plan, width: number, paint: Paint): string[] {
+  if (risks.length === 0) return [];
+  const sorted = [...risks].sort((a, b) => severity(b.verdict) - severity(a.verdict));
+  return [
+    '',
+    paint('1', 'In full'),
+    ...sorted.flatMap((risk) => [
+      '',
+      `${paint(COLORS[risk.accepted === undefined ? risk.verdict : 'live'], VERDICT_WORDS[risk.verdict].toUpperCase())} ${short(risk.what, width - 15)}`,
+      ...riskLines(risk).flatMap((line) => wrapped(line, width, '  ')),
+    ]),
+  ];
+}
+
+function folders(plan: Plan, width: number, paint: Paint): string[] {
+  return byFolder(plan).flatMap(({ name, changes }) => [
+    '',
+    paint('1', `${name}/`),
+    ...changes.flatMap((change) => objectLines(change, width, paint)),
+  ]);
+}
+
+function objectLines(change: ObjectChange, width: number, paint: Paint): string[] {
+  const { id, verdict, reason, way, rollout } = change;
+  const word = VERDICT_WORDS[verdict];
+  const beside = itself(change) === verdict ? '' : `, ${VERDICT_WORDS[itself(change)]}`;
+  const { shown, more } = shownFields(change, 40, Math.max(20, Math.floor((width - 30) / 2)));
+  return [
+    `  ${paint(COLORS[verdict], word.padEnd(12))} ${short(withoutGroup(id), width - 16)}${beside}`,
+    ...wrapped(reason, width, ' '.repeat(15)),
+    ...(way === undefined ? [] : wrapped(`instead: ${way}`, width, ' '.repeat(15))),
+    ...(rollout === undefined ? [] : rolloutLines(rollout).flatMap((line) => wrapped(line, width, ' '.repeat(15)))),
+    ...shown.flatMap((field) => fieldLines(field, width, paint)),
+    ...(more > 0 ? [`${' '.repeat(15)}and ${more} more fields (--json has them all)`] : []),
+  ];
+}
+
+function fieldLines({ path, before, after, diff, reason }: ShownField, width: number, paint: Paint): string[] {
+  const indent = ' '.repeat(15);
+  const why = reason === '' ? [] : wrapped(reason, width, `${indent}  `);
+  if (diff === undefined) {
+    const line = `${path}: ${before} -> ${after}`;
+    const change =
+      [...line].length + 15 <= width
+        ? [`${indent}${short(line, width)}`]
+        : [`${indent}${short(path, width - 16)}:`, `${indent}  ${short(`${before} -> ${after}`, width - 17)}`];
+    return [...change, ...why];
+  }
+  return [
+    `${indent}${short(path, width - 16)}:`,
+    ...diff.map(({ sign, text }) => {
+      const line = `${indent}  ${sign} ${short(text, width - 19)}`;
+      return sign === '-' ? paint('31', line) : sign === '+' ? paint('32', line) : paint('2', line);
+    }),
+    ...why,
+  ];
+}
+
+/** A text in lines of a width; what is longer than a line is broken. */
+function wrapped(text: string, width: number, indent: string): string[] {
+  if (text === '') return [];
+  const room = Math.max(20, width - indent.length);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of short(text, 2000).split(' ')) {
+    if (line !== '' && [...line].length + 1 + [...word].length > room) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((each) => `${indent}${each}`);
+}

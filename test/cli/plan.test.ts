@@ -1,0 +1,143 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { homelabApp } from '../../charts';
+import { homelabPlan, plan } from '../../cli/plan';
+import { Usage } from '../../cli/usage';
+import { DeclaredSecret } from '../../constructs';
+import type { Homelab } from '../../inventory';
+import { machineFiles } from '../../scripts/machines';
+import { printYaml, render, secretsList } from '../../synth';
+import homelab from '../fixtures/homelab';
+import { changed } from '../homelab';
+
+// The command reads homelab.ts, which is the owner's.
+jest.mock('../../homelab', () => jest.requireActual('../fixtures/homelab'));
+
+let root: string;
+const git = (...args: string[]) =>
+  execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: root, stdio: 'pipe' });
+
+function write(path: string, text: string): void {
+  fs.mkdirSync(dirname(join(root, path)), { recursive: true });
+  fs.writeFileSync(join(root, path), text);
+}
+
+/** What synth writes for a homelab, committed. */
+function commit(of: Homelab): void {
+  const app = homelabApp(of);
+  fs.rmSync(join(root, 'dist'), { recursive: true, force: true });
+  for (const { file, object } of render(app)) write(`dist/${file}`, `---\n${printYaml(object)}`);
+  write('dist/secrets.yaml', secretsList(DeclaredSecret.all(app)));
+  for (const [file, text] of machineFiles(of)) write(`scripts/rendered/${file}`, text);
+  git('add', '-A');
+  git('commit', '-qm', 'synth');
+}
+
+beforeEach(() => {
+  root = fs.mkdtempSync(join(tmpdir(), 'plan-'));
+  git('init', '-q', '-b', 'main');
+});
+afterEach(() => {
+  fs.rmSync(root, { recursive: true });
+  process.exitCode = undefined;
+  jest.restoreAllMocks();
+});
+
+test('what was committed changes nothing', async () => {
+  commit(homelab);
+  const found = await homelabPlan(homelab, 'HEAD', root);
+  expect(found).toMatchObject({ changes: [], risks: [], machines: [], next: [], notes: [] });
+  expect(found.base).toMatch(/^HEAD \([0-9a-f]{7}\)$/);
+});
+
+test('a change against a branch, by folder, with what stays behind', async () => {
+  commit(homelab);
+  git('checkout', '-qb', 'other');
+  const other = changed((copy) => {
+    copy.webApps = { web: copy.webApps.web };
+    delete copy.services.presence;
+    copy.services.gateway.connects = copy.services.gateway.connects.filter(
+      ({ service }: any) => service !== 'presence',
+    );
+  });
+  commit(other);
+  expect((await homelabPlan(other, 'HEAD', root)).changes).toEqual([]);
+  const { changes, notes, base } = await homelabPlan(other, 'main', root);
+  expect(base).toMatch(/^main \(/);
+  const presence = changes.find(({ id }) => id === 'apps/Deployment services/presence')!;
+  expect([presence.verdict, presence.folder]).toEqual(['pruned', 'services']);
+  expect(notes).toContain('kubectl delete secret cassandra-presence -n services');
+});
+
+test.each([
+  ['no such commit', 'nowhere', /Git knows no commit nowhere, got "nowhere".*--base REF/],
+  ['an option instead of a ref', '--upload-pack=x', /is no name of a commit/],
+])('says why it has nothing to compare with: %s', async (_, ref, message) => {
+  commit(homelab);
+  await expect(homelabPlan(homelab, ref, root)).rejects.toThrow(message);
+});
+
+test('says that there is no dist/ at a ref, no commit, no repository', async () => {
+  await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('there is no commit yet');
+  write('README.md', '');
+  git('add', '-A');
+  git('commit', '-qm', 'empty');
+  await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('there is no folder dist/ at HEAD');
+  fs.rmSync(join(root, '.git'), { recursive: true });
+  await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('this folder is in no Git repository');
+});
+
+describe('npm run homelab -- plan', () => {
+  let said: string;
+  beforeEach(() => {
+    said = '';
+    jest.spyOn(console, 'log').mockImplementation((text: string) => void (said += text));
+    jest.spyOn(process.stdout, 'write').mockImplementation((text) => (said += String(text)) !== '');
+  });
+
+  test('prints the homelab in each format, and writes it to a file', async () => {
+    commit(homelab);
+    await plan([], root);
+    expect(said).toMatch(/^Plan against HEAD \([0-9a-f]{7}\)\nnothing changes\n$/);
+    expect(process.exitCode).toBe(0);
+    for (const [format, begin] of [
+      ['--json', '{\n  "version": 1'],
+      ['--html', '<!doctype html>'],
+      ['--markdown', '<!-- collab-homelab plan -->'],
+    ] as const) {
+      said = '';
+      await plan([format, '--base', 'main'], root);
+      expect(said.slice(0, begin.length)).toBe(begin);
+      await plan([format, '--base=main', `--out=${join(root, 'out')}`], root);
+      expect(fs.readFileSync(join(root, 'out'), 'utf8')).toBe(said);
+    }
+  });
+
+  test('ends with the code of the worst', async () => {
+    commit(changed((copy) => (copy.services.chat = { ...copy.services.chat, replicas: 2 })));
+    await plan(['--no-color'], root);
+    expect(said).toContain('Deployment services/chat');
+    expect(process.exitCode).toBeLessThan(20);
+  });
+
+  test('tells its options and exit codes', async () => {
+    await plan(['--help'], root);
+    for (const code of ['0', '10', '15', '20', '30']) expect(said).toMatch(new RegExp(`^ +${code} `, 'm'));
+  });
+
+  test.each([
+    [['--bass', 'main'], /got "--bass" \(allowed: --base, .*did you mean --base\?/],
+    [['main'], /got "main"/],
+    [['--base'], /--base needs a value, got nothing/],
+    [['--base='], /--base needs a value/],
+    [['--base', '--json'], /--base needs a value, got "--json"/],
+    [['--json=yes'], /--json takes no value/],
+    [['--json', '--html'], /prints in one format, got "--json --html"/],
+    [['--json', '--json'], /--json must stand once/],
+  ])('refuses %j', async (args, message) => {
+    await expect(plan(args, root)).rejects.toThrow(message);
+    await expect(plan(args, root)).rejects.toBeInstanceOf(Usage);
+  });
+});
