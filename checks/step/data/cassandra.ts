@@ -1,0 +1,231 @@
+import type { Risk } from '../plan';
+import { mainContainer, idsOf, thingOf, type Database, type Index } from './databases';
+import { dataRisk, type Found } from './risk';
+import { replicasOf } from './workloads';
+
+/** What makes a ring the ring that it is. All of it stands in the system tables of each node. */
+interface Ring {
+  readonly clusterName?: string;
+  readonly datacenter?: string;
+  readonly racks: readonly string[];
+  readonly nodes: number;
+  readonly settings: Readonly<Record<string, string | undefined>>;
+  readonly copies: ReadonlyMap<string, number>;
+}
+
+/** Settings of cassandra.yaml that may never change, and what happens to a ring where one does. */
+const SETTINGS: Readonly<Record<string, { readonly env?: string; readonly problem: string }>> = {
+  num_tokens: {
+    env: 'CASSANDRA_NUM_TOKENS',
+    problem:
+      'A node that holds data refuses to start with another number of tokens, and none but an empty one takes it.',
+  },
+  allocate_tokens_for_local_replication_factor: {
+    problem: 'New nodes would share out their tokens by another rule than those that are there, and hold uneven parts.',
+  },
+  initial_token: { problem: 'Tokens say which rows a node holds; a node that holds data refuses other ones.' },
+  partitioner: { problem: 'Every row would be looked for in another place than where it was written.' },
+  endpoint_snitch: {
+    env: 'CASSANDRA_ENDPOINT_SNITCH',
+    problem:
+      'Nodes would say another datacenter or rack: those that hold data refuse to start, or look for rows elsewhere.',
+  },
+  data_file_directories: { problem: 'A node starts empty in another folder, and its rows stay behind in the old one.' },
+  commitlog_directory: {
+    problem: 'Acknowledged writes that stand only in the old commit log are not replayed, and are lost.',
+  },
+};
+
+/** What a step does to a Cassandra ring that runs before and after it. */
+export function cassandraRisks(before: Database, after: Database, index: Index): Risk[] {
+  const was = ringOf(before);
+  const is = ringOf(after);
+  const thing = thingOf(before, index);
+  const risk = (found: Pick<Found, 'section' | 'from' | 'to' | 'problem' | 'way'> & { aspect: string }) => {
+    const { aspect, ...rest } = found;
+    return dataRisk({ ...rest, what: `${thing}.${aspect}`, objects: idsOf(before, after) });
+  };
+  const racks = rackRisks(was, is, before);
+  return [
+    ...identityRisks(was, is).map((each) => risk(each)),
+    ...racks.map((each) => risk(each)),
+    ...Object.entries(SETTINGS)
+      .filter(([name]) => was.settings[name] !== is.settings[name])
+      .map(([name, { problem }]) =>
+        risk({
+          aspect: name,
+          section: 'identity',
+          from: was.settings[name],
+          to: is.settings[name],
+          problem,
+          way: newRing,
+        }),
+      ),
+    // Fewer nodes have fewer copies: that is said with the nodes.
+    ...(racks.length > 0 ? [] : copyRisks(was, is)).map((each) => risk(each)),
+  ];
+}
+
+type Aspect = Pick<Found, 'section' | 'from' | 'to' | 'problem' | 'way'> & { readonly aspect: string };
+
+const newRing = [
+  'put the old value back: it is fixed for as long as this ring lives',
+  'for another one, add a second database of another name in homelab.ts, copy the data with dumps, let services use it, then retire the old one',
+];
+
+function identityRisks(was: Ring, is: Ring): Aspect[] {
+  const found: Aspect[] = [];
+  if (was.clusterName !== undefined && was.clusterName !== is.clusterName)
+    found.push({
+      aspect: 'clusterName',
+      section: 'identity',
+      from: was.clusterName,
+      to: is.clusterName,
+      problem:
+        'Every node keeps the name of its cluster on its disk and refuses to start under another one; only an empty disk takes the new name, so the way out would cost all rows.',
+      way: newRing,
+    });
+  if (was.datacenter !== undefined && was.datacenter !== is.datacenter)
+    found.push({
+      aspect: 'datacenter',
+      section: 'identity',
+      from: was.datacenter,
+      to: is.datacenter,
+      problem:
+        'Nodes that hold data refuse to start in another datacenter, and the copies of every keyspace are counted by its name: under the new one no node holds any.',
+      way: newRing,
+    });
+  return found;
+}
+
+function rackRisks(was: Ring, is: Ring, { name }: Database): Aspect[] {
+  const gone = was.racks.filter((rack) => !is.racks.includes(rack));
+  const added = is.racks.filter((rack) => !was.racks.includes(rack));
+  if (was.racks.length > 0 && gone.length + added.length > 0)
+    return [
+      {
+        aspect: 'racks',
+        section: 'racks',
+        from: was.racks,
+        to: is.racks,
+        problem: `${
+          gone.length > 0
+            ? `The nodes of ${gone.join(', ')} end without being decommissioned, so the rows that they hold are missing from the ring while their disks stay behind`
+            : `Copies are placed by rack: with ${added.join(', ')} they belong on other nodes than those that hold them, and reads miss rows`
+        }; a node never changes its rack.`,
+        way: [
+          `put the racks back: ${was.racks.join(', ')}. Neither their names nor their number ever change; a rack becomes a host when its disk moves there`,
+          'for more nodes raise nodesPerRack and give a machine a disk for each new pod: the ring grows node by node',
+        ],
+      },
+    ];
+  if (is.nodes >= was.nodes) return [];
+  const racks = Math.max(1, was.racks.length);
+  return [
+    {
+      aspect: 'nodesPerRack',
+      section: 'racks',
+      from: was.nodes / racks,
+      to: is.nodes / racks,
+      problem:
+        'The pods that leave are nodes of the ring, and nothing decommissions them: the rows that they hold are missing, and the ring waits for them.',
+      way: [
+        `put nodesPerRack back. To shrink by hand, per node and one at a time: kubectl -n ${name} exec POD -c cassandra -- nodetool decommission, until nodetool status of another node lists it no more`,
+        'then lower nodesPerRack, with an accepted change that says so',
+      ],
+    },
+  ];
+}
+
+function copyRisks(was: Ring, is: Ring): Aspect[] {
+  return [...was.copies].flatMap(([keyspace, copies]): Aspect[] => {
+    const now = is.copies.get(keyspace);
+    // A keyspace that nobody asks for any more is never dropped, and keeps its copies.
+    if (now === undefined || now >= copies) return [];
+    return [
+      {
+        aspect: `keyspaces.${keyspace}.copies`,
+        section: 'copies',
+        from: copies,
+        to: now,
+        problem: `The schema job takes copies away at once: a row that only the copies which go have in its newest form is lost${
+          now === 1 ? ', and with one copy each disk that fails takes rows with it' : ''
+        }.`,
+        way: [
+          `first a full repair on every node: nodetool repair -full ${keyspace}, each ending without an error`,
+          'then lower the copies in a commit of its own, with an accepted change that says that the repair was done; afterwards nodetool cleanup on every node',
+        ],
+      },
+    ];
+  });
+}
+
+function ringOf(database: Database): Ring {
+  const { files, sets } = database;
+  const yaml = settingsOf(files.get('cassandra.yaml') ?? '');
+  const env = new Map<string, string | undefined>(
+    (mainContainer(database)?.env ?? []).map(({ name, value }: { name: string; value?: string }) => [name, value]),
+  );
+  const racks = racksOf(database);
+  return {
+    clusterName: yaml.get('cluster_name') ?? env.get('CASSANDRA_CLUSTER_NAME'),
+    datacenter: racks.map(({ dc }) => dc).find(Boolean) ?? env.get('CASSANDRA_DC') ?? env.get('CASSANDRA_DATACENTER'),
+    racks: racks.length > 0 ? racks.map(({ rack }) => rack) : [env.get('CASSANDRA_RACK') ?? []].flat(),
+    nodes: sets.reduce((sum, set) => sum + replicasOf(set), 0),
+    settings: Object.fromEntries(
+      Object.entries(SETTINGS).map(([name, { env: variable }]) => [
+        name,
+        yaml.get(name) ?? (variable === undefined ? undefined : env.get(variable)),
+      ]),
+    ),
+    copies: copiesOf(files.get('schema.json')),
+  };
+}
+
+/** Top-level settings of cassandra.yaml, without a YAML parser: it would cost every synth 40 ms. */
+function settingsOf(text: string): Map<string, string> {
+  const found = new Map<string, string>();
+  let key = '';
+  for (const line of text.split('\n')) {
+    const setting = /^([a-z_]+):(.*)$/.exec(line);
+    const entry = /^\s+-?\s*(.*)$/.exec(line);
+    if (setting) {
+      key = setting[1]!;
+      found.set(key, bare(setting[2]!));
+    } else if (entry && key !== '') found.set(key, [found.get(key), bare(entry[1]!)].filter(Boolean).join(' '));
+  }
+  return found;
+}
+
+function bare(value: string): string {
+  return value
+    .replace(/\s+#.*$/, '')
+    .trim()
+    .replace(/^(["'])(.*)\1$/, '$2');
+}
+
+/** One for each file of rack properties that a set of the ring uses, or that lies beside the others. */
+function racksOf({ files }: Database): { readonly rack: string; readonly dc?: string }[] {
+  return [...files]
+    .filter(([name]) => /^cassandra-rackdc(-.*)?\.properties$/.test(name))
+    .map(([, text]) => ({ rack: property(text, 'rack') ?? '', dc: property(text, 'dc') }))
+    .sort((a, b) => (a.rack < b.rack ? -1 : 1));
+}
+
+function property(text: string, name: string): string | undefined {
+  return new RegExp(`^\\s*${name}\\s*=\\s*(.*?)\\s*$`, 'm').exec(text)?.[1];
+}
+
+function copiesOf(schema: string | undefined): Map<string, number> {
+  try {
+    return new Map(Object.entries<number>(JSON.parse(schema ?? '{}').keyspaces ?? {}));
+  } catch {
+    return new Map();
+  }
+}
+
+/** The fewest copies that a keyspace of the ring has; undefined where none is known. */
+export function fewestCopies({ files }: Database): number | undefined {
+  const copies = [...copiesOf(files.get('schema.json')).values()];
+  return copies.length === 0 ? undefined : Math.min(...copies);
+}

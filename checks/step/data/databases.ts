@@ -1,0 +1,107 @@
+import { identity, type Manifest } from '../objects';
+import type { State } from '../step';
+import { claimTemplates, containersOf, podOf } from './workloads';
+import { engineOf, type Engine } from './versions';
+
+/** A database as rendered objects show it: ours by its labels, another one by the image of a StatefulSet that has claims. */
+export interface Database {
+  /** Engine, namespace and name: the same database on both sides of a step. */
+  readonly key: string;
+  readonly engine: Engine;
+  readonly namespace: string;
+  /** As homelab.ts names it, and the label app.kubernetes.io/instance. */
+  readonly name: string;
+  /** Running: one for each rack of Cassandra, one of MongoDB. None once it is retired. */
+  readonly sets: readonly Manifest[];
+  /** Files of the ConfigMaps that its pods mount, by name of the file. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** What rules look up in one state. */
+export interface Index {
+  readonly databases: ReadonlyMap<string, Database>;
+  readonly byId: ReadonlyMap<string, Manifest>;
+}
+
+/** Reads a state once, for all rules. */
+export function indexOf({ objects }: State): Index {
+  const byId = new Map(objects.map(({ object }) => [identity(object), object]));
+  const found = new Map<string, { database: Omit<Database, 'files' | 'sets'>; sets: Manifest[] }>();
+  for (const { object } of objects) {
+    const database = databaseOf(object);
+    if (!database) continue;
+    const entry = found.get(database.key) ?? { database, sets: [] };
+    if (object.kind === 'StatefulSet') entry.sets.push(object);
+    found.set(database.key, entry);
+  }
+  const databases = [...found].map(([key, { database, sets }]): [string, Database] => [
+    key,
+    { ...database, sets, files: filesOf(database, sets, byId) },
+  ]);
+  return { databases: new Map(databases), byId };
+}
+
+/** The database that an object belongs to. Deployments of an own chart with the label of a database are clients or tools. */
+export function databaseOf({ kind, metadata, ...object }: Manifest): Omit<Database, 'files' | 'sets'> | undefined {
+  const labels: Manifest = metadata.labels ?? {};
+  const labelled = labels['app.kubernetes.io/name'];
+  const byImage = kind === 'StatefulSet' ? engineOfSet({ kind, metadata, ...object }) : undefined;
+  const ours = labels['app.kubernetes.io/managed-by'] === 'collab-homelab';
+  const engine = byImage ?? (ours && isOurs(labelled) ? labelled : undefined);
+  if (!engine) return undefined;
+  const instance = labelled === engine ? labels['app.kubernetes.io/instance'] : undefined;
+  const name = String(instance ?? metadata.name);
+  const namespace = String(metadata.namespace ?? '');
+  return { key: `${engine} ${namespace}/${name}`, engine, namespace, name };
+}
+
+function isOurs(name: unknown): name is Engine {
+  return name === 'cassandra' || name === 'mongodb';
+}
+
+function engineOfSet(set: Manifest): Engine | undefined {
+  if (claimTemplates(set).length === 0 && !podOf(set)?.volumes?.some((each: Manifest) => each.persistentVolumeClaim))
+    return undefined;
+  return containersOf(podOf(set))
+    .map(({ image }) => engineOf(image))
+    .find((engine) => engine !== undefined);
+}
+
+function filesOf(
+  { engine, namespace, name }: Omit<Database, 'files' | 'sets'>,
+  sets: readonly Manifest[],
+  byId: ReadonlyMap<string, Manifest>,
+): Map<string, string> {
+  const mounted = sets
+    .flatMap((set) => podOf(set)?.volumes ?? [])
+    .flatMap((volume: Manifest) => [volume, ...(volume.projected?.sources ?? [])])
+    .flatMap(({ configMap }: Manifest) => (configMap?.name ? [configMap.name] : []));
+  // What the schema job of our construct brings the ring to.
+  const names = engine === 'cassandra' ? [...mounted, `${name}-schema`] : mounted;
+  return new Map(
+    [...new Set<string>(names)].flatMap((each) =>
+      Object.entries<string>(byId.get(`/ConfigMap ${namespace}/${each}`)?.data ?? {}),
+    ),
+  );
+}
+
+/** The container that is the database itself. */
+export function mainContainer({ sets, engine }: Database): Manifest | undefined {
+  return sets.flatMap((set) => containersOf(podOf(set))).find(({ image }) => engineOf(image) === engine);
+}
+
+/** What people call it: its name, with its namespace where two databases have one name. */
+export function thingOf({ name, namespace }: Database, { databases }: Index): string {
+  const twins = [...databases.values()].filter((each) => each.name === name);
+  return twins.length > 1 ? `${namespace}/${name}` : name;
+}
+
+/** Ids of its StatefulSets. */
+export function idsOf(...databases: readonly (Database | undefined)[]): string[] {
+  return [...new Set(databases.flatMap((database) => (database?.sets ?? []).map(identity)))];
+}
+
+/** Whether it runs pods. */
+export function isActive(database: Database | undefined): database is Database {
+  return database !== undefined && database.sets.length > 0;
+}

@@ -1,0 +1,136 @@
+import type { Risk } from '../plan';
+import { idsOf, isActive, mainContainer, thingOf, type Database, type Index } from './databases';
+import { dataRisk } from './risk';
+import { numbersOf, tagOf, versionProblem } from './versions';
+
+/** A database that ran and runs no more: retired is fine, everything else loses sight of its data. */
+export function goneRisks(before: Index, after: Index): Risk[] {
+  const gone = [...before.databases.values()].filter(
+    (database) => isActive(database) && !isActive(after.databases.get(database.key)),
+  );
+  // Retired keeps its policy with the labels of the database.
+  const deleted = gone.filter(({ key, sets }) => !after.databases.has(key) && sets.some(runs));
+  const made = [...after.databases.values()].filter(
+    (database) => isActive(database) && !before.databases.has(database.key),
+  );
+  return deleted.map((database) => goneRisk(database, made, before));
+}
+
+/** One that was scaled to nothing before it is taken out has been looked at. */
+function runs({ spec }: Database['sets'][number]): boolean {
+  return spec?.replicas !== 0;
+}
+
+function goneRisk(database: Database, made: readonly Database[], before: Index): Risk {
+  const thing = thingOf(database, before);
+  const same = made.filter(({ engine }) => engine === database.engine);
+  const moved = same.find(({ name }) => name === database.name);
+  const renamed = same.find(({ namespace }) => namespace === database.namespace) ?? same[0];
+  const objects = idsOf(database, moved ?? renamed);
+  const claims = `Its claims and disks stay behind under the old ${moved ? 'namespace' : 'name'}, and the new pods start on empty ones.`;
+  const copy = [
+    'put the old name back: a database keeps its name and namespace for as long as it lives',
+    "for another one, add a second database in homelab.ts, copy the data with dumps, let services use it, then set state: 'retired' on the old one",
+  ];
+  if (moved)
+    return dataRisk({
+      what: `${thing}.namespace`,
+      section: 'identity',
+      objects,
+      from: database.namespace,
+      to: moved.namespace,
+      problem: claims,
+      way: copy,
+    });
+  if (renamed)
+    return dataRisk({
+      what: `${thing}.name`,
+      section: 'identity',
+      objects,
+      from: database.name,
+      to: renamed.name,
+      problem: claims,
+      way: copy,
+    });
+  return dataRisk({
+    what: `${thing}.state`,
+    section: 'delete',
+    objects,
+    from: 'active',
+    to: 'deleted',
+    problem: `It ends while it may be in use, and with its entry everything leaves Git that leads back to its data: afterwards only commands that delete the claims and disks are left.`,
+    way: [
+      `first commit: databases.${database.name}.state: 'retired'. Its pods end, and claims, disks and policy stay`,
+      'look: a backup from after that moment that was read back (docs/worst-day.md), and a while without anybody who misses it',
+      'second commit: take the entry and its disks out of homelab.ts; synth prints the commands that delete what is kept',
+    ],
+  });
+}
+
+/** The version that a database runs. */
+export function versionRisks(before: Database, after: Database, index: Index): Risk[] {
+  const images = [before, after].map((database) => mainContainer(database)?.image);
+  const [was, is] = images.map((image) => numbersOf(tagOf(image)));
+  if (!was || !is || images[0] === images[1]) return [];
+  const found = versionProblem(before.engine, was, is);
+  if (!found) return [];
+  const { problem, by } = found;
+  return [
+    dataRisk({
+      what: `${thingOf(before, index)}.version`,
+      section: 'versions',
+      objects: idsOf(before, after),
+      path: `spec.template.spec.containers[${mainContainer(after)!.name}].image`,
+      from: tagOf(images[0]),
+      to: tagOf(images[1]),
+      problem: `It holds files that ${was.join('.')} wrote: ${problem}.`,
+      way:
+        by === 'lower'
+          ? [
+              `stay at ${tagOf(images[0])}`,
+              'to go back, retire the database, empty its disks and restore a dump that was made before the upgrade',
+            ]
+          : [
+              'first a backup, then one major version in a commit of its own',
+              `look: every pod runs it and says so, ${upgraded(before)}`,
+              'then the next major version',
+            ],
+    }),
+  ];
+}
+
+function upgraded({ engine, namespace }: Database): string {
+  if (engine === 'mongodb')
+    return `and the feature compatibility version is raised: kubectl -n ${namespace} exec POD -c mongod -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "MAJOR.0", confirm: true })'`;
+  if (engine === 'cassandra')
+    return `and nodetool upgradesstables ended on every node: kubectl -n ${namespace} exec POD -c cassandra -- nodetool upgradesstables`;
+  return `kubectl -n ${namespace} get pods`;
+}
+
+/** Logins without which members do not know each other, or nobody can administer them. */
+export function secretRisks(
+  database: Database,
+  before: ReadonlySet<string>,
+  after: ReadonlySet<string>,
+  index: Index,
+): Risk[] {
+  const { namespace, name } = database;
+  const problems: Readonly<Record<string, string>> = {
+    keyfile: 'By it members know each other: those that start without it, or with a new one, are let in by nobody.',
+    root: 'With this login members are added and removed; the set was made with it and knows no other.',
+    admin: 'With this login keyspaces and roles are kept; the ring was made with it and its default user is disabled.',
+  };
+  return Object.entries(problems).flatMap(([suffix, problem]) => {
+    const secret = `${namespace}/${name}-${suffix}`;
+    if (!before.has(secret) || after.has(secret)) return [];
+    return dataRisk({
+      what: `${thingOf(database, index)}.${suffix}`,
+      section: 'identity',
+      objects: idsOf(database),
+      from: `secret ${name}-${suffix}`,
+      to: 'none',
+      problem: `${problem} It is no longer listed, so a new cluster would not get it.`,
+      way: ['list it again: the database needs it for as long as it lives'],
+    });
+  });
+}

@@ -1,0 +1,123 @@
+import type { Risk } from '../plan';
+import { idsOf, mainContainer, thingOf, type Database, type Index } from './databases';
+import { dataRisk, type Found } from './risk';
+import { option, podNames, wordsOf } from './workloads';
+
+/** What makes a set the set that it is. */
+export interface ReplicaSet {
+  readonly replicaSet?: string;
+  /** Hosts of the wanted members; undefined where nothing rendered says it, as in charts that are not ours. */
+  readonly members?: readonly { readonly host: string; readonly votes: number }[];
+  /** Names of the pods that run. */
+  readonly pods: readonly string[];
+}
+
+type Aspect = Pick<Found, 'section' | 'from' | 'to' | 'problem' | 'way'> & { readonly aspect: string };
+
+/** What a step does to a MongoDB replica set that runs before and after it. */
+export function mongodbRisks(before: Database, after: Database, index: Index): Risk[] {
+  const was = replicaSetOf(before);
+  const is = replicaSetOf(after);
+  const thing = thingOf(before, index);
+  return [...nameRisks(was, is), ...hostRisks(was, is), ...memberRisks(was, is, before)].map(({ aspect, ...found }) =>
+    dataRisk({ ...found, what: `${thing}.${aspect}`, objects: idsOf(before, after) }),
+  );
+}
+
+function nameRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
+  if (was.replicaSet === undefined || was.replicaSet === is.replicaSet) return [];
+  return [
+    {
+      aspect: 'replicaSet',
+      section: 'identity',
+      from: was.replicaSet,
+      to: is.replicaSet,
+      problem:
+        'Each member keeps the name of its set on its disk: under another one mongod starts outside of any set, takes no writes, and only emptied disks make a new set.',
+      way: [
+        'put the old name back: it is fixed for as long as this set lives, and no client sees more of it than its URI',
+        'for another one, add a second database of another name in homelab.ts, copy the data with mongodump and mongorestore, let services use it, then retire the old one',
+      ],
+    },
+  ];
+}
+
+/** Members are found by their host names: with all of them new, no member of the set as it is knows one of the set as it should be. */
+function hostRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
+  const hosts = (set: ReplicaSet) => set.members?.map(({ host }) => host) ?? [];
+  const kept = hosts(was).filter((host) => hosts(is).includes(host));
+  if (hosts(was).length === 0 || hosts(is).length === 0 || kept.length > 0) return [];
+  return [
+    {
+      aspect: 'hosts',
+      section: 'identity',
+      from: hosts(was)[0],
+      to: hosts(is)[0],
+      problem:
+        'Every member gets another host name: the set on the disks names hosts that are gone, so no primary is elected and nothing is written.',
+      way: ['put the name of the Service and the namespace back, or copy the data to a database of another name'],
+    },
+  ];
+}
+
+function memberRisks(was: ReplicaSet, is: ReplicaSet, { name, namespace }: Database): Aspect[] {
+  const leaving = was.pods.filter((pod) => !is.pods.includes(pod));
+  if (leaving.length === 0 || is.pods.length === 0) return [];
+  const isMember = (pod: string) =>
+    was.members === undefined || was.members.some(({ host }) => host.split('.')[0] === pod);
+  const members = leaving.filter(isMember);
+  if (members.length === 0) return [];
+  const wantedBefore = was.members?.length ?? was.pods.length;
+  const voters = was.members?.filter(({ votes }) => votes > 0).map(({ host }) => host.split('.')[0]!) ?? was.pods;
+  const staying = voters.filter((pod) => !leaving.includes(pod)).length;
+  const majority = Math.floor(voters.length / 2) + 1;
+  const wanted = is.members?.length ?? is.pods.length;
+  const problem = `${listed(members)} ${members.length === 1 ? 'ends while it is a member' : 'end at once while they are members'} of the set: ${
+    staying < majority
+      ? `${staying} of ${voters.length} voters ${staying === 1 ? 'stays' : 'stay'}, which is no majority, so ${staying === 1 ? 'it watches' : 'they watch'} for ever, without a primary, and ${staying === 1 ? 'takes' : 'take'} no write`
+      : 'the set goes on counting their votes and copies, and writes that only they have are gone'
+  }.`;
+  return [
+    {
+      aspect: wanted < wantedBefore ? 'members' : 'pods',
+      section: 'members',
+      from: counted(wantedBefore, was.pods.length),
+      to: counted(wanted, is.pods.length),
+      problem,
+      way: [
+        `first commit: members: ${wanted}, pods: ${was.pods.length}. The primary lets one member go after the other`,
+        `look: ${asWanted(namespace, name)} until the primary says "as wanted" with ${wanted === 1 ? 'one host' : `${wanted} hosts`}`,
+        `second commit: take pods out again (${is.pods.length}); the pods that end are no members then`,
+      ],
+    },
+  ];
+}
+
+/** The command that shows whether a set is as it should be. */
+export function asWanted(namespace: string, name: string): string {
+  return `kubectl -n ${namespace} logs -l app.kubernetes.io/instance=${name} -c reconcile --prefix --tail=2`;
+}
+
+function counted(members: number, pods: number): string {
+  return `${members} member${members === 1 ? '' : 's'}, ${pods} pod${pods === 1 ? '' : 's'}`;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+/** What is rendered of a set. */
+export function replicaSetOf(database: Database): ReplicaSet {
+  const words = wordsOf(mainContainer(database) ?? {});
+  const pods = database.sets.flatMap(podNames);
+  const text = database.files.get('members.json');
+  const config = /replSetName:\s*["']?([\w-]+)/.exec(database.files.get('mongod.conf') ?? '')?.[1];
+  const named = option(words, '--replSet') ?? config;
+  if (text === undefined) return { replicaSet: named, pods };
+  try {
+    const { replicaSet, members } = JSON.parse(text);
+    return { replicaSet: named ?? replicaSet, members, pods };
+  } catch {
+    return { replicaSet: named, pods };
+  }
+}

@@ -1,0 +1,57 @@
+import type { Manifest } from '../objects';
+
+/** What runs pods, and keeps their template where. */
+const TEMPLATES: Readonly<Record<string, (object: Manifest) => Manifest | undefined>> = {
+  Pod: (object) => object.spec,
+  Deployment: (object) => object.spec?.template?.spec,
+  ReplicaSet: (object) => object.spec?.template?.spec,
+  ReplicationController: (object) => object.spec?.template?.spec,
+  StatefulSet: (object) => object.spec?.template?.spec,
+  DaemonSet: (object) => object.spec?.template?.spec,
+  Job: (object) => object.spec?.template?.spec,
+  CronJob: (object) => object.spec?.jobTemplate?.spec?.template?.spec,
+};
+
+/** The pod that a workload runs, undefined for what runs none. */
+export function podOf(object: Manifest): Manifest | undefined {
+  return TEMPLATES[object.kind]?.(object);
+}
+
+/** Containers of a pod, those that only prepare it left out. */
+export function containersOf(pod: Manifest | undefined): Manifest[] {
+  return pod?.containers ?? [];
+}
+
+/** The claims that a StatefulSet makes for each of its pods. */
+export function claimTemplates(object: Manifest): Manifest[] {
+  return object.kind === 'StatefulSet' ? (object.spec?.volumeClaimTemplates ?? []) : [];
+}
+
+/** How many pods it runs. */
+export function replicasOf({ spec }: Manifest): number {
+  return spec?.replicas ?? 1;
+}
+
+/** Names of a StatefulSet's pods. */
+export function podNames(object: Manifest): string[] {
+  const first = object.spec?.ordinals?.start ?? 0;
+  return Array.from({ length: replicasOf(object) }, (_, n) => `${object.metadata.name}-${first + n}`);
+}
+
+/** Words of a container's command and arguments. */
+export function wordsOf({ command = [], args = [] }: Manifest): string[] {
+  return [...command, ...args].map(String);
+}
+
+/** The value of an option on a command line: --name=value or --name value. */
+export function option(words: readonly string[], name: string): string | undefined {
+  const joined = words.find((word) => word.startsWith(`${name}=`));
+  if (joined !== undefined) return joined.slice(name.length + 1);
+  const at = words.indexOf(name);
+  return at < 0 ? undefined : words[at + 1];
+}
+
+/** Place and name, as messages write them: cassandra/cassandra-r1. */
+export function placeOf({ metadata }: Manifest): string {
+  return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
+}

@@ -1,0 +1,101 @@
+import { Size } from 'cdk8s';
+import * as change from './changes';
+import { homelabStep, risksOf, told } from './steps';
+
+const cases: readonly (readonly [string, change.Change, readonly string[], change.Change?])[] = [
+  ['another cluster name', (h) => (h.databases.cassandra.clusterName = 'x'), ['cassandra.clusterName: collab -> x']],
+  ['another datacenter', (h) => (h.databases.cassandra.datacenter = 'dc2'), ['cassandra.datacenter: dc1 -> dc2']],
+  ['another replica set', (h) => (h.databases.mongodb.replicaSet = 'rs1'), ['mongodb.replicaSet: rs0 -> rs1']],
+  ['a rack renamed', change.racks(['r1', 'r2', 'a']), ['cassandra.racks: r1, r2, r3 -> a, r1, r2']],
+  ['a rack less', change.racks(['r1', 'r2']), ['cassandra.racks: r1, r2, r3 -> r1, r2']],
+  ['a rack more', change.racks(['r1', 'r2', 'r3', 'r4']), ['cassandra.racks: r1, r2, r3 -> r1, r2, r3, r4']],
+  ['racks in another order', (h) => (h.databases.cassandra.racks = ['r3', 'r1', 'r2']), []],
+  ['more nodes per rack', change.nodesPerRack(2), []],
+  ['fewer nodes per rack', () => undefined, ['cassandra.nodesPerRack: 2 -> 1'], change.nodesPerRack(2)],
+  ['3 members to 1 at once', change.members(1), ['mongodb.members: 3 members, 3 pods -> 1 member, 1 pod']],
+  [
+    '5 members to 1 at once',
+    change.members(1),
+    ['mongodb.members: 5 members, 5 pods -> 1 member, 1 pod'],
+    change.members(5),
+  ],
+  [
+    '5 members to 3 at once',
+    change.members(3),
+    ['mongodb.members: 5 members, 5 pods -> 3 members, 3 pods'],
+    change.members(5),
+  ],
+  ['3 members to 1, pods stay', change.members(1, 3), []],
+  ['pods one commit after members', change.members(1), [], change.members(1, 3)],
+  [
+    'a pod below the committed members',
+    change.members(1, 1),
+    ['mongodb.members: 3 members, 5 pods -> 1 member, 1 pod'],
+    change.members(3, 5),
+  ],
+  ['3 members to 5', change.members(5), []],
+  [
+    'all disks elsewhere',
+    change.moved('mongodb-0', 'mongodb-1', 'mongodb-2'),
+    [
+      'mongodb.disks: mongodb-0 on talos-worker-02, mongodb-1 on talos-worker-02, mongodb-2 on talos-worker-02 -> mongodb-0 on talos-worker-01, mongodb-1 on talos-worker-01, mongodb-2 on talos-worker-01',
+    ],
+  ],
+  [
+    'two disks elsewhere',
+    change.moved('mongodb-0', 'mongodb-2'),
+    [
+      'mongodb.disks: mongodb-0 on talos-worker-02, mongodb-2 on talos-worker-02 -> mongodb-0 on talos-worker-01, mongodb-2 on talos-worker-01',
+    ],
+  ],
+  ['one disk of three elsewhere', change.moved('mongodb-2'), []],
+  [
+    'the only disk elsewhere',
+    change.both(change.members(1), change.moved('mongodb-0')),
+    ['mongodb-0.machine: talos-worker-02 -> talos-worker-01'],
+    change.members(1),
+  ],
+  ['an active database deleted', change.deleted, ['mongodb.state: active -> deleted']],
+  ['a database retired', change.retired, []],
+  ['a retired database deleted', change.deleted, [], change.retired],
+  ['a retired database back', () => undefined, [], change.retired],
+  ['smaller disks', change.diskSize(50), ['cassandra.diskSize: 100Gi -> 50Gi']],
+  ['larger disks', change.diskSize(150), ['cassandra.diskSize: 100Gi -> 150Gi']],
+  ['a database renamed', change.renamed, ['cassandra.name: cassandra -> ring']],
+  ['a keyspace nobody asks for', (h) => (h.services.chat.connects = []), []],
+  ['a new keyspace', (h) => h.services.identity.connects.push({ cassandra: 'cassandra', keyspace: 'new' }), []],
+  ['more memory', (h) => (h.databases.mongodb.memory = Size.gibibytes(3)), []],
+  ['the homelab renamed', (h) => (h.name = 'other'), []],
+  ['keys in another order', (h) => (h.services = Object.fromEntries(Object.entries(h.services).reverse())), []],
+];
+
+test.each(cases.map(([name, after, expected, before]) => ({ name, after, expected, before })))(
+  '$name',
+  ({ after, expected, before }) => expect(told(homelabStep(after, before))).toEqual(expected),
+);
+
+test('a machine renamed is every disk of its database elsewhere', () => {
+  const step = homelabStep((h) => {
+    const { [change.CASSANDRA_NODE]: machine, ...others } = h.machines;
+    h.machines = { ...others, other: machine };
+  });
+  expect(risksOf(step).map(({ what }) => what)).toEqual(['cassandra.disks']);
+});
+
+test('each says why, the way in commits with what to look at, the section, and the objects in which it stands', () => {
+  const [risk] = risksOf(homelabStep(change.members(1)));
+  expect(risk).toMatchObject({
+    verdict: 'data',
+    docs: 'docs/change.md#members',
+    objects: ['apps/StatefulSet mongodb/mongodb'],
+    problem:
+      'mongodb-1 and mongodb-2 end at once while they are members of the set: 1 of 3 voters stays, which is no majority, so it watches for ever, without a primary, and takes no write.',
+  });
+  expect(risk!.way).toEqual([
+    'first commit: members: 1, pods: 3. The primary lets one member go after the other',
+    expect.stringMatching(/^look: kubectl -n mongodb logs .* until the primary says "as wanted" with one host$/),
+    'second commit: take pods out again (1); the pods that end are no members then',
+  ]);
+  const [racks] = risksOf(homelabStep(change.racks(['r1', 'r2', 'r3', 'r4'])));
+  expect(racks!.way!.join(' ')).toContain('raise nodesPerRack');
+});
