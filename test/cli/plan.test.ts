@@ -1,60 +1,36 @@
-import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { homelabApp } from '../../charts';
+import { join } from 'node:path';
 import { homelabPlan, plan } from '../../cli/plan';
 import { Usage } from '../../cli/usage';
-import { DeclaredSecret } from '../../constructs';
-import type { Homelab } from '../../inventory';
-import { machineFiles } from '../../scripts/machines';
-import { printYaml, render, secretsList } from '../../synth';
 import homelab from '../fixtures/homelab';
 import { changed } from '../homelab';
+import { Repository } from './repository';
 
 // The command reads homelab.ts, which is the owner's.
 jest.mock('../../homelab', () => jest.requireActual('../fixtures/homelab'));
 
+let repository: Repository;
 let root: string;
-const git = (...args: string[]) =>
-  execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@t', ...args], { cwd: root, stdio: 'pipe' });
-
-function write(path: string, text: string): void {
-  fs.mkdirSync(dirname(join(root, path)), { recursive: true });
-  fs.writeFileSync(join(root, path), text);
-}
-
-/** What synth writes for a homelab, committed. */
-function commit(of: Homelab): void {
-  const app = homelabApp(of);
-  fs.rmSync(join(root, 'dist'), { recursive: true, force: true });
-  for (const { file, object } of render(app)) write(`dist/${file}`, `---\n${printYaml(object)}`);
-  write('dist/secrets.yaml', secretsList(DeclaredSecret.all(app)));
-  for (const [file, text] of machineFiles(of)) write(`scripts/rendered/${file}`, text);
-  git('add', '-A');
-  git('commit', '-qm', 'synth');
-}
-
 beforeEach(() => {
-  root = fs.mkdtempSync(join(tmpdir(), 'plan-'));
-  git('init', '-q', '-b', 'main');
+  repository = new Repository();
+  ({ root } = repository);
 });
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  repository.remove();
   process.exitCode = undefined;
   jest.restoreAllMocks();
 });
 
 test('what was committed changes nothing', async () => {
-  commit(homelab);
+  repository.commitHomelab(homelab);
   const found = await homelabPlan(homelab, 'HEAD', root);
   expect(found).toMatchObject({ changes: [], risks: [], machines: [], next: [], notes: [] });
   expect(found.base).toMatch(/^HEAD \([0-9a-f]{7}\)$/);
 });
 
 test('a change against a branch, by folder, with what stays behind', async () => {
-  commit(homelab);
-  git('checkout', '-qb', 'other');
+  repository.commitHomelab(homelab);
+  repository.git('checkout', '-qb', 'other');
   const other = changed((copy) => {
     copy.webApps = { web: copy.webApps.web };
     delete copy.services.presence;
@@ -62,7 +38,7 @@ test('a change against a branch, by folder, with what stays behind', async () =>
       ({ service }: any) => service !== 'presence',
     );
   });
-  commit(other);
+  repository.commitHomelab(other);
   expect((await homelabPlan(other, 'HEAD', root)).changes).toEqual([]);
   const { changes, notes, base } = await homelabPlan(other, 'main', root);
   expect(base).toMatch(/^main \(/);
@@ -75,15 +51,14 @@ test.each([
   ['no such commit', 'nowhere', /Git knows no commit nowhere, got "nowhere".*--base REF/],
   ['an option instead of a ref', '--upload-pack=x', /is no name of a commit/],
 ])('says why it has nothing to compare with: %s', async (_, ref, message) => {
-  commit(homelab);
+  repository.commitHomelab(homelab);
   await expect(homelabPlan(homelab, ref, root)).rejects.toThrow(message);
 });
 
 test('says that there is no dist/ at a ref, no commit, no repository', async () => {
   await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('there is no commit yet');
-  write('README.md', '');
-  git('add', '-A');
-  git('commit', '-qm', 'empty');
+  repository.write('README.md', '');
+  repository.commit();
   await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('there is no folder dist/ at HEAD');
   fs.rmSync(join(root, '.git'), { recursive: true });
   await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('this folder is in no Git repository');
@@ -98,7 +73,7 @@ describe('npm run homelab -- plan', () => {
   });
 
   test('prints the homelab in each format, and writes it to a file', async () => {
-    commit(homelab);
+    repository.commitHomelab(homelab);
     await plan([], root);
     expect(said).toMatch(/^Plan against HEAD \([0-9a-f]{7}\)\nnothing changes\n$/);
     expect(process.exitCode).toBe(0);
@@ -116,7 +91,7 @@ describe('npm run homelab -- plan', () => {
   });
 
   test('ends with the code of the worst', async () => {
-    commit(changed((copy) => (copy.services.chat = { ...copy.services.chat, replicas: 2 })));
+    repository.commitHomelab(changed((copy) => (copy.services.chat = { ...copy.services.chat, replicas: 2 })));
     await plan(['--no-color'], root);
     expect(said).toContain('Deployment services/chat');
     expect(process.exitCode).toBeLessThan(20);
