@@ -1,0 +1,208 @@
+import { identity, type Manifest } from '../objects';
+import {
+  ALL_ADDRESSES,
+  ALL_PORTS,
+  blockRange,
+  portsInBoth,
+  portsWithout,
+  without,
+  type Ports,
+  type Range,
+} from './ranges';
+import { containersOf, NAME_LABEL, stable, type Labels, type View, type Workload } from './view';
+
+/** What NetworkPolicies permit, by their meaning: their names, their number and the order of rules do not count. */
+
+export type Direction = 'egress' | 'ingress';
+
+/** Pods as a peer: labels of theirs and of their namespace. */
+export interface PodPeer {
+  readonly labels: Labels;
+  readonly namespaceLabels: Labels;
+}
+
+/** One peer of one rule. */
+export interface Rule {
+  /** Missing where the rule names no peer: anybody. */
+  readonly peer?: Manifest;
+  /** Missing where the peer is no block of addresses. */
+  readonly block?: readonly Range[];
+  readonly ports: readonly Manifest[];
+}
+
+/** What the pods of a workload may do in one direction. */
+export interface Side {
+  /** Without a policy that selects them, pods may do everything. */
+  readonly isolated: boolean;
+  readonly rules: readonly Rule[];
+  /** Ids of the policies that say so. */
+  readonly policies: readonly string[];
+}
+
+/** The policies of a state, ready to be asked. */
+export class Policies {
+  private readonly byLabel = new Map<string, Manifest[]>();
+  private readonly sides = new Map<string, Side>();
+
+  constructor(readonly view: View) {
+    for (const policy of view.ofKind('NetworkPolicy')) {
+      const key = bucket(policy.metadata.namespace ?? 'default', policy.spec.podSelector);
+      this.byLabel.set(key, [...(this.byLabel.get(key) ?? []), policy]);
+    }
+  }
+
+  /** What pods may do. */
+  side(workload: Workload, direction: Direction): Side {
+    const key = `${direction} ${workload.id} ${workload.name}`;
+    const known = this.sides.get(key);
+    if (known) return known;
+    const mine = this.selecting(workload).filter((policy) => typesOf(policy).includes(direction));
+    const side = {
+      isolated: mine.length > 0,
+      rules: mine.length > 0 ? mine.flatMap((policy) => rulesOf(policy, direction)) : [{ ports: [] }],
+      policies: mine.map(identity),
+    };
+    this.sides.set(key, side);
+    return side;
+  }
+
+  /** The policies that select pods. */
+  selecting({ namespace, labels }: Workload): Manifest[] {
+    const keys = ['', ...Object.entries(labels).map(([key, value]) => `${key}=${value}`)];
+    return keys
+      .flatMap((key) => this.byLabel.get(`${namespace} ${key}`) ?? [])
+      .filter(({ spec }) => selects(spec.podSelector, labels));
+  }
+}
+
+function bucket(namespace: string, { matchLabels = {} }: Manifest = {}): string {
+  const [first] = Object.entries(matchLabels);
+  return `${namespace} ${first ? `${first[0]}=${first[1]}` : ''}`;
+}
+
+/** Without policyTypes a policy is for ingress, and for egress where it has rules for that. */
+function typesOf({ spec }: Manifest): string[] {
+  const types: string[] = spec.policyTypes ?? ['Ingress', ...(spec.egress?.length > 0 ? ['Egress'] : [])];
+  return types.map((each) => each.toLowerCase());
+}
+
+function rulesOf({ spec, metadata }: Manifest, direction: Direction): Rule[] {
+  return (spec[direction] ?? []).flatMap((rule: Manifest) => {
+    const peers: readonly Manifest[] = (direction === 'egress' ? rule.to : rule.from) ?? [];
+    const ports = rule.ports ?? [];
+    if (peers.length === 0) return [{ ports }];
+    return peers.map((peer): Rule => {
+      if (peer.ipBlock) return { peer, ports, block: blockOf(peer.ipBlock) };
+      // A peer without a namespace selector is in the policy's own namespace.
+      const own = { matchLabels: { [NAME_LABEL]: metadata.namespace ?? 'default' } };
+      return { ports, peer: { namespaceSelector: peer.namespaceSelector ?? own, podSelector: peer.podSelector ?? {} } };
+    });
+  });
+}
+
+function blockOf({ cidr, except = [] }: Manifest): Range[] {
+  return without([blockRange(cidr)], except.map(blockRange));
+}
+
+/** Whether a label selector selects. */
+export function selects({ matchLabels = {}, matchExpressions = [] }: Manifest = {}, labels: Labels): boolean {
+  return (
+    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    matchExpressions.every(({ key, operator, values = [] }: Manifest) => {
+      if (operator === 'In') return key in labels && values.includes(labels[key]);
+      if (operator === 'NotIn') return !values.includes(labels[key]);
+      return operator === 'Exists' ? key in labels : !(key in labels);
+    })
+  );
+}
+
+/** Ports at which rules let pods be reached. @param listener the pods that names of ports are of, where they are known */
+export function portsTo(rules: readonly Rule[], pods: PodPeer, listener?: Workload): Ports[] {
+  return rules
+    .filter(({ peer, block }) => !block && (!peer || isPeer(peer, pods)))
+    .flatMap(({ ports }) => portsOf(ports, listener));
+}
+
+/** Whether pods are those that a peer of a rule names. */
+export function isPeer(peer: Manifest, { labels, namespaceLabels }: PodPeer): boolean {
+  return !peer.ipBlock && selects(peer.podSelector, labels) && selects(peer.namespaceSelector, namespaceLabels);
+}
+
+/** Ports of a rule; a rule without ports is for all. */
+export function portsOf(ports: readonly Manifest[], listener?: Workload): Ports[] {
+  if (ports.length === 0) return [...ALL_PORTS];
+  return ports.flatMap(({ protocol = 'TCP', port, endPort }) => {
+    if (port === undefined) return [{ protocol, from: 0, to: 65535 }];
+    if (typeof port === 'number') return [{ protocol, from: port, to: endPort ?? port }];
+    const numbers = containersOf(listener?.pod ?? {})
+      .flatMap((container) => container.ports ?? [])
+      .filter(({ name }: Manifest) => name === port)
+      .map(({ containerPort }: Manifest) => containerPort as number);
+    if (numbers.length === 0) return [{ protocol: `${protocol}:${port}`, from: 0, to: 0 }];
+    return numbers.map((number) => ({ protocol, from: number, to: number }));
+  });
+}
+
+/** Ports at which addresses are permitted now, and were not all before. */
+export function newAddressPorts(
+  addresses: readonly Range[],
+  ports: readonly Ports[],
+  before: readonly Rule[],
+  listener?: Workload,
+): Ports[] {
+  const known = before
+    .filter(({ peer, block }) => !peer || block)
+    .map(({ block, ports: each }) => ({ block: block ?? ALL_ADDRESSES, ports: portsOf(each, listener) }));
+  return segments(
+    ports,
+    known.flatMap((each) => each.ports),
+  ).filter((segment) => {
+    const there = known.filter((each) => portsWithout([segment], each.ports).length === 0);
+    return (
+      without(
+        addresses,
+        there.flatMap(({ block }) => block),
+      ).length > 0
+    );
+  });
+}
+
+/** Ports cut at every border of others, so that each piece is wholly in or wholly out of each of them. */
+function segments(ports: readonly Ports[], others: readonly Ports[]): Ports[] {
+  return others.reduce<Ports[]>(
+    (pieces, other) => [...portsInBoth(pieces, [other]), ...portsWithout(pieces, [other])],
+    [...ports],
+  );
+}
+
+/** Pods that a peer selects and that have nothing but what it asks for: who else is selected has more labels. */
+export function witnesses(peer: Manifest | undefined): PodPeer[] {
+  if (!peer) return [{ labels: {}, namespaceLabels: {} }];
+  return samples(peer.podSelector).flatMap((labels) =>
+    samples(peer.namespaceSelector).map((namespaceLabels) => ({ labels, namespaceLabels })),
+  );
+}
+
+/** Labels that a selector selects, one set for each of the values that it lists. */
+export function samples({ matchLabels = {}, matchExpressions = [] }: Manifest = {}): Labels[] {
+  return matchExpressions.reduce(
+    (sets: Labels[], { key, operator, values = [] }: Manifest) => {
+      const options = operator === 'In' ? values : operator === 'Exists' ? ['some-value'] : [];
+      if (options.length === 0) return sets;
+      return sets
+        .flatMap((set) => options.map((value: string) => (key in set ? set : { ...set, [key]: value })))
+        .slice(0, 64);
+    },
+    [{ ...matchLabels }],
+  );
+}
+
+/** How much a selector asks for. */
+export function demands({ podSelector = {} }: Manifest): number {
+  return Object.keys(podSelector.matchLabels ?? {}).length + (podSelector.matchExpressions ?? []).length;
+}
+
+/** A rule as text that is the same where it permits the same. */
+export function ruleKey(rule: Rule): string {
+  return stable([rule.peer, rule.ports]);
+}

@@ -1,0 +1,130 @@
+import type { Manifest } from '../objects';
+import type { Risk } from '../plan';
+import { referencesOf, type Reference } from './references';
+import { containersOf, earlier, listed, type View, type Workload } from './view';
+
+/** Secrets that the pods of a workload read and did not read before. */
+export interface NewSecrets {
+  readonly workload: Workload;
+  readonly isNew: boolean;
+  readonly names: readonly string[];
+}
+
+/** Who newly reads which secrets. A key of a secret that was read as a whole is not new. */
+export function newSecrets(before: View, after: View): NewSecrets[] {
+  return [...after.workloads.values()].flatMap((workload) => {
+    const then = earlier(workload, before);
+    if (then && then.pod === workload.pod) return [];
+    const old = then ? secretsOf(then) : [];
+    const fresh = secretsOf(workload).filter(
+      ({ name, key }) => !old.some((each) => each.name === name && (each.key === undefined || each.key === key)),
+    );
+    const names = namesOf(fresh, new Set(old.map(({ name }) => name)));
+    return names.length === 0 ? [] : [{ workload, isNew: !then, names }];
+  });
+}
+
+/** Keys are named only where others of the same secret were read before. */
+function namesOf(fresh: readonly Reference[], known: ReadonlySet<string>): string[] {
+  const keys = new Map<string, Set<string>>();
+  for (const { name, key } of fresh) {
+    const found = keys.get(name) ?? new Set();
+    keys.set(name, key === undefined ? found : found.add(key));
+  }
+  return [...keys].map(([name, found]) =>
+    known.has(name) && found.size > 0 ? `${name} (${[...found].join(', ')})` : name,
+  );
+}
+
+function secretsOf(workload: Workload): Reference[] {
+  return referencesOf(workload).filter(({ kind, read }) => kind === 'Secret' && read);
+}
+
+/** What has to be done before pods start that need secrets which secrets.yaml newly lists. */
+export function bootstrapNote(names: readonly string[], namespace: string, before: View, after: View): string {
+  const listedNow = names
+    .map((name) => name.split(' ')[0]!)
+    .filter((name) => after.secrets.has(`${namespace}/${name}`) && !before.secrets.has(`${namespace}/${name}`));
+  return listedNow.length === 0
+    ? ''
+    : ` secrets.yaml newly lists ${listed([...new Set(listedNow)])}: run npm run bootstrap -- apply secrets before pushing, or the pods wait.`;
+}
+
+/** Of workloads that were there before. A Job that gives a new user its new password is no news beside that user. */
+export function readerRisks(found: readonly NewSecrets[], before: View, after: View): Risk[] {
+  const known = new Set([...before.secrets].map((each) => each.split('/')[1]));
+  return found
+    .filter(({ isNew }) => !isNew)
+    .filter(
+      ({ workload, names }) =>
+        workload.object.kind !== 'Job' || !names.every((each) => isMadeNow(each, workload, known, after)),
+    )
+    .map(({ workload: { name, id, namespace }, names }) => ({
+      verdict: 'access',
+      what: `${name}.secrets`,
+      objects: [id],
+      path: 'spec.template.spec',
+      from: 'not read',
+      to: listed(names),
+      problem: `Pods of ${name} newly read the secrets ${listed(names)}.${bootstrapNote(names, namespace, before, after)}`,
+    }));
+}
+
+function isMadeNow(
+  name: string,
+  { namespace }: Workload,
+  known: ReadonlySet<string | undefined>,
+  after: View,
+): boolean {
+  return after.secrets.has(`${namespace}/${name}`) && !known.has(name);
+}
+
+/** A secret that others have, in one more namespace; where pods newly read it there, they are the news. */
+export function spreadRisks(found: readonly NewSecrets[], before: View, after: View): Risk[] {
+  const known = new Set([...before.secrets].map((each) => each.split('/')[1]!));
+  const read = new Set(
+    found.flatMap(({ workload, names }) => names.map((name) => `${workload.namespace}/${name.split(' ')[0]}`)),
+  );
+  return [...after.secrets]
+    .filter((each) => !before.secrets.has(each) && !read.has(each) && known.has(each.split('/')[1]!))
+    .map((each) => {
+      const [namespace, name] = each.split('/') as [string, string];
+      return {
+        verdict: 'access' as const,
+        what: `${name}.namespaces`,
+        objects: [],
+        from: `not in ${namespace}`,
+        to: namespace,
+        problem: `secrets.yaml lists ${name} in the namespace ${namespace}, too: whoever may read secrets there gets it.`,
+      };
+    });
+}
+
+/** Credentials that were read from a secret and stand in Git now. */
+export function plainRisks(before: View, after: View): Risk[] {
+  return [...after.workloads.values()].flatMap((workload) => {
+    const then = earlier(workload, before);
+    if (!then || then.pod === workload.pod) return [];
+    const secret = new Set(variables(then.pod, ({ valueFrom }) => valueFrom?.secretKeyRef !== undefined));
+    const plain = variables(workload.pod, ({ value }) => value !== undefined).filter((each) => secret.has(each));
+    if (plain.length === 0) return [];
+    const { name, id } = workload;
+    return [
+      {
+        verdict: 'access' as const,
+        what: `${name}.env`,
+        objects: [id],
+        path: 'spec.template.spec.containers',
+        from: 'from a secret',
+        to: 'in plain text',
+        problem: `${name} read ${listed(plain)} from a secret; the value stands in Git now, for whoever reads the repository or the object.`,
+      },
+    ];
+  });
+}
+
+function variables(pod: Manifest, wanted: (variable: Manifest) => boolean): string[] {
+  return containersOf(pod).flatMap(({ name, env = [] }) =>
+    env.filter(wanted).map((variable: Manifest) => `${variable.name} of ${name}`),
+  );
+}

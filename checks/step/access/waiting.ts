@@ -1,0 +1,81 @@
+import type { Manifest } from '../objects';
+import type { Risk } from '../plan';
+import { referencesOf, type Reference } from './references';
+import { earlier, listed, type View, type Workload } from './view';
+
+/**
+ * Pods that newly need an object which nothing in the repository makes: they do not start until somebody does. What they needed
+ * before as well, and was made elsewhere then, is no news; what leaves Git while they need it is.
+ */
+export function waitingRisks(before: View, after: View): Risk[] {
+  const made = { before: madeByOthers(before), after: madeByOthers(after) };
+  return [...after.workloads.values()].flatMap((workload) => {
+    const then = earlier(workload, before);
+    const old = new Set(then ? needs(then).map(key) : []);
+    const missing = needs(workload).filter(
+      (need) =>
+        !isThere(need, workload, after, made.after) &&
+        (!old.has(key(need)) || isThere(need, workload, before, made.before)),
+    );
+    if (missing.length === 0) return [];
+    return [risk(workload, [...new Set(missing.map(({ kind, name }) => `${kind} ${name}`))], missing, old)];
+  });
+}
+
+function risk(
+  { name, id }: Workload,
+  texts: readonly string[],
+  missing: readonly Reference[],
+  old: ReadonlySet<string>,
+): Risk {
+  const leaves = missing.every((need) => old.has(key(need)));
+  return {
+    verdict: 'not-deployed',
+    what: `${name}.waits`,
+    objects: [id],
+    path: 'spec.template.spec',
+    from: leaves ? `${listed(texts)} in Git` : 'not needed',
+    to: `${listed(texts)}, made by nothing here`,
+    problem: leaves
+      ? `Pods of ${name} need ${listed(texts)}, which leaves Git in this step: they do not start again without it.`
+      : `Pods of ${name} newly need ${listed(texts)}, which neither dist/ nor secrets.yaml has: they wait until somebody makes it.`,
+    way: [`Make ${listed(texts)} first, or have it rendered.`],
+  };
+}
+
+function needs(workload: Workload): Reference[] {
+  return referencesOf(workload).filter(({ optional }) => !optional);
+}
+
+function key({ kind, name }: Reference): string {
+  return `${kind} ${name}`;
+}
+
+function isThere({ kind, name }: Reference, { namespace }: Workload, view: View, made: ReadonlySet<string>): boolean {
+  if (kind === 'PriorityClass')
+    return name.startsWith('system-') || view.byId.has(`scheduling.k8s.io/PriorityClass /${name}`);
+  if (kind === 'ServiceAccount' && name === 'default') return true;
+  if (kind === 'ConfigMap' && name === 'kube-root-ca.crt') return true;
+  if (view.byId.has(`/${kind} ${namespace}/${name}`)) return true;
+  return kind === 'Secret' && (view.secrets.has(`${namespace}/${name}`) || made.has(`${namespace}/${name}`));
+}
+
+/** Kinds from which an operator makes a Secret, and where its name stands. */
+const MAKERS: Readonly<Record<string, (object: Manifest) => unknown>> = {
+  Certificate: ({ spec }) => spec?.secretName,
+  SealedSecret: ({ metadata, spec }) => spec?.template?.metadata?.name ?? metadata.name,
+  ExternalSecret: ({ metadata, spec }) => spec?.target?.name ?? metadata.name,
+  VaultStaticSecret: ({ spec }) => spec?.destination?.name,
+  OnePasswordItem: ({ metadata }) => metadata.name,
+  BitwardenSecret: ({ spec }) => spec?.secretName,
+  InfisicalSecret: ({ spec }) => spec?.managedSecretReference?.secretName,
+  SopsSecret: ({ metadata }) => metadata.name,
+};
+
+function madeByOthers(view: View): Set<string> {
+  return new Set(
+    Object.entries(MAKERS).flatMap(([kind, name]) =>
+      view.ofKind(kind).map((object) => `${object.metadata.namespace ?? 'default'}/${name(object) as string}`),
+    ),
+  );
+}

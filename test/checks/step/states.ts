@@ -1,0 +1,48 @@
+import { homelabApp } from '../../../charts';
+import { secretsIn, type Manifest } from '../../../checks/step/objects';
+import type { State, Step } from '../../../checks/step/step';
+import { DeclaredSecret } from '../../../constructs';
+import { defineHomelab, type Homelab } from '../../../inventory';
+import { machineFiles } from '../../../scripts/machines';
+import { render } from '../../../synth';
+import { changed } from '../../homelab';
+
+/** A change of the homelab of tests, as an owner writes it. */
+export type Change = (homelab: any) => void;
+
+/** All that synth writes for a changed homelab: objects, secrets, files of machines. */
+export function stateOf(change: Change = () => undefined): State & { readonly homelab: Homelab } {
+  const homelab = defineHomelab(changed(change) as Homelab);
+  const app = homelabApp(homelab);
+  const objects = render(app).map(({ file, object }) => ({ folder: file.split('/')[0]!, file, object }));
+  const secrets = secretsIn({ secrets: DeclaredSecret.all(app) });
+  return { objects, secrets, machines: machineFiles(homelab), homelab };
+}
+
+/** From one state to the same with some objects edited in place; what an edit returns as false is taken out. */
+export function edited(
+  state: State,
+  edit: (object: any) => unknown,
+  more: readonly Manifest[] = [],
+  folder = 'services',
+): Step {
+  const objects = state.objects.flatMap((placed) => {
+    const object = structuredClone(placed.object);
+    return edit(object) === false ? [] : [{ ...placed, object }];
+  });
+  const added = more.map((object) => ({
+    folder,
+    file: `${folder}/${object.kind}.${object.metadata.name}.yaml`,
+    object,
+  }));
+  return { before: state, after: { ...state, objects: [...objects, ...added] } };
+}
+
+/** A step of plain objects. */
+export function plain(before: readonly Manifest[], after: readonly Manifest[]): Step {
+  const state = (all: readonly Manifest[]): State => ({
+    objects: all.map((object, index) => ({ folder: 'apps', file: `apps/${index}.yaml`, object })),
+    secrets: [],
+  });
+  return { before: state(before), after: state(after) };
+}
