@@ -201,7 +201,7 @@ describe('the plan of a restart', () => {
       h.services.chat.connects.push({ mongodb: 'mongodb', database: 'chat' });
       h.llm.models.embeddings.tag = 'nomic-embed-text:v1.6';
     });
-    const job = plan.changes.find(({ id, verdict }) => verdict === 'created' && id.startsWith('batch/Job mongodb/'))!;
+    const job = plan.changes.find(({ id, itself }) => itself === 'created' && id.startsWith('batch/Job mongodb/'))!;
     expect(job.reason).toMatch(/^what mongodb-users does has changed: it runs again, and mongodb-users-\w+ is pruned$/);
     const hook = of(plan, 'batch/Job services/llm-service-proof');
     expect(hook.verdict).toBe('recreate');
