@@ -13,6 +13,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   build: [process.execPath, '-r', 'ts-node/register', 'test/real/build.ts'],
   owner: [process.execPath, '-r', 'ts-node/register', 'test/real/owner.ts'],
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
+  change: [process.execPath, '-r', 'ts-node/register', 'test/real/change/index.ts'],
   rendered: [process.execPath, '-r', 'ts-node/register', 'test/real/rendered.ts'],
   simulation: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/simulation-check.ts'],
   bootstrap: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/index.ts'],

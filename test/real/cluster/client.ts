@@ -22,6 +22,7 @@ export const FIELD_MANAGER = 'collab-homelab-test';
 /** What the tests ask an API server. The configuration and its credentials are the official client's business. */
 export class Client {
   private readonly resources = new Map<string, Promise<Map<string, Resource>>>();
+  private agent?: https.Agent;
 
   constructor(
     readonly config: KubeConfig,
@@ -37,6 +38,7 @@ export class Client {
     const url = new URL(path, this.config.getCurrentCluster()!.server);
     const options: https.RequestOptions = { method, headers: { Accept: 'application/json' } };
     await this.config.applyToHTTPSOptions(options);
+    options.agent = this.kept(options.agent);
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = options.headers as Record<string, string | number>;
     if (text !== undefined) Object.assign(headers, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
@@ -59,9 +61,21 @@ export class Client {
         });
       });
       request.setTimeout(30_000, () => request.destroy(new Error(`no answer to ${method} ${path} in 30 s`)));
-      request.on('error', reject);
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server closed a connection that was kept, before it saw the request.
+        if (request.reusedSocket && error.code === 'ECONNRESET')
+          this.request(method, path, body, type).then(resolve, reject);
+        else reject(error);
+      });
       request.end(text);
     });
+  }
+
+  /** One agent for all requests: a handshake costs more than most answers. */
+  private kept(fresh: unknown): https.Agent | undefined {
+    if (!(fresh instanceof https.Agent)) return fresh as undefined;
+    this.agent ??= new https.Agent({ ...fresh.options, keepAlive: true });
+    return this.agent;
   }
 
   /** @throws on any answer that is not 2xx, with the server's message */
