@@ -4,6 +4,8 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: ['<rootDir>/test/real/'],
+  // Several tests start git or the app; a machine that is busy with other things takes its time.
+  testTimeout: 30_000,
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
   snapshotResolver: '<rootDir>/test/snapshot-resolver.js',
   // Snapshots hold plain YAML: no quotes or escapes around it, so that a diff reads like a manifest.
