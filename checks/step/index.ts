@@ -6,26 +6,32 @@ import { createdBecause, effectOf, prunedBecause } from './effect';
 import { limitRisks } from './limits';
 import { machineChanges } from './machines';
 import { nextCommits } from './next-commits';
-import { isKept, permits } from './objects';
-import { worst, type ObjectChange, type Plan, type Risk } from './plan';
+import { isKept, permits, type Manifest } from './objects';
+import { worst, type ChangeVerdict, type ObjectChange, type Plan, type Risk } from './plan';
 import { pairs, type Pair, type Step } from './step';
 
 /** Says what a step does: to each object, to data, to access, to quotas, to machines. @param base what it is compared with, for people */
 export function planStep(step: Step, base: string): Plan {
   const all = pairs(step);
   const risks = [dataRisks, deploymentRisks, limitRisks, accessRisks].flatMap((find) => find(step, all));
+  const atRisk = verdictsOf(risks);
+  const projects = step.after.objects.map(({ object }) => object).filter(({ kind }) => kind === 'AppProject');
   const changes = all
-    .filter(({ before, after }) => JSON.stringify(before?.object) !== JSON.stringify(after?.object))
-    .map((pair) => withRisks(objectChange(pair, step), risks));
+    .filter(({ before, after }) => differs(before?.object, after?.object))
+    .map((pair) => withRisks(objectChange(pair, step, projects), atRisk));
   return { base, changes, risks, machines: machineChanges(step), next: nextCommits(step, all), notes: [] };
 }
 
-function objectChange(pair: Pair, step: Step): ObjectChange {
+/** Whether two objects are written differently; the one object that a file of the same text is read as never is. */
+function differs(before: Manifest | undefined, after: Manifest | undefined): boolean {
+  return before !== after && JSON.stringify(before) !== JSON.stringify(after);
+}
+
+function objectChange(pair: Pair, step: Step, projects: readonly Manifest[]): ObjectChange {
   const { id, before, after } = pair;
   const common = { id, folder: (after ?? before)!.folder, before: before?.object, after: after?.object, fields: [] };
   if (!before) return { ...common, verdict: 'created', reason: createdBecause(pair, step) ?? 'new' };
   if (!after) {
-    const projects = step.after.objects.map(({ object }) => object).filter(({ kind }) => kind === 'AppProject');
     const stays = isKept(before.object) || projects.some((project) => !permits(project, before.object));
     return stays
       ? { ...common, verdict: 'kept', reason: 'Argo CD is told to keep it' }
@@ -35,7 +41,15 @@ function objectChange(pair: Pair, step: Step): ObjectChange {
   return { ...common, ...effectOf(pair, change, step) };
 }
 
-function withRisks(change: ObjectChange, risks: readonly Risk[]): ObjectChange {
-  const mine = risks.filter(({ objects }) => objects.includes(change.id));
-  return { ...change, itself: change.verdict, verdict: worst([change.verdict, ...mine.map(({ verdict }) => verdict)]) };
+/** What the risks say of each object, by its id. */
+function verdictsOf(risks: readonly Risk[]): Map<string, ChangeVerdict> {
+  const found = new Map<string, ChangeVerdict>();
+  for (const { verdict, objects } of risks)
+    for (const id of objects) found.set(id, worst([verdict, found.get(id) ?? 'nothing']));
+  return found;
+}
+
+function withRisks(change: ObjectChange, atRisk: ReadonlyMap<string, ChangeVerdict>): ObjectChange {
+  const verdict = worst([change.verdict, atRisk.get(change.id) ?? 'nothing']);
+  return { ...change, itself: change.verdict, verdict };
 }

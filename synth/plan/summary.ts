@@ -6,7 +6,7 @@ import {
   type Plan,
   type Risk,
 } from '../../checks/step/plan';
-import { counted, EFFECT_WORDS, HARMLESS_WORDS, named, severity, span, value, withoutGroup } from './words';
+import { counted, EFFECT_WORDS, HARMLESS_WORDS, named, severity, span, value, withoutGroup, workloads } from './words';
 
 /** One line of the first screen. */
 export interface SummaryLine {
@@ -163,11 +163,11 @@ function restartLines({ changes }: Plan): SummaryLine[] {
   const made = changes.filter((change) => itself(change) === 'recreate' && change.rollout === undefined);
   return [
     ...rolled.map(({ id, rollout }) => {
-      const { count, seconds, order, available, clients } = rollout!;
-      const noticed = clients.length > 0 ? `; noticed by ${named(clients)}` : '';
+      const { count, seconds, available, clients } = rollout!;
+      const noticed = clients.length > 0 ? `; noticed by ${workloads(clients)}` : '';
       return {
         subject: withoutGroup(id),
-        says: `${counted(count, 'pod')}, ${span(seconds.least, seconds.most)}, ${order}; ${available}${noticed}`,
+        says: `${counted(count, 'pod')}, ${span(seconds.least, seconds.most)}${noticed}; ${available}`,
       };
     }),
     ...made.map(({ id, reason }) => ({ subject: withoutGroup(id), says: `deleted and made again: ${reason}` })),
@@ -193,7 +193,7 @@ function restartTotal({ changes }: Plan): string {
 
 function machineLine({ machine, effect, reason, pods, clients, command }: MachineChange): SummaryLine {
   const stops = pods.length > 0 ? `; stops ${named(pods)}` : '';
-  const noticed = clients.length > 0 ? `; noticed by ${named(clients)}` : '';
+  const noticed = clients.length > 0 ? `; noticed by ${workloads(clients)}` : '';
   return {
     subject: machine,
     says: `${EFFECT_WORDS[effect]}: ${reason}${stops}${noticed}${command ? `; ${command}` : ''}`,

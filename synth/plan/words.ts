@@ -70,6 +70,13 @@ export function named(names: readonly string[], most = 4): string {
   return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
 }
 
+/** Workloads by namespace and name, and how many more there are; a namespace that all share stands once. */
+export function workloads(names: readonly string[]): string {
+  const [space] = names[0]?.split('/') ?? [];
+  if (names.length < 2 || !names.every((name) => name.startsWith(`${space}/`))) return named(names);
+  return `${named(names.map((name) => name.slice(space!.length + 1)))} of ${space}`;
+}
+
 /** A text on one line, of at most so many characters. */
 export function short(text: string, most: number): string {
   // A text that is much longer is cut before it is made visible: a ConfigMap may hold a megabyte.

@@ -1,7 +1,7 @@
 import type { Plan } from '../../../checks/step/plan';
 import { exitCode, summary, verdictOf } from '../../../synth/plan';
 import { shares, type Section } from '../../../synth/plan/summary';
-import { named, short, span, time, value } from '../../../synth/plan/words';
+import { named, short, span, time, value, workloads } from '../../../synth/plan/words';
 import { PLAN } from '../../fixtures/plan';
 
 const EMPTY: Plan = { base: 'HEAD', changes: [], risks: [], machines: [], next: [], notes: [] };
@@ -126,6 +126,9 @@ test('times, names and values as people read them', () => {
   ]);
   expect(named(['a', 'b', 'c', 'd'])).toBe('a, b, c, d');
   expect(named(['a', 'b', 'c', 'd', 'e'])).toBe('a, b, c and 2 more');
+  expect(workloads(['services/a', 'services/b'])).toBe('a, b of services');
+  expect(workloads(['services/a', 'web/b'])).toBe('services/a, web/b');
+  expect(workloads(['services/a'])).toBe('services/a');
   expect(value(undefined)).toBe('none');
   expect(value({ a: 1 })).toBe('{"a":1}');
   expect(short('a\nb\u001b[31m', 40)).toBe('a\\u000ab\\u001b[31m');
