@@ -1,3 +1,10 @@
+import { fieldChanges } from './api-server/fields';
+import { filled } from './api-server/filled';
+import { same } from './api-server/json';
+import { applied } from './api-server/merge';
+import { refusalsOf } from './api-server/refusals';
+import type { Classes } from './api-server/refusal';
+import { ANY, kindRules, rulesOf, type ServerRules } from './api-server/rules';
 import type { Manifest } from './objects';
 import type { FieldChange } from './plan';
 
@@ -15,8 +22,33 @@ export interface ApiChange {
   readonly next: Manifest;
 }
 
-/** Judges one object by server-side apply, as Argo CD does it. @param kubernetes version, as v1.36.3 */
-export function apiServerChange(before: Manifest, after: Manifest, _kubernetes?: string): ApiChange {
-  const same = JSON.stringify(before) === JSON.stringify(after);
-  return { verdict: same ? 'nothing' : 'live', reason: '', fields: [], live: before, next: after };
+/**
+ * Judges one object by server-side apply, as Argo CD does it.
+ * @param kubernetes version, as v1.36.3
+ * @param classes StorageClasses by name; of one that is missing, claims are taken to grow
+ */
+export function apiServerChange(before: Manifest, after: Manifest, kubernetes?: string, classes?: Classes): ApiChange {
+  if (same(before, after))
+    return { verdict: 'nothing', reason: 'the manifest is the same', fields: [], live: before, next: after };
+  return judged(rulesOf(kubernetes), before, after, classes);
+}
+
+/** The same by given rules. */
+export function judged(rules: ServerRules, before: Manifest, after: Manifest, classes?: Classes): ApiChange {
+  const kind = kindRules(rules, after);
+  const live = filled(rules, before);
+  const shape = kind ? ({ form: 'struct', type: kind.type, atomic: false, keys: [] } as const) : ANY;
+  const merged = applied(rules, shape, live, before, after);
+  const next = filled(rules, merged);
+  const refusals = refusalsOf(rules, { live, next, before, after, merged, classes });
+  const fields = fieldChanges(rules, { before, after }, { live, next }, refusals);
+  const [refusal] = refusals;
+  if (refusal) return { verdict: 'refused', reason: refusal.reason, way: refusal.way, fields, live, next };
+  if (same(live, next)) return { verdict: 'nothing', reason: unchanged(fields), fields, live, next };
+  return { verdict: 'live', reason: 'the API server updates it in place', fields, live, next };
+}
+
+function unchanged(fields: readonly FieldChange[]): string {
+  const reasons = new Set(fields.map(({ reason }) => reason));
+  return reasons.size === 1 ? [...reasons][0]! : 'the API server stores the same as before';
 }

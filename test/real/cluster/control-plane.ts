@@ -11,7 +11,8 @@ const TOKEN = 'collab-homelab-test';
 
 /** A real control plane on loopback, with kubelets that kwok plays: ready in seconds, gone with the test. */
 export class ControlPlane {
-  static async start(version: string): Promise<ControlPlane> {
+  /** @param acted whether anybody acts on what the API server holds; without them objects stay as they were applied */
+  static async start(version: string, acted = true): Promise<ControlPlane> {
     const binaries = controlPlaneBinaries(version);
     const folder = fs.mkdtempSync(join(tmpdir(), 'cluster-'));
     const processes = new Processes(folder);
@@ -82,6 +83,7 @@ export class ControlPlane {
         async () => (await client.request('GET', '/readyz')).status === 200,
         () => processes.tail('kube-apiserver'),
       );
+      if (!acted) return new ControlPlane(version, folder, kubeconfig, `http://127.0.0.1:${etcd}`, client, processes);
       processes.start('kube-controller-manager', binaries.controllerManager, [
         `--kubeconfig=${kubeconfig}`,
         '--leader-elect=false',

@@ -97,8 +97,7 @@ export async function applyAll(client: Client, manifests: readonly Manifest[]): 
 }
 
 /** The definitions that dist/ needs besides Kubernetes' own: those of Argo CD, of the version that homelab.ts pins. */
-export async function applyDefinitions(client: Client): Promise<void> {
-  const folder = join(__dirname, 'crds');
+export async function applyDefinitions(client: Client, folder = join(__dirname, 'crds')): Promise<void> {
   for (const file of fs.readdirSync(folder)) {
     const object = parse(fs.readFileSync(join(folder, file), 'utf8'));
     const answer = await client.apply(object);

@@ -1,0 +1,139 @@
+/** Fills in, in place, what depends on other fields of the same object. */
+type Condition = (value: Record<string, any>) => void;
+
+/** By type; a kind's own runs last, those of the types in it before their table of defaults. */
+export const conditions: Readonly<Record<string, Condition>> = {
+  Container: (container) => {
+    container.imagePullPolicy ??= isLatest(String(container.image ?? '')) ? 'Always' : 'IfNotPresent';
+  },
+  // The old name of the field stays in the object, so that leaving the new one out changes nothing.
+  PodSpec: (spec) => {
+    spec.serviceAccountName ??= spec.serviceAccount;
+    spec.serviceAccount = spec.serviceAccountName;
+    if (spec.serviceAccount === undefined)
+      for (const key of ['serviceAccount', 'serviceAccountName']) Reflect.deleteProperty(spec, key);
+  },
+  PodTemplateSpec: (template) => {
+    template.metadata ??= {};
+  },
+  Volume: (volume) => {
+    if (Object.keys(volume).length === 1) volume.emptyDir = {};
+  },
+  DeploymentStrategy: (strategy) => {
+    if (isRolling(strategy)) strategy.rollingUpdate ??= { maxSurge: '25%', maxUnavailable: '25%' };
+  },
+  DaemonSetUpdateStrategy: (strategy) => {
+    if (isRolling(strategy)) strategy.rollingUpdate ??= { maxSurge: 0, maxUnavailable: 1 };
+  },
+  RollingUpdateDaemonSet: (rolling) => {
+    rolling.maxUnavailable ??= isNone(rolling.maxSurge) ? 1 : 0;
+  },
+  StatefulSetUpdateStrategy: (strategy) => {
+    if (strategy.type === undefined) strategy.rollingUpdate ??= { partition: 0 };
+  },
+  StatefulSetSpec: (spec) => {
+    spec.volumeClaimTemplates = spec.volumeClaimTemplates?.map((claim: Record<string, any>) => ({
+      ...claim,
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      status: { phase: 'Pending' },
+    }));
+    if (spec.volumeClaimTemplates === undefined) delete spec.volumeClaimTemplates;
+  },
+  Job: (job) => {
+    jobSpec(job.spec);
+    const { labels } = job.spec.template?.metadata ?? {};
+    if (labels) job.metadata.labels ??= { ...labels };
+  },
+  // References keep their names alone.
+  ServiceAccount: (account) => {
+    if (account.secrets) account.secrets = account.secrets.map(({ name }: { name: string }) => ({ name }));
+  },
+  Namespace: ({ metadata }) => {
+    metadata.labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name };
+  },
+  Secret: (secret) => {
+    if (!secret.stringData) return;
+    const encoded = Object.entries(secret.stringData).map(([key, text]) => [
+      key,
+      Buffer.from(`${text}`).toString('base64'),
+    ]);
+    secret.data = { ...secret.data, ...Object.fromEntries(encoded) };
+    delete secret.stringData;
+  },
+  NetworkPolicySpec: (spec) => {
+    spec.policyTypes ??= spec.egress ? ['Ingress', 'Egress'] : ['Ingress'];
+  },
+  Subject: (subject) => {
+    if (subject.kind !== 'ServiceAccount') subject.apiGroup ??= 'rbac.authorization.k8s.io';
+  },
+  LimitRangeItem: (item) => {
+    if (item.type !== 'Container') return;
+    item.default = { ...item.max, ...item.default };
+    item.defaultRequest = { ...item.min, ...item.default, ...item.defaultRequest };
+    for (const key of ['default', 'defaultRequest'])
+      if (Object.keys(item[key]).length === 0) Reflect.deleteProperty(item, key);
+  },
+  HorizontalPodAutoscalerBehavior: ({ scaleUp, scaleDown }) => {
+    if (scaleUp) scaleUp.stabilizationWindowSeconds ??= 0;
+    if (scaleUp) scaleUp.policies ??= [{ type: 'Pods', value: 4, periodSeconds: 15 }, EVERY];
+    if (scaleDown) scaleDown.policies ??= [EVERY];
+  },
+  ServiceSpec: serviceSpec,
+};
+
+const EVERY = { type: 'Percent', value: 100, periodSeconds: 15 };
+
+/** What stands for an address or a port that the server chooses. */
+export const ASSIGNED = '(assigned)';
+
+function serviceSpec(spec: Record<string, any>): void {
+  spec.type ??= 'ClusterIP';
+  const isOutside = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+  for (const port of spec.ports ?? []) {
+    port.targetPort ??= port.port;
+    if (isOutside && spec.allocateLoadBalancerNodePorts !== false) port.nodePort ??= ASSIGNED;
+  }
+  if (spec.sessionAffinity === 'ClientIP') spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10800 } };
+  else delete spec.sessionAffinityConfig;
+  if (isOutside) spec.externalTrafficPolicy ??= 'Cluster';
+  if (spec.type === 'LoadBalancer') {
+    spec.allocateLoadBalancerNodePorts ??= true;
+    if (spec.externalTrafficPolicy === 'Local') spec.healthCheckNodePort ??= ASSIGNED;
+  }
+  if (spec.type === 'ExternalName') {
+    delete spec.internalTrafficPolicy;
+    return;
+  }
+  spec.clusterIP ??= spec.clusterIPs?.[0] ?? ASSIGNED;
+  spec.clusterIPs ??= [spec.clusterIP];
+  const everyFamily = spec.clusterIP === 'None' && !spec.selector;
+  spec.ipFamilyPolicy ??= everyFamily ? 'RequireDualStack' : 'SingleStack';
+  spec.ipFamilies ??= everyFamily ? ['IPv4', 'IPv6'] : ['IPv4'];
+  spec.internalTrafficPolicy ??= 'Cluster';
+}
+
+function jobSpec(spec: Record<string, any>): void {
+  if (spec.parallelism === undefined) spec.completions ??= 1;
+  spec.parallelism ??= 1;
+  spec.backoffLimit ??= spec.backoffLimitPerIndex === undefined ? 6 : 2147483647;
+  spec.podReplacementPolicy ??= spec.podFailurePolicy ? 'Failed' : 'TerminatingOrFailed';
+  spec.completionMode ??= 'NonIndexed';
+  spec.suspend ??= false;
+  spec.manualSelector ??= false;
+}
+
+function isRolling({ type }: Record<string, any>): boolean {
+  return type === undefined || type === 'RollingUpdate';
+}
+
+function isNone(amount: unknown): boolean {
+  return amount === undefined || amount === 0 || amount === '0%';
+}
+
+/** Whether an image has the tag latest, or neither a tag nor a digest. */
+function isLatest(image: string): boolean {
+  if (image.includes('@')) return false;
+  const tag = /:([^/:]+)$/.exec(image)?.[1];
+  return tag === undefined || tag === 'latest';
+}

@@ -1,0 +1,76 @@
+import { groupOf } from '../../../constructs/kinds';
+import { at, isObject, same } from './json';
+import { canonicalQuantity, sameQuantity } from './quantity';
+import { entryKey } from './merge';
+import { wayOf, type Refusal, type Sides } from './refusal';
+import { entryShape, keyShape, kindRules, type ServerRules, type Shape } from './rules';
+import { transitions } from './transitions';
+
+/** Every reason for which the server refuses to go from one object to the next. */
+export function refusalsOf(rules: ServerRules, sides: Sides): Refusal[] {
+  const kind = kindRules(rules, sides.next);
+  if (!kind) return [];
+  const { live, next, after } = sides;
+  const type: Shape = { form: 'struct', type: kind.type, atomic: false, keys: [] };
+  const differs = (path: string) => {
+    const names = path.split('.');
+    const holder = names.slice(0, -1);
+    if (at(live, holder) === undefined || at(next, holder) === undefined) return false;
+    const shape = names.reduce((found, name) => keyShape(rules, found, name), type);
+    return !sameAmounts(rules, shape, at(live, names), at(next, names));
+  };
+  const frozen = kind.immutable.filter(differs).map((path): Refusal => ({
+    path,
+    reason: `${path} of a ${next.kind} does not change once it is made`,
+    way: wayOf(next),
+  }));
+  const own = transitions[`${groupOf(next.apiVersion)}/${next.kind}`];
+  const nulls = kind.custom ? emptied(sides.merged, '') : [];
+  return [...duplicates(rules, type, after, ''), ...nulls, ...(own ? own(frozen, sides, differs, kind) : frozen)];
+}
+
+/** Server-side apply tells entries apart by their keys, and refuses two that are the same. */
+function duplicates(rules: ServerRules, shape: Shape, value: any, path: string): Refusal[] {
+  if (Array.isArray(value)) {
+    const inner = entryShape(shape);
+    const key = (entry: unknown) => (shape.form === 'set' ? String(entry) : entryKey(rules, shape, entry));
+    const below = value.flatMap((entry, index) => duplicates(rules, inner, entry, `${path}[${index}]`));
+    if (shape.form !== 'set' && shape.form !== 'keyed') return below;
+    const keys = value.map(key);
+    const twice = keys.find((each, index) => keys.indexOf(each) !== index);
+    if (twice === undefined) return below;
+    const reason = `${path} has two entries ${twice}, and server-side apply cannot tell them apart`;
+    return [{ path, reason, way: 'keep one of the two' }, ...below];
+  }
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, each]) =>
+    isObject(each) || Array.isArray(each)
+      ? duplicates(rules, keyShape(rules, shape, key), each, path === '' ? key : `${path}.${key}`)
+      : [],
+  );
+}
+
+/** Where a custom object would get null, which its definition does not allow. */
+function emptied(value: any, path: string): Refusal[] {
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, each]) => {
+    const below = path === '' ? key : `${path}.${key}`;
+    if (below === 'metadata') return [];
+    if (each !== null) return emptied(each, below);
+    const reason = `server-side apply takes every field out of ${below} and leaves null, which the definition does not allow`;
+    return [{ path: below, reason, way: `leave ${below} out as a whole, instead of empty` }];
+  });
+}
+
+/** Whether two values mean the same to the server, which compares quantities by their amount. */
+export function sameAmounts(rules: ServerRules, shape: Shape, a: any, b: any): boolean {
+  if (shape.form === 'quantity') return sameQuantity(canonicalQuantity(a), canonicalQuantity(b));
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((entry, index) => sameAmounts(rules, entryShape(shape), entry, b[index]));
+  if (!isObject(a) || !isObject(b)) return same(a, b);
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => key in b && sameAmounts(rules, keyShape(rules, shape, key), a[key], b[key]))
+  );
+}

@@ -1,0 +1,126 @@
+import { same } from './json';
+import { amountOf } from './quantity';
+import { wayOf, type Refusal, type Sides } from './refusal';
+import type { KindRules } from './rules';
+
+/** Rules that a table of fields cannot say. @param frozen what the table refuses @returns what the server refuses */
+type Transition = (
+  frozen: readonly Refusal[],
+  sides: Sides,
+  differs: (path: string) => boolean,
+  kind: KindRules,
+) => Refusal[];
+
+/** By group and kind. */
+export const transitions: Readonly<Record<string, Transition>> = {
+  '/ConfigMap': sealed,
+  '/Secret': sealed,
+  '/PersistentVolume': (frozen, { live, next }, differs) => {
+    if (live.spec.nodeAffinity === undefined || !differs('spec.nodeAffinity')) return [...frozen];
+    const reason = 'a volume is tied to its node once and for all';
+    const others = frozen.filter(({ path }) => !path.startsWith('spec.nodeAffinity'));
+    return [{ path: 'spec.nodeAffinity', reason, way: wayOf(next) }, ...others];
+  },
+  '/PersistentVolumeClaim': claim,
+  '/ResourceQuota': (frozen, { live, next }) => {
+    const scopes = ({ spec }: Sides['live']) => [...new Set<string>(spec?.scopes ?? [])].sort();
+    if (same(scopes(live), scopes(next))) return [...frozen];
+    return [...frozen, { path: 'spec.scopes', reason: 'the scopes of a quota do not change', way: wayOf(next) }];
+  },
+  '/Service': service,
+  'apps/Deployment': (frozen, { next }) => {
+    if (next.spec.strategy.type !== 'Recreate' || next.spec.strategy.rollingUpdate === undefined) return [...frozen];
+    return [...frozen, left('spec.strategy', 'Recreate', next)];
+  },
+  'apps/StatefulSet': (frozen, { next }) => {
+    const { type, rollingUpdate } = next.spec.updateStrategy;
+    if (type !== 'OnDelete' || rollingUpdate === undefined) return [...frozen];
+    return [...frozen, left('spec.updateStrategy', 'OnDelete', next)];
+  },
+  'batch/Job': job,
+};
+
+/** What the server filled in for the old strategy belongs to nobody, so that nobody takes it out. */
+function left(path: string, type: string, { kind, metadata }: Sides['next']): Refusal {
+  const field = path.split('.')[1]!;
+  const place = `-n ${metadata.namespace} ${metadata.name}`;
+  return {
+    path: `${path}.type`,
+    reason: `${path}.rollingUpdate, which the API server filled in, stays, and ${type} does not allow it`,
+    way: `take it out before the sync: kubectl patch ${String(kind).toLowerCase()} ${place} --type=json -p '[{"op":"replace","path":"/spec/${field}","value":{"type":"${type}"}}]'`,
+  };
+}
+
+function sealed(frozen: readonly Refusal[], { live, next }: Sides, differs: (path: string) => boolean): Refusal[] {
+  if (live.immutable !== true) return [...frozen];
+  const changed = ['immutable', 'data', 'binaryData'].filter(
+    (path) => differs(path) || (live[path] === undefined) !== (next[path] === undefined),
+  );
+  const reason = `the ${live.kind} says immutable: true, so that nothing in it changes`;
+  return [...frozen, ...changed.map((path) => ({ path, reason, way: wayOf(next) }))];
+}
+
+function claim(frozen: readonly Refusal[], { live, next, classes }: Sides): Refusal[] {
+  const path = 'spec.resources.requests.storage';
+  const [was, is] = [live, next].map(({ spec }) => amountOf(spec.resources?.requests?.storage));
+  if (was === undefined || is === undefined || is === was) return [...frozen];
+  if (is < was) return [{ path, reason: 'a claim may grow and never shrinks', way: wayOf(next) }, ...frozen];
+  const holder = classes?.get(live.spec.storageClassName);
+  if (holder === undefined || holder.allowVolumeExpansion === true) return [...frozen];
+  const reason = `the claims of the StorageClass ${holder.metadata.name} do not grow: it lacks allowVolumeExpansion: true`;
+  return [{ path, reason, way: wayOf(next) }, ...frozen];
+}
+
+function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
+  const [was, is] = [live.spec.type, next.spec.type];
+  // An address is given up with the type ExternalName, and a class with the type LoadBalancer.
+  return frozen.filter(({ path }) => {
+    if (path === 'spec.clusterIP') return was !== 'ExternalName' && is !== 'ExternalName';
+    if (path === 'spec.loadBalancerClass') return was === 'LoadBalancer' && is === 'LoadBalancer';
+    return true;
+  });
+}
+
+/** A suspended Job may be told where to run; an indexed one may get more or fewer indexes, all at once. */
+function job(
+  frozen: readonly Refusal[],
+  { live, next }: Sides,
+  differs: (path: string) => boolean,
+  kind: KindRules,
+): Refusal[] {
+  const { completionMode, completions, parallelism } = next.spec;
+  const elastic =
+    completionMode === 'Indexed' &&
+    completions === parallelism &&
+    completions !== undefined &&
+    live.spec.completions !== undefined;
+  return frozen.flatMap((refusal) => {
+    if (refusal.path === 'spec.completions' && elastic) return [];
+    if (refusal.path !== 'spec.template' || live.spec.suspend !== true) return [refusal];
+    const open = kind.whileSuspended ?? [];
+    return differsBeyond(
+      live.spec.template,
+      next.spec.template,
+      open.map((path) => path.replace('spec.template.', '')),
+    ) || !differs('spec.template')
+      ? [refusal]
+      : [];
+  });
+}
+
+/** Whether two templates differ in anything but some fields. */
+function differsBeyond(live: unknown, next: unknown, open: readonly string[]): boolean {
+  return !same(without(live, open), without(next, open));
+}
+
+/** A copy without some fields; a list stands for each of its entries. */
+function without(value: any, paths: readonly string[], path = ''): any {
+  if (Array.isArray(value)) return value.map((entry) => without(entry, paths, path));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, each]) => [key, each, path === '' ? key : `${path}.${key}`] as const)
+      .filter(([, , below]) => !paths.includes(below))
+      .map(([key, each, below]) => [key, without(each, paths, below)]),
+  );
+}

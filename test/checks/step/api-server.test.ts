@@ -1,0 +1,205 @@
+import { apiServerChange } from '../../../checks/step/api-server';
+import { canonicalQuantity } from '../../../checks/step/api-server/quantity';
+import { rulesOf } from '../../../checks/step/api-server/rules';
+import type { Manifest } from '../../../checks/step/objects';
+
+function deployment(change: (spec: any) => void = () => undefined): Manifest {
+  const spec = {
+    selector: { matchLabels: { app: 'a' } },
+    template: {
+      metadata: { labels: { app: 'a' } },
+      spec: { containers: [{ name: 'a', image: 'a:1', resources: { limits: { memory: '1Gi' } } }] },
+    },
+  };
+  change(spec);
+  return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'a', namespace: 'a' }, spec };
+}
+
+function object(apiVersion: string, kind: string, rest: Manifest): Manifest {
+  return { apiVersion, kind, metadata: { name: 'a', namespace: 'a' }, ...rest };
+}
+
+function verdictOf(before: Manifest, after: Manifest, ...rest: any[]): string {
+  return apiServerChange(before, after, ...rest).verdict;
+}
+
+describe('what the API server fills in', () => {
+  test.each([
+    ['replicas', (spec: any) => (spec.replicas = 1)],
+    ['a strategy', (spec: any) => (spec.strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%' } })],
+    ['a policy of restarts', (spec: any) => (spec.template.spec.restartPolicy = 'Always')],
+    ['false for a flag', (spec: any) => (spec.template.spec.hostNetwork = false)],
+    ['an empty list', (spec: any) => (spec.template.spec.tolerations = [])],
+    ['a policy of pulls', (spec: any) => (spec.template.spec.containers[0].imagePullPolicy = 'IfNotPresent')],
+    ['a quantity in other words', (spec: any) => (spec.template.spec.containers[0].resources.limits.memory = '1024Mi')],
+  ])('%s, said in the manifest, changes nothing', (_, change) => {
+    expect(verdictOf(deployment(), deployment(change))).toBe('nothing');
+    expect(verdictOf(deployment(change), deployment())).toBe('nothing');
+  });
+
+  test('the order of keys is no change, that of containers is', () => {
+    const second = { name: 'b', image: 'b:1' };
+    const two = deployment((spec) => spec.template.spec.containers.push(second));
+    const reversed = deployment((spec) => spec.template.spec.containers.unshift(second));
+    const { verdict, next, fields } = apiServerChange(two, reversed);
+    expect(verdict).toBe('live');
+    expect(next.spec.template.spec.containers.map(({ name }: Manifest) => name)).toEqual(['b', 'a']);
+    expect(fields).toEqual([
+      expect.objectContaining({ path: 'spec.template.spec.containers', before: ['a', 'b'], after: ['b', 'a'] }),
+    ]);
+    const keys = deployment((spec) => (spec.template.metadata = { labels: { app: 'a' }, annotations: {} }));
+    expect(verdictOf(deployment(), keys)).toBe('nothing');
+  });
+
+  test('what was filled in stays when what it followed changes', () => {
+    const latest = deployment((spec) => (spec.template.spec.containers[0].image = 'a:latest'));
+    const { next } = apiServerChange(deployment(), latest);
+    expect(next.spec.template.spec.containers[0].imagePullPolicy).toBe('IfNotPresent');
+    const closed = object('networking.k8s.io/v1', 'NetworkPolicy', { spec: { podSelector: {} } });
+    const open = object('networking.k8s.io/v1', 'NetworkPolicy', { spec: { podSelector: {}, egress: [{}] } });
+    expect(apiServerChange(closed, open).next.spec.policyTypes).toEqual(['Ingress']);
+  });
+
+  test('a service account that leaves the manifest stays under its old name', () => {
+    const named = deployment((spec) => (spec.template.spec.serviceAccountName = 'web'));
+    const { verdict, fields } = apiServerChange(named, deployment());
+    expect(verdict).toBe('nothing');
+    expect(fields).toEqual([
+      {
+        path: 'spec.template.spec.serviceAccountName',
+        before: 'web',
+        verdict: 'nothing',
+        reason: 'the API server keeps the value that it has',
+      },
+    ]);
+  });
+});
+
+test('a field names its entry by its key, and what happens to it', () => {
+  const { verdict, fields } = apiServerChange(
+    deployment(),
+    deployment((spec) => {
+      spec.template.spec.containers[0].image = 'a:2';
+      spec.replicas = 1;
+    }),
+  );
+  expect(verdict).toBe('live');
+  expect(fields).toEqual([
+    {
+      path: 'spec.template.spec.containers[a].image',
+      before: 'a:1',
+      after: 'a:2',
+      verdict: 'live',
+      reason: 'the API server updates it in place',
+    },
+    { path: 'spec.replicas', after: 1, verdict: 'nothing', reason: 'it is what the API server had filled in' },
+  ]);
+});
+
+describe('what the API server refuses', () => {
+  const job = (change: (spec: any) => void = () => undefined) => {
+    const spec: any = { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'a:1' }] } } };
+    change(spec);
+    return object('batch/v1', 'Job', { spec });
+  };
+  const volume = (node?: string, path = '/a') => {
+    const terms = [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] }];
+    const nodeAffinity = node && { required: { nodeSelectorTerms: terms } };
+    return object('v1', 'PersistentVolume', { spec: { local: { path }, ...(nodeAffinity && { nodeAffinity }) } });
+  };
+  const settings = (immutable: boolean, a: string) => object('v1', 'ConfigMap', { immutable, data: { a } });
+  const service = (spec: Manifest) => object('v1', 'Service', { spec: { ports: [{ port: 80 }], ...spec } });
+  const budget = (scopes: string[]) => object('v1', 'ResourceQuota', { spec: { hard: { pods: '1' }, scopes } });
+  const claims = (storage: string) => [{ metadata: { name: 'data' }, spec: { resources: { requests: { storage } } } }];
+  const set = (storage: string, replicas = 1) =>
+    object('apps/v1', 'StatefulSet', { spec: { serviceName: 'a', replicas, volumeClaimTemplates: claims(storage) } });
+
+  test.each([
+    ['a selector', deployment(), deployment((spec) => (spec.selector.matchLabels.app = 'b')), 'spec.selector'],
+    ['a larger disk of a set', set('1Gi'), set('2Gi'), 'spec.volumeClaimTemplates'],
+    ['the image of a Job', job(), job((spec) => (spec.template.spec.containers[0].image = 'a:2')), 'spec.template'],
+    ['the node of a volume', volume('one'), volume('two'), 'spec.nodeAffinity'],
+    ['the path of a volume', volume('one'), volume('one', '/b'), 'spec.local'],
+    ['an immutable ConfigMap', settings(true, 'a'), settings(true, 'b'), 'data'],
+    ['a Service that becomes headless', service({}), service({ clusterIP: 'None' }), 'spec.clusterIP'],
+    ['the scopes of a quota', budget(['Terminating']), budget(['NotTerminating']), 'spec.scopes'],
+    [
+      'a strategy whose filled-in part stays',
+      deployment(),
+      deployment((spec) => (spec.strategy = { type: 'Recreate' })),
+      'spec.strategy',
+    ],
+  ])('%s', (_, before, after, path) => {
+    const { verdict, way, fields } = apiServerChange(before, after);
+    expect({ verdict, ways: way !== undefined }).toEqual({ verdict: 'refused', ways: true });
+    expect(fields.filter((field) => field.verdict === 'refused').map((field) => field.path)).toEqual([
+      expect.stringContaining(path),
+    ]);
+  });
+
+  test.each([
+    ['the node of a volume, said for the first time', volume(), volume('one')],
+    ['a ConfigMap that becomes immutable', settings(false, 'a'), settings(true, 'b')],
+    ['more replicas of a set', set('1Gi'), set('1Gi', 3)],
+    ['the order of scopes', budget(['BestEffort', 'Terminating']), budget(['Terminating', 'BestEffort'])],
+    ['a Service that becomes a name', service({}), service({ type: 'ExternalName', externalName: 'a.example' })],
+    [
+      'the node of a suspended Job',
+      job((spec) => (spec.suspend = true)),
+      job((spec) => {
+        spec.suspend = true;
+        spec.template.spec.nodeSelector = { a: 'b' };
+      }),
+    ],
+  ])('but not %s', (_, before, after) => {
+    expect(verdictOf(before, after)).toBe('live');
+  });
+
+  test('a claim grows where its class says so, and never shrinks', () => {
+    const claim = (storage: string) =>
+      object('v1', 'PersistentVolumeClaim', { spec: { storageClassName: 'a', resources: { requests: { storage } } } });
+    const classes = (allowVolumeExpansion: boolean) =>
+      new Map([['a', object('storage.k8s.io/v1', 'StorageClass', { allowVolumeExpansion })]]);
+    expect(verdictOf(claim('1Gi'), claim('2Gi'), undefined, classes(true))).toBe('live');
+    expect(verdictOf(claim('1Gi'), claim('2Gi'), undefined, classes(false))).toBe('refused');
+    expect(verdictOf(claim('2Gi'), claim('1Gi'), undefined, classes(true))).toBe('refused');
+    expect(verdictOf(claim('1Gi'), claim('1024Mi'), undefined, classes(false))).toBe('nothing');
+  });
+
+  test('two entries of the same key', () => {
+    const twice = [1, 2].map((value) => ({ name: 'A', value: `${value}` }));
+    const { verdict, reason } = apiServerChange(
+      deployment(),
+      deployment((spec) => (spec.template.spec.containers[0].env = twice)),
+    );
+    expect(verdict).toBe('refused');
+    expect(reason).toContain('two entries A');
+  });
+});
+
+test.each([
+  ['1024Mi', '1Gi'],
+  ['0.5', '500m'],
+  ['1000m', '1'],
+  ['1.5Gi', '1536Mi'],
+  ['1023Ki', '1023Ki'],
+  ['1073741824', '1073741824'],
+  ['5000M', '5G'],
+  ['1e3', '1e3'],
+  ['0Gi', '0'],
+  [1, '1'],
+  ['no quantity', 'no quantity'],
+])('the API server writes %s as %s', (given, stored) => {
+  expect(canonicalQuantity(given)).toBe(stored);
+});
+
+test.each([
+  [undefined, 'v1.36'],
+  ['v1.36.3', 'v1.36'],
+  ['v1.40.0', 'v1.36'],
+  ['v1.33.1', 'v1.31'],
+  ['v1.31.4', 'v1.31'],
+  ['v1.29.0', 'v1.31'],
+])('Kubernetes %s is judged by the rules of %s', (version, known) => {
+  expect(rulesOf(version).kubernetes).toContain(`${known}.`);
+});
