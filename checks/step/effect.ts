@@ -5,7 +5,7 @@ import { readersOf, type Reader } from './readers';
 import { remadeBecause } from './remade';
 import { effectOnPods, remadeAtOnce, rolloutOf } from './rollout';
 import { sameTemplate } from './same-template';
-import type { Pair, Step } from './step';
+import type { Pair, State, Step } from './step';
 import { templateOf, workloads } from './workloads';
 
 /** What one accepted or refused change of an object does in the cluster. */
@@ -37,13 +37,22 @@ export function createdBecause({ after }: Pair, { before }: Step): string | unde
   if (object.kind !== 'Job') return undefined;
   const stem = withoutHash(object.metadata.name);
   if (stem === undefined) return undefined;
-  const earlier = workloads(before).all.find(
-    ({ kind, namespace, placed }) =>
-      kind === 'Job' && namespace === object.metadata.namespace && withoutHash(placed.object.metadata.name) === stem,
-  );
-  return (
-    earlier && `what ${stem} does has changed: it runs again, and ${earlier.placed.object.metadata.name} is pruned`
-  );
+  const earlier = hashNamed(before).get(`${object.metadata.namespace}/${stem}`);
+  return earlier && `what ${stem} does has changed: it runs again, and ${earlier} is pruned`;
+}
+
+const hashed = new WeakMap<State, Map<string, string>>();
+
+/** Names of Jobs that end in a hash, by namespace and name without it. */
+function hashNamed(state: State): Map<string, string> {
+  const found = hashed.get(state) ?? new Map<string, string>();
+  if (!hashed.has(state))
+    for (const { kind, namespace, placed } of workloads(state).all) {
+      const stem = kind === 'Job' ? withoutHash(placed.object.metadata.name) : undefined;
+      if (stem !== undefined) found.set(`${namespace}/${stem}`, placed.object.metadata.name);
+    }
+  hashed.set(state, found);
+  return found;
 }
 
 /** What there is to say of an object that leaves Git, besides that. */

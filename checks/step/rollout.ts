@@ -55,7 +55,7 @@ function details(after: Placed, next: Manifest, effect: PodsEffect, step: Step):
     count: effect.count,
     order: effect.order,
     seconds: duration(next, effect, stop, start, nodes),
-    available: servingMeanwhile(step.after, next, effect, both(stop, start), nodes),
+    available: servingMeanwhile(step.after, next, effect, both(stop, start), countOf(next, around(next, step))),
   };
 }
 

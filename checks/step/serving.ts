@@ -5,19 +5,13 @@ import { ownWave } from './waves';
 import type { State } from './step';
 import { workloads, type Workload } from './workloads';
 
-/** What goes on serving while pods of a workload are replaced, in one sentence. @param gap how long one pod is away */
-export function servingMeanwhile(
-  state: State,
-  next: Manifest,
-  effect: PodsEffect,
-  gap: Seconds,
-  nodes: number,
-): string {
+/** What goes on serving while pods of a workload are replaced, in one sentence. @param gap how long one pod is away @param pods how many there are */
+export function servingMeanwhile(state: State, next: Manifest, effect: PodsEffect, gap: Seconds, pods: number): string {
   switch (next.kind) {
     case 'Deployment':
-      return deployment(next, gap);
+      return deployment(next, gap, pods);
     case 'DaemonSet':
-      return daemonSet(next, gap, nodes);
+      return daemonSet(next, gap, pods);
     case 'StatefulSet':
       return statefulSet(state, next, effect, gap);
     default:
@@ -25,8 +19,7 @@ export function servingMeanwhile(
   }
 }
 
-function deployment(next: Manifest, gap: Seconds): string {
-  const replicas = next.spec.replicas ?? 1;
+function deployment(next: Manifest, gap: Seconds, replicas: number): string {
   if (next.spec.strategy?.type === 'Recreate')
     return `Nothing serves for ${time(gap)}: all pods end before a new one starts.`;
   const { unavailable } = rollingLimits(next, replicas);

@@ -1,5 +1,6 @@
 import type { Json } from '../cluster/client';
 import type { ControlPlane } from '../cluster/control-plane';
+import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { disagreement, NODES, rule, WRONG } from './controller-rules';
 import { Random } from './random';
@@ -35,6 +36,8 @@ export async function controllers(plane: ControlPlane, tally: Tally, amount: Amo
   const seen: Seen[] = [];
   let [tried, invalid] = [0, 0];
   const goesOn = () => tried < first.length || (tried < amount.cases && Date.now() - begin < amount.seconds * 1000);
+  // A CronJob runs at the full minute, which a sample does not wait for.
+  const waits = amount.seconds > 75 ? nextRun(plane, tally) : Promise.resolve();
   await Promise.all(
     trials.map(async (trial) => {
       while (goesOn()) {
@@ -47,6 +50,7 @@ export async function controllers(plane: ControlPlane, tally: Tally, amount: Amo
       }
     }),
   );
+  await waits;
   const judged = seen.filter(({ refused }) => refused === undefined);
   const replaced = judged.filter(({ pods }) => (pods?.replaced ?? 0) > 0).length;
   tally.check('the cases replace pods in some and leave them in others', replaced > 0 && replaced < judged.length);
@@ -122,6 +126,30 @@ async function recreated(trial: Trial, cases: readonly Case[], tally: Tally): Pr
     count++;
   }
   return count;
+}
+
+/** A CronJob that changes: its next run has the new template. */
+async function nextRun({ client }: ControlPlane, tally: Tally): Promise<void> {
+  const sent = (image: string) => ({
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name: 'every-minute', namespace: 'default' },
+    spec: {
+      schedule: '* * * * *',
+      jobTemplate: {
+        spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image }] } } },
+      },
+    },
+  });
+  await client.apply(sent('a:1'));
+  await client.apply(sent('a:2'));
+  const runs = await until('a CronJob runs', 75, async () => {
+    const found = await client.list('batch/v1', 'Job', 'default');
+    return found.length > 0 && found;
+  }).catch((): Json[] => []);
+  const images = runs.map(({ spec }) => spec.template.spec.containers[0].image).join();
+  tally.check('the next run of a CronJob has the new template', images === 'a:2', images);
+  await client.delete(sent('a:2'));
 }
 
 /** How many wrong copies of the rules the cases show. */
