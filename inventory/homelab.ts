@@ -35,6 +35,28 @@ export interface Homelab {
   readonly access?: Access;
   /** A registry that wants a login. @default none: images are public */
   readonly registry?: Registry;
+  /**
+   * Changes that synth refuses because they put data at risk, and that you let through. Each refusal prints its entry. They
+   * render nothing; one that matches no change any more is reported, so that it is removed. @default none
+   */
+  readonly accept?: readonly AcceptedChange[];
+}
+
+/** One change that synth would refuse, let through once, with the reason. */
+export interface AcceptedChange {
+  /**
+   * Thing and aspect, as the refusal names them: `cassandra.racks`. `everything` lets a whole step through, where nothing
+   * of what is committed runs yet.
+   */
+  readonly what: string;
+  /** What it was, as the refusal says it. For `everything` the first 7 or more digits of `git rev-parse HEAD:dist`. */
+  readonly from: string;
+  /** What it becomes, as the refusal says it. Left out for `everything`. */
+  readonly to?: string;
+  /** The day on which you decided it, as 2026-11-27. */
+  readonly on: string;
+  /** Why nothing is lost by it, in at least three words. */
+  readonly because: string;
 }
 
 /** A machine of metal. */

@@ -1,7 +1,7 @@
 import { ipv4, ipv4Network } from '../values/names';
 import { podsProblem } from '../values/members';
 import { suggested } from '../values/nearest';
-import { sentence } from '../values/problem';
+import { missing, sentence } from '../values/problem';
 import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { capacityProblems } from './capacity';
@@ -24,7 +24,41 @@ export function referenceProblems(homelab: Homelab): string[] {
     connections,
     graces,
     capacityProblems,
+    acceptedChanges,
   ].flatMap((judge) => judge(homelab));
+}
+
+/** One that names a change says both sides of it; one for everything says which dist/ it is bound to. */
+function acceptedChanges({ accept = [] }: Homelab): string[] {
+  return accept.flatMap(({ what, from, to }, index) => {
+    const place = `accept[${index}]`;
+    if (what === 'everything')
+      return [
+        ...(/^[0-9a-f]{7,64}$/.test(from)
+          ? []
+          : [
+              sentence({
+                what: `${place}.from must be the first 7 or more digits of the tree of dist/ for what: 'everything'`,
+                got: from,
+                fix: 'write what git rev-parse HEAD:dist prints; so it lets no later change through',
+              }),
+            ]),
+        ...(to === undefined
+          ? []
+          : [sentence({ what: `${place}.to must be left out for what: 'everything'`, got: to, fix: 'remove it' })]),
+      ];
+    return to === undefined
+      ? [
+          missing(
+            sentence({
+              what: `${place}.to must say what ${what} becomes`,
+              got: to,
+              fix: 'copy the entry that the refusal of synth prints',
+            }),
+          ),
+        ]
+      : [];
+  });
 }
 
 function addresses({ hosts, network, machines }: Homelab): string[] {

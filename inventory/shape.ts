@@ -77,6 +77,20 @@ export const flag = judged((value, path) =>
     : sentence({ what: `${path} must be true or false`, got: value, fix: 'write true or false without quotes' }),
 );
 
+/** A day of the calendar. Whether it lies ahead is not judged: that would depend on the clock. */
+export const date = judged((value, path) => {
+  const day =
+    typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T00:00:00Z`) : undefined;
+  if (day !== undefined && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value as string))
+    return undefined;
+  return sentence({
+    what: `${path} must be a day`,
+    got: value,
+    allowed: 'YYYY-MM-DD',
+    fix: 'write it like 2026-11-27',
+  });
+});
+
 /** A span of time of at least a second, at most a day: longer ones are a wrong unit. */
 function span(allowed: string, fits: (seconds: number) => boolean): Rule {
   return judged((value, path) => {

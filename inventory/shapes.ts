@@ -251,6 +251,18 @@ const service: is.Shape<lab.Service> = {
   connects: is.listOf(connection),
 };
 
+const acceptedChange = is.shape<lab.AcceptedChange>({
+  what: is.text,
+  from: is.text,
+  to: is.optional(is.text),
+  on: is.date,
+  because: is.matching(
+    /\S+\s+\S+\s+\S/,
+    'the reason why nothing is lost, in at least three words',
+    "because: 'copied to the new database and read back'",
+  ),
+});
+
 const homelab: is.Shape<lab.Homelab> = {
   name: objectName,
   hosts: is.byName(is.dnsLabel, is.byKind({ mac: is.shape(macHost), proxmox: is.shape(proxmoxHost) })),
@@ -284,6 +296,7 @@ const homelab: is.Shape<lab.Homelab> = {
       from: is.optional(is.listOf(is.address, 1)),
     }),
   ),
+  accept: is.optional(is.listOf(acceptedChange)),
 };
 
 export const homelabRule = is.shape(homelab);

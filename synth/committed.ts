@@ -9,6 +9,8 @@ export interface Rendered {
   /** Texts by their path below dist/. */
   readonly files: Files;
   readonly objects: readonly Placed[];
+  /** What its list of secrets says. @default the list is parsed, also where it is the same */
+  readonly secrets?: readonly Manifest[];
 }
 
 /** dist/ of a Git ref. */
@@ -31,6 +33,8 @@ export interface NotCommitted {
 export interface CommittedOptions {
   /** What is rendered now: files of the same text are not read again. @default all files are read */
   readonly rendered?: Rendered;
+  /** Whether a text that differs is parsed; where not, the rendered objects of its file stand for it. @default every text is */
+  readonly matters?: (text: string) => boolean;
   /** Whether scripts/rendered is read, too. @default false */
   readonly machines?: boolean;
 }
@@ -54,7 +58,7 @@ export async function committed(
 async function read(
   root: string,
   ref: string,
-  { rendered, machines }: CommittedOptions,
+  { machines, ...now }: CommittedOptions,
 ): Promise<Committed | NotCommitted> {
   if (ref.startsWith('-') || /[\n\0]/.test(ref)) return { reason: `${JSON.stringify(ref)} is no name of a commit` };
   // Paths that start with ./ are those of the working folder, which may be any folder of the repository.
@@ -63,9 +67,14 @@ async function read(
   const [commit, dist, scripts] = answers.map((line, at) => hashOf(line, at === 0 ? 'commit' : 'tree'));
   if (!commit) return { reason: ref === 'HEAD' ? 'there is no commit yet' : `Git knows no commit ${ref}` };
   if (!dist) return { reason: `there is no folder dist/ at ${ref}` };
-  const { state, unreadable } = await stateOf(root, dist, rendered);
+  const { state, unreadable } = await stateOf(root, dist, now);
   const told = machines ? await textsOf(root, scripts) : undefined;
-  return { state: { ...state, machines: told }, base: `${ref} (${commit.slice(0, 7)})`, tree: dist, unreadable };
+  return {
+    state: { ...state, machines: told, tree: dist },
+    base: `${ref} (${commit.slice(0, 7)})`,
+    tree: dist,
+    unreadable,
+  };
 }
 
 function hashOf(line: string, wanted: string): string | undefined {
@@ -89,19 +98,24 @@ async function textsOf(root: string, hash: string | undefined): Promise<Map<stri
   return new Map(files.map(([path, each]) => [path, texts.get(each)!]));
 }
 
-async function stateOf(root: string, hash: string, rendered?: Rendered) {
+async function stateOf(root: string, hash: string, { rendered, matters = () => true }: CommittedOptions) {
   const files = (await tree(root, hash)).filter(([path]) => /\.ya?ml$/.test(path));
   const now = byFile(rendered?.objects ?? []);
   const same = ([path, blob]: [string, string]) => {
     const text = rendered?.files.get(path);
-    return text !== undefined && path !== SECRETS_FILE && isBlob(text, blob);
+    const known = path !== SECRETS_FILE || rendered?.secrets !== undefined;
+    return text !== undefined && known && isBlob(text, blob);
   };
   const kept = new Map(files.filter(same).map(([path]) => [path, now.get(path) ?? []]));
   const others = files.filter(([path]) => !kept.has(path));
   const texts = await blobs(root, [...new Set(others.map(([, blob]) => blob))]);
-  const parsed = await parseAll(others.map(([path, blob]) => [path, texts.get(blob)!]));
-  const unreadable = others.map(([path]) => path).filter((path) => parsed.get(path) === undefined);
-  const secrets = (parsed.get(SECRETS_FILE) ?? []).flatMap(secretsIn);
+  const stands = ([path, blob]: [string, string]) =>
+    path !== SECRETS_FILE && now.has(path) && !matters(texts.get(blob)!);
+  for (const [path] of others.filter(stands)) kept.set(path, now.get(path)!);
+  const differ = others.filter(([path]) => !kept.has(path));
+  const parsed = await parseAll(differ.map(([path, blob]) => [path, texts.get(blob)!]));
+  const unreadable = differ.map(([path]) => path).filter((path) => parsed.get(path) === undefined);
+  const secrets = kept.has(SECRETS_FILE) ? rendered!.secrets! : (parsed.get(SECRETS_FILE) ?? []).flatMap(secretsIn);
   const objects = files
     .filter(([path]) => path !== SECRETS_FILE)
     .flatMap(([path]) => kept.get(path) ?? placed(path, parsed.get(path) ?? []));

@@ -4,8 +4,9 @@ import type { App } from 'cdk8s';
 import { checks as everyCheck, render, verdict, type Check, type NamedSecret, type Verdict } from '../checks';
 import { DeclaredSecret } from '../constructs';
 import { withPlace } from '../values/problem';
-import type { Homelab } from '../inventory';
+import type { AcceptedChange, Homelab } from '../inventory';
 import { changes } from './changes';
+import { guard } from './guard';
 import { leftovers, LEFTOVERS } from './leftovers';
 import { publish, published, recover, write, type Files } from './publish';
 import { encryptedNames, secretsList } from './secrets';
@@ -21,6 +22,8 @@ export interface Synthesis {
   readonly checks: readonly Check[];
   /** @default none: checks that need it are not made */
   readonly homelab?: Homelab;
+  /** Changes that are let through although they put data at risk. @default those of the homelab */
+  readonly accept?: readonly AcceptedChange[];
 }
 
 /** Where files are; the defaults suit a run by the cdk8s CLI. */
@@ -37,7 +40,8 @@ const SCRATCH = '.synth';
 /**
  * Loads, renders, checks and publishes to dist/ as one swap; with an output folder of its own (`-o DIR`, `--stdout`) writes there
  * and publishes nothing. Says on standard error what changed: the CLI keeps standard output to itself.
- * @throws with every error that a check found; dist/ is then as it was
+ * @throws with every error that a check found, or with the data that the change puts at risk against dist/ at Git's HEAD; dist/
+ * is then as it was
  */
 export async function synthesize(
   load: () => Promise<Synthesis>,
@@ -51,7 +55,7 @@ export async function synthesize(
     throw new Error(
       'cdk8s synth -o dist deletes dist/ before this program runs; bring it back with git checkout -- dist, then run cdk8s synth without -o',
     );
-  const { app, homelab, checks } = await load();
+  const { app, homelab, checks, accept = homelab?.accept ?? [] } = await load();
   const rendering = render(app);
   const secrets = DeclaredSecret.all(app);
   const encrypted = await encryptedNames(join(root, 'secrets.sops.yaml'));
@@ -59,6 +63,8 @@ export async function synthesize(
   const manifests = rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]);
   const files = new Map([...manifests, ['secrets.yaml', secretsList(secrets)]]);
   if (output !== scratch) return write(output, files);
+  const said = await guard({ root, files, rendering, secrets: named(secrets), accept });
+  for (const line of said) console.error(line);
   await replace(dist, files);
   // One file, because the CLI lists what it finds here below what changed, and shows it to its validation plugins.
   fs.mkdirSync(scratch, { recursive: true });

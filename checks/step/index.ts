@@ -1,3 +1,4 @@
+import { acceptRisks, staleNote } from './accept';
 import { apiServerChange } from './api-server';
 import { accessRisks } from './access';
 import { dataRisks } from './data';
@@ -13,13 +14,21 @@ import { pairs, type Pair, type Step } from './step';
 /** Says what a step does: to each object, to data, to access, to quotas, to machines. @param base what it is compared with, for people */
 export function planStep(step: Step, base: string): Plan {
   const all = pairs(step);
-  const risks = [dataRisks, deploymentRisks, limitRisks, accessRisks].flatMap((find) => find(step, all));
+  const found = [dataRisks, deploymentRisks, limitRisks, accessRisks].flatMap((find) => find(step, all));
+  const { risks, stale } = acceptRisks(step, found);
   const atRisk = verdictsOf(risks);
   const projects = step.after.objects.map(({ object }) => object).filter(({ kind }) => kind === 'AppProject');
   const changes = all
     .filter(({ before, after }) => differs(before?.object, after?.object))
     .map((pair) => withRisks(objectChange(pair, step, projects), atRisk));
-  return { base, changes, risks, machines: machineChanges(step), next: nextCommits(step, all), notes: [] };
+  return {
+    base,
+    changes,
+    risks,
+    machines: machineChanges(step),
+    next: nextCommits(step, all),
+    notes: stale.map(staleNote),
+  };
 }
 
 /** Whether two objects are written differently; the one object that a file of the same text is read as never is. */

@@ -1,4 +1,4 @@
-import type { Homelab } from '../../inventory';
+import type { AcceptedChange, Homelab } from '../../inventory';
 import { identity, type Manifest } from './objects';
 
 /** A change from what is committed to what would be: what the plan and its guard judge. */
@@ -11,6 +11,8 @@ export interface Step {
   readonly kubernetes?: string;
   /** The homelab that the second state was rendered from; constructs are used without one, too. */
   readonly homelab?: Homelab;
+  /** Risks that the owner lets through. @default those of the homelab */
+  readonly accept?: readonly AcceptedChange[];
 }
 
 /** All that one dist/ says. */
@@ -21,6 +23,8 @@ export interface State {
   readonly secrets: readonly Manifest[];
   /** Files that machines are told, by their path below scripts/rendered. @default none */
   readonly machines?: ReadonlyMap<string, string>;
+  /** Hash of dist/ as Git's tree, to which an accepted change of everything is bound. @default none: nothing matches it */
+  readonly tree?: string;
 }
 
 /** An object and where it stands. */

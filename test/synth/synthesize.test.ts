@@ -13,7 +13,9 @@ let said: string[];
 beforeEach(() => {
   root = fs.mkdtempSync(join(tmpdir(), 'synth-'));
   said = [];
-  jest.spyOn(console, 'error').mockImplementation((line: string) => void said.push(line));
+  // These folders are in no repository, which the guard says each time; test/synth/guard.test.ts judges it.
+  const other = (line: string) => !line.startsWith('not proved that no data is at risk');
+  jest.spyOn(console, 'error').mockImplementation((line: string) => void (other(line) && said.push(line)));
 });
 afterEach(() => {
   jest.restoreAllMocks();

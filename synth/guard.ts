@@ -1,0 +1,86 @@
+import { renderedState } from '../checks/step/rendered';
+import type { Risk } from '../checks/step/plan';
+import type { Step } from '../checks/step/step';
+import type { NamedSecret, Rendering } from '../checks';
+import type { AcceptedChange } from '../inventory';
+import { committed } from './committed';
+import type { Files } from './publish';
+
+/** What is about to be published. */
+export interface Guarded {
+  /** Folder that holds dist/. */
+  readonly root: string;
+  readonly files: Files;
+  readonly rendering: Rendering;
+  readonly secrets: readonly NamedSecret[];
+  readonly accept: readonly AcceptedChange[];
+}
+
+/**
+ * Compares what is about to be published with dist/ at Git's HEAD, which is what Argo CD was given last.
+ * @returns lines to print: that the proof was not made and why, accepted changes that are done
+ * @throws where data would be at risk that nobody accepted
+ */
+export async function guard({ root, files, rendering, secrets, accept }: Guarded): Promise<string[]> {
+  const after = renderedState(rendering, secrets);
+  const found = await committed(root, 'HEAD', { rendered: { files, ...after }, matters });
+  if ('reason' in found)
+    return [`not proved that no data is at risk, because nothing committed could be compared with: ${found.reason}`];
+  const { state: before, base, tree, unreadable } = found;
+  const lines = unreadable.map((file) => `warning: dist/${file} at ${base} is no YAML, so it was not compared`);
+  if (isUnchanged({ before, after }) && accept.length === 0) return lines;
+  const [{ dataRisks }, { acceptRisks, staleNote }, { pairs }] = await Promise.all([
+    import('../checks/step/data'),
+    import('../checks/step/accept'),
+    import('../checks/step/step'),
+  ]);
+  const step: Step = { before, after, accept };
+  const { risks, stale } = acceptRisks(step, dataRisks(step, pairs(step)));
+  const open = risks.filter(({ accepted }) => accepted === undefined);
+  if (open.length > 0) throw new Error(await refusal(open, base, tree));
+  return [...lines, ...risks.map(letThrough), ...stale.map(staleNote)];
+}
+
+/** Kinds that hold no data by themselves, unless they name a volume or a file that a rule reads. */
+const HARMLESS =
+  /^kind: "?(Deployment|DaemonSet|Job|CronJob|ConfigMap|Service|ServiceAccount|Role|RoleBinding|ClusterRole|ClusterRoleBinding|NetworkPolicy|LimitRange|ResourceQuota|PodDisruptionBudget|HorizontalPodAutoscaler|PriorityClass|Ingress|IngressClass|HTTPRoute|EndpointSlice)"?\s*$/m;
+const TELLING =
+  /persistentVolumeClaim|hostPath|nfs|iscsi|csi|volumeClaimTemplate|cassandra|mongod|members\.json|schema\.json|^---\n[^]*^---$/m;
+
+/** Whether a text can be of data: parsing all of dist/, as after a change of every label, would cost more than the rules. */
+function matters(text: string): boolean {
+  return !HARMLESS.test(text) || TELLING.test(text);
+}
+
+/** Nothing of YAML, and no rule, is loaded for a rendering that is committed already. */
+function isUnchanged({ before, after }: Step): boolean {
+  if (before.objects.length !== after.objects.length || before.secrets !== after.secrets) return false;
+  const now = new Set(after.objects.map(({ object }) => object));
+  return before.objects.every(({ object }) => now.has(object));
+}
+
+function letThrough({ what, from, to, accepted }: Risk): string {
+  return `accepted: ${what}, from ${from} to ${to}: ${accepted}`;
+}
+
+async function refusal(risks: readonly Risk[], base: string, tree: string): Promise<string> {
+  const { acceptEntry, acceptEverything } = await import('../checks/step/accept');
+  const today = new Date().toISOString().slice(0, 10);
+  const several = risks.length > 1;
+  return [
+    `dist/ is as it was, because this change puts data at risk, compared with dist/ at ${base}:`,
+    ...risks.map((risk) => described(risk, acceptEntry(risk, today))),
+    `The whole plan of it: npm run homelab -- plan. To let ${several ? 'them' : 'it'} through, write the reason${several ? 's' : ''} into because, and the entr${several ? 'ies' : 'y'} into accept: [] of homelab.ts. Where nothing of dist/ runs yet, one entry lets all of it through:`,
+    `      ${acceptEverything(tree, today)}`,
+  ].join('\n');
+}
+
+function described({ what, from, to, problem, way = [], docs }: Risk, entry: string): string {
+  return [
+    `  - ${what}, from ${from} to ${to}: ${problem}`,
+    ...(way.length > 0 ? ['    The safe way:'] : []),
+    ...way.map((step, index) => `      ${index + 1}. ${step}`),
+    ...(docs === undefined ? [] : [`    More: ${docs}`]),
+    `    accept: ${entry}`,
+  ].join('\n');
+}
