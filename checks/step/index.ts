@@ -4,12 +4,14 @@ import { accessRisks } from './access';
 import { dataRisks } from './data';
 import { deploymentRisks } from './deployment';
 import { createdBecause, effectOf, prunedBecause } from './effect';
+import { leaving } from './leaving';
 import { limitRisks } from './limits';
 import { machineChanges } from './machines';
 import { nextCommits } from './next-commits';
-import { isKept, permits, type Manifest } from './objects';
+import type { Manifest } from './objects';
 import { worst, type ChangeVerdict, type ObjectChange, type Plan, type Risk } from './plan';
 import { pairs, type Pair, type Step } from './step';
+import { synced } from './synced';
 
 /** Says what a step does: to each object, to data, to access, to quotas, to machines. @param base what it is compared with, for people */
 export function planStep(step: Step, base: string): Plan {
@@ -17,10 +19,11 @@ export function planStep(step: Step, base: string): Plan {
   const found = [dataRisks, deploymentRisks, limitRisks, accessRisks].flatMap((find) => find(step, all));
   const { risks, stale } = acceptRisks(step, found);
   const atRisk = verdictsOf(risks);
-  const projects = step.after.objects.map(({ object }) => object).filter(({ kind }) => kind === 'AppProject');
-  const changes = all
-    .filter(({ before, after }) => differs(before?.object, after?.object))
-    .map((pair) => withRisks(objectChange(pair, step, projects), atRisk));
+  const different = all.filter(({ before, after }) => differs(before?.object, after?.object));
+  const changes = synced(
+    different.map((pair) => objectChange(pair, step)),
+    step,
+  ).map((change) => withRisks(change, atRisk));
   return {
     base,
     changes,
@@ -36,15 +39,13 @@ function differs(before: Manifest | undefined, after: Manifest | undefined): boo
   return before !== after && JSON.stringify(before) !== JSON.stringify(after);
 }
 
-function objectChange(pair: Pair, step: Step, projects: readonly Manifest[]): ObjectChange {
+function objectChange(pair: Pair, step: Step): ObjectChange {
   const { id, before, after } = pair;
   const common = { id, folder: (after ?? before)!.folder, before: before?.object, after: after?.object, fields: [] };
   if (!before) return { ...common, verdict: 'created', reason: createdBecause(pair, step) ?? 'new' };
   if (!after) {
-    const stays = isKept(before.object) || projects.some((project) => !permits(project, before.object));
-    return stays
-      ? { ...common, verdict: 'kept', reason: 'Argo CD is told to keep it' }
-      : { ...common, verdict: 'pruned', reason: prunedBecause(pair) ?? 'it left Git' };
+    const { verdict, reason } = leaving(pair, step);
+    return { ...common, verdict, reason: reason ?? prunedBecause(pair) ?? 'it left Git' };
   }
   const change = apiServerChange(before.object, after.object, step.kubernetes);
   return { ...common, ...effectOf(pair, change, step) };

@@ -25,13 +25,24 @@ export function identity({ apiVersion, kind, metadata }: Manifest): string {
   return `${groupOf(apiVersion)}/${kind} ${place}/${metadata.name}`;
 }
 
-/** Whether an AppProject lets Argo CD make and delete an object. */
+/** Whether an AppProject lets Argo CD make and delete an object. Without a list, every kind in namespaces and no other. */
 export function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Manifest): boolean {
   const clusterWide = isClusterScoped(kind);
-  const listed: readonly Manifest[] =
-    (clusterWide ? spec.clusterResourceWhitelist : spec.namespaceResourceWhitelist) ?? [];
+  const isListed = (list: readonly Manifest[]) =>
+    list.some((each) => matches(each.group, groupOf(apiVersion)) && matches(each.kind, kind));
+  const [white, black] = clusterWide
+    ? [spec.clusterResourceWhitelist ?? [], spec.clusterResourceBlacklist]
+    : [spec.namespaceResourceWhitelist ?? [{ group: '*', kind: '*' }], spec.namespaceResourceBlacklist];
   return (
-    listed.some((each) => each.group === groupOf(apiVersion) && each.kind === kind) &&
-    (clusterWide || spec.destinations.some((each: Manifest) => each.namespace === metadata.namespace))
+    isListed(white) &&
+    !isListed(black ?? []) &&
+    (clusterWide || (spec.destinations ?? []).some((each: Manifest) => matches(each.namespace, metadata.namespace)))
   );
+}
+
+/** Patterns of Argo CD, in which * stands for anything. */
+function matches(pattern: string, text: string): boolean {
+  if (!pattern?.includes('*')) return pattern === text;
+  const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`).test(text ?? '');
 }

@@ -1,5 +1,5 @@
 import type { Manifest } from './objects';
-import { pairs, type Placed, type State, type Step } from './step';
+import type { Placed, State, Step } from './step';
 
 /**
  * Why Argo CD deletes an object and makes it again instead of changing it; undefined where it changes it. Hooks that run once
@@ -9,10 +9,7 @@ import { pairs, type Placed, type State, type Step } from './step';
 export function remadeBecause({ folder, object }: Placed, step: Step): string | undefined {
   if (isHook(object)) {
     if (!runsAgain(object)) return undefined;
-    const alone = hookAlone(folder, step)
-      ? `; nothing else in ${folder} changes, and a hook alone starts no sync, so it waits for the next one`
-      : '';
-    return `it is a hook: Argo CD deletes the earlier one and makes it again with every sync of ${folder}${alone}`;
+    return `it is a hook: Argo CD deletes the earlier one and makes it again with every sync of ${folder}`;
   }
   const options = annotated(object, 'argocd.argoproj.io/sync-options');
   const replaces = options.includes('Replace=true') || replacingFolders(step.after).has(folder);
@@ -30,7 +27,7 @@ export function isHook(object: Manifest): boolean {
 }
 
 /** A hook stays only where it is told to go when it fails, and nothing else. */
-function runsAgain(object: Manifest): boolean {
+export function runsAgain(object: Manifest): boolean {
   const policies = [
     ...annotated(object, 'argocd.argoproj.io/hook-delete-policy'),
     ...annotated(object, 'helm.sh/hook-delete-policy'),
@@ -43,22 +40,6 @@ function annotated({ metadata }: Manifest, key: string): string[] {
     .split(',')
     .map((each) => each.trim())
     .filter(Boolean);
-}
-
-const moved = new WeakMap<Step, Set<string>>();
-
-/** Whether no other object of a folder changes: Argo CD does not count hooks when it compares. */
-function hookAlone(folder: string, step: Step): boolean {
-  const known =
-    moved.get(step) ??
-    new Set(
-      pairs(step)
-        .filter(({ before, after }) => !isHook((after ?? before)!.object))
-        .filter(({ before, after }) => JSON.stringify(before?.object) !== JSON.stringify(after?.object))
-        .map(({ before, after }) => (after ?? before)!.folder),
-    );
-  moved.set(step, known);
-  return !known.has(folder);
 }
 
 const replacing = new WeakMap<State, Set<string>>();

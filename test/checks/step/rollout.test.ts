@@ -196,7 +196,7 @@ describe('the plan of a restart', () => {
     expect(change.reason).toBe('1 pod becomes 3: those that are there stay as they are');
   });
 
-  test('a Job with a hash runs again, a hook is made anew', () => {
+  test('a Job with a hash runs again, a hook waits for a sync', () => {
     const plan = planned((h) => {
       h.services.chat.connects.push({ mongodb: 'mongodb', database: 'chat' });
       h.llm.models.embeddings.tag = 'nomic-embed-text:v1.6';
@@ -204,8 +204,8 @@ describe('the plan of a restart', () => {
     const job = plan.changes.find(({ id, itself }) => itself === 'created' && id.startsWith('batch/Job mongodb/'))!;
     expect(job.reason).toMatch(/^what mongodb-users does has changed: it runs again, and mongodb-users-\w+ is pruned$/);
     const hook = of(plan, 'batch/Job services/llm-service-proof');
-    expect(hook.verdict).toBe('recreate');
-    expect(hook.reason).toContain('a hook alone starts no sync');
+    expect(hook.verdict).toBe('not-deployed');
+    expect(hook.reason).toContain('no sync runs it');
     const users = of(plan, '/ConfigMap mongodb/mongodb-users');
     expect(users).toMatchObject({ verdict: 'live' });
     expect(users.reason).toMatch(/^pods of mongodb\/mongodb-users-\w+ restart with it/);

@@ -1,0 +1,125 @@
+import { applications, projectOf } from './applications';
+import { identity, permits } from './objects';
+import type { ChangeVerdict, ObjectChange } from './plan';
+import { isHook, runsAgain } from './remade';
+import type { Placed, Step } from './step';
+import { ownWave } from './waves';
+
+/**
+ * What Argo CD makes of changes as whole applications: one object that the project does not permit stops all of its
+ * application, one that the API server refuses stops what comes in later waves, and hooks run only with a sync.
+ */
+export function synced(changes: readonly ObjectChange[], step: Step): ObjectChange[] {
+  const inFolders = byFolder(changes);
+  const stopped = notPermitted(step);
+  const hooks = hooksOf(step);
+  return [...inFolders].flatMap(([folder, own]) => {
+    const stop = stopped.get(folder);
+    if (stop) return own.map((change) => stoppedBy(change, stop));
+    return withHooks(behindRefused(own), folder, hooks.get(folder) ?? []);
+  });
+}
+
+/** An object that stops the sync of its application before it begins. */
+interface Stop {
+  readonly id: string;
+  readonly project: string;
+}
+
+function notPermitted({ after }: Step): Map<string, Stop> {
+  const found = new Map<string, Stop>();
+  for (const { folder, object } of after.objects) {
+    if (found.has(folder)) continue;
+    const project = projectOf(after, folder);
+    const namespace = object.metadata.namespace ?? applications(after).get(folder)?.spec.destination?.namespace;
+    if (project && !permits(project, { ...object, metadata: { ...object.metadata, namespace } }))
+      found.set(folder, { id: identity(object), project: project.metadata.name });
+  }
+  return found;
+}
+
+function stoppedBy(change: ObjectChange, { id, project }: Stop): ObjectChange {
+  if (change.verdict === 'nothing') return change;
+  const problem = `the project ${project} does not permit ${id}`;
+  const reason = `Argo CD syncs nothing of ${change.folder}: ${problem}`;
+  return notDeployed(change, change.id === id ? `${problem}, so Argo CD syncs nothing of ${change.folder}` : reason);
+}
+
+/** Waves start only when all of the one before went well; what is refused anyway stays refused. */
+function behindRefused(changes: readonly ObjectChange[]): ObjectChange[] {
+  const refused = changes.filter(({ verdict }) => verdict === 'refused');
+  if (refused.length === 0) return [...changes];
+  const waves = syncWaves(changes);
+  const wave = (change: ObjectChange) => waves.get(change.id)!;
+  const first = refused.reduce((a, b) => (wave(b) < wave(a) ? b : a));
+  return changes.map((change) =>
+    wave(change) > wave(first) && !['refused', 'nothing', 'kept'].includes(change.verdict)
+      ? notDeployed(change, `it waits behind ${first.id}, which is refused in an earlier wave`)
+      : change,
+  );
+}
+
+/** In which wave each is synced: what is pruned goes in the reverse order of the waves in which it came. */
+function syncWaves(changes: readonly ObjectChange[]): Map<string, number> {
+  const own = ({ before, after }: ObjectChange) => ownWave((after ?? before)!);
+  const pruned = [...new Set(changes.filter(({ verdict }) => verdict === 'pruned').map(own))].sort((a, b) => a - b);
+  const reversed = new Map(pruned.map((wave, index) => [wave, pruned[pruned.length - 1 - index]!]));
+  return new Map(
+    changes.map((change) => [change.id, change.verdict === 'pruned' ? reversed.get(own(change))! : own(change)]),
+  );
+}
+
+const IDLE: readonly ChangeVerdict[] = ['nothing'];
+
+/** Hooks run with every sync of their application, changed or not, and a hook alone starts none. */
+function withHooks(changes: readonly ObjectChange[], folder: string, hooks: readonly Hook[]): ObjectChange[] {
+  if (hooks.length === 0) return [...changes];
+  const isHere = new Set(hooks.map(({ object }) => identity(object)));
+  const others = changes.filter(({ id, verdict }) => !isHere.has(id) && !IDLE.includes(verdict));
+  const fails = others.some(({ verdict }) => verdict === 'refused' || verdict === 'not-deployed');
+  const starts = others.length > 0;
+  const ofHooks = hooks.flatMap(({ object, wasThere }): ObjectChange[] => {
+    const id = identity(object);
+    const change = changes.find((each) => each.id === id);
+    if (change?.verdict === 'nothing' || (starts && !fails && change)) return [change!];
+    if (change)
+      return [
+        notDeployed(
+          change,
+          starts
+            ? `it is a hook, and the sync of ${folder} fails`
+            : `it is a hook: nothing else in ${folder} changes, so no sync runs it`,
+        ),
+      ];
+    if (!starts || fails || !wasThere || !runsAgain(object)) return [];
+    const reason = `it is a hook: it runs once more, with the sync of ${folder}`;
+    return [{ id, folder, before: object, after: object, fields: [], verdict: 'created', reason }];
+  });
+  return [...changes.filter(({ id }) => !isHere.has(id)), ...ofHooks];
+}
+
+type Hook = Placed & { readonly wasThere: boolean };
+
+/** Hooks of each folder, and whether they were there before. */
+function hooksOf({ before, after }: Step): Map<string, Hook[]> {
+  const was = new Set(before.objects.filter(({ object }) => isHook(object)).map(({ object }) => identity(object)));
+  return byFolder(
+    after.objects
+      .filter(({ object }) => isHook(object))
+      .map((placed) => ({ ...placed, wasThere: was.has(identity(placed.object)) })),
+  );
+}
+
+function byFolder<T extends { readonly folder: string }>(all: readonly T[]): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const each of all) {
+    const own = found.get(each.folder);
+    if (own) own.push(each);
+    else found.set(each.folder, [each]);
+  }
+  return found;
+}
+
+function notDeployed(change: ObjectChange, reason: string): ObjectChange {
+  return { ...change, verdict: 'not-deployed', reason, rollout: undefined };
+}
