@@ -53,7 +53,7 @@ export class Client {
           const warning = answer.headers.warning ?? '';
           resolve({
             status: answer.statusCode ?? 0,
-            body: raw.startsWith('{') ? JSON.parse(raw) : { message: raw },
+            body: type === 'lines' ? { items: lines(raw) } : raw.startsWith('{') ? JSON.parse(raw) : { message: raw },
             warnings: [...warning.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, said]) =>
               said!.replace(/\\"/g, '"'),
             ),
@@ -76,6 +76,12 @@ export class Client {
     if (!(fresh instanceof https.Agent)) return fresh as undefined;
     this.agent ??= new https.Agent({ ...fresh.options, keepAlive: true });
     return this.agent;
+  }
+
+  /** What happened to the objects of a list since a resource version that its path names, in order. */
+  async watch(path: string, seconds: number): Promise<Json[]> {
+    const { body } = await this.request('GET', `${path}&watch=1&timeoutSeconds=${seconds}`, undefined, 'lines');
+    return body.items;
   }
 
   /** @throws on any answer that is not 2xx, with the server's message */
@@ -146,4 +152,12 @@ export class Client {
 
 function root(apiVersion: string): string {
   return apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+}
+
+/** A JSON object a line, as a watch answers. */
+function lines(raw: string): Json[] {
+  return raw
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Json);
 }

@@ -9,6 +9,7 @@ import { inFreshNode, small, type Test } from './fresh-node';
 import { GROWTH } from './growth';
 import type { Pod, TestNode } from './pods';
 import type { Rendered } from './rendering';
+import { SHRINKING } from './shrinking';
 
 type Json = any;
 
@@ -54,11 +55,12 @@ const sample: Test = async (node, rendered, again) => {
 async function main(): Promise<void> {
   const byHand = ['cassandra-chat', 'cassandra-admin', 'mongodb-root', 'mongodb-identity'];
   const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
-  if (only !== undefined && !Object.hasOwn(GROWTH, only))
-    throw new Error(`--only must name a part of --full, got ${only} (allowed: ${Object.keys(GROWTH).join(', ')})`);
+  const parts = { ...GROWTH, ...SHRINKING };
+  if (only !== undefined && !Object.hasOwn(parts, only))
+    throw new Error(`--only must name a part of --full, got ${only} (allowed: ${Object.keys(parts).join(', ')})`);
   if (only === undefined)
     await inFreshNode(tally, small, sample, Object.fromEntries(byHand.map((name) => [name, BY_HAND])));
-  for (const [name, test] of Object.entries(GROWTH)) {
+  for (const [name, test] of Object.entries(parts)) {
     if (only === undefined ? !full : only !== name) continue;
     await test(tally);
     lapped(name);

@@ -202,6 +202,20 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
     return folder;
   }
 
+  /** Writes ConfigMaps that have changed into the volumes of the running pod, as the kubelet does within a minute. */
+  refresh(): void {
+    for (const { name, configMap } of this.spec.volumes ?? []) {
+      const folder = this.volumes.get(name);
+      if (configMap && folder !== undefined)
+        files(
+          folder,
+          this.node.cluster.configMaps.get(`${this.namespace}/${configMap.name}`)!,
+          this.spec.securityContext?.fsGroup ?? 0,
+          0o644,
+        );
+    }
+  }
+
   /** A file system of its own, as a disk has it. It stays when the pod goes. */
   private mountClaim(name: string, folder: string, group: number): void {
     const image = join(this.node.folder, `${this.namespace}-${name}-${this.name}.disk`);

@@ -18,11 +18,12 @@ import type { Json } from '../cluster/client';
 import { manifestsOf, missingReferences } from '../cluster/deploy';
 import { until } from '../cluster/processes';
 import { onLoopback } from '../loopback';
+import { Walk } from '../change/walk';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { argoCd, traefik } from './binaries';
 import { routes, type Entrance } from './routes';
-import { difference, picture, Site, type Picture } from './site';
+import { difference, picture, Site, type Change } from './site';
 import { startTraefik } from './traefik';
 
 /**
@@ -100,15 +101,16 @@ async function staysInSync(site: Site, seconds: number): Promise<void> {
 async function commits(site: Site): Promise<void> {
   const { client } = site;
   const service = 'chat';
-  const done = async (before: Picture) => {
-    await site.settled();
+  // Each commit is planned as well: what happened must be what the plan says.
+  const walk = new Walk(site, tally);
+  const done = async (what: string, change: Change) => {
+    const before = await picture(client);
+    await walk.commit(what, change);
     return difference(before, await picture(client));
   };
 
-  const image = await done(
-    await site.commit('a new image', (h) =>
-      Object.assign(h.services[service], { image: 'ghcr.io/owner/chat:1.0.1', port: 9898 }),
-    ),
+  const image = await done('a new image', (h) =>
+    Object.assign(h.services[service], { image: 'ghcr.io/owner/chat:1.0.1', port: 9898 }),
   );
   tally.check(
     'a commit that changes one service changes that service alone',
@@ -117,10 +119,8 @@ async function commits(site: Site): Promise<void> {
   );
   lap('a changed image was synced');
 
-  const keyspace = await done(
-    await site.commit('a keyspace', (h) =>
-      h.services.search.connects.push({ cassandra: 'cassandra', keyspace: 'search' }),
-    ),
+  const keyspace = await done('a keyspace', (h) =>
+    h.services.search.connects.push({ cassandra: 'cassandra', keyspace: 'search' }),
   );
   tally.check(
     'a commit that adds a keyspace makes its job run, with its secret there',
@@ -131,10 +131,8 @@ async function commits(site: Site): Promise<void> {
     JSON.stringify(keyspace),
   );
   tally.check('and no pod refers to what is not there', (await missingReferences(client)).length === 0);
-  const user = await done(
-    await site.commit('a database user', (h) =>
-      h.services.presence.connects.push({ mongodb: 'mongodb', database: 'presence' }),
-    ),
+  const user = await done('a database user', (h) =>
+    h.services.presence.connects.push({ mongodb: 'mongodb', database: 'presence' }),
   );
   tally.check(
     'so does one that adds a database user',
@@ -144,14 +142,12 @@ async function commits(site: Site): Promise<void> {
   );
   lap('jobs ran for a keyspace and for a user');
 
-  const removed = await done(
-    await site.commit('no notifications', (h) => {
-      delete h.services.notifications;
-      h.services.gateway.connects = h.services.gateway.connects.filter(
-        (connection: any) => connection.service !== 'notifications',
-      );
-    }),
-  );
+  const removed = await done('no notifications', (h) => {
+    delete h.services.notifications;
+    h.services.gateway.connects = h.services.gateway.connects.filter(
+      (connection: any) => connection.service !== 'notifications',
+    );
+  });
   tally.check(
     'a commit that removes a service prunes it',
     ['Deployment', 'Service', 'NetworkPolicy'].every((kind) => removed.gone.includes(`${kind} services/notifications`)),
@@ -175,12 +171,13 @@ async function commits(site: Site): Promise<void> {
 
 /** `state: 'retired'` keeps what holds data, as the very objects that they were, and `active` brings the pods back to it. */
 async function retires(site: Site): Promise<void> {
-  const before = await site.commit('mongodb retires', (h) => {
+  const walk = new Walk(site, tally);
+  const before = await picture(site.client);
+  await walk.commit('mongodb retires', (h) => {
     h.databases.mongodb.state = 'retired';
     for (const service of Object.values<any>(h.services))
       service.connects = service.connects.filter((connection: any) => !connection.mongodb);
   });
-  await site.settled();
   const gone = await picture(site.client);
   const kept = [...before.keys()].filter(
     (key) =>
@@ -196,8 +193,7 @@ async function retires(site: Site): Promise<void> {
     kept.filter((key) => gone.get(key)?.uid !== before.get(key)!.uid).join(),
   );
   tally.check('and runs no pods', !gone.has('StatefulSet mongodb/mongodb'));
-  await site.revert('mongodb comes back');
-  await site.settled();
+  await walk.revert('mongodb comes back');
   const back = await picture(site.client);
   tally.check(
     'it comes back to the same claims and volumes',
@@ -249,15 +245,14 @@ async function lastOfItsKind(site: Site): Promise<void> {
   const ours = { ...slice, metadata: { name: homelab.llm!.service, namespace: 'services' } };
   const inGit = () => manifestsOf(site.dist).filter(({ object }) => object.kind === slice.kind).length;
   const [before, there] = [inGit(), await client.get(ours)];
-  await site.commit('the models by a proxy', (h) => (h.llm.via = 'tcp-proxy'));
-  await site.settled();
+  const walk = new Walk(site, tally);
+  await walk.commit('the models by a proxy', (h) => (h.llm.via = 'tcp-proxy'));
   tally.check(
     'the last EndpointSlice that leaves Git leaves the cluster',
     before === 1 && there !== undefined && inGit() === 0 && (await client.get(ours)) === undefined,
     `${before} in Git before, ${inGit()} after`,
   );
-  await site.revert('the models by their address');
-  await site.settled();
+  await walk.revert('the models by their address');
   tally.check('and comes back with it', (await client.get(ours)) !== undefined);
   lap('the last object of a kind was pruned');
 }

@@ -3,23 +3,28 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { homelabApp } from '../../../charts';
 import homelab from '../../fixtures/homelab';
-import { defineHomelab } from '../../../inventory';
+import { defineHomelab, nodes, type Homelab } from '../../../inventory';
 import { printYaml, synthesize } from '../../../synth';
 import { changed } from '../../homelab';
 import type { Client, Json } from '../cluster/client';
 import { ControlPlane } from '../cluster/control-plane';
-import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } from '../cluster/deploy';
+import { applyDefinitions, applyNode, applyNodes, applySecrets, manifestsOf, secretsOf } from '../cluster/deploy';
 import { ArgoCd, Repository } from './argo-cd';
 
 export type Change = (homelab: any) => void;
 
 /** A cluster whose Argo CD watches a repository of dist/. */
 export class Site {
-  static async start(settings: (data: Record<string, string>) => void = () => undefined): Promise<Site> {
+  /** @param first changes of the homelab of tests that the first commit has already */
+  static async start(
+    settings: (data: Record<string, string>) => void = () => undefined,
+    ...first: readonly Change[]
+  ): Promise<Site> {
     const plane = await ControlPlane.start(homelab.versions.kubernetes);
     try {
       const repository = new Repository(join(plane.folder, 'repository'));
       const site = new Site(plane, repository, settings);
+      site.changes.push(...first);
       await applyDefinitions(plane.client);
       await applyNodes(plane.client, homelab);
       await site.write();
@@ -35,6 +40,8 @@ export class Site {
 
   readonly argo!: ArgoCd;
   revision = '';
+  /** What is done to the rendered files of every later commit, as somebody with charts of his own has others. */
+  readonly edits: ((dist: string) => void)[] = [];
   private changes: Change[] = [];
 
   private constructor(
@@ -69,6 +76,17 @@ export class Site {
     const settings = parse(fs.readFileSync(file, 'utf8'));
     this.settings(settings.data);
     fs.writeFileSync(file, printYaml(settings));
+    for (const edit of this.edits) edit(this.dist);
+    await this.register(lab);
+  }
+
+  /** New machines, and new labels of old ones: the bootstrap has brought them before anything is pushed. */
+  private async register(lab: Homelab): Promise<void> {
+    for (const [name, machine] of nodes(lab)) {
+      await applyNode(this.client, lab, name, machine);
+      const metadata = { labels: machine.labels ?? {} };
+      await this.client.ask('PATCH', `/api/v1/nodes/${name}`, { metadata }, 'application/merge-patch+json');
+    }
   }
 
   /** What the bootstrap does before Argo CD takes over: namespaces and secrets, its settings, its project, the root. */
