@@ -1,5 +1,6 @@
 import type { Manifest } from './objects';
 import type { Plan } from './plan';
+import type { Seconds } from './pod-times';
 import type { State } from './step';
 
 const applications = new WeakMap<State, Map<string, number>>();
@@ -27,27 +28,31 @@ function applicationWaves(state: State): Map<string, number> {
 }
 
 /**
- * How long the restarts of a plan take, in minutes. Applications that are there sync each on its own, so folders run side by
+ * How long the restarts of a plan take, in seconds. Applications that are there sync each by itself, so folders run side by
  * side; in a folder one wave follows the other, and what is in the same wave runs side by side.
  */
-export function minutes({ changes }: Pick<Plan, 'changes'>): { least: number; most: number } {
-  const folders = new Map<string, Map<number, { least: number; most: number }>>();
+export function restartSeconds({ changes }: Pick<Plan, 'changes'>): Seconds {
+  const folders = new Map<string, Map<string, Seconds>>();
   for (const { folder, rollout } of changes) {
     if (!rollout) continue;
-    const waves = folders.get(folder) ?? new Map<number, { least: number; most: number }>();
-    const wave = Number(rollout.wave.split('/')[1]);
-    const { least, most } = waves.get(wave) ?? { least: 0, most: 0 };
-    waves.set(wave, { least: Math.max(least, rollout.seconds.least), most: Math.max(most, rollout.seconds.most) });
-    folders.set(folder, waves);
+    const waves = folders.get(folder) ?? new Map<string, Seconds>();
+    folders.set(folder, waves.set(rollout.wave, longest([waves.get(rollout.wave) ?? NONE, rollout.seconds])));
   }
-  const sums = [...folders.values()].map((waves) => ({
-    least: sum([...waves.values()].map(({ least }) => least)),
-    most: sum([...waves.values()].map(({ most }) => most)),
-  }));
-  const longest = (pick: (each: { least: number; most: number }) => number) => Math.max(0, ...sums.map(pick));
-  return { least: longest(({ least }) => least) / 60, most: longest(({ most }) => most) / 60 };
+  return longest([...folders.values()].map((waves) => sum([...waves.values()])));
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0);
+/** The same in minutes. */
+export function minutes(plan: Pick<Plan, 'changes'>): { least: number; most: number } {
+  const { least, most } = restartSeconds(plan);
+  return { least: least / 60, most: most / 60 };
+}
+
+const NONE: Seconds = { least: 0, most: 0 };
+
+function longest(all: readonly Seconds[]): Seconds {
+  return all.reduce((a, b) => ({ least: Math.max(a.least, b.least), most: Math.max(a.most, b.most) }), NONE);
+}
+
+function sum(all: readonly Seconds[]): Seconds {
+  return all.reduce((a, b) => ({ least: a.least + b.least, most: a.most + b.most }), NONE);
 }

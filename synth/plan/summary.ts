@@ -6,6 +6,7 @@ import {
   type Plan,
   type Risk,
 } from '../../checks/step/plan';
+import { restartSeconds } from '../../checks/step/waves';
 import { counted, EFFECT_WORDS, HARMLESS_WORDS, named, severity, span, value, withoutGroup, workloads } from './words';
 
 /** One line of the first screen. */
@@ -174,21 +175,11 @@ function restartLines({ changes }: Plan): SummaryLine[] {
   ];
 }
 
-/** How many pods and how long: waves follow one another, and what stands in the same wave rolls at once. */
-function restartTotal({ changes }: Plan): string {
-  const waves = new Map<string, { least: number; most: number }>();
-  let pods = 0;
-  for (const { rollout } of changes) {
-    if (rollout === undefined) continue;
-    pods += rollout.count;
-    const { least, most } = waves.get(rollout.wave) ?? { least: 0, most: 0 };
-    waves.set(rollout.wave, {
-      least: Math.max(least, rollout.seconds.least),
-      most: Math.max(most, rollout.seconds.most),
-    });
-  }
-  const sum = (of: 'least' | 'most') => [...waves.values()].reduce((all, wave) => all + wave[of], 0);
-  return `${counted(pods, 'pod')}, ${span(sum('least'), sum('most'))}`;
+/** How many pods and how long. */
+function restartTotal(plan: Plan): string {
+  const pods = plan.changes.reduce((sum, { rollout }) => sum + (rollout?.count ?? 0), 0);
+  const { least, most } = restartSeconds(plan);
+  return `${counted(pods, 'pod')}, ${span(least, most)}`;
 }
 
 function machineLine({ machine, effect, reason, pods, clients, command }: MachineChange): SummaryLine {

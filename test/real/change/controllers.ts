@@ -2,6 +2,7 @@ import type { Json } from '../cluster/client';
 import type { ControlPlane } from '../cluster/control-plane';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
+import { planDisagreement } from './controller-plan';
 import { disagreement, NODES, rule, WRONG } from './controller-rules';
 import { Random } from './random';
 import { chosen, directed, told, type Case } from './workload-cases';
@@ -45,8 +46,11 @@ export async function controllers(plane: ControlPlane, tally: Tally, amount: Amo
         const found = await looked(trial, each, tally);
         if (found) seen.push(found);
         else invalid++;
-        const wrong = found && !found.refused && disagreement(found, rule(found));
-        if (wrong) await report(trial, each, wrong, tally);
+        const judge = (one: Seen) =>
+          planDisagreement(one, plane.version) ??
+          (one.refused === undefined ? disagreement(one, rule(one)) : undefined);
+        const wrong = found && judge(found);
+        if (wrong) await report(trial, each, wrong, judge, tally);
       }
     }),
   );
@@ -100,12 +104,18 @@ async function looked(trial: Trial, each: Case, tally: Tally): Promise<Seen | un
 }
 
 /** The smallest part of a case that still disagrees. */
-async function report(trial: Trial, each: Case, wrong: string, tally: Tally): Promise<void> {
+async function report(
+  trial: Trial,
+  each: Case,
+  wrong: string,
+  judge: (seen: Seen) => string | undefined,
+  tally: Tally,
+): Promise<void> {
   let [smallest, why] = [each, wrong];
   for (const mutation of each.change.length > 1 ? each.change : []) {
     const alone = { ...each, change: [mutation] };
     const found = await trial.run(alone).catch(() => undefined);
-    const still = found && !found.refused && disagreement(found, rule(found));
+    const still = found && judge(found);
     if (still) [smallest, why] = [alone, still];
   }
   tally.check(told(smallest), false, why);

@@ -82,7 +82,7 @@ export function choose(object: Json, random: Random): Mutation[] {
   // A template has hundreds of leaves and a strategy has few: each group has the same chance.
   for (const each of all) groups.set(group(each.what), [...(groups.get(group(each.what)) ?? []), each]);
   const count = random.pick([1, 1, 1, 2, 3]);
-  return Array.from({ length: count }, () => random.pick(random.pick([...groups.values()])));
+  return [...new Set(Array.from({ length: count }, () => random.pick(random.pick([...groups.values()]))))];
 }
 
 function group(what: string): string {

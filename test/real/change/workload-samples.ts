@@ -21,7 +21,10 @@ export function samples(): Sample[] {
     /daemonset\.traefik\.yaml$/,
     /job\./,
   ];
-  const own = wanted.flatMap((name) => rendered.filter(({ what }) => name.test(what))).map(withoutDisks);
+  const own = wanted
+    .flatMap((name) => rendered.filter(({ what }) => name.test(what)))
+    .map(withoutDisks)
+    .map(withoutHooks);
   const job = own.find(({ what }) => what.includes('job.mongodb'))!;
   return [...own, { what: 'a CronJob of that Job', object: cronJob(job.object) }, ...RICH];
 }
@@ -34,6 +37,15 @@ function withoutDisks({ what, object }: Sample): Sample {
     ...volumeClaimTemplates.map(({ metadata }: Json) => ({ name: metadata.name, emptyDir: {} })),
   );
   return { what, object: { ...object, spec } };
+}
+
+/** Here nobody makes hooks again: a Job is a Job. */
+function withoutHooks({ what, object }: Sample): Sample {
+  const annotations = Object.entries(object.metadata.annotations ?? {}).filter(([key]) => !key.includes('/hook'));
+  return {
+    what,
+    object: { ...object, metadata: { ...object.metadata, annotations: Object.fromEntries(annotations) } },
+  };
 }
 
 function cronJob({ metadata, spec }: Json): Json {

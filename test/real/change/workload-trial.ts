@@ -1,4 +1,4 @@
-import type { Client, Json } from '../cluster/client';
+import { FIELD_MANAGER, type Client, type Json } from '../cluster/client';
 import { until } from '../cluster/processes';
 import type { Case } from './workload-cases';
 import type { Mutation } from './workload-changes';
@@ -79,11 +79,12 @@ export class Trial {
       const pods = await this.pods(object);
       const revision = await this.revision(object);
       changed(object, tried.change);
+      if (!(await this.canRun(object))) return undefined;
       if (recreate) await this.deleted(object);
       const answer = await this.client.apply(object);
       if (answer.status >= 300) {
         const alone = { ...object, metadata: { ...object.metadata, name: `${object.metadata.name}-alone` } };
-        const valid = (await this.dryRun(alone)).status < 300;
+        const valid = (await this.appliedAlone(alone)).status < 300;
         const refused = String(answer.body.message);
         return valid
           ? { case: tried, before, after: object, live, next: live, refused, revision: false, anew: false }
@@ -142,12 +143,26 @@ export class Trial {
   }
 
   private async applied(object: Json): Promise<boolean> {
-    return (await this.client.apply(object)).status < 300;
+    return (await this.canRun(object)) && (await this.client.apply(object)).status < 300;
+  }
+
+  /** Kubernetes 1.31 takes any template of a StatefulSet, ends a pod for it, and then refuses the new one. */
+  private async canRun({ kind, metadata, spec }: Json): Promise<boolean> {
+    if (kind !== 'StatefulSet') return true;
+    const { labels, annotations } = spec.template.metadata;
+    const pod = { namespace: metadata.namespace, name: `${metadata.name}-tried`, labels, annotations };
+    return (await this.dryRun({ apiVersion: 'v1', kind: 'Pod', metadata: pod, spec: spec.template.spec })).status < 300;
   }
 
   private async made(object: Json): Promise<void> {
     const { status, body } = await this.client.apply(object);
     if (status >= 300) throw new Error(`${object.kind} ${object.metadata.name}: ${body.message}`);
+  }
+
+  /** As a new object: what server-side apply itself refuses, such as a name that is there twice, is no step. */
+  private async appliedAlone(object: Json) {
+    const path = `${await this.client.pathOf(object)}?dryRun=All&fieldManager=${FIELD_MANAGER}`;
+    return this.client.request('PATCH', path, object, 'application/apply-patch+yaml');
   }
 
   private async dryRun(object: Json) {
