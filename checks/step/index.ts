@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { acceptRisks, staleNote } from './accept';
 import { apiServerChange } from './api-server';
 import { accessRisks } from './access';
@@ -34,9 +35,10 @@ export function planStep(step: Step, base: string): Plan {
   };
 }
 
-/** Whether two objects are written differently; the one object that a file of the same text is read as never is. */
+/** Whether two objects say different things, in whatever order their keys stand. */
 function differs(before: Manifest | undefined, after: Manifest | undefined): boolean {
-  return before !== after && JSON.stringify(before) !== JSON.stringify(after);
+  if (before === after || JSON.stringify(before) === JSON.stringify(after)) return false;
+  return !isDeepStrictEqual(before, after);
 }
 
 function objectChange(pair: Pair, step: Step): ObjectChange {

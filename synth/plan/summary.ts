@@ -136,11 +136,12 @@ export function shares(sections: readonly Section[], rows: number): number[] {
 }
 
 function dangerLines({ changes, risks }: Plan, verdict: Risk['verdict'] | 'refused'): SummaryLine[] {
-  if (verdict === 'refused')
-    return changes
-      .filter((change) => itself(change) === 'refused')
-      .map(({ id, reason }) => ({ subject: withoutGroup(id), says: reason }));
-  return risks.filter((risk) => risk.verdict === verdict && !isAccepted(risk)).map(riskLine);
+  const found = risks.filter((risk) => risk.verdict === verdict && !isAccepted(risk));
+  const told = new Set(found.flatMap(({ objects }) => objects));
+  // An object that is refused, or waits behind one that is, by itself.
+  const alone = verdict === 'refused' || verdict === 'not-deployed';
+  const objects = changes.filter((change) => alone && itself(change) === verdict && !told.has(change.id));
+  return [...found.map(riskLine), ...objects.map(({ id, reason }) => ({ subject: withoutGroup(id), says: reason }))];
 }
 
 function riskLine({ what, from, to, problem }: Risk): SummaryLine {
