@@ -18,6 +18,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   simulation: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/simulation-check.ts'],
   bootstrap: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/index.ts'],
   gitops: [process.execPath, '-r', 'ts-node/register', 'test/real/gitops/index.ts'],
+  steps: [process.execPath, '-r', 'ts-node/register', 'test/real/change/carried-out.ts'],
   databases: [process.execPath, '-r', 'ts-node/register', 'test/real/databases/index.ts'],
   namespaces: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/namespaces.ts'],
 };

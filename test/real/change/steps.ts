@@ -18,8 +18,11 @@ function roomy(homelab: Json): void {
 
 const ALL = { ...WAYS, ...REFUSALS, ...BY_HAND };
 
+/** Names of all ways. */
+export const WAY_NAMES: readonly string[] = Object.keys(ALL);
+
 /** Carries out each way commit by commit, and compares what Argo CD did with what the plan said. @param only names of ways */
-export async function steps(tally: Tally, laps: Laps, only: readonly string[] = Object.keys(ALL)): Promise<void> {
+export async function steps(tally: Tally, laps: Laps, only: readonly string[]): Promise<void> {
   for (const name of only) {
     const site = await Site.start(undefined, roomy);
     const endIngress = playIngressController(site.client);
