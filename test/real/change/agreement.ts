@@ -72,7 +72,8 @@ function inPods(plan: Plan, { restarted, order }: Result): string[] {
   const said: string[] = [];
   for (const { id, rollout } of rolls) {
     const pods = restarted.get(id) ?? [];
-    if (pods.length !== rollout!.count)
+    // On how many machines a DaemonSet runs is not in the objects.
+    if (id.startsWith('apps/DaemonSet') ? pods.length === 0 : pods.length !== rollout!.count)
       said.push(`${id}: the plan says that ${rollout!.count} pods restart, and ${pods.length} did: ${pods.join(', ')}`);
     else if (id.startsWith('apps/StatefulSet') && pods.join() !== rollout!.pods.join())
       said.push(`${id}: the plan says ${rollout!.pods.join(', ')}, and it was ${pods.join(', ')}`);

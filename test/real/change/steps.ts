@@ -1,4 +1,5 @@
 import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
 import type { Laps } from '../proofs';
 import type { Tally } from '../tally';
 import { Site } from '../gitops/site';
@@ -13,6 +14,7 @@ type Json = any;
 /** Room for what the ways do: databases as small as the constructs take them. */
 function roomy(homelab: Json): void {
   homelab.databases.cassandra.memory = Size.mebibytes(2560);
+  homelab.databases.cassandra.cpu = Cpu.millis(500);
   homelab.databases.mongodb.memory = Size.gibibytes(1);
 }
 

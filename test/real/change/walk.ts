@@ -88,11 +88,27 @@ export class Walk {
         const wanted = found.filter(({ metadata }) => names.includes(metadata.name));
         // One that leaves without being kept takes its objects along, which needs a moment.
         const leaving = found.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
-        return wanted.length === names.length && leaving.length === 0 && wanted.every((each) => this.isDone(each));
+        return wanted.length === names.length && leaving.length === 0 && this.areDone(wanted);
       },
       () => argo.explain(),
     );
     await this.quiet();
+  }
+
+  private areDone(applications: readonly Json[]): boolean {
+    const open = applications.filter((each) => !this.isDone(each));
+    // The root waits for those that fail for as long as they do.
+    return (
+      open.length === 0 ||
+      (open.length < applications.length &&
+        applications.some(({ status = {} }) => failures(status).length > 0) &&
+        open.every(
+          ({ status }) =>
+            status?.sync?.revision === this.site.revision &&
+            status.sync.status === 'Synced' &&
+            /^waiting for healthy state of argoproj/.test(status.operationState?.message ?? ''),
+        ))
+    );
   }
 
   private isDone({ status = {} }: Json): boolean {
