@@ -1,3 +1,4 @@
+import { carried } from './api-server/carried';
 import { fieldChanges } from './api-server/fields';
 import { filled } from './api-server/filled';
 import { same } from './api-server/json';
@@ -39,7 +40,7 @@ export function judged(rules: ServerRules, before: Manifest, after: Manifest, cl
   const live = filled(rules, before);
   const shape = kind ? ({ form: 'struct', type: kind.type, atomic: false, keys: [] } as const) : ANY;
   const merged = applied(rules, shape, live, before, after);
-  const next = filled(rules, merged);
+  const next = filled(rules, kind ? carried(live, merged) : merged);
   const refusals = refusalsOf(rules, { live, next, before, after, merged, classes });
   const fields = fieldChanges(rules, { before, after }, { live, next }, refusals);
   const [refusal] = refusals;

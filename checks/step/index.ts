@@ -20,9 +20,10 @@ export function planStep(step: Step, base: string): Plan {
   const found = [dataRisks, deploymentRisks, limitRisks, accessRisks].flatMap((find) => find(step, all));
   const { risks, stale } = acceptRisks(step, found);
   const atRisk = verdictsOf(risks);
+  const classes = storageClasses(step);
   const different = all.filter(({ before, after }) => differs(before?.object, after?.object));
   const changes = synced(
-    different.map((pair) => objectChange(pair, step)),
+    different.map((pair) => objectChange(pair, step, classes)),
     step,
   ).map((change) => withRisks(change, atRisk));
   return {
@@ -41,7 +42,13 @@ function differs(before: Manifest | undefined, after: Manifest | undefined): boo
   return !isDeepStrictEqual(before, after);
 }
 
-function objectChange(pair: Pair, step: Step): ObjectChange {
+/** StorageClasses by name: they say whether claims may grow. */
+function storageClasses({ before, after }: Step): Map<string, Manifest> {
+  const objects = [...before.objects, ...after.objects].map(({ object }) => object);
+  return new Map(objects.filter(({ kind }) => kind === 'StorageClass').map((object) => [object.metadata.name, object]));
+}
+
+function objectChange(pair: Pair, step: Step, classes: ReadonlyMap<string, Manifest>): ObjectChange {
   const { id, before, after } = pair;
   const common = { id, folder: (after ?? before)!.folder, before: before?.object, after: after?.object, fields: [] };
   if (!before) return { ...common, verdict: 'created', reason: createdBecause(pair, step) ?? 'new' };
@@ -49,7 +56,7 @@ function objectChange(pair: Pair, step: Step): ObjectChange {
     const { verdict, reason } = leaving(pair, step);
     return { ...common, verdict, reason: reason ?? prunedBecause(pair) ?? 'it left Git' };
   }
-  const change = apiServerChange(before.object, after.object, step.kubernetes);
+  const change = apiServerChange(before.object, after.object, step.kubernetes, classes);
   return { ...common, ...effectOf(pair, change, step) };
 }
 

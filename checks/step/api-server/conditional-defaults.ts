@@ -42,8 +42,7 @@ export const conditions: Readonly<Record<string, Condition>> = {
   },
   Job: (job) => {
     jobSpec(job.spec);
-    const { labels } = job.spec.template?.metadata ?? {};
-    if (labels) job.metadata.labels ??= { ...labels };
+    job.metadata.labels ??= { ...job.spec.template?.metadata?.labels, ...GENERATED };
   },
   // References keep their names alone.
   ServiceAccount: (account) => {
@@ -87,22 +86,36 @@ const EVERY = { type: 'Percent', value: 100, periodSeconds: 15 };
 /** What stands for an address or a port that the server chooses. */
 export const ASSIGNED = '(assigned)';
 
+/** Labels by which a Job knows its pods. */
+const GENERATED = { 'batch.kubernetes.io/controller-uid': ASSIGNED };
+
+/** What the server takes out when a Service becomes one of another type: addresses, ports of nodes, a load balancer. */
+const INSIDE = ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'];
+const OUTSIDE = ['externalTrafficPolicy'];
+const BALANCED = ['allocateLoadBalancerNodePorts', 'healthCheckNodePort', 'loadBalancerClass'];
+
+function leave(spec: Record<string, any>, fields: readonly string[]): void {
+  for (const field of fields) Reflect.deleteProperty(spec, field);
+}
+
 function serviceSpec(spec: Record<string, any>): void {
   spec.type ??= 'ClusterIP';
   const isOutside = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
   for (const port of spec.ports ?? []) {
     port.targetPort ??= port.port;
-    if (isOutside && spec.allocateLoadBalancerNodePorts !== false) port.nodePort ??= ASSIGNED;
+    if (!isOutside) delete port.nodePort;
+    else if (spec.allocateLoadBalancerNodePorts !== false) port.nodePort ??= ASSIGNED;
   }
   if (spec.sessionAffinity === 'ClientIP') spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10800 } };
   else delete spec.sessionAffinityConfig;
-  if (isOutside) spec.externalTrafficPolicy ??= 'Cluster';
+  if (isOutside || spec.externalIPs) spec.externalTrafficPolicy ??= 'Cluster';
+  else leave(spec, OUTSIDE);
   if (spec.type === 'LoadBalancer') {
     spec.allocateLoadBalancerNodePorts ??= true;
     if (spec.externalTrafficPolicy === 'Local') spec.healthCheckNodePort ??= ASSIGNED;
-  }
+  } else leave(spec, BALANCED);
   if (spec.type === 'ExternalName') {
-    delete spec.internalTrafficPolicy;
+    leave(spec, INSIDE);
     return;
   }
   spec.clusterIP ??= spec.clusterIPs?.[0] ?? ASSIGNED;

@@ -30,7 +30,11 @@ function value(reading: Reading, shape: Shape, given: any, root?: any): any {
   const stored: Record<string, any> = {};
   for (const [key, each] of Object.entries(given)) {
     const inner = keyShape(reading.rules, shape, key);
-    if (each === null || (!reading.custom && isDropped(reading.rules, shape, inner, key, each))) continue;
+    if (
+      each === null ||
+      ((!reading.custom || shape.type === 'ObjectMeta') && isDropped(reading.rules, shape, inner, key, each))
+    )
+      continue;
     stored[key] = value(reading, inner, each, root ?? stored);
   }
   return shape.form === 'struct' ? withDefaults(reading, shape.type!, stored, root ?? stored) : stored;
@@ -38,12 +42,15 @@ function value(reading: Reading, shape: Shape, given: any, root?: any): any {
 
 /** Lists and maps vanish when they are empty, other values where the server was seen to leave them out. */
 function isDropped(rules: ServerRules, shape: Shape, inner: Shape, key: string, given: unknown): boolean {
+  const lists = (table: ServerRules['zeros']) =>
+    shape.form === 'struct' && (table[shape.type!]?.includes(key) ?? false);
+  if (lists(rules.ignored)) return true;
   if (Array.isArray(given)) return given.length === 0;
   if (isObject(given)) {
     if (Object.keys(given).length > 0) return false;
     if (inner.form === 'map') return true;
   } else if (given !== '' && given !== 0 && given !== false) return false;
-  return shape.form === 'struct' && (rules.zeros[shape.type!]?.includes(key) ?? false);
+  return lists(rules.zeros);
 }
 
 function withDefaults(reading: Reading, type: string, stored: Record<string, any>, root: any): Record<string, any> {

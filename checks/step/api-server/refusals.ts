@@ -34,9 +34,16 @@ function duplicates(rules: ServerRules, shape: Shape, value: any, path: string):
   if (Array.isArray(value)) {
     const inner = entryShape(shape);
     const key = (entry: unknown) => (shape.form === 'set' ? String(entry) : entryKey(rules, shape, entry));
-    const below = value.flatMap((entry, index) => duplicates(rules, inner, entry, `${path}[${index}]`));
+    const below = value.flatMap((entry, index) =>
+      duplicates(rules, inner, entry, `${path}[${shape.form === 'keyed' ? key(entry) : index}]`),
+    );
     if (shape.form !== 'set' && shape.form !== 'keyed') return below;
     const keys = value.map(key);
+    // The names of other entries are empty where they are missing.
+    if (shape.type === 'ObjectReference' && shape.form === 'keyed' && value.some(({ name }) => name === undefined)) {
+      const reason = `${path} has an entry without ${shape.keys.join(' and ')}, by which server-side apply finds it`;
+      return [{ path, reason, way: `give each entry of ${path} its ${shape.keys.join(' and ')}` }];
+    }
     const twice = keys.find((each, index) => keys.indexOf(each) !== index);
     if (twice === undefined) return below;
     const reason = `${path} has two entries ${twice}, and server-side apply cannot tell them apart`;

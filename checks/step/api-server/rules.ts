@@ -12,6 +12,8 @@ export interface ServerRules {
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Fields of each type that the server leaves out while they are empty: "", 0 or false. */
   readonly zeros: Readonly<Record<string, readonly string[]>>;
+  /** Fields of each type that the server takes and drops, whatever they say. */
+  readonly ignored: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What holds for the objects of one kind. */

@@ -15,11 +15,9 @@ type Transition = (
 export const transitions: Readonly<Record<string, Transition>> = {
   '/ConfigMap': sealed,
   '/Secret': sealed,
-  '/PersistentVolume': (frozen, { live, next }, differs) => {
-    if (live.spec.nodeAffinity === undefined || !differs('spec.nodeAffinity')) return [...frozen];
-    const reason = 'a volume is tied to its node once and for all';
-    const others = frozen.filter(({ path }) => !path.startsWith('spec.nodeAffinity'));
-    return [{ path: 'spec.nodeAffinity', reason, way: wayOf(next) }, ...others];
+  '/PersistentVolume': (frozen, { live, next }) => {
+    if (live.spec.nodeAffinity === undefined || next.spec.nodeAffinity !== undefined) return [...frozen];
+    return [...frozen, { path: 'spec.nodeAffinity', reason: 'a volume stays tied to its node', way: wayOf(next) }];
   },
   '/PersistentVolumeClaim': claim,
   '/ResourceQuota': (frozen, { live, next }) => {
@@ -38,6 +36,13 @@ export const transitions: Readonly<Record<string, Transition>> = {
     return [...frozen, left('spec.updateStrategy', 'OnDelete', next)];
   },
   'batch/Job': job,
+  'storage.k8s.io/StorageClass': (frozen, sides) => {
+    if (frozen.some(({ path }) => path === 'parameters') || !isNewlyEmpty(sides, 'parameters')) return [...frozen];
+    return [
+      ...frozen,
+      { path: 'parameters', reason: 'the parameters of a class do not change', way: wayOf(sides.next) },
+    ];
+  },
 };
 
 /** What the server filled in for the old strategy belongs to nobody, so that nobody takes it out. */
@@ -51,18 +56,30 @@ function left(path: string, type: string, { kind, metadata }: Sides['next']): Re
   };
 }
 
-function sealed(frozen: readonly Refusal[], { live, next }: Sides, differs: (path: string) => boolean): Refusal[] {
+function sealed(frozen: readonly Refusal[], sides: Sides, differs: (path: string) => boolean): Refusal[] {
+  const { live, next } = sides;
   if (live.immutable !== true) return [...frozen];
   const changed = ['immutable', 'data', 'binaryData'].filter(
-    (path) => differs(path) || (live[path] === undefined) !== (next[path] === undefined),
+    (path) => differs(path) || (live[path] === undefined) !== (next[path] === undefined) || isNewlyEmpty(sides, path),
   );
   const reason = `the ${live.kind} says immutable: true, so that nothing in it changes`;
   return [...frozen, ...changed.map((path) => ({ path, reason, way: wayOf(next) }))];
 }
 
+/** An empty map is none once it is stored, but another one while the server compares. */
+function isNewlyEmpty({ live, merged }: Sides, path: string): boolean {
+  return live[path] === undefined && merged[path] !== undefined && merged[path] !== null;
+}
+
 function claim(frozen: readonly Refusal[], { live, next, classes }: Sides): Refusal[] {
   const path = 'spec.resources.requests.storage';
   const [was, is] = [live, next].map(({ spec }) => amountOf(spec.resources?.requests?.storage));
+  const others = ({ spec }: Sides['live']) => {
+    const { storage: _, ...requests } = spec.resources?.requests ?? {};
+    return { ...spec.resources, requests };
+  };
+  if (!same(others(live), others(next)))
+    return [{ path: 'spec.resources', reason: 'of a claim only the storage may change', way: wayOf(next) }, ...frozen];
   if (was === undefined || is === undefined || is === was) return [...frozen];
   if (is < was) return [{ path, reason: 'a claim may grow and never shrinks', way: wayOf(next) }, ...frozen];
   const holder = classes?.get(live.spec.storageClassName);
@@ -84,10 +101,15 @@ function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
 /** A suspended Job may be told where to run; an indexed one may get more or fewer indexes, all at once. */
 function job(
   frozen: readonly Refusal[],
-  { live, next }: Sides,
+  { live, next, before, merged }: Sides,
   differs: (path: string) => boolean,
   kind: KindRules,
 ): Refusal[] {
+  const { labels } = before.spec.template.metadata ?? {};
+  if (labels && merged.spec.template.metadata?.labels === undefined) {
+    const reason = 'with all labels of the template those go that the API server added, and it wants them';
+    return [...frozen, { path: 'spec.template.metadata.labels', reason, way: wayOf(next) }];
+  }
   const { completionMode, completions, parallelism } = next.spec;
   const elastic =
     completionMode === 'Indexed' &&

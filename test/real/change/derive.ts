@@ -13,6 +13,7 @@ export async function derive(
   client: Client,
   version: string,
   all: readonly Base[],
+  only: (base: Base) => boolean = () => true,
 ): Promise<{ rules: ServerRules; conditional: string[] }> {
   const api = await OpenApi.of(client);
   const seen = new Observed(api);
@@ -22,12 +23,14 @@ export async function derive(
   const tried = new Map<string, number>();
   const lives = await inParallel(all, (base) => create(client, base));
   for (const [index, base] of all.entries()) {
+    if (!only(base)) continue;
     const live = lives[index]!;
     seen.created(base.object, live);
     const wanted = places(api, base.object)
       .flatMap((place) => edits(place, donors))
       .filter(({ what, pattern }) => {
-        const key = `${base.object.kind} ${what} ${pattern}`;
+        const state = base.object.kind === 'Job' && base.object.spec.suspend ? 'suspended' : '';
+        const key = `${base.object.kind} ${state} ${what} ${pattern}`;
         const times = (tried.get(key) ?? 0) + 1;
         tried.set(key, times);
         return times <= TIMES;
@@ -48,10 +51,12 @@ async function tryEdit(
 ): Promise<void> {
   const edited = copy(object);
   edit.apply(edited);
-  const alone = await dryRun(client, elsewhere(edited));
+  const alone = await created(client, edited);
   if (alone.status >= 300) return;
   seen.created(edited, alone.body);
   const over = await dryRun(client, edited);
+  // Such a list is refused in any object, and says nothing of the field.
+  if (/duplicate entries|omits all key fields/.test(over.body.message ?? '')) return;
   changes.add(object, edit, over.status < 300, over.status < 300 && differs(over.body, live));
 }
 
@@ -78,6 +83,13 @@ export function elsewhere(object: Json): Json {
     for (const port of next.spec?.ports ?? []) if (port.nodePort >= 30_000) port.nodePort += 1_000;
   }
   return next;
+}
+
+/** What the server would make of an object if it were new. */
+export async function created(client: Client, object: Json): Promise<{ status: number; body: Json }> {
+  const next = elsewhere(object);
+  const path = (await client.pathOf(next)).replace(/\/[^/]+$/, '');
+  return client.request('POST', `${path}?fieldValidation=Strict&dryRun=All`, next);
 }
 
 export async function dryRun(client: Client, object: Json): Promise<{ status: number; body: Json }> {
@@ -109,6 +121,7 @@ function sorted(value: unknown): string {
 class Observed {
   /** By type and field: each value that was filled in, "missing" where none was. */
   private readonly filled = new Map<string, Map<string, number>>();
+  private readonly said = new Map<string, { dropped: number; kept: number }>();
   private readonly zeros = new Map<string, { dropped: number; kept: number }>();
 
   constructor(private readonly api: OpenApi) {}
@@ -143,6 +156,12 @@ class Observed {
         if (is === was || isObject(is)) count.kept++;
         else count.dropped++;
         this.zeros.set(field, count);
+      }
+      if (was !== undefined && was !== null && !isZero && !isEmpty(was)) {
+        const count = this.said.get(field) ?? { dropped: 0, kept: 0 };
+        if (is === undefined) count.dropped++;
+        else count.kept++;
+        this.said.set(field, count);
       }
       if (was === undefined || was === null) {
         if (type.name === 'ObjectMeta') continue;
@@ -180,14 +199,28 @@ class Observed {
   }
 
   emptied(): Record<string, string[]> {
-    const all: Record<string, string[]> = {};
-    for (const [field, { dropped, kept }] of this.zeros) {
-      if (kept > 0 || dropped === 0) continue;
-      const [type, name] = cut(field);
-      (all[type] ??= []).push(name);
-    }
-    return all;
+    return neverKept(this.zeros);
   }
+
+  /** Fields behind a gate that is closed. What is written in one field and kept in another is no such field. */
+  ignored(): Record<string, string[]> {
+    return neverKept(new Map([...this.said].filter(([field]) => field !== 'Secret.stringData')));
+  }
+}
+
+function neverKept(counts: ReadonlyMap<string, { dropped: number; kept: number }>): Record<string, string[]> {
+  const all: Record<string, string[]> = {};
+  for (const [field, { dropped, kept }] of counts) {
+    if (kept > 0 || dropped === 0) continue;
+    const [type, name] = cut(field);
+    (all[type] ??= []).push(name);
+  }
+  for (const names of Object.values(all)) names.sort();
+  return all;
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 function cut(field: string): [string, string] {
@@ -231,7 +264,8 @@ class Changes {
   /** Fields of a suspended Job's template that were taken. */
   whileSuspended(kind: string): string[] {
     const open = [...(this.all.get(`${kind} suspended`) ?? [])].filter(
-      ([pattern, { taken }]) => taken > 0 && /^spec\.template\.(metadata|spec)\./.test(pattern),
+      ([pattern, { taken, refused }]) =>
+        taken > 0 && refused === 0 && /^spec\.template\.(metadata|spec)\./.test(pattern),
     );
     const paths = new Set(open.map(([pattern]) => pattern.replace(/\[\]|\{\}/g, '')));
     return [...paths].filter((path) => ![...paths].some((other) => path.startsWith(`${other}.`))).sort();
@@ -269,6 +303,7 @@ function rulesFrom(api: OpenApi, version: string, all: readonly Base[], seen: Ob
     types: known(types),
     defaults: known(seen.defaults()),
     zeros: known(seen.emptied()),
+    ignored: known(seen.ignored()),
   } as ServerRules;
 }
 

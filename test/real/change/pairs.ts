@@ -4,7 +4,7 @@ import { same } from '../../../checks/step/api-server/json';
 import type { ServerRules } from '../../../checks/step/api-server/rules';
 import type { Client, Json } from '../cluster/client';
 import { CLASSES, create, type Base } from './bases';
-import { content, differs, dryRun, elsewhere, inParallel } from './derive';
+import { content, created, differs, dryRun, inParallel } from './derive';
 import { copy, Donors, edits, places, type Edit, type Place } from './mutations';
 import { OpenApi } from './open-api';
 import { Random } from './random';
@@ -61,6 +61,23 @@ export class Pairs {
     return found.slice(0, count);
   }
 
+  /** Each sort of edit at each field of a kind, as often as said: what must show that a rule is wrong. */
+  async every(times: number): Promise<Asked[]> {
+    if (times === 0) return [];
+    const tried = new Map<string, number>();
+    const wanted: { base: Base; edits: Edit[] }[] = [];
+    for (const base of this.lives.keys())
+      for (const place of places(this.api, base.object))
+        for (const edit of edits(place, this.donors)) {
+          const state = base.object.kind === 'Job' && base.object.spec.suspend ? 'suspended' : '';
+          const key = `${base.object.kind} ${state} ${edit.what} ${edit.pattern}`;
+          tried.set(key, (tried.get(key) ?? 0) + 1);
+          if (tried.get(key)! <= times) wanted.push({ base, edits: [edit] });
+        }
+    const asked = await inParallel(wanted, (one) => this.ask(one.base, one.edits));
+    return asked.filter((each) => each !== undefined);
+  }
+
   private drawn(random: Random): { base: Base; edits: Edit[] } {
     // Workloads have most of the fields.
     const base = random.pick(random.pick(this.byKind));
@@ -83,7 +100,7 @@ export class Pairs {
     const after = copy(base.object);
     for (const each of chosen) each.apply(after);
     if (same(after, base.object)) return undefined;
-    if ((await dryRun(this.client, elsewhere(after))).status >= 300) {
+    if ((await created(this.client, after)).status >= 300) {
       this.invalid++;
       return undefined;
     }

@@ -2,7 +2,7 @@ import type { ServerRules } from '../../../checks/step/api-server/rules';
 
 /** Rules as a file: a line per kind and type, in order, so that a review reads what changed. */
 export function printRules(rules: ServerRules): string {
-  const { kubernetes, kinds, types, defaults, zeros } = pruned(rules);
+  const { kubernetes, kinds, types, defaults, zeros, ignored } = pruned(rules);
   const block = (name: string, table: Readonly<Record<string, unknown>>) => {
     const lines = Object.entries(table)
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -10,7 +10,13 @@ export function printRules(rules: ServerRules): string {
     return `  "${name}": {\n${lines.join(',\n')}\n  }`;
   };
   const head = [`  "made": "npm run test:real -- change --derive"`, `  "kubernetes": "${kubernetes}"`];
-  const blocks = [block('kinds', kinds), block('types', types), block('defaults', defaults), block('zeros', zeros)];
+  const blocks = [
+    block('kinds', kinds),
+    block('types', types),
+    block('defaults', defaults),
+    block('zeros', zeros),
+    block('ignored', ignored),
+  ];
   return `{\n${[...head, ...blocks].join(',\n')}\n}\n`;
 }
 
