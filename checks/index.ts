@@ -29,7 +29,19 @@ export { verdict, type Check, type Checked, type Finding, type NamedSecret, type
 export { missingSecrets } from './missing-secrets';
 export { mongodLinux } from './mongod-linux';
 export { openNetwork } from './open-network';
+export { planApp, type PlanOptions } from './plan-app';
 export { plainCredentials } from './plain-credentials';
 export { shutdown } from './shutdown';
 export { talosKubernetes } from './talos-kubernetes';
+export type {
+  ChangeVerdict,
+  FieldChange,
+  MachineChange,
+  NextCommit,
+  ObjectChange,
+  Plan,
+  Risk,
+  Rollout,
+} from './step/plan';
+export type { Manifest } from './step/objects';
 export { render, type RenderedObject, type Rendering } from './rendering';

@@ -29,26 +29,32 @@ import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
 /** What a ring is made of. Under Argo CD a change rolls rack after rack, by sync waves. */
 export interface CassandraStatefulSetProps {
-  /** Name of every object that it makes; pods are NAME-RACK-0. @default the construct's id */
+  /**
+   * Name of every object that it makes; pods are NAME-RACK-0. May never change: the claims of another name are new and empty.
+   * @default the construct's id
+   */
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
   /** @default images.cassandra */
   readonly image?: string;
-  /** Can never change. */
+  /** May never change: nodes keep it on their disks, and refuse to start under another one. */
   readonly clusterName: string;
-  /** Can never change. @default dc1 */
+  /** May never change: nodes refuse to start in another one, and copies of keyspaces are counted by it. @default dc1 */
   readonly datacenter?: string;
-  /** One StatefulSet each. Neither names nor number can change later: a rack becomes a host when there are more. @default r1, r2, r3 */
+  /**
+   * One StatefulSet each. May never change, neither names nor number: a node keeps its rack, and copies are placed by it. A rack
+   * becomes a host when there are more. @default r1, r2, r3
+   */
   readonly racks?: readonly string[];
   /**
    * Running pods of each rack. More may be asked for later: the new nodes join one at a time, then the schema job gives
-   * keyspaces the copies that now have a node. @default 1
+   * keyspaces the copies that now have a node. May never be lowered: nothing decommissions a node. @default 1
    */
   readonly nodesPerRack?: number;
   /** Wanted nodes of each rack; must be as many as pods as long as nothing can decommission a node. @default nodesPerRack */
   readonly membersPerRack?: number;
-  /** One volume per node, claimed as data-POD. Chosen once: the claim templates of a StatefulSet can never change. */
+  /** One volume per node, claimed as data-POD. May never change: the claim templates of a StatefulSet are immutable. */
   readonly storage: DataStorage;
   /** Of each node. At least 2.5 GiB of memory. */
   readonly resources: Resources;

@@ -24,13 +24,16 @@ import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
 /** What a replica set is made of, and how many members it should have. */
 export interface MongoReplicaSetProps {
-  /** Name of every object that it makes; pods are NAME-0, NAME-1. @default the construct's id */
+  /**
+   * Name of every object that it makes; pods are NAME-0, NAME-1. May never change: the claims of another name are new and empty.
+   * @default the construct's id
+   */
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
   /** @default images.mongodb */
   readonly image?: string;
-  /** Can never change. @default rs0 */
+  /** May never change: members keep it on their disks, and belong to no set under another one. @default rs0 */
   readonly replicaSetName?: string;
   /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote. @default 3 */
   readonly members?: number;
@@ -39,7 +42,7 @@ export interface MongoReplicaSetProps {
    * @default members
    */
   readonly pods?: number;
-  /** One volume per pod, claimed as data-POD. Chosen once: the claim templates of a StatefulSet can never change. */
+  /** One volume per pod, claimed as data-POD. May never change: the claim templates of a StatefulSet are immutable. */
   readonly storage: DataStorage;
   /** Of mongod. At least 1 GiB of memory: below that no cache is left. */
   readonly resources: Resources;

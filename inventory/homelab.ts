@@ -17,7 +17,10 @@ export interface Homelab {
   readonly machines: Readonly<Record<string, Machine>>;
   /** What runs on the nodes besides our own charts, so that the sum of requests is the whole sum. */
   readonly system: Readonly<Record<string, SystemWorkload>>;
-  /** Databases by name, which is also the name of their namespace. */
+  /**
+   * Databases by name, which is also the name of their namespace. May never change: the claims of another name are new and empty,
+   * and the old ones stay behind.
+   */
   readonly databases: Readonly<Record<string, Database>>;
   /** The language models, and the machine that they run on. */
   readonly llm?: Llm;
@@ -138,11 +141,11 @@ export interface NetworkPlan {
   readonly domain: string;
   /**
    * Addresses of pods, a /24 for each node. No other network that nodes or pods must reach may overlap it.
-   * Can never change once the cluster runs: nodes keep the range that they were given. @default 10.244.0.0/16, Talos' own
+   * May never change once the cluster runs: nodes keep the range that they were given. @default 10.244.0.0/16, Talos' own
    */
   readonly podCidr?: string;
   /**
-   * Addresses of Services, /12 to /28. No other network that nodes or pods must reach may overlap it. Can never change once
+   * Addresses of Services, /12 to /28. No other network that nodes or pods must reach may overlap it. May never change once
    * the cluster runs: Services keep their addresses. @default 10.96.0.0/12, Talos' own
    */
   readonly serviceCidr?: string;
@@ -279,13 +282,19 @@ interface DatabaseBase {
 export interface Cassandra extends DatabaseBase {
   /** Tells a ring from a MongoDB replica set. */
   readonly kind: 'cassandra';
-  /** Can never change. */
+  /** May never change: nodes keep it on their disks, and refuse to start under another one. */
   readonly clusterName: string;
-  /** Can never change. */
+  /** May never change: nodes refuse to start in another one, and copies of keyspaces are counted by it. */
   readonly datacenter: string;
-  /** Neither names nor number can change: a rack becomes a host when the homelab grows. */
+  /**
+   * May never change, neither names nor number: a node keeps its rack, and copies are placed by it. A rack becomes a host when
+   * the homelab grows; for more nodes raise `nodesPerRack`.
+   */
   readonly racks: readonly string[];
-  /** Nodes of each rack. May be raised later: the ring grows node by node, and keyspaces get the copies that then have a node. @default 1 */
+  /**
+   * Nodes of each rack. May be raised later: the ring grows node by node, and keyspaces get the copies that then have a node.
+   * May never be lowered: nothing decommissions a node, and its rows would be missing. @default 1
+   */
   readonly nodesPerRack?: number;
 }
 
@@ -293,7 +302,7 @@ export interface Cassandra extends DatabaseBase {
 export interface MongoDb extends DatabaseBase {
   /** Tells a replica set from a Cassandra ring. */
   readonly kind: 'mongodb';
-  /** Can never change. */
+  /** May never change: members keep it on their disks, and belong to no set under another one. */
   readonly replicaSet: string;
   /** Wanted members of the replica set: 1, 3, 5, 7 or more. */
   readonly members: number;

@@ -1,7 +1,128 @@
+import { fewestCopies } from './data/cassandra';
+import { indexOf, isActive, mainContainer, thingOf, type Database, type Index } from './data/databases';
+import { asWanted, replicaSetOf } from './data/mongodb';
+import { claimants } from './data/names';
+import { isSame } from './data/risk';
+import { numbersOf, tagOf } from './data/versions';
+import { claimTemplates, replicasOf } from './data/workloads';
 import type { NextCommit } from './plan';
 import type { Pair, Step } from './step';
 
-/** TODO */
-export function nextCommits(_step: Step, _pairs: readonly Pair[]): NextCommit[] {
+/** What follows a step that is one of several: the next commit, and how its owner sees that the time for it has come. */
+export function nextCommits(step: Step, pairs: readonly Pair[]): NextCommit[] {
+  if (pairs.every(({ before, after }) => before?.object === after?.object)) return [];
+  const before = indexOf(step.before);
+  const after = indexOf(step.after);
+  const databases = [...before.databases.values()].filter(isActive).flatMap((was) => {
+    const is = after.databases.get(was.key);
+    if (is === undefined) return [];
+    const thing = thingOf(was, before);
+    return isActive(is)
+      ? [...members(was, is, thing), ...nodes(was, is, thing), ...copies(was, is, thing), ...version(was, is, thing)]
+      : [deleteNext(was, thing)];
+  });
+  return [...databases, ...disks(pairs, before), ...stopped(pairs)];
+}
+
+function members(was: Database, is: Database, thing: string): NextCommit[] {
+  if (was.engine !== 'mongodb') return [];
+  const [had, has] = [was, is].map(replicaSetOf);
+  const count = has?.members?.length;
+  if (had?.members === undefined || count === undefined || count >= had.members.length) return [];
+  if (has!.pods.length <= count) return [];
+  return [
+    {
+      what: `databases.${thing}.pods: ${count}, or leave pods out; and take the disks of the pods that leave out of their machine`,
+      when: `the primary says "as wanted" with ${count === 1 ? 'one host' : `${count} hosts`} and no more: ${asWanted(is.namespace, is.name)}`,
+    },
+  ];
+}
+
+function deleteNext({ namespace, name }: Database, thing: string): NextCommit {
+  return {
+    what: `take databases.${thing} and its disks out of homelab.ts, or set it to active again`,
+    when: `a backup was read back (docs/worst-day.md), nobody misses it, and its pods are gone: kubectl -n ${namespace} get pods -l app.kubernetes.io/instance=${name}`,
+  };
+}
+
+function nodes(was: Database, is: Database, thing: string): NextCommit[] {
+  const [had = 0, has = 0] = [was, is].map(({ sets }) => sets.reduce((sum, set) => sum + replicasOf(set), 0));
+  if (was.engine !== 'cassandra' || has <= had) return [];
+  return [
+    {
+      what: `the next change of ${thing}, and kubectl exec POD -- nodetool cleanup on each node that was there before`,
+      when: `all ${has} nodes say UN: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status`,
+    },
+  ];
+}
+
+function copies(was: Database, is: Database, thing: string): NextCommit[] {
+  const [had, has] = [was, is].map(fewestCopies);
+  if (had === undefined || has === undefined || has <= had) return [];
+  return [
+    {
+      what: `the next change of ${thing}: its keyspaces get ${has} copies first`,
+      when: `the job of the schema has ended, each copy repaired: kubectl -n ${is.namespace} wait --for=condition=complete --timeout=2h job -l app.kubernetes.io/instance=${is.name}-schema; reads at ONE may miss rows until then`,
+    },
+  ];
+}
+
+function version(was: Database, is: Database, thing: string): NextCommit[] {
+  const [had, has] = [was, is].map((database) => numbersOf(tagOf(mainContainer(database)?.image)));
+  const [old = 0, major = 0] = [had?.[0], has?.[0]];
+  if (!had || !has || major <= old) return [];
+  const exec = `kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0`;
+  if (was.engine === 'mongodb')
+    return [
+      {
+        what: `nothing of ${thing} until its feature compatibility version is ${major}.0; then the next major version may come`,
+        when: `every pod runs ${has.join('.')} for some days and nobody wants to go back: ${exec} -c mongod -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "${major}.0", confirm: true })' as root`,
+      },
+    ];
+  if (was.engine === 'cassandra')
+    return [
+      {
+        what: `the next change of ${thing}, after nodetool upgradesstables on each node`,
+        when: `every node says UN and runs ${has.join('.')}: ${exec} -c cassandra -- nodetool status`,
+      },
+    ];
   return [];
+}
+
+/** One disk on another machine at a time: the others follow, each once the one before is filled. */
+function disks(pairs: readonly Pair[], before: Index): NextCommit[] {
+  const claims = claimants(before);
+  return pairs.flatMap(({ before: was, after: is }) => {
+    if (was?.object.kind !== 'PersistentVolume' || !is || was.object === is.object) return [];
+    const { claimRef, nodeAffinity } = was.object.spec;
+    const owner = claims.get(`${claimRef?.namespace ?? ''}/${claimRef?.name ?? ''}`);
+    if (!owner || isSame(nodeAffinity, is.object.spec.nodeAffinity)) return [];
+    const { pod, set } = owner;
+    const { namespace, labels = {} } = set.metadata;
+    const look =
+      labels['app.kubernetes.io/name'] === 'mongodb'
+        ? `the primary says "as wanted": ${asWanted(namespace, labels['app.kubernetes.io/instance'] ?? set.metadata.name)}`
+        : `its node says UN: kubectl -n ${namespace} exec ${pod} -c cassandra -- nodetool status`;
+    return [
+      {
+        what: `the next disk to another machine, one a commit; ${pod} is first let go by hand: kubectl -n ${namespace} delete pvc ${claimRef.name} --wait=false; kubectl -n ${namespace} delete pod ${pod}; kubectl delete pv ${was.object.metadata.name}`,
+        when: `${pod} is filled by the others: ${look}, and npm run bootstrap -- verify has no BAD`,
+      },
+    ];
+  });
+}
+
+/** A StatefulSet of an own chart that was stopped as a whole. */
+function stopped(pairs: readonly Pair[]): NextCommit[] {
+  return pairs.flatMap(({ before: was, after: is }) => {
+    if (was?.object.kind !== 'StatefulSet' || !is || claimTemplates(was.object).length === 0) return [];
+    if (replicasOf(was.object) === 0 || replicasOf(is.object) !== 0) return [];
+    const { name, namespace } = is.object.metadata;
+    return [
+      {
+        what: `take StatefulSet ${name} out, or start it again`,
+        when: `a backup was read back and nobody misses it; its claims stay: kubectl -n ${namespace} get pods,pvc`,
+      },
+    ];
+  });
 }

@@ -42,6 +42,7 @@ export interface FieldChange {
   readonly before?: unknown;
   /** Missing where the field is gone. */
   readonly after?: unknown;
+  /** What the change of this field does. */
   readonly verdict: ChangeVerdict;
   /** Why, in one sentence. */
   readonly reason: string;
@@ -53,7 +54,9 @@ export interface ObjectChange {
   readonly id: string;
   /** Folder of dist/. */
   readonly folder: string;
+  /** As it is committed; missing where it is new. */
   readonly before?: Manifest;
+  /** As it would be; missing where it leaves. */
   readonly after?: Manifest;
   /** The worst of its fields and of the risks that name it. */
   readonly verdict: ChangeVerdict;
@@ -63,7 +66,9 @@ export interface ObjectChange {
   readonly reason: string;
   /** What to do instead, where the API server refuses it. */
   readonly way?: string;
+  /** Fields that differ, the worst verdict of each. */
   readonly fields: readonly FieldChange[];
+  /** Pods that are replaced. @default none */
   readonly rollout?: Rollout;
 }
 
@@ -90,6 +95,7 @@ export interface Rollout {
 
 /** Something that one object alone does not show. */
 export interface Risk {
+  /** What kind of risk it is. */
   readonly verdict: 'data' | 'access' | 'limit' | 'not-deployed';
   /** Thing and aspect, as an accepted change names it: cassandra.racks. */
   readonly what: string;
@@ -97,7 +103,9 @@ export interface Risk {
   readonly objects: readonly string[];
   /** Field of those objects. @default the object as a whole */
   readonly path?: string;
+  /** What it was, as an accepted change says it. */
   readonly from: string;
+  /** What it becomes, as an accepted change says it. */
   readonly to: string;
   /** What would be lost, opened or missed, and why: one or two sentences. */
   readonly problem: string;
@@ -123,11 +131,13 @@ export interface MachineChange {
   readonly machine: string;
   /** Files below scripts/rendered that say it. */
   readonly files: readonly string[];
+  /** When and how it is taken over. */
   readonly effect: 'nothing' | 'live' | 'next-start' | 'node-reboot' | 'host-reboot' | 'new-machine' | 'gone' | 'data';
   /** Why, in one sentence. */
   readonly reason: string;
   /** Pods on it that stop meanwhile, as cassandra/cassandra-r1-0, and who notices. */
   readonly pods: readonly string[];
+  /** Workloads that notice, as services/chat. */
   readonly clients: readonly string[];
   /** The command that carries it out. */
   readonly command?: string;
@@ -139,7 +149,9 @@ export interface Plan {
   readonly base: string;
   /** Objects that differ, by folder; unchanged ones are left out. */
   readonly changes: readonly ObjectChange[];
+  /** What one object alone does not show, with the ways that are safe. */
   readonly risks: readonly Risk[];
+  /** What machines are told; empty where no homelab is planned. */
   readonly machines: readonly MachineChange[];
   /** What the owner has to do after it. */
   readonly next: readonly NextCommit[];

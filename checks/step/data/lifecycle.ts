@@ -8,11 +8,13 @@ export function goneRisks(before: Index, after: Index): Risk[] {
   const gone = [...before.databases.values()].filter(
     (database) => isActive(database) && !isActive(after.databases.get(database.key)),
   );
-  // Retired keeps its policy with the labels of the database.
-  const deleted = gone.filter(({ key, sets }) => !after.databases.has(key) && sets.some(runs));
   const made = [...after.databases.values()].filter(
     (database) => isActive(database) && !before.databases.has(database.key),
   );
+  // Retired keeps its policy with the labels of the database; one that runs in another namespace is not retired.
+  const isRetired = ({ key, engine, name }: Database) =>
+    after.databases.has(key) && !made.some((each) => each.engine === engine && each.name === name);
+  const deleted = gone.filter((database) => !isRetired(database) && database.sets.some(runs));
   return deleted.map((database) => goneRisk(database, made, before));
 }
 

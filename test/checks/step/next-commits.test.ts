@@ -1,0 +1,56 @@
+import { nextCommits } from '../../../checks/step/next-commits';
+import { pairs, type Step } from '../../../checks/step/step';
+import * as change from './changes';
+import { editStep, homelabStep } from './steps';
+
+const next = (step: Step) => nextCommits(step, pairs(step));
+
+test('after members come pods, after retired comes the end, each with the command that shows when', () => {
+  expect(next(homelabStep(change.members(1, 3)))).toEqual([
+    {
+      what: 'databases.mongodb.pods: 1, or leave pods out; and take the disks of the pods that leave out of their machine',
+      when: 'the primary says "as wanted" with one host and no more: kubectl -n mongodb logs -l app.kubernetes.io/instance=mongodb -c reconcile --prefix --tail=2',
+    },
+  ]);
+  expect(next(homelabStep(change.retired))).toEqual([
+    {
+      what: 'take databases.mongodb and its disks out of homelab.ts, or set it to active again',
+      when: expect.stringContaining('a backup was read back'),
+    },
+  ]);
+});
+
+test('one disk elsewhere: the next one when this replica is filled', () => {
+  const [only, ...others] = next(homelabStep(change.moved('mongodb-2')));
+  expect(others).toEqual([]);
+  expect(only!.what).toContain('kubectl delete pv mongodb-data-mongodb-2');
+  expect(only!.when).toContain('mongodb-2 is filled by the others: the primary says "as wanted"');
+});
+
+test('a ring that grows and one that gets copies: when all nodes say UN, when the job has ended', () => {
+  const two = next(homelabStep(change.nodesPerRack(2)));
+  expect(two.map(({ when }) => when)).toEqual([
+    'all 6 nodes say UN: kubectl -n cassandra exec cassandra-r1-0 -c cassandra -- nodetool status',
+  ]);
+  const copies = next(
+    editStep((object) => {
+      if (object.kind !== 'ConfigMap' || !object.data['schema.json']) return object;
+      return {
+        ...object,
+        data: { ...object.data, 'schema.json': object.data['schema.json'].replace(/: 3(,?)$/gm, ': 5$1') },
+      };
+    }),
+  );
+  expect(copies[0]!.what).toBe('the next change of cassandra: its keyspaces get 5 copies first');
+});
+
+test('a new major version has work after it; nothing else has', () => {
+  const image = (from: string, to: string) => (object: any) => JSON.parse(JSON.stringify(object).replaceAll(from, to));
+  expect(next(editStep(image('mongo:8.0.26', 'mongo:9.0.1')))[0]!.when).toContain(
+    'setFeatureCompatibilityVersion: "9.0"',
+  );
+  expect(next(editStep(image('mongo:8.0.26', 'mongo:8.0.27')))).toEqual([]);
+  expect(next(editStep(image('cassandra:5.0.8', 'cassandra:6.0.0')))[0]!.what).toContain('upgradesstables');
+  expect(next(homelabStep((h) => (h.databases.mongodb.cpu = h.databases.cassandra.cpu)))).toEqual([]);
+  expect(next(editStep((object) => object))).toEqual([]);
+});

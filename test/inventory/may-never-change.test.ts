@@ -1,0 +1,53 @@
+import * as fs from 'node:fs';
+
+/** The comment that the editor shows beside a property of an interface. */
+function docstring(file: string, type: string, property: string): string {
+  const text = fs.readFileSync(file, 'utf8');
+  const body = text.slice(text.indexOf(`export interface ${type} `)).split('\n}\n')[0]!;
+  const before = body.slice(0, body.search(new RegExp(`^  readonly ${property}\\??:`, 'm')));
+  return before.slice(before.lastIndexOf('/**')).replace(/\s*\n\s*\*\s*/g, ' ');
+}
+
+/** Each identity that a rule of checks/step/data holds, and where an owner or a package user writes it. */
+const IDENTITIES: Readonly<Record<string, readonly (readonly [file: string, type: string, property: string])[]>> = {
+  name: [
+    ['inventory/homelab.ts', 'Homelab', 'databases'],
+    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'name'],
+    ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'name'],
+  ],
+  clusterName: [
+    ['inventory/homelab.ts', 'Cassandra', 'clusterName'],
+    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'clusterName'],
+  ],
+  datacenter: [
+    ['inventory/homelab.ts', 'Cassandra', 'datacenter'],
+    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'datacenter'],
+  ],
+  racks: [
+    ['inventory/homelab.ts', 'Cassandra', 'racks'],
+    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'racks'],
+  ],
+  replicaSet: [
+    ['inventory/homelab.ts', 'MongoDb', 'replicaSet'],
+    ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'replicaSetName'],
+  ],
+  storageClass: [
+    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'storage'],
+    ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'storage'],
+  ],
+  networks: [
+    ['inventory/homelab.ts', 'NetworkPlan', 'podCidr'],
+    ['inventory/homelab.ts', 'NetworkPlan', 'serviceCidr'],
+  ],
+};
+
+test.each(Object.values(IDENTITIES).flat())('%s: %s.%s says that it may never change, and what happens', (...place) => {
+  expect(docstring(...place)).toMatch(/May never change[^:]*: \w+/);
+});
+
+test.each([
+  ['inventory/homelab.ts', 'Cassandra'],
+  ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps'],
+])('%s: %s.nodesPerRack says that it may never be lowered', (file, type) => {
+  expect(docstring(file, type, 'nodesPerRack')).toMatch(/May never be lowered: \w+/);
+});
