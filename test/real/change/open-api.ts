@@ -1,4 +1,5 @@
 import type { Client, Json } from '../cluster/client';
+import { until } from '../cluster/processes';
 
 /** The kinds that are judged: those that the library renders, and a few that own charts often have. */
 export const GROUP_VERSIONS = [
@@ -22,7 +23,12 @@ export class OpenApi {
     const schemas: Record<string, Json> = {};
     for (const version of GROUP_VERSIONS) {
       const path = version.includes('/') ? `apis/${version}` : `api/${version}`;
-      Object.assign(schemas, (await client.ask('GET', `/openapi/v3/${path}`)).components.schemas);
+      // Definitions that were applied a moment ago are described a little later.
+      const described = await until(`the API server describes ${version}`, 60, async () => {
+        const { components } = await client.ask('GET', `/openapi/v3/${path}`);
+        return components?.schemas;
+      });
+      Object.assign(schemas, described);
     }
     return new OpenApi(schemas);
   }
