@@ -10,18 +10,26 @@ import type { RenderedObject, Rendering } from './rendering';
  */
 export const deployed: Check = {
   name: 'deployed',
-  find: ({ rendering }) => {
-    const applications = argoObjects(rendering, 'Application');
-    if (applications.length === 0) return [];
-    const projects = new Map(argoObjects(rendering, 'AppProject').map((object) => [object.metadata.name, object]));
-    return [...byFolder(rendering)].flatMap(([folder, objects]) => {
-      const application = applications.find(({ spec }) => reads(spec, folder));
-      if (application === undefined) return [unread(folder, objects, applications)];
-      const project = projects.get(application.spec.project);
-      return project === undefined ? [] : objects.flatMap((object) => refused(object, application, project));
-    });
-  },
+  find: ({ rendering }) => undeployed(rendering).map(({ severity, message }) => ({ severity, message })),
 };
+
+/** What Argo CD would not take, and the objects that it is about. */
+export interface Undeployed extends Finding {
+  readonly objects: readonly RenderedObject[];
+}
+
+/** Everything that Argo CD would not take from a rendering. */
+export function undeployed(rendering: Rendering): Undeployed[] {
+  const applications = argoObjects(rendering, 'Application');
+  if (applications.length === 0) return [];
+  const projects = new Map(argoObjects(rendering, 'AppProject').map((object) => [object.metadata.name, object]));
+  return [...byFolder(rendering)].flatMap(([folder, objects]) => {
+    const application = applications.find(({ spec }) => reads(spec, folder));
+    if (application === undefined) return [unread(folder, objects, applications)];
+    const project = projects.get(application.spec.project);
+    return project === undefined ? [] : objects.flatMap((object) => refused(object, application, project));
+  });
+}
 
 type ArgoObject = Readonly<Record<string, any>>;
 
@@ -41,17 +49,19 @@ function reads({ source, sources = [] }: ArgoObject, folder: string): boolean {
   return [source, ...sources].some((each) => each?.path?.split('/').at(-1) === folder);
 }
 
-function unread(folder: string, objects: readonly RenderedObject[], applications: readonly ArgoObject[]): Finding {
+function unread(folder: string, objects: readonly RenderedObject[], applications: readonly ArgoObject[]): Undeployed {
   const names = objects.slice(0, 3).map(({ object }) => `${object.kind} ${object.metadata.name}`);
   const more = objects.length > names.length ? ` and ${objects.length - names.length} more` : '';
   const charts = applications.flatMap(({ spec }) => spec.source?.path?.split('/').at(-1) ?? []).sort();
   return error(
+    objects,
     `dist/${folder} is read by no Argo CD application, so ${names.join(', ')}${more} would never be deployed`,
     `make them in a chart that has one (${charts.join(', ')}), as new MyConstruct(app.node.findChild('services') as Chart, 'my'), or render an Application for dist/${folder} in the chart argocd`,
   );
 }
 
-function refused({ object, construct }: RenderedObject, application: ArgoObject, project: ArgoObject): Finding[] {
+function refused(rendered: RenderedObject, application: ArgoObject, project: ArgoObject): Undeployed[] {
+  const { object, construct } = rendered;
   const { kind, metadata } = object;
   const { destinations = [], namespaceResourceWhitelist, clusterResourceWhitelist = [] } = project.spec;
   const group = groupOf(object.apiVersion);
@@ -59,13 +69,14 @@ function refused({ object, construct }: RenderedObject, application: ArgoObject,
   const what = `${kind} ${metadata.name} (${construct})`;
   const clusterWide = isClusterScoped(kind);
   const permitted = clusterWide ? clusterResourceWhitelist : namespaceResourceWhitelist;
-  const findings: Finding[] = [];
+  const findings: Undeployed[] = [];
   if (
     permitted !== undefined &&
     !permitted.some((each: ArgoObject) => fits(each.group, group) && fits(each.kind, kind))
   )
     findings.push(
       error(
+        [rendered],
         `${what} is of a kind that the project ${project.metadata.name} does not permit, ${whole}`,
         `add { group: '${group}', kind: '${kind}' } to spec.${clusterWide ? 'cluster' : 'namespace'}ResourceWhitelist of that AppProject`,
       ),
@@ -74,6 +85,7 @@ function refused({ object, construct }: RenderedObject, application: ArgoObject,
   if (!clusterWide && !destinations.some((each: ArgoObject) => fits(each.namespace, namespace)))
     findings.push(
       error(
+        [rendered],
         `${what} is in the namespace ${namespace}, which the project ${project.metadata.name} does not permit, ${whole}`,
         `use one of ${destinations.map((each: ArgoObject) => each.namespace).join(', ')}, or render that namespace: new IsolatedNamespace(chart, 'namespace', { name: '${namespace}' })`,
       ),
@@ -87,6 +99,6 @@ function fits(pattern: string, text: string): boolean {
   return new RegExp(`^${literal.join('.*')}$`).test(text);
 }
 
-function error(what: string, fix: string): Finding {
-  return { severity: 'error', message: `${what}; ${fix}` };
+function error(objects: readonly RenderedObject[], what: string, fix: string): Undeployed {
+  return { severity: 'error', message: `${what}; ${fix}`, objects };
 }

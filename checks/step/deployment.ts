@@ -1,7 +1,0 @@
-import type { Risk } from './plan';
-import type { Pair, Step } from './step';
-
-/** TODO */
-export function deploymentRisks(_step: Step, _pairs: readonly Pair[]): Risk[] {
-  return [];
-}

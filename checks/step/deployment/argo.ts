@@ -1,0 +1,92 @@
+import { groupOf } from '../../../constructs/kinds';
+import type { Manifest } from '../objects';
+import type { State } from '../step';
+
+/** Argo CD's own objects of a state, and which application reads which folder. */
+export interface Argo {
+  readonly applications: ReadonlyMap<string, Manifest>;
+  readonly projects: ReadonlyMap<string, Manifest>;
+  /** The application of a folder of dist/. */
+  reads(folder: string): Manifest | undefined;
+}
+
+const known = new WeakMap<State, Argo>();
+
+/** Finds them once for each state. */
+export function argoOf(state: State): Argo {
+  const found = known.get(state) ?? index(state);
+  known.set(state, found);
+  return found;
+}
+
+function index({ objects }: State): Argo {
+  const of = (kind: string) =>
+    new Map(
+      objects
+        .map(({ object }) => object)
+        .filter((object) => object.kind === kind && groupOf(object.apiVersion) === 'argoproj.io')
+        .map((object) => [object.metadata.name as string, object] as const),
+    );
+  const applications = of('Application');
+  const folders = new Map(
+    [...applications.values()].flatMap((application) =>
+      foldersOf(application).map((folder) => [folder, application] as const),
+    ),
+  );
+  return { applications, projects: of('AppProject'), reads: (folder) => folders.get(folder) };
+}
+
+/** The folders that an application reads, by the last part of their paths. */
+export function foldersOf({ spec }: Manifest): string[] {
+  return [spec.source, ...(spec.sources ?? [])].flatMap((each) => each?.path?.split('/').at(-1) ?? []);
+}
+
+/** Whether an option stands in an annotation that lists several. */
+function hasOption({ metadata }: Manifest, annotation: string, option: string): boolean {
+  return String(metadata.annotations?.[annotation] ?? '')
+    .split(',')
+    .some((each) => each.trim() === option);
+}
+
+const OPTIONS = 'argocd.argoproj.io/sync-options';
+
+/** Whether Argo CD leaves an object when it leaves Git. */
+export function isNeverPruned(object: Manifest): boolean {
+  return hasOption(object, OPTIONS, 'Prune=false') || hasOption(object, 'helm.sh/resource-policy', 'keep');
+}
+
+/** Whether Argo CD leaves an object when its application is deleted with everything in it. */
+export function isNeverDeleted(object: Manifest): boolean {
+  return (
+    object.kind === 'CustomResourceDefinition' ||
+    hasOption(object, OPTIONS, 'Delete=false') ||
+    hasOption(object, 'helm.sh/resource-policy', 'keep')
+  );
+}
+
+/** Whether deleting an application deletes what it brought. */
+export function cascades({ metadata }: Manifest): boolean {
+  return (metadata.finalizers ?? []).some((each: string) => each.startsWith('resources-finalizer.argocd.argoproj.io'));
+}
+
+/** Whether an application takes away by itself what left Git. */
+export function prunes({ spec }: Manifest): boolean {
+  const automated = spec.syncPolicy?.automated;
+  return automated?.prune === true && automated.enabled !== false;
+}
+
+/** Whether an object is made and deleted by phases of a sync instead of being kept as it is in Git. */
+export function isHook({ metadata }: Manifest): boolean {
+  const annotations = metadata.annotations ?? {};
+  const helm = String(annotations['helm.sh/hook'] ?? '');
+  return 'argocd.argoproj.io/hook' in annotations || (helm !== '' && !helm.includes('crd-install'));
+}
+
+/** Its place in the order of a sync: that of its application first. */
+export function wavesOf(object: Manifest, application: Manifest | undefined): readonly [number, number] {
+  return [waveOf(application), waveOf(object)];
+}
+
+function waveOf(object: Manifest | undefined): number {
+  return Number(object?.metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0);
+}

@@ -1,0 +1,158 @@
+import { deploymentRisks } from '../../../checks/step/deployment';
+import { pairs, type Step } from '../../../checks/step/step';
+import { edited, stateOf } from './states';
+
+const base = stateOf();
+
+/** As "chat.folder data". */
+function told(step: Step): string[] {
+  return deploymentRisks(step, pairs(step)).map(({ what, verdict }) => `${what} ${verdict}`);
+}
+
+const is = (object: any, kind: string, name: string) => object.kind === kind && object.metadata.name === name;
+const application = (name: string, edit: (object: any) => unknown) =>
+  edited(base, (object) => (is(object, 'Application', name) ? edit(object) : undefined));
+
+describe('an Application', () => {
+  test.each<[string, (spec: any) => void, string]>([
+    [
+      'another repository',
+      (spec) => (spec.source.repoURL = 'https://example.org/x.git'),
+      'services.spec.source.repoURL not-deployed',
+    ],
+    [
+      'another revision',
+      (spec) => (spec.source.targetRevision = 'old'),
+      'services.spec.source.targetRevision not-deployed',
+    ],
+    ['another cluster', (spec) => (spec.destination.server = 'https://other'), 'services.spec.destination.server data'],
+    ['a project that is not there', (spec) => (spec.project = 'other'), 'services.spec.project not-deployed'],
+    ['no automation', (spec) => delete spec.syncPolicy.automated, 'services.spec.syncPolicy.automated not-deployed'],
+    [
+      'automation switched off',
+      (spec) => (spec.syncPolicy.automated.enabled = false),
+      'services.spec.syncPolicy.automated not-deployed',
+    ],
+    [
+      'no pruning',
+      (spec) => (spec.syncPolicy.automated.prune = false),
+      'services.spec.syncPolicy.automated.prune not-deployed',
+    ],
+    [
+      'no healing',
+      (spec) => (spec.syncPolicy.automated.selfHeal = false),
+      'services.spec.syncPolicy.automated.selfHeal not-deployed',
+    ],
+    [
+      'apply by the client',
+      (spec) => (spec.syncPolicy.syncOptions = []),
+      'services.spec.syncPolicy.syncOptions not-deployed',
+    ],
+    [
+      'replacement',
+      (spec) => spec.syncPolicy.syncOptions.push('Replace=true'),
+      'services.spec.syncPolicy.syncOptions data',
+    ],
+    [
+      'Prune=false',
+      (spec) => spec.syncPolicy.syncOptions.push('Prune=false'),
+      'services.spec.syncPolicy.syncOptions not-deployed',
+    ],
+  ])('with %s', (_, edit, expected) =>
+    expect(told(application('services', ({ spec }) => void edit(spec)))).toEqual([expected]),
+  );
+
+  test('with another folder leaves its own to nobody', () =>
+    expect(told(application('llm', ({ spec }) => void (spec.source.path = 'dist/other')))).toEqual([
+      'llm.spec.source.path not-deployed',
+      expect.stringMatching(/^llm\.\S+ not-deployed$/),
+    ]));
+
+  test('that goes with a namespace in it is data', () => {
+    const step = edited(base, (object) => {
+      if (!is(object, 'Application', 'platform')) return;
+      delete object.metadata.annotations;
+      object.metadata.finalizers = ['resources-finalizer.argocd.argoproj.io'];
+    });
+    const gone = application('platform', () => false);
+    expect(told({ before: step.after, after: gone.after })).toContain('platform.application data');
+    expect(told(gone)).not.toContain('platform.application data');
+  });
+});
+
+describe('never deployed', () => {
+  test('a kind or a namespace that the project does not permit, a folder that nobody reads', () => {
+    const map = (namespace: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', namespace } });
+    const thing = { apiVersion: 'x.io/v1', kind: 'Thing', metadata: { name: 'x', namespace: 'services' } };
+    const add = (object: any, folder?: string) => told(edited(base, () => undefined, [object], folder));
+    expect(add(map('services'))).toEqual([]);
+    expect(add(map('kube-system'))).toEqual(['services.x not-deployed']);
+    expect(add(thing)).toEqual(['services.x not-deployed']);
+    expect(add(map('services'), 'extra')).toEqual(['extra.x not-deployed']);
+  });
+
+  test('a kind that argocd-cm excludes', () => {
+    const slices = '- apiGroups: [discovery.k8s.io]\n  kinds: [EndpointSlice]\n';
+    const step = edited(
+      base,
+      (object) => void (is(object, 'ConfigMap', 'argocd-cm') && (object.data['resource.exclusions'] += slices)),
+    );
+    expect(told(step)).toEqual([expect.stringMatching(/\.excluded not-deployed$/)]);
+    expect(told({ before: step.after, after: step.after })).toEqual([]);
+  });
+});
+
+describe('order', () => {
+  const wave = (object: any, value: string) =>
+    (object.metadata.annotations = { ...object.metadata.annotations, 'argocd.argoproj.io/sync-wave': value });
+  test('a database that no longer comes before its clients', () => {
+    const step = application('cassandra', (object) => void wave(object, '3'));
+    expect(told(step)).toEqual([
+      'cassandra/cassandra-r1.wave not-deployed',
+      'cassandra/cassandra-r2.wave not-deployed',
+      'cassandra/cassandra-r3.wave not-deployed',
+    ]);
+    expect(told(application('cassandra', (object) => void wave(object, '0')))).toEqual([]);
+  });
+});
+
+describe('another folder', () => {
+  const move = (kind: string, name: string, edit: (object: any) => void = () => undefined): Step => {
+    const before = edited(base, (object) => void (is(object, kind, name) && edit(object))).after;
+    const objects = before.objects.map((each) =>
+      is(each.object, kind, name) ? { ...each, folder: 'llm', file: `llm/${kind}.yaml` } : each,
+    );
+    return { before, after: { ...before, objects } };
+  };
+  test('may delete an object in between, and what stands in it', () => {
+    expect(told(move('Service', 'chat'))).toEqual(['chat.folder not-deployed']);
+    expect(told(move('Namespace', 'web'))).toEqual(['web.folder data']);
+    const keep = (object: any) => (object.metadata.annotations = { 'argocd.argoproj.io/sync-options': 'Prune=false' });
+    expect(told(move('Service', 'chat', (object) => void keep(object)))).toEqual([]);
+  });
+});
+
+test.each<[string, Step]>([
+  ['nothing', { before: base, after: stateOf() }],
+  ['a new service', { before: base, after: stateOf((h) => void (h.services.billing = { connects: [] })) }],
+  ['more replicas', { before: base, after: stateOf((h) => void (h.services.chat.replicas = 3)) }],
+  [
+    'a label on each Application',
+    edited(base, (o) => void (o.kind === 'Application' && (o.metadata.labels = { a: 'b' }))),
+  ],
+  ['another retry', application('services', ({ spec }) => void (spec.syncPolicy.retry.limit = 3))],
+  [
+    'one more sync option',
+    application('services', ({ spec }) => void spec.syncPolicy.syncOptions.push('PruneLast=true')),
+  ],
+  [
+    'another file name',
+    { before: base, after: { ...base, objects: base.objects.map((each) => ({ ...each, file: `${each.file}.yaml` })) } },
+  ],
+  [
+    'an annotation on each hook with other changes',
+    edited(base, (o) => void (o.metadata.annotations = { ...o.metadata.annotations, a: 'b' })),
+  ],
+  ['a service that goes', edited(base, (o) => !(o.metadata.name === 'chat' && o.metadata.namespace === 'services'))],
+  ['a wider project', edited(base, (o) => void (o.kind === 'AppProject' && o.spec.sourceRepos.push('x')))],
+])('%s is no risk', (_, step) => expect(told(step)).toEqual([]));
