@@ -155,7 +155,7 @@ describe('the plan of a restart', () => {
   test('a ring: rack after rack, and what the racks need together is their sum', () => {
     const plan = planned((h) => (h.databases.cassandra.cpu = h.databases.cassandra.cpu.constructor.millis(900)));
     const racks = ['r1', 'r2', 'r3'].map((rack) => of(plan, `apps/StatefulSet cassandra/cassandra-${rack}`));
-    expect(racks.map(({ verdict, rollout }) => [verdict, rollout!.pods.join(), rollout!.wave])).toEqual([
+    expect(racks.map(({ itself, rollout }) => [itself, rollout!.pods.join(), rollout!.wave])).toEqual([
       ['restart', 'cassandra-r1-0', '1/1'],
       ['restart', 'cassandra-r2-0', '1/2'],
       ['restart', 'cassandra-r3-0', '1/3'],
