@@ -15,6 +15,7 @@ import { Connections, type Client, type Connectable } from './connections';
 import { DatabaseLogins } from './database-logins';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
+import { identityAnnotation } from './identity';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
@@ -162,6 +163,13 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       ...this.metadata(),
       selector: this.selector,
       keep: true,
+      annotations: identityAnnotation({
+        clusterName: props.clusterName,
+        datacenter: this.datacenter,
+        racks: this.racks,
+        nodesPerRack: this.nodesPerRack,
+        image: props.image ?? images.cassandra,
+      }),
     });
     this.exporter = exporterContainer(this, props.exporter);
     this.adminSecret = new DeclaredSecret(this, 'admin', {

@@ -60,6 +60,8 @@ export interface ConnectionsProps {
   readonly labels: Labels;
   /** Whether Argo CD must leave the policy when it leaves Git. @default false */
   readonly keep?: boolean;
+  /** Annotations of the policy, besides that. @default none */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** Kubernetes' own name server: the pods that stand behind the address in every pod's resolv.conf. */
@@ -87,7 +89,7 @@ export class Connections extends Construct {
         name: props.name,
         namespace: props.namespace,
         labels: { ...props.labels },
-        annotations: props.keep ? { ...KEEP } : undefined,
+        annotations: props.keep || props.annotations ? { ...(props.keep && KEEP), ...props.annotations } : undefined,
       },
       spec: late((): k8s.NetworkPolicySpec => ({
         podSelector: podSelector(props.selector),

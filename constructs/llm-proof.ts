@@ -7,7 +7,7 @@ import { plainText } from './env';
 import type { ExternalLlmService } from './external-llm-service';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
-import { hookAll, type RenderedHook } from './rendering';
+import { contentHash, hookAll, jsonOf, onRender, type RenderedHook } from './rendering';
 import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import type { SecretKey } from './secrets';
@@ -42,7 +42,10 @@ export class LlmProof extends Construct {
   readonly connections: Connections;
   /** A PostSync hook: Argo CD makes it anew after each sync, in place of the last one. */
   readonly job: k8s.KubeJob;
-  /** Holds the script. It is no hook, so a changed script shows as a difference and is synced. */
+  /**
+   * Holds the script, and the hash of the job. A hook that changes alone is no difference to Argo CD, so no sync would start
+   * and no proof be made of a new model; this is no hook, and changes with it.
+   */
   readonly configMap: k8s.KubeConfigMap;
 
   constructor(
@@ -73,6 +76,10 @@ export class LlmProof extends Construct {
       },
     });
     hookAll(this, props.rendered);
+    onRender(this.configMap, (json) => {
+      const annotations = { ...json.metadata.annotations, 'checksum/job': contentHash(jsonOf(this.job).spec) };
+      return { ...json, metadata: { ...json.metadata, annotations } };
+    });
   }
 
   /** A DNS name has no endpoints to ask the API server for. */

@@ -10,6 +10,7 @@ import { DatabaseLogins } from './database-logins';
 import { passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
+import { identityAnnotation } from './identity';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
@@ -135,6 +136,11 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       ...this.metadata(),
       selector: this.selector,
       keep: true,
+      annotations: identityAnnotation({
+        replicaSet: this.replicaSet,
+        members: this.members,
+        image: props.image ?? images.mongodb,
+      }),
     });
     this.exporter = exporterContainer(this, props.exporter);
     this.keyfile = new DeclaredSecret(this, 'keyfile', {

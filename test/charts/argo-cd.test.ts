@@ -259,3 +259,14 @@ describe('the list of kinds', () => {
     expect(kinds.length).toBeGreaterThan(10);
   });
 });
+
+test.each<readonly [string, (homelab: any) => void]>([
+  ['model', (h) => (h.llm.models.chat.tag = 'llama3.1:8b')],
+  ['port', (h) => (h.llm.port = 11435)],
+])('another %s changes an object that is no hook, so that Argo CD syncs and the proof runs again', (_, change) => {
+  const text = (rendering: Rendering, kind: string) =>
+    JSON.stringify(ofKind(rendering, kind).find(({ metadata }) => metadata.name === 'llm-service-proof'));
+  const [before, after] = [renderedHomelab(), renderedHomelab(change)];
+  expect(text(after, 'Job')).not.toBe(text(before, 'Job'));
+  expect(text(after, 'ConfigMap')).not.toBe(text(before, 'ConfigMap'));
+});

@@ -8,6 +8,7 @@ import { templateRisks } from './disks';
 import { goneRisks, secretRisks, versionRisks } from './lifecycle';
 import { mongodbRisks } from './mongodb';
 import { mountRisks } from './mounts';
+import { retiredRisks } from './retired';
 import { goneSetRisks, setRisks } from './stateful-sets';
 import { volumeRisks } from './volumes';
 
@@ -22,6 +23,7 @@ export function dataRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   return unique([
     ...goneRisks(before, after),
     ...runningRisks(step, before, after),
+    ...awayRisks(before, after),
     ...goneSetRisks(pairs, before, after),
     ...templateRisks(pairs, before),
     ...setRisks(pairs, before),
@@ -41,6 +43,13 @@ function runningRisks(step: Step, before: Index, after: Index): Risk[] {
     const is = after.databases.get(was.key);
     if (!isActive(is)) return [];
     return [...versionRisks(was, is, before), ...ownRules(was, is, before), ...secretRisks(was, had, has, before)];
+  });
+}
+
+function awayRisks(before: Index, after: Index): Risk[] {
+  return [...before.databases.values()].flatMap((was) => {
+    const is = after.databases.get(was.key);
+    return is ? retiredRisks(was, is, before, after) : [];
   });
 }
 

@@ -69,9 +69,13 @@ function goneRisk(database: Database, made: readonly Database[], before: Index):
   });
 }
 
-/** The version that a database runs. */
-export function versionRisks(before: Database, after: Database, index: Index): Risk[] {
-  const images = [before, after].map((database) => mainContainer(database)?.image);
+/** The version that a database runs. @param images of both sides, where no pods show them */
+export function versionRisks(
+  before: Database,
+  after: Database,
+  index: Index,
+  images: readonly unknown[] = [before, after].map((database) => mainContainer(database)?.image),
+): Risk[] {
   const [was, is] = images.map((image) => numbersOf(tagOf(image)));
   if (!was || !is || images[0] === images[1]) return [];
   const found = versionProblem(before.engine, was, is);
@@ -82,7 +86,7 @@ export function versionRisks(before: Database, after: Database, index: Index): R
       what: `${thingOf(before, index)}.version`,
       section: 'versions',
       objects: idsOf(before, after),
-      path: `spec.template.spec.containers[${mainContainer(after)!.name}].image`,
+      path: isActive(after) ? `spec.template.spec.containers[${mainContainer(after)!.name}].image` : undefined,
       from: tagOf(images[0]),
       to: tagOf(images[1]),
       problem: `It holds files that ${was.join('.')} wrote: ${problem}.`,

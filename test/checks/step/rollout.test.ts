@@ -196,7 +196,7 @@ describe('the plan of a restart', () => {
     expect(change.reason).toBe('1 pod becomes 3: those that are there stay as they are');
   });
 
-  test('a Job with a hash runs again, a hook waits for a sync', () => {
+  test('a Job with a hash runs again, a hook runs with the ConfigMap beside it', () => {
     const plan = planned((h) => {
       h.services.chat.connects.push({ mongodb: 'mongodb', database: 'chat' });
       h.llm.models.embeddings.tag = 'nomic-embed-text:v1.6';
@@ -204,8 +204,7 @@ describe('the plan of a restart', () => {
     const job = plan.changes.find(({ id, itself }) => itself === 'created' && id.startsWith('batch/Job mongodb/'))!;
     expect(job.reason).toMatch(/^what mongodb-users does has changed: it runs again, and mongodb-users-\w+ is pruned$/);
     const hook = of(plan, 'batch/Job services/llm-service-proof');
-    expect(hook.verdict).toBe('not-deployed');
-    expect(hook.reason).toContain('no sync runs it');
+    expect(hook.verdict).toBe('recreate');
     const users = of(plan, '/ConfigMap mongodb/mongodb-users');
     expect(users).toMatchObject({ verdict: 'live' });
     expect(users.reason).toMatch(/^pods of mongodb\/mongodb-users-\w+ restart with it/);

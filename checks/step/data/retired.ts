@@ -1,0 +1,78 @@
+import { IDENTITY } from '../../../constructs/identity';
+import { idsOf, isActive, thingOf, type Database, type Index } from './databases';
+import { versionRisks } from './lifecycle';
+import { dataRisk, isSame, type Section } from './risk';
+import type { Risk } from '../plan';
+
+type Identity = Readonly<Record<string, unknown>>;
+
+/** What may never change, and the section of the documentation that says why. */
+const FIXED: Readonly<Record<string, Section>> = {
+  clusterName: 'identity',
+  datacenter: 'identity',
+  replicaSet: 'identity',
+  racks: 'racks',
+};
+
+/** How many members the disks know of: fewer pods than that come back without a majority, or without rows. */
+const SIZES: Readonly<Record<string, Section>> = { nodesPerRack: 'racks', members: 'members' };
+
+/**
+ * A database that retires, is retired, or comes back: no pods show on both sides what it is, so what its policy keeps of it is
+ * compared. Its disks do not change while it is away.
+ */
+export function retiredRisks(before: Database, after: Database, was: Index, is: Index): Risk[] {
+  if (isActive(before) && isActive(after)) return [];
+  const [kept, wanted] = [identityOf(before, was), identityOf(after, is)];
+  if (!kept || !wanted) return [];
+  const thing = thingOf(before, was);
+  const risk = (aspect: string, section: Section, problem: string): Risk =>
+    dataRisk({
+      what: `${thing}.${aspect}`,
+      section,
+      objects: [policyOf(before), ...idsOf(before, after)],
+      from: kept[aspect],
+      to: wanted[aspect],
+      problem,
+      way: ['put the old value back: its disks do not change while it is retired'],
+    });
+  return [
+    ...Object.entries(FIXED)
+      .filter(([aspect]) => kept[aspect] !== undefined && !isSame(inOrder(kept[aspect]), inOrder(wanted[aspect])))
+      .map(([aspect, section]) =>
+        risk(
+          aspect,
+          section,
+          'Its disks hold the old value, also while no pod runs: with another one its nodes refuse to start once it is active again.',
+        ),
+      ),
+    ...Object.entries(SIZES)
+      .filter(([aspect]) => Number(wanted[aspect]) < Number(kept[aspect]))
+      .map(([aspect, section]) =>
+        risk(
+          aspect,
+          section,
+          'Its disks know all of its members, and none leaves while no pod runs: the fewer that come back miss the others.',
+        ),
+      ),
+    ...versionRisks(before, after, was, [kept.image, wanted.image]),
+  ];
+}
+
+/** The order of racks means nothing. */
+function inOrder(value: unknown): unknown {
+  return Array.isArray(value) ? [...value].sort() : value;
+}
+
+function policyOf({ namespace, name }: Database): string {
+  return `networking.k8s.io/NetworkPolicy ${namespace}/${name}`;
+}
+
+function identityOf(database: Database, { byId }: Index): Identity | undefined {
+  const text = byId.get(policyOf(database))?.metadata.annotations?.[IDENTITY];
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
