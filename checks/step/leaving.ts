@@ -1,7 +1,9 @@
-import { applications, projects } from './applications';
-import { isKept, permits } from './objects';
+import { isClusterScoped } from '../../constructs/rendering';
+import { projects } from './applications';
+import { argoOf, cascades, foldersOf, isNeverDeleted, optionOf, prunes } from './deployment/argo';
+import { isKept, permits, type Manifest } from './objects';
 import { isHook } from './remade';
-import type { Pair, Step } from './step';
+import type { Pair, State, Step } from './step';
 
 /** What becomes of an object that leaves Git. */
 export interface Leaving {
@@ -13,18 +15,81 @@ export interface Leaving {
 /** Whether Argo CD deletes an object that leaves Git. Without Argo CD whatever applies the rendering is expected to. */
 export function leaving({ before }: Pair, step: Step): Leaving {
   const { folder, object } = before!;
-  if (isKept(object)) return kept('Argo CD is told to keep it');
+  const namespace = isClusterScoped(object.kind) ? undefined : object.metadata.namespace;
+  // Kubernetes deletes what is in a namespace, and asks for no annotation of Argo CD.
+  if (namespace !== undefined && goingNamespaces(step).has(namespace))
+    return { verdict: 'pruned', reason: `its namespace ${namespace} is deleted with everything in it` };
+  const [was, is] = [argoOf(step.before), argoOf(step.after)];
+  if (was.applications.size === 0) return isKept(object) ? kept('it is told to stay') : { verdict: 'pruned' };
+  const application = was.reads(folder);
+  if (!application) return kept('no application of Argo CD read its folder, so none knows it');
   if (projects(step.after).some((project) => !permits(project, object)))
     return kept('the project of Argo CD does not permit its kind or namespace any more, and deletes nothing there');
-  const application = applications(step.before).get(folder);
-  if (application === undefined || applications(step.after).has(folder))
-    return isHook(object) ? kept('it is a hook, and Argo CD prunes no hooks') : { verdict: 'pruned' };
-  const { name, finalizers = [] } = application.metadata;
-  if (isKept(application))
+  const now = is.applications.get(application.metadata.name);
+  return now ? withoutIt(object, now, step.after) : withApplication(object, application, step.before);
+}
+
+/** Its application stays: it prunes what it brought and what is in Git no more (gitops-engine/pkg/sync/sync_context.go). */
+function withoutIt(object: Manifest, application: Manifest, after: State): Leaving {
+  const { name } = application.metadata;
+  if (isHook(object)) return kept('it is a hook, and Argo CD prunes no hooks');
+  const option = optionOf('Prune', object, application);
+  if (option === 'false') return kept('Argo CD is told to keep it');
+  if (option === 'confirm') return kept(`Argo CD waits until somebody confirms in ${name} that it may be deleted`);
+  if (!prunes(application)) return kept(`its application ${name} does not prune by itself`);
+  // A folder that is not there is an error; one without objects is not synced automatically (autoSync in controller/appcontroller.go).
+  if (!foldersOf(application).some((folder) => filledFolders(after).has(folder)))
+    return kept(`its application ${name} finds nothing any more, and then deletes nothing`);
+  return { verdict: 'pruned' };
+}
+
+/** Its application leaves, too: what counts then is shouldBeDeleted in controller/appcontroller.go. */
+function withApplication(object: Manifest, application: Manifest, before: State): Leaving {
+  const { name } = application.metadata;
+  const owner = argoOf(before).ownerOf(application);
+  if (['false', 'confirm'].includes(optionOf('Prune', application, owner) ?? '') || (owner && !prunes(owner)))
     return kept(`its application ${name} is kept and finds no folder any more, so it deletes nothing`);
-  if (!finalizers.some((each: string) => each.startsWith('resources-finalizer.argocd.argoproj.io')))
+  if (!cascades(application))
     return kept(`its application ${name} is deleted without the finalizer that takes its objects along`);
+  if (isNeverDeleted(object, application))
+    return kept(
+      object.kind === 'CustomResourceDefinition'
+        ? `its application ${name} is deleted, and Argo CD takes no CustomResourceDefinition along`
+        : `its application ${name} is deleted, and Argo CD is told not to take it along`,
+    );
+  if (optionOf('Delete', object, application) === 'confirm')
+    return kept(`the end of its application ${name} waits until somebody confirms that it may be deleted`);
   return { verdict: 'pruned', reason: `its application ${name} is deleted, and takes it along` };
+}
+
+const going = new WeakMap<Step, ReadonlySet<string>>();
+
+/** Namespaces that are deleted in this step. */
+function goingNamespaces(step: Step): ReadonlySet<string> {
+  const known = going.get(step);
+  if (known) return known;
+  const stay = new Set(namespacesOf(step.after).map(({ object }) => object.metadata.name));
+  const found = new Set(
+    namespacesOf(step.before)
+      .filter(({ object }) => !stay.has(object.metadata.name))
+      .filter((before) => leaving({ id: '', before }, step).verdict === 'pruned')
+      .map(({ object }) => object.metadata.name as string),
+  );
+  going.set(step, found);
+  return found;
+}
+
+function namespacesOf({ objects }: State) {
+  return objects.filter(({ object }) => object.kind === 'Namespace');
+}
+
+const filled = new WeakMap<State, ReadonlySet<string>>();
+
+/** Folders that hold an object. */
+function filledFolders(state: State): ReadonlySet<string> {
+  const found = filled.get(state) ?? new Set(state.objects.map(({ folder }) => folder));
+  filled.set(state, found);
+  return found;
 }
 
 function kept(reason: string): Leaving {

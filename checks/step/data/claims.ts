@@ -97,7 +97,7 @@ function storageClass(was: Manifest, is: Manifest | undefined, before: Index): R
             from: name,
             to: undefined,
             problem:
-              'Claims of this class that are made anew find no class, and their pods wait for ever, also where a disk with data waits for them.',
+              'Claims of this class that are made anew find no class, and their pods wait without end, also where a disk with data waits for them.',
             way: ['keep it for as long as a claim or volume names it'],
           }),
         ];

@@ -74,7 +74,7 @@ function memberRisks(was: ReplicaSet, is: ReplicaSet, { name, namespace }: Datab
   const wanted = is.members?.length ?? is.pods.length;
   const problem = `${listed(members)} ${members.length === 1 ? 'ends while it is a member' : 'end at once while they are members'} of the set: ${
     staying < majority
-      ? `${staying} of ${voters.length} voters ${staying === 1 ? 'stays' : 'stay'}, which is no majority, so ${staying === 1 ? 'it watches' : 'they watch'} for ever, without a primary, and ${staying === 1 ? 'takes' : 'take'} no write`
+      ? `${staying} of ${voters.length} voters ${staying === 1 ? 'stays' : 'stay'}, which is no majority, so the set never gets a primary again and takes no write`
       : 'the set goes on counting their votes and copies, and writes that only they have are gone'
   }.`;
   return [

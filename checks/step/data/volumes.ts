@@ -131,7 +131,7 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       'spec.storageClassName',
       was.spec.storageClassName,
       is.spec.storageClassName,
-      'A claim binds only to a volume of its own class: made anew, its pod would get another volume, or wait for ever.',
+      'A claim binds only to a volume of its own class: made anew, its pod would get another volume, or wait without end.',
       ['put the old class back'],
     );
   return found;

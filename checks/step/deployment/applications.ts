@@ -22,10 +22,13 @@ function goneRisks({ id, before }: Pair, state: State): Risk[] {
   const application = before!.object;
   const { name } = application.metadata;
   const owner = argoOf(state).reads(before!.folder);
-  if (isNeverPruned(application) || !cascades(application) || (owner && !prunes(owner))) return [];
+  if (isNeverPruned(application, owner) || !cascades(application) || (owner && !prunes(owner))) return [];
   const folders = foldersOf(application);
   const lost = state.objects
-    .filter(({ folder, object }) => folders.includes(folder) && HOLDS_DATA.has(object.kind) && !isNeverDeleted(object))
+    .filter(
+      ({ folder, object }) =>
+        folders.includes(folder) && HOLDS_DATA.has(object.kind) && !isNeverDeleted(object, application),
+    )
     .map(({ object }) => `${object.kind} ${object.metadata.name}`);
   if (lost.length === 0) return [];
   return [

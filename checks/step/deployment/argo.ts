@@ -8,6 +8,8 @@ export interface Argo {
   readonly projects: ReadonlyMap<string, Manifest>;
   /** The application of a folder of dist/. */
   reads(folder: string): Manifest | undefined;
+  /** The application that brought an application. */
+  ownerOf(application: Manifest): Manifest | undefined;
 }
 
 const known = new WeakMap<State, Argo>();
@@ -20,12 +22,15 @@ export function argoOf(state: State): Argo {
 }
 
 function index({ objects }: State): Argo {
+  const homes = new Map<Manifest, string>();
   const of = (kind: string) =>
     new Map(
       objects
-        .map(({ object }) => object)
-        .filter((object) => object.kind === kind && groupOf(object.apiVersion) === 'argoproj.io')
-        .map((object) => [object.metadata.name as string, object] as const),
+        .filter(({ object }) => object.kind === kind && groupOf(object.apiVersion) === 'argoproj.io')
+        .map(({ folder, object }) => {
+          homes.set(object, folder);
+          return [object.metadata.name as string, object] as const;
+        }),
     );
   const applications = of('Application');
   const folders = new Map(
@@ -33,7 +38,12 @@ function index({ objects }: State): Argo {
       foldersOf(application).map((folder) => [folder, application] as const),
     ),
   );
-  return { applications, projects: of('AppProject'), reads: (folder) => folders.get(folder) };
+  return {
+    applications,
+    projects: of('AppProject'),
+    reads: (folder) => folders.get(folder),
+    ownerOf: (application) => folders.get(homes.get(application) ?? ''),
+  };
 }
 
 /** The folders that an application reads, by the last part of their paths. */
@@ -48,18 +58,31 @@ function hasOption({ metadata }: Manifest, annotation: string, option: string): 
     .some((each) => each.trim() === option);
 }
 
-const OPTIONS = 'argocd.argoproj.io/sync-options';
-
-/** Whether Argo CD leaves an object when it leaves Git. */
-export function isNeverPruned(object: Manifest): boolean {
-  return hasOption(object, OPTIONS, 'Prune=false') || hasOption(object, 'helm.sh/resource-policy', 'keep');
+/**
+ * What an object says of Prune or Delete, or else its application for everything: true, false or confirm. Argo CD reads both
+ * places (isPruningDisabled in gitops-engine/pkg/sync/sync_context.go, shouldBeDeleted in controller/appcontroller.go).
+ */
+export function optionOf(name: 'Prune' | 'Delete', { metadata }: Manifest, application?: Manifest): string | undefined {
+  const own = String(metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? '').split(',');
+  const all: readonly string[] = application?.spec.syncPolicy?.syncOptions ?? [];
+  const value = (options: readonly string[]) =>
+    options
+      .map((each) => each.trim())
+      .find((each) => each.startsWith(`${name}=`))
+      ?.slice(name.length + 1);
+  return value(own) ?? value(all);
 }
 
-/** Whether Argo CD leaves an object when its application is deleted with everything in it. */
-export function isNeverDeleted(object: Manifest): boolean {
+/** Whether Argo CD leaves an object when it leaves Git. It does not ask for helm.sh/resource-policy there. */
+export function isNeverPruned(object: Manifest, application?: Manifest): boolean {
+  return optionOf('Prune', object, application) === 'false';
+}
+
+/** Whether Argo CD leaves an object when its application is deleted with everything in it; Prune=false does not count there. */
+export function isNeverDeleted(object: Manifest, application?: Manifest): boolean {
   return (
     object.kind === 'CustomResourceDefinition' ||
-    hasOption(object, OPTIONS, 'Delete=false') ||
+    optionOf('Delete', object, application) === 'false' ||
     hasOption(object, 'helm.sh/resource-policy', 'keep')
   );
 }

@@ -1,25 +1,32 @@
+import type { Manifest } from '../objects';
 import type { Risk } from '../plan';
-import type { Pair, Step } from '../step';
-import { argoOf, isHook, isNeverPruned, prunes } from './argo';
+import type { Pair, State, Step } from '../step';
+import { argoOf, cascades, foldersOf, isHook, isNeverDeleted, isNeverPruned, prunes } from './argo';
 
 /** Kinds whose deletion takes what stands in them or on them. */
 const HOLDS: ReadonlySet<string> = new Set(['CustomResourceDefinition', 'Namespace', 'PersistentVolumeClaim']);
 
 /**
- * Objects that go from one application to another in one commit. Each application prunes what carries its tracking id and is
- * not in its folder any more. Does the new one sync first, it writes its own id, and the object stays; does the old one, the
- * object is deleted and made again. Nothing decides which.
+ * Objects that go from one application to another in one commit. An application has as its own what carries its name in
+ * argocd.argoproj.io/tracking-id (GetManagedLiveObjs in controller/cache/cache.go and gitops-engine/pkg/cache/cluster.go),
+ * and prunes what of that is not in Git (controller/state.go). Does the new one sync first, it writes its own name there, with
+ * nothing but a SharedResourceWarning, and the old one sees the object no more. Does the old one, the object is deleted, by name
+ * and without a second look (pruneObject in gitops-engine/pkg/sync/sync_context.go), and made again. Nothing decides which:
+ * every application syncs by itself.
  */
 export function movedRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   const [was, is] = [argoOf(step.before), argoOf(step.after)];
+  const filled = new Set(step.after.objects.map(({ folder }) => folder));
   return pairs.flatMap(({ id, before, after }): Risk[] => {
     if (!before || !after || before.folder === after.folder) return [];
     const [old, now] = [was.reads(before.folder), is.reads(after.folder)];
     if (!old || !now || old.metadata.name === now.metadata.name) return [];
     const current = is.applications.get(old.metadata.name);
-    if (isNeverPruned(before.object) || isHook(before.object) || !current || !prunes(current)) return [];
+    const deletes = current ? prunesMoved(before.object, current, filled) : takesAlong(before.object, old, step.before);
+    if (!deletes) return [];
     const { kind, metadata } = after.object;
     const holds = HOLDS.has(kind);
+    const gone = current ? '' : ', which is deleted with what it brought';
     return [
       {
         verdict: holds ? 'data' : 'not-deployed',
@@ -27,12 +34,33 @@ export function movedRisks(step: Step, pairs: readonly Pair[]): Risk[] {
         objects: [id],
         from: before.folder,
         to: after.folder,
-        problem: `${kind} ${metadata.name} goes from the application ${old.metadata.name} to ${now.metadata.name}: if ${old.metadata.name} syncs first, it deletes the object${holds ? ' with all that stands in it' : ''}, and the other one makes it again.`,
+        problem: `${kind} ${metadata.name} goes from the application ${old.metadata.name}${gone} to ${now.metadata.name}: if ${old.metadata.name} is first, it deletes the object${holds ? ' with all that stands in it' : ''}, and the other one makes it again.`,
         way: [
-          'Give it the annotation argocd.argoproj.io/sync-options: Prune=false, and let Argo CD sync that.',
+          'Give it the annotation argocd.argoproj.io/sync-options: Prune=false,Delete=false, and let Argo CD sync that.',
           'Then move it; take the annotation off again when the new application shows it as synced.',
         ],
       },
     ];
   });
+}
+
+/** Whether an application that stays prunes it. With nothing left in its folder it deletes nothing (autoSync in controller/appcontroller.go). */
+function prunesMoved(object: Manifest, application: Manifest, filled: ReadonlySet<string>): boolean {
+  return (
+    prunes(application) &&
+    !isNeverPruned(object, application) &&
+    !isHook(object) &&
+    foldersOf(application).some((folder) => filled.has(folder))
+  );
+}
+
+/** Whether an application that goes takes it along. */
+function takesAlong(object: Manifest, application: Manifest, before: State): boolean {
+  const owner = argoOf(before).ownerOf(application);
+  return (
+    (!owner || prunes(owner)) &&
+    !isNeverPruned(application, owner) &&
+    cascades(application) &&
+    !isNeverDeleted(object, application)
+  );
 }

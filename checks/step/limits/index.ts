@@ -17,7 +17,7 @@ export function limitRisks(step: Step, pairs: readonly Pair[]): Risk[] {
       [before, after].some((each) => each && podSpecOf(each.object as Record<string, any>)),
   );
   return [
-    ...spaces.flatMap((space) => [...quotaRisks(space, nodes), ...rangeRisks(space)]),
+    ...spaces.flatMap((space) => [...quotaRisks(space, nodes, step), ...rangeRisks(space)]),
     ...(runs ? nodeRisks(step, pairs) : []),
   ];
 }

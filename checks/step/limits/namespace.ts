@@ -7,8 +7,10 @@ import type { Pair, Step } from '../step';
 export interface Namespace {
   readonly name: string;
   /** Everything that runs pods, before and after. */
-  readonly workloads: ReadonlyMap<string, { readonly before?: Manifest; readonly after?: Manifest }>;
+  readonly workloads: readonly Pair[];
   readonly objects: readonly Manifest[];
+  /** What was there before, by id. */
+  readonly before: ReadonlyMap<string, Manifest>;
   readonly quotas: readonly Manifest[];
   readonly ranges: readonly Manifest[];
   readonly scalers: readonly Manifest[];
@@ -58,9 +60,8 @@ function namespaceOf(name: string, all: readonly Pair[], secrets: number): Names
     name,
     objects,
     secrets,
-    workloads: new Map(
-      running.map(({ id, before, after }) => [id, { before: before?.object, after: after?.object }] as const),
-    ),
+    workloads: running,
+    before: new Map(all.flatMap(({ id, before }) => (before ? [[id, before.object] as const] : []))),
     quotas: of('ResourceQuota'),
     ranges: of('LimitRange'),
     scalers: of('HorizontalPodAutoscaler'),

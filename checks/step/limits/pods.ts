@@ -28,8 +28,9 @@ export function podUsage(spec: Manifest, ranges: readonly Manifest[]): Usage {
 /** What the API server fills in: a limit alone is the request, too. */
 export function withDefaults(spec: Manifest, ranges: readonly Manifest[]): Manifest {
   const rules = rulesFor('Container', ranges);
-  const merged = (key: string) => Object.assign({}, ...rules.map((rule) => rule[key] ?? {})) as Manifest;
-  const [limits, requests] = [merged('default'), merged('defaultRequest')];
+  const merged = (read: (rule: Manifest) => Manifest) => Object.assign({}, ...rules.map(read)) as Manifest;
+  const limits = merged(defaultLimits);
+  const requests = merged((rule) => ({ ...rule.min, ...defaultLimits(rule), ...rule.defaultRequest }));
   const fill = (container: Manifest) => {
     const own = container.resources ?? {};
     const limit = { ...limits, ...own.limits };
@@ -43,6 +44,11 @@ export function withDefaults(spec: Manifest, ranges: readonly Manifest[]): Manif
     containers: (spec.containers ?? []).map(fill),
     ...(spec.initContainers && { initContainers: spec.initContainers.map(fill) }),
   };
+}
+
+/** The API server takes the most that containers may have as their limit, where a LimitRange says no default. */
+function defaultLimits(rule: Manifest): Manifest {
+  return { ...rule.max, ...rule.default };
 }
 
 /** Rules of LimitRanges for containers, pods or claims. */

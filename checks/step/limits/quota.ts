@@ -1,96 +1,19 @@
-import { groupOf } from '../../../constructs/kinds';
-import { podSpecOf } from '../../../constructs/footprint';
 import { identity, type Manifest } from '../objects';
 import type { Risk } from '../plan';
-import { sameTemplate } from '../same-template';
-import { templateOf } from '../workloads';
+import type { Step } from '../step';
+import { countsOf } from './counts';
 import type { Namespace } from './namespace';
-import { amount, countOf, most, podUsage, quantity, sum, times, type Usage } from './pods';
+import { amount, quantity, sum, times, type Usage } from './pods';
+import { rollsOf, roomFor, stopOf, type Roll, type Stop } from './rolling';
+import { countsObjects } from './scopes';
 
-/** One workload before and after. */
-interface Load {
-  readonly name: string;
-  readonly id: string;
-  /** Once the step is done. */
-  readonly rest: Usage;
-  /** At most, while it is carried out. */
-  readonly peak: Usage;
-  /** Whether new pods come before old ones go. */
-  readonly surges: boolean;
-}
-
-const NONE: Usage = {};
-
-/** Quotas of one namespace that do not admit what runs in the end, or what is there on the way. */
-export function quotaRisks(space: Namespace, nodes: number): Risk[] {
-  const loads = [...space.workloads.values()].map((pair) => loadOf(pair, space, nodes));
-  return space.quotas
-    .filter(({ spec }) => !spec.scopes && !spec.scopeSelector)
-    .flatMap((quota) => quotaRisk(quota, loads, space));
-}
-
-function loadOf({ before, after }: { before?: Manifest; after?: Manifest }, space: Namespace, nodes: number): Load {
-  const of = (object: Manifest | undefined) => {
-    const spec = object && podSpecOf(object as Record<string, any>);
-    return spec ? { one: podUsage(spec, space.ranges), ...countOf(object, nodes, space.scalers) } : undefined;
-  };
-  const [was, is] = [of(before), of(after)];
-  const { kind, metadata } = (after ?? before)!;
-  const common = { name: metadata.name as string, id: identity((after ?? before)!), surges: false };
-  // A Job that leaves has ended, as a rule.
-  if (!is) return { ...common, rest: NONE, peak: was && kind !== 'Job' ? times(was.one, was.pods) : NONE };
-  const rest = times(is.one, is.pods);
-  if (!was) return { ...common, rest, peak: rest };
-  const [old, now] = [templateOf(before!), templateOf(after!)];
-  const same = (old && now && sameTemplate(old, now)) ?? false;
-  if (same) return { ...common, rest, peak: most(rest, times(was.one, was.pods)) };
-  if (kind !== 'Deployment' || is.surge === 0) return { ...common, rest, peak: most(rest, times(was.one, was.pods)) };
-  // First all old pods and the first new ones, in the end all new ones and the last old ones.
-  const first = sum([times(was.one, was.pods), times(is.one, is.surge)]);
-  const last = sum([times(is.one, is.pods), times(was.one, Math.min(is.surge, was.pods))]);
-  return { ...common, rest, peak: most(first, last), surges: true };
-}
-
-function quotaRisk(quota: Manifest, loads: readonly Load[], space: Namespace): Risk[] {
-  const rest = { ...sum(loads.map((load) => load.rest)), ...countsOf(space) };
-  const peak = { ...most(sum(loads.map((load) => load.peak)), rest) };
-  const { name, namespace } = quota.metadata;
-  return Object.entries<unknown>(quota.spec.hard ?? {}).flatMap(([given, hard]): Risk[] => {
-    const key = KEYS[given] ?? given;
-    const allowed = quantity(hard);
-    const [end, way] = [rest[key] ?? 0, peak[key] ?? 0];
-    if (!(way > allowed)) return [];
-    const text = (value: number) => amount(key, value);
-    const culprits = loads.filter((load) => (load.peak[key] ?? 0) > (end > allowed ? 0 : (load.rest[key] ?? 0)));
-    const parts = loads
-      .filter((load) => (load.peak[key] ?? 0) > 0)
-      .map((load) => `${load.name} ${text((end > allowed ? load.rest : load.peak)[key] ?? 0)}`);
-    const arithmetic = `${parts.slice(0, 8).join(' + ')}${parts.length > 8 ? ' + ...' : ''} = ${text(end > allowed ? end : way)}`;
-    return [
-      {
-        verdict: 'limit',
-        what: `${namespace}/${name}.${given}`,
-        objects: [identity(quota), ...culprits.map(({ id }) => id)],
-        path: `spec.hard[${given}]`,
-        from: text(allowed),
-        to: text(end > allowed ? end : way),
-        problem:
-          end > allowed
-            ? `The quota ${name} of ${namespace} allows ${text(allowed)} of ${given}, and what is rendered takes ${arithmetic}: the last pods are never made.`
-            : `The quota ${name} of ${namespace} allows ${text(allowed)} of ${given}; while old and new pods are there at once, ${arithmetic}: ${stuck(culprits)}`,
-        way: [
-          `Raise ${given} of the quota to ${text(way)} in a commit before this one, or change fewer workloads at once.`,
-        ],
-      },
-    ];
+/** Quotas of one namespace that do not admit what runs in the end, or a pod on the way. */
+export function quotaRisks(space: Namespace, nodes: number, step: Step): Risk[] {
+  return space.quotas.flatMap((quota) => {
+    const rolls = rollsOf(space, quota, nodes, step);
+    const counts = countsObjects(quota) ? countsOf(space) : {};
+    return Object.keys(quota.spec.hard ?? {}).flatMap((given) => quotaRisk(quota, given, rolls, counts, space) ?? []);
   });
-}
-
-function stuck(culprits: readonly Load[]): string {
-  const rolling = culprits.filter(({ surges }) => surges).map(({ name }) => name);
-  return rolling.length > 1
-    ? `rollouts of ${rolling.slice(0, 5).join(', ')} wait for each other, and stop where none has room for its first new pod.`
-    : 'new pods are refused until others end, and a rollout that ends none before (maxUnavailable 0) stops.';
 }
 
 /** The short names of what they mean. */
@@ -100,31 +23,78 @@ const KEYS: Readonly<Record<string, string>> = {
   'count/pods': 'pods',
 };
 
-/** Objects, and what claims ask for. */
-function countsOf({ objects, secrets }: Namespace): Usage {
-  const counts: Record<string, number> = { secrets, 'count/secrets': secrets };
-  const add = (key: string, value = 1) => (counts[key] = (counts[key] ?? 0) + value);
-  const claim = ({ resources, storageClassName }: Manifest, pods = 1) => {
-    const size = quantity(resources?.requests?.storage ?? 0) * pods;
-    add('persistentvolumeclaims', pods);
-    add('count/persistentvolumeclaims', pods);
-    add('requests.storage', size);
-    if (storageClassName) {
-      add(`${storageClassName}.storageclass.storage.k8s.io/requests.storage`, size);
-      add(`${storageClassName}.storageclass.storage.k8s.io/persistentvolumeclaims`, pods);
-    }
-  };
-  for (const { apiVersion, kind, spec } of objects) {
-    const group = groupOf(apiVersion);
-    const plural = `${kind.toLowerCase()}${/(s|x|ch)$/i.test(kind) ? 'es' : 's'}`.replace(/ys$/, 'ies');
-    if (kind === 'PersistentVolumeClaim') claim(spec);
-    else add(`count/${plural}${group ? `.${group}` : ''}`);
-    if (kind === 'ConfigMap' || kind === 'Service') add(plural);
-    if (kind === 'StatefulSet')
-      for (const template of spec.volumeClaimTemplates ?? []) claim(template.spec, spec.replicas ?? 1);
-    if (kind === 'Service' && spec.type === 'LoadBalancer') add('services.loadbalancers');
-    if (kind === 'Service' && ['NodePort', 'LoadBalancer'].includes(spec.type))
-      add('services.nodeports', spec.ports.length);
+function quotaRisk(
+  quota: Manifest,
+  given: string,
+  rolls: readonly Roll[],
+  counts: Usage,
+  { before }: Namespace,
+): Risk | undefined {
+  const key = KEYS[given] ?? given;
+  const allowed = quantity(quota.spec.hard[given]);
+  const rest = rolls.map(({ ends, target, is }) => (ends ? 0 : (times(is, target)[key] ?? 0)));
+  const end = { ...sum(rest.map((value) => ({ [key]: value }))), ...counts }[key] ?? 0;
+  const text = (value: number) => amount(key, value);
+  const { name, namespace } = quota.metadata;
+  const risk = (to: number, ids: readonly string[], problem: string, way: readonly string[]): Risk => ({
+    verdict: 'limit',
+    what: `${namespace}/${name}.${given}`,
+    objects: [identity(quota), ...ids],
+    path: `spec.hard[${given}]`,
+    from: text(allowed),
+    to: text(to),
+    problem: `The quota ${name} of ${namespace} allows ${text(allowed)} of ${given}${problem}`,
+    way,
+  });
+  if (end > allowed + 1e-6) {
+    const parts = rolls.flatMap((roll, index) => (rest[index]! > 0 ? [`${roll.name} ${text(rest[index]!)}`] : []));
+    const ids = rolls.filter((_, index) => rest[index]! > 0).map(({ id }) => id);
+    const problem = `, and what is rendered takes ${total(parts, text(end))}: the last ones are never made.`;
+    return risk(end, ids, problem, [`Raise ${given} of the quota to ${text(end)}, or take something away.`]);
   }
-  return counts;
+  const stop = stopOf(rolls, key, allowed);
+  if (!stop) return undefined;
+  const room = roomFor(rolls, key, allowed);
+  const ids = stop.unfinished.map(({ id }) => id);
+  const earlier = before.get(identity(quota))?.spec.hard?.[given];
+  const lowered = earlier !== undefined && quantity(earlier) > allowed ? quantity(earlier) : undefined;
+  return risk(room, ids, problemOf(stop, key), [
+    ...inSteps(stop, room - end, allowed - end, lowered !== undefined),
+    lowered !== undefined && lowered >= room
+      ? `Leave ${given} of the quota at ${text(lowered)} in this commit, and lower it in the next one, when all pods are new.`
+      : `Raise ${given} of the quota to ${text(room)} in a commit before this one, or change fewer workloads at once.`,
+  ]);
+}
+
+/** What is there when no pod is admitted any more, and what the next one would make of it. */
+function problemOf({ refused, unfinished, there, needed }: Stop, key: string): string {
+  const text = (value: number) => amount(key, value);
+  const [first] = refused;
+  const parts = [...there].filter(([, value]) => value > 0).map(([roll, value]) => `${roll.name} ${text(value)}`);
+  const arithmetic = total([...parts, `the new pod ${text(first!.is[key] ?? 0)}`], text(needed));
+  const waiting = unfinished.filter((each) => !refused.includes(each)).map(({ name }) => name);
+  const others = waiting.length > 0 ? `, and ${listed(waiting)} wait${waiting.length > 1 ? '' : 's'} behind it` : '';
+  const stops =
+    refused.length > 1
+      ? `rollouts of ${listed(refused.map(({ name }) => name))} wait for each other: none has room for its next pod${others}.`
+      : `the pod is refused, so the rollout stops there${others}.`;
+  return `; when a new pod of ${first!.name} comes, ${arithmetic}: ${stops}`;
+}
+
+/**
+ * Of requests that fall together with a quota: pods that are still old take what the quota no longer has. In smaller steps
+ * the difference fits into what the quota has left in the end. Deployments need room for a whole pod besides.
+ */
+function inSteps({ refused }: Stop, over: number, left: number, lowered: boolean): string[] {
+  const steps = Math.ceil(over / left - 1e-6);
+  if (!lowered || left <= 0 || steps > 20 || refused.some(({ surge }) => surge > 0)) return [];
+  return [`Lower it in ${steps} equal steps, a commit each, and wait until all pods are new before the next one.`];
+}
+
+function total(parts: readonly string[], all: string): string {
+  return `${parts.slice(0, 8).join(' + ')}${parts.length > 8 ? ' + ...' : ''} = ${all}`;
+}
+
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
 }

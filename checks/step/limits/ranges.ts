@@ -2,6 +2,7 @@ import { podSpecOf } from '../../../constructs/footprint';
 import { identity, type Manifest } from '../objects';
 import type { Risk } from '../plan';
 import type { Namespace } from './namespace';
+import { countsPod } from './scopes';
 import { amount, podUsage, quantity, rulesFor, withDefaults } from './pods';
 
 /** Pods and claims that a LimitRange refuses, and pods that a quota refuses because they do not say what they need. */
@@ -48,7 +49,9 @@ function podProblems(spec: Manifest, { ranges, quotas }: Namespace): string[] {
       rulesFor('Container', ranges).flatMap((rule) => outside(container.name, container.resources, rule)),
     ),
     ...rulesFor('Pod', ranges).flatMap((rule) => outside('the pod', pod, rule)),
-    ...quotas.flatMap(({ spec: { hard = {} } }) => unsaid(containers, Object.keys(hard))),
+    ...quotas
+      .filter((quota) => countsPod(quota, spec))
+      .flatMap(({ spec: { hard = {} } }) => unsaid(containers, Object.keys(hard))),
   ];
 }
 
@@ -56,34 +59,42 @@ function claimProblems({ resources = {} }: Manifest, { ranges }: Namespace): str
   return rulesFor('PersistentVolumeClaim', ranges).flatMap((rule) => outside('the claim', resources, rule));
 }
 
+/** What the API server compares (plugin/pkg/admission/limitranger): a bound of what is not said at all refuses, too. */
 function outside(
   name: string,
   { requests = {}, limits = {} }: Manifest,
   { max = {}, min = {}, maxLimitRequestRatio = {} }: Manifest,
 ): string[] {
   const text = (key: string, value: unknown) => amount(key, quantity(value));
+  const above = (key: string) => [limits[key], requests[key]].find((each) => more(each, max[key]));
+  const below = (key: string) => [requests[key], limits[key]].find((each) => more(min[key], each));
   return [
     ...Object.keys(max).flatMap((key) => {
-      const value = limits[key] ?? requests[key];
-      return value !== undefined && quantity(value) > quantity(max[key])
-        ? [`${name} asks for ${text(key, value)} of ${key}, at most ${text(key, max[key])} are allowed`]
-        : [];
+      const allowed = `at most ${text(key, max[key])} are allowed`;
+      if (above(key) !== undefined) return [`${name} asks for ${text(key, above(key))} of ${key}, ${allowed}`];
+      // Claims have no limits.
+      const silent = limits[key] === undefined && key !== 'storage';
+      return silent ? [`${name} has no limit of ${key}, and ${allowed}`] : [];
     }),
     ...Object.keys(min).flatMap((key) => {
-      const value = requests[key] ?? limits[key];
-      return value !== undefined && quantity(value) < quantity(min[key])
-        ? [`${name} asks for ${text(key, value)} of ${key}, at least ${text(key, min[key])} must be asked for`]
-        : [];
+      const wanted = `at least ${text(key, min[key])} must be asked for`;
+      if (below(key) !== undefined) return [`${name} asks for ${text(key, below(key))} of ${key}, ${wanted}`];
+      return requests[key] === undefined ? [`${name} has no request of ${key}, and ${wanted}`] : [];
     }),
     ...Object.keys(maxLimitRequestRatio).flatMap((key) => {
-      const ratio = quantity(limits[key] ?? 0) / quantity(requests[key] ?? 1);
+      const allowed = `at most ${maxLimitRequestRatio[key]} times are allowed`;
+      if (!limits[key] || !requests[key])
+        return [`${name} must give a request and a limit of ${key}, of which ${allowed}`];
+      const ratio = quantity(limits[key]) / quantity(requests[key]);
       return ratio > quantity(maxLimitRequestRatio[key])
-        ? [
-            `the limit of ${name} is ${ratio.toFixed(1)} times its request of ${key}, at most ${maxLimitRequestRatio[key]} are allowed`,
-          ]
+        ? [`the limit of ${name} is ${ratio.toFixed(1)} times its request of ${key}, ${allowed}`]
         : [];
     }),
   ];
+}
+
+function more(one: unknown, other: unknown): boolean {
+  return one !== undefined && other !== undefined && quantity(one) > quantity(other);
 }
 
 /** With a quota of a resource, every container must say how much it takes. */

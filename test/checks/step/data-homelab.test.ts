@@ -102,7 +102,7 @@ test('each says why, the way in commits with what to look at, the section, and t
     docs: 'docs/change.md#members',
     objects: ['apps/StatefulSet mongodb/mongodb'],
     problem:
-      'mongodb-1 and mongodb-2 end at once while they are members of the set: 1 of 3 voters stays, which is no majority, so it watches for ever, without a primary, and takes no write.',
+      'mongodb-1 and mongodb-2 end at once while they are members of the set: 1 of 3 voters stays, which is no majority, so the set never gets a primary again and takes no write.',
   });
   expect(risk!.way).toEqual([
     'first commit: members: 1, pods: 3. The primary lets one member go after the other',

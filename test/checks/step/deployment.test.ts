@@ -129,6 +129,27 @@ describe('another folder', () => {
     expect(told(move('Namespace', 'web'))).toEqual(['web.folder data']);
     const keep = (object: any) => (object.metadata.annotations = { 'argocd.argoproj.io/sync-options': 'Prune=false' });
     expect(told(move('Service', 'chat', (object) => void keep(object)))).toEqual([]);
+    // Argo CD does not ask for it when it prunes.
+    const helm = (object: any) => (object.metadata.annotations = { 'helm.sh/resource-policy': 'keep' });
+    expect(told(move('Service', 'chat', (object) => void helm(object)))).toEqual(['chat.folder not-deployed']);
+  });
+
+  test('from an application that goes, too: Delete=false is what counts there', () => {
+    const gone = (options?: string) => {
+      const step = move('Service', 'chat', (object) => {
+        if (options) object.metadata.annotations = { 'argocd.argoproj.io/sync-options': options };
+      });
+      const objects = step.after.objects.filter(({ object }) => !is(object, 'Application', 'services'));
+      return told({ before: step.before, after: { ...step.after, objects } }).filter((each) => /folder/.test(each));
+    };
+    expect(gone()).toEqual(['chat.folder not-deployed']);
+    expect(gone('Prune=false')).toEqual(['chat.folder not-deployed']);
+    expect(gone('Prune=false,Delete=false')).toEqual([]);
+  });
+  test('with nothing left in the old one, which then deletes nothing', () => {
+    const step = move('Service', 'chat');
+    const objects = step.after.objects.filter(({ folder }) => folder !== 'services');
+    expect(told({ before: step.before, after: { ...step.after, objects } })).not.toContain('chat.folder not-deployed');
   });
 });
 

@@ -27,7 +27,7 @@ test('an object that the project does not permit stops its whole application, an
   expect(changes.get('apps/Deployment web/web')!.verdict).toBe('restart');
 });
 
-test('later waves of an application wait for ever behind an object that is refused', () => {
+test('later waves of an application wait without end behind an object that is refused', () => {
   const changes = planned(
     editStep((object) => {
       if (is(object, 'StatefulSet', 'cassandra-r2')) object.spec.serviceName = 'others';

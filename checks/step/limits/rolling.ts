@@ -1,0 +1,169 @@
+import { podSpecOf } from '../../../constructs/footprint';
+import { applications } from '../applications';
+import type { Manifest } from '../objects';
+import { daemonLimits, replacedPods, rollingLimits } from '../replaced-pods';
+import type { Pair, Step } from '../step';
+import { ownWave } from '../waves';
+import type { Namespace } from './namespace';
+import { countOf, most, podUsage, type Usage } from './pods';
+import { countsPod } from './scopes';
+
+/** How one workload gets from its old pods to its new ones. */
+export interface Roll {
+  readonly id: string;
+  readonly name: string;
+  /** What one old pod and one new pod take. */
+  readonly was: Usage;
+  readonly is: Usage;
+  /** Old pods at first, those of them that stay, and all pods in the end. */
+  readonly old: number;
+  readonly stay: number;
+  readonly target: number;
+  /** Pods more than in the end, and pods fewer, on the way. */
+  readonly surge: number;
+  readonly unavailable: number;
+  /** Whether its pods end by themselves, as those of a Job. */
+  readonly ends: boolean;
+  /** Argo CD syncs a folder wave after wave, each when the one before is healthy. */
+  readonly folder: string;
+  readonly wave: number;
+}
+
+const NONE: Usage = {};
+
+/** The rollouts of one namespace, as one quota counts them. */
+export function rollsOf(space: Namespace, quota: Manifest, nodes: number, step: Step): Roll[] {
+  return space.workloads.map((pair) => rollOf(pair, space, quota, nodes, step));
+}
+
+function rollOf(pair: Pair, space: Namespace, quota: Manifest, nodes: number, step: Step): Roll {
+  const [before, after] = [pair.before?.object, pair.after?.object];
+  const usage = (object?: Manifest) => {
+    const spec = object && podSpecOf(object as Record<string, any>);
+    return spec && countsPod(quota, spec) ? podUsage(spec, space.ranges) : NONE;
+  };
+  const count = (object?: Manifest) => (object ? countOf(object, nodes, space.scalers).pods : 0);
+  const { folder } = (pair.after ?? pair.before)!;
+  const object = (after ?? before)!;
+  const common = {
+    id: pair.id,
+    name: object.metadata.name as string,
+    was: usage(before),
+    is: usage(after),
+    ends: object.kind === 'Job',
+    folder,
+    // Without an application nothing waits for a wave.
+    wave: applications(step.after).has(folder) ? ownWave(object) : 0,
+  };
+  const [from, to] = [count(before), count(after)];
+  // A Job that was there has ended, as a rule.
+  if (common.ends) return { ...common, old: 0, stay: 0, target: before ? 0 : to, surge: 0, unavailable: 0 };
+  if (object.kind === 'CronJob' || object.kind === 'Pod') {
+    const larger = most(common.was, common.is);
+    const there = Math.max(from, to);
+    return { ...common, was: larger, is: larger, old: there, stay: there, target: there, surge: 0, unavailable: 0 };
+  }
+  const stay = before && after ? staying(before, after, Math.min(from, to), nodes) : 0;
+  return { ...common, old: from, stay, target: to, ...limitsOf(after, to) };
+}
+
+/** Old pods that no rollout reaches. */
+function staying(before: Manifest, after: Manifest, both: number, nodes: number): number {
+  const effect = replacedPods(before, after, { nodes });
+  if (effect?.does !== 'replace') return both;
+  return after.kind === 'StatefulSet' ? both - effect.count : 0;
+}
+
+/** A StatefulSet and a DaemonSet end an old pod before they make the new one. */
+function limitsOf(after: Manifest | undefined, target: number): { surge: number; unavailable: number } {
+  if (after?.kind === 'Deployment')
+    return after.spec.strategy?.type === 'Recreate'
+      ? { surge: 0, unavailable: target }
+      : rollingLimits(after, Math.max(1, target));
+  return after?.kind === 'DaemonSet' ? daemonLimits(after, Math.max(1, target)) : { surge: 0, unavailable: 1 };
+}
+
+/** Where rollouts stop, because a quota refuses every next pod. */
+export interface Stop {
+  /** Those whose next pod is refused; the first one asks for the least. */
+  readonly refused: readonly Roll[];
+  /** All that are not done. */
+  readonly unfinished: readonly Roll[];
+  /** What is there then, by workload. */
+  readonly there: ReadonlyMap<Roll, number>;
+  /** With that next pod. */
+  readonly needed: number;
+}
+
+interface Progress {
+  readonly roll: Roll;
+  old: number;
+  fresh: number;
+}
+
+/** Carries rollouts out, pod by pod: a pod that is refused is tried again once another one has ended. @returns undefined where all get through */
+export function stopOf(rolls: readonly Roll[], key: string, allowed: number): Stop | undefined {
+  const was = ({ was: usage }: Roll) => usage[key] ?? 0;
+  const is = ({ is: usage }: Roll) => usage[key] ?? 0;
+  // Those that grow first: room that they took they do not give back.
+  const all = [...rolls]
+    .sort((a, b) => is(b) - was(b) - (is(a) - was(a)))
+    .map((roll): Progress => ({ roll, old: roll.old, fresh: 0 }));
+  const size = ({ roll, old, fresh }: Progress) => old * was(roll) + (roll.ends ? 0 : fresh * is(roll));
+  let used = all.reduce((sum, each) => sum + size(each), 0);
+  for (;;) {
+    const unfinished = all.filter((each) => !isDone(each));
+    if (unfinished.length === 0) return undefined;
+    const refused: Progress[] = [];
+    let moved = false;
+    for (const each of firstWaves(unfinished)) {
+      const { roll } = each;
+      const ended = endable(each);
+      each.old -= ended;
+      used -= ended * was(roll);
+      const wants = each.fresh < roll.target - roll.stay && each.old + each.fresh < roll.target + roll.surge;
+      const fits = used + is(roll) <= allowed + 1e-6 || is(roll) === 0;
+      if (wants && fits) {
+        each.fresh += 1;
+        if (!roll.ends) used += is(roll);
+      }
+      if (wants && !fits) refused.push(each);
+      if (ended > 0 || (wants && fits)) moved = true;
+    }
+    if (moved) continue;
+    refused.sort((a, b) => is(a.roll) - is(b.roll));
+    const [first] = refused;
+    if (!first) return undefined;
+    return {
+      refused: refused.map(({ roll }) => roll),
+      unfinished: unfinished.map(({ roll }) => roll),
+      there: new Map(all.map((each) => [each.roll, size(each)])),
+      needed: used + is(first.roll),
+    };
+  }
+}
+
+/** What a quota must allow at least, so that all get through. */
+export function roomFor(rolls: readonly Roll[], key: string, allowed: number): number {
+  let room = allowed;
+  for (let stop = stopOf(rolls, key, room); stop && stop.needed > room; stop = stopOf(rolls, key, room))
+    room = stop.needed;
+  return room;
+}
+
+function isDone({ roll, old, fresh }: Progress): boolean {
+  return old === roll.stay && fresh >= roll.target - roll.stay;
+}
+
+/** Of each folder those of the first wave that is not done. */
+function firstWaves(unfinished: readonly Progress[]): Progress[] {
+  const first = new Map<string, number>();
+  for (const { roll } of unfinished)
+    first.set(roll.folder, Math.min(roll.wave, first.get(roll.folder) ?? Number.POSITIVE_INFINITY));
+  return unfinished.filter(({ roll }) => roll.wave === first.get(roll.folder));
+}
+
+/** How many old pods may end now. */
+function endable({ roll, old, fresh }: Progress): number {
+  return Math.max(0, Math.min(old - roll.stay, old + fresh - (roll.target - roll.unavailable)));
+}
