@@ -5,6 +5,7 @@ import { identity, secretsIn } from '../checks/step/objects';
 import type { Plan } from '../checks/step/plan';
 import type { Placed, State } from '../checks/step/step';
 import { DeclaredSecret } from '../constructs';
+import { versionsOf } from '../checks/step/versions';
 import type { Homelab } from '../inventory';
 import { machineFiles } from '../scripts/machines';
 import { printYaml, render } from '../synth';
@@ -80,7 +81,9 @@ export async function homelabPlan(homelab: Homelab, ref: string, root: string): 
         fix: 'name another one by --base REF, or fetch it first (git fetch origin)',
       }),
     );
-  const step = { before: before.state, after, kubernetes: homelab.versions.kubernetes, homelab };
+  // Argo CD applies the change before anybody upgrades the cluster.
+  const kubernetes = versionsOf(before.state).kubernetes ?? homelab.versions.kubernetes;
+  const step = { before: before.state, after, kubernetes, homelab };
   const found = planStep(step, before.base);
   return { ...found, notes: [...found.notes, ...unread(before.unreadable), ...leftBehind(found, step)] };
 }

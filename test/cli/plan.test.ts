@@ -64,6 +64,16 @@ test('says that there is no dist/ at a ref, no commit, no repository', async () 
   await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('this folder is in no Git repository');
 });
 
+test('an upgrade is read from both sides, and judged by what runs until then', async () => {
+  repository.commitHomelab(homelab);
+  const next = changed((h) => void Object.assign(h.versions, { kubernetes: 'v1.36.4', argoCd: 'v3.5.2' }));
+  const { machines } = await homelabPlan(next, 'HEAD', root);
+  expect(machines.map(({ command }) => command).sort()).toEqual([
+    'npm run bootstrap -- apply gitops',
+    'npm run bootstrap -- upgrade',
+  ]);
+});
+
 describe('npm run homelab -- plan', () => {
   let said: string;
   beforeEach(() => {

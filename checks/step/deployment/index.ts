@@ -7,6 +7,7 @@ import { applicationRisks } from './applications';
 import { exclusionRisks } from './exclusions';
 import { movedRisks } from './moved';
 import { orderRisks } from './order';
+import { removedRisks } from './removed';
 
 /** What Argo CD leaves out, orphans, deletes or does in another order from this step on. */
 export function deploymentRisks(step: Step, pairs: readonly Pair[]): Risk[] {
@@ -16,6 +17,7 @@ export function deploymentRisks(step: Step, pairs: readonly Pair[]): Risk[] {
     ...undeployedRisks(step),
     ...exclusionRisks(step, pairs),
     ...orderRisks(step, pairs),
+    ...removedRisks(step),
   ];
 }
 

@@ -35,6 +35,7 @@ export const APPLY = {
   vms: 'npm run bootstrap -- apply vms',
   talos: 'npm run bootstrap -- apply talos',
   aiVm: 'npm run bootstrap -- apply ai-vm',
+  gitops: 'npm run bootstrap -- apply gitops',
   upgrade: 'npm run bootstrap -- upgrade',
 } as const;
 

@@ -1,15 +1,17 @@
 import type { MachineChange } from '../plan';
 import type { State, Step } from '../step';
+import { VERSIONS_FILE } from '../versions';
 import { APPLY, EFFECTS, type FileChange, type Finding } from './finding';
 import { clientsOfAddresses, loadOf, type Load } from './pods';
 import { nodeLabels, talosFindings } from './talos';
 import { addressesOf, ubuntuFinding } from './ubuntu';
+import { versionFindings, type Machines } from './versions';
 import { vmFindings, vmOf, type Vm } from './vm';
 
 /** What machines are told, and what that costs: nothing where the files of one of the two states are not known. */
 export function machineChanges(step: Step): MachineChange[] {
   const { before, after } = step;
-  const versions = kubernetesUpgrade(step);
+  const versions = versionFindings(step, machinesOf(after));
   if (!before.machines || !after.machines) return changesOf(versions, [], after);
   const files = differing(before.machines, after.machines);
   const found = [...versions, ...virtualMachines(files, after), ...files.flatMap((file) => findingsOf(file, after))];
@@ -25,13 +27,20 @@ function differing(before: ReadonlyMap<string, string>, after: ReadonlyMap<strin
     .map((path) => ({ path, before: before.get(path), after: after.get(path) }));
 }
 
-/** Kubernetes of the nodes stands in no file for them. */
-function kubernetesUpgrade({ kubernetes, homelab, after }: Step): Located[] {
-  const wanted = homelab?.versions.kubernetes;
-  if (kubernetes === undefined || wanted === undefined || kubernetes === wanted) return [];
-  const reason = `Kubernetes ${kubernetes} becomes ${wanted}: its API starts again, and the kubelet of every node, one after the other; pods go on`;
-  return [{ machines: [...nodesOf(after).keys()], effect: 'live', reason, command: APPLY.upgrade, files: [] }];
+/** Whom an upgrade is about. */
+function machinesOf(state: State): Machines {
+  const nodes = [...nodesOf(state).keys()];
+  const hosts = hostsOf(state);
+  const beside = [...hosts.values()].flat().filter((name) => state.machines?.has(`${name}${OLLAMA_UNIT}`));
+  return {
+    nodes,
+    controlPlanes: nodes.filter((name) => isControlPlane(name, state)),
+    hosts: [...hosts.keys()],
+    beside: beside.length > 0 ? beside : ['Ollama'],
+  };
 }
+
+const OLLAMA_UNIT = '/etc/systemd/system/ollama.service';
 
 const NODE_FILE = /^talos\/nodes\/(.+)\.patch\.yaml$/;
 
@@ -58,7 +67,7 @@ function hostsOf({ machines = new Map() }: State): Map<string, string[]> {
 function findingsOf(file: FileChange, after: State): Located[] {
   const { path, before, after: now } = file;
   const at = (findings: readonly Finding[]) => findings.map((each) => ({ ...each, files: [path] }));
-  if (path.includes('/vms/')) return [];
+  if (path.includes('/vms/') || path === VERSIONS_FILE) return [];
   if (path.startsWith('talos/')) {
     const node = NODE_FILE.exec(path)?.[1];
     // A node that comes or goes is told as a virtual machine.

@@ -102,6 +102,20 @@ describe('never deployed', () => {
   });
 });
 
+test('a version that the next Kubernetes serves no more', () => {
+  const flow = (apiVersion: string) => ({ apiVersion, kind: 'FlowSchema', metadata: { name: 'own' } });
+  const at = (kubernetes: string) => new Map([['versions.yaml', `kubernetes: ${kubernetes}\n`]]);
+  const risks = (from: string, to: string, version = 'flowcontrol.apiserver.k8s.io/v1beta3') => {
+    const { before, after } = edited(base, () => undefined, [flow(version)]);
+    const step = { before: { ...before, machines: at(from) }, after: { ...after, machines: at(to) } };
+    return told(step).filter((each) => each.startsWith('own.apiVersion'));
+  };
+  expect(risks('v1.31.9', 'v1.32.0')).toEqual(['own.apiVersion not-deployed']);
+  expect(risks('v1.32.0', 'v1.33.0')).toEqual([]);
+  expect(risks('v1.31.1', 'v1.31.9')).toEqual([]);
+  expect(risks('v1.31.9', 'v1.32.0', 'flowcontrol.apiserver.k8s.io/v1')).toEqual([]);
+});
+
 describe('order', () => {
   const wave = (object: any, value: string) =>
     (object.metadata.annotations = { ...object.metadata.annotations, 'argocd.argoproj.io/sync-wave': value });

@@ -142,12 +142,67 @@ describe('Talos', () => {
     expect(upgrade!.pods).toEqual(expect.arrayContaining([...CASSANDRA, 'mongodb/mongodb-0', 'ingress/traefik']));
   });
 
-  test('another version of Kubernetes restarts no pods', () => {
-    const after = stateOf((h) => void (h.versions.kubernetes = 'v1.36.4'));
-    const found = machineChanges({ before: base, after, kubernetes: 'v1.36.3', homelab: after.homelab });
+  test('another version of Kubernetes restarts no pods, and says what starts again', () => {
+    const found = changes((h) => void (h.versions.kubernetes = 'v1.36.4'));
     expect(found).toEqual([
-      expect.objectContaining({ machine: NODES, effect: 'live', command: 'npm run bootstrap -- upgrade', pods: [] }),
+      expect.objectContaining({
+        machine: NODES,
+        files: ['versions.yaml'],
+        effect: 'live',
+        command: 'npm run bootstrap -- upgrade',
+        pods: [],
+      }),
     ]);
+    expect(found[0]!.reason).toContain('no node reboots; API server, controller manager and scheduler of talos-cp-01');
+    // The file is not known: what the cluster runs was given instead.
+    const after = { ...stateOf((h) => void (h.versions.kubernetes = 'v1.36.4')), machines: undefined };
+    expect(
+      machineChanges({
+        before: { ...base, machines: undefined },
+        after,
+        kubernetes: 'v1.36.3',
+        homelab: after.homelab,
+      }),
+    ).toHaveLength(1);
+  });
+
+  test.each([
+    ['v1.35.9', 'it cannot go back'],
+    ['v1.36.2', 'it cannot go back'],
+    ['v1.38.0', 'it goes one minor at a time: first write the last v1.37.x'],
+  ])('Kubernetes to %s is refused: %s', (version, reason) => {
+    const machines = new Map([
+      ...base.machines!,
+      ['versions.yaml', base.machines!.get('versions.yaml')!.replace('v1.36.3', version)],
+    ]);
+    const found = machineChanges({ before: base, after: { ...base, machines } });
+    expect(found).toEqual([expect.objectContaining({ machine: NODES, effect: 'nothing' })]);
+    expect(found[0]!.reason).toContain(reason);
+    expect(found[0]!.command).toBeUndefined();
+  });
+
+  test('a minor of Kubernetes restarts no pods either, an Argo CD its own, Ollama its models', () => {
+    expect(told((h) => void (h.versions.kubernetes = 'v1.37.0')).join()).toContain('no node reboots');
+    expect(changes((h) => void (h.versions.argoCd = 'v3.6.0'))).toEqual([
+      {
+        machine: 'Argo CD',
+        files: ['versions.yaml'],
+        effect: 'live',
+        reason: expect.stringContaining('Argo CD v3.5.1 becomes v3.6.0: its own pods restart') as string,
+        pods: [],
+        clients: [],
+        command: 'npm run bootstrap -- apply gitops',
+      },
+    ]);
+    expect(told((h) => void (h.llm.version = 'v0.33.0')).join()).toMatch(/^ai-vm live: .*Ollama v\S+ becomes v0.33.0/);
+    expect(told((h) => void (h.versions.proxmox = '9.3')).join()).toContain(
+      'proxmox nothing: Proxmox 9.2 becomes 9.3: the bootstrap only checks it',
+    );
+  });
+
+  test('versions that were not rendered before are no change', () => {
+    const machines = new Map([...base.machines!].filter(([path]) => path !== 'versions.yaml'));
+    expect(machineChanges({ before: { ...base, machines }, after: base })).toEqual([]);
   });
 
   test.each<[string, string, Change]>([

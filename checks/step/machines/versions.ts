@@ -1,0 +1,99 @@
+import type { Step } from '../step';
+import { minorOf, versionsOf, VERSIONS_FILE, type Versions } from '../versions';
+import { APPLY, type Finding } from './finding';
+
+type Located = Finding & { readonly files: readonly string[] };
+
+/** Whom an upgrade is about. */
+export interface Machines {
+  readonly nodes: readonly string[];
+  readonly controlPlanes: readonly string[];
+  readonly hosts: readonly string[];
+  /** Where Ollama runs. */
+  readonly beside: readonly string[];
+}
+
+/** What other versions do. A version of Talos is told by the image that every node installs. */
+export function versionFindings(step: Step, machines: Machines): Located[] {
+  const [was, is] = [versionsOf(step.before), versionsOf(step.after)];
+  return [
+    ...kubernetes(
+      was.kubernetes ?? step.kubernetes,
+      is.kubernetes ?? step.homelab?.versions.kubernetes,
+      machines,
+      is.kubernetes === undefined ? [] : [VERSIONS_FILE],
+    ),
+    ...JUDGES.flatMap(({ name, judge }): Located[] => {
+      const [from, to] = [was[name], is[name]];
+      return from === undefined || to === undefined || from === to
+        ? []
+        : [{ ...judge(from, to, machines), files: [VERSIONS_FILE] }];
+    }),
+  ];
+}
+
+function kubernetes(
+  from: string | undefined,
+  to: string | undefined,
+  { nodes, controlPlanes }: Machines,
+  files: readonly string[],
+): Located[] {
+  if (from === undefined || to === undefined || from === to) return [];
+  const problem = stepProblem(from, to);
+  const what = `Kubernetes ${from} becomes ${to}`;
+  if (problem !== undefined)
+    return [{ machines: nodes, effect: 'nothing', reason: `${what}: ${problem}, so the upgrade is refused`, files }];
+  const where = controlPlanes.length > 0 ? ` of ${controlPlanes.join(', ')}` : '';
+  const reason = `${what}: no node reboots; API server, controller manager and scheduler${where} start again, and the kubelet of every node, one after the other, with kube-proxy; pods of your own go on. Commands against the API fail for some seconds, and autoscaling waits`;
+  return [{ machines: nodes, effect: 'live', reason, command: APPLY.upgrade, files }];
+}
+
+/** What Talos' upgrade-k8s refuses, and the bootstrap before it. */
+function stepProblem(from: string, to: string): string | undefined {
+  const [[major, minor], [nextMajor, nextMinor]] = [minorOf(from), minorOf(to)];
+  const older =
+    nextMajor < major ||
+    (nextMajor === major && (nextMinor < minor || (nextMinor === minor && patch(to) < patch(from))));
+  if (older) return 'it cannot go back';
+  return nextMajor !== major || nextMinor > minor + 1
+    ? `it goes one minor at a time: first write the last v${major}.${minor + 1}.x`
+    : undefined;
+}
+
+function patch(version: string): number {
+  return Number(version.split('.')[2]?.replace(/\D.*$/, '') ?? 0);
+}
+
+interface Judge {
+  readonly name: keyof Versions;
+  readonly judge: (from: string, to: string, machines: Machines) => Finding;
+}
+
+const JUDGES: readonly Judge[] = [
+  {
+    name: 'argoCd',
+    judge: (from, to) => ({
+      machines: ['Argo CD'],
+      effect: 'live',
+      reason: `Argo CD ${from} becomes ${to}: its own pods restart, and nothing is synced meanwhile; what it deployed goes on. A git push does not bring it: the command does, and scripts/pins.ts must know the version`,
+      command: APPLY.gitops,
+    }),
+  },
+  {
+    name: 'ollama',
+    judge: (from, to, { beside }) => ({
+      machines: beside,
+      effect: 'live',
+      reason: `Ollama ${from} becomes ${to}: it starts again, and models are loaded anew`,
+      command: APPLY.aiVm,
+    }),
+  },
+  {
+    name: 'proxmox',
+    judge: (from, to, { hosts }) => ({
+      machines: hosts,
+      effect: 'nothing',
+      reason: `Proxmox ${from} becomes ${to}: the bootstrap only checks it; the upgrade is yours, as docs/day-2.md says under "Proxmox and its kernel"`,
+    }),
+  },
+];
