@@ -1,5 +1,5 @@
 import { renderedState } from '../checks/step/rendered';
-import type { Risk } from '../checks/step/plan';
+import type { NextCommit, Risk } from '../checks/step/plan';
 import type { Step } from '../checks/step/step';
 import type { NamedSecret, Rendering } from '../checks';
 import type { AcceptedChange } from '../inventory';
@@ -18,7 +18,7 @@ export interface Guarded {
 
 /**
  * Compares what is about to be published with dist/ at Git's HEAD, which is what Argo CD was given last.
- * @returns lines to print: that the proof was not made and why, accepted changes that are done
+ * @returns lines to print: that the proof was not made and why, accepted changes, and the next commit of a way that takes several
  * @throws where data would be at risk that nobody accepted
  */
 export async function guard({ root, files, rendering, secrets, accept }: Guarded): Promise<string[]> {
@@ -29,16 +29,18 @@ export async function guard({ root, files, rendering, secrets, accept }: Guarded
   const { state: before, base, tree, unreadable } = found;
   const lines = unreadable.map((file) => `warning: dist/${file} at ${base} is no YAML, so it was not compared`);
   if (isUnchanged({ before, after }) && accept.length === 0) return lines;
-  const [{ dataRisks }, { acceptRisks, staleNote }, { pairs }] = await Promise.all([
+  const [{ dataRisks }, { acceptRisks, staleNote }, { nextCommits }, { pairs }] = await Promise.all([
     import('../checks/step/data'),
     import('../checks/step/accept'),
+    import('../checks/step/next-commits'),
     import('../checks/step/step'),
   ]);
   const step: Step = { before, after, accept };
-  const { risks, stale } = acceptRisks(step, dataRisks(step, pairs(step)));
+  const all = pairs(step);
+  const { risks, stale } = acceptRisks(step, dataRisks(step, all));
   const open = risks.filter(({ accepted }) => accepted === undefined);
   if (open.length > 0) throw new Error(await refusal(open, base, tree));
-  return [...lines, ...risks.map(letThrough), ...stale.map(staleNote)];
+  return [...lines, ...risks.map(letThrough), ...stale.map(staleNote), ...nextCommits(step, all).map(nextLine)];
 }
 
 /** Kinds that hold no data by themselves, unless they name a volume or a file that a rule reads. */
@@ -61,6 +63,10 @@ function isUnchanged({ before, after }: Step): boolean {
 
 function letThrough({ what, from, to, accepted }: Risk): string {
   return `accepted: ${what}, from ${from} to ${to}: ${accepted}`;
+}
+
+function nextLine({ what, when }: NextCommit): string {
+  return `the next commit: ${what}\n  once ${when}`;
 }
 
 async function refusal(risks: readonly Risk[], base: string, tree: string): Promise<string> {

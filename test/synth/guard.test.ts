@@ -111,6 +111,13 @@ test('an entry for everything is bound to the very dist/ that it names', async (
   expect(await refusal(all, everything('0123456'))).toContain('mongodb.members');
 });
 
+test('the first commit of a way that takes several says what the next is, and when it is safe', async () => {
+  await synth(change.members(1, 3));
+  const text = said.join('\n');
+  expect(text).toContain('the next commit: databases.mongodb.pods: 1');
+  expect(text).toMatch(/\n {2}once the primary says "as wanted" with one host and no more: kubectl -n mongodb logs /);
+});
+
 test('an entry that is done is reported, never an error, and renders nothing', async () => {
   const accept = [{ what: 'mongodb.replicaSet', from: 'rs0', to: 'rs1', ...entry }];
   expect(await refusal(undefined, accept)).toBe('published');
