@@ -4,8 +4,8 @@ import { add, selects, workloads, type Workload } from './workloads';
 
 /** Who may talk to whom, by the NetworkPolicies of a state. */
 interface Connections {
-  /** NetworkPolicies that select a workload's pods. */
-  policies(workload: Workload): readonly Manifest[];
+  /** Workloads that a policy selects together with one, by more than their namespace. */
+  parts(workload: Workload): ReadonlySet<Workload>;
   /** Workloads that its policies let in; undefined where no policy judges what comes in. */
   letsIn(workload: Workload): ReadonlySet<Workload> | undefined;
   /** Workloads that its policies let it open connections to; undefined where no policy judges what goes out. */
@@ -25,20 +25,14 @@ const known = new WeakMap<State, Connections>();
  */
 export function clientsOf(state: State, target: Workload): string[] {
   const connections = connectionsOf(state);
-  const own = connections.policies(target);
+  const parts = connections.parts(target);
   const clients = connections.letsIn(target) ?? connections.named(target);
   return [...new Set(clients)]
     .filter((client) => client.name !== target.name && !RUNS_ONCE.has(client.kind))
-    .filter((client) => !own.some((policy) => isPart(policy, client)))
+    .filter((client) => !parts.has(client))
     .filter((client) => connections.reaches(client)?.has(target) ?? true)
     .map(({ name }) => name)
     .sort();
-}
-
-/** Whether a policy that names something selects a workload, too. */
-function isPart({ metadata, spec }: Manifest, { namespace, labels }: Workload): boolean {
-  const named = Object.keys(spec.podSelector?.matchLabels ?? {}).length > 0;
-  return named && (metadata.namespace ?? 'default') === namespace && selects(spec.podSelector, labels);
 }
 
 function isolates({ spec }: Manifest, type: 'Ingress' | 'Egress'): boolean {
@@ -56,29 +50,67 @@ function index(state: State): Connections {
   const selected = policiesByWorkload(state);
   const policies = (workload: Workload) => selected.get(workload) ?? [];
   const namespaces = namespacesOf(state);
-  const named = (home: string, list: readonly Manifest[], way: 'ingress' | 'egress') =>
-    list.flatMap(({ spec }) =>
-      (spec[way] ?? []).flatMap((rule: Manifest) =>
-        (rule[way === 'ingress' ? 'from' : 'to'] ?? []).flatMap(({ podSelector, namespaceSelector }: Manifest) => {
-          if (!podSelector && !namespaceSelector) return [];
-          const places = namespaceSelector ? namespaces(namespaceSelector) : [home];
-          return places.flatMap((namespace) => workloads(state).select(namespace, podSelector));
-        }),
-      ),
-    );
+  // Many policies select the same pods and name the same peers, so each peer is looked up once.
+  const peers = { ingress: once(peersOf('ingress')), egress: once(peersOf('egress')) };
+  const groups = new Map<string, readonly Workload[]>();
+  const group = ([key, { home, podSelector, namespaceSelector }]: readonly [string, Peer]) => {
+    const places = () => (namespaceSelector ? namespaces(namespaceSelector) : [home]);
+    const found = groups.get(key) ?? places().flatMap((namespace) => workloads(state).select(namespace, podSelector));
+    groups.set(key, found);
+    return found;
+  };
+  const named = (list: readonly Manifest[], way: 'ingress' | 'egress') =>
+    [...new Map(list.flatMap((policy) => [...peers[way](policy)]))].flatMap(group);
+  const parts = once(
+    (workload: Workload): ReadonlySet<Workload> =>
+      new Set([...new Map(policies(workload).flatMap(ownPeer))].flatMap(group)),
+  );
   const side = (type: 'Ingress' | 'Egress', way: 'ingress' | 'egress') =>
     once((workload: Workload): ReadonlySet<Workload> | undefined => {
       const judges = policies(workload).filter((policy) => isolates(policy, type));
-      return judges.length === 0 ? undefined : new Set(named(workload.namespace, judges, way));
+      return judges.length === 0 ? undefined : new Set(named(judges, way));
     });
   const reaches = side('Egress', 'egress');
   let speakers: Map<Workload, Workload[]> | undefined;
   return {
-    policies,
+    parts,
     letsIn: side('Ingress', 'ingress'),
     reaches,
     named: (workload) => (speakers ??= reversed(workloads(state).all, reaches)).get(workload) ?? [],
   };
+}
+
+/** The other end of a rule: pods by labels. */
+interface Peer {
+  /** Namespace of the policy, where the rule names none. */
+  readonly home: string;
+  readonly podSelector?: Manifest;
+  readonly namespaceSelector?: Manifest;
+}
+
+/** The pods that a policy names on one side, by what selects them. */
+function peersOf(way: 'ingress' | 'egress') {
+  return ({ metadata, spec }: Manifest): ReadonlyMap<string, Peer> => {
+    const home = metadata.namespace ?? 'default';
+    const rules: readonly Manifest[] = spec[way] ?? [];
+    const named = rules
+      .flatMap((rule): Manifest[] => rule[way === 'ingress' ? 'from' : 'to'] ?? [])
+      .filter(({ podSelector, namespaceSelector }) => podSelector || namespaceSelector);
+    return new Map(
+      named.map(({ podSelector, namespaceSelector }): [string, Peer] => [
+        JSON.stringify([namespaceSelector ? '' : home, podSelector, namespaceSelector]),
+        { home, podSelector, namespaceSelector },
+      ]),
+    );
+  };
+}
+
+/** The pods that a policy is for, where it names any. */
+function ownPeer({ metadata, spec }: Manifest): [string, Peer][] {
+  const { podSelector } = spec;
+  if (Object.keys(podSelector?.matchLabels ?? {}).length === 0) return [];
+  const home = metadata.namespace ?? 'default';
+  return [[JSON.stringify([home, podSelector]), { home, podSelector }]];
 }
 
 function once<K extends object, V>(find: (key: K) => V): (key: K) => V {
