@@ -1,6 +1,6 @@
 import type { ChangeVerdict, ObjectChange, Plan } from '../../checks/step/plan';
 import { byFolder, riskLines, rolloutLines, shownFields, type ShownField } from './details';
-import { itself, shares, summary, type Section } from './summary';
+import { itself, shares, summary, type Section, type SummaryLine } from './summary';
 import { severity, short, VERDICT_WORDS, withoutGroup } from './words';
 
 /** How a plan looks in a terminal. */
@@ -44,7 +44,7 @@ export function terminal(plan: Plan, options: TerminalOptions = {}): string {
     .concat('\n');
 }
 
-/** The first screen, line by line. */
+/** The first screen, line by line: whole sentences where they fit, else one line for each. */
 export function firstScreen(
   plan: Plan,
   { width = 120, rows = 50 }: TerminalOptions,
@@ -55,40 +55,47 @@ export function firstScreen(
     paint('1', short(`Plan against ${plan.base}`, width)),
     ...wrapped(headline, width, '').map((line) => paint(COLORS[verdict], line)),
   ];
+  const longest = Math.max(0, ...sections.flatMap((section) => section.lines.map((line) => [...line.subject].length)));
+  const whole = sections.flatMap((section) => [
+    '',
+    ...sectionLines(section, section.lines.length, { width, subject: Math.min(36, longest), whole: true }, paint),
+  ]);
+  if (lines.length + whole.length <= rows) return [...lines, ...whole];
   // A title each, one line that says what is left out, and no blank line where it gets tight.
   const wanted = sections.reduce((all, section) => all + section.lines.length + 2, lines.length);
   const blank = wanted <= rows;
   const given = shares(sections, Math.max(sections.length, rows - lines.length - sections.length * 2));
-  const subject = Math.min(
-    46,
-    Math.max(
-      0,
-      ...sections.flatMap((section, at) => section.lines.slice(0, given[at]).map((line) => [...line.subject].length)),
-    ),
-  );
   sections.forEach((section, at) => {
     if (blank) lines.push('');
-    lines.push(...sectionLines(section, given[at]!, { width, subject }, paint));
+    lines.push(...sectionLines(section, given[at]!, { width, subject: Math.min(46, longest), whole: false }, paint));
   });
   return lines;
 }
 
-function sectionLines(
-  { title, verdict, lines }: Section,
-  given: number,
-  { width, subject }: { readonly width: number; readonly subject: number },
-  paint: Paint,
-): string[] {
+interface Columns {
+  readonly width: number;
+  /** Of what a line is about; a longer one is cut, or has a line of its own. */
+  readonly subject: number;
+  /** Whether a line goes on below itself, instead of being cut. */
+  readonly whole: boolean;
+}
+
+function sectionLines({ title, verdict, lines }: Section, given: number, columns: Columns, paint: Paint): string[] {
   const more = lines.length - given;
   return [
-    paint(COLORS[verdict], short(title, width)),
-    ...lines.slice(0, given).map((line) => {
-      const name = short(line.subject, subject);
-      const says = short(line.says, Math.max(10, width - 4 - (line.subject === '' ? 0 : subject)));
-      return line.subject === '' ? `  ${says}` : `  ${name}${' '.repeat(subject - [...name].length)}  ${says}`;
-    }),
+    paint(COLORS[verdict], short(title, columns.width)),
+    ...lines.slice(0, given).flatMap((line) => summaryLines(line, columns)),
     ...(more > 0 ? [`  and ${more} more below`] : []),
   ];
+}
+
+function summaryLines({ subject: about, says }: SummaryLine, { width, subject, whole }: Columns): string[] {
+  if (about === '') return whole ? wrapped(says, width, '  ') : [`  ${short(says, width - 2)}`];
+  const margin = ' '.repeat(subject + 4);
+  const beside = whole ? wrapped(says, width, margin) : [margin + short(says, Math.max(10, width - margin.length))];
+  if ([...about].length > subject && whole) return [...wrapped(about, width, '  '), ...beside];
+  const name = short(about, subject);
+  return [`  ${name}${' '.repeat(subject - [...name].length)}  ${beside[0]!.slice(margin.length)}`, ...beside.slice(1)];
 }
 
 function inFull({ risks }: Plan, width: number, paint: Paint): string[] {
@@ -155,7 +162,10 @@ function wrapped(text: string, width: number, indent: string): string[] {
   const room = Math.max(20, width - indent.length);
   const lines: string[] = [];
   let line = '';
-  for (const word of short(text, 2000).split(' ')) {
+  const parts = new RegExp(`.{1,${room}}`, 'gu');
+  for (const word of short(text, 2000)
+    .split(' ')
+    .flatMap((each) => each.match(parts) ?? [''])) {
     if (line !== '' && [...line].length + 1 + [...word].length > room) {
       lines.push(line);
       line = word;
