@@ -170,7 +170,8 @@ function ringOf(database: Database): Ring {
   return {
     clusterName: yaml.get('cluster_name') ?? env.get('CASSANDRA_CLUSTER_NAME'),
     datacenter: racks.map(({ dc }) => dc).find(Boolean) ?? env.get('CASSANDRA_DC') ?? env.get('CASSANDRA_DATACENTER'),
-    racks: racks.length > 0 ? racks.map(({ rack }) => rack) : [env.get('CASSANDRA_RACK') ?? []].flat(),
+    racks:
+      namesOf(sets) ?? (racks.length > 0 ? racks.map(({ rack }) => rack) : [env.get('CASSANDRA_RACK') ?? []].flat()),
     nodes: sets.reduce((sum, set) => sum + replicasOf(set), 0),
     settings: Object.fromEntries(
       Object.entries(SETTINGS).map(([name, { env: variable }]) => [
@@ -180,6 +181,12 @@ function ringOf(database: Database): Ring {
     ),
     copies: copiesOf(files.get('schema.json')),
   };
+}
+
+/** Racks by the labels of their sets; undefined in charts that label none. */
+function namesOf(sets: Database['sets']): string[] | undefined {
+  const names = sets.map(({ metadata }) => metadata.labels?.['cassandra-rack']);
+  return names.every((name) => typeof name === 'string') ? names.sort() : undefined;
 }
 
 /** Top-level settings of cassandra.yaml, without a YAML parser: it would cost every synth 40 ms. */
