@@ -1,7 +1,15 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { App } from 'cdk8s';
-import { checks as everyCheck, render, verdict, type Check, type NamedSecret, type Verdict } from '../checks';
+import {
+  checks as everyCheck,
+  render,
+  verdict,
+  type Check,
+  type NamedSecret,
+  type Plan,
+  type Verdict,
+} from '../checks';
 import { DeclaredSecret } from '../constructs';
 import { withPlace } from '../values/problem';
 import type { AcceptedChange, Homelab } from '../inventory';
@@ -95,6 +103,21 @@ export function checkApp(app: App, checks: readonly Check[] = everyCheck): Verdi
   const found = verdict(checks, { rendering: render(app), secrets: named(DeclaredSecret.all(app)) });
   report(found, 'the checks of collab-homelab found:');
   return found;
+}
+
+/** A plan as text: for a terminal, a pull request, a program or a browser. Nothing of it is loaded before it is called. */
+export async function planText(
+  plan: Plan,
+  format: 'terminal' | 'markdown' | 'json' | 'html' = 'terminal',
+): Promise<string> {
+  const formats = await import('./plan');
+  return formats[format](plan);
+}
+
+/** What to tell CI of a plan: 0 nothing dangerous, 10 restarts, 15 more access, 20 refused, never deployed or at a limit, 30 data at risk. */
+export async function planExitCode(plan: Plan): Promise<number> {
+  const { exitCode } = await import('./plan');
+  return exitCode(plan);
 }
 
 function named(secrets: readonly DeclaredSecret[]): NamedSecret[] {

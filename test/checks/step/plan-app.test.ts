@@ -5,6 +5,7 @@ import { App, Chart, Size, YamlOutputType } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { planApp } from '../../../checks';
 import { CassandraStatefulSet, DataStorage, MicroserviceDeployment } from '../../../constructs';
+import { planExitCode, planText } from '../../../synth';
 
 let folder: string;
 beforeEach(() => void (folder = fs.mkdtempSync(join(tmpdir(), 'plan-'))));
@@ -88,4 +89,13 @@ test('says which folder or file cannot be read', async () => {
   await expect(planApp(shop({}), join(folder, 'nowhere'))).rejects.toThrow('which is not there');
   fs.writeFileSync(join(folder, 'a.yaml'), '<<<<<<< HEAD\na: 1\n');
   await expect(planApp(shop({}), folder)).rejects.toThrow('a.yaml: it must hold Kubernetes objects as YAML or JSON');
+});
+
+test('a plan is printed in each format, and tells CI by its code', async () => {
+  shop({}).synth();
+  const plan = await planApp(shop({ clusterName: 'other' }), folder);
+  for (const format of ['terminal', 'markdown', 'json', 'html'] as const)
+    expect(await planText(plan, format)).toContain('cassandra.clusterName');
+  expect(await planExitCode(plan)).toBe(30);
+  expect(await planExitCode(await planApp(shop({}), folder))).toBe(0);
 });
