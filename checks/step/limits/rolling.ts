@@ -103,6 +103,7 @@ interface Progress {
 
 /** Carries rollouts out, pod by pod: a pod that is refused is tried again once another one has ended. @returns undefined where all get through */
 export function stopOf(rolls: readonly Roll[], key: string, allowed: number): Stop | undefined {
+  if (mostOf(rolls, key) <= allowed) return undefined;
   const was = ({ was: usage }: Roll) => usage[key] ?? 0;
   const is = ({ is: usage }: Roll) => usage[key] ?? 0;
   // Those that grow first: room that they took they do not give back.
@@ -111,24 +112,30 @@ export function stopOf(rolls: readonly Roll[], key: string, allowed: number): St
     .map((roll): Progress => ({ roll, old: roll.old, fresh: 0 }));
   const size = ({ roll, old, fresh }: Progress) => old * was(roll) + (roll.ends ? 0 : fresh * is(roll));
   let used = all.reduce((sum, each) => sum + size(each), 0);
+  let unfinished = all;
   for (;;) {
-    const unfinished = all.filter((each) => !isDone(each));
+    unfinished = unfinished.filter((each) => !isDone(each));
     if (unfinished.length === 0) return undefined;
     const refused: Progress[] = [];
     let moved = false;
     for (const each of firstWaves(unfinished)) {
       const { roll } = each;
-      const ended = endable(each);
-      each.old -= ended;
-      used -= ended * was(roll);
-      const wants = each.fresh < roll.target - roll.stay && each.old + each.fresh < roll.target + roll.surge;
-      const fits = used + is(roll) <= allowed + 1e-6 || is(roll) === 0;
-      if (wants && fits) {
-        each.fresh += 1;
-        if (!roll.ends) used += is(roll);
+      for (;;) {
+        const ended = endable(each);
+        each.old -= ended;
+        used -= ended * was(roll);
+        const wants = each.fresh < roll.target - roll.stay && each.old + each.fresh < roll.target + roll.surge;
+        const fits = used + is(roll) <= allowed + 1e-6 || is(roll) === 0;
+        if (wants && fits) {
+          each.fresh += 1;
+          if (!roll.ends) used += is(roll);
+        }
+        if (ended === 0 && !(wants && fits)) {
+          if (wants) refused.push(each);
+          break;
+        }
+        moved = true;
       }
-      if (wants && !fits) refused.push(each);
-      if (ended > 0 || (wants && fits)) moved = true;
     }
     if (moved) continue;
     refused.sort((a, b) => is(a.roll) - is(b.roll));
@@ -146,9 +153,21 @@ export function stopOf(rolls: readonly Roll[], key: string, allowed: number): St
 /** What a quota must allow at least, so that all get through. */
 export function roomFor(rolls: readonly Roll[], key: string, allowed: number): number {
   let room = allowed;
-  for (let stop = stopOf(rolls, key, room); stop && stop.needed > room; stop = stopOf(rolls, key, room))
+  for (let tries = 0; tries < 50; tries += 1) {
+    const stop = stopOf(rolls, key, room);
+    if (!stop || stop.needed <= room) return room;
     room = stop.needed;
-  return room;
+  }
+  return mostOf(rolls, key);
+}
+
+/** What is never exceeded, whatever is replaced first. */
+function mostOf(rolls: readonly Roll[], key: string): number {
+  return rolls.reduce(
+    (sum, { was, is, old, target, surge }) =>
+      sum + Math.max(old, target + surge) * Math.max(was[key] ?? 0, is[key] ?? 0),
+    0,
+  );
 }
 
 function isDone({ roll, old, fresh }: Progress): boolean {
