@@ -5,8 +5,9 @@ export function carried(live: Manifest, merged: Manifest): Manifest {
   return merged.kind === 'Service' ? service(live, merged) : merged;
 }
 
-/** Ports of nodes that were assigned stay with their ports. */
-function service(live: Manifest, merged: Manifest): Manifest {
+/** Ports of nodes that were assigned stay with their ports, and so does the one for checks of health. */
+function service(live: Manifest, given: Manifest): Manifest {
+  const merged = checked(live, given);
   if (!merged.spec?.ports) return merged;
   const name = ({ port, protocol = 'TCP' }: Manifest) => `${port}/${protocol}`;
   const known = new Map((live.spec.ports ?? []).map((port: Manifest) => [name(port), port.nodePort]));
@@ -15,4 +16,11 @@ function service(live: Manifest, merged: Manifest): Manifest {
     return nodePort === undefined ? port : { ...port, nodePort };
   });
   return { ...merged, spec: { ...merged.spec, ports } };
+}
+
+/** One that the server chose is filled in anew, and is the same. */
+function checked(live: Manifest, merged: Manifest): Manifest {
+  const { healthCheckNodePort } = live.spec;
+  if (typeof healthCheckNodePort !== 'number' || !merged.spec || merged.spec.healthCheckNodePort) return merged;
+  return { ...merged, spec: { ...merged.spec, healthCheckNodePort } };
 }

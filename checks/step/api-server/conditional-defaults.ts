@@ -17,16 +17,15 @@ export const conditions: Readonly<Record<string, Condition>> = {
     template.metadata ??= {};
   },
   Volume: (volume) => {
-    if (Object.keys(volume).length === 1) volume.emptyDir = {};
+    if (Object.keys(volume).every((key) => key === 'name')) volume.emptyDir = {};
   },
   DeploymentStrategy: (strategy) => {
     if (isRolling(strategy)) strategy.rollingUpdate ??= { maxSurge: '25%', maxUnavailable: '25%' };
   },
   DaemonSetUpdateStrategy: (strategy) => {
     if (isRolling(strategy)) strategy.rollingUpdate ??= { maxSurge: 0, maxUnavailable: 1 };
-  },
-  RollingUpdateDaemonSet: (rolling) => {
-    rolling.maxUnavailable ??= isNone(rolling.maxSurge) ? 1 : 0;
+    const { rollingUpdate } = strategy;
+    if (rollingUpdate) rollingUpdate.maxUnavailable ??= isRolling(strategy) && isNone(rollingUpdate.maxSurge) ? 1 : 0;
   },
   StatefulSetUpdateStrategy: (strategy) => {
     if (strategy.type === undefined) strategy.rollingUpdate ??= { partition: 0 };
@@ -99,7 +98,6 @@ function leave(spec: Record<string, any>, fields: readonly string[]): void {
 }
 
 function serviceSpec(spec: Record<string, any>): void {
-  spec.type ??= 'ClusterIP';
   const isOutside = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
   for (const port of spec.ports ?? []) {
     port.targetPort ??= port.port;
@@ -113,6 +111,7 @@ function serviceSpec(spec: Record<string, any>): void {
   if (spec.type === 'LoadBalancer') {
     spec.allocateLoadBalancerNodePorts ??= true;
     if (spec.externalTrafficPolicy === 'Local') spec.healthCheckNodePort ??= ASSIGNED;
+    else delete spec.healthCheckNodePort;
   } else leave(spec, BALANCED);
   if (spec.type === 'ExternalName') {
     leave(spec, INSIDE);
@@ -146,7 +145,7 @@ function isNone(amount: unknown): boolean {
 
 /** Whether an image has the tag latest, or neither a tag nor a digest. */
 function isLatest(image: string): boolean {
-  if (image.includes('@')) return false;
+  if (image === '' || image.includes('@')) return false;
   const tag = /:([^/:]+)$/.exec(image)?.[1];
   return tag === undefined || tag === 'latest';
 }

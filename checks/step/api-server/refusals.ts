@@ -4,7 +4,7 @@ import { canonicalQuantity, sameQuantity } from './quantity';
 import { entryKey } from './merge';
 import { wayOf, type Refusal, type Sides } from './refusal';
 import { entryShape, keyShape, kindRules, type ServerRules, type Shape } from './rules';
-import { transitions } from './transitions';
+import { transitionOf } from './transitions';
 
 /** Every reason for which the server refuses to go from one object to the next. */
 export function refusalsOf(rules: ServerRules, sides: Sides): Refusal[] {
@@ -24,7 +24,7 @@ export function refusalsOf(rules: ServerRules, sides: Sides): Refusal[] {
     reason: `${path} of a ${next.kind} does not change once it is made`,
     way: wayOf(next),
   }));
-  const own = transitions[`${groupOf(next.apiVersion)}/${next.kind}`];
+  const own = transitionOf(rules, `${groupOf(next.apiVersion)}/${next.kind}`);
   const nulls = kind.custom ? emptied(sides.merged, '') : [];
   return [...duplicates(rules, type, after, ''), ...nulls, ...(own ? own(frozen, sides, differs, kind) : frozen)];
 }
@@ -40,7 +40,7 @@ function duplicates(rules: ServerRules, shape: Shape, value: any, path: string):
     if (shape.form !== 'set' && shape.form !== 'keyed') return below;
     const keys = value.map(key);
     // The names of other entries are empty where they are missing.
-    if (shape.type === 'ObjectReference' && shape.form === 'keyed' && value.some(({ name }) => name === undefined)) {
+    if (inner.type === 'ObjectReference' && shape.form === 'keyed' && value.some(({ name }) => name === undefined)) {
       const reason = `${path} has an entry without ${shape.keys.join(' and ')}, by which server-side apply finds it`;
       return [{ path, reason, way: `give each entry of ${path} its ${shape.keys.join(' and ')}` }];
     }

@@ -1,7 +1,7 @@
 import { same } from './json';
 import { amountOf } from './quantity';
 import { wayOf, type Refusal, type Sides } from './refusal';
-import type { KindRules } from './rules';
+import type { KindRules, ServerRules } from './rules';
 
 /** Rules that a table of fields cannot say. @param frozen what the table refuses @returns what the server refuses */
 type Transition = (
@@ -44,6 +44,15 @@ export const transitions: Readonly<Record<string, Transition>> = {
     ];
   },
 };
+
+/** Rules of old versions alone, with the minor version that was the first seen without. */
+const GONE: Readonly<Record<string, number>> = { 'storage.k8s.io/StorageClass': 36 };
+
+/** The transitions of a kind in the version of these rules. */
+export function transitionOf({ kubernetes }: ServerRules, kind: string): Transition | undefined {
+  const minor = Number(/^v1\.(\d+)/.exec(kubernetes)![1]);
+  return minor < (GONE[kind] ?? Infinity) ? transitions[kind] : undefined;
+}
 
 /** What the server filled in for the old strategy belongs to nobody, so that nobody takes it out. */
 function left(path: string, type: string, { kind, metadata }: Sides['next']): Refusal {
@@ -90,9 +99,11 @@ function claim(frozen: readonly Refusal[], { live, next, classes }: Sides): Refu
 
 function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
   const [was, is] = [live.spec.type, next.spec.type];
-  // An address is given up with the type ExternalName, and a class with the type LoadBalancer.
+  const [checkedWas, checkedIs] = [live.spec.healthCheckNodePort, next.spec.healthCheckNodePort];
+  // An address is given up with the type ExternalName, a class with the type LoadBalancer, and a port for checks with what needs it.
   return frozen.filter(({ path }) => {
     if (path === 'spec.clusterIP') return was !== 'ExternalName' && is !== 'ExternalName';
+    if (path === 'spec.healthCheckNodePort') return checkedWas !== undefined && checkedIs !== undefined;
     if (path === 'spec.loadBalancerClass') return was === 'LoadBalancer' && is === 'LoadBalancer';
     return true;
   });

@@ -1,4 +1,5 @@
 import { apiServerChange } from '../../../checks/step/api-server';
+import { filled } from '../../../checks/step/api-server/filled';
 import { canonicalQuantity } from '../../../checks/step/api-server/quantity';
 import { rulesOf } from '../../../checks/step/api-server/rules';
 import type { Manifest } from '../../../checks/step/objects';
@@ -35,6 +36,23 @@ describe('what the API server fills in', () => {
   ])('%s, said in the manifest, changes nothing', (_, change) => {
     expect(verdictOf(deployment(), deployment(change))).toBe('nothing');
     expect(verdictOf(deployment(change), deployment())).toBe('nothing');
+  });
+
+  test('a volume without a name has the source that it says', () => {
+    const { next } = apiServerChange(
+      deployment(),
+      deployment((spec) => (spec.template.spec.volumes = [{ emptyDir: { sizeLimit: '16Mi' } }, {}])),
+    );
+    expect(next.spec.template.spec.volumes).toEqual([{ emptyDir: { sizeLimit: '16Mi' } }, { emptyDir: {} }]);
+  });
+
+  test('how many pods of a DaemonSet may miss, only where it replaces them by itself', () => {
+    const filledIn = (updateStrategy: object) =>
+      filled(rulesOf('v1.36.3'), object('apps/v1', 'DaemonSet', { spec: { updateStrategy } })).spec.updateStrategy
+        .rollingUpdate.maxUnavailable;
+    expect(filledIn({ rollingUpdate: {} })).toBe(1);
+    expect(filledIn({ rollingUpdate: { maxSurge: 1 } })).toBe(0);
+    expect(filledIn({ type: 'OnDelete', rollingUpdate: {} })).toBe(0);
   });
 
   test('the order of keys is no change, that of containers is', () => {
@@ -164,6 +182,31 @@ describe('what the API server refuses', () => {
     expect(verdictOf(claim('1Gi'), claim('2Gi'), undefined, classes(false))).toBe('refused');
     expect(verdictOf(claim('2Gi'), claim('1Gi'), undefined, classes(true))).toBe('refused');
     expect(verdictOf(claim('1Gi'), claim('1024Mi'), undefined, classes(false))).toBe('nothing');
+  });
+
+  test('an entry without the name by which it is found', () => {
+    const account = (secrets: unknown) => object('v1', 'ServiceAccount', { secrets });
+    const { verdict, reason } = apiServerChange(account([{ name: 'a' }]), account([{}]));
+    expect(verdict).toBe('refused');
+    expect(reason).toContain('without name');
+  });
+
+  test('empty parameters of a class that had none, by old versions alone', () => {
+    const [none, empty] = [{}, { parameters: {} }].map((rest) =>
+      object('storage.k8s.io/v1', 'StorageClass', { provisioner: 'a', ...rest }),
+    );
+    expect(verdictOf(none!, empty!, 'v1.31.4')).toBe('refused');
+    expect(verdictOf(none!, empty!, 'v1.36.3')).toBe('nothing');
+  });
+
+  test('another port for checks of health, unless the Service needs none any more', () => {
+    const balanced = (spec: object) =>
+      object('v1', 'Service', { spec: { type: 'LoadBalancer', ports: [{ port: 80 }], ...spec } });
+    const local = (spec: object) => balanced({ externalTrafficPolicy: 'Local', ...spec });
+    expect(verdictOf(local({ healthCheckNodePort: 30001 }), local({ healthCheckNodePort: 30002 }))).toBe('refused');
+    expect(verdictOf(local({ healthCheckNodePort: 30001 }), local({}))).toBe('nothing');
+    expect(verdictOf(local({ healthCheckNodePort: 30001 }), balanced({}))).toBe('live');
+    expect(verdictOf(local({}), local({ healthCheckNodePort: 0 }))).toBe('nothing');
   });
 
   test('two entries of the same key', () => {

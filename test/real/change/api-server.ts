@@ -31,7 +31,11 @@ export async function apiServer(version: string, tally: Tally, { random, each, s
   return withApiServer(version, async (client) => {
     const rules = rulesOf(version);
     const pairs = await Pairs.on(client, await bases());
-    const asked = [...(await pairs.every(each)), ...(await pairs.many(random, new Random(seed)))];
+    const asked = [
+      ...(await pairs.written()),
+      ...(await pairs.every(each)),
+      ...(await pairs.many(random, new Random(seed))),
+    ];
     const wrong = asked.filter((one) => disagreement(rules, one) !== undefined);
     for (const one of wrong.slice(0, 20)) {
       const small = await pairs.shrunk(one, rules);

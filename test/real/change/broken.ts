@@ -1,6 +1,6 @@
 import { conditions } from '../../../checks/step/api-server/conditional-defaults';
 import type { ServerRules } from '../../../checks/step/api-server/rules';
-import { transitions } from '../../../checks/step/api-server/transitions';
+import { transitionOf, transitions } from '../../../checks/step/api-server/transitions';
 import { kindRules } from '../../../checks/step/api-server/rules';
 import type { Base } from './bases';
 import { copy } from './mutations';
@@ -92,12 +92,14 @@ function brokenCode(rules: ServerRules): Broken[] {
       rules,
       break: off(conditions, type, undefined),
     })),
-    ...Object.keys(transitions).map((kind) => ({
-      what: `${kind} has no transitions of its own`,
-      type: rules.kinds[kind]!.type,
-      rules,
-      break: off(transitions, kind, undefined),
-    })),
+    ...Object.keys(transitions)
+      .filter((kind) => transitionOf(rules, kind) !== undefined)
+      .map((kind) => ({
+        what: `${kind} has no transitions of its own`,
+        type: rules.kinds[kind]!.type,
+        rules,
+        break: off(transitions, kind, undefined),
+      })),
   ];
 }
 

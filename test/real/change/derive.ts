@@ -55,8 +55,8 @@ async function tryEdit(
   if (alone.status >= 300) return;
   seen.created(edited, alone.body);
   const over = await dryRun(client, edited);
-  // Such a list is refused in any object, and says nothing of the field.
-  if (/duplicate entries|omits all key fields/.test(over.body.message ?? '')) return;
+  // Such a list, or a port that another base has, is refused in any object, and says nothing of the field.
+  if (/duplicate entries|omits all key fields|provided port is already allocated/.test(over.body.message ?? '')) return;
   changes.add(object, edit, over.status < 300, over.status < 300 && differs(over.body, live));
 }
 
@@ -81,6 +81,7 @@ export function elsewhere(object: Json): Json {
   if (next.kind === 'Service') {
     if (next.spec?.clusterIP?.startsWith('10.96.')) next.spec.clusterIP = '10.96.200.200';
     for (const port of next.spec?.ports ?? []) if (port.nodePort >= 30_000) port.nodePort += 1_000;
+    if (next.spec?.healthCheckNodePort >= 30_000) next.spec.healthCheckNodePort += 1_000;
   }
   return next;
 }

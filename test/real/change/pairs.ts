@@ -7,6 +7,7 @@ import { CLASSES, create, type Base } from './bases';
 import { content, created, differs, dryRun, inParallel } from './derive';
 import { copy, Donors, edits, places, type Edit, type Place } from './mutations';
 import { OpenApi } from './open-api';
+import { pairCases } from './pair-cases';
 import { Random } from './random';
 
 type Verdict = ApiChange['verdict'];
@@ -61,21 +62,42 @@ export class Pairs {
     return found.slice(0, count);
   }
 
+  /** The changes that are written down. @throws where one of them could not be made by itself, and says nothing */
+  async written(): Promise<Asked[]> {
+    const cases = pairCases([...this.lives.keys()]);
+    const asked = await inParallel(cases, ({ base, edits: chosen }) => this.ask(base, chosen));
+    const invalid = cases.filter((_, index) => asked[index] === undefined);
+    const named = invalid.map(({ base, edits: [edit] }) => `${edit!.what}: ${edit!.pattern} of ${base.from}`);
+    if (named.length > 0)
+      throw new Error(`refused by itself, or no change, so that it says nothing: ${named.join('; ')}`);
+    return asked.filter((each) => each !== undefined);
+  }
+
   /** Each sort of edit at each field of a kind, as often as said: what must show that a rule is wrong. */
   async every(times: number): Promise<Asked[]> {
     if (times === 0) return [];
-    const tried = new Map<string, number>();
-    const wanted: { base: Base; edits: Edit[] }[] = [];
+    const sorts = new Map<string, { base: Base; edit: Edit }[]>();
     for (const base of this.lives.keys())
       for (const place of places(this.api, base.object))
         for (const edit of edits(place, this.donors)) {
-          const state = base.object.kind === 'Job' && base.object.spec.suspend ? 'suspended' : '';
-          const key = `${base.object.kind} ${state} ${edit.what} ${edit.pattern}`;
-          tried.set(key, (tried.get(key) ?? 0) + 1);
-          if (tried.get(key)! <= times) wanted.push({ base, edits: [edit] });
+          const key = sortOf(base, edit);
+          const known = sorts.get(key);
+          if (known) known.push({ base, edit });
+          else sorts.set(key, [{ base, edit }]);
         }
-    const asked = await inParallel(wanted, (one) => this.ask(one.base, one.edits));
-    return asked.filter((each) => each !== undefined);
+    const asked = await inParallel([...sorts.values()], (sort) => this.first(times, sort));
+    return asked.flat();
+  }
+
+  /** The first edits of a sort of which the result could be created by itself. */
+  private async first(times: number, sort: readonly { base: Base; edit: Edit }[]): Promise<Asked[]> {
+    const found: Asked[] = [];
+    for (const { base, edit } of sort.slice(0, times + 5)) {
+      if (found.length === times) break;
+      const asked = await this.ask(base, [edit]);
+      if (asked) found.push(asked);
+    }
+    return found;
   }
 
   private drawn(random: Random): { base: Base; edits: Edit[] } {
@@ -122,6 +144,16 @@ export class Pairs {
     }
     return asked;
   }
+}
+
+/** What is done to which field of a kind; to say an empty value is a sort of its own. */
+function sortOf({ object }: Base, edit: Edit): string {
+  const after = copy(object);
+  edit.apply(after);
+  const value = edit.path.reduce<any>((found, key) => found?.[key], after);
+  const isEmpty = ['""', '0', 'false', '{}', '[]'].includes(JSON.stringify(value));
+  const state = object.kind === 'Job' && object.spec.suspend ? 'suspended' : '';
+  return `${object.kind} ${state} ${edit.what} ${isEmpty ? 'empty' : ''} ${edit.pattern}`;
 }
 
 export function kindOf({ apiVersion, kind }: Json): string {

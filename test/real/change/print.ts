@@ -13,11 +13,21 @@ export function printRules(rules: ServerRules): string {
   const blocks = [
     block('kinds', kinds),
     block('types', types),
-    block('defaults', defaults),
+    block('defaults', inOrder(defaults)),
     block('zeros', zeros),
     block('ignored', ignored),
   ];
   return `{\n${[...head, ...blocks].join(',\n')}\n}\n`;
+}
+
+/** The fields of each type by name: the order in which they were seen differs from run to run. */
+function inOrder(table: ServerRules['defaults']): ServerRules['defaults'] {
+  return Object.fromEntries(
+    Object.entries(table).map(([type, fields]) => [
+      type,
+      Object.fromEntries(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))),
+    ]),
+  );
 }
 
 /** Without what changes no verdict: fields of custom objects that are merged as any value is. */
