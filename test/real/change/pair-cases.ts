@@ -94,7 +94,7 @@ const CASES: readonly Case[] = [
   set('Service balanced', 'spec', { type: 'ClusterIP', ports: [{ name: 'a', port: 80 }] }),
   set('Service bare', 'spec.externalName', ''),
   set('Service bare', 'spec.ports.0.nodePort', 0),
-  set('Service balanced', 'spec.sessionAffinityConfig', { clientIP: {} }),
+  set('Service cluster', 'spec.sessionAffinityConfig', { clientIP: {} }),
   set('Service empty-values', 'spec.sessionAffinityConfig', { clientIP: {} }),
   set('Service local-traffic', 'spec.healthCheckNodePort', 0),
   set('Service local-traffic', 'spec.externalTrafficPolicy', 'Cluster'),
