@@ -19,16 +19,20 @@ function run(command: string, args: readonly string[], cwd: string) {
   return { status, output: `${stdout}${stderr}` };
 }
 
+function filesBelow(folder: string): string[] {
+  const entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return entries.map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+}
+
 try {
-  // 1. The tarball: each source file of the rooms that the package has, compiled, what runs in pods as it stands, and four files.
+  // 1. The tarball: each source file of the rooms that the package has, compiled, what runs in pods and what API servers do as they stand, and four files.
   execFileSync('npm', ['pack', '--silent', '--pack-destination', scratch], { stdio: ['ignore', 'ignore', 'inherit'] });
   const tarball = join(scratch, `${name}-${version}.tgz`);
   const packed = execFileSync('tar', ['tzf', tarball]).toString().trim().split('\n').sort();
   const rooms = ['constructs', 'inventory', 'charts', 'checks', 'synth', 'values'];
-  const sources = [
-    ...rooms.flatMap((room) => fs.readdirSync(room).map((file) => `${room}/${file}`)),
-    ...fs.readdirSync('imports').map((file) => `imports/${file}`),
-  ].filter((file) => file.endsWith('.ts'));
+  const sources = [...rooms.flatMap(filesBelow), ...fs.readdirSync('imports').map((file) => `imports/${file}`)].filter(
+    (file) => file.endsWith('.ts'),
+  );
   // Types alone reach a user as a declaration; a file that only has types compiles to nothing that is loaded.
   const expected = [
     'package/CHANGELOG.md',
@@ -38,7 +42,7 @@ try {
     ...sources.flatMap((file) =>
       ['d.ts', 'js', 'js.map'].map((suffix) => `package/lib/${file.replace(/ts$/, suffix)}`),
     ),
-    ...fs.readdirSync('constructs/files').map((file) => `package/lib/constructs/files/${file}`),
+    ...['constructs/files', 'checks/step/api-server/data'].flatMap(filesBelow).map((file) => `package/lib/${file}`),
   ].sort();
   tally.check(
     'the tarball holds the compiled rooms, the files of pods and nothing else',

@@ -13,6 +13,9 @@ const NEVER_LEFT_OUT: ReadonlySet<string> = new Set([
   'PersistentVolumeClaimSpec.resources',
 ]);
 
+/** Zeros that are taken out by code as well: carried.ts keeps the port of a Service that says 0. */
+const BY_CODE: ReadonlySet<string> = new Set(['ServicePort.nodePort']);
+
 /** One rule made wrong. */
 interface Broken {
   readonly what: string;
@@ -77,7 +80,9 @@ function brokenData(rules: ServerRules): Broken[] {
   for (const table of ['zeros', 'ignored'] as const)
     for (const [type, fields] of Object.entries(rules[table]))
       // What is dropped altogether is dropped whether it is zero or not.
-      for (const field of fields.filter((each) => table === 'ignored' || !rules.ignored[type]?.includes(each)))
+      for (const field of fields.filter(
+        (each) => table === 'ignored' || !(rules.ignored[type]?.includes(each) || BY_CODE.has(`${type}.${each}`)),
+      ))
         without(
           `${type}.${field} is kept (${table})`,
           type,
