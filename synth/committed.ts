@@ -18,8 +18,6 @@ export interface Committed {
   readonly state: State;
   /** As HEAD (1a2b3c4), for people. */
   readonly base: string;
-  /** Hash of dist/ as Git's tree: the same for the same files. */
-  readonly tree: string;
   /** Files of dist/ that hold no YAML, such as one with a conflict of a merge in it. */
   readonly unreadable: readonly string[];
 }
@@ -72,7 +70,6 @@ async function read(
   return {
     state: { ...state, machines: told, tree: dist },
     base: `${ref} (${commit.slice(0, 7)})`,
-    tree: dist,
     unreadable,
   };
 }

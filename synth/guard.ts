@@ -26,7 +26,7 @@ export async function guard({ root, files, rendering, secrets, accept }: Guarded
   const found = await committed(root, 'HEAD', { rendered: { files, ...after }, matters });
   if ('reason' in found)
     return [`not proved that no data is at risk, because nothing committed could be compared with: ${found.reason}`];
-  const { state: before, base, tree, unreadable } = found;
+  const { state: before, base, unreadable } = found;
   const lines = unreadable.map((file) => `warning: dist/${file} at ${base} is no YAML, so it was not compared`);
   if (isUnchanged({ before, after }) && accept.length === 0) return lines;
   const [{ dataRisks }, { acceptRisks, staleNote }, { nextCommits }, { pairs }] = await Promise.all([
@@ -39,7 +39,7 @@ export async function guard({ root, files, rendering, secrets, accept }: Guarded
   const all = pairs(step);
   const { risks, stale } = acceptRisks(step, dataRisks(step, all));
   const open = risks.filter(({ accepted }) => accepted === undefined);
-  if (open.length > 0) throw new Error(await refusal(open, base, tree));
+  if (open.length > 0) throw new Error(await refusal(open, base, before.tree!));
   return [...lines, ...risks.map(letThrough), ...stale.map(staleNote), ...nextCommits(step, all).map(nextLine)];
 }
 

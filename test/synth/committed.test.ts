@@ -25,7 +25,7 @@ test('what a commit holds, whatever the working folder or the index say', async 
   expect(found.state.objects[0]).toMatchObject({ folder: 'a', object: { data: { key: '1' } } });
   expect(found.state.secrets.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)).toEqual(['a/s', 'b/s']);
   expect(found.base).toMatch(/^HEAD \([0-9a-f]{7}\)$/);
-  expect(found.tree).toBe(repo.git('rev-parse', 'HEAD:dist').trim());
+  expect(found.state.tree).toBe(repo.git('rev-parse', 'HEAD:dist').trim());
 });
 
 test('files of the same text are not read again, and keep the rendered object', async () => {
