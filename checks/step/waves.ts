@@ -41,12 +41,6 @@ export function restartSeconds({ changes }: Pick<Plan, 'changes'>): Seconds {
   return longest([...folders.values()].map((waves) => sum([...waves.values()])));
 }
 
-/** The same in minutes. */
-export function minutes(plan: Pick<Plan, 'changes'>): { least: number; most: number } {
-  const { least, most } = restartSeconds(plan);
-  return { least: least / 60, most: most / 60 };
-}
-
 const NONE: Seconds = { least: 0, most: 0 };
 
 function longest(all: readonly Seconds[]): Seconds {

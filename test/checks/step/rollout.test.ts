@@ -2,7 +2,7 @@ import { planStep } from '../../../checks/step';
 import type { ObjectChange, Plan } from '../../../checks/step/plan';
 import { replacedPods } from '../../../checks/step/replaced-pods';
 import type { State } from '../../../checks/step/step';
-import { minutes } from '../../../checks/step/waves';
+import { restartSeconds } from '../../../checks/step/waves';
 import { renderedHomelab } from '../../homelab';
 
 type Json = Record<string, any>;
@@ -168,7 +168,7 @@ describe('the plan of a restart', () => {
     ]);
     expect(racks[0]!.rollout!.available).toContain('QUORUM stays');
     expect(racks[0]!.rollout!.seconds.most).toBe(120 + 360 * 10 + 10);
-    expect(minutes(plan).most).toBeCloseTo((3 * (120 + 360 * 10 + 10)) / 60);
+    expect(restartSeconds(plan).most).toBe(3 * (120 + 360 * 10 + 10));
   });
 
   test('a replica set: the last first, and an election', () => {
@@ -183,7 +183,7 @@ describe('the plan of a restart', () => {
       h.services.chat.env = { A: 'b' };
       h.webApps.web.env = { A: 'b' };
     });
-    expect(minutes(both)).toEqual(minutes(planned((h) => (h.services.chat.env = { A: 'b' }))));
+    expect(restartSeconds(both)).toEqual(restartSeconds(planned((h) => (h.services.chat.env = { A: 'b' }))));
   });
 
   test('more pods: nothing restarts', () => {
