@@ -76,6 +76,13 @@ export function add<K, T>(map: Map<K, T[]>, key: K, value: T): void {
   else map.set(key, [value]);
 }
 
+/** Everything by a key, in the order in which it came. */
+export function grouped<T>(all: readonly T[], key: (each: T) => string): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const each of all) add(found, key(each), each);
+  return found;
+}
+
 /** Whether a label selector selects an object with labels; an empty one selects everything. */
 export function selects(selector: Manifest | undefined, labels: Readonly<Record<string, string>>): boolean {
   for (const [key, value] of Object.entries(selector?.matchLabels ?? {})) if (labels[key] !== value) return false;

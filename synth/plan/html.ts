@@ -3,7 +3,7 @@ import { visible } from '../../values/problem';
 import { byFolder, riskLines, rolloutLines, shownFields, type ShownField } from './details';
 import { STYLE } from './html-style';
 import { itself, summary } from './summary';
-import { severity, VERDICT_WORDS, withoutGroup } from './words';
+import { ENTITIES, severity, VERDICT_WORDS, withoutGroup } from './words';
 
 /**
  * A plan as one page: no script, no request to anywhere, readable on a phone and in the dark. The check boxes filter by
@@ -111,14 +111,6 @@ function field({ path, before, after, diff, reason }: ShownField): string {
 function badge(verdict: ChangeVerdict): string {
   return `<b class="badge ${verdict}">${VERDICT_WORDS[verdict]}</b>`;
 }
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
 
 function text(of: string): string {
   return visible(of).replace(/[&<>"']/g, (character) => ENTITIES[character]!);

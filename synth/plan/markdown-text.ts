@@ -1,4 +1,5 @@
 import { visible } from '../../values/problem';
+import { ENTITIES } from './words';
 
 /** Between two characters, so that GitHub makes no link of them. Nobody sees it, and no value has one: visible() shows it by its number. */
 const BREAK = '\u200b';
@@ -24,14 +25,6 @@ export function title(text: string, most = 200): string {
   const line = quiet(visible(text.slice(0, most)));
   return within(line, most, text.length > most, (character) => ENTITIES[character] ?? character);
 }
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
 
 /** Without what GitHub makes links, mentions and pictures of by itself. */
 function quiet(text: string): string {

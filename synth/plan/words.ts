@@ -96,3 +96,12 @@ export function value(of: unknown, most = 80): string {
 export function withoutGroup(id: string): string {
   return id.slice(id.indexOf('/') + 1).replace(' /', ' ');
 }
+
+/** Characters that mean something in HTML, as HTML shows them. */
+export const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};

@@ -1,5 +1,6 @@
 import { identity, type Manifest } from '../objects';
 import type { Risk } from '../plan';
+import { grouped } from '../workloads';
 import { listed, stable, type View } from './view';
 
 /** Ways in from outside the cluster that are new, or no longer over TLS. */
@@ -53,7 +54,7 @@ interface Route {
 function routeRisks(before: View, after: View): Risk[] {
   const old = new Map<string, boolean>();
   for (const { way, tls } of routesOf(before)) old.set(way, (old.get(way) ?? true) && tls);
-  return [...group(routesOf(after), ({ id }) => id)].flatMap(([id, routes]) => {
+  return [...grouped(routesOf(after), ({ id }) => id)].flatMap(([id, routes]) => {
     const name = id.split(' ')[1]!;
     const fresh = routes.filter(({ way }) => !old.has(way)).map(({ way }) => way);
     const bare = routes.filter(({ way, tls }) => old.get(way) === true && !tls).map(({ way }) => way);
@@ -154,14 +155,4 @@ function access(
   path?: string,
 ): Risk {
   return { verdict: 'access', what, objects, ...(path && { path }), from, to, problem };
-}
-
-function group<T>(all: readonly T[], key: (each: T) => string): Map<string, T[]> {
-  const found = new Map<string, T[]>();
-  for (const each of all) {
-    const list = found.get(key(each));
-    if (list) list.push(each);
-    else found.set(key(each), [each]);
-  }
-  return found;
 }

@@ -1,5 +1,6 @@
 import type { Risk } from '../plan';
 import type { Pair, Step } from '../step';
+import { grouped } from '../workloads';
 import { entryRisks } from './entries';
 import { hardeningRisks } from './hardening';
 import { namespaceRisks } from './namespaces';
@@ -104,14 +105,4 @@ function newcomers(opened: readonly Opening[], secrets: readonly NewSecrets[], b
     to: `new: ${texts.join('; ')}`,
     problem: `New: ${workload.name} ${texts.join('; ')}.${bootstrapNote(names, workload.namespace, before, after)}`,
   }));
-}
-
-function grouped<T>(all: readonly T[], key: (each: T) => string): Map<string, T[]> {
-  const found = new Map<string, T[]>();
-  for (const each of all) {
-    const list = found.get(key(each));
-    if (list) list.push(each);
-    else found.set(key(each), [each]);
-  }
-  return found;
 }
