@@ -1,9 +1,10 @@
 import * as fs from 'node:fs';
 import { homelabApp } from '../charts';
 import { planStep } from '../checks/step';
-import { identity, secretsIn } from '../checks/step/objects';
+import { identity } from '../checks/step/objects';
+import { renderedState } from '../checks/step/rendered';
 import type { Plan } from '../checks/step/plan';
-import type { Placed, State } from '../checks/step/step';
+import type { State } from '../checks/step/step';
 import { DeclaredSecret } from '../constructs';
 import { versionsOf } from '../checks/step/versions';
 import type { Homelab } from '../inventory';
@@ -90,10 +91,10 @@ export async function homelabPlan(homelab: Homelab, ref: string, root: string): 
 
 function stateOf(homelab: Homelab): { readonly state: State; readonly rendered: Rendered } {
   const app = homelabApp(homelab);
-  const objects: Placed[] = render(app).map(({ chart, file, object }) => ({ folder: chart, file, object }));
-  const files = new Map(objects.map(({ file, object }) => [file, `---\n${printYaml(object)}`]));
-  const secrets = secretsIn({ secrets: DeclaredSecret.all(app) });
-  return { state: { objects, secrets, machines: machineFiles(homelab) }, rendered: { files, objects } };
+  const secrets = DeclaredSecret.all(app).map(({ name, namespaces }) => ({ name, namespaces, keys: [] }));
+  const state = renderedState(render(app), secrets);
+  const files = new Map(state.objects.map(({ file, object }) => [file, `---\n${printYaml(object)}`]));
+  return { state: { ...state, machines: machineFiles(homelab) }, rendered: { files, objects: state.objects } };
 }
 
 function unread(files: readonly string[]): string[] {
