@@ -64,8 +64,8 @@ function holders(view: View, role: Manifest, bound: ReadonlySet<string>): [strin
   const labels = Object.keys(role.metadata.labels ?? {});
   const into = labels
     .filter((key) => key.startsWith(AGGREGATE) && role.metadata.labels[key] === 'true')
-    .map((key) => `whoever has the ClusterRole ${key.slice(AGGREGATE.length)}`);
-  const alone = bound.has(id) || into.length > 0 ? [] : [`whoever has the ${role.kind} ${role.metadata.name}`];
+    .map((key) => `everybody who has the ClusterRole ${key.slice(AGGREGATE.length)}`);
+  const alone = bound.has(id) || into.length > 0 ? [] : [`everybody who has the ${role.kind} ${role.metadata.name}`];
   const rights = rightsOf(view, id, role.metadata.name, scope);
   return [...into, ...alone].map((holder) => [holder, rights]);
 }

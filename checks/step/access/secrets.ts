@@ -95,7 +95,7 @@ export function spreadRisks(found: readonly NewSecrets[], before: View, after: V
         objects: [],
         from: `not in ${namespace}`,
         to: namespace,
-        problem: `secrets.yaml lists ${name} in the namespace ${namespace}, too: whoever may read secrets there gets it.`,
+        problem: `secrets.yaml lists ${name} in the namespace ${namespace}, too: everybody who may read secrets there gets it.`,
       };
     });
 }
@@ -117,7 +117,7 @@ export function plainRisks(before: View, after: View): Risk[] {
         path: 'spec.template.spec.containers',
         from: 'from a secret',
         to: 'in plain text',
-        problem: `${name} read ${listed(plain)} from a secret; the value stands in Git now, for whoever reads the repository or the object.`,
+        problem: `${name} read ${listed(plain)} from a secret; the value stands in Git now, for everybody who reads the repository or the object.`,
       },
     ];
   });

@@ -50,7 +50,7 @@ function baseline(
     const [namespace, name] = subject.slice('ServiceAccount '.length).split('/') as [string, string];
     return [...own, ...accountRights(namespace, name, old), ...inherited(namespace, name, old, before, after)];
   }
-  if (!subject.startsWith('whoever ') || own.length > 0) return own;
+  if (!subject.startsWith('everybody who ') || own.length > 0) return own;
   const known = before.byId.get(role!);
   if (known) return rightsOf(before, role!, known.metadata.name, known.metadata.namespace ?? '*');
   return after.byId.get(role!)?.metadata.name === subject.split(' ').at(-1) ? undefined : own;

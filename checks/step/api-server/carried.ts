@@ -18,7 +18,7 @@ function service(live: Manifest, given: Manifest): Manifest {
   return { ...merged, spec: { ...merged.spec, ports } };
 }
 
-/** One that the server chose is filled in anew, and is the same. */
+/** The server fills in again one that it chose itself, and chooses the same. */
 function checked(live: Manifest, merged: Manifest): Manifest {
   const { healthCheckNodePort } = live.spec;
   if (typeof healthCheckNodePort !== 'number' || !merged.spec || merged.spec.healthCheckNodePort) return merged;

@@ -364,12 +364,12 @@ describe('rights', () => {
       rules: [{ apiGroups: ['x.io'], resources: ['things'], verbs: ['get'] }],
     });
     expect(more(role({ 'rbac.authorization.k8s.io/aggregate-to-view': 'true' }))).toEqual([
-      'whoever has the ClusterRole view.rights: get things.x.io in the whole cluster',
+      'everybody who has the ClusterRole view.rights: get things.x.io in the whole cluster',
     ]);
     expect(more(role({}))).toEqual([]);
     const wider = { ...role({}), rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }] };
     expect(told(plain([role({})], [wider]))).toEqual([
-      'whoever has the ClusterRole crds.rights: do everything with everything in the whole cluster',
+      'everybody who has the ClusterRole crds.rights: do everything with everything in the whole cluster',
     ]);
   });
 
