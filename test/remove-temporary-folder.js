@@ -1,0 +1,5 @@
+const fs = require('node:fs');
+
+module.exports = function teardown() {
+  fs.rmSync(process.env.TMPDIR, { recursive: true, force: true });
+};
