@@ -521,6 +521,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const schema = new k8s.KubeConfigMap(this, 'schema', {
       metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
       data: late(() => ({
+        'cql.py': scriptFile('cassandra-cql.py'),
         'schema.py': scriptFile('cassandra-schema.py'),
         'schema.json': schemaJson({
           datacenter: this.datacenter,

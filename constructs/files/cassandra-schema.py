@@ -9,15 +9,14 @@ Standard library only.
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 
+from cql import PORT, Failed, Session, literal, name
+
 HOST = os.environ["CASSANDRA_HOST"]
-PORT = os.environ.get("CASSANDRA_PORT", "9042")
 FILE = os.environ.get("SCHEMA", "/schema/schema.json")
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "900"))
 RETRY_SECONDS = float(os.environ.get("RETRY_SECONDS", "5"))
@@ -26,19 +25,6 @@ AUTH = "system_auth"
 MADE_HERE = "made_by_schema_job"
 # Held by a role of this name while the copies of a keyspace are raised and not repaired yet.
 UNREPAIRED = "unrepaired_"
-
-
-class Failed(Exception):
-    """Something that another try may find mended."""
-
-
-def name(text):
-    """A keyspace or a role in CQL. Quoted, because many words (order, index, user) are reserved."""
-    return '"%s"' % text.replace('"', '""')
-
-
-def literal(text):
-    return "'%s'" % text.replace("'", "''")
 
 
 def replication(datacenter, copies):
@@ -93,56 +79,6 @@ def rights_statements(role, now, keyspaces):
         for right in sorted(wanted.get(path, set()) - now.get(path, set())):
             statements.append("GRANT %s ON %s TO %s;" % (right, target, name(role)))
     return statements
-
-
-def without_passwords(text):
-    for variable, value in os.environ.items():
-        if "PASSWORD" in variable and value:
-            text = text.replace(value, "***")
-    return text
-
-
-def private(text):
-    file = tempfile.NamedTemporaryFile("w", delete=False)
-    file.write(text)
-    file.close()
-    return file.name
-
-
-class Session:
-    """cqlsh as one user."""
-
-    def __init__(self, user, password):
-        if password != password.strip() or "\n" in password:
-            sys.exit("the password of %s must not begin or end with a space, nor hold a line break: cqlsh reads it from an ini file" % user)
-        self.user = user
-        self.credentials = "[PlainTextAuthProvider]\nusername = %s\npassword = %s\n" % (user, password)
-
-    def run(self, cql):
-        """What cqlsh prints. Raises Failed with its last lines, without passwords."""
-        files = [private(self.credentials), private(cql)]
-        command = ["cqlsh", HOST, PORT, "--credentials", files[0], "--connect-timeout", "10", "--request-timeout", "60", "-f", files[1]]
-        try:
-            run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
-        finally:
-            for file in files:
-                os.remove(file)
-        if run.returncode != 0:
-            lines = [line for line in run.stdout.strip().splitlines() if not line.startswith("WARNING: cqlsh was built against")]
-            said = " ".join(lines[-2:])
-            raise Failed("cqlsh as %s: %s" % (self.user, without_passwords(said) or "ended with %d" % run.returncode))
-        return run.stdout
-
-    def rows(self, select):
-        return [json.loads(line) for line in self.run(select).splitlines() if line.strip().startswith("{")]
-
-    def refusal(self):
-        """Why this user cannot log in; None when it can."""
-        try:
-            self.run("SELECT release_version FROM system.local;")
-            return None
-        except Failed as error:
-            return str(error)
 
 
 def repair(schema, keyspace):
@@ -243,7 +179,7 @@ def reconcile(session, schema):
 
 def first_start(schema, admin_password, refusal):
     """As the default superuser, which the first reconciliation disables."""
-    default = Session("cassandra", "cassandra")
+    default = Session("cassandra", "cassandra", HOST)
     if default.refusal():
         raise Failed("neither admin nor the default superuser can log in at %s:%s; as admin: %s" % (HOST, PORT, refusal))
     if not all_joined(schema):
@@ -258,7 +194,7 @@ def main():
     with open(FILE) as file:
         schema = json.load(file)
     password = os.environ["ADMIN_PASSWORD"]
-    admin = Session("admin", password)
+    admin = Session("admin", password, HOST)
     deadline, said = time.monotonic() + WAIT_SECONDS, None
     while True:
         try:

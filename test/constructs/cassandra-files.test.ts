@@ -8,6 +8,7 @@ const FILES = resolve('constructs', 'files');
 const folder = fs.mkdtempSync(join(tmpdir(), 'cassandra-files-'));
 fs.copyFileSync(join(FILES, 'cassandra-node.py'), join(folder, 'node.py'));
 fs.copyFileSync(join(FILES, 'cassandra-schema.py'), join(folder, 'schema.py'));
+fs.copyFileSync(join(FILES, 'cassandra-cql.py'), join(folder, 'cql.py'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 /** Evaluates an expression with a script's own functions. */
@@ -440,7 +441,10 @@ describe('the schema job', () => {
     fs.mkdirSync(join(home, 'bin'));
     fs.writeFileSync(join(home, 'schema.json'), JSON.stringify(schema));
     for (const [table, rows] of Object.entries(answers))
-      fs.writeFileSync(join(home, table), rows.map((row) => ` ${JSON.stringify(row)}\n`).join(''));
+      fs.writeFileSync(
+        join(home, table),
+        rows.map((row) => ` ${JSON.stringify(row).replace(/\\/g, '\\\\')}\n`).join(''),
+      );
     const stand = `#!/bin/sh
 echo "$*" >> ${home}/calls
 user=$(sed -n 's/^username = //p' "$4")
@@ -484,7 +488,7 @@ exit 0
     ],
     roles: [
       { role: 'cassandra', member_of: null },
-      { role: 'owner', member_of: null },
+      { role: 'owner "x"', member_of: null },
       { role: 'gone', member_of: ['made_by_schema_job'] },
     ],
     role_permissions: [],

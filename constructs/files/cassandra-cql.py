@@ -1,0 +1,87 @@
+"""cqlsh as the scripts of a ring use it: one login, statements in, rows out.
+
+Passwords go into files that only this process can read, never on a command line.
+Standard library only.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PORT = os.environ.get("CASSANDRA_PORT", "9042")
+# Of a cqlsh that is not the image's own.
+WARNING = "WARNING: cqlsh was built against"
+
+
+class Failed(Exception):
+    """Something that another try may find mended."""
+
+
+def name(text):
+    """A keyspace or a role in CQL. Quoted, because many words (order, index, user) are reserved."""
+    return '"%s"' % text.replace('"', '""')
+
+
+def literal(text):
+    return "'%s'" % text.replace("'", "''")
+
+
+def without_passwords(text):
+    for variable, value in os.environ.items():
+        if "PASSWORD" in variable and value:
+            text = text.replace(value, "***")
+    return text
+
+
+def private(text):
+    file = tempfile.NamedTemporaryFile("w", delete=False)
+    file.write(text)
+    file.close()
+    return file.name
+
+
+class Session:
+    """cqlsh as one user."""
+
+    def __init__(self, user, password, host):
+        if password != password.strip() or "\n" in password:
+            sys.exit("the password of %s must not begin or end with a space, nor hold a line break: cqlsh reads it from an ini file" % user)
+        self.user, self.host = user, host
+        self.credentials = "[PlainTextAuthProvider]\nusername = %s\npassword = %s\n" % (user, password)
+
+    def lines(self, cql):
+        """What cqlsh prints, line by line. Raises Failed with its last lines, without passwords."""
+        files = [private(self.credentials), private(cql)]
+        command = ["cqlsh", self.host, PORT, "--credentials", files[0], "--connect-timeout", "10", "--request-timeout", "60", "-f", files[1]]
+        last = []
+        try:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True) as process:
+                for line in process.stdout:
+                    if not line.startswith(WARNING):
+                        last = last[-1:] + [line.strip()] if line.strip() else last
+                        yield line
+        finally:
+            for file in files:
+                os.remove(file)
+        if process.returncode != 0:
+            raise Failed("cqlsh as %s: %s" % (self.user, without_passwords(" ".join(last)) or "ended with %d" % process.returncode))
+
+    def run(self, cql):
+        return "".join(self.lines(cql))
+
+    def json_lines(self, select):
+        """Of a SELECT JSON. cqlsh doubles each backslash of a text that it prints."""
+        lines = (line.strip().replace("\\\\", "\\") for line in self.lines(select))
+        return (line for line in lines if line.startswith("{"))
+
+    def rows(self, select):
+        return [json.loads(line) for line in self.json_lines(select)]
+
+    def refusal(self):
+        """Why this user cannot log in; None when it can."""
+        try:
+            self.run("SELECT release_version FROM system.local;")
+            return None
+        except Failed as error:
+            return str(error)
