@@ -1,11 +1,12 @@
 import type { App, Size } from 'cdk8s';
-import { CassandraStatefulSet, DataStorage, MongoReplicaSet, Placement } from '../constructs';
+import { CassandraStatefulSet, DataStorage, MongoReplicaSet, Placement, type Exporter } from '../constructs';
 import {
   databasePods,
   hostOf,
   machineOfDisk,
   type Cassandra,
   type Database,
+  type DatabaseExporter,
   type Homelab,
   type MongoDb,
 } from '../inventory';
@@ -40,6 +41,9 @@ function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra
     datacenter: database.datacenter,
     racks: database.racks,
     nodesPerRack: database.nodesPerRack,
+    heap: database.heap,
+    config: database.config,
+    keyspaces: keyspacesOf(database),
     allReplicasOnOneHost: hostsOf(homelab, name, database).size === 1,
   });
 }
@@ -50,7 +54,14 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     replicaSetName: database.replicaSet,
     members: database.members,
     pods: database.pods,
+    config: database.config,
   });
+}
+
+function keyspacesOf({ keyspaces = {} }: Cassandra) {
+  return Object.fromEntries(
+    Object.entries(keyspaces).map(([keyspace, { copies }]) => [keyspace, { replicationFactor: copies }]),
+  );
 }
 
 function common(homelab: Homelab, name: string, database: Database) {
@@ -62,7 +73,13 @@ function common(homelab: Homelab, name: string, database: Database) {
     placement: Placement.onNodesLabelled(database.nodeLabel.key, database.nodeLabel.value),
     priorityClassName: PRIORITY.database,
     retired: database.state === 'retired',
+    version: database.version,
+    exporter: database.exporter && exporterOf(database.exporter),
   };
+}
+
+function exporterOf({ memory, cpu, ...exporter }: DatabaseExporter): Exporter {
+  return { ...exporter, resources: { memory, cpu } };
 }
 
 /** The Proxmox hosts that hold its disks: with one, one power cord feeds all replicas. */

@@ -1,5 +1,6 @@
 import type { Size } from 'cdk8s';
 import type { IConstruct } from 'constructs';
+import type { Settings } from '../values/database-settings';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { insist, refuse } from './refuse';
 
@@ -45,18 +46,20 @@ export interface CassandraYaml {
   readonly clusterName: string;
   readonly memory: CassandraMemory;
   readonly allReplicasOnOneHost: boolean;
+  /** The owner's, in place of those that stand here. @default none */
+  readonly settings?: Settings;
 }
 
 /**
  * What differs from the defaults in the source, and what the file must say. listen_address and rpc_address stay empty: the
  * pod's own. `cassandra-node.py` writes the values that change when the ring grows, so that growth restarts no node.
  */
-export function cassandraYaml({ clusterName, memory, allReplicasOnOneHost }: CassandraYaml): string {
+export function cassandraYaml({ clusterName, memory, allReplicasOnOneHost, settings = {} }: CassandraYaml): string {
   // One power cord for all replicas: what was acknowledged must be on the disk, not on its way there for up to 10 s.
   const commitlog = allReplicasOnOneHost
     ? ['commitlog_sync: group', 'commitlog_sync_group_window: 10ms']
     : ['commitlog_sync: periodic', 'commitlog_sync_period: 10000ms'];
-  return `${[
+  const ours = [
     `cluster_name: "${clusterName}"`,
     'num_tokens: 16',
     'allocate_tokens_for_local_replication_factor: 1 # written by node.py',
@@ -90,7 +93,11 @@ export function cassandraYaml({ clusterName, memory, allReplicasOnOneHost }: Cas
     'auto_snapshot_ttl: 30d',
     'incremental_backups: false',
     'dynamic_snitch: true',
-  ].join('\n')}\n`;
+  ];
+  const own = Object.entries(settings).filter(([, value]) => value !== undefined);
+  const kept = ours.filter((line) => !own.some(([key]) => line.startsWith(`${key}:`)));
+  // JSON is YAML, on one line whatever the value is.
+  return `${[...kept, ...own.map(([key, value]) => `${key}: ${JSON.stringify(value)}`)].join('\n')}\n`;
 }
 
 export function rackProperties(datacenter: string, rack: string): string {

@@ -1,6 +1,8 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { cassandraSettingsProblem, type Settings } from '../values/database-settings';
+import { cassandraVersionProblem } from '../values/database-versions';
 import { dnsLabelProblem, imageProblem, serviceNameProblem } from '../values/names';
 import { syncWave } from './argo-cd';
 import {
@@ -16,7 +18,7 @@ import { DatabaseLogins } from './database-logins';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { identityAnnotation } from './identity';
-import { images } from './images';
+import { imageOf, images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import { spreadOverNodes, type Placement } from './placement';
@@ -37,8 +39,13 @@ export interface CassandraStatefulSetProps {
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** @default images.cassandra */
+  /** Where it is given, `version` is not. @default images.cassandra, in that version */
   readonly image?: string;
+  /**
+   * Exact version of the official image, as 5.0.8: 5.0 or newer, whose cassandra.yaml this renders. One major version at a
+   * time, never back: plan says the way. @default that of images.cassandra
+   */
+  readonly version?: string;
   /** May never change: nodes keep it on their disks, and refuse to start under another one. */
   readonly clusterName: string;
   /** May never change: nodes refuse to start in another one, and copies of keyspaces are counted by it. @default dc1 */
@@ -61,6 +68,12 @@ export interface CassandraStatefulSetProps {
   readonly resources: Resources;
   /** Java heap. @default min(limit / 2, (limit - 1 GiB) / 1.25) */
   readonly heap?: Size;
+  /**
+   * Further settings of cassandra.yaml, as { compaction_throughput: '32MiB/s' }; a change restarts node after node. Settings
+   * that hold a promise of this construct are refused, with what to set instead. Cassandra itself judges the others: a node
+   * that refuses one does not start, and the rollout stops at that node. @default none
+   */
+  readonly config?: Settings;
   /** Keyspaces besides those that clients connect to, with their number of copies. @default none */
   readonly keyspaces?: Readonly<Record<string, { readonly replicationFactor?: number }>>;
   /** Whether all copies hang on one power cord: writes are then on the disk before they are acknowledged. @default true, the safe one */
@@ -133,6 +146,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   /** How the memory of each node is divided, as jvm-server.options says it. */
   readonly memory: CassandraMemory;
   private readonly exporter?: k8s.Container;
+  private readonly image: string;
   private readonly racks: readonly string[];
   private readonly nodesPerRack: number;
   private readonly datacenter: string;
@@ -149,6 +163,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     super(scope, id);
     this.name = props.name ?? id;
     this.namespace = namespaceOf(this, props.namespace);
+    this.image = imageOf(this, images.cassandra, props);
     this.racks = props.racks ?? ['r1', 'r2', 'r3'];
     this.nodesPerRack = props.nodesPerRack ?? 1;
     this.datacenter = props.datacenter ?? 'dc1';
@@ -168,7 +183,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         datacenter: this.datacenter,
         racks: this.racks,
         nodesPerRack: this.nodesPerRack,
-        image: props.image ?? images.cassandra,
+        image: this.image,
       }),
     });
     this.exporter = exporterContainer(this, props.exporter);
@@ -265,7 +280,9 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     insist(
       this,
       serviceNameProblem(this.name, 'the name of a ring', 30),
-      imageProblem(props.image ?? images.cassandra, 'image'),
+      imageProblem(this.image, 'image'),
+      props.version === undefined ? undefined : cassandraVersionProblem(props.version, 'version'),
+      props.config === undefined ? undefined : cassandraSettingsProblem(props.config, 'config'),
     );
     for (const rack of this.racks) insist(this, dnsLabelProblem(rack, 'the name of a rack', 15));
     if (this.racks.length === 0 || new Set(this.racks).size !== this.racks.length) {
@@ -356,6 +373,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         clusterName: this.props.clusterName,
         memory: this.memory,
         allReplicasOnOneHost: this.props.allReplicasOnOneHost ?? true,
+        settings: this.props.config,
       }),
       'jvm-server.options': jvmServerOptions(this.memory),
       'logback.xml': scriptFile('cassandra-logback.xml'),
@@ -427,7 +445,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
 
   private podSpec(rack: string): k8s.PodSpec {
     const { props } = this;
-    const image = props.image ?? images.cassandra;
+    const { image } = this;
     const small = resourceRequirements(this, { memory: Size.mebibytes(64), cpu: Cpu.millis(50) });
     const checks = props.storage.mountCanBeMissing ? [mountCheck(image, small, 'data', DATA)] : [];
     const empty = (name: string, size: string): k8s.Volume => ({
@@ -535,7 +553,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const job = new HashNamedJob(this, 'schema-job', {
       name,
       namespace: this.namespace,
-      image: this.props.image ?? images.cassandra,
+      image: this.image,
       command: ['python3', '/schema/schema.py'],
       resources: { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
       user: USER,

@@ -1,3 +1,6 @@
+import type { IConstruct } from 'constructs';
+import { refuse } from './refuse';
+
 /**
  * Every image that is not the owner's, with an exact version and where that version was read. An update is a change here,
  * and a reviewable diff in dist/.
@@ -16,3 +19,18 @@ export const images = {
   /** Stands in for an own image that does not exist yet: answers on /healthz, /readyz and /metrics (github.com/stefanprodan/podinfo). */
   standIn: 'ghcr.io/stefanprodan/podinfo:6.14.1',
 } as const;
+
+/** The image that was given, or the official one in the version that was given. @throws where both were */
+export function imageOf(
+  scope: IConstruct,
+  official: string,
+  { image, version }: { readonly image?: string; readonly version?: string },
+): string {
+  if (image !== undefined && version !== undefined)
+    refuse(scope, {
+      what: 'version must go without image, which says its own version',
+      got: version,
+      fix: `leave one of the two out: version is that of ${official.split(':')[0]}`,
+    });
+  return image ?? (version === undefined ? official : `${official.split(':')[0]}:${version}`);
+}

@@ -14,6 +14,7 @@ export {
   type Peer,
   type Port,
 } from './connections';
+export type { Setting, Settings } from '../values/database-settings';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';

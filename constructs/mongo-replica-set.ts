@@ -1,6 +1,8 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { mongodSettingsProblem, type Settings } from '../values/database-settings';
+import { mongodbVersionProblem } from '../values/database-versions';
 import { MAX_VOTERS, membersProblem, podsProblem } from '../values/members';
 import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
@@ -11,7 +13,7 @@ import { passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { identityAnnotation } from './identity';
-import { images } from './images';
+import { imageOf, images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import { spreadOverNodes, type Placement } from './placement';
@@ -32,8 +34,13 @@ export interface MongoReplicaSetProps {
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** @default images.mongodb */
+  /** Where it is given, `version` is not. @default images.mongodb, in that version */
   readonly image?: string;
+  /**
+   * Exact version of the official image, as 8.0.26: 6.0 or newer, which the scripts were written for. One major version at a
+   * time, never back: plan says the way. @default that of images.mongodb
+   */
+  readonly version?: string;
   /** May never change: members keep it on their disks, and belong to no set under another one. @default rs0 */
   readonly replicaSetName?: string;
   /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote. @default 3 */
@@ -47,6 +54,13 @@ export interface MongoReplicaSetProps {
   readonly storage: DataStorage;
   /** Of mongod. At least 1 GiB of memory: below that no cache is left. */
   readonly resources: Resources;
+  /**
+   * Further settings as mongod.conf has them, as { operationProfiling: { slowOpThresholdMs: 200 }, setParameter: { ... } }; a
+   * change restarts member after member. Settings that hold a promise of this construct are refused, with what to set
+   * instead. mongod itself judges the others: a member that refuses one does not start, and the rollout stops at that member.
+   * @default none
+   */
+  readonly config?: Settings;
   /** Of the container that keeps the set as wanted. @default 192 MiB, 50m: one idle mongosh was measured at 126 MiB */
   readonly reconcileResources?: Resources;
   /** @default any node */
@@ -110,6 +124,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   /** Makes the users that clients connect as; runs again when they change. Undefined once it is retired. */
   readonly usersJob?: HashNamedJob;
   private readonly exporter?: k8s.Container;
+  private readonly image: string;
   private readonly members: number;
   private readonly pods: number;
   private readonly replicaSet: string;
@@ -125,6 +140,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     super(scope, id);
     this.name = props.name ?? id;
     this.namespace = namespaceOf(this, props.namespace);
+    this.image = imageOf(this, images.mongodb, props);
     this.members = props.members ?? 3;
     this.pods = props.pods ?? this.members;
     this.replicaSet = props.replicaSetName ?? 'rs0';
@@ -139,7 +155,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       annotations: identityAnnotation({
         replicaSet: this.replicaSet,
         members: this.members,
-        image: props.image ?? images.mongodb,
+        image: this.image,
       }),
     });
     this.exporter = exporterContainer(this, props.exporter);
@@ -208,11 +224,13 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   private judge(): void {
-    const { resources, image } = this.props;
+    const { resources, version, config } = this.props;
     insist(
       this,
       serviceNameProblem(this.name, 'the name of a replica set', 40),
-      imageProblem(image ?? images.mongodb, 'image'),
+      imageProblem(this.image, 'image'),
+      version === undefined ? undefined : mongodbVersionProblem(version, 'version'),
+      config === undefined ? undefined : mongodSettingsProblem(config, 'config'),
       sizeProblem(resources.memory, 'memory'),
       membersProblem(this.members, 'members'),
       podsProblem(this.pods, this.members, 'pods'),
@@ -265,6 +283,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     const scripts = {
       'reconcile.js': scriptFile('mongo-reconcile.js'),
       'mongosh.conf': scriptFile('mongosh.conf'),
+      // JSON is YAML.
+      ...(this.props.config && { 'mongod.conf': `${JSON.stringify(this.props.config, null, 2)}\n` }),
     };
     const configMap = new k8s.KubeConfigMap(this, 'config', {
       metadata: this.metadata(),
@@ -284,7 +304,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         revisionHistoryLimit: 3,
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
         template: {
-          // The script only: members.json is read anew at each round, so a changed number of members restarts nothing.
+          // Scripts and configuration only: members.json is read anew at each round, so a changed number of members restarts nothing.
           metadata: {
             labels: { ...this.allLabels },
             annotations: {
@@ -311,7 +331,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
 
   private podSpec(configMap: string): k8s.PodSpec {
     const { props } = this;
-    const image = props.image ?? images.mongodb;
+    const { image } = this;
     const reconcile = resourceRequirements(
       this,
       props.reconcileResources ?? { memory: Size.mebibytes(192), cpu: Cpu.millis(50) },
@@ -375,6 +395,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         '--bind_ip_all',
         `--port=${PORT}`,
         `--wiredTigerCacheSizeGB=${cacheGigabytes(bytes(this.props.resources.memory))}`,
+        ...(this.props.config ? ['--config=/config/mongod.conf'] : []),
       ],
       env: [{ name: 'HOME', value: '/tmp' }],
       ports: [{ name: 'mongodb', containerPort: PORT, protocol: 'TCP' }],
@@ -388,6 +409,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         { name: 'configdb', mountPath: '/data/configdb' },
         { name: 'tmp', mountPath: '/tmp' },
         { name: 'keyfile', mountPath: '/keyfile', readOnly: true },
+        ...(this.props.config ? [{ name: 'config', mountPath: '/config', readOnly: true }] : []),
       ],
     };
   }
@@ -439,7 +461,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     const job = new HashNamedJob(this, 'users-job', {
       name,
       namespace: this.namespace,
-      image: this.props.image ?? images.mongodb,
+      image: this.image,
       command: ['mongosh', '--nodb', '--norc', '--quiet', '/config/users.js'],
       resources: this.props.reconcileResources ?? { memory: Size.mebibytes(192), cpu: Cpu.millis(50) },
       user: USER,

@@ -1,5 +1,6 @@
 import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
+import type { Settings } from '../values/database-settings';
 
 /** The homelab as its owner states it. Everything else is derived from it. */
 export interface Homelab {
@@ -274,8 +275,33 @@ interface DatabaseBase {
   readonly cpu: Cpu;
   /** The nodes it may run on, by label. */
   readonly nodeLabel: NodeLabel;
+  /**
+   * Exact version of the official image, as 5.0.8 or 8.0.26. One major version at a time, never back: `npm run homelab -- plan`
+   * says the way. @default that of constructs/images.ts
+   */
+  readonly version?: string;
+  /** A container in each pod that reports metrics. @default none */
+  readonly exporter?: DatabaseExporter;
   /** `retired` runs no pods but keeps namespace, policies, claims and volumes. @default active */
   readonly state?: 'active' | 'retired';
+}
+
+/** Metrics of a database, by a program of your choice that runs beside it and reaches it by loopback. */
+export interface DatabaseExporter {
+  /** Exact version: a tag other than latest, or a digest. */
+  readonly image: string;
+  /** Port on which /metrics is read. */
+  readonly port: number;
+  /** Of its container in each pod, on top of the database's own; request and limit in one. */
+  readonly memory: Size;
+  /** Cores that its container is promised. */
+  readonly cpu: Cpu;
+  /** @default the image's */
+  readonly args?: readonly string[];
+  /** Environment variables. Nothing secret: dist/ is in Git. @default none */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The pods that may read the metrics, by their namespace and labels, such as Prometheus'. @default none: nobody outside of the pod */
+  readonly scrapedBy?: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> };
 }
 
 /** A Cassandra ring. It needs a data disk for each node: NAME-RACK-0 for each rack, then NAME-RACK-1 and so on. */
@@ -296,6 +322,18 @@ export interface Cassandra extends DatabaseBase {
    * May never be lowered: nothing decommissions a node, and its rows would be missing. @default 1
    */
   readonly nodesPerRack?: number;
+  /** Java heap of each node. @default min(memory / 2, (memory - 1 GiB) / 1.25) */
+  readonly heap?: Size;
+  /**
+   * Further settings of cassandra.yaml, as { compaction_throughput: '32MiB/s' }. Those that hold a promise are refused, with what
+   * to set instead; a node refuses to start with one that Cassandra does not know. @default none
+   */
+  readonly config?: Settings;
+  /**
+   * Keyspaces that no service connects to, or that shall have another number of copies than min(3, nodes). A keyspace is never
+   * dropped. @default none
+   */
+  readonly keyspaces?: Readonly<Record<string, { readonly copies?: number }>>;
 }
 
 /** A MongoDB replica set. It needs a data disk for each pod: NAME-0, NAME-1 and so on. */
@@ -308,6 +346,11 @@ export interface MongoDb extends DatabaseBase {
   readonly members: number;
   /** Running pods; lowered one commit after `members`. @default members */
   readonly pods?: number;
+  /**
+   * Further settings as mongod.conf has them, as { operationProfiling: { slowOpThresholdMs: 200 } }. Those that hold a promise
+   * are refused, with what to set instead; a member refuses to start with one that mongod does not know. @default none
+   */
+  readonly config?: Settings;
 }
 
 /** Language models outside the cluster, under one name inside it. */

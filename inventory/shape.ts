@@ -1,4 +1,6 @@
 import type { Duration } from 'cdk8s';
+import { cassandraSettingsProblem, mongodSettingsProblem } from '../values/database-settings';
+import { cassandraVersionProblem, mongodbVersionProblem } from '../values/database-versions';
 import { membersProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { certificatesProblem } from '../values/certificates';
@@ -49,6 +51,10 @@ export const address = judged(ipv4Problem);
 export const port = judged(portProblem);
 export const image = judged(imageProblem);
 export const members = judged(membersProblem);
+export const cassandraSettings = judged(cassandraSettingsProblem);
+export const mongodSettings = judged(mongodSettingsProblem);
+export const cassandraVersion = judged(cassandraVersionProblem);
+export const mongodbVersion = judged(mongodbVersionProblem);
 
 export const cidr = judged((value, path) =>
   ipv4Network(value)

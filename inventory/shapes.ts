@@ -161,12 +161,35 @@ const systemWorkload: is.Shape<lab.SystemWorkload> = {
 
 const nodeLabel = is.shape<lab.NodeLabel>({ key: nodeLabelKey, value: labelValue });
 
+const variableName = is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL');
+const keyspaceName = is.matching(
+  /^(?!system(_|$))[a-z][a-z0-9_]{0,47}$/,
+  'a keyspace name of at most 48 of a-z, 0-9 and _, not system',
+  'documents_history',
+);
+
+const exporter: is.Shape<lab.DatabaseExporter> = {
+  image: is.image,
+  port: is.port,
+  memory: is.size,
+  cpu: is.cpu,
+  args: is.optional(is.listOf(is.text)),
+  env: is.optional(is.byName(variableName, is.anyText)),
+  scrapedBy: is.optional(
+    is.shape<NonNullable<lab.DatabaseExporter['scrapedBy']>>({
+      namespace: is.dnsLabel,
+      labels: is.byName(is.text, labelValue),
+    }),
+  ),
+};
+
 const database = {
   kind: is.oneOf('cassandra', 'mongodb'),
   memory: is.size,
   cpu: is.cpu,
   nodeLabel,
   state: is.optional(is.oneOf('active', 'retired')),
+  exporter: is.optional(is.shape(exporter)),
 };
 const cassandra: is.Shape<lab.Cassandra> = {
   ...database,
@@ -174,12 +197,20 @@ const cassandra: is.Shape<lab.Cassandra> = {
   datacenter: fixedName,
   racks: is.listOf(is.dnsLabel, 1),
   nodesPerRack: is.optional(is.whole(1, 50)),
+  version: is.optional(is.cassandraVersion),
+  heap: is.optional(is.size),
+  config: is.optional(is.cassandraSettings),
+  keyspaces: is.optional(
+    is.byName(keyspaceName, is.shape<{ copies?: number }>({ copies: is.optional(is.whole(1, 50)) })),
+  ),
 };
 const mongodb: is.Shape<lab.MongoDb> = {
   ...database,
   replicaSet: fixedName,
   members: is.members,
   pods: is.optional(is.whole(1, 50)),
+  version: is.optional(is.mongodbVersion),
+  config: is.optional(is.mongodSettings),
 };
 
 const llm: is.Shape<lab.Llm> = {
@@ -213,11 +244,7 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
   cassandra: is.shape<Connection<'cassandra'>>({
     cassandra: is.text,
     role: is.optional(is.dnsLabel),
-    keyspace: is.matching(
-      /^[a-z][a-z0-9_]{0,47}$/,
-      'a keyspace name of at most 48 of a-z, 0-9 and _',
-      'documents_history',
-    ),
+    keyspace: keyspaceName,
     envPrefix,
   }),
   model: is.shape<Connection<'model'>>({ model: is.text, envPrefix }),
@@ -245,9 +272,7 @@ const service: is.Shape<lab.Service> = {
   memory: is.optional(is.size),
   cpu: is.optional(is.cpu),
   replicas: is.optional(is.whole(1, 50)),
-  env: is.optional(
-    is.byName(is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL'), is.anyText),
-  ),
+  env: is.optional(is.byName(variableName, is.anyText)),
   connects: is.listOf(connection),
 };
 

@@ -1,4 +1,5 @@
 import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
 import { ofKind, renderedHomelab } from '../homelab';
 
 const named = (kind: string, name: string, change?: (homelab: any) => void) =>
@@ -69,4 +70,53 @@ test('a retired database has no pods, and what holds its data stays', () => {
   expect(left.map(({ kind }) => kind)).not.toContain('StatefulSet');
   expect(left.filter(({ kind }) => kind === 'PersistentVolume')).toHaveLength(3);
   expect(left.filter(({ kind }) => kind === 'Namespace')).toHaveLength(1);
+});
+
+test('version, heap, settings, keyspaces and metrics come from the homelab', () => {
+  const exporter = (port: number) => ({
+    image: 'registry.example/exporter:1.2.3',
+    port,
+    memory: Size.mebibytes(64),
+    cpu: Cpu.millis(20),
+    scrapedBy: { namespace: 'monitoring', labels: { app: 'prometheus' } },
+  });
+  const change = (h: any) => {
+    Object.assign(h.databases.cassandra, {
+      version: '5.0.6',
+      heap: Size.gibibytes(2),
+      config: { concurrent_reads: 64 },
+      keyspaces: { archive: { copies: 2 }, chat: { copies: 1 } },
+      exporter: exporter(9500),
+    });
+    Object.assign(h.databases.mongodb, {
+      version: '7.0.37',
+      config: { net: { maxIncomingConnections: 500 } },
+      exporter: exporter(9216),
+    });
+  };
+  expect(cassandraYaml(change)).toContain('concurrent_reads: 64\n');
+  expect(named('ConfigMap', 'cassandra-config', change).data['jvm-server.options']).toContain('-Xmx2048m\n');
+  const schema = JSON.parse(named('ConfigMap', 'cassandra-schema', change).data['schema.json']);
+  expect(schema.keyspaces).toMatchObject({ archive: 2, chat: 1, documents_history: 3 });
+  expect(JSON.parse(named('ConfigMap', 'mongodb', change).data['mongod.conf'])).toEqual({
+    net: { maxIncomingConnections: 500 },
+  });
+  for (const [set, image, port] of [
+    ['cassandra-r1', 'docker.io/library/cassandra:5.0.6', 9500],
+    ['mongodb', 'docker.io/library/mongo:7.0.37', 9216],
+  ] as const) {
+    const { containers } = named('StatefulSet', set, change).spec.template.spec;
+    expect(containers[0].image).toBe(image);
+    expect(containers.at(-1)).toMatchObject({ name: 'exporter', ports: [{ name: 'metrics', containerPort: port }] });
+  }
+  const { ingress } = named('NetworkPolicy', 'mongodb', change).spec;
+  expect(ingress).toContainEqual({
+    from: [
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } },
+        podSelector: { matchLabels: { app: 'prometheus' } },
+      },
+    ],
+    ports: [{ port: 9216, protocol: 'TCP' }],
+  });
 });

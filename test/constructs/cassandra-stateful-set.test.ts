@@ -1,5 +1,6 @@
 import { Size, type Chart } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
+import { parse } from 'yaml';
 import { CassandraStatefulSet, type CassandraStatefulSetProps } from '../../constructs/cassandra-stateful-set';
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
 import { Placement } from '../../constructs/placement';
@@ -357,4 +358,38 @@ test('one node more in each rack restarts none of those that run', () => {
   expect(template({ nodesPerRack: 2 })).toEqual(template({ nodesPerRack: 1 }));
   // Also where copies and seeds grow with it.
   expect(template({ racks: ['r1'], nodesPerRack: 3 })).toEqual(template({ racks: ['r1'] }));
+});
+
+test('settings of the owner stand in place of ours, each once, whatever their values are', () => {
+  const config = {
+    auto_snapshot_ttl: '7d',
+    concurrent_reads: 64,
+    audit_logging_options: { enabled: true, text: 'a\nseeds: b' },
+  };
+  const lines = fileOf('cassandra.yaml', { config }).split('\n');
+  expect(lines.filter((line: string) => line.startsWith('auto_snapshot_ttl:'))).toEqual(['auto_snapshot_ttl: "7d"']);
+  expect(lines).toContain('concurrent_reads: 64');
+  expect(lines).toContain('audit_logging_options: {"enabled":true,"text":"a\\nseeds: b"}');
+  expect(parse(fileOf('cassandra.yaml', { config })).audit_logging_options.text).toBe('a\nseeds: b');
+});
+
+test('a setting that holds a promise is refused, with what to set instead', () => {
+  expect(() => rendered({ config: { cluster_name: 'x' } })).toThrow(
+    'cassandra/cassandra: config must leave cluster_name as the construct sets it, got "x"; set clusterName',
+  );
+});
+
+test('a changed setting restarts the nodes', () => {
+  const checksum = (props: Partial<CassandraStatefulSetProps>) =>
+    rackOf(props).spec.template.metadata.annotations['checksum/config'];
+  expect(checksum({ config: { concurrent_reads: 64 } })).not.toBe(checksum({}));
+});
+
+test('a version is that of the official image; beside an image it is refused', () => {
+  expect(podOf({ version: '5.0.6' }).containers[0].image).toBe('docker.io/library/cassandra:5.0.6');
+  expect(objectOf(rendered({ version: '5.0.6' }).chart, 'Job').spec.template.spec.containers[0].image).toBe(
+    'docker.io/library/cassandra:5.0.6',
+  );
+  expect(() => rendered({ version: '5.0' })).toThrow('version must be an exact version of Cassandra, got "5.0"');
+  expect(() => rendered({ version: '5.0.6', image: 'own/cassandra:1' })).toThrow('version must go without image');
 });

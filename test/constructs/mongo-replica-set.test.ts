@@ -272,3 +272,30 @@ test('an exporter logs in with a password from a secret, and only who scrapes it
     },
   ]);
 });
+
+test('settings of the owner are mongod.conf; without any there is none', () => {
+  const config = { operationProfiling: { slowOpThresholdMs: 200 } };
+  const { chart } = rendered({ config });
+  const { data } = objectOf(chart, 'ConfigMap', 'mongodb');
+  expect(JSON.parse(data['mongod.conf'])).toEqual(config);
+  const [mongod] = podOf({ config }).containers;
+  expect(mongod.command.at(-1)).toBe('--config=/config/mongod.conf');
+  expect(mongod.volumeMounts).toContainEqual({ name: 'config', mountPath: '/config', readOnly: true });
+  expect(podOf().containers[0].command.join(' ')).not.toContain('--config');
+  expect(objectOf(rendered().chart, 'ConfigMap', 'mongodb').data).not.toHaveProperty(['mongod.conf']);
+});
+
+test('a changed setting restarts the members', () => {
+  const checksum = (slowOpThresholdMs: number) =>
+    objectOf(rendered({ config: { operationProfiling: { slowOpThresholdMs } } }).chart, 'StatefulSet').spec.template
+      .metadata.annotations['checksum/script'];
+  expect(checksum(200)).not.toBe(checksum(100));
+});
+
+test('a setting that holds a promise is refused, and so is a version that is not exact', () => {
+  expect(() => rendered({ config: { security: { authorization: 'disabled' } } })).toThrow(
+    'mongodb/mongodb: config must leave security as the construct sets it',
+  );
+  expect(() => rendered({ version: '8.0' })).toThrow('version must be an exact version of MongoDB');
+  expect(podOf({ version: '7.0.37' }).containers[0].image).toBe('docker.io/library/mongo:7.0.37');
+});

@@ -31,6 +31,41 @@ const broken: [string, (homelab: any) => void, string][] = [
     'hosts.proxmox.memory must be a Size of at least 1 KiB, got NaNGi',
   ],
   [
+    'a setting of Cassandra that holds a promise',
+    (h) => (h.databases.cassandra.config = { authorizer: 'AllowAllAuthorizer' }),
+    'databases.cassandra.config must leave authorizer as the construct sets it, got "AllowAllAuthorizer"; leave it out: each client has a login',
+  ],
+  [
+    'a setting of MongoDB that holds a promise',
+    (h) => (h.databases.mongodb.config = { net: { port: 1 } }),
+    'databases.mongodb.config must leave net as the construct sets it, got {"port":1}; leave it out',
+  ],
+  [
+    'a version that is not exact',
+    (h) => (h.databases.mongodb.version = '8.0'),
+    'databases.mongodb.version must be an exact version of MongoDB, got "8.0" (allowed: 6.0.0 or newer, three numbers); write it like 8.0.26',
+  ],
+  [
+    'a heap without a unit',
+    (h) => (h.databases.cassandra.heap = 2048),
+    'databases.cassandra.heap must be a Size of at least 1 KiB, got 2048',
+  ],
+  [
+    'a keyspace of Cassandra itself',
+    (h) => (h.databases.cassandra.keyspaces = { system_auth: {} }),
+    'the name databases.cassandra.keyspaces.system_auth must be a keyspace name',
+  ],
+  [
+    'no copies of a keyspace',
+    (h) => (h.databases.cassandra.keyspaces = { archive: { copies: 0 } }),
+    'databases.cassandra.keyspaces.archive.copies must be',
+  ],
+  [
+    'an exporter without a version',
+    (h) => (h.databases.mongodb.exporter = { image: 'e', port: 9216, memory: Size.mebibytes(64), cpu: Cpu.millis(20) }),
+    'databases.mongodb.exporter.image must',
+  ],
+  [
     'a fraction of a size',
     (h) => (h.ingress.memory = Size.gibibytes(0.3)),
     'ingress.memory must be a Size of at least 1 KiB, got 0.3Gi',
@@ -131,7 +166,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a keyspace that CQL would not take',
     (h) => (h.services.chat.connects[0].keyspace = 'chat-log'),
-    'services.chat.connects[0].keyspace must be a keyspace name of at most 48 of a-z, 0-9 and _, got "chat-log"',
+    'services.chat.connects[0].keyspace must be a keyspace name of at most 48 of a-z, 0-9 and _, not system, got "chat-log"',
   ],
   [
     'a connection twice',

@@ -35,6 +35,20 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
   ],
   ['3 members to 5', change.members(5), []],
   [
+    'settings and heap of Cassandra',
+    (h) => Object.assign(h.databases.cassandra, { config: { concurrent_reads: 64 }, heap: Size.gibibytes(2) }),
+    [],
+  ],
+  ['settings of MongoDB', (h) => (h.databases.mongodb.config = { net: { maxIncomingConnections: 500 } }), []],
+  [
+    'fewer copies of a keyspace',
+    (h) => (h.databases.cassandra.keyspaces = { chat: { copies: 1 } }),
+    ['cassandra.keyspaces.chat.copies: 3 -> 1'],
+  ],
+  ['a keyspace more', (h) => (h.databases.cassandra.keyspaces = { archive: {} }), []],
+  ['a fix within a version', (h) => (h.databases.cassandra.version = '5.0.9'), []],
+  ['an older version', (h) => (h.databases.cassandra.version = '5.0.6'), ['cassandra.version: 5.0.8 -> 5.0.6']],
+  [
     'all disks elsewhere',
     change.moved('mongodb-0', 'mongodb-1', 'mongodb-2'),
     [

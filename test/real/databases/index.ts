@@ -9,6 +9,7 @@ import { inFreshNode, small, type Test } from './fresh-node';
 import { GROWTH } from './growth';
 import type { Pod, TestNode } from './pods';
 import type { Rendered } from './rendering';
+import { SETTINGS } from './settings';
 import { SHRINKING } from './shrinking';
 
 type Json = any;
@@ -55,7 +56,7 @@ const sample: Test = async (node, rendered, again) => {
 async function main(): Promise<void> {
   const byHand = ['cassandra-chat', 'cassandra-admin', 'mongodb-root', 'mongodb-identity'];
   const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
-  const parts = { ...GROWTH, ...SHRINKING };
+  const parts = { ...GROWTH, ...SHRINKING, ...SETTINGS };
   if (only !== undefined && !Object.hasOwn(parts, only))
     throw new Error(`--only must name a part of --full, got ${only} (allowed: ${Object.keys(parts).join(', ')})`);
   if (only === undefined)
