@@ -2,11 +2,20 @@ import * as fs from 'node:fs';
 
 const FILE = 'docs/proofs.md';
 
-/** Writes what a full run of a suite measured, or a long sample, into docs/proofs.md, in the suite's own section. */
-export function writeProofs(suite: string, lines: readonly string[], how = '--full'): void {
+/**
+ * Writes what a full run of a suite measured, or a long sample, into docs/proofs.md, in the suite's own section.
+ * @param table lines of a Markdown table that follows them
+ */
+export function writeProofs(
+  suite: string,
+  lines: readonly string[],
+  how = '--full',
+  table: readonly string[] = [],
+): void {
   const text = fs.existsSync(FILE) ? fs.readFileSync(FILE, 'utf8') : HEAD;
   const [begin, end] = [`<!-- ${suite} -->\n`, `<!-- /${suite} -->\n`];
-  const section = `${begin}\n## ${suite}\n\n${how === '--full' ? 'Full run' : 'Run'} of ${new Date().toISOString().slice(0, 10)}, Node ${process.version}: \`npm run test:real -- ${suite} ${how}\`\n\n${lines.map((line) => `- ${line}`).join('\n')}\n\n${end}`;
+  const figures = lines.map((line) => `- ${line}`).join('\n') + (table.length > 0 ? `\n\n${table.join('\n')}` : '');
+  const section = `${begin}\n## ${suite}\n\n${how === '--full' ? 'Full run' : 'Run'} of ${new Date().toISOString().slice(0, 10)}, Node ${process.version}: \`npm run test:real -- ${suite} ${how}\`\n\n${figures}\n\n${end}`;
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   fs.writeFileSync(

@@ -5,6 +5,9 @@ import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
 import { admin, asRoot, cql, logs, members, mongo, ready } from './clients';
+import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
+import { CassandraWriter, Ring } from './faults/cassandra-ring';
+import { FaultTable } from './faults/table';
 import { inFreshNode, small, type Test } from './fresh-node';
 import { GROWTH } from './growth';
 import type { Pod, TestNode } from './pods';
@@ -26,6 +29,7 @@ onLoopback(() => databasePrograms(), ['--mount', '--pid', '--fork', '--kill-chil
 
 const full = process.argv.includes('--full');
 const tally = new Tally();
+const table = new FaultTable(tally);
 const laps = new Laps();
 const lapped = (what: string) => laps.lap(what);
 
@@ -48,26 +52,39 @@ function later(homelab: Json): void {
 /** From nothing to ready, then jobs and clients. */
 const sample: Test = async (node, rendered, again) => {
   await instrument(node, rendered);
-  await Promise.all([cassandra(node, rendered), mongodb(node, rendered)]);
+  await Promise.all([cassandra(node, rendered, again), mongodb(node, rendered)]);
   const second = await again(later);
   await Promise.all([movedInCassandra(node, second), movedInMongo(node, second)]);
 };
 
 async function main(): Promise<void> {
   const byHand = ['cassandra-chat', 'cassandra-admin', 'mongodb-root', 'mongodb-identity'];
-  const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice('--only='.length);
-  const parts = { ...GROWTH, ...SHRINKING, ...SETTINGS };
-  if (only !== undefined && !Object.hasOwn(parts, only))
-    throw new Error(`--only must name a part of --full, got ${only} (allowed: ${Object.keys(parts).join(', ')})`);
+  const parts: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
+    ...GROWTH,
+    ...SHRINKING,
+    ...SETTINGS,
+  };
+  const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS)];
+  const only = process.argv
+    .find((arg) => arg.startsWith('--only='))
+    ?.slice('--only='.length)
+    .split(',');
+  const unknown = only?.filter((name) => !known.includes(name)) ?? [];
+  if (unknown.length > 0)
+    throw new Error(`--only must name parts of --full, got ${unknown.join(', ')} (allowed: ${known.join(', ')})`);
+  const chosen = only ?? (full ? known : []);
   if (only === undefined)
     await inFreshNode(tally, small, sample, Object.fromEntries(byHand.map((name) => [name, BY_HAND])));
   for (const [name, test] of Object.entries(parts)) {
-    if (only === undefined ? !full : only !== name) continue;
-    await test(tally);
+    if (!chosen.includes(name)) continue;
+    await test(tally, table);
     lapped(name);
   }
+  const faults = Object.keys(CASSANDRA_FAULTS).filter((name) => chosen.includes(name));
+  if (faults.length > 0) await cassandraFaults(tally, table, faults, lapped);
   lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);
-  if (full) writeProofs('databases', [...laps.lines, tally.line()]);
+  console.log(table.lines().join('\n'));
+  if (full) writeProofs('databases', [...laps.lines, tally.line()], '--full', table.lines());
   tally.close();
 }
 
@@ -119,10 +136,11 @@ async function instrument(node: TestNode, rendered: Rendered): Promise<void> {
   lapped('the instrument can tell');
 }
 
-async function cassandra(node: TestNode, rendered: Rendered): Promise<void> {
+async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<Test>[2]): Promise<void> {
   // The name server comes late: nobody may take the others for pods that do not exist.
   node.names.mode = 'silent';
-  const pods = rendered.of('StatefulSet', 'cassandra').flatMap((set) => rendered.runSet(node, set));
+  const ring = new Ring(node, rendered, again, tally, table);
+  const { pods } = ring;
   const [one] = pods as [Pod];
   await until('the first node says that nobody answers', 40, async () =>
     /may: .*\(silent\)/.test(one.log('cassandra')),
@@ -149,6 +167,7 @@ async function cassandra(node: TestNode, rendered: Rendered): Promise<void> {
     tally.check('and shows no password', !pod.log('job').includes(BY_HAND), pod.log('job'));
     lapped(`Cassandra: the schema job ran (${suffix})`);
   }
+  ring.writer = new CassandraWriter(node, rendered);
   const chat = rendered.runClient(node, 'chat', images.cassandra, '-cql');
   const presence = rendered.runClient(node, 'presence', images.cassandra, '-cql');
   await ready(chat, presence);
@@ -179,8 +198,11 @@ async function cassandra(node: TestNode, rendered: Rendered): Promise<void> {
     CASSANDRA_PASSWORD: 'cassandra',
   });
   tally.check('the default superuser does not', old.code !== 0, old.output);
-  await drained(pods[2]!);
   lapped('Cassandra: clients have their rights and no others');
+  await killed(ring, [1]);
+  await ring.fault('drain and SIGTERM of a node', () => drained(pods[2]!));
+  await ring.writer.stop();
+  lapped('Cassandra: a writer lost nothing by a kill and a drain');
 }
 
 /** A drained node has closed its ports and is well: nothing may start it again. */

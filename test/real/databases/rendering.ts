@@ -78,8 +78,14 @@ export class Rendered {
     return { pod, code };
   }
 
-  /** A pod with the environment of a service and the programs of an image, in which a test types commands. */
-  runClient(node: TestNode, service: string, image: string, suffix = ''): Pod {
+  /** A pod with the environment of a service and the programs of an image; it runs a command, or waits for those that a test types. */
+  runClient(
+    node: TestNode,
+    service: string,
+    image: string,
+    suffix = '',
+    command: readonly string[] = ['sleep', 'infinity'],
+  ): Pod {
     const deployment = this.objects.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === service);
     const [container] = deployment.spec.template.spec.containers;
     return node.run({
@@ -91,7 +97,7 @@ export class Rendered {
           {
             name: 'client',
             image,
-            command: ['sleep', 'infinity'],
+            command,
             env: [{ name: 'HOME', value: '/tmp' }, ...(container.env ?? [])],
             resources: { limits: { memory: '512Mi' } },
             securityContext: container.securityContext,

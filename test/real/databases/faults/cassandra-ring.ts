@@ -1,0 +1,85 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { images } from '../../../../constructs';
+import { until } from '../../cluster/processes';
+import type { Tally } from '../../tally';
+import { logs } from '../clients';
+import type { Test } from '../fresh-node';
+import type { Pod, TestNode } from '../pods';
+import type { Rendered } from '../rendering';
+import type { FaultTable, Writer } from './table';
+
+type Json = any;
+
+const PROGRAM = fs.readFileSync(join(__dirname, 'cassandra-writer.py'), 'utf8');
+
+/** Writes as a service would, with the login that connectTo gives it, at LOCAL_QUORUM unless told otherwise. */
+export class CassandraWriter implements Writer {
+  readonly database = 'Cassandra';
+  private readonly pod: Pod;
+
+  constructor(node: TestNode, rendered: Rendered, service = 'chat', consistency = 'LOCAL_QUORUM') {
+    const program = ['env', 'PYTHONPATH=/opt/cqlsh', `WRITER_CONSISTENCY=${consistency}`, 'python3', '-c', PROGRAM];
+    this.pod = rendered.runClient(node, service, images.cassandra, '-writer', program);
+  }
+
+  get address(): string {
+    return this.pod.address;
+  }
+
+  said(): string {
+    return this.pod.log('client');
+  }
+
+  async read(): Promise<ReadonlySet<string>> {
+    const command = ['env', 'PYTHONPATH=/opt/cqlsh', 'python3', '-c', PROGRAM, 'read'];
+    const { code, output } = await this.pod.container('client').exec(command, 150);
+    if (code !== 0) throw new Error(`the writer cannot read its rows: ${output.slice(-500)}`);
+    return new Set(output.match(/^\d+-\d+$/gm) ?? []);
+  }
+
+  async stop(): Promise<void> {
+    await this.pod.stop(0);
+  }
+}
+
+/** A ring of one node a rack, and the writer that goes on throughout. */
+export class Ring {
+  readonly pods: Pod[];
+  readonly sets: readonly Json[];
+  writer!: CassandraWriter;
+
+  constructor(
+    readonly node: TestNode,
+    readonly rendered: Rendered,
+    readonly again: Parameters<Test>[2],
+    readonly tally: Tally,
+    readonly table: FaultTable,
+  ) {
+    this.sets = rendered.of('StatefulSet', 'cassandra');
+    this.pods = this.sets.flatMap((set) => rendered.runSet(node, set));
+  }
+
+  /** Until each node serves clients and sees all others up and normal. */
+  async whole(minutes = 6): Promise<void> {
+    const all = async () => this.pods.every(({ ready }) => ready) && (await this.agrees());
+    await until('the ring is whole', minutes * 60, all, () => logs(this.pods));
+  }
+
+  async fault(name: string, inject: () => Promise<void>): Promise<void> {
+    await this.table.under(this.writer, name, async () => {
+      await inject();
+      await this.whole();
+    });
+  }
+
+  /** Whether every node says that every node is up: what one says alone is not what a second fault may count on. */
+  private async agrees(): Promise<boolean> {
+    for (const pod of this.pods) {
+      const { output } = await pod.container('cassandra').exec(['nodetool', 'status']);
+      const lines = output.match(/^[UD][NLJM] /gm) ?? [];
+      if (lines.length !== this.pods.length || lines.some((line) => line !== 'UN ')) return false;
+    }
+    return true;
+  }
+}
