@@ -10,6 +10,8 @@ export const images = {
   cassandra: 'docker.io/library/cassandra:5.0.8',
   /** Official image on Ubuntu noble (docker-library/mongo, versions.json). Holds mongosh. */
   mongodb: 'docker.io/library/mongo:8.0.26',
+  /** Encrypted backups (github.com/restic/restic). On Alpine: holds busybox, ssh, sftp and jq, which the scripts of backups need. */
+  restic: 'docker.io/restic/restic:0.18.1',
   /** Ingress controller (github.com/traefik/traefik; the newest release that the tests can build and run). */
   traefik: 'docker.io/library/traefik:v3.6.12',
   /** For a script that asks an HTTP endpoint: nothing but Python's standard library. */

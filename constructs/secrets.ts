@@ -13,6 +13,8 @@ export type SecretSource =
   | { readonly generate: 'alphanumeric'; readonly length: number }
   /** Random bytes in base64. */
   | { readonly generate: 'base64'; readonly bytes: number }
+  /** An SSH key of its own, as OpenSSH writes private keys. The bootstrap shows its public half. */
+  | { readonly generate: 'ssh-ed25519' }
   /** A certificate chain for these names from the homelab's own authority. */
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   /** The private key of the `certificate` in the same secret. */

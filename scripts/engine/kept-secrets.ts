@@ -8,11 +8,13 @@ import type { Context } from './context';
 import { DIST } from './dist';
 import { Stop } from './problem';
 import type { SecretTree } from './sops';
+import { sshKey } from './ssh-key';
 
 /** Where a key's value comes from, in the words of dist/secrets.yaml. */
 export type Source =
   | { readonly generate: 'alphanumeric'; readonly length: number }
   | { readonly generate: 'base64'; readonly bytes: number }
+  | { readonly generate: 'ssh-ed25519' }
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   | { readonly generate: 'certificate-key' }
   | { readonly percentEncoded: string }
@@ -247,9 +249,10 @@ export async function makeValues(
     else if ('ask' in source) values[key] = await ask(key);
     else if (source.generate === 'alphanumeric') values[key] = alphanumeric(source.length);
     else if (source.generate === 'base64') values[key] = randomBytes(source.bytes).toString('base64');
+    else if (source.generate === 'ssh-ed25519') values[key] = sshKey(secret.name);
     else if (source.generate !== 'certificate' && source.generate !== 'certificate-key')
       throw new Stop(
-        `dist/secrets.yaml wants ${key} of ${secret.name} to be generated as ${JSON.stringify((source as any).generate)}, which is not known here (allowed: alphanumeric, base64, certificate, certificate-key)`,
+        `dist/secrets.yaml wants ${key} of ${secret.name} to be generated as ${JSON.stringify((source as any).generate)}, which is not known here (allowed: alphanumeric, base64, ssh-ed25519, certificate, certificate-key)`,
       );
   }
   for (const [key, of] of encodedKeys(secret))

@@ -1,4 +1,4 @@
-import type { Homelab } from '../../inventory';
+import { databasePods, type Homelab } from '../../inventory';
 import { json, kubectl } from './cluster';
 import { manifests, type Context } from './context';
 import type { DeclaredSecret } from './kept-secrets';
@@ -87,6 +87,15 @@ export function byHand({ databases }: Homelab, secret: DeclaredSecret): string |
   const edit = (keys: string) =>
     `sops secrets.sops.yaml: put the new ${keys} below secrets.${namespace}.${secret.name}`;
   const replace = `kubectl -n ${namespace} delete secret ${secret.name}, then npm run bootstrap -- apply secrets`;
+  if (secret.name === `${namespace}-backup`)
+    return why(
+      'what is stored was encrypted with its password, and the target lets its key in, so both must know the new one before the secret does',
+      `1. the password: kubectl -n ${namespace} exec -it ${databasePods(namespace!, database)[0]} -c backup -- sh -c 'restic \${BACKUP_SSH_CONFIG:+-o} \${BACKUP_SSH_CONFIG:+"sftp.command=ssh -F $BACKUP_SSH_CONFIG target -s sftp"} key passwd' (it asks for the new one)`,
+      '   the key: remove ssh-key below that name in the file; npm run bootstrap -- apply secrets shows the new public half for authorized_keys',
+      `2. ${edit('password')}`,
+      `3. ${replace}`,
+      `4. kubectl -n ${namespace} rollout restart statefulset`,
+    );
   if (database.kind === 'cassandra')
     return why(
       'admin is who the schema job logs in as, so the ring must know the new password before the secret does',

@@ -19,6 +19,7 @@ import {
 import { applySecret, compare, liveDeclared } from '../engine/live-secrets';
 import { Later, Stop } from '../engine/problem';
 import { rotationSteps } from '../engine/rotation';
+import { publicHalf } from '../engine/ssh-key';
 import type { Stage, Step } from '../engine/step';
 import { authoritySteps, keptAuthority } from './certificates';
 
@@ -69,7 +70,7 @@ function values(context: Context, declared: readonly DeclaredSecret[]): Step {
       );
       return { lines: [...lines, ...left], ...(questions.length > 0 && { secrets: questions }) };
     },
-    async apply() {
+    async apply(_change, say) {
       let kept = await keptSecrets(context, declared);
       const authority = await keptAuthority(context);
       for (const secret of declared) {
@@ -81,8 +82,20 @@ function values(context: Context, declared: readonly DeclaredSecret[]): Step {
       for (const [secret] of await renewals(context, declared))
         kept = await replaced(context, secret, kept, Object.values(certificateKeys(secret)!));
       await keepSecrets(context, declared, kept);
+      for (const line of publicHalves(declared, kept)) say(line);
     },
   };
+}
+
+/** SSH keys that were made, by what their target must be told: the owner puts the lines there. */
+export function publicHalves(declared: readonly DeclaredSecret[], kept: Kept): string[] {
+  return declared.flatMap((secret) =>
+    Object.entries(valuesOf(secret, kept)).flatMap(([key, value]) => {
+      const source = secret.keys[key]!;
+      if (!('generate' in source) || source.generate !== 'ssh-ed25519') return [];
+      return [`${secret.name}: for authorized_keys of the target: ${publicHalf(value, secret.name) ?? 'no key'}`];
+    }),
+  );
 }
 
 /** One line for each set of keys that is missing somewhere. */

@@ -1,0 +1,218 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { sentence } from '../values/problem';
+import { BACKUP_FILES, judgeTarget, TARGET_MOUNT, type BackupTarget } from './backup-target';
+import type { Connections } from './connections';
+import { images } from './images';
+import type { Labels } from './labels';
+import { contentHash } from './rendering';
+import { insist } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { scriptFile } from './script-file';
+import { DeclaredSecret } from './secrets';
+import { RESTRICTED_CONTAINER } from './security';
+
+/** How often a database is stored, where, and for how long. What is stored is always encrypted, by restic. */
+export interface BackupProps {
+  /** Where to. One on the same disk or host is lost with the database. */
+  readonly target: BackupTarget;
+  /**
+   * Time between two backups: what was written since the last one is lost with the disks. At least 1 hour, at most 7 days.
+   * @default 24 hours
+   */
+  readonly every?: Duration;
+  /** What is kept. @default everything of the last 2 days, then 7 daily, 4 weekly and 6 monthly ones */
+  readonly keep?: BackupKeep;
+  /** Of the container `backup`, which is in each pod. @default 256 MiB, 50m */
+  readonly resources?: Resources;
+  /** When a restore is tried by itself, as a cron schedule in UTC: `0 4 * * 0`. @default never: npm run homelab -- restore-drill NAME */
+  readonly drill?: string;
+}
+
+/**
+ * Backups that are kept besides those of the last 2 days. A mistake is mostly seen within days; the monthly ones are for what
+ * nobody looked at for long. Whatever does not change between two is stored once.
+ */
+export interface BackupKeep {
+  /** The last of each of so many days. @default 7 */
+  readonly daily?: number;
+  /** The last of each of so many weeks. @default 4 */
+  readonly weekly?: number;
+  /** The last of each of so many months. @default 6 */
+  readonly monthly?: number;
+}
+
+/** What a database tells of itself, so that it can be stored and loaded again. */
+export interface DatabaseBackupProps {
+  readonly backup: BackupProps;
+  /** Of the database. */
+  readonly name: string;
+  readonly namespace: string;
+  /** Of the objects. */
+  readonly labels: Labels;
+  /** Where the data volume is mounted, in the container of the database and so in this one. */
+  readonly dataPath: string;
+  /** The pod that alone removes old backups and checks the repository. */
+  readonly keeper: string;
+  /** What is one series of backups: the database where one pod stores all of it, or each pod. */
+  readonly group: 'tags' | 'host,tags';
+}
+
+/** User and group in the official images of both databases. */
+const USER = 999;
+const HOUR = 3600;
+
+/** The backups of one database: secret, files, and the container that stands in each of its pods. */
+export class DatabaseBackup extends Construct {
+  /** The repository's password, and what the target wants to see. Without the password no backup can be read. */
+  readonly secret: DeclaredSecret;
+  /** Changes when a pod must be made again. */
+  readonly checksum: string;
+  /** Of the container that talks to the database: how both hand over to each other. */
+  readonly handover: k8s.VolumeMount = { name: 'handover', mountPath: '/handover' };
+  private readonly files: k8s.KubeConfigMap;
+  private readonly claim?: string;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: DatabaseBackupProps,
+  ) {
+    super(scope, id);
+    const { backup, namespace } = props;
+    const name = `${props.name}-backup`;
+    this.judge();
+    const keys = backup.target.keys();
+    this.secret = new DeclaredSecret(this, 'secret', {
+      name,
+      namespaces: [namespace],
+      keys: {
+        password: { generate: 'alphanumeric', length: 40 },
+        ...Object.fromEntries(Object.entries(keys).map(([key, { source }]) => [key, source])),
+      },
+    });
+    this.secret.readBy(this, namespace);
+    const files = {
+      'backup.sh': scriptFile('backup.sh'),
+      'repository.sh': scriptFile('repository.sh'),
+      'restore-fetch.sh': scriptFile('restore-fetch.sh'),
+      // ssh ends at once for a user that the image does not know.
+      passwd: `root:x:0:0:root:/root:/sbin/nologin\ndatabase:x:${USER}:${USER}::/tmp:/sbin/nologin\n`,
+      ...backup.target.files(),
+    };
+    this.checksum = contentHash(files);
+    this.files = new k8s.KubeConfigMap(this, 'files', {
+      metadata: { name, namespace, labels: { ...props.labels } },
+      data: files,
+    });
+    this.claim = backup.target.claimIn(this, { name, namespace });
+  }
+
+  /** The container beside the database. */
+  container(): k8s.Container {
+    const { backup, dataPath, keeper, group } = this.props;
+    const { daily = 7, weekly = 4, monthly = 6 } = backup.keep ?? {};
+    return {
+      name: 'backup',
+      image: images.restic,
+      command: ['sh', `${BACKUP_FILES}/backup.sh`],
+      env: [
+        ...this.environment(),
+        { name: 'BACKUP_POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+        { name: 'BACKUP_KEEPER', value: keeper },
+        { name: 'BACKUP_GROUP', value: group },
+        { name: 'BACKUP_EVERY_SECONDS', value: String(every(backup).toSeconds()) },
+        {
+          name: 'BACKUP_KEEP',
+          value: `--keep-within 2d --keep-daily ${daily} --keep-weekly ${weekly} --keep-monthly ${monthly}`,
+        },
+      ],
+      resources: resourceRequirements(this, backup.resources ?? DEFAULT_RESOURCES),
+      securityContext: RESTRICTED_CONTAINER,
+      volumeMounts: [{ name: 'data', mountPath: dataPath, readOnly: true }, this.handover, ...this.mounts()],
+    };
+  }
+
+  /** Of restic in any pod of this database. */
+  environment(): k8s.EnvVar[] {
+    const { target } = this.props.backup;
+    const plain = {
+      HOME: '/tmp',
+      BACKUP_DATABASE: this.props.name,
+      RESTIC_REPOSITORY: target.repository(this.props.name),
+      RESTIC_PASSWORD_FILE: '/secret/password',
+      ...target.environment(),
+      // One thread, and a heap that is collected early: memory is what the nodes have least of.
+      GOMAXPROCS: '1',
+      GOGC: '20',
+    };
+    const secret = Object.entries(target.keys()).flatMap(([key, { variable }]) =>
+      variable === undefined ? [] : [{ name: variable, valueFrom: { secretKeyRef: { name: this.secret.name, key } } }],
+    );
+    return [...Object.entries(plain).map(([name, value]) => ({ name, value })), ...secret];
+  }
+
+  /** Mounts of restic in any pod of this database. */
+  mounts(): k8s.VolumeMount[] {
+    return [
+      { name: 'backup-tmp', mountPath: '/tmp' },
+      { name: 'backup-files', mountPath: BACKUP_FILES, readOnly: true },
+      { name: 'backup-files', mountPath: '/etc/passwd', subPath: 'passwd', readOnly: true },
+      { name: 'backup-secret', mountPath: '/secret', readOnly: true },
+      ...(this.claim === undefined ? [] : [{ name: 'backup-target', mountPath: TARGET_MOUNT }]),
+    ];
+  }
+
+  /** Volumes of a pod of the database, besides `data`. */
+  volumes(): k8s.Volume[] {
+    return [{ name: 'handover', emptyDir: { sizeLimit: k8s.Quantity.fromString('1Mi') } }, ...this.resticVolumes()];
+  }
+
+  /** Volumes of any pod that runs restic for this database. */
+  resticVolumes(): k8s.Volume[] {
+    return [
+      // Packs of 16 MiB that are being sent. There is no cache, which would grow with the repository.
+      { name: 'backup-tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('512Mi') } },
+      { name: 'backup-files', configMap: { name: this.files.name } },
+      { name: 'backup-secret', secret: { secretName: this.secret.name } },
+      ...(this.claim === undefined
+        ? []
+        : [{ name: 'backup-target', persistentVolumeClaim: { claimName: this.claim } }]),
+    ];
+  }
+
+  /** Lets pods reach the target. */
+  openFor(connections: Connections): void {
+    this.props.backup.target.openFor(connections);
+  }
+
+  private judge(): void {
+    const { backup } = this.props;
+    judgeTarget(this, backup.target);
+    const seconds = every(backup).toSeconds();
+    const counts = Object.entries(backup.keep ?? {}).filter(
+      ([, count]) => !Number.isInteger(count) || count < 0 || count > 1000,
+    );
+    insist(
+      this,
+      seconds >= HOUR && seconds <= 168 * HOUR
+        ? undefined
+        : sentence({
+            what: 'the time between two backups must be 1 hour to 7 days',
+            got: `${seconds} s`,
+            fix: 'write Duration.hours(24)',
+          }),
+      ...counts.map(([name, count]) =>
+        sentence({ what: `keep.${name} must be a whole number from 0 to 1000`, got: count, fix: 'write it like 7' }),
+      ),
+    );
+  }
+}
+
+/** Peaks of restic that were measured are in docs/backup.md. */
+const DEFAULT_RESOURCES: Resources = { memory: Size.mebibytes(256), cpu: Cpu.millis(50) };
+
+function every({ every = Duration.hours(24) }: BackupProps): Duration {
+  return every;
+}

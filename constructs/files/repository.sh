@@ -1,0 +1,58 @@
+# Read by backup.sh and restore-fetch.sh: calls restic on the repository, and tells an empty target from one that does not answer.
+
+say() { echo "$(date +%Y-%m-%dT%H:%M:%SZ) $*"; }
+
+# repository SECONDS COMMAND...: what it prints is in $WORK/out; where it fails, $problem says why.
+repository() {
+  limit=$1
+  shift
+  if [ -n "${BACKUP_SSH_CONFIG:-}" ]; then set -- -o "sftp.command=ssh -F $BACKUP_SSH_CONFIG target -s sftp" "$@"; fi
+  # In the background: a shell hears SIGTERM only once the program before it has ended.
+  timeout -k 30 "$limit" restic --no-cache "$@" >"$WORK/out" 2>"$WORK/err" &
+  child=$!
+  wait "$child"
+  code=$?
+  child=''
+  problem=''
+  [ "$code" -ne 0 ] || return 0
+  problem=$(grep -v -e '^$' -e '^rclone:' "$WORK/err" | tail -n 4 | tr '\n' ' ' | cut -c 1-600)
+  case $code in
+    124 | 137 | 143) problem="restic did not end within $limit s: $problem" ;;
+  esac
+  case $problem in
+    *'REMOTE HOST IDENTIFICATION HAS CHANGED'* | *'Host key verification failed'*)
+      problem="the target shows another host key than backup.target.hostKeys has, so nothing is sent to it: $problem" ;;
+    *'wrong password or no key found'*)
+      problem="the repository was made with another password than the secret $BACKUP_DATABASE-backup has: $problem" ;;
+    *'Permission denied (publickey'*)
+      problem="the target does not let the key of the secret $BACKUP_DATABASE-backup in: put its public half into authorized_keys: $problem" ;;
+  esac
+  return "$code"
+}
+
+# Whether the repository is there; makes it where the target answers and has none. A target that does not answer is none of both.
+found() {
+  repository 300 cat config && return 0
+  absent "$?" || return 1
+  if [ -n "${BACKUP_PARENT:-}" ]; then there "$BACKUP_PARENT" || return 1; fi
+  repository 300 init || return 1
+  say "made a new, empty repository at $RESTIC_REPOSITORY"
+}
+
+# By restic 0.17 and later a code of its own; before that, what the target says of the file `config`.
+absent() {
+  [ "$1" -ne 10 ] || return 0
+  grep -q 'Is there a repository at the following location' "$WORK/err" &&
+    grep -qi -e 'does not exist' -e 'no such file' -e 'key does not exist' -e 'NoSuchKey' "$WORK/err"
+}
+
+# A disk that is not mounted shows as a missing folder: restic would make it, on the disk below.
+there() {
+  if [ -n "${BACKUP_SSH_CONFIG:-}" ]; then
+    echo "cd \"$1\"" | timeout -k 30 60 sftp -F "$BACKUP_SSH_CONFIG" -b - target >/dev/null 2>"$WORK/err" && return 0
+  elif [ -d "$1" ]; then
+    return 0
+  fi
+  problem="the folder $1 is not at the target (is its disk mounted?); make it: a repository is only made in a folder that is there"
+  return 1
+}

@@ -1,0 +1,23 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { publicHalf, sshKey } from '../../scripts/engine/ssh-key';
+
+test('ssh reads the key that is made, and agrees on its public half', () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'ssh-key-'));
+  const file = join(folder, 'key');
+  const key = sshKey('mongodb-backup');
+  fs.writeFileSync(file, key, { mode: 0o600 });
+  const shown = execFileSync('ssh-keygen', ['-y', '-P', '', '-f', file], { encoding: 'utf8' }).trim();
+  fs.rmSync(folder, { recursive: true });
+  expect(shown).toBe(publicHalf(key, 'mongodb-backup'));
+  expect(sshKey('mongodb-backup')).not.toBe(key);
+});
+
+test('what is no such key has no public half', () => {
+  expect(publicHalf('text', 'x')).toBeUndefined();
+  expect(
+    publicHalf('-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n', 'x'),
+  ).toBeUndefined();
+});
