@@ -12,6 +12,7 @@ import {
   rackProperties,
   type CassandraMemory,
 } from './cassandra-config';
+import { OPS_PORT, opsContainer, opsJson, opsScripts, type CassandraOps } from './cassandra-ops';
 import { schemaJson } from './cassandra-schema';
 import { Connections, type Client, type Connectable } from './connections';
 import { DatabaseLogins } from './database-logins';
@@ -84,6 +85,8 @@ export interface CassandraStatefulSetProps {
   readonly priorityClassName?: string;
   /** A container that reports metrics; JMX is open on loopback, so it reaches it there. @default none */
   readonly exporter?: Exporter;
+  /** The container beside each node that repairs it. @default each keyspace every 5 days */
+  readonly ops?: CassandraOps;
   /** Time to drain. @default 120 s */
   readonly stopGrace?: Duration;
   /** How long a start may take: the replay of the commit log, the wait for others, a bootstrap. @default 1 hour */
@@ -116,8 +119,8 @@ export interface CassandraConnection {
   readonly envPrefix?: string;
 }
 
-/** `tell` is where each node tells the others, the schema job and the kubelet what it knows, without a login. */
-const PORTS = { storage: 7000, cql: 9042, tell: 7010 } as const;
+/** `tell` is where each node tells the others, the schema job and the kubelet what it knows, without a login; `ops` where its ops does. */
+const PORTS = { storage: 7000, cql: 9042, tell: 7010, ops: OPS_PORT } as const;
 /** User and group of Cassandra in the official image. */
 const USER = 999;
 const RACK_LABEL = 'cassandra-rack';
@@ -147,6 +150,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   readonly memory: CassandraMemory;
   private readonly exporter?: k8s.Container;
   private readonly image: string;
+  private readonly ops: CassandraOps;
   private readonly racks: readonly string[];
   private readonly nodesPerRack: number;
   private readonly datacenter: string;
@@ -187,6 +191,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       }),
     });
     this.exporter = exporterContainer(this, props.exporter);
+    this.ops = props.ops ?? {};
     this.adminSecret = new DeclaredSecret(this, 'admin', {
       name: `${this.name}-admin`,
       namespaces: [this.namespace],
@@ -211,6 +216,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         this.connections.allowFrom(this.connections.peer, { port });
         this.connections.allowTo(this.connections.peer, { port });
       }
+      if (this.ops.scrapedBy) this.connections.allowFrom(this.ops.scrapedBy, { port: OPS_PORT });
       this.nodesService = this.makeService('nodes-service', `${this.name}-nodes`, {
         clusterIp: 'None',
         publishNotReadyAddresses: true,
@@ -383,7 +389,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     };
     const scripts = {
       'node.py': scriptFile('cassandra-node.py'),
+      ...opsScripts(),
+    };
+    const readAnew = {
       'node.json': `${JSON.stringify(this.nodeConfig(), null, 2)}\n`,
+      'ops.json': opsJson(this, this.ops),
     };
     new k8s.KubeConfigMap(this, 'config', {
       metadata: { ...this.metadata(), name: `${this.name}-config` },
@@ -391,11 +401,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
     new k8s.KubeConfigMap(this, 'scripts', {
       metadata: { ...this.metadata(), name: `${this.name}-scripts` },
-      data: scripts,
+      data: { ...scripts, ...readAnew },
     });
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
     // Without node.json, which a node reads when it starts: one node more must not restart all others.
-    const checksum = contentHash([config, scripts['node.py']]);
+    const checksum = contentHash([config, scripts]);
     return this.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
   }
 
@@ -433,7 +443,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         template: {
           metadata: {
             labels: { ...this.allLabels, [RACK_LABEL]: rack },
-            annotations: { 'checksum/config': checksum, ...scrapeAnnotations(this.props.exporter) },
+            annotations: { 'checksum/config': checksum, ...scrapeAnnotations(this.scraped()) },
           },
           spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(rack))),
         },
@@ -482,15 +492,25 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
           ],
         },
       ],
-      containers: [this.container(image), ...(this.exporter ? [this.exporter] : [])],
+      containers: [
+        this.container(image),
+        opsContainer(this, image, this.ops),
+        ...(this.exporter ? [this.exporter] : []),
+      ],
       volumes: [
         empty('conf', '16Mi'),
         empty('logs', '256Mi'),
         empty('tmp', '128Mi'),
+        empty('ops-tmp', '64Mi'),
         { name: 'config', configMap: { name: `${this.name}-config` } },
         { name: 'scripts', configMap: { name: `${this.name}-scripts` } },
       ],
     };
+  }
+
+  /** A pod can name one port: the exporter has more to tell. */
+  private scraped() {
+    return this.props.exporter ?? (this.ops.scrapedBy && { port: OPS_PORT });
   }
 
   private container(image: string): k8s.Container {

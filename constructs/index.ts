@@ -2,6 +2,7 @@ export { KEEP, syncWave } from './argo-cd';
 export type { BackupKeep, BackupProps } from './backup';
 export { BackupTarget, type NfsTarget, type S3Target, type SftpTarget } from './backup-target';
 export type { CassandraMemory } from './cassandra-config';
+export type { CassandraOps } from './cassandra-ops';
 export {
   CassandraStatefulSet,
   type CassandraConnection,

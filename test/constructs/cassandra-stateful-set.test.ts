@@ -1,4 +1,4 @@
-import { Size, type Chart } from 'cdk8s';
+import { Duration, Size, type Chart } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { parse } from 'yaml';
 import { CassandraStatefulSet, type CassandraStatefulSetProps } from '../../constructs/cassandra-stateful-set';
@@ -73,6 +73,32 @@ test('the caches of direct memory fit into what Java may use of it', () => {
 test('writes are on the disk before they are acknowledged while one power cord feeds all replicas', () => {
   expect(fileOf('cassandra.yaml')).toContain('commitlog_sync: group\n');
   expect(fileOf('cassandra.yaml', { allReplicasOnOneHost: false })).toContain('commitlog_sync: periodic\n');
+});
+
+test('ops stands beside each node: its own heap for nodetool, the data, and the port where nodes tell each other', () => {
+  const [, ops] = podOf().containers;
+  expect(ops).toMatchObject({ name: 'ops', command: ['python3', '/scripts/ops.py'] });
+  expect(ops.env).toContainEqual({ name: 'MAX_HEAP_SIZE', value: '64M' });
+  expect(ops.ports).toEqual([{ name: 'ops-metrics', containerPort: 7011, protocol: 'TCP' }]);
+  expect(ops.volumeMounts.map(({ mountPath }: any) => mountPath)).toContain('/var/lib/cassandra');
+});
+
+test('its schedule may change without a restart, its scripts not', () => {
+  const hours = (repairEvery: Duration) => ({ ops: { repairEvery } });
+  const config = objectOf(rendered(hours(Duration.hours(12))).chart, 'ConfigMap', 'cassandra-scripts').data['ops.json'];
+  expect(JSON.parse(config).repairSeconds).toBe(43200);
+  expect(rackOf(hours(Duration.hours(12))).spec.template).toEqual(rackOf().spec.template);
+});
+
+test('metrics of ops are open to who is named, and to no other pod', () => {
+  const prometheus = { namespace: 'monitoring', labels: { app: 'prometheus' } };
+  const froms = (props: Partial<CassandraStatefulSetProps>) =>
+    JSON.stringify(objectOf(rendered(props).chart, 'NetworkPolicy', 'cassandra').spec.ingress);
+  expect(froms({ ops: { scrapedBy: prometheus } })).toContain('monitoring');
+  expect(froms({})).not.toContain('monitoring');
+  const annotations = (props: Partial<CassandraStatefulSetProps>) => rackOf(props).spec.template.metadata.annotations;
+  expect(annotations({ ops: { scrapedBy: prometheus } })['prometheus.io/port']).toBe('7011');
+  expect(annotations({})).not.toHaveProperty(['prometheus.io/port']);
 });
 
 const nodeConfigOf = (props: Partial<CassandraStatefulSetProps> = {}) =>
@@ -272,7 +298,7 @@ test('nothing of a client lies in the namespace of the ring but rules of its one
     rule.ports.map((port: any) => port.port),
   ]);
   expect(ports).toEqual([
-    ['cassandra', [7000, 7010, 9042]],
+    ['cassandra', [7000, 7010, 7011, 9042]],
     ['cassandra-schema', [7010, 9042]],
     ['documents', [9042]],
   ]);
@@ -308,6 +334,11 @@ const wrong: [string, Partial<CassandraStatefulSetProps>, string][] = [
     'members that differ from pods',
     { nodesPerRack: 2, membersPerRack: 1 },
     'membersPerRack must equal nodesPerRack, got "1 members, 2 pods"',
+  ],
+  [
+    'repairs that come too late',
+    { ops: { repairEvery: Duration.days(6) } },
+    'ops.repairEvery must be from 1 hour to 5 days, got "518400 s" (allowed: 3600 s to 432000 s)',
   ],
   ['no nodes', { nodesPerRack: 0 }, 'nodesPerRack must be between 1 and 50, got 0'],
   ['a cluster name with a quote', { clusterName: 'a"b' }, 'clusterName must be 1 to 48 letters, digits, _ and -'],

@@ -1,0 +1,82 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, type k8s } from 'cdk8s-plus-28';
+import type { IConstruct } from 'constructs';
+import type { Peer } from './connections';
+import { refuse } from './refuse';
+import { resourceRequirements, type Resources } from './resources';
+import { scriptFile } from './script-file';
+import { RESTRICTED_CONTAINER } from './security';
+
+/** The container `ops` beside each node, which repairs it. */
+export interface CassandraOps {
+  /**
+   * How old the last repair of a keyspace may become before a node repairs its part again. Deleted rows come back where a copy
+   * missed the deletion and is repaired later than gc_grace_seconds, 10 days by default: a table with less needs half of
+   * its own here. From 1 hour to 5 days. @default 5 days, half of gc_grace_seconds
+   */
+  readonly repairEvery?: Duration;
+  /** Of the container: Python, and at most two nodetools at a time with a heap of 64 MiB each. @default 384 MiB, 50m */
+  readonly resources?: Resources;
+  /** Pods that may read the metrics on port 7011, such as Prometheus': opens the network for them. @default none */
+  readonly scrapedBy?: Peer;
+}
+
+/** Where ops tells the other nodes what it does, and Prometheus its metrics. */
+export const OPS_PORT = 7011;
+const LONGEST = Duration.days(5);
+
+/** Files of the container, beside node.json, by their names in /scripts. They restart the ring when they change. */
+export function opsScripts(): Record<string, string> {
+  return {
+    'ops.py': scriptFile('cassandra-ops.py'),
+    'ops_decisions.py': scriptFile('cassandra-ops-decisions.py'),
+  };
+}
+
+/** What ops reads anew at each round, so that a change of it restarts nothing. */
+export function opsJson(owner: IConstruct, { repairEvery = LONGEST }: CassandraOps): string {
+  const seconds = repairEvery.toSeconds({ integral: false });
+  if (seconds < 3600 || seconds > LONGEST.toSeconds())
+    refuse(owner, {
+      what: 'ops.repairEvery must be from 1 hour to 5 days',
+      got: `${seconds} s`,
+      allowed: '3600 s to 432000 s',
+      fix: 'leave it out: half of gc_grace_seconds leaves time to try a failed repair again before deleted rows come back',
+    });
+  const config = {
+    repairSeconds: seconds,
+    retrySeconds: 1800,
+    limitSeconds: 86400,
+    intervalSeconds: 10,
+    freshSeconds: 60,
+    lookSeconds: 600,
+  };
+  return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+/** The container: the image of Cassandra, which holds python3 and nodetool. */
+export function opsContainer(owner: IConstruct, image: string, { resources }: CassandraOps): k8s.Container {
+  const field = (fieldPath: string): k8s.EnvVarSource => ({ fieldRef: { fieldPath } });
+  return {
+    name: 'ops',
+    image,
+    command: ['python3', '/scripts/ops.py'],
+    env: [
+      { name: 'HOME', value: '/tmp' },
+      { name: 'POD_NAME', valueFrom: field('metadata.name') },
+      { name: 'POD_IP', valueFrom: field('status.podIP') },
+      // The heap of each nodetool, by default 128 MiB.
+      { name: 'MAX_HEAP_SIZE', value: '64M' },
+    ],
+    ports: [{ name: 'ops-metrics', containerPort: OPS_PORT, protocol: 'TCP' }],
+    resources: resourceRequirements(owner, resources ?? { memory: Size.mebibytes(384), cpu: Cpu.millis(50) }),
+    securityContext: RESTRICTED_CONTAINER,
+    volumeMounts: [
+      { name: 'data', mountPath: '/var/lib/cassandra' },
+      // nodetool reads the configuration of its node.
+      { name: 'conf', mountPath: '/etc/cassandra', readOnly: true },
+      { name: 'ops-tmp', mountPath: '/tmp' },
+      { name: 'scripts', mountPath: '/scripts', readOnly: true },
+    ],
+  };
+}
