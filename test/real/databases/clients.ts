@@ -1,5 +1,6 @@
 import { until } from '../cluster/processes';
-import type { Pod, TestNode } from './pods';
+import type { TestNode } from './node';
+import type { Pod } from './pod';
 
 /** What a test types into pods. */
 

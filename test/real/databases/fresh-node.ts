@@ -5,7 +5,7 @@ import { Size } from 'cdk8s';
 import type { Tally } from '../tally';
 import { databasePrograms } from './binaries';
 import { standIns } from './images';
-import { TestNode } from './pods';
+import { TestNode } from './node';
 import { Rendered } from './rendering';
 
 type Json = any;

@@ -8,6 +8,8 @@ export interface StandIn {
   readonly files: Readonly<Record<string, string>>;
   /** Folders and programs of this machine, by their place in the image. */
   readonly mounts: Readonly<Record<string, string>>;
+  /** Programs of this machine that the image has not, and that a script might take for granted. */
+  readonly lacks: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -15,11 +17,16 @@ const HERE = resolve(__dirname, 'image');
 const read = (file: string) => fs.readFileSync(join(HERE, file), 'utf8');
 const programs = (...names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [`/usr/local/bin/${name}`, read(`bin/${name}`)]));
+const USERS = 'root:x:0:0:root:/root:/bin/sh\n';
+/** Places of a program in the root file system and in /usr/local. */
+const placesOf = (...names: readonly string[]) =>
+  names.flatMap((name) => [`/usr/bin/${name}`, `/usr/local/bin/${name}`]);
 const PATH = '/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * The whole table of substitutions: which image becomes what. The rest of a pod is what its manifest says. A root file system
- * that is this machine's has more programs than the image: a script that uses one which the image lacks is not found out.
+ * that is this machine's has more programs than the image: a script that uses one which the image lacks is found out where `lacks`
+ * names it.
  */
 export function standIns(found: DatabasePrograms): Readonly<Record<string, StandIn>> {
   return {
@@ -28,15 +35,16 @@ export function standIns(found: DatabasePrograms): Readonly<Record<string, Stand
         ...programs('cassandra', 'nodetool', 'cqlsh'),
         '/etc/cassandra/jvm17-server.options': read('conf/jvm17-server.options'),
         '/etc/cassandra/logback-tools.xml': read('conf/logback-tools.xml'),
-        '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\ncassandra:x:999:999::/var/lib/cassandra:/bin/sh\n',
+        '/etc/passwd': `${USERS}cassandra:x:999:999::/var/lib/cassandra:/bin/sh\n`,
       },
       mounts: { '/opt/cassandra/lib': found.cassandra, '/opt/cqlsh': found.cqlsh },
       env: { PATH, CASSANDRA_CONF: '/etc/cassandra', LANG: 'C.UTF-8' },
+      lacks: placesOf('curl', 'jq', 'restic', 'ssh'),
     },
     'docker.io/library/mongo': {
       files: {
         ...programs('mongosh'),
-        '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\nmongodb:x:999:999::/data/db:/bin/sh\n',
+        '/etc/passwd': `${USERS}mongodb:x:999:999::/data/db:/bin/sh\n`,
       },
       mounts: {
         '/usr/local/bin/mongod': found.mongod,
@@ -44,6 +52,14 @@ export function standIns(found: DatabasePrograms): Readonly<Record<string, Stand
         '/opt/mongosh': found.mongosh,
       },
       env: { PATH, GLIBC_TUNABLES: 'glibc.pthread.rseq=0' },
+      lacks: placesOf('python3', 'curl', 'restic', 'ssh'),
+    },
+    // restic, ssh and jq are this machine's; so is sh, which knows no more than the busybox of the image.
+    'docker.io/restic/restic': {
+      files: { '/etc/passwd': USERS },
+      mounts: {},
+      env: { PATH },
+      lacks: placesOf('python3', 'curl', 'bash', 'node'),
     },
   };
 }

@@ -4,7 +4,8 @@ import { defineHomelab } from '../../../inventory';
 import { makeValues } from '../../../scripts/engine/kept-secrets';
 import { render } from '../../../synth';
 import { changed } from '../../homelab';
-import type { Cluster, Pod, TestNode } from './pods';
+import type { Cluster, TestNode } from './node';
+import type { Pod } from './pod';
 
 type Json = any;
 
@@ -57,7 +58,8 @@ export class Rendered {
     return ordinals.map((ordinal) => this.runMember(node, set, ordinal));
   }
 
-  runMember(node: TestNode, set: Json, ordinal: number): Pod {
+  /** @param address of a pod that is gone; a new one by default */
+  runMember(node: TestNode, set: Json, ordinal: number, address?: string): Pod {
     const { namespace } = set.metadata;
     const name = `${set.metadata.name}-${ordinal}`;
     const { labels } = set.spec.template.metadata;
@@ -65,7 +67,7 @@ export class Rendered {
       .filter(({ spec }) => Object.entries(spec.selector).every(([key, value]) => labels[key] === value))
       .map(({ metadata }) => metadata.name);
     const manifest = { metadata: { name, namespace, labels }, spec: set.spec.template.spec };
-    return node.run(manifest, services, set.spec.serviceName);
+    return node.run(manifest, services, set.spec.serviceName, address);
   }
 
   /** Runs the one job of a namespace to its end. @returns its pod */

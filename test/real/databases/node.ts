@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import type { StandIn } from './images';
+import { NameServer } from './name-server';
+import { Pod } from './pod';
+import { quoted, runQuietly } from './processes';
+import { Claims } from './volumes';
+
+type Json = any;
+
+/** The node's address on the bridge of its pods; their name server answers there. */
+export const GATEWAY = '10.99.0.1';
+
+/** What pods find in the cluster besides each other. */
+export interface Cluster {
+  /** Data by NAMESPACE/NAME. */
+  readonly configMaps: Map<string, Readonly<Record<string, string>>>;
+  readonly secrets: Map<string, Readonly<Record<string, string>>>;
+  readonly images: Readonly<Record<string, StandIn>>;
+}
+
+/**
+ * A node with a kubelet of our own: it runs pods as processes, each pod with a network namespace and an address, each container
+ * with its own mounts and processes, the pod's user without capabilities, a read-only root, volumes with the modes that the
+ * kubelet gives them, a memory limit and probes.
+ */
+export class TestNode {
+  readonly names: NameServer;
+  readonly claims: Claims;
+  readonly pods = new Map<string, Pod>();
+  private addresses = 0;
+
+  constructor(
+    readonly folder: string,
+    readonly cluster: Cluster,
+  ) {
+    this.claims = new Claims(folder);
+    fs.mkdirSync(this.images, { recursive: true });
+    execFileSync('sh', [
+      '-ec',
+      `ip link add pods type bridge; ip addr add ${GATEWAY}/16 dev pods; ip link set pods up
+mount -t tmpfs images ${quoted(this.images)}`,
+    ]);
+    this.names = new NameServer((name) => this.resolve(name));
+  }
+
+  /** Files of images: on a file system of their own, because overlayfs takes no folder that lies in another of its layers. */
+  get images(): string {
+    return join(this.folder, 'images');
+  }
+
+  async start(): Promise<void> {
+    await this.names.listen(GATEWAY);
+  }
+
+  /**
+   * Runs a pod.
+   * @param services those that select it
+   * @param headless the one that governs its host name
+   * @param address of a pod that is gone; a new one by default
+   */
+  run(manifest: Json, services: readonly string[] = [], headless?: string, address?: string): Pod {
+    const pod = new Pod(this, manifest, address ?? `10.99.1.${++this.addresses}`, services, headless);
+    this.pods.set(pod.fullName, pod);
+    void pod.run();
+    return pod;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.pods.values()].map((pod) => pod.stop(0)));
+    this.names.close();
+    runQuietly('umount', this.images);
+    runQuietly('ip', 'link', 'delete', 'pods');
+  }
+
+  /** POD.SERVICE.NAMESPACE and SERVICE.NAMESPACE; a Service by its name gives the addresses of all its pods. */
+  private resolve(name: string): readonly string[] | undefined {
+    const match = /^(?:([a-z0-9-]+)\.)?([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local$/.exec(name);
+    if (!match) return undefined;
+    const [, host, service, namespace] = match;
+    const found = [...this.pods.values()].filter(
+      (pod) =>
+        pod.namespace === namespace &&
+        pod.services.includes(service!) &&
+        !pod.stopped &&
+        (host === undefined || pod.name === host) &&
+        // Headless Services publish addresses before pods are ready; the others do not.
+        (pod.headless === service || pod.ready),
+    );
+    return found.length > 0 ? found.map(({ address }) => address) : undefined;
+  }
+}

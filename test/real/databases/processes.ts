@@ -1,0 +1,49 @@
+import { execFileSync, spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+
+/** What a program printed, and how it ended: 137 where it was killed because its time was over. */
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+export function run(program: string, args: readonly string[], seconds: number): Promise<Ended> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.on('data', (data) => (output += data));
+  child.stderr.on('data', (data) => (output += data));
+  const late = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+  return new Promise((resolve) =>
+    child.once('close', (code) => {
+      clearTimeout(late);
+      resolve({ code: code ?? 137, output });
+    }),
+  );
+}
+
+/** Runs what removes something, which may be gone already. */
+export function runQuietly(program: string, ...args: readonly string[]): void {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+  } catch {
+    // A folder that is no mount.
+  }
+}
+
+/** The network namespace of a process; this program's own where there is no such process. */
+export function networkOf(pid: number): string {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return networkOf(process.pid);
+  }
+}
+
+export function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+}
+
+/** As one word of a shell. */
+export function quoted(text: string): string {
+  return `'${text.replace(/'/g, `'\\''`)}'`;
+}
