@@ -148,7 +148,7 @@ export class Container {
 
   /** Its variables, expanded as the kubelet does: $(NAME) of an earlier one, $$ for a dollar. */
   environment(): Record<string, string> {
-    const known: Record<string, string> = { ...this.image().env, HOSTNAME: this.pod.name };
+    const known: Record<string, string> = { ...this.image.env, HOSTNAME: this.pod.name };
     for (const { name, value, valueFrom } of this.spec.env ?? []) known[name] = this.valueOf(value, valueFrom, known);
     return known;
   }
@@ -172,7 +172,7 @@ export class Container {
     return found;
   }
 
-  image(): StandIn {
+  get image(): StandIn {
     const name = String(this.spec.image).replace(/[:@].*$/, '');
     const found = this.pod.node.cluster.images[name] ?? this.pod.node.cluster.images[`docker.io/library/${name}`];
     if (!found) throw new Error(`${this.pod.fullName}: nothing stands in for the image ${this.spec.image}`);

@@ -1,20 +1,23 @@
 import { createSocket, type Socket } from 'node:dgram';
 
-/** How the name server behaves. */
-export type Mode = 'answers' | 'silent';
+/** How the name server behaves: `slow` answers late, to `nobody` no name exists. */
+export type Mode = 'answers' | 'silent' | 'slow' | 'nobody';
 
 const TYPE_A = 1;
 const NAME_ERROR = 3;
+const SLOW_SECONDS = 3;
 
 /** The cluster's name server: A records of names that the test sets, over UDP. */
 export class NameServer {
   mode: Mode = 'answers';
+  private closed = false;
   private readonly socket: Socket = createSocket('udp4');
 
   /** @param resolve the addresses of a name; undefined where it does not exist */
   constructor(private readonly resolve: (name: string) => readonly string[] | undefined) {
     this.socket.on('message', (message, { address, port }) => {
-      if (this.mode !== 'silent') this.socket.send(this.answer(message), port, address);
+      if (this.mode === 'silent') return;
+      setTimeout(() => this.send(this.answer(message), port, address), this.mode === 'slow' ? SLOW_SECONDS * 1000 : 0);
     });
   }
 
@@ -23,7 +26,12 @@ export class NameServer {
   }
 
   close(): void {
+    this.closed = true;
     this.socket.close();
+  }
+
+  private send(answer: Buffer, port: number, address: string): void {
+    if (!this.closed) this.socket.send(answer, port, address);
   }
 
   /** RFC 1035: the header, the question as it came, and an answer of 16 bytes for each address. */
@@ -35,7 +43,7 @@ export class NameServer {
       end += 1 + message[end]!;
     }
     const question = message.subarray(12, end + 5);
-    const known = this.resolve(labels.join('.').toLowerCase());
+    const known = this.mode === 'nobody' ? undefined : this.resolve(labels.join('.').toLowerCase());
     const addresses = known !== undefined && message.readUInt16BE(end + 1) === TYPE_A ? known : [];
     const header = Buffer.alloc(12);
     message.copy(header, 0, 0, 2);

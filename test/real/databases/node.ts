@@ -61,10 +61,15 @@ mount -t tmpfs images ${quoted(this.images)}`,
    * @param address of a pod that is gone; a new one by default
    */
   run(manifest: Json, services: readonly string[] = [], headless?: string, address?: string): Pod {
-    const pod = new Pod(this, manifest, address ?? `10.99.1.${++this.addresses}`, services, headless);
+    const pod = new Pod(this, manifest, address ?? this.newAddress(), services, headless);
     this.pods.set(pod.fullName, pod);
     void pod.run();
     return pod;
+  }
+
+  private newAddress(): string {
+    const number = this.addresses++;
+    return `10.99.${1 + Math.floor(number / 250)}.${1 + (number % 250)}`;
   }
 
   async stop(): Promise<void> {

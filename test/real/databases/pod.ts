@@ -44,6 +44,8 @@ export class Pod {
 ip link set ${this.link} master pods up
 nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address}/16 dev eth0; ip link set eth0 up; ip route add default via ${GATEWAY}'`,
     ]);
+    // A pod that had this name and this address has left its files there.
+    fs.rmSync(this.folder, { recursive: true, force: true });
     fs.mkdirSync(this.folder, { recursive: true });
   }
 
@@ -57,7 +59,7 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
 
   /** The node's end of its network. */
   private get link(): string {
-    return `n${this.address.split('.').at(-1)}`;
+    return `n${this.address.split('.').slice(2).join('-')}`;
   }
 
   get networkOf(): number {
@@ -72,6 +74,11 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
     return (
       !this.stopped && this.containers.length > 0 && [...this.sidecars, ...this.containers].every(({ ready }) => ready)
     );
+  }
+
+  /** All processes of its containers, as this machine numbers them. */
+  processes(): number[] {
+    return [...this.sidecars, ...this.containers].flatMap(({ memory }) => memory.processes);
   }
 
   get restarts(): number {

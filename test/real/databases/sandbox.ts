@@ -85,7 +85,7 @@ export function sandboxScript(container: Container): string {
 
 /** Programs and volumes, by their place in the container. */
 function bindsOf({ pod, spec, image }: Container): Bind[] {
-  const programs = Object.entries(image().mounts).map(([to, from]): Bind => [from, to, 'ro']);
+  const programs = Object.entries(image.mounts).map(([to, from]): Bind => [from, to, 'ro']);
   const volumes = (spec.volumeMounts ?? []).map(({ name, mountPath, subPath, readOnly }: Json): Bind => {
     const from = subFolder(pod.volume(name), subPath);
     const { configMap, secret } = (pod.spec.volumes ?? []).find((each: Json) => each.name === name) ?? {};
@@ -96,7 +96,7 @@ function bindsOf({ pod, spec, image }: Container): Bind[] {
 
 /** The layer over this machine's root: files of the image, what it lacks, and a place for each mount. */
 function layOut(container: Container, image: string, binds: readonly Bind[]): void {
-  const { files, lacks } = container.image();
+  const { files, lacks } = container.image;
   const inPlace = (path: string) => join(image, path);
   const folderOf = (path: string) => fs.mkdirSync(join(inPlace(path), '..'), { recursive: true });
   for (const path of ['/proc', '/dev', '/sys', '/tmp']) fs.mkdirSync(inPlace(path), { recursive: true });
