@@ -4,7 +4,8 @@ import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { admin, asRoot, logs } from './clients';
 import { inFreshNode, small } from './fresh-node';
-import type { Pod, TestNode } from './pods';
+import type { TestNode } from './node';
+import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 
 type Json = any;

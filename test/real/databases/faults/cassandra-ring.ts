@@ -5,7 +5,8 @@ import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { logs } from '../clients';
 import type { Test } from '../fresh-node';
-import type { Pod, TestNode } from '../pods';
+import type { TestNode } from '../node';
+import type { Pod } from '../pod';
 import type { Rendered } from '../rendering';
 import type { FaultTable, Writer } from './table';
 
