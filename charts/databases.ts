@@ -54,6 +54,7 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     replicaSetName: database.replicaSet,
     members: database.members,
     pods: database.pods,
+    featureCompatibilityVersion: database.featureCompatibilityVersion,
     config: database.config,
   });
 }

@@ -36,3 +36,8 @@ export function imageOf(
     });
   return image ?? (version === undefined ? official : `${official.split(':')[0]}:${version}`);
 }
+
+/** The tag of an image; nothing where it has a digest alone. */
+export function tagOf(image: string): string | undefined {
+  return /:([^/:@]+)(@.*)?$/.exec(image.replace(/@.*$/, ''))?.[1];
+}

@@ -2,7 +2,7 @@ import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { mongodSettingsProblem, type Settings } from '../values/database-settings';
-import { mongodbVersionProblem } from '../values/database-versions';
+import { compatibilityProblem, mongodbVersionProblem } from '../values/database-versions';
 import { MAX_VOTERS, membersProblem, podsProblem } from '../values/members';
 import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
@@ -13,7 +13,7 @@ import { passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { identityAnnotation } from './identity';
-import { imageOf, images } from './images';
+import { imageOf, images, tagOf } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import { spreadOverNodes, type Placement } from './placement';
@@ -41,6 +41,12 @@ export interface MongoReplicaSetProps {
    * time, never back: plan says the way. @default that of images.mongodb
    */
   readonly version?: string;
+  /**
+   * Major and minor version, as 8.0, whose form of data the set may write: that of `version`, or of the major version before. It
+   * is raised once every member runs a mongod that knows it, and never lowered: an older mongod then refuses the files. So it
+   * comes in a commit of its own, some days after `version`. @default as the set has it; a new set has that of its version
+   */
+  readonly featureCompatibilityVersion?: string;
   /** May never change: members keep it on their disks, and belong to no set under another one. @default rs0 */
   readonly replicaSetName?: string;
   /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote. @default 3 */
@@ -224,12 +230,15 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   private judge(): void {
-    const { resources, version, config } = this.props;
+    const { resources, version, config, featureCompatibilityVersion } = this.props;
     insist(
       this,
       serviceNameProblem(this.name, 'the name of a replica set', 40),
       imageProblem(this.image, 'image'),
       version === undefined ? undefined : mongodbVersionProblem(version, 'version'),
+      featureCompatibilityVersion === undefined
+        ? undefined
+        : compatibilityProblem(featureCompatibilityVersion, tagOf(this.image), 'featureCompatibilityVersion'),
       config === undefined ? undefined : mongodSettingsProblem(config, 'config'),
       sizeProblem(resources.memory, 'memory'),
       membersProblem(this.members, 'members'),
@@ -326,7 +335,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       const votes = index < MAX_VOTERS ? 1 : 0;
       return { _id: index, host, votes, priority: votes === 0 ? 0 : index === 0 ? 2 : 1 };
     });
-    return `${JSON.stringify({ replicaSet: this.replicaSet, quietSeconds: 30, intervalSeconds: 10, members }, null, 2)}\n`;
+    const { featureCompatibilityVersion } = this.props;
+    return `${JSON.stringify({ replicaSet: this.replicaSet, featureCompatibilityVersion, quietSeconds: 30, intervalSeconds: 10, members }, null, 2)}\n`;
   }
 
   private podSpec(configMap: string): k8s.PodSpec {

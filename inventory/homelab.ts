@@ -347,6 +347,12 @@ export interface MongoDb extends DatabaseBase {
   /** Running pods; lowered one commit after `members`. @default members */
   readonly pods?: number;
   /**
+   * Major and minor version, as 8.0, whose form of data the set may write: that of `version`, or of the major version before.
+   * Raised once every member runs it, and never lowered: in a commit of its own, some days after `version`, with an accepted
+   * change. @default as the set has it; a new set has that of its version
+   */
+  readonly featureCompatibilityVersion?: string;
+  /**
    * Further settings as mongod.conf has them, as { operationProfiling: { slowOpThresholdMs: 200 } }. Those that hold a promise
    * are refused, with what to set instead; a member refuses to start with one that mongod does not know. @default none
    */

@@ -1,6 +1,6 @@
 import type { Duration } from 'cdk8s';
 import { cassandraSettingsProblem, mongodSettingsProblem } from '../values/database-settings';
-import { cassandraVersionProblem, mongodbVersionProblem } from '../values/database-versions';
+import { cassandraVersionProblem, compatibilityProblem, mongodbVersionProblem } from '../values/database-versions';
 import { membersProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { certificatesProblem } from '../values/certificates';
@@ -55,6 +55,8 @@ export const cassandraSettings = judged(cassandraSettingsProblem);
 export const mongodSettings = judged(mongodSettingsProblem);
 export const cassandraVersion = judged(cassandraVersionProblem);
 export const mongodbVersion = judged(mongodbVersionProblem);
+/** Whether its version knows it, is judged where that is known. */
+export const compatibility = judged((value, path) => compatibilityProblem(value, undefined, path));
 
 export const cidr = judged((value, path) =>
   ipv4Network(value)

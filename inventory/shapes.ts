@@ -210,6 +210,7 @@ const mongodb: is.Shape<lab.MongoDb> = {
   members: is.members,
   pods: is.optional(is.whole(1, 50)),
   version: is.optional(is.mongodbVersion),
+  featureCompatibilityVersion: is.optional(is.compatibility),
   config: is.optional(is.mongodSettings),
 };
 

@@ -27,3 +27,27 @@ function exact(value: unknown, what: string, { product, least, sample }: Product
     fix: `write it like ${sample}`,
   });
 }
+
+/**
+ * What is wrong with a feature compatibility version of MongoDB, as a sentence, or undefined.
+ * @param version of mongod, where its image says it
+ */
+export function compatibilityProblem(value: unknown, version: string | undefined, what: string): string | undefined {
+  if (typeof value !== 'string' || !/^[1-9]\d*\.\d+$/.test(value))
+    return sentence({
+      what: `${what} must be the major and minor version of a MongoDB`,
+      got: value,
+      allowed: 'two numbers',
+      fix: 'write it like 8.0',
+    });
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(version ?? '') ?? [];
+  if (major === undefined) return undefined;
+  const known = [...new Set([`${Number(major) - 1}.0`, `${major}.0`, `${major}.${minor}`])];
+  if (known.includes(value)) return undefined;
+  return sentence({
+    what: `${what} must be one that MongoDB ${version} knows`,
+    got: value,
+    allowed: known.join(', '),
+    fix: 'raise version first, one major version at a time, and this in a later commit',
+  });
+}

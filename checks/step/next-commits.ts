@@ -71,19 +71,18 @@ function version(was: Database, is: Database, thing: string): NextCommit[] {
   const [had, has] = [was, is].map((database) => numbersOf(tagOf(mainContainer(database)?.image)));
   const [old = 0, major = 0] = [had?.[0], has?.[0]];
   if (!had || !has || major <= old) return [];
-  const exec = `kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0`;
   if (was.engine === 'mongodb')
     return [
       {
-        what: `nothing of ${thing} until its feature compatibility version is ${major}.0; then the next major version may come`,
-        when: `every pod runs ${has.join('.')} for some days and nobody wants to go back: ${exec} -c mongod -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "${major}.0", confirm: true })' as root`,
+        what: `databases.${thing}.featureCompatibilityVersion: '${major}.0', with an accepted change; the next major version only after that`,
+        when: `every pod runs ${has.join('.')} for some days, nobody wants to go back, and the primary says "as wanted": ${asWanted(is.namespace, is.name)}`,
       },
     ];
   if (was.engine === 'cassandra')
     return [
       {
         what: `the next change of ${thing}, after nodetool upgradesstables on each node`,
-        when: `every node says UN and runs ${has.join('.')}: ${exec} -c cassandra -- nodetool status`,
+        when: `every node says UN and runs ${has.join('.')}: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status`,
       },
     ];
   return [];

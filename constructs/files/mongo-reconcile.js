@@ -8,6 +8,8 @@
 //   config    members of the set as they are: [{ _id, host, votes, priority }]; only on the primary
 //   states    { host: 'PRIMARY' | 'SECONDARY' | ... }; only on the primary
 //   troubles  { host: what the last heartbeat to it said, where it failed }; only on the primary
+//   compatibility  feature compatibility version of the set; only on the primary, and where one is wanted
+//   binaries  { host: version of its mongod, or null where it does not answer }; only where compatibility is not the wanted one
 function decide(wanted, state) {
   const me = wanted.members[state.self];
   if (!state.own) return { do: 'wait', why: 'mongod beside this container does not answer yet' };
@@ -20,7 +22,7 @@ function decide(wanted, state) {
   if (!state.own.setName) return decideFirst(wanted, state, me);
   if (!state.own.primary) return { do: 'watch', why: 'another member is primary, or none is yet' };
   if (state.root === 'missing') return { do: 'create-root', why: 'the set has no root user yet' };
-  return decideMembers(wanted.members, state, (me || {}).host);
+  return decideMembers(wanted, state, (me || {}).host);
 }
 
 // Nothing may be initiated twice: an empty member 0 of an existing set looks like a new one, and so does a member that
@@ -41,7 +43,7 @@ function decideFirst(wanted, state, me) {
   return { do: 'initiate', member: me, why: 'every member is new' };
 }
 
-function decideMembers(wanted, state, myHost) {
+function decideMembers({ members: wanted, featureCompatibilityVersion }, state, myHost) {
   const healthy = (member) => state.states[member.host] === 'PRIMARY' || state.states[member.host] === 'SECONDARY';
   const extra = state.config
     .filter((member) => !wanted.some((each) => each.host === member.host))
@@ -65,10 +67,35 @@ function decideMembers(wanted, state, myHost) {
     return now.votes !== member.votes || now.priority !== member.priority;
   });
   if (different) return { do: 'change', member: different, why: 'votes or priority differ' };
+  const raise = decideCompatibility(featureCompatibilityVersion, state);
+  if (raise && unsettled.length === 0) return raise;
   return {
     do: 'nothing',
     why: unsettled.length > 0 ? 'as wanted, but not well: ' + described(unsettled) : 'as wanted: ' + hosts(wanted),
   };
+}
+
+// Raised when it is asked for and every member runs a mongod that knows it: afterwards an older mongod refuses the files.
+function decideCompatibility(wanted, { compatibility, binaries }) {
+  if (!wanted || !compatibility || compatibility === wanted) return null;
+  const is = 'the feature compatibility version is ' + compatibility + ', and ' + wanted + ' is wanted: ';
+  if (isOlder(wanted, compatibility))
+    return { do: 'wait', why: is + 'it is never lowered from here; write ' + compatibility + ', or leave it out' };
+  const old = Object.keys(binaries).filter((host) => binaries[host] === null || isOlder(binaries[host], wanted));
+  if (old.length > 0)
+    return {
+      do: 'wait',
+      why:
+        is +
+        'first these must run it: ' +
+        old.map((host) => host + ' (' + (binaries[host] || 'no answer') + ')').join(', '),
+    };
+  return { do: 'raise-compatibility', to: wanted, why: is + 'every member runs it' };
+}
+
+function isOlder(version, than) {
+  const [a, b] = [version, than].map((each) => each.split('.').map(Number));
+  return a[0] !== b[0] ? a[0] < b[0] : a[1] < b[1];
 }
 
 // One voter a step, the highest first, and only when those who stay can elect a primary without the one who goes.
@@ -204,9 +231,32 @@ if (typeof Mongo !== 'undefined') {
           state.states[member.name] = member.stateStr;
           if (member.lastHeartbeatMessage) state.troubles[member.name] = member.lastHeartbeatMessage;
         }
+        if (wanted.featureCompatibilityVersion) observeCompatibility(wanted, state, admin);
       }
     }
     return state;
+  };
+
+  const observeCompatibility = (wanted, state, admin) => {
+    const { featureCompatibilityVersion: now } = admin.runCommand({ getParameter: 1, featureCompatibilityVersion: 1 });
+    state.compatibility = now.version;
+    if (now.version === wanted.featureCompatibilityVersion) return;
+    state.binaries = {};
+    for (const { host } of state.config) state.binaries[host] = binaryOf(host);
+  };
+
+  const binaryOf = (host) => {
+    try {
+      return connect(host, ROOT, process.env.ROOT_PASSWORD).runCommand({ buildInfo: 1 }).version;
+    } catch {
+      return null;
+    }
+  };
+
+  // 7.0 and newer want a confirmation that older ones do not know.
+  const raiseCompatibility = (to) => {
+    const confirm = isOlder(binaryOf(LOOPBACK), '7.0') ? {} : { confirm: true };
+    asRoot().runCommand(Object.assign({ setFeatureCompatibilityVersion: to }, confirm));
   };
 
   const reconfigure = (change) => {
@@ -221,6 +271,7 @@ if (typeof Mongo !== 'undefined') {
     if (action.do === 'initiate')
       connect(LOOPBACK).runCommand({ replSetInitiate: { _id: wanted.replicaSet, members: [action.member] } });
     if (action.do === 'create-root') createRoot();
+    if (action.do === 'raise-compatibility') raiseCompatibility(action.to);
     if (action.do === 'add') {
       // Numbers of members are never used again, so a new one takes the next free above its own.
       reconfigure((members) =>

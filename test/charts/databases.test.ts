@@ -90,6 +90,7 @@ test('version, heap, settings, keyspaces and metrics come from the homelab', () 
     });
     Object.assign(h.databases.mongodb, {
       version: '7.0.37',
+      featureCompatibilityVersion: '6.0',
       config: { net: { maxIncomingConnections: 500 } },
       exporter: exporter(9216),
     });
@@ -101,6 +102,9 @@ test('version, heap, settings, keyspaces and metrics come from the homelab', () 
   expect(JSON.parse(named('ConfigMap', 'mongodb', change).data['mongod.conf'])).toEqual({
     net: { maxIncomingConnections: 500 },
   });
+  expect(JSON.parse(named('ConfigMap', 'mongodb', change).data['members.json']).featureCompatibilityVersion).toBe(
+    '6.0',
+  );
   for (const [set, image, port] of [
     ['cassandra-r1', 'docker.io/library/cassandra:5.0.6', 9500],
     ['mongodb', 'docker.io/library/mongo:7.0.37', 9216],

@@ -299,3 +299,44 @@ describe('the users job', () => {
     expect(told).toEqual([['admin', { dropUser: 'gone' }]]);
   });
 });
+
+describe('the feature compatibility version', () => {
+  const settled = {
+    self: 0,
+    own: primary,
+    root: 'there',
+    config: [member(0), member(1), member(2)],
+    states: states('PRIMARY', 'SECONDARY', 'SECONDARY'),
+    compatibility: '7.0',
+  };
+  const to = (featureCompatibilityVersion?: string) => ({ ...wanted(3), featureCompatibilityVersion });
+  const all = { m0: '8.0.26', m1: '8.0.26', m2: '8.0.26' };
+
+  test('is raised once every member runs a mongod that knows it', () => {
+    expect(decide(to('8.0'), { ...settled, binaries: all })).toMatchObject({ do: 'raise-compatibility', to: '8.0' });
+  });
+
+  test.each([
+    ['one still runs the old one', { ...all, m2: '7.0.37' }, 'first these must run it: m2 (7.0.37)'],
+    ['one does not answer', { ...all, m1: null }, 'first these must run it: m1 (no answer)'],
+  ])('waits while %s', (_what, binaries, why) => {
+    expect(decide(to('8.0'), { ...settled, binaries })).toMatchObject({
+      do: 'wait',
+      why: expect.stringContaining(why),
+    });
+  });
+
+  test("waits while a member is not well, and is nobody's business where it is not asked for", () => {
+    const unwell = { ...settled, states: states('PRIMARY', 'SECONDARY', 'RECOVERING'), binaries: all };
+    expect(decide(to('8.0'), unwell).why).toContain('not well: m2');
+    expect(decide(to(), { ...settled, binaries: undefined }).do).toBe('nothing');
+    expect(decide(to('7.0'), { ...settled, binaries: undefined }).do).toBe('nothing');
+  });
+
+  test('is never lowered', () => {
+    expect(decide(to('6.0'), { ...settled, binaries: all })).toMatchObject({
+      do: 'wait',
+      why: 'the feature compatibility version is 7.0, and 6.0 is wanted: it is never lowered from here; write 7.0, or leave it out',
+    });
+  });
+});

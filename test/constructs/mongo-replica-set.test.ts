@@ -299,3 +299,19 @@ test('a setting that holds a promise is refused, and so is a version that is not
   expect(() => rendered({ version: '8.0' })).toThrow('version must be an exact version of MongoDB');
   expect(podOf({ version: '7.0.37' }).containers[0].image).toBe('docker.io/library/mongo:7.0.37');
 });
+
+test('the feature compatibility version is one that the version knows, and restarts nothing', () => {
+  const set = (featureCompatibilityVersion?: string) => rendered({ version: '8.0.26', featureCompatibilityVersion });
+  const members = objectOf(set('7.0').chart, 'ConfigMap', 'mongodb').data['members.json'];
+  expect(JSON.parse(members).featureCompatibilityVersion).toBe('7.0');
+  expect(objectOf(set('8.0').chart, 'StatefulSet').spec.template).toEqual(
+    objectOf(set().chart, 'StatefulSet').spec.template,
+  );
+  expect(() => set('6.0')).toThrow(
+    'featureCompatibilityVersion must be one that MongoDB 8.0.26 knows, got "6.0" (allowed: 7.0, 8.0); raise version first',
+  );
+  expect(() => set('8')).toThrow('must be the major and minor version of a MongoDB');
+  expect(() =>
+    rendered({ image: 'own/mongod@sha256:' + '0'.repeat(64), featureCompatibilityVersion: '6.0' }),
+  ).not.toThrow();
+});

@@ -46,6 +46,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     'databases.mongodb.version must be an exact version of MongoDB, got "8.0" (allowed: 6.0.0 or newer, three numbers); write it like 8.0.26',
   ],
   [
+    'a feature compatibility version that is none',
+    (h) => (h.databases.mongodb.featureCompatibilityVersion = '8.0.26'),
+    'databases.mongodb.featureCompatibilityVersion must be the major and minor version of a MongoDB, got "8.0.26"',
+  ],
+  [
     'a heap without a unit',
     (h) => (h.databases.cassandra.heap = 2048),
     'databases.cassandra.heap must be a Size of at least 1 KiB, got 2048',

@@ -1,7 +1,7 @@
 import type { Risk } from '../plan';
 import { idsOf, isActive, mainContainer, thingOf, type Database, type Index } from './databases';
 import { dataRisk } from './risk';
-import { numbersOf, tagOf, versionProblem } from './versions';
+import { majorsBetween, numbersOf, tagOf, versionProblem } from './versions';
 
 /** A database that ran and runs no more: retired is fine, everything else loses sight of its data. */
 export function goneRisks(before: Index, after: Index): Risk[] {
@@ -97,9 +97,8 @@ export function versionRisks(
               'to go back, retire the database, empty its disks and restore a dump that was made before the upgrade',
             ]
           : [
-              'first a backup, then one major version in a commit of its own',
-              `look: every pod runs it and says so, ${upgraded(before)}`,
-              'then the next major version',
+              `first a backup, then one major version in a commit of its own: ${majorsBetween(before.engine, was, is).join(', then ')}`,
+              `look before each next one: every pod runs it and says so, ${upgraded(before)}`,
             ],
     }),
   ];
@@ -107,7 +106,7 @@ export function versionRisks(
 
 function upgraded({ engine, namespace }: Database): string {
   if (engine === 'mongodb')
-    return `and the feature compatibility version is raised: kubectl -n ${namespace} exec POD -c mongod -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "MAJOR.0", confirm: true })'`;
+    return `and featureCompatibilityVersion is raised to it, in a commit of its own (in a chart that is not ours: kubectl -n ${namespace} exec POD -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "MAJOR.0", confirm: true })')`;
   if (engine === 'cassandra')
     return `and nodetool upgradesstables ended on every node: kubectl -n ${namespace} exec POD -c cassandra -- nodetool upgradesstables`;
   return `kubectl -n ${namespace} get pods`;

@@ -1,6 +1,7 @@
 import type { Risk } from '../plan';
 import { idsOf, mainContainer, thingOf, type Database, type Index } from './databases';
 import { dataRisk, type Found } from './risk';
+import { numbersOf } from './versions';
 import { option, podNames, wordsOf } from './workloads';
 
 /** What makes a set the set that it is. */
@@ -10,6 +11,8 @@ export interface ReplicaSet {
   readonly members?: readonly { readonly host: string; readonly votes: number }[];
   /** Names of the pods that run. */
   readonly pods: readonly string[];
+  /** Feature compatibility version, where it is asked for. */
+  readonly compatibility?: string;
 }
 
 type Aspect = Pick<Found, 'section' | 'from' | 'to' | 'problem' | 'way'> & { readonly aspect: string };
@@ -19,9 +22,12 @@ export function mongodbRisks(before: Database, after: Database, index: Index): R
   const was = replicaSetOf(before);
   const is = replicaSetOf(after);
   const thing = thingOf(before, index);
-  return [...nameRisks(was, is), ...hostRisks(was, is), ...memberRisks(was, is, before)].map(({ aspect, ...found }) =>
-    dataRisk({ ...found, what: `${thing}.${aspect}`, objects: idsOf(before, after) }),
-  );
+  return [
+    ...nameRisks(was, is),
+    ...hostRisks(was, is),
+    ...memberRisks(was, is, before),
+    ...compatibilityRisks(was, is),
+  ].map(({ aspect, ...found }) => dataRisk({ ...found, what: `${thing}.${aspect}`, objects: idsOf(before, after) }));
 }
 
 function nameRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
@@ -38,6 +44,31 @@ function nameRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
         'put the old name back: it is fixed for as long as this set lives, and no client sees more of it than its URI',
         'for another one, add a second database of another name in homelab.ts, copy the data with mongodump and mongorestore, let services use it, then retire the old one',
       ],
+    },
+  ];
+}
+
+/** What a set may write, by which older versions of mongod no longer read it. */
+function compatibilityRisks({ compatibility: from }: ReplicaSet, { compatibility: to }: ReplicaSet): Aspect[] {
+  if (to === undefined || to === from) return [];
+  const [was, is] = [from, to].map((version) => numbersOf(version) ?? [0]);
+  const isLower = is![0]! < was![0]! || (is![0] === was![0] && (is![1] ?? 0) < (was![1] ?? 0));
+  return [
+    {
+      aspect: 'featureCompatibilityVersion',
+      section: 'versions',
+      from,
+      to,
+      problem: isLower
+        ? 'The set writes data of the newer form already, and the reconciler never lowers it: it goes on waiting.'
+        : `From then on members write data that a mongod before ${to} refuses to start on: the way back to the old version is a restore.`,
+      way: isLower
+        ? [`stay at ${from}; going back is a restore of a backup from before it was raised`]
+        : [
+            `first every pod runs ${to} for some days, in a commit before this one, and nobody wants to go back`,
+            'look: a backup from today',
+            'then this commit, with an accepted change. The primary raises it once every member runs that version, and says so in its log',
+          ],
     },
   ];
 }
@@ -115,8 +146,8 @@ export function replicaSetOf(database: Database): ReplicaSet {
   const named = option(words, '--replSet') ?? config;
   if (text === undefined) return { replicaSet: named, pods };
   try {
-    const { replicaSet, members } = JSON.parse(text);
-    return { replicaSet: named ?? replicaSet, members, pods };
+    const { replicaSet, members, featureCompatibilityVersion: compatibility } = JSON.parse(text);
+    return { replicaSet: named ?? replicaSet, members, pods, compatibility };
   } catch {
     return { replicaSet: named, pods };
   }

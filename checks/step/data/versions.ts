@@ -62,6 +62,23 @@ export function versionProblem(
   };
 }
 
+/** The versions to go through from one to another, each in a commit of its own. The last is the one that is wanted. */
+export function majorsBetween(engine: Engine, before: readonly number[], after: readonly number[]): string[] {
+  const names =
+    engine === 'mongodb'
+      ? ['3.6', '4.0', '4.2', '4.4', ...numbered(5, after[0]!)]
+      : numbered(before[0]! + 1, after[0]!).map((name) => name.replace(/\.0$/, ''));
+  const between = names.filter((name) => {
+    const place = series(engine, numbersOf(name)!);
+    return place > series(engine, before) && place < series(engine, after);
+  });
+  return [...between, after.join('.')];
+}
+
+function numbered(from: number, to: number): string[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => `${from + index}.0`);
+}
+
 /** How many series an upgrade may go up at once. PostgreSQL reads the files of its own major version alone. */
 const STEPS: Readonly<Record<Engine, number>> = {
   cassandra: 1,

@@ -45,6 +45,10 @@ export const members =
       Array.from({ length: pods }, (_, n) => [`mongodb-${n}`, Size.gibibytes(100)]),
     );
   };
+export const compatibility =
+  (version: string): Change =>
+  (h) =>
+    (h.databases.mongodb.featureCompatibilityVersion = version);
 export const moved =
   (...disks: readonly string[]): Change =>
   (h) => {

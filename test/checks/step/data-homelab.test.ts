@@ -33,6 +33,24 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
     ['mongodb.members: 3 members, 5 pods -> 1 member, 1 pod'],
     change.members(3, 5),
   ],
+  [
+    'a form of data that older versions do not read',
+    change.compatibility('8.0'),
+    ['mongodb.featureCompatibilityVersion: 7.0 -> 8.0'],
+    change.compatibility('7.0'),
+  ],
+  [
+    'the form of data is said for the first time',
+    change.compatibility('8.0'),
+    ['mongodb.featureCompatibilityVersion: none -> 8.0'],
+  ],
+  [
+    'the form of data lowered',
+    change.compatibility('7.0'),
+    ['mongodb.featureCompatibilityVersion: 8.0 -> 7.0'],
+    change.compatibility('8.0'),
+  ],
+  ['the form of data no longer said', () => undefined, [], change.compatibility('8.0')],
   ['3 members to 5', change.members(5), []],
   [
     'settings and heap of Cassandra',

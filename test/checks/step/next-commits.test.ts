@@ -46,8 +46,8 @@ test('a ring that grows and one that gets copies: when all nodes say UN, when th
 
 test('a new major version has work after it; nothing else has', () => {
   const image = (from: string, to: string) => (object: any) => JSON.parse(JSON.stringify(object).replaceAll(from, to));
-  expect(next(editStep(image('mongo:8.0.26', 'mongo:9.0.1')))[0]!.when).toContain(
-    'setFeatureCompatibilityVersion: "9.0"',
+  expect(next(editStep(image('mongo:8.0.26', 'mongo:9.0.1')))[0]!.what).toContain(
+    "databases.mongodb.featureCompatibilityVersion: '9.0', with an accepted change",
   );
   expect(next(editStep(image('mongo:8.0.26', 'mongo:8.0.27')))).toEqual([]);
   expect(next(editStep(image('cassandra:5.0.8', 'cassandra:6.0.0')))[0]!.what).toContain('upgradesstables');
