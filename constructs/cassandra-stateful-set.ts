@@ -5,6 +5,8 @@ import { cassandraSettingsProblem, type Settings } from '../values/database-sett
 import { cassandraVersionProblem } from '../values/database-versions';
 import { dnsLabelProblem, imageProblem, serviceNameProblem } from '../values/names';
 import { syncWave } from './argo-cd';
+import type { BackupProps } from './backup';
+import { CassandraBackup } from './cassandra-backup';
 import {
   cassandraYaml,
   divideMemory,
@@ -87,6 +89,8 @@ export interface CassandraStatefulSetProps {
   readonly exporter?: Exporter;
   /** The container beside each node that repairs it. @default each keyspace every 5 days */
   readonly ops?: CassandraOps;
+  /** Encrypted backups of every node, and the Job that restores them. @default none: what the disks lose is lost */
+  readonly backup?: BackupProps;
   /** Time to drain. @default 120 s */
   readonly stopGrace?: Duration;
   /** How long a start may take: the replay of the commit log, the wait for others, a bootstrap. @default 1 hour */
@@ -151,6 +155,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   private readonly exporter?: k8s.Container;
   private readonly image: string;
   private readonly ops: CassandraOps;
+  private readonly backup?: CassandraBackup;
   private readonly racks: readonly string[];
   private readonly nodesPerRack: number;
   private readonly datacenter: string;
@@ -204,6 +209,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       reserved: ['admin', 'cassandra'],
       job: () => this.schemaJob!,
     });
+    this.backup = this.makeBackup();
     props.storage.declare(
       this,
       this.namespace,
@@ -373,6 +379,24 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
   }
 
+  private makeBackup(): CassandraBackup | undefined {
+    const { backup, retired, priorityClassName, pullSecrets } = this.props;
+    if (!backup || retired) return undefined;
+    const made = new CassandraBackup(this, 'backup', {
+      ...this.metadata(),
+      backup,
+      image: this.image,
+      dataPath: DATA,
+      nodes: this.nodes(),
+      host: this.clientHost(),
+      admin: this.adminSecret,
+      priorityClassName,
+      pullSecrets,
+    });
+    made.openFor(this.connections, [PORTS.storage, PORTS.cql, PORTS.tell]);
+    return made;
+  }
+
   private makeStatefulSets(): k8s.KubeStatefulSet[] {
     const config = {
       'cassandra.yaml': cassandraYaml({
@@ -390,6 +414,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const scripts = {
       'node.py': scriptFile('cassandra-node.py'),
       ...opsScripts(),
+      ...this.backup?.scripts(),
     };
     const readAnew = {
       'node.json': `${JSON.stringify(this.nodeConfig(), null, 2)}\n`,
@@ -443,7 +468,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         template: {
           metadata: {
             labels: { ...this.allLabels, [RACK_LABEL]: rack },
-            annotations: { 'checksum/config': checksum, ...scrapeAnnotations(this.scraped()) },
+            annotations: {
+              'checksum/config': checksum,
+              ...(this.backup && { 'checksum/backup': this.backup.backup.checksum }),
+              ...scrapeAnnotations(this.scraped()),
+            },
           },
           spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(rack))),
         },
@@ -458,6 +487,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const { image } = this;
     const small = resourceRequirements(this, { memory: Size.mebibytes(64), cpu: Cpu.millis(50) });
     const checks = props.storage.mountCanBeMissing ? [mountCheck(image, small, 'data', DATA)] : [];
+    const ops = opsContainer(this, image, this.ops);
     const empty = (name: string, size: string): k8s.Volume => ({
       name,
       emptyDir: { sizeLimit: k8s.Quantity.fromString(size) },
@@ -494,8 +524,9 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       ],
       containers: [
         this.container(image),
-        opsContainer(this, image, this.ops),
+        this.backup ? this.backup.intoOps(ops) : ops,
         ...(this.exporter ? [this.exporter] : []),
+        ...(this.backup ? [this.backup.backup.container()] : []),
       ],
       volumes: [
         empty('conf', '16Mi'),
@@ -504,6 +535,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         empty('ops-tmp', '64Mi'),
         { name: 'config', configMap: { name: `${this.name}-config` } },
         { name: 'scripts', configMap: { name: `${this.name}-scripts` } },
+        ...(this.backup?.backup.volumes() ?? []),
       ],
     };
   }

@@ -5,6 +5,7 @@ Standard library only.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,18 @@ def name(text):
 
 def literal(text):
     return "'%s'" % text.replace("'", "''")
+
+
+def data_resource(path):
+    """Data in system_auth.role_permissions as GRANT and REVOKE name it; None for another kind of resource."""
+    match = re.fullmatch(r"data/([^/]+)(?:/(.+))?", path)
+    if path == "data":
+        return "ALL KEYSPACES"
+    if match is None:
+        return None
+    if match[2] is None:
+        return "KEYSPACE " + name(match[1])
+    return ("ALL TABLES IN KEYSPACE " + name(match[1])) if match[2] == "*" else "TABLE %s.%s" % (name(match[1]), name(match[2]))
 
 
 def without_passwords(text):

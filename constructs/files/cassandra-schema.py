@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 
-from cql import PORT, Failed, Session, literal, name
+from cql import PORT, Failed, Session, data_resource, literal, name
 
 HOST = os.environ["CASSANDRA_HOST"]
 FILE = os.environ.get("SCHEMA", "/schema/schema.json")
@@ -54,24 +54,12 @@ def wanted_rights(keyspaces):
     return rights
 
 
-def resource(path):
-    """A resource of system_auth.role_permissions as GRANT and REVOKE name it; None for what we never grant."""
-    match = re.fullmatch(r"data/([^/]+)(?:/(.+))?", path)
-    if path == "data":
-        return "ALL KEYSPACES"
-    if match is None:
-        return None
-    if match[2] is None:
-        return "KEYSPACE " + name(match[1])
-    return ("ALL TABLES IN KEYSPACE " + name(match[1])) if match[2] == "*" else "TABLE %s.%s" % (name(match[1]), name(match[2]))
-
-
 def rights_statements(role, now, keyspaces):
     """What brings the rights of a role ({resource: permissions}) to those on its keyspaces, and to nothing else."""
     wanted = wanted_rights(keyspaces)
     statements = []
     for path in sorted(set(now) | set(wanted)):
-        target = resource(path)
+        target = data_resource(path)
         if target is None:
             continue
         for right in sorted(now.get(path, set()) - wanted.get(path, set())):

@@ -1,0 +1,103 @@
+import { Size } from 'cdk8s';
+import { Cpu, type k8s } from 'cdk8s-plus-28';
+import { Construct } from 'constructs';
+import { DatabaseBackup, type BackupProps } from './backup';
+import type { Connections } from './connections';
+import { DatabaseRestore } from './database-restore';
+import type { Labels } from './labels';
+import { scriptFile } from './script-file';
+import type { DeclaredSecret } from './secrets';
+
+/** What the backups of a ring must know of it. */
+export interface CassandraBackupProps {
+  readonly backup: BackupProps;
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly image: string;
+  readonly dataPath: string;
+  /** Name and host of each node, in the order in which they join. */
+  readonly nodes: readonly { readonly pod: string; readonly host: string }[];
+  /** Where clients find the ring. */
+  readonly host: string;
+  readonly admin: DeclaredSecret;
+  readonly priorityClassName?: string;
+  readonly pullSecrets?: readonly string[];
+}
+
+/** Of the Job that restores: sstableloader, 256 MiB of heap, and cqlsh. A drill runs a node beside them, with 512 MiB of heap. */
+const RESTORE = { memory: Size.mebibytes(2048), cpu: Cpu.millis(100) };
+
+/** Each node stores a snapshot of its own; a restore sends the rows of all of them to the nodes that hold them then. */
+export class CassandraBackup extends Construct {
+  /** Of each pod: its container and volumes. */
+  readonly backup: DatabaseBackup;
+  /** The Job that restores, and its policy. */
+  readonly restore: DatabaseRestore;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: CassandraBackupProps,
+  ) {
+    super(scope, id);
+    const { name, namespace, backup, nodes, admin } = props;
+    const [first] = nodes;
+    const group = 'host,tags';
+    this.backup = new DatabaseBackup(this, 'backup', { ...props, keeper: first!.pod, group });
+    admin.readBy(this, namespace);
+    this.restore = new DatabaseRestore(this, 'restore', {
+      backup: this.backup,
+      name,
+      namespace,
+      image: props.image,
+      command: ['python3', '/config/restore.py'],
+      files: {
+        'cql.py': scriptFile('cassandra-cql.py'),
+        'drill.py': scriptFile('cassandra-drill.py'),
+        'restore.py': scriptFile('cassandra-restore.py'),
+        'snapshots.py': scriptFile('cassandra-snapshots.py'),
+        'statements.py': scriptFile('cassandra-statements.py'),
+      },
+      env: [
+        { name: 'CASSANDRA_HOST', value: props.host },
+        { name: 'CASSANDRA_NODES', value: nodes.map(({ host }) => host).join(' ') },
+        this.adminPassword(),
+      ],
+      resources: RESTORE,
+      claim: `data-${first!.pod}`,
+      group,
+      drill: backup.drill,
+      priorityClassName: props.priorityClassName,
+      pullSecrets: props.pullSecrets,
+    });
+  }
+
+  /** Scripts of the container `ops`, which makes the snapshots. */
+  scripts(): Record<string, string> {
+    return { 'cql.py': scriptFile('cassandra-cql.py'), 'snapshots.py': scriptFile('cassandra-snapshots.py') };
+  }
+
+  /** The container `ops` with what the snapshots need. */
+  intoOps(container: k8s.Container): k8s.Container {
+    return {
+      ...container,
+      env: [...(container.env ?? []), { name: 'OPS_MODULES', value: 'snapshots' }, this.adminPassword()],
+      volumeMounts: [...(container.volumeMounts ?? []), this.backup.handover],
+    };
+  }
+
+  /** Lets each node reach the target, and the Job each port of the ring that it needs. */
+  openFor(ring: Connections, ports: readonly number[]): void {
+    this.backup.openFor(ring);
+    for (const port of ports) {
+      this.restore.connections.allowTo(ring.peer, { port });
+      ring.allowFrom(this.restore.connections.peer, { port });
+    }
+  }
+
+  private adminPassword(): k8s.EnvVar {
+    const { name } = this.props.admin;
+    return { name: 'ADMIN_PASSWORD', valueFrom: { secretKeyRef: { name, key: 'password' } } };
+  }
+}

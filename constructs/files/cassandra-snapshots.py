@@ -1,0 +1,231 @@
+"""Makes what a backup reads of a node when it asks for it, and takes it away afterwards. A module of ops.py.
+
+The backup container writes /handover/request, this answers in /handover/answer. What is ready lies in DATA/.backup/copy: hard
+links to the files of a snapshot, which cost no room, and manifest.json with what a restore needs beside them. The path is
+always the same, so that a backup finds the files that it has already.
+Standard library only.
+"""
+import calendar
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+import time
+
+from cql import Failed, Session, name
+
+TAG = "backup"
+SYSTEM = {"system", "system_schema", "system_auth", "system_distributed", "system_traces", "system_views", "system_virtual_schema"}
+# A request that nobody takes back keeps files which Cassandra has compacted away.
+STALE_SECONDS = 86400
+# A ring that just starts has no login for a while.
+LOGIN_SECONDS = 900
+# Rows are counted and hashed for tables that hold up to this much on the node, for up to this long: a restore compares them.
+COUNTED_BYTES = 16 * 2**20
+COUNT_SECONDS = 60
+
+
+def read_json(path):
+    """None where there is none, or no JSON."""
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path, content):
+    """By rename: who reads it sees the old one or the new one."""
+    with open(path + ".part", "w") as file:
+        os.chmod(path + ".part", 0o600)
+        json.dump(content, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".part", path)
+
+
+def link_tree(source, target):
+    """Hard links to the files of one snapshot of a table, without its folders: those are indexes, which Cassandra builds again."""
+    os.makedirs(target)
+    sizes = {}
+    for entry in os.scandir(source):
+        if entry.is_file(follow_symlinks=False):
+            os.link(entry.path, os.path.join(target, entry.name))
+            sizes[entry.name] = entry.stat().st_size
+    return sizes
+
+
+def columns_of(rows):
+    """The columns of each table, each as one line that is equal where the column is."""
+    tables = {}
+    for row in rows:
+        line = "%s %s %s %s %s" % (name(row["column_name"]), row["type"], row["kind"], row["position"], row["clustering_order"])
+        tables.setdefault((row["keyspace_name"], row["table_name"]), []).append(line)
+    return {table: sorted(lines) for table, lines in tables.items()}
+
+
+def content(session, keyspace, table):
+    """How many rows a table has, and a hash over all of them. They come in the order of their tokens, in every ring."""
+    digest, count = hashlib.sha256(), 0
+    select = "CONSISTENCY LOCAL_QUORUM;\nSELECT JSON * FROM %s.%s;" % (name(keyspace), name(table))
+    for row in session.json_lines(select):
+        digest.update(row.encode() + b"\n")
+        count += 1
+    return {"rows": count, "sha256": digest.hexdigest()}
+
+
+class Snapshots:
+    """The handover of one node."""
+
+    def __init__(self, ops, session, handover="/handover"):
+        """'session' is a login that may read everything."""
+        self.ops, self.nodetool, self.session = ops, ops.nodetool, session
+        self.folder = os.path.join(ops.data, ".backup")
+        self.copy = os.path.join(self.folder, "copy")
+        self.request = os.path.join(handover, "request")
+        self.answer = os.path.join(handover, "answer")
+        self.status = os.path.join(handover, "status.json")
+
+    def watch(self, seconds=2):
+        while True:
+            try:
+                self.step()
+                self.tell()
+            except OSError as error:
+                self.say(str(error))
+            time.sleep(seconds)
+
+    def say(self, text):
+        self.ops.say(text, "backup")
+
+    def tell(self):
+        """What the backup container wrote of its last try."""
+        status = read_json(self.status)
+        if status is None:
+            return
+        newest = status["newest"] and calendar.timegm(time.strptime(status["newest"][:19], "%Y-%m-%dT%H:%M:%S"))
+        self.ops.tell(backup=status)
+        self.ops.metric("collab_backup_newest_timestamp_seconds", newest, "When the newest backup of this node was taken.")
+        self.ops.metric("collab_backup_failed", 1 if status["error"] else 0, "Whether the last try of a backup failed.")
+
+    def step(self):
+        """Looks at the request once."""
+        wanted = self.wanted()
+        if wanted is None:
+            self.remove()
+        elif (read_json(self.answer) or {}).get("id") != wanted:
+            self.remove()
+            refusal = self.session.refusal()
+            if refusal and time.time() - os.path.getmtime(self.request) < LOGIN_SECONDS:
+                return self.say("waits: %s" % refusal)
+            write_json(self.answer, dict(self.make(wanted), id=wanted))
+
+    def wanted(self):
+        try:
+            if time.time() - os.path.getmtime(self.request) > STALE_SECONDS:
+                return None
+        except OSError:
+            return None
+        wanted = (read_json(self.request) or {}).get("id")
+        return wanted if isinstance(wanted, str) else None
+
+    def remove(self):
+        if os.path.exists(self.answer):
+            os.remove(self.answer)
+        if os.path.exists(self.folder):
+            shutil.rmtree(self.folder)
+
+    def make(self, wanted):
+        try:
+            tables = self.snapshot(wanted)
+            self.say("%s: %d tables are ready" % (wanted, tables))
+            return {"state": "ready", "paths": [self.copy]}
+        except (OSError, Failed, ValueError) as error:
+            self.say("%s: no snapshot: %s" % (wanted, error))
+            if os.path.exists(self.folder):
+                shutil.rmtree(self.folder)
+            return {"state": "failed", "why": str(error)}
+        finally:
+            self.clear()
+
+    def clear(self):
+        """Cassandra's own snapshot: its files stay as long as a link to them is in the copy."""
+        try:
+            self.nodetool("clearsnapshot", "-t", TAG)
+        except OSError as error:
+            self.say(str(error))
+
+    def snapshot(self, wanted):
+        for _ in range(3):
+            self.clear()
+            schema = self.schema()
+            keyspaces = {row["keyspace_name"]: row for row in self.rows("system_schema.keyspaces") if row["keyspace_name"] not in SYSTEM}
+            taken = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            if keyspaces:
+                self.nodetool("snapshot", "-t", TAG, "--", *sorted(keyspaces))
+            if self.schema() == schema:
+                break
+        else:
+            raise Failed("the schema changed during each of three snapshots")
+        members = [each["pod"] for each in self.ops.node()["members"]]
+        manifest = dict(self.ring(), id=wanted, taken=taken, pod=self.ops.pod, members=members, schema=schema, keyspaces=keyspaces)
+        manifest["tables"] = self.tables(sorted(keyspaces))
+        manifest.update(self.roles())
+        self.count(manifest["tables"])
+        write_json(os.path.join(self.copy, "manifest.json"), manifest)
+        return len(manifest["tables"])
+
+    def rows(self, table, columns="*"):
+        return self.session.rows("SELECT JSON %s FROM %s;" % (columns, table))
+
+    def schema(self):
+        """With what only Cassandra itself knows: columns that were dropped, of which files may still hold values."""
+        return self.session.run("DESCRIBE SCHEMA WITH INTERNALS;")
+
+    def ring(self):
+        [local] = self.rows("system.local")
+        ours = {"cluster": "cluster_name", "datacenter": "data_center", "rack": "rack", "hostId": "host_id", "version": "release_version"}
+        return dict({key: local[column] for key, column in ours.items()}, format=1, tokens=sorted(local["tokens"], key=int))
+
+    def roles(self):
+        grants = self.rows("system_auth.role_permissions")
+        limited = [row["role"] for row in self.rows("system_auth.network_permissions")]
+        return {"roles": self.rows("system_auth.roles"), "grants": grants, "limitedToDatacenters": limited}
+
+    def tables(self, keyspaces):
+        """Links the files of all tables into the copy."""
+        columns = columns_of(self.rows("system_schema.columns"))
+        views = {(row["keyspace_name"], row["view_name"]) for row in self.rows("system_schema.views", "keyspace_name, view_name")}
+        tables = []
+        os.makedirs(self.copy)
+        for keyspace in keyspaces:
+            for folder in sorted(os.listdir(os.path.join(self.ops.data, "data", keyspace))):
+                source = os.path.join(self.ops.data, "data", keyspace, folder, "snapshots", TAG)
+                table = re.sub(r"-[0-9a-f]{32}$", "", folder)
+                # Cassandra fills a view again while its table is loaded.
+                if not os.path.isdir(source) or (keyspace, table) in views:
+                    continue
+                if (keyspace, table) not in columns:
+                    raise Failed("%s.%s has a snapshot and is not in the schema" % (keyspace, table))
+                files = link_tree(source, os.path.join(self.copy, "data", keyspace, folder))
+                tables.append({"keyspace": keyspace, "table": table, "folder": "data/%s/%s" % (keyspace, folder), "files": files, "columns": columns[keyspace, table]})
+        return tables
+
+    def count(self, tables):
+        """Just after the snapshot: writes in between show as a difference, so quiet tables alone are compared exactly."""
+        deadline = time.monotonic() + COUNT_SECONDS
+        for table in tables:
+            small = sum(table["files"].values()) <= COUNTED_BYTES
+            if small and time.monotonic() < deadline:
+                try:
+                    table["content"] = content(self.session, table["keyspace"], table["table"])
+                except Failed as error:
+                    self.say("%s.%s is not counted: %s" % (table["keyspace"], table["table"], error))
+
+
+def start(ops):
+    """Called once by ops.py."""
+    session = Session("admin", os.environ["ADMIN_PASSWORD"], ops.address)
+    threading.Thread(target=Snapshots(ops, session).watch, daemon=True).start()

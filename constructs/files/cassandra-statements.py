@@ -1,0 +1,129 @@
+"""What a restore says to a ring: the schema, roles and rights of a backup as statements that may be run again.
+
+Pure: nothing here asks or changes a ring. Standard library only.
+"""
+import re
+
+from cql import data_resource, literal, name
+
+NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+HEADS = [
+    r"CREATE (?P<kind>KEYSPACE) (?P<keyspace>%s)" % NAME,
+    r"CREATE (?P<kind>TYPE|FUNCTION|AGGREGATE|TABLE|MATERIALIZED VIEW) (?P<keyspace>%s)\.(?P<table>%s)" % (NAME, NAME),
+    r"CREATE (?:CUSTOM )?(?P<kind>INDEX|TRIGGER) (?P<index>%s) ON (?P<keyspace>%s)\.(?P<table>%s)" % (NAME, NAME, NAME),
+    r"(?P<kind>ALTER) TABLE (?P<keyspace>%s)\.(?P<table>%s) (?:DROP|ADD) " % (NAME, NAME),
+]
+# Roles that belong to a ring or to a run, never to a backup: the default superuser, marks of the schema job, logins of a restore.
+OWN_ROLES = re.compile(r"cassandra|unrepaired_.*|restore_loader_.*")
+MADE_HERE = "made_by_schema_job"
+MARSHAL = "org.apache.cassandra.db.marshal."
+TYPES = {
+    "AsciiType": "ascii", "LongType": "bigint", "BytesType": "blob", "BooleanType": "boolean", "SimpleDateType": "date",
+    "DecimalType": "decimal", "DoubleType": "double", "DurationType": "duration", "FloatType": "float", "InetAddressType": "inet",
+    "Int32Type": "int", "ShortType": "smallint", "UTF8Type": "text", "TimeType": "time", "TimestampType": "timestamp",
+    "TimeUUIDType": "timeuuid", "ByteType": "tinyint", "UUIDType": "uuid", "IntegerType": "varint",
+}  # fmt: skip
+
+
+def split(schema):
+    """The statements of a DESCRIBE SCHEMA. A semicolon within quotes or the body of a function ends none."""
+    statements, start = [], 0
+    for match in re.finditer(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$.*?\$\$|;""", schema, re.S):
+        if match[0] == ";":
+            statements.append(schema[start : match.end()].strip())
+            start = match.end()
+    if schema[start:].strip():
+        raise ValueError("the schema of the backup ends within a statement: %s" % schema[start:].strip()[:80])
+    return statements
+
+
+def plain(quoted):
+    return quoted[1:-1].replace('""', '"') if quoted.startswith('"') else quoted
+
+
+def parse(statement):
+    """What a statement makes: its kind, keyspace and, where it is about one, table."""
+    for head in HEADS:
+        match = re.match(head, statement)
+        if match:
+            found = match.groupdict()
+            return {"kind": found["kind"], "keyspace": plain(found["keyspace"]), "table": plain(found["table"]) if found.get("table") else None, "text": repeatable(statement)}
+    raise ValueError("the schema of the backup holds a statement that a restore does not know: %s" % statement[:80])
+
+
+def repeatable(statement):
+    """Does nothing where its object is there. Without the identity of the table: the ring gives it a new one."""
+    statement = re.sub(r"^CREATE ((?:CUSTOM )?[A-Z]+(?: VIEW)?) ", r"CREATE \1 IF NOT EXISTS ", statement)
+    statement = re.sub(r"^(ALTER TABLE \S+) DROP ", r"\1 DROP IF EXISTS ", statement)
+    statement = re.sub(r"^(ALTER TABLE \S+) ADD ", r"\1 ADD IF NOT EXISTS ", statement)
+    return re.sub(r"\bWITH ID = [0-9a-f-]{36}\s+AND ", "WITH ", statement, count=1)
+
+
+def keyspace_statement(row, datacenter, nodes):
+    """A keyspace of the backup with the copies that the ring can hold, in the ring's datacenter."""
+    options = {key: value for key, value in row["replication"].items() if key != "class"}
+    wanted = max((int(value) for value in options.values() if re.fullmatch(r"[0-9]+", value)), default=1)
+    copies = "{'class': 'NetworkTopologyStrategy', %s: %d}" % (literal(datacenter), min(wanted, nodes))
+    durable = "true" if row["durable_writes"] else "false"
+    return "CREATE KEYSPACE IF NOT EXISTS %s WITH replication = %s AND durable_writes = %s;" % (name(row["keyspace_name"]), copies, durable)
+
+
+def schema_statements(manifest, datacenter, nodes, only=None):
+    """Everything that the backup's schema made, in its order, or one keyspace of it."""
+    parsed = [parse(statement) for statement in split(manifest["schema"])]
+    for each in parsed:
+        if each["kind"] == "KEYSPACE":
+            each["text"] = keyspace_statement(manifest["keyspaces"][each["keyspace"]], datacenter, nodes)
+    return [each for each in parsed if only is None or each["keyspace"] == only]
+
+
+def function_resource(path):
+    """functions/KEYSPACE/NAME[TYPE^TYPE]; None for arguments of a type that has no plain name."""
+    match = re.fullmatch(r"([^/]+)/(.+)\[(.*)\]", path)
+    if match is None:
+        return "ALL FUNCTIONS IN KEYSPACE " + name(path) if "/" not in path else None
+    types = [TYPES.get(each[len(MARSHAL) :]) for each in match[3].split("^") if each]
+    return None if None in types else "FUNCTION %s.%s(%s)" % (name(match[1]), name(match[2]), ", ".join(types))
+
+
+def resource(path):
+    """A resource of system_auth.role_permissions as GRANT names it; None for one that it cannot name here."""
+    whole = {"roles": "ALL ROLES", "functions": "ALL FUNCTIONS", "mbean": "ALL MBEANS"}
+    if path in whole:
+        return whole[path]
+    kind, _, rest = path.partition("/")
+    if kind == "roles":
+        return "ROLE " + name(rest)
+    return function_resource(rest) if kind == "functions" else data_resource(path)
+
+
+def role_statements(manifest, present):
+    """Roles that the ring lacks, with the hashes of their passwords, memberships and rights, and notes on what is left out.
+
+    'present' has the ring's roles with those they are members of. Roles there keep their passwords, and those of the schema
+    job their rights too: both are what the ring's own secrets and clients say.
+    """
+    statements, notes = [], []
+    roles = [row for row in manifest["roles"] if not OWN_ROLES.fullmatch(row["role"])]
+    for row in roles:
+        if row["role"] not in present:
+            password = "HASHED PASSWORD = %s AND " % literal(row["salted_hash"]) if row["salted_hash"] else ""
+            flags = "LOGIN = %s AND SUPERUSER = %s" % (str(bool(row["can_login"])).lower(), str(bool(row["is_superuser"])).lower())
+            statements.append("CREATE ROLE IF NOT EXISTS %s WITH %s%s;" % (name(row["role"]), password, flags))
+    for row in roles:
+        for group in sorted(set(row["member_of"] or []) - set(present.get(row["role"], []))):
+            # A client of the ring that is gone since is the schema job's to judge.
+            if not OWN_ROLES.fullmatch(group):
+                statements.append("GRANT %s TO %s;" % (name(group), name(row["role"])))
+    for row in manifest["grants"]:
+        if OWN_ROLES.fullmatch(row["role"]) or MADE_HERE in present.get(row["role"], []):
+            continue
+        if row["resource"].startswith("roles/") and OWN_ROLES.fullmatch(row["resource"][len("roles/") :]):
+            continue
+        target = resource(row["resource"])
+        if target is None:
+            notes.append("rights of %s on %s are not given back: give them by hand" % (row["role"], row["resource"]))
+            continue
+        statements += ["GRANT %s ON %s TO %s;" % (right, target, name(row["role"])) for right in sorted(row["permissions"] or [])]
+    notes += ["%s was limited to datacenters, and is not any more" % role for role in manifest["limitedToDatacenters"]]
+    return statements, notes
