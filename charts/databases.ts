@@ -41,6 +41,8 @@ function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra
     datacenter: database.datacenter,
     racks: database.racks,
     nodesPerRack: database.nodesPerRack,
+    membersPerRack: database.membersPerRack,
+    ops: { repairEvery: database.repairEvery, scrapedBy: database.exporter?.scrapedBy },
     heap: database.heap,
     config: database.config,
     keyspaces: keyspacesOf(database),

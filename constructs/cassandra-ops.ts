@@ -30,6 +30,7 @@ export function opsScripts(): Record<string, string> {
   return {
     'ops.py': scriptFile('cassandra-ops.py'),
     'ops_decisions.py': scriptFile('cassandra-ops-decisions.py'),
+    'ops_telling.py': scriptFile('cassandra-ops-telling.py'),
   };
 }
 

@@ -3,6 +3,7 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { cassandraSettingsProblem, type Settings } from '../values/database-settings';
 import { cassandraVersionProblem } from '../values/database-versions';
+import { membersPerRackProblem } from '../values/members';
 import { dnsLabelProblem, imageProblem, serviceNameProblem } from '../values/names';
 import { syncWave } from './argo-cd';
 import type { BackupProps } from './backup';
@@ -60,10 +61,14 @@ export interface CassandraStatefulSetProps {
   readonly racks?: readonly string[];
   /**
    * Running pods of each rack. More may be asked for later: the new nodes join one at a time, then the schema job gives
-   * keyspaces the copies that now have a node. May never be lowered: nothing decommissions a node. @default 1
+   * keyspaces the copies that now have a node. May never be lowered while the pods that leave are members: lower
+   * `membersPerRack` one commit before. @default 1
    */
   readonly nodesPerRack?: number;
-  /** Wanted nodes of each rack; must be as many as pods as long as nothing can decommission a node. @default nodesPerRack */
+  /**
+   * Wanted nodes of each rack. Where it is less than `nodesPerRack`, the last pods of each rack leave the ring, one at a time:
+   * their ops decommissions them, and their rows go to the nodes that stay. @default nodesPerRack
+   */
   readonly membersPerRack?: number;
   /** One volume per node, claimed as data-POD. May never change: the claim templates of a StatefulSet are immutable. */
   readonly storage: DataStorage;
@@ -130,6 +135,15 @@ const USER = 999;
 const RACK_LABEL = 'cassandra-rack';
 const DATA = '/var/lib/cassandra';
 
+/** A pod of a ring, by the names that it has. */
+interface Node {
+  readonly pod: string;
+  readonly rack: string;
+  readonly host: string;
+}
+
+const ordinalOf = ({ pod }: Node) => Number(pod.split('-').at(-1));
+
 /** A Cassandra ring without an operator: the official image, one StatefulSet per rack, joins that wait for each other. */
 export class CassandraStatefulSet extends Construct implements Connectable<CassandraConnection> {
   /** Name of the ring and of its client Service; all other names start with it. At most 30 characters. */
@@ -158,6 +172,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   private readonly backup?: CassandraBackup;
   private readonly racks: readonly string[];
   private readonly nodesPerRack: number;
+  private readonly membersPerRack: number;
   private readonly datacenter: string;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
@@ -175,6 +190,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     this.image = imageOf(this, images.cassandra, props);
     this.racks = props.racks ?? ['r1', 'r2', 'r3'];
     this.nodesPerRack = props.nodesPerRack ?? 1;
+    this.membersPerRack = props.membersPerRack ?? this.nodesPerRack;
     this.datacenter = props.datacenter ?? 'dc1';
     this.memory = divideMemory(this, props.resources.memory, props.heap);
     this.judge();
@@ -275,7 +291,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       });
     }
     const factor = replicationFactor ?? this.keyspaces.get(keyspace) ?? this.copies();
-    const nodes = this.nodes().length;
+    const nodes = this.members().length;
     if (!Number.isInteger(factor) || factor < 1 || factor > nodes) {
       refuse(this, {
         what: `the replication factor of ${keyspace} must be between 1 and the number of nodes`,
@@ -319,21 +335,15 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         fix: 'leave it out for one node in each rack',
       });
     }
-    if (props.membersPerRack !== undefined && props.membersPerRack !== this.nodesPerRack) {
-      refuse(this, {
-        what: 'membersPerRack must equal nodesPerRack',
-        got: `${props.membersPerRack} members, ${this.nodesPerRack} pods`,
-        fix: 'decommission by hand with nodetool before fewer pods are asked for: no container here can do it yet',
-      });
-    }
+    insist(this, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
   }
 
   private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
     return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
   }
 
-  /** All nodes in the order in which they join: rack after rack, as sync waves start them. */
-  private nodes(): { pod: string; rack: string; host: string }[] {
+  /** All pods in the order in which they join: rack after rack, as sync waves start them. */
+  private nodes(): Node[] {
     return this.racks.flatMap((rack) =>
       Array.from({ length: this.nodesPerRack }, (_, ordinal) => {
         const pod = `${this.name}-${rack}-${ordinal}`;
@@ -342,18 +352,22 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     );
   }
 
+  /** The pods that should be nodes of the ring. */
+  private members(): Node[] {
+    return this.nodes().filter((node) => ordinalOf(node) < this.membersPerRack);
+  }
+
   /** Up to three, in different racks where there are as many. */
   private seeds(): string[] {
-    const ordinal = (pod: string) => Number(pod.split('-').at(-1));
-    return this.nodes()
-      .sort((a, b) => ordinal(a.pod) - ordinal(b.pod))
+    return this.members()
+      .sort((a, b) => ordinalOf(a) - ordinalOf(b))
       .slice(0, 3)
       .map(({ host }) => host);
   }
 
   /** Copies that a keyspace has: three where there are nodes for it. */
   private copies(): number {
-    return Math.min(3, this.nodes().length);
+    return Math.min(3, this.members().length);
   }
 
   private nodesHost(): string {
@@ -413,6 +427,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     };
     const scripts = {
       'node.py': scriptFile('cassandra-node.py'),
+      'joining.py': scriptFile('cassandra-joining.py'),
       ...opsScripts(),
       ...this.backup?.scripts(),
     };
@@ -443,7 +458,10 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       service: this.nodesHost(),
       copies: this.copies(),
       seeds: this.seeds(),
-      members: this.nodes(),
+      members: this.members(),
+      ...(this.membersPerRack < this.nodesPerRack && {
+        surplus: this.nodes().filter((node) => ordinalOf(node) >= this.membersPerRack),
+      }),
     };
   }
 

@@ -318,10 +318,20 @@ export interface Cassandra extends DatabaseBase {
    */
   readonly racks: readonly string[];
   /**
-   * Nodes of each rack. May be raised later: the ring grows node by node, and keyspaces get the copies that then have a node.
-   * May never be lowered: nothing decommissions a node, and its rows would be missing. @default 1
+   * Running pods of each rack. May be raised later: the ring grows node by node, and keyspaces get the copies that then have a
+   * node. May never be lowered while the pods that leave are members: lower `membersPerRack` one commit before. @default 1
    */
   readonly nodesPerRack?: number;
+  /**
+   * Wanted nodes of each rack. Where it is less than `nodesPerRack`, the last pods of each rack leave the ring one at a time, and
+   * their rows go to the nodes that stay. @default nodesPerRack
+   */
+  readonly membersPerRack?: number;
+  /**
+   * How old the last repair of a keyspace may become before a node repairs its part again: 1 hour to 5 days. A table with
+   * gc_grace_seconds below 10 days needs half of those. @default 5 days
+   */
+  readonly repairEvery?: Duration;
   /** Java heap of each node. @default min(memory / 2, (memory - 1 GiB) / 1.25) */
   readonly heap?: Size;
   /**

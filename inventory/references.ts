@@ -1,5 +1,5 @@
 import { ipv4, ipv4Network } from '../values/names';
-import { podsProblem } from '../values/members';
+import { membersPerRackProblem, podsProblem } from '../values/members';
 import { suggested } from '../values/nearest';
 import { missing, sentence } from '../values/problem';
 import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
@@ -316,6 +316,14 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
     if (database.kind === 'mongodb' && database.pods !== undefined) {
       const few = podsProblem(database.pods, database.members, `${place}.pods`);
       if (few) problems.push(few);
+    }
+    if (database.kind === 'cassandra' && database.membersPerRack !== undefined) {
+      const many = membersPerRackProblem(
+        database.membersPerRack,
+        database.nodesPerRack ?? 1,
+        `${place}.membersPerRack`,
+      );
+      if (many) problems.push(many);
     }
     if (database.kind === 'cassandra')
       problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));

@@ -197,6 +197,8 @@ const cassandra: is.Shape<lab.Cassandra> = {
   datacenter: fixedName,
   racks: is.listOf(is.dnsLabel, 1),
   nodesPerRack: is.optional(is.whole(1, 50)),
+  membersPerRack: is.optional(is.whole(1, 50)),
+  repairEvery: is.optional(is.duration),
   version: is.optional(is.cassandraVersion),
   heap: is.optional(is.size),
   config: is.optional(is.cassandraSettings),

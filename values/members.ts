@@ -26,3 +26,13 @@ export function podsProblem(pods: unknown, members: number, what: string): strin
     fix: 'lower members first; once the set has let them go, lower pods in a second commit',
   });
 }
+
+/** What is wrong with the wanted nodes of each rack of a ring, as a sentence, or undefined. */
+export function membersPerRackProblem(members: unknown, pods: number, what: string): string | undefined {
+  if (Number.isInteger(members) && (members as number) >= 1 && (members as number) <= pods) return undefined;
+  return sentence({
+    what: `${what} must be between 1 and nodesPerRack`,
+    got: `${String(members)} members, ${pods} pods`,
+    fix: 'lower membersPerRack first; once the nodes have left the ring, lower nodesPerRack in a second commit',
+  });
+}

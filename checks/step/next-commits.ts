@@ -1,4 +1,4 @@
-import { fewestCopies } from './data/cassandra';
+import { fewestCopies, membersLook, surplusOf } from './data/cassandra';
 import { indexOf, isActive, mainContainer, thingOf, type Database, type Index } from './data/databases';
 import { asWanted, replicaSetOf } from './data/mongodb';
 import { claimants } from './data/names';
@@ -18,7 +18,13 @@ export function nextCommits(step: Step, pairs: readonly Pair[]): NextCommit[] {
     if (is === undefined) return [];
     const thing = thingOf(was, before);
     return isActive(is)
-      ? [...members(was, is, thing), ...nodes(was, is, thing), ...copies(was, is, thing), ...version(was, is, thing)]
+      ? [
+          ...members(was, is, thing),
+          ...fewerNodes(was, is, thing),
+          ...nodes(was, is, thing),
+          ...copies(was, is, thing),
+          ...version(was, is, thing),
+        ]
       : [deleteNext(was, thing)];
   });
   return [...databases, ...disks(pairs, before), ...stopped(pairs)];
@@ -38,6 +44,18 @@ function members(was: Database, is: Database, thing: string): NextCommit[] {
   ];
 }
 
+function fewerNodes(was: Database, is: Database, thing: string): NextCommit[] {
+  const surplus = surplusOf(is);
+  if (was.engine !== 'cassandra' || surplus.length === 0 || surplusOf(was).length >= surplus.length) return [];
+  const pods = replicasOf(is.sets[0]!) - surplus.length / is.sets.length;
+  return [
+    {
+      what: `databases.${thing}.nodesPerRack: ${pods}, and take membersPerRack out; and take the disks of the pods that leave out of their machine`,
+      when: `${surplus.join(', ')} ${surplus.length === 1 ? 'has' : 'have'} left the ring: ${membersLook(thing)}`,
+    },
+  ];
+}
+
 function deleteNext({ namespace, name }: Database, thing: string): NextCommit {
   return {
     what: `take databases.${thing} and its disks out of homelab.ts, or set it to active again`,
@@ -50,7 +68,7 @@ function nodes(was: Database, is: Database, thing: string): NextCommit[] {
   if (was.engine !== 'cassandra' || has <= had) return [];
   return [
     {
-      what: `the next change of ${thing}, and kubectl exec POD -- nodetool cleanup on each node that was there before`,
+      what: `the next change of ${thing}; ops removes what nodes no longer hold (cleanup) by itself`,
       when: `all ${has} nodes say UN: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status`,
     },
   ];
@@ -81,8 +99,8 @@ function version(was: Database, is: Database, thing: string): NextCommit[] {
   if (was.engine === 'cassandra')
     return [
       {
-        what: `the next change of ${thing}, after nodetool upgradesstables on each node`,
-        when: `every node says UN and runs ${has.join('.')}: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status`,
+        what: `the next change of ${thing}, after ops rewrote the files of each node (upgradesstables)`,
+        when: `every node says UN and runs ${has.join('.')}: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status, and npm run homelab -- status shows no upgradesstables`,
       },
     ];
   return [];

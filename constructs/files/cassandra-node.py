@@ -15,6 +15,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,87 +25,20 @@ import time
 import urllib.error
 import urllib.request
 
+from joining import Refused, decide, parse_status, place, racks_to_allocate
+
 DATA = os.environ.get("DATA", "/var/lib/cassandra")
 CONF = os.environ.get("CASSANDRA_CONF", "/etc/cassandra")
 JOINED = os.path.join(DATA, "joined")
 STARTING = os.path.join(DATA, "starting-the-ring")
+# Marks of ops: the host ID of a node whose decommission was begun, and that it has left the ring.
+LEAVING = os.path.join(DATA, "leaving")
+LEFT = os.path.join(DATA, "left")
 CQL, TELL = 9042, 7010
-
-
-class Refused(Exception):
-    """This node must not start, and only a person can change that."""
 
 
 def say(message):
     print("node: " + message, flush=True)
-
-
-def decide(index, empty, starting, states, quiet, config):
-    """Returns what to do next and why: "start" a new ring, "join" the ring that is there, or "wait".
-
-    'states' has every other member in joining order, as Node.state tells it, or "absent" (no such pod) or "silent" (a pod
-    or a name server that does not answer). An absent pod may hold data all the same and only be late.
-    """
-    others = list(states.items())
-    if "joined" in states.values():
-        ahead = [pod for pod, state in others if state == "joining"]
-        ahead += [pod for pod, state in others[:index] if state in ("empty", "partial")]
-        if ahead:
-            return "wait", "the ring exists; nodes join one at a time, before this one: " + ", ".join(ahead)
-        return "join", "the ring exists"
-    if index > 0:
-        return "wait", "the first node of the first rack starts the ring"
-    if starting:
-        return "start", "this node began to start the ring before"
-    if not empty:
-        return "wait", "this node holds data of a ring that it has not joined; no other member answers"
-    unknown = ["%s (%s)" % (pod, state) for pod, state in others if state not in ("empty", "absent")]
-    if unknown:
-        return "wait", "a new ring may start only when nobody holds data, and these may: " + ", ".join(unknown)
-    absent = [pod for pod, state in others if state == "absent"]
-    if absent and quiet < config["absentSeconds"]:
-        return "wait", "a new ring starts when %d s have passed without a sign of: %s" % (config["absentSeconds"], ", ".join(absent))
-    if quiet < config["quietSeconds"]:
-        return "wait", "nobody holds data; waiting %d s to be sure" % config["quietSeconds"]
-    return "start", "nobody holds data: this is a new ring"
-
-
-def place(rack, ring, mates, addresses):
-    """Returns ("take", address), ("new", None) or ("wait", why): the place in the ring of an empty node.
-
-    'ring' is what GET /ring tells, 'mates' the states of the other pods of this rack, 'addresses' those of all other pods.
-    """
-    moving = [node["address"] for node in ring if node["mode"] != "N"]
-    if moving:
-        return "wait", "another node joins, leaves or moves: " + ", ".join(sorted(moving))
-    gone = [node for node in ring if node["rack"] == rack and node["address"] not in addresses]
-    if not gone:
-        return "new", None
-    up = [node["address"] for node in gone if node["up"]]
-    if up:
-        return "wait", "the ring does not know yet that this node is down: " + ", ".join(sorted(up))
-    away = ["%s (%s)" % (pod, state) for pod, state in mates.items() if state not in ("joined", "empty")]
-    if away:
-        return "wait", "a dead node of rack %s may be this one or one of: %s" % (rack, ", ".join(sorted(away)))
-    dead = sorted(node["address"] for node in gone)
-    if len(dead) > 1 + list(mates.values()).count("empty"):
-        raise Refused(
-            "%d dead nodes in rack %s (%s) and fewer empty pods: remove those that are gone for good with nodetool removenode HOST-ID"
-            % (len(dead), rack, ", ".join(dead))
-        )
-    return "take", dead[0]
-
-
-def racks_to_allocate(rack, ring, copies):
-    """Tokens are spread within each rack as soon as there are as many racks as copies; Cassandra refuses fewer racks."""
-    return min(copies, len({node["rack"] for node in ring} | {rack}))
-
-
-def parse_status(text):
-    """The nodes that `nodetool status` prints."""
-    line = re.compile(r"^([UD?])([NLJM])\s+(\S+)\s.*\s(\S+)$")
-    found = [line.match(each.strip()) for each in text.splitlines()]
-    return [{"up": m[1] == "U", "mode": m[2], "address": m[3], "rack": m[4]} for m in found if m]
 
 
 def with_values(text, values):
@@ -188,6 +122,7 @@ class Node:
         self.address = address
         self.cassandra = None
         self.told_to_end = False
+        self.spare = False
         self.turn = threading.Lock()
 
     @property
@@ -198,7 +133,10 @@ class Node:
     @property
     def state(self):
         """empty or partial: waits for its turn without data, or with those of an unfinished join. joining: Cassandra runs
-        and has not joined. restarting: joined before, and does not serve clients. joined: serves clients."""
+        and has not joined. restarting: joined before, and does not serve clients. joined: serves clients. left: was
+        decommissioned, or is no member and has data. spare: is no member and has none."""
+        if os.path.exists(LEFT) or self.spare:
+            return "spare" if self.empty else "left"
         if os.path.exists(JOINED):
             return "joined" if serves_clients(self.address) else "restarting"
         if self.cassandra is not None or self.turn.locked():
@@ -253,16 +191,17 @@ class Node:
         if self.told_to_end:
             sys.exit(143)
         self.cassandra = subprocess.Popen(["cassandra", "-f"] + list(extra))
-        threading.Thread(target=self.note_joined, daemon=True).start()
+        threading.Thread(target=self.note, daemon=True).start()
         code = self.cassandra.wait()
         sys.exit(code if code >= 0 else 128 - code)
 
-    def note_joined(self):
-        """Notes that this node has joined, once it serves clients. Until then it must never seed itself."""
-        while not os.path.exists(JOINED):
-            if serves_clients(self.address):
+    def note(self):
+        """Notes that this node has joined, once it serves clients. Until then it must never seed itself. Ends one that left."""
+        while not os.path.exists(LEFT):
+            if not os.path.exists(JOINED) and serves_clients(self.address):
                 write(JOINED)
             time.sleep(1)
+        self.cassandra.terminate()
 
     def end(self, *_):
         """On SIGTERM."""
@@ -276,9 +215,23 @@ def write(path):
     """An empty file that a power cut does not take away."""
     with open(path, "w") as file:
         os.fsync(file.fileno())
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    sync_folder(os.path.dirname(path))
+
+
+def sync_folder(path):
+    folder = os.open(path, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
+
+
+def start_empty():
+    """A node that left and is wanted again joins as a new one: Cassandra refuses its data, which the others have."""
+    for name in ("data", "commitlog", "hints", "saved_caches", "cdc_raw", "ops"):
+        shutil.rmtree(os.path.join(DATA, name), ignore_errors=True)
+    for mark in (JOINED, STARTING, LEAVING, LEFT):
+        if os.path.exists(mark):
+            os.remove(mark)
+        sync_folder(DATA)
 
 
 def configure(seeds, copies, racks):
@@ -297,7 +250,8 @@ class Start:
 
     def __init__(self, node, config, pod):
         self.node, self.config = node, config
-        self.members = config["members"]
+        # In joining order; those that are not wanted as members last.
+        self.members = config["members"] + config.get("surplus", [])
         self.index = next(i for i, member in enumerate(self.members) if member["pod"] == pod)
         self.me = self.members[self.index]
         self.others = self.members[: self.index] + self.members[self.index + 1 :]
@@ -311,8 +265,18 @@ class Start:
     def look(self):
         return {each["pod"]: state_of(each["host"], self.config["service"], self.node.address) for each in self.others}
 
+    def has_left(self):
+        """Whether a decommission that was begun has ended: then no member knows this node any more."""
+        with open(LEAVING) as file:
+            own = file.read().strip()
+        ring, _ = self.ring(self.look())
+        return bool(ring) and own not in [each["id"] for each in ring]
+
     def until_started(self):
         config, copies = self.config, self.config["copies"]
+        if os.path.exists(LEAVING) and self.has_left():
+            write(LEFT)
+            sys.exit("node: left the ring")
         if os.path.exists(JOINED):
             say("joined before: starting")
             self.node.run(configure(config["seeds"], copies, min(copies, len({each["rack"] for each in self.members}))))
@@ -373,14 +337,36 @@ class Start:
         return None, "; ".join(reasons)
 
 
+def read_config():
+    with open(os.environ.get("NODE_CONFIG", "/scripts/node.json")) as file:
+        return json.load(file)
+
+
+def wait_until_wanted(node, pod):
+    """A pod that is no member starts no node, unless it still is one of the ring. Returns the configuration."""
+    while True:
+        config = read_config()
+        if any(each["pod"] == pod for each in config["members"]):
+            node.spare = False
+            if os.path.exists(LEFT):
+                say("left the ring before and is wanted again: removing its data, to join as a new node")
+                start_empty()
+            return config
+        if os.path.exists(JOINED) and not os.path.exists(LEFT):
+            return config
+        if not node.spare:
+            node.spare = True
+            say("wait: this pod is no member of the ring (membersPerRack); lower nodesPerRack to remove it")
+        time.sleep(config["intervalSeconds"])
+
+
 def main():
     node = Node(os.environ["POD_IP"])
     signal.signal(signal.SIGTERM, node.end)
-    with open(os.environ.get("NODE_CONFIG", "/scripts/node.json")) as file:
-        config = json.load(file)
     node.tell()
     try:
-        Start(node, config, os.environ["POD_NAME"]).until_started()
+        pod = os.environ["POD_NAME"]
+        Start(node, wait_until_wanted(node, pod), pod).until_started()
     except (Refused, OSError) as error:
         sys.exit("node: refusing to start: %s" % error)
 

@@ -9,19 +9,6 @@ import re
 INTERNAL = ("system_distributed", "system_traces")
 
 
-def parse_status(text):
-    """The nodes that `nodetool status` prints."""
-    line = re.compile(r"^([UD?])([NLJM])\s+(\S+)\s+(\S+(?: [KMGT]iB| bytes)?)\s.*\s([0-9a-f-]{36})\s.*?(\S+)$")
-    found = [line.match(each.strip()) for each in text.splitlines()]
-    return [{"up": m[1] == "U", "mode": m[2], "address": m[3], "load": size(m[4]), "id": m[5], "rack": m[6]} for m in found if m]
-
-
-def size(text):
-    """Bytes of a size that nodetool prints; None for `?`."""
-    match = re.fullmatch(r"([\d.]+) (bytes|[KMGT]iB)", text)
-    return match and int(float(match[1]) * 1024 ** ("bytes", "KiB", "MiB", "GiB", "TiB").index(match[2]))
-
-
 def parse_keyspaces(text):
     """Replication by keyspace, from what `nodetool describecluster` prints; those that each node has for itself left out."""
     found = {}
@@ -61,10 +48,23 @@ def overdue_repairs(memory, keyspaces, config, now):
     return sorted(each for each in keyspaces if now - (last_repair(memory, each) or since) > 1.5 * config["repairSeconds"])
 
 
-def wanted(memory, look, config, now):
-    """The next operation of this node as (kind, object), or None. Which of them comes first."""
-    due = due_repairs(memory, look["keyspaces"], config, now)
-    return ("repair", due[0]) if due else None
+def wanted(memory, look, node, pod, config, now):
+    """What this node should do, as (kind, object), in the order of urgency. The first that may begin goes."""
+    ids = [each["id"] for each in look["ring"]]
+    found = [("decommission", None)] if is_surplus(node, pod) else []
+    if look["release"] != memory.get("release"):
+        found.append(("upgradesstables", look["release"]))
+    # Nodes that joined have taken ranges of this one, whose rows still lie here; with fewer copies other nodes have them alone.
+    copies = memory.get("copies", {})
+    fewer = any(copies_of(each) < copies.get(name, 0) for name, each in look["keyspaces"].items())
+    if fewer or not set(ids) <= set(memory.get("cleaned", [])):
+        found.append(("cleanup", None))
+    return found + [("repair", keyspace) for keyspace in due_repairs(memory, look["keyspaces"], config, now)[:1]]
+
+
+def is_surplus(node, pod):
+    """Whether a pod runs that is no longer a wanted member."""
+    return any(each["pod"] == pod for each in node.get("surplus", []))
 
 
 def hindrance(look, peers, node):
@@ -77,7 +77,38 @@ def hindrance(look, peers, node):
         return "these nodes are not up and normal: " + ", ".join(unwell)
     if len(look["ring"]) < len(node["members"]):
         return "the ring has %d nodes and should have %d" % (len(look["ring"]), len(node["members"]))
+    others = sorted(pod for pod, state in peers.items() if state.get("inRing", True) and state.get("release") != look["release"])
+    if others:
+        return "these pods do not run %s, or have not said so yet: %s" % (look["release"], ", ".join(others))
     return None
+
+
+def stays(look, peers, node, pod, address):
+    """Why this node, which is no longer wanted, may not leave the ring yet; None where it may. The last of a rack goes first."""
+    order = {each["pod"]: (-int(each["pod"].rsplit("-", 1)[1]), index) for index, each in enumerate(node["surplus"])}
+    before = sorted(each for each in order if each != pod and order[each] < order[pod] and peers[each].get("inRing", True))
+    if before:
+        return "these leave the ring before this node: " + ", ".join(before)
+    left = len(look["ring"]) - 1
+    for keyspace, replication in sorted(look["keyspaces"].items()):
+        if keyspace not in INTERNAL and copies_of(replication) > left:
+            return "%s has %d copies, and %d nodes would be left: lower its copies first" % (keyspace, copies_of(replication), left)
+    rack = next(each["rack"] for each in node["surplus"] if each["pod"] == pod)
+    load = next((each["load"] for each in look["ring"] if each["address"] == address), None)
+    if load is None:
+        return "the load of this node is not known yet"
+    # Any of them may get most of it, and compaction needs room to write what it replaces.
+    for each in node["members"]:
+        free = each["rack"] == rack and peers[each["pod"]].get("disk", {}).get("free", 0)
+        if free is not False and free < 1.5 * load:
+            return "%s has %d MiB free and needs %d, one and a half times what this node holds" % (each["pod"], free >> 20, 1.5 * load / 2**20)
+    return None
+
+
+def decommission(look):
+    """The words for nodetool. What Cassandra keeps for itself has 3 copies on any ring: it must not hold back the last nodes."""
+    too_many = any(copies_of(look["keyspaces"][each]) > len(look["ring"]) - 1 for each in INTERNAL if each in look["keyspaces"])
+    return ["decommission"] + (["--force"] if too_many else [])
 
 
 def turn(mine, peers):

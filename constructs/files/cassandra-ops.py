@@ -1,14 +1,13 @@
 """Beside each Cassandra node: does what a ring needs now and then, one node at a time, by nodetool over loopback.
 
-Each node repairs its primary ranges of every keyspace: without it, rows that were deleted while a node was away come back
-once the mark of their deletion is dropped (gc_grace_seconds). What is decided stands in ops_decisions.py.
+- Repairs the primary ranges of its node, every keyspace: without it, rows that were deleted while a node was away come back
+  once the mark of their deletion is dropped (gc_grace_seconds).
+- Removes rows whose ranges a new node has taken (cleanup), and rewrites files of an older version (upgradesstables).
+- Takes its node out of the ring (decommission) when node.json no longer has it as a member, and marks the volume.
+What is decided stands in ops_decisions.py.
 
-Port 7011 serves, to the ring and to who may scrape:
-  GET /metrics      numbers for Prometheus, those of the last look: no scrape starts a nodetool
-  GET /state        what this node does and wants, for the other nodes
-The same state is in /tmp/status.json, for `kubectl exec`. Standard library only.
+Standard library only.
 """
-import http.server
 import importlib
 import json
 import os
@@ -19,20 +18,26 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.request
 
 import ops_decisions as decisions
+from joining import parse_status
+from ops_telling import Telling
 
 DATA = os.environ.get("DATA", "/var/lib/cassandra")
 SCRIPTS = os.environ.get("SCRIPTS", "/scripts")
-STATUS = os.environ.get("STATUS", "/tmp/status.json")
-CQL, OPS = 9042, 7011
+CQL = 9042
+# node.py reads these marks: LEAVING has the host ID of a node whose decommission was begun.
+JOINED, LEAVING, LEFT = (os.path.join(DATA, name) for name in ("joined", "leaving", "left"))
 
 
 def sync_folder(path):
     folder = os.open(path, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
+
+
+def described(error):
+    return str(error) if isinstance(error, OSError) else "%s: %s" % (type(error).__name__, error)
 
 
 def listening(address, port):
@@ -43,25 +48,20 @@ def listening(address, port):
         return False
 
 
-class Ops:
-    """What this container knows and tells; modules add to it (OPS_MODULES)."""
+class Ops(Telling):
+    """What this container knows and does; modules add to it (OPS_MODULES)."""
 
     def __init__(self):
-        self.pod, self.address, self.data = os.environ["POD_NAME"], os.environ["POD_IP"], DATA
+        super().__init__(os.environ["POD_NAME"], os.environ["POD_IP"])
+        self.data = DATA
         self.memory_file = os.path.join(DATA, "ops", "state.json")
         self.memory = self.read(self.memory_file) or {}
-        self.state = {"pod": self.pod, "turn": {"state": "none"}, "doing": None, "waits": "the first look"}
-        self.metrics, self.look = {}, None
-        self.guard, self.one_java = threading.RLock(), threading.Lock()
-        self.said = {}
+        # A decommission goes on without its ops: nobody else may begin anything meanwhile.
+        leaving = os.path.exists(LEAVING) and not os.path.exists(LEFT)
+        self.state.update(turn={"state": "runs" if leaving else "none"}, doing=None, waits="the first look", inRing=True)
+        self.look, self.release, self.operations, self.one_java = None, None, 0, threading.Lock()
 
-    # What a module may use.
-
-    def say(self, text, topic="ops"):
-        """Logs a line, once until it changes."""
-        if self.said.get(topic) != text:
-            self.said[topic] = text
-            print("%s: %s" % (topic, text), flush=True)
+    # What a module may use, beside what Telling has.
 
     def nodetool(self, *arguments, seconds=600, beside=False):
         """What nodetool prints. Each is a Java of its own: one at a time, but for the one long one that runs `beside`."""
@@ -88,24 +88,6 @@ class Ops:
     def node(self):
         return self.read(os.path.join(SCRIPTS, "node.json"))
 
-    def metric(self, name, value, help_text, **labels):
-        """Sets a gauge; None removes it."""
-        key = (name, tuple(sorted(labels.items())))
-        with self.guard:
-            if value is None:
-                self.metrics.pop(key, None)
-            else:
-                self.metrics[key] = (value, help_text)
-
-    def tell(self, **what):
-        """Sets keys of the state."""
-        with self.guard:
-            self.state.update(what, time=int(time.time()))
-            text = json.dumps(self.state)
-            with open(STATUS + ".new", "w") as file:
-                file.write(text)
-            os.replace(STATUS + ".new", STATUS)
-
     def write(self, path, text):
         """A file that is old or new, whatever is cut off."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -130,45 +112,12 @@ class Ops:
         self.memory.update(what)
         self.write(self.memory_file, json.dumps(self.memory))
 
-    def serve(self):
-        ops = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                with ops.guard:
-                    found = {"/metrics": lambda: decisions.metrics_text(ops.metrics), "/state": lambda: json.dumps(ops.state)}.get(self.path)
-                    body = found and found().encode()
-                if body is None:
-                    return self.send_error(404)
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4" if self.path == "/metrics" else "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                return self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        server = http.server.ThreadingHTTPServer((self.address, OPS), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-
-    def peers(self, node):
-        """What the other pods tell; None for one that does not answer."""
-        found = {}
-        for each in node["members"]:
-            if each["pod"] == self.pod:
-                continue
-            try:
-                with urllib.request.urlopen("http://%s:%d/state" % (each["host"], OPS), timeout=5) as answer:
-                    found[each["pod"]] = json.load(answer)
-            except (OSError, ValueError):
-                found[each["pod"]] = None
-        return found
-
     def see(self):
         """Looks at the ring and at this node, and tells what it saw."""
-        look = {"at": time.time(), "ring": self.ring(), "keyspaces": self.keyspaces()}
+        if self.release is None:
+            self.release = self.nodetool("version").split()[-1]
+            self.tell(release=self.release)
+        look = {"at": time.time(), "release": self.release, "ring": self.ring(), "keyspaces": self.keyspaces()}
         compactions = re.search(r"pending tasks: (\d+)", self.nodetool("compactionstats"))
         streams = len(re.findall(r"^\s+(?:Receiving|Sending) \d+ files", self.nodetool("netstats"), re.M))
         hints = os.path.join(self.data, "hints")
@@ -186,7 +135,7 @@ class Ops:
         self.tell_repairs()
 
     def ring(self):
-        ring = decisions.parse_status(self.nodetool("status"))
+        ring = parse_status(self.nodetool("status"))
         self.tell(ring=ring)
         self.metric("collab_cassandra_ring_nodes", len(ring), "Nodes that this node knows.")
         self.metric("collab_cassandra_ring_nodes_up", sum(each["up"] for each in ring), "Nodes of them that are up.")
@@ -212,9 +161,10 @@ class Ops:
             try:
                 if listening(self.address, CQL):
                     self.see()
-            except OSError as error:
-                self.say(str(error), "look")
-            time.sleep(self.config()["lookSeconds"])
+            except Exception as error:  # The next look may go well.
+                self.say(described(error), "look")
+            config = self.config()
+            time.sleep(config["intervalSeconds" if self.look is None else "lookSeconds"])
 
     def repair(self, keyspace):
         began = int(time.time())
@@ -231,36 +181,101 @@ class Ops:
             self.remember(repairs=repairs)
             self.tell_repairs()
 
+    def cleanup(self, _):
+        seen = self.cleaned()
+        self.nodetool("cleanup", "-j", "1", seconds=self.config()["limitSeconds"], beside=True)
+        self.remember(**seen)
+
+    def cleaned(self):
+        """What a cleanup stands for: those who had joined by then, and how many copies there were."""
+        copies = {name: decisions.copies_of(each) for name, each in self.look["keyspaces"].items()}
+        return {"cleaned": [each["id"] for each in self.look["ring"]], "copies": copies}
+
+    def upgradesstables(self, release):
+        self.nodetool("upgradesstables", seconds=self.config()["limitSeconds"], beside=True)
+        self.remember(release=release)
+
+    def decommission(self, _):
+        own = next(each["id"] for each in self.look["ring"] if each["address"] == self.address)
+        self.write(LEAVING, own)
+        self.nodetool(*decisions.decommission(self.look), seconds=self.config()["limitSeconds"], beside=True)
+        self.leave_on()
+
+    def leave_on(self):
+        """Goes on with a decommission that was begun. Returns what it waits for; None where it must be begun again."""
+        mode = re.search(r"^Mode: (\w+)", self.nodetool("netstats"), re.M)
+        if mode and mode[1] == "DECOMMISSIONED":
+            self.write(LEFT, "")
+            self.say("left the ring")
+            return "left the ring"
+        if mode and mode[1] == "LEAVING":
+            return "leaves the ring"
+        return None
+
+    def away(self, node):
+        """Why this node has nothing to do with the ring, if it has not."""
+        if os.path.exists(LEFT):
+            # It may come back as a new, empty one.
+            self.memory, self.look = {}, None
+            self.tell(inRing=False, turn={"state": "none"}, ring=[], repairs={}, due=[], overdue=[])
+            return "left the ring"
+        if os.path.exists(LEAVING):
+            why = self.leave_on()
+            if why is None and not decisions.is_surplus(node, self.pod):
+                os.remove(LEAVING)
+            self.tell(turn={"state": "runs" if why == "leaves the ring" else "none"})
+            return why
+        self.tell(inRing=os.path.exists(JOINED))
+        return None
+
+    def begin(self):
+        """What a new node need not do is noted as done: it has no rows of others and no files of an older version."""
+        new = time.time() - os.stat(JOINED).st_mtime < 3600
+        self.remember(since=int(time.time()), **(dict(self.cleaned(), release=self.release) if new else {}))
+
     def step(self):
         """One operation, if one is wanted and may begin. Returns what it waits for."""
+        node = self.node()
+        why = self.away(node)
+        if why is not None:
+            return why
         if self.look is None or not listening(self.address, CQL):
             return "Cassandra does not serve clients"
-        config, node = self.config(), self.node()
         if "since" not in self.memory:
-            self.remember(since=int(time.time()))
-        operation = decisions.wanted(self.memory, self.look, config, time.time())
-        if operation is None:
+            self.begin()
+        config, pods = self.config(), [each["pod"] for each in node["members"] + node.get("surplus", [])]
+        operations = decisions.wanted(self.memory, self.look, node, self.pod, config, time.time())
+        if not operations:
             return None
         if time.time() - self.look["at"] > config["freshSeconds"]:
-            self.look = dict(self.look, at=time.time(), ring=self.ring())
-        why = decisions.hindrance(self.look, self.peers(node), node)
+            self.look = dict(self.look, at=time.time(), ring=self.ring(), keyspaces=self.keyspaces())
+        peers = self.peers(node)
+        why = decisions.hindrance(self.look, peers, node)
+        stays = operations[0][0] == "decommission" and why is None and decisions.stays(self.look, peers, node, self.pod, self.address)
+        if stays:
+            self.say(stays, "decommission")
+            operations, why = operations[1:], None if operations[1:] else stays
         if why is not None:
             return why
-        pods = [each["pod"] for each in node["members"]]
-        why = self.take_turn([1, pods.index(self.pod)], node)
-        if why is not None:
-            return why
-        kind, about = operation
-        self.say("%s %s" % (kind, about))
-        self.tell(doing="%s %s" % (kind, about), waits=None)
+        kind, about = operations[0]
+        # Who leaves goes before others: until then the ring is another one than the owner asked for.
+        why = self.take_turn([0 if kind == "decommission" else 1, pods.index(self.pod)], node)
+        if why is None:
+            self.operate(kind, about)
+        return why
+
+    def operate(self, kind, about):
+        doing = kind if about is None else "%s %s" % (kind, about)
+        self.say(doing)
+        self.tell(doing=doing, waits=None)
         self.metric("collab_cassandra_operation", 1, "An operation that runs on this node.", kind=kind)
         try:
             getattr(self, kind)(about)
-            self.say("%s %s: done" % (kind, about))
+            self.operations += 1
+            self.say(doing + ": done")
         finally:
             self.metric("collab_cassandra_operation", None, "", kind=kind)
             self.tell(doing=None, turn={"state": "none"})
-        return None
 
     def take_turn(self, rank, node):
         """Returns None with the turn taken, or why another has it."""
@@ -285,14 +300,16 @@ class Ops:
             importlib.import_module(module).start(self)
         threading.Thread(target=self.watch, daemon=True).start()
         while True:
+            before = self.operations
             try:
                 why = self.step()
-            except OSError as error:
-                why = str(error)
+            except Exception as error:  # The next round may go well.
+                why = described(error)
             if why is not None:
                 self.say("waits: " + why)
             self.tell(waits=why)
-            time.sleep(self.config()["intervalSeconds"])
+            # After an operation the next may be due; others have their chance meanwhile.
+            time.sleep(1 if self.operations > before else self.config()["intervalSeconds"])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ FILE = os.environ.get("SCHEMA", "/schema/schema.json")
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "900"))
 RETRY_SECONDS = float(os.environ.get("RETRY_SECONDS", "5"))
 TELL = 7010
+# States of pods that run and are not in the ring.
+OUTSIDE = ("left", "spare")
 AUTH = "system_auth"
 MADE_HERE = "made_by_schema_job"
 # Held by a role of this name while the copies of a keyspace are raised and not repaired yet.
@@ -70,8 +72,10 @@ def rights_statements(role, now, keyspaces):
 
 
 def repair(schema, keyspace):
-    """Each node repairs its primary ranges: together that is all of the keyspace."""
+    """Each node of the ring repairs its primary ranges: together that is all of the keyspace."""
     for host in schema["nodes"]:
+        if state_of(host) in OUTSIDE:
+            continue
         request = urllib.request.Request("http://%s:%d/repair/%s" % (host, TELL, keyspace), method="POST")
         try:
             with urllib.request.urlopen(request) as answer:
@@ -82,15 +86,17 @@ def repair(schema, keyspace):
             raise Failed("%s did not repair %s: %s" % (host, keyspace, error)) from error
 
 
+def state_of(host):
+    """What a node tells; None where it does not answer."""
+    try:
+        with urllib.request.urlopen("http://%s:%d/state" % (host, TELL), timeout=10) as answer:
+            return json.load(answer)["state"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def all_joined(schema):
-    for host in schema["nodes"]:
-        try:
-            with urllib.request.urlopen("http://%s:%d/state" % (host, TELL), timeout=10) as answer:
-                if json.load(answer)["state"] != "joined":
-                    return False
-        except (OSError, ValueError, KeyError):
-            return False
-    return True
+    return all(state_of(host) in ("joined",) + OUTSIDE for host in schema["nodes"])
 
 
 def replicate(session, schema, keyspaces, keyspace, wanted):

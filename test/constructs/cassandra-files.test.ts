@@ -7,6 +7,7 @@ import { python3, pythonTest as test } from './python';
 const FILES = resolve('constructs', 'files');
 const folder = fs.mkdtempSync(join(tmpdir(), 'cassandra-files-'));
 fs.copyFileSync(join(FILES, 'cassandra-node.py'), join(folder, 'node.py'));
+fs.copyFileSync(join(FILES, 'cassandra-joining.py'), join(folder, 'joining.py'));
 fs.copyFileSync(join(FILES, 'cassandra-schema.py'), join(folder, 'schema.py'));
 fs.copyFileSync(join(FILES, 'cassandra-cql.py'), join(folder, 'cql.py'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
@@ -139,6 +140,8 @@ const member = (address: string, rack: string, state = 'UN') => ({
   rack,
   up: state[0] === 'U',
   mode: state[1],
+  load: 1024,
+  id: `id-of-${address}`,
 });
 
 function place(rack: string, ring: object[], mates: Record<string, string>, addresses: string[]): any {
@@ -177,7 +180,7 @@ describe('the place of an empty node in the ring', () => {
     const two = [...ring, member('10.0.0.9', 'r1', 'DN')];
     expect(place('r1', two, { 'c-r1-1': 'empty' }, ['10.0.0.2'])).toEqual(['take', '10.0.0.1']);
     expect(place('r1', two, { 'c-r1-1': 'joined' }, ['10.0.0.2'])).toContain(
-      'refused: 2 dead nodes in rack r1 (10.0.0.1, 10.0.0.9)',
+      'refused: 2 dead nodes in rack r1 and fewer empty pods; for each that is gone for good, run in a pod that is well:\n  nodetool removenode id-of-10.0.0.1 # 10.0.0.1\n  nodetool removenode id-of-10.0.0.9 # 10.0.0.9',
     );
   });
 });
@@ -204,9 +207,16 @@ DN  10.99.1.7  ?          16      100.0%            9a5f3a0f-9d5a-4f0e-8c3f-8d7b
 UJ  10.99.1.8  64 KiB     16      ?                 1a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f13  rack-3
 `;
   expect(python('node', `node.parse_status(${JSON.stringify(text)})`)).toEqual([
-    { up: true, mode: 'N', address: '10.99.1.6', rack: 'r1' },
-    { up: false, mode: 'N', address: '10.99.1.7', rack: 'r2' },
-    { up: true, mode: 'J', address: '10.99.1.8', rack: 'rack-3' },
+    { up: true, mode: 'N', address: '10.99.1.6', load: 113049, id: '2a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f11', rack: 'r1' },
+    { up: false, mode: 'N', address: '10.99.1.7', load: null, id: '9a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f12', rack: 'r2' },
+    {
+      up: true,
+      mode: 'J',
+      address: '10.99.1.8',
+      load: 65536,
+      id: '1a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f13',
+      rack: 'rack-3',
+    },
   ]);
 });
 
@@ -251,6 +261,7 @@ function runNode(options: {
   data?: Record<string, string>;
   seconds?: number;
   members?: object[];
+  surplus?: object[];
   other?: string;
   service?: string;
   open?: string;
@@ -284,6 +295,7 @@ function runNode(options: {
     copies: 3,
     seeds: members.map((each: any) => each.host),
     members,
+    ...(options.surplus && { surplus: options.surplus }),
   };
   fs.writeFileSync(join(home, 'node.json'), JSON.stringify(config));
   const env = {
@@ -329,6 +341,47 @@ test('a node that has joined before starts at once, with all seeds, and ends wit
   expect(status).toBe(3);
 });
 
+describe('a pod that is no member', () => {
+  const surplus = [{ pod: 'c-r1-0', rack: 'r1', host: '10.0.0.1' }];
+  const members = [{ pod: 'c-r2-0', rack: 'r2', host: 'c-r2-0.absent' }];
+
+  test('waits where it has no data: it must not join', () => {
+    const { stdout } = runNode({ members, surplus, seconds: 1 });
+    expect(stdout).toContain('wait: this pod is no member of the ring (membersPerRack)');
+    expect(stdout).not.toContain('cassandra -f');
+  });
+
+  test('runs while it still is a node: its rows have not gone to the others yet', () => {
+    expect(runNode({ members, surplus, data: { joined: '', 'data/x': '' } }).stdout).toContain('cassandra -f');
+  });
+
+  test('starts no more once it has left, whatever its volume holds', () => {
+    const { stdout, home } = runNode({ members, surplus, data: { joined: '', left: '', 'data/x': '' }, seconds: 1 });
+    expect(stdout).not.toContain('cassandra -f');
+    expect(fs.existsSync(join(home, 'var', 'data', 'x'))).toBe(true);
+  });
+});
+
+test('a pod that left and is wanted again removes its data, and starts as a new node', () => {
+  const data = {
+    joined: '',
+    leaving: 'id',
+    left: '',
+    'data/x': '',
+    'commitlog/y': '',
+    'ops/state.json': '',
+    'restore/z': '',
+  };
+  const { stdout, home } = runNode({ data });
+  expect(stdout).toContain('removing its data, to join as a new node');
+  expect(fs.readdirSync(join(home, 'var')).sort()).toEqual(['restore', 'starting-the-ring']);
+  expect(stdout).not.toContain('joined before');
+});
+
+test('a node that ends while it leaves starts again, where no member can tell whether it has left', () => {
+  expect(runNode({ data: { joined: '', leaving: 'id' } }).stdout).toContain('joined before: starting');
+});
+
 test('a node with data that never joined waits, says why, and ends when it is told to', () => {
   const { stdout, status } = runNode({ data: { 'data/x': '' }, seconds: 1 });
   expect(stdout).toContain('wait: this node holds data of a ring that it has not joined');
@@ -372,6 +425,20 @@ tell.serve_forever()
       expect(stdout).toContain('-Dcassandra.replace_address_first_boot=10.9.9.9\n');
       expect(stdout).toContain('- seeds: "10.0.0.2"\n');
       expect(stdout).toContain('allocate_tokens_for_local_replication_factor: 2\n');
+    }));
+
+  test('is not started once the ring no longer knows it after a decommission was begun', () =>
+    other([member('10.0.0.2', 'r2')], (open) => {
+      const { stdout, stderr, home } = runNode({ members, open, data: { joined: '', leaving: 'own' } });
+      expect(stderr).toContain('node: left the ring');
+      expect(stdout).not.toContain('cassandra -f');
+      expect(fs.existsSync(join(home, 'var', 'left'))).toBe(true);
+    }));
+
+  test('and is started while the ring knows it', () =>
+    other([member('10.0.0.2', 'r2'), { ...member('10.0.0.1', 'r1'), id: 'own' }], (open) => {
+      const { stdout } = runNode({ members, open, data: { joined: '', leaving: 'own' } });
+      expect(stdout).toContain('joined before: starting');
     }));
 
   test('waits where nobody tells who is in the ring, and says whom it asked', () =>

@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path';
 import { python3, pythonTest as test } from './python';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'cassandra-ops-'));
-fs.copyFileSync(resolve('constructs/files/cassandra-ops-decisions.py'), join(folder, 'ops_decisions.py'));
-fs.copyFileSync(resolve('constructs/files/cassandra-ops.py'), join(folder, 'ops.py'));
+for (const module of ['joining', 'ops', 'ops_decisions', 'ops_telling'])
+  fs.copyFileSync(resolve(`constructs/files/cassandra-${module.replace('_', '-')}.py`), join(folder, `${module}.py`));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 /** Calls a function of the decisions with values. */
@@ -20,24 +20,6 @@ const DAY = 86400;
 const NOW = 100 * DAY;
 const config = { repairSeconds: 5 * DAY, retrySeconds: 1800 };
 const ID = '8f6d3c1e-0000-4000-8000-00000000000';
-
-const status = `Datacenter: dc1
-===============
-Status=Up/Down
-|/ State=Normal/Leaving/Joining/Moving
---  Address    Load        Tokens  Owns (effective)  Host ID                               Rack
-UN  10.99.1.1  104.34 KiB  16      100.0%            ${ID}1  r1
-DN  10.99.1.2  ?           16      100.0%            ${ID}2  r2
-UL  10.99.1.3  2 GiB       16      ?                 ${ID}3  r2
-`;
-
-test('nodes are read from what nodetool status prints', () => {
-  expect(decided('parse_status', status)).toEqual([
-    { up: true, mode: 'N', address: '10.99.1.1', load: 106844, id: `${ID}1`, rack: 'r1' },
-    { up: false, mode: 'N', address: '10.99.1.2', load: null, id: `${ID}2`, rack: 'r2' },
-    { up: true, mode: 'L', address: '10.99.1.3', load: 2 * 1024 ** 3, id: `${ID}3`, rack: 'r2' },
-  ]);
-});
 
 test('keyspaces are read from what nodetool describecluster prints, without those of each node alone', () => {
   const text = `Cluster Information:
@@ -74,18 +56,109 @@ test('it is late before deleted rows could come back: at 7.5 of 10 days', () => 
 });
 
 const normal = { up: true, mode: 'N', address: 'x' };
-const idle = { turn: { state: 'none' } };
+const idle = { turn: { state: 'none' }, inRing: true, release: '5.0.8' };
 
 test.each<[string, object[], object, string | null]>([
   ['every node is there and answers', [normal, normal], { b: idle }, null],
+  [
+    'a pod that left runs what it likes',
+    [normal, normal],
+    { b: idle, c: { ...idle, inRing: false, release: null } },
+    null,
+  ],
+  [
+    'nodes run different versions',
+    [normal, normal],
+    { b: { ...idle, release: '5.0.6' } },
+    'do not run 5.0.8, or have not said so yet: b',
+  ],
   ['a pod does not answer', [normal, normal], { b: null }, 'do not answer: b'],
   ['a node is down', [normal, { ...normal, up: false, address: 'y' }], { b: idle }, 'not up and normal: y'],
   ['a node joins or leaves', [normal, { ...normal, mode: 'J', address: 'y' }], { b: idle }, 'not up and normal: y'],
   ['a node has not joined yet', [normal], { b: idle }, 'has 1 nodes and should have 2'],
 ])('whether an operation may begin: %s', (_, ring, peers, why) => {
-  const found = decided('hindrance', { ring }, peers, { members: [{}, {}] });
+  const found = decided('hindrance', { ring, release: '5.0.8' }, peers, { members: [{}, {}] });
   if (why === null) expect(found).toBeNull();
   else expect(found).toContain(why);
+});
+
+const two = [
+  { id: 'a', address: '1', load: 100, rack: 'r1' },
+  { id: 'b', address: '2', load: 100, rack: 'r1' },
+];
+const done = { release: '5.0.8', cleaned: ['a', 'b'], copies: { chat: 1 }, repairs: { chat: { last: NOW } } };
+const look = { ring: two, keyspaces: { chat: { dc1: '1' } }, release: '5.0.8' };
+
+test.each<[string, object, object, object, unknown[]]>([
+  ['nothing', done, {}, look, []],
+  ['a repair', { ...done, repairs: {} }, {}, look, [['repair', 'chat']]],
+  ['a version that the files are older than', { ...done, release: '5.0.6' }, {}, look, [['upgradesstables', '5.0.8']]],
+  ['what a new node took over', { ...done, cleaned: ['a'] }, {}, look, [['cleanup', null]]],
+  ['nothing after a node left', done, {}, { ...look, ring: two.slice(1) }, []],
+  ['what is of no use with fewer copies', { ...done, copies: { chat: 2 } }, {}, look, [['cleanup', null]]],
+  [
+    'to leave, and meanwhile what others do',
+    { ...done, repairs: {} },
+    { surplus: [{ pod: 'c-r1-1' }] },
+    look,
+    [
+      ['decommission', null],
+      ['repair', 'chat'],
+    ],
+  ],
+])('a node wants %s', (_, memory, node, seen, operations) => {
+  expect(decided('wanted', memory, seen, { members: [], ...node }, 'c-r1-1', config, NOW)).toEqual(operations);
+});
+
+const pod = (rack: string, ordinal: number) => ({ pod: `c-${rack}-${ordinal}`, rack });
+const shrinking = {
+  members: [pod('r1', 0), pod('r2', 0)],
+  surplus: [pod('r1', 1), pod('r1', 2), pod('r2', 1), pod('r2', 2)],
+};
+const room = { ...idle, disk: { free: 2 ** 30 } };
+const gone = { ...idle, inRing: false };
+const ring4 = [...two, ...two].map((node, index) => ({ ...node, address: `${index}`, load: 600 * 2 ** 20 }));
+const everybody = { 'c-r1-0': room, 'c-r2-0': room, 'c-r1-1': idle, 'c-r1-2': gone, 'c-r2-1': idle, 'c-r2-2': gone };
+
+test.each<[string, string, object, object, string | null]>([
+  ['it is the last of its rack, and everything fits', 'c-r1-1', {}, {}, null],
+  ['another rack comes first', 'c-r2-1', {}, {}, 'before this node: c-r1-1'],
+  ['a later one of a later rack comes first', 'c-r1-1', { 'c-r2-2': idle }, {}, 'before this node: c-r2-2'],
+  [
+    'a keyspace has more copies than nodes would be left',
+    'c-r1-1',
+    {},
+    { chat: { dc1: '4' } },
+    'chat has 4 copies, and 3 nodes would be left',
+  ],
+  [
+    'copies that Cassandra makes by itself count not',
+    'c-r1-1',
+    {},
+    { system_distributed: { replication_factor: '4' } },
+    null,
+  ],
+  [
+    'the node that stays in its rack has no room',
+    'c-r1-1',
+    { 'c-r1-0': { ...idle, disk: { free: 899 * 2 ** 20 } } },
+    {},
+    'c-r1-0 has 899 MiB free and needs 900',
+  ],
+  ['room in another rack does not matter', 'c-r1-1', { 'c-r2-0': { ...idle, disk: { free: 0 } } }, {}, null],
+  ['how much room there is has not been told', 'c-r1-1', { 'c-r1-0': idle }, {}, 'c-r1-0 has 0 MiB free'],
+])('whether a node may leave: %s', (_, me, peers, keyspaces, why) => {
+  const { [me]: self, ...others } = { ...everybody, ...peers } as Record<string, object>;
+  expect(self).toBeDefined();
+  const found = decided('stays', { ring: ring4, keyspaces }, others, shrinking, me, '1');
+  if (why === null) expect(found).toBeNull();
+  else expect(found).toContain(why);
+});
+
+test('only what Cassandra keeps with 3 copies on any ring needs force', () => {
+  const keyspaces = { chat: { dc1: '1' }, system_distributed: { replication_factor: '3' } };
+  expect(decided('decommission', { ring: [1, 2, 3, 4], keyspaces })).toEqual(['decommission']);
+  expect(decided('decommission', { ring: [1, 2, 3], keyspaces })).toEqual(['decommission', '--force']);
 });
 
 const wants = (...rank: number[]) => ({ turn: { state: 'wants', rank } });
@@ -147,18 +220,29 @@ print(ops_decisions.metrics_text({("b", (("keyspace", 'a"b'),)): (1.5, "B."), ("
 });
 
 /** Runs ops of the one node of a ring with a nodetool that answers like Cassandra's, and notes what it was asked. */
-function operated(lines: string, { repair = 'exit 0', members = 1 } = {}): { said: string; asked: string[] } {
+function operated(
+  lines: string,
+  { repair = 'exit 0', decommission = 'exit 0', members = 1, surplus = false } = {},
+): { said: string; asked: string[] } {
   const data = fs.mkdtempSync(join(folder, 'data-'));
   const pods = Array.from({ length: members }, (_, n) => ({ pod: `c-r1-${n}`, host: '127.0.0.1', rack: 'r1' }));
-  fs.writeFileSync(join(data, 'node.json'), JSON.stringify({ members: pods }));
+  const own = { pod: 'c-r1-0', rack: 'r1' };
+  fs.writeFileSync(
+    join(data, 'node.json'),
+    JSON.stringify(surplus ? { members: [], surplus: [own] } : { members: pods }),
+  );
+  fs.writeFileSync(join(data, 'joined'), '');
   fs.writeFileSync(join(data, 'ops.json'), JSON.stringify({ ...config, limitSeconds: 5, freshSeconds: 60 }));
   const nodetool = `#!/bin/sh
 echo "$*" >>'${data}/asked'
 case $1 in
-  status) echo 'UN  127.0.0.1  104.34 KiB  16  100.0%  ${ID}1  r1' ;;
+  status) echo 'UN  127.0.0.1  104.34 KiB  16  100.0%  ${ID}1  r1'
+    ${surplus ? `echo 'UN  127.0.0.2  104.34 KiB  16  100.0%  ${ID}2  r1'` : ''} ;;
   describecluster) printf 'Keyspaces:\\n\\tchat -> Replication class: NetworkTopologyStrategy {dc1=1}\\n' ;;
   compactionstats) echo 'pending tasks: 2' ;;
-  netstats) echo 'Mode: NORMAL' ;;
+  netstats) echo "Mode: $(cat '${data}/mode' || echo NORMAL)" ;;
+  version) echo 'ReleaseVersion: 5.0.8' ;;
+  decommission) ${decommission} ;;
   repair) ${repair} ;;
 esac
 `;
@@ -217,4 +301,41 @@ test('nothing begins while a pod does not answer', () => {
   const { said, asked } = operated('o.see(); print(o.step())', { members: 2 });
   expect(said).toContain('these pods do not answer: c-r1-1');
   expect(asked.some((line) => line.startsWith('repair'))).toBe(false);
+});
+
+test('a node that leaves marks its volume, and then wants nothing more of the ring', () => {
+  const { said, asked } = operated(
+    'o.see(); print(o.step()); print(o.step(), o.state["inRing"], o.memory); print(sorted(ops.os.listdir(ops.DATA)))',
+    {
+      surplus: true,
+      decommission: 'echo DECOMMISSIONED > "$DATA/mode"',
+    },
+  );
+  expect(asked.filter((line) => /^(decommission|repair)/.test(line))).toEqual(['decommission']);
+  expect(said).toContain('ops: left the ring\nops: decommission: done\nNone\nleft the ring False {}\n');
+  expect(said).toMatch(/'leaving', 'left'/);
+});
+
+test('a decommission whose ops was killed goes on, and nobody else may begin anything meanwhile', () => {
+  const { said, asked } = operated(
+    `o.write(ops.LEAVING, "x"); mode = lambda text: open(ops.DATA + "/mode", "w").write(text)
+o = ops.Ops(); print(o.state["turn"])
+mode("LEAVING"); print(o.step(), o.state["turn"])
+mode("DECOMMISSIONED"); print(o.step(), ops.os.path.exists(ops.LEFT))`,
+    { surplus: true },
+  );
+  expect(said).toBe("{'state': 'runs'}\nleaves the ring {'state': 'runs'}\nops: left the ring\nleft the ring True\n");
+  expect(asked.some((line) => line.startsWith('decommission'))).toBe(false);
+});
+
+test('a decommission that Cassandra lost, because it was restarted, is made again', () => {
+  const { asked } = operated('o.write(ops.LEAVING, "x"); o = ops.Ops(); o.see(); o.step()', { surplus: true });
+  expect(asked).toContain('decommission');
+});
+
+test('a decommission that the owner took back is forgotten', () => {
+  const { said } = operated(
+    'o.write(ops.LEAVING, "x"); o = ops.Ops(); o.see(); o.step(); print(ops.os.path.exists(ops.LEAVING))',
+  );
+  expect(said).toMatch(/False\n$/);
 });

@@ -135,6 +135,18 @@ test('nodes join rack after rack, because under Argo CD the next rack comes when
   expect(service).toBe('cassandra-nodes.cassandra.svc.cluster.local');
 });
 
+test('members are the first pods of each rack: seeds and copies follow them, and no pod restarts', () => {
+  const shrinking = { racks: ['r1', 'r2'], nodesPerRack: 2, membersPerRack: 1 };
+  const { members, surplus, seeds, copies } = nodeConfigOf(shrinking);
+  const names = (nodes: any) => nodes.map(({ pod }: any) => pod);
+  expect(names(members)).toEqual(['cassandra-r1-0', 'cassandra-r2-0']);
+  expect(names(surplus)).toEqual(['cassandra-r1-1', 'cassandra-r2-1']);
+  expect(seeds.map((seed: string) => seed.split('.')[0])).toEqual(['cassandra-r1-0', 'cassandra-r2-0']);
+  expect(copies).toBe(2);
+  expect(rackOf(shrinking).spec).toEqual(rackOf({ ...shrinking, membersPerRack: 2 }).spec);
+  expect(nodeConfigOf({ nodesPerRack: 2 })).not.toHaveProperty('surplus');
+});
+
 test('names of nodes resolve before a node is ready, and all pods of a rack start at once: they wait for each other', () => {
   const { chart } = rendered();
   expect(objectOf(chart, 'Service', 'cassandra-nodes').spec).toMatchObject({
@@ -331,9 +343,14 @@ const wrong: [string, Partial<CassandraStatefulSetProps>, string][] = [
   ['a rack twice', { racks: ['r1', 'r1'] }, 'racks must be different names, at least one'],
   ['a rack that is no label', { racks: ['Rack 1'] }, 'the name of a rack must be a DNS label, got "Rack 1"'],
   [
-    'members that differ from pods',
-    { nodesPerRack: 2, membersPerRack: 1 },
-    'membersPerRack must equal nodesPerRack, got "1 members, 2 pods"',
+    'more members than pods',
+    { nodesPerRack: 2, membersPerRack: 3 },
+    'membersPerRack must be between 1 and nodesPerRack, got "3 members, 2 pods"; lower membersPerRack first',
+  ],
+  [
+    'a copy on a node that leaves',
+    { racks: ['r1'], nodesPerRack: 3, membersPerRack: 1, keyspaces: { a: { replicationFactor: 2 } } },
+    'the replication factor of a must be between 1 and the number of nodes, got 2 (allowed: 1 to 1)',
   ],
   [
     'repairs that come too late',

@@ -326,6 +326,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     'databases.mongodb.pods must be at least as many as members, got "2 pods, 3 members"; lower members first',
   ],
   [
+    'more members of a rack than pods',
+    (h) => (h.databases.cassandra.membersPerRack = 2),
+    'databases.cassandra.membersPerRack must be between 1 and nodesPerRack, got "2 members, 1 pods"; lower membersPerRack first',
+  ],
+  [
     'disks of different sizes',
     (h) => (h.machines['talos-worker-02'].dataDisks['mongodb-1'] = Size.gibibytes(90)),
     'databases.mongodb must have disks of one size',

@@ -1,7 +1,7 @@
 import type { Risk } from '../plan';
 import { mainContainer, idsOf, thingOf, type Database, type Index } from './databases';
 import { dataRisk, type Found } from './risk';
-import { replicasOf } from './workloads';
+import { podNames, replicasOf } from './workloads';
 
 /** What makes a ring the ring that it is. All of it stands in the system tables of each node. */
 interface Ring {
@@ -9,6 +9,9 @@ interface Ring {
   readonly datacenter?: string;
   readonly racks: readonly string[];
   readonly nodes: number;
+  readonly pods: readonly string[];
+  /** Pods that run and are no members: they leave the ring. */
+  readonly surplus: readonly string[];
   readonly settings: Readonly<Record<string, string | undefined>>;
   readonly copies: ReadonlyMap<string, number>;
 }
@@ -119,22 +122,29 @@ function rackRisks(was: Ring, is: Ring, { name }: Database): Aspect[] {
         ],
       },
     ];
-  if (is.nodes >= was.nodes) return [];
-  const racks = Math.max(1, was.racks.length);
+  const racked = Math.max(1, was.racks.length);
+  // One that left the ring by the commit before is no node any more.
+  const leaving = was.pods.filter((pod) => !is.pods.includes(pod) && !was.surplus.includes(pod));
+  if (leaving.length === 0) return [];
   return [
     {
       aspect: 'nodesPerRack',
       section: 'racks',
-      from: was.nodes / racks,
-      to: is.nodes / racks,
-      problem:
-        'The pods that leave are nodes of the ring, and nothing decommissions them: the rows that they hold are missing, and the ring waits for them.',
+      from: was.nodes / racked,
+      to: is.nodes / racked,
+      problem: `The pods that leave are nodes of the ring (${leaving.join(', ')}), and nothing decommissions them: the rows that they hold are missing, and the ring waits for them.`,
       way: [
-        `put nodesPerRack back. To shrink by hand, per node and one at a time: kubectl -n ${name} exec POD -c cassandra -- nodetool decommission, until nodetool status of another node lists it no more`,
-        'then lower nodesPerRack, with an accepted change that says so',
+        `first commit: membersPerRack: ${is.nodes / racked}, nodesPerRack: ${was.nodes / racked}. The nodes leave the ring one after the other`,
+        `look: ${membersLook(name)}`,
+        `second commit: nodesPerRack: ${is.nodes / racked}, and take membersPerRack out; the pods that end are no nodes then`,
       ],
     },
   ];
+}
+
+/** How an owner sees that the nodes that should leave have left. */
+export function membersLook(name: string): string {
+  return `npm run homelab -- status says of ${name} that the pods that leave have left`;
 }
 
 function copyRisks(was: Ring, is: Ring): Aspect[] {
@@ -152,8 +162,8 @@ function copyRisks(was: Ring, is: Ring): Aspect[] {
           now === 1 ? ', and with one copy each disk that fails takes rows with it' : ''
         }.`,
         way: [
-          `first a full repair on every node: nodetool repair -full ${keyspace}, each ending without an error`,
-          'then lower the copies in a commit of its own, with an accepted change that says that the repair was done; afterwards nodetool cleanup on every node',
+          `first a repair of ${keyspace} on every node that began after the last node was away: npm run homelab -- status shows when it was, nodetool repair -full -pr ${keyspace} on every node makes one now`,
+          'then lower the copies in a commit of its own, with an accepted change that says that the repair was done; ops removes the rows that are of no use then',
         ],
       },
     ];
@@ -173,6 +183,8 @@ function ringOf(database: Database): Ring {
     racks:
       namesOf(sets) ?? (racks.length > 0 ? racks.map(({ rack }) => rack) : [env.get('CASSANDRA_RACK') ?? []].flat()),
     nodes: sets.reduce((sum, set) => sum + replicasOf(set), 0),
+    pods: sets.flatMap(podNames),
+    surplus: surplusOf(database),
     settings: Object.fromEntries(
       Object.entries(SETTINGS).map(([name, { env: variable }]) => [
         name,
@@ -221,6 +233,15 @@ function racksOf({ files }: Database): { readonly rack: string; readonly dc?: st
 
 function property(text: string, name: string): string | undefined {
   return new RegExp(`^\\s*${name}\\s*=\\s*(.*?)\\s*$`, 'm').exec(text)?.[1];
+}
+
+/** Pods of a ring that are no longer members of it, as its nodes are told. */
+export function surplusOf({ files }: Database): string[] {
+  try {
+    return (JSON.parse(files.get('node.json') ?? '{}').surplus ?? []).map(({ pod }: { readonly pod: string }) => pod);
+  } catch {
+    return [];
+  }
 }
 
 function copiesOf(schema: string | undefined): Map<string, number> {

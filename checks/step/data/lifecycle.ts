@@ -108,7 +108,7 @@ function upgraded({ engine, namespace }: Database): string {
   if (engine === 'mongodb')
     return `and featureCompatibilityVersion is raised to it, in a commit of its own (in a chart that is not ours: kubectl -n ${namespace} exec POD -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "MAJOR.0", confirm: true })')`;
   if (engine === 'cassandra')
-    return `and nodetool upgradesstables ended on every node: kubectl -n ${namespace} exec POD -c cassandra -- nodetool upgradesstables`;
+    return `and its ops rewrote the files of every node (upgradesstables): npm run homelab -- status`;
   return `kubectl -n ${namespace} get pods`;
 }
 

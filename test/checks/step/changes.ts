@@ -31,9 +31,9 @@ export const racks =
     );
   };
 export const nodesPerRack =
-  (count: number): Change =>
+  (count: number, membersPerRack = count): Change =>
   (h) => {
-    h.databases.cassandra.nodesPerRack = count;
+    Object.assign(h.databases.cassandra, { nodesPerRack: count, membersPerRack });
     for (const rack of RACKS)
       for (let n = 0; n < count; n += 1) disksOf(h, CASSANDRA_NODE)[`cassandra-${rack}-${n}`] = Size.gibibytes(100);
   };

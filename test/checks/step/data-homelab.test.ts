@@ -1,4 +1,4 @@
-import { Size } from 'cdk8s';
+import { Duration, Size } from 'cdk8s';
 import * as change from './changes';
 import { homelabStep, risksOf, told } from './steps';
 
@@ -12,6 +12,15 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
   ['racks in another order', (h) => (h.databases.cassandra.racks = ['r3', 'r1', 'r2']), []],
   ['more nodes per rack', change.nodesPerRack(2), []],
   ['fewer nodes per rack', () => undefined, ['cassandra.nodesPerRack: 2 -> 1'], change.nodesPerRack(2)],
+  ['fewer nodes wanted, pods stay', change.nodesPerRack(2, 1), [], change.nodesPerRack(2)],
+  ['nodes one commit after members', change.nodesPerRack(1), [], change.nodesPerRack(2, 1)],
+  [
+    'nodes below the committed members',
+    change.nodesPerRack(1),
+    ['cassandra.nodesPerRack: 3 -> 1'],
+    change.nodesPerRack(3, 2),
+  ],
+  ['other repairs', (h) => (h.databases.cassandra.repairEvery = Duration.days(1)), []],
   ['3 members to 1 at once', change.members(1), ['mongodb.members: 3 members, 3 pods -> 1 member, 1 pod']],
   [
     '5 members to 1 at once',

@@ -27,6 +27,16 @@ test('one disk elsewhere: the next one when this replica is filled', () => {
   expect(only!.when).toContain('mongodb-2 is filled by the others: the primary says "as wanted"');
 });
 
+test('after members of a ring come its pods, once the nodes have left', () => {
+  expect(next(homelabStep(change.nodesPerRack(2, 1), change.nodesPerRack(2)))).toEqual([
+    {
+      what: 'databases.cassandra.nodesPerRack: 1, and take membersPerRack out; and take the disks of the pods that leave out of their machine',
+      when: 'cassandra-r1-1, cassandra-r2-1, cassandra-r3-1 have left the ring: npm run homelab -- status says of cassandra that the pods that leave have left',
+    },
+  ]);
+  expect(next(homelabStep(change.nodesPerRack(1), change.nodesPerRack(2, 1)))).toEqual([]);
+});
+
 test('a ring that grows and one that gets copies: when all nodes say UN, when the job has ended', () => {
   const two = next(homelabStep(change.nodesPerRack(2)));
   expect(two.map(({ when }) => when)).toEqual([

@@ -1,0 +1,84 @@
+"""Whether a Cassandra node starts a ring, joins the one that is there or waits: decided apart from what is done.
+
+Also reads what nodetool prints. Nothing here asks, waits or writes.
+"""
+import re
+
+
+class Refused(Exception):
+    """This node must not start, and only a person can change that."""
+
+
+def decide(index, empty, starting, states, quiet, config):
+    """Returns what to do next and why: "start" a new ring, "join" the ring that is there, or "wait".
+
+    'states' has every other member in joining order, as Node.state tells it, or "absent" (no such pod) or "silent" (a pod
+    or a name server that does not answer). An absent pod may hold data all the same and only be late.
+    """
+    others = list(states.items())
+    if "joined" in states.values():
+        ahead = [pod for pod, state in others if state == "joining"]
+        ahead += [pod for pod, state in others[:index] if state in ("empty", "partial")]
+        if ahead:
+            return "wait", "the ring exists; nodes join one at a time, before this one: " + ", ".join(ahead)
+        return "join", "the ring exists"
+    if index > 0:
+        return "wait", "the first node of the first rack starts the ring"
+    if starting:
+        return "start", "this node began to start the ring before"
+    if not empty:
+        return "wait", "this node holds data of a ring that it has not joined; no other member answers"
+    unknown = ["%s (%s)" % (pod, state) for pod, state in others if state not in ("empty", "spare", "absent")]
+    if unknown:
+        return "wait", "a new ring may start only when nobody holds data, and these may: " + ", ".join(unknown)
+    absent = [pod for pod, state in others if state == "absent"]
+    if absent and quiet < config["absentSeconds"]:
+        return "wait", "a new ring starts when %d s have passed without a sign of: %s" % (config["absentSeconds"], ", ".join(absent))
+    if quiet < config["quietSeconds"]:
+        return "wait", "nobody holds data; waiting %d s to be sure" % config["quietSeconds"]
+    return "start", "nobody holds data: this is a new ring"
+
+
+def place(rack, ring, mates, addresses):
+    """Returns ("take", address), ("new", None) or ("wait", why): the place in the ring of an empty node.
+
+    'ring' is what GET /ring tells, 'mates' the states of the other pods of this rack, 'addresses' those of all other pods.
+    """
+    moving = [node["address"] for node in ring if node["mode"] != "N"]
+    if moving:
+        return "wait", "another node joins, leaves or moves: " + ", ".join(sorted(moving))
+    gone = [node for node in ring if node["rack"] == rack and node["address"] not in addresses]
+    if not gone:
+        return "new", None
+    up = [node["address"] for node in gone if node["up"]]
+    if up:
+        return "wait", "the ring does not know yet that this node is down: " + ", ".join(sorted(up))
+    away = ["%s (%s)" % (pod, state) for pod, state in mates.items() if state not in ("joined", "empty", "left", "spare")]
+    if away:
+        return "wait", "a dead node of rack %s may be this one or one of: %s" % (rack, ", ".join(sorted(away)))
+    dead = sorted(node["address"] for node in gone)
+    if len(dead) > 1 + list(mates.values()).count("empty"):
+        commands = ["nodetool removenode %s # %s" % (node["id"], node["address"]) for node in gone]
+        raise Refused(
+            "%d dead nodes in rack %s and fewer empty pods; for each that is gone for good, run in a pod that is well:\n  %s"
+            % (len(dead), rack, "\n  ".join(commands))
+        )
+    return "take", dead[0]
+
+
+def racks_to_allocate(rack, ring, copies):
+    """Tokens are spread within each rack as soon as there are as many racks as copies; Cassandra refuses fewer racks."""
+    return min(copies, len({node["rack"] for node in ring} | {rack}))
+
+
+def parse_status(text):
+    """The nodes that `nodetool status` prints. Load in bytes, None where it is not known."""
+    line = re.compile(r"^([UD?])([NLJM])\s+(\S+)\s+(\?|[\d.,]+ \w+)\s.*\s(\S+)\s+(\S+)$")
+    found = [line.match(each.strip()) for each in text.splitlines()]
+    return [{"up": m[1] == "U", "mode": m[2], "address": m[3], "load": size(m[4]), "id": m[5], "rack": m[6]} for m in found if m]
+
+
+def size(text):
+    """Bytes of a size that nodetool prints; None for `?`."""
+    match = re.fullmatch(r"([\d.,]+) (bytes|[KMGT]iB)", text)
+    return match and int(float(match[1].replace(",", ".")) * 1024 ** ("bytes", "KiB", "MiB", "GiB", "TiB").index(match[2]))
