@@ -15,8 +15,18 @@ export function onLoopback(build: () => void, more: readonly string[] = []): voi
   const unshare = process.getuid?.() === 0 ? ['-n'] : ['-rn'];
   const program = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const { status, error } = spawnSync(
-    'unshare',
-    [...unshare, ...more, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...program],
+    'setpriv',
+    // unshare waits through SIGTERM: without this, a suite that is killed goes on.
+    [
+      ...['--pdeathsig', 'KILL', 'unshare'],
+      ...unshare,
+      ...more,
+      'sh',
+      '-c',
+      'ip link set lo up && exec "$@"',
+      'sh',
+      ...program,
+    ],
     {
       stdio: 'inherit',
       env: { ...process.env, [MARK]: '1', TMPDIR: tmpdir() },
@@ -24,7 +34,7 @@ export function onLoopback(build: () => void, more: readonly string[] = []): voi
   );
   if (error)
     throw new Error(
-      `this suite needs network namespaces (unshare and ip of Linux), got: ${error.message}; run it on Linux`,
+      `this suite needs network namespaces (setpriv, unshare and ip of Linux), got: ${error.message}; run it on Linux`,
     );
   process.exit(status ?? 1);
 }

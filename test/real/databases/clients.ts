@@ -1,4 +1,5 @@
 import { until } from '../cluster/processes';
+import type { Container } from './container';
 import type { TestNode } from './node';
 import type { Pod } from './pod';
 
@@ -44,6 +45,24 @@ export async function members([pod]: readonly Pod[]): Promise<number> {
   const { output } = await pod!.container('mongod').exec(['mongosh', '--norc', '--quiet', uri, '--eval', script]);
   return Number(output.trim().split('\n').at(-1));
 }
+
+/** What a container finds at a port: `silent` where nobody says even that it is closed. */
+export async function reached(
+  container: Container,
+  address: string,
+  port: number,
+): Promise<'open' | 'refused' | 'silent'> {
+  const { code } = await container.exec(['python3', '-c', CONNECT, address, String(port)]);
+  return code === 0 ? 'open' : code === 2 ? 'refused' : 'silent';
+}
+
+const CONNECT = `
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)
+except ConnectionRefusedError:
+    sys.exit(2)
+`;
 
 export async function ready(...pods: readonly Pod[]): Promise<void> {
   await until('clients run', 30, async () => pods.every((pod) => pod.ready));

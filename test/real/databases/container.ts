@@ -128,6 +128,11 @@ export class Container {
     return run('nsenter', [...namespaces, ...userOf(this), 'env', '-i', ...variables, ...command], seconds);
   }
 
+  /** All that run in it, as this machine numbers them, without what started it. */
+  get processes(): number[] {
+    return this.memory.processes.filter((pid) => pid !== this.child?.pid);
+  }
+
   get memory(): Memory {
     return new Memory(this);
   }

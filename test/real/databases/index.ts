@@ -4,15 +4,19 @@ import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
-import { admin, asRoot, cql, logs, members, mongo, ready } from './clients';
+import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
+import { MONGODB_STEPS } from './faults/mongodb-steps';
+import { killed as killedPrimary, MONGODB_FAULTS, mongodbFaults, wrongKeyfile } from './faults/mongodb';
+import { MongoSet, MongoWriter } from './faults/mongodb-set';
 import { FaultTable } from './faults/table';
 import { inFreshNode, small, type Test } from './fresh-node';
 import { GROWTH } from './growth';
 import type { TestNode } from './node';
 import type { Pod } from './pod';
 import type { Rendered } from './rendering';
+import { instrument } from './instrument';
 import { SETTINGS } from './settings';
 import { SHRINKING } from './shrinking';
 
@@ -52,8 +56,9 @@ function later(homelab: Json): void {
 
 /** From nothing to ready, then jobs and clients. */
 const sample: Test = async (node, rendered, again) => {
-  await instrument(node, rendered);
-  await Promise.all([cassandra(node, rendered, again), mongodb(node, rendered)]);
+  await instrument(tally, node, rendered);
+  lapped('the instrument can tell');
+  await Promise.all([cassandra(node, rendered, again), mongodb(node, rendered, again)]);
   const second = await again(later);
   await Promise.all([movedInCassandra(node, second), movedInMongo(node, second)]);
 };
@@ -64,8 +69,9 @@ async function main(): Promise<void> {
     ...GROWTH,
     ...SHRINKING,
     ...SETTINGS,
+    ...MONGODB_STEPS,
   };
-  const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS)];
+  const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS), ...Object.keys(MONGODB_FAULTS)];
   const only = process.argv
     .find((arg) => arg.startsWith('--only='))
     ?.slice('--only='.length)
@@ -81,60 +87,13 @@ async function main(): Promise<void> {
     await test(tally, table);
     lapped(name);
   }
-  const faults = Object.keys(CASSANDRA_FAULTS).filter((name) => chosen.includes(name));
-  if (faults.length > 0) await cassandraFaults(tally, table, faults, lapped);
+  const faults = (all: object) => Object.keys(all).filter((name) => chosen.includes(name));
+  await cassandraFaults(tally, table, faults(CASSANDRA_FAULTS), lapped);
+  await mongodbFaults(tally, table, faults(MONGODB_FAULTS), lapped);
   lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);
   console.log(table.lines().join('\n'));
   if (full) writeProofs('databases', [...laps.lines, tally.line()], '--full', table.lines());
   tally.close();
-}
-
-/** The instrument shows first that it can tell. */
-async function instrument(node: TestNode, rendered: Rendered): Promise<void> {
-  const [set] = rendered.of('StatefulSet', 'cassandra');
-  const trial = (name: string, command: readonly string[], memory = '64Mi') => {
-    const spec = structuredClone(set.spec.template.spec);
-    const config = spec.initContainers.find((each: Json) => each.name === 'config');
-    return node.run({
-      metadata: { name, namespace: 'cassandra' },
-      spec: {
-        ...spec,
-        restartPolicy: 'Never',
-        initContainers: [],
-        containers: [{ ...config, command, resources: { limits: { memory } } }],
-      },
-    });
-  };
-  const trials: [what: string, pod: Pod, code: (code: number) => boolean][] = [
-    [
-      'cp -a onto an emptyDir fails, as under a kubelet',
-      trial('cp-a', ['cp', '-a', '/etc/cassandra/.', '/conf/']),
-      (code) => code !== 0,
-    ],
-    [
-      'the root file system is read-only',
-      // Not by writing to it: its user may not do that anyway.
-      trial('root', ['grep', '-q', '^overlay / overlay ro,', '/proc/self/mounts']),
-      (code) => code === 0,
-    ],
-    [
-      'a process over its limit is killed',
-      trial('memory', ['python3', '-c', 'x = bytearray(200 * 2 ** 20)']),
-      (code) => code === 137,
-    ],
-    [
-      'no capability is left',
-      trial('caps', ['grep', '-q', '^CapEff:.*0000000000000000', '/proc/self/status']),
-      (code) => code === 0,
-    ],
-    ['it is user 999', trial('user', ['sh', '-c', '[ "$(id -u)" = 999 ] && ! chown 0 /conf']), (code) => code === 0],
-  ];
-  for (const [what, pod, isGood] of trials) {
-    const code = await pod.ended;
-    tally.check(what, isGood(code), `ended with ${code}: ${pod.log('config')}`);
-    await pod.stop(0);
-  }
-  lapped('the instrument can tell');
 }
 
 async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<Test>[2]): Promise<void> {
@@ -172,6 +131,8 @@ async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<T
   const chat = rendered.runClient(node, 'chat', images.cassandra, '-cql');
   const presence = rendered.runClient(node, 'presence', images.cassandra, '-cql');
   await ready(chat, presence);
+  const ports = await Promise.all([7199, 9042].map((port) => reached(chat.container('client'), one.address, port)));
+  tally.check('JMX is refused from a neighbour, who may ask for rows', ports.join() === 'refused,open', ports.join());
   const may = await cql(
     chat,
     "CREATE TABLE t (k text PRIMARY KEY); ALTER TABLE t ADD v text; CREATE INDEX ON t (v); INSERT INTO t (k) VALUES ('a'); SELECT * FROM t;",
@@ -244,15 +205,10 @@ async function movedInCassandra(node: TestNode, rendered: Rendered): Promise<voi
   lapped('Cassandra: one client moved, one is gone');
 }
 
-async function mongodb(node: TestNode, rendered: Rendered): Promise<void> {
-  const [set] = rendered.of('StatefulSet', 'mongodb');
-  const pods = rendered.runSet(node, set);
-  await until(
-    'the set of three',
-    400,
-    async () => pods.every(({ ready: isReady }) => isReady) && (await members(pods)) === 3,
-    () => logs(pods),
-  );
+async function mongodb(node: TestNode, rendered: Rendered, again: Parameters<Test>[2]): Promise<void> {
+  const set = new MongoSet(node, rendered, again, tally, table);
+  const { pods } = set;
+  await set.whole(7);
   lapped('MongoDB: three members are ready');
   tally.check(
     'no container was started twice',
@@ -288,35 +244,12 @@ async function mongodb(node: TestNode, rendered: Rendered): Promise<void> {
     );
     tally.check(`a client may not ${what}`, code !== 0 && /not authorized/.test(output), output);
   }
-  await wrongKeyfile(node, rendered, set, pods[2]!);
   lapped('MongoDB: clients have their rights and no others');
-}
-
-/** A member that was started after the keyfile in the secret had changed. */
-async function wrongKeyfile(node: TestNode, rendered: Rendered, set: Json, member: Pod): Promise<void> {
-  const place = 'mongodb/mongodb-keyfile';
-  const good = node.cluster.secrets.get(place)!;
-  await member.stop(30);
-  node.cluster.secrets.set(place, {
-    keyfile: Buffer.from('another key, of which nobody knows').toString('base64').repeat(4),
-  });
-  const odd = rendered.runMember(node, set, 2);
-  await until(
-    'the member says that its keyfile is refused',
-    120,
-    async () => /refuses the keyfile of this member/.test(odd.log('reconcile')),
-    () => logs([odd]),
-  );
-  tally.check('a member with a wrong keyfile says so', true);
-  await odd.stop(30);
-  node.cluster.secrets.set(place, good);
-  const back = rendered.runMember(node, set, 2);
-  await until(
-    'the member is back with the right one',
-    120,
-    async () => back.ready,
-    () => logs([back]),
-  );
+  set.writer = new MongoWriter(node, rendered, 'documents');
+  await wrongKeyfile(set);
+  await killedPrimary(set);
+  await set.writer.stop();
+  lapped('MongoDB: a writer lost nothing');
 }
 
 async function movedInMongo(node: TestNode, rendered: Rendered): Promise<void> {

@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { StandIn } from './images';
 import { NameServer } from './name-server';
@@ -36,11 +35,12 @@ export class TestNode {
     readonly cluster: Cluster,
   ) {
     this.claims = new Claims(folder);
-    fs.mkdirSync(this.images, { recursive: true });
+    // Shared: what the node unmounts is unmounted for every container too. Else a disk would stay mounted as long as any of them.
     execFileSync('sh', [
       '-ec',
       `ip link add pods type bridge; ip addr add ${GATEWAY}/16 dev pods; ip link set pods up
-mount -t tmpfs images ${quoted(this.images)}`,
+mount --bind ${quoted(folder)} ${quoted(folder)}; mount --make-shared ${quoted(folder)}
+mkdir ${quoted(this.images)}; mount -t tmpfs images ${quoted(this.images)}`,
     ]);
     this.names = new NameServer((name) => this.resolve(name));
   }
@@ -75,7 +75,7 @@ mount -t tmpfs images ${quoted(this.images)}`,
   async stop(): Promise<void> {
     await Promise.all([...this.pods.values()].map((pod) => pod.stop(0)));
     this.names.close();
-    runQuietly('umount', this.images);
+    runQuietly('umount', '--recursive', this.folder);
     runQuietly('ip', 'link', 'delete', 'pods');
   }
 

@@ -78,7 +78,7 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
 
   /** All processes of its containers, as this machine numbers them. */
   processes(): number[] {
-    return [...this.sidecars, ...this.containers].flatMap(({ memory }) => memory.processes);
+    return [...this.sidecars, ...this.containers].flatMap(({ processes }) => processes);
   }
 
   get restarts(): number {

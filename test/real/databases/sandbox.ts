@@ -78,7 +78,7 @@ export function sandboxScript(container: Container): string {
   ].join('\n');
   return [
     `echo $$ > ${quoted(memory.procs)}`,
-    `exec setpriv --pdeathsig KILL nsenter -t ${pod.networkOf} -n unshare --mount --pid --uts --ipc --fork --kill-child sh -ec ${quoted(inside)}`,
+    `exec setpriv --pdeathsig KILL nsenter -t ${pod.networkOf} -n unshare --mount --propagation slave --pid --uts --ipc --fork --kill-child sh -ec ${quoted(inside)}`,
     '',
   ].join('\n');
 }

@@ -22,7 +22,7 @@ const MINUTES = 60;
 const ROWS = 100;
 
 /** A set of so many members and pods, with a disk for each. */
-function set(count: number, pods: number) {
+export function sized(count: number, pods: number) {
   return (homelab: Json): void => {
     small(homelab);
     Object.assign(homelab.databases.mongodb, { members: count, pods });
@@ -34,7 +34,7 @@ function set(count: number, pods: number) {
 
 /** The way of the documentation: members first, their pods one commit later. */
 async function fiveToOne(tally: Tally): Promise<void> {
-  await inFreshNode(tally, set(5, 5), async (node, rendered, again) => {
+  await inFreshNode(tally, sized(5, 5), async (node, rendered, again) => {
     const pods = await started(node, rendered);
     await written(tally, node, rendered);
     let last = rendered;
@@ -44,7 +44,7 @@ async function fiveToOne(tally: Tally): Promise<void> {
       [1, 3],
       [1, 1],
     ] as const) {
-      last = await again(set(count, running));
+      last = await again(sized(count, running));
       // As a StatefulSet does: the last first. The ConfigMap comes to those that stay within a minute.
       for (const pod of pods.splice(running).reverse()) await pod.stop();
       for (const pod of pods) pod.refresh();
@@ -108,10 +108,10 @@ async function retires(tally: Tally, node: TestNode, rendered: Rendered, pod: Po
 
 /** What the plan calls data at risk: two of three voters go at once, and the one that stays never sees a majority again. */
 async function threeToOneAtOnce(tally: Tally): Promise<void> {
-  await inFreshNode(tally, set(3, 3), async (node, rendered, again) => {
+  await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
     const pods = await started(node, rendered);
     await written(tally, node, rendered);
-    const last = await again(set(1, 1));
+    const last = await again(sized(1, 1));
     await Promise.all(pods.splice(1).map((pod) => pod.stop()));
     const [survivor] = pods as [Pod];
     survivor.refresh();

@@ -6,6 +6,7 @@ import { logs } from '../clients';
 import type { Container } from '../container';
 import type { TestNode } from '../node';
 import type { Pod } from '../pod';
+import { pause } from '../processes';
 import type { Rendered } from '../rendering';
 
 type Json = any;
@@ -135,6 +136,15 @@ export function withClock(set: Json, seconds: number): Json {
 export function squeeze({ memory, limit }: Container, mebibytes: number): () => void {
   memory.limit(memory.used + mebibytes * MIB);
   return () => memory.limit(limit);
+}
+
+/** Waits for what lasts a moment alone, such as a step that a log has just named. */
+export async function caught<T>(what: string, seconds: number, look: () => T | undefined | false): Promise<T> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await pause(0.005)) {
+    const found = look();
+    if (found !== undefined && found !== false) return found;
+  }
+  throw new Error(`not within ${seconds} s: ${what}`);
 }
 
 /** Waits until every member is ready. */

@@ -1,0 +1,140 @@
+import * as fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { images } from '../../../../constructs';
+import { until } from '../../cluster/processes';
+import type { Tally } from '../../tally';
+import { databasePrograms } from '../binaries';
+import { logs } from '../clients';
+import type { Test } from '../fresh-node';
+import type { TestNode } from '../node';
+import type { Pod } from '../pod';
+import type { Rendered } from '../rendering';
+import { sized } from '../shrinking';
+import type { FaultTable, Writer } from './table';
+import type { Member } from './tools';
+
+type Json = any;
+
+const PROGRAM = fs.readFileSync(join(__dirname, 'mongodb-writer.js'), 'utf8');
+
+/** Writes as a service would, with the URI that connectTo gives it, with a majority unless told otherwise. */
+export class MongoWriter implements Writer {
+  readonly database = 'MongoDB';
+  readonly pod: Pod;
+
+  constructor(node: TestNode, rendered: Rendered, service = 'identity', concern = 'majority') {
+    const program = ['env', `WRITER_CONCERN=${concern}`, 'node', '-e', PROGRAM, '--', 'write'];
+    this.pod = rendered.runClient(node, service, images.mongodb, '-writer', program);
+  }
+
+  said(): string {
+    return this.pod.log('client');
+  }
+
+  async read(): Promise<ReadonlySet<string>> {
+    const { code, output } = await this.pod.container('client').exec(['node', '-e', PROGRAM, '--', 'read'], 150);
+    if (code !== 0) throw new Error(`the writer cannot read its documents: ${output.slice(-500)}`);
+    return new Set(output.match(/^\d+-\d+$/gm) ?? []);
+  }
+
+  async stop(): Promise<void> {
+    await this.pod.stop(0);
+  }
+}
+
+/** A set, and the writer that goes on throughout. */
+export class MongoSet {
+  readonly members: Member[];
+  writer!: MongoWriter;
+  /** How many members were committed; the other pods are about to go. */
+  private committed: number;
+
+  constructor(
+    readonly node: TestNode,
+    public rendered: Rendered,
+    readonly again: Parameters<Test>[2],
+    readonly tally: Tally,
+    readonly table: FaultTable,
+  ) {
+    this.members = rendered
+      .runSet(node, this.manifest)
+      .map((pod, ordinal) => ({ node, rendered, set: this.manifest, ordinal, pod }));
+    this.committed = this.members.length;
+  }
+
+  get manifest(): Json {
+    return this.rendered.of('StatefulSet', 'mongodb')[0];
+  }
+
+  get pods(): Pod[] {
+    return this.members.map(({ pod }) => pod);
+  }
+
+  /** Until every pod is ready, and the set is as it is at rest: all its members serve, and member 0 is primary. */
+  async whole(minutes = 5): Promise<void> {
+    await until(
+      'the set is whole',
+      minutes * 60,
+      () => this.isWhole(),
+      () => logs(this.pods),
+    );
+  }
+
+  private async isWhole(): Promise<boolean> {
+    const pods = this.pods.slice(0, this.committed);
+    if (!pods.every(({ ready }) => ready)) return false;
+    const [first, ...others] = await Promise.all(pods.map(hello));
+    return (
+      first?.isWritablePrimary === true &&
+      first.hosts.length === this.committed &&
+      others.every((answer) => answer?.secondary === true)
+    );
+  }
+
+  /** The member that is primary, and serves as such. */
+  async primary(): Promise<Member> {
+    return until('a primary', 120, async () => {
+      const answers = await Promise.all(this.pods.map(hello));
+      return this.members[answers.findIndex((answer) => answer?.isWritablePrimary === true)];
+    });
+  }
+
+  /** All members but this one. */
+  others(member: Member): Member[] {
+    return this.members.filter((each) => each !== member);
+  }
+
+  /** Another commit: what its StatefulSet and its ConfigMap do to the pods. */
+  async become(members: number, pods: number): Promise<void> {
+    this.rendered = await this.again(sized(members, pods));
+    const { node, rendered, manifest: set } = this;
+    // As a StatefulSet does: the last first. The ConfigMap comes to those that stay within a minute.
+    for (const { pod } of this.members.splice(pods).reverse()) await pod.stop();
+    for (const pod of this.pods) pod.refresh();
+    for (const ordinal of [...Array(pods).keys()].slice(this.members.length))
+      this.members.push({ node, rendered, set, ordinal, pod: rendered.runMember(node, set, ordinal) });
+    this.committed = members;
+  }
+
+  async fault(name: string, inject: () => Promise<void>): Promise<void> {
+    await this.table.under(this.writer, name, async () => {
+      await inject();
+      await this.whole();
+    });
+  }
+}
+
+/** What a member says of itself, without a login; undefined where it says nothing. */
+export async function hello(pod: Pod): Promise<Json> {
+  const { MongoClient } = createRequire(join(databasePrograms().mongosh, 'package.json'))('mongodb');
+  const limits = 'serverSelectionTimeoutMS=2000&connectTimeoutMS=2000&socketTimeoutMS=3000';
+  const client = new MongoClient(`mongodb://${pod.address}:27017/?directConnection=true&${limits}`);
+  try {
+    return await client.db('admin').command({ hello: 1 });
+  } catch {
+    return undefined;
+  } finally {
+    await client.close();
+  }
+}

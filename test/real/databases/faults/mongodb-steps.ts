@@ -1,0 +1,77 @@
+import type { Tally } from '../../tally';
+import { asRoot } from '../clients';
+import { inFreshNode } from '../fresh-node';
+import type { Pod } from '../pod';
+import { pause } from '../processes';
+import { sized } from '../shrinking';
+import { MongoSet, MongoWriter } from './mongodb-set';
+import type { FaultTable } from './table';
+import { caught, kill } from './tools';
+
+type Part = (tally: Tally, table: FaultTable) => Promise<void>;
+
+/** Sets that change, and are killed in the middle of it; each has a node of its own. */
+export const MONGODB_STEPS: Readonly<Record<string, Part>> = {
+  'mongodb: killed at each step of its making': (tally, table) => made(tally, table, 0),
+  'mongodb: killed a little after each step of its making': (tally, table) => made(tally, table, 0.2),
+  'mongodb: killed at each step of its shrinking': shrunk,
+  'mongodb: one member to five and back': grown,
+};
+
+/** Nothing is written yet: what counts is that there is one set in the end, with one root. */
+async function made(tally: Tally, table: FaultTable, seconds: number): Promise<void> {
+  await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
+    const set = new MongoSet(node, rendered, again, tally, table);
+    for (const step of ['initiate', 'create-root', 'add mongodb-1', 'add mongodb-2'])
+      await killedAt(set, step, seconds);
+    await set.whole(10);
+    const users = await asRoot(node, set.pods, 'print(db.getUsers().users.map(({ user }) => user).join())');
+    tally.check('there is one root', users.output.trim() === 'root', users.output);
+    const { code, pod } = await rendered.runJob(node, 'mongodb', 'first');
+    tally.check('the users job succeeds', code === 0, pod.log('job'));
+  });
+}
+
+/** The primary is one of those that go, so that it must step down first. */
+async function shrunk(tally: Tally, table: FaultTable): Promise<void> {
+  await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
+    const set = await written(new MongoSet(node, rendered, again, tally, table));
+    await set.fault('kill -9 at each step from three members to one', async () => {
+      await asRoot(node, set.pods, 'db.adminCommand({ replSetStepDown: 90 })');
+      await set.become(1, 3);
+      for (const step of ['remove mongodb-', 'step-down', 'remove mongodb-']) await killedAt(set, step, 0);
+    });
+  });
+}
+
+async function grown(tally: Tally, table: FaultTable): Promise<void> {
+  await inFreshNode(tally, sized(1, 1), async (node, rendered, again) => {
+    const set = await written(new MongoSet(node, rendered, again, tally, table));
+    for (const [members, pods] of [
+      [3, 3],
+      [5, 5],
+      [3, 5],
+      [3, 3],
+      [1, 3],
+      [1, 1],
+    ] as const)
+      await set.fault(`${members} members, ${pods} pods`, () => set.become(members, pods));
+  });
+}
+
+async function written(set: MongoSet): Promise<MongoSet> {
+  await set.whole(10);
+  const { pod, code } = await set.rendered.runJob(set.node, 'mongodb', 'first');
+  set.tally.check('the users job succeeds', code === 0, pod.log('job'));
+  set.writer = new MongoWriter(set.node, set.rendered);
+  return set;
+}
+
+/** Kills mongod and its reconciler where one says that it does something, so many seconds later. */
+async function killedAt(set: MongoSet, step: string, seconds: number): Promise<void> {
+  const times = (pod: Pod) => pod.log('reconcile').split(`Z ${step}`).length;
+  const before = set.pods.map(times);
+  const doing = await caught(step, 240, () => set.pods.find((pod, index) => times(pod) > before[index]!));
+  await pause(seconds);
+  for (const container of ['mongod', 'reconcile']) kill(doing, container);
+}

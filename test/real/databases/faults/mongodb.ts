@@ -1,0 +1,295 @@
+import { until } from '../../cluster/processes';
+import type { Tally } from '../../tally';
+import { asRoot, logs } from '../clients';
+import { inFreshNode, small } from '../fresh-node';
+import type { Mode } from '../name-server';
+import { pause } from '../processes';
+import { MongoSet, MongoWriter } from './mongodb-set';
+import type { FaultTable } from './table';
+import {
+  caught,
+  fillDisk,
+  freeze,
+  kill,
+  partition,
+  powerCut,
+  replace,
+  squeeze,
+  terminate,
+  thaw,
+  withClock,
+  type Member,
+} from './tools';
+
+type Fault = (set: MongoSet) => Promise<void>;
+
+/** What a set of three is put through, one after the other, while one client writes. */
+export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
+  'mongodb: kill -9': killed,
+  'mongodb: SIGTERM': (set) =>
+    set.fault('SIGTERM of the primary', async () => {
+      const { pod } = await set.primary();
+      await ended(pod.container('mongod').restarts, pod, () => terminate(pod, 'mongod'));
+    }),
+  'mongodb: rolling restart': rolled,
+  'mongodb: address lost': (set) =>
+    set.fault('the primary loses its address', async () => void (await replace(await set.primary()))),
+  'mongodb: volume lost': (set) =>
+    set.fault(
+      'the primary loses its volume',
+      async () => void (await replace(await set.primary(), { disk: 'lose', address: 'keep', grace: 0 })),
+    ),
+  'mongodb: volume and address lost': (set) =>
+    set.fault(
+      'the primary loses its volume and its address',
+      async () => void (await replace(await set.primary(), { disk: 'lose', grace: 0 })),
+    ),
+  'mongodb: all at once': allAtOnce,
+  'mongodb: power cut': (set) =>
+    set.fault('the power is cut', async () => {
+      await powerCut(set.members);
+    }),
+  'mongodb: partition': parted,
+  'mongodb: control with weak settings': weak,
+  'mongodb: SIGSTOP': frozen,
+  'mongodb: disk full': full,
+  'mongodb: clock': clocks,
+  'mongodb: memory limit': (set) =>
+    set.fault('the primary is at its memory limit', async () => {
+      const { pod } = await set.primary();
+      const mongod = pod.container('mongod');
+      const release = squeeze(mongod, 0);
+      try {
+        await until('mongod is killed for its memory', 120, async () => mongod.restarts > 0);
+      } finally {
+        release();
+      }
+      set.tally.check(
+        'a mongod over its limit ends with 137',
+        mongod.lastCode === 137,
+        `it ended with ${mongod.lastCode}`,
+      );
+    }),
+  'mongodb: keyfile': wrongKeyfile,
+  'mongodb: names': names,
+  'mongodb: users job': usersJob,
+  'mongodb: two of three without data': twoWithoutData,
+};
+
+/** Runs some of them on one set. A fault that fails is followed by the next if the set is whole again. */
+export async function mongodbFaults(
+  tally: Tally,
+  table: FaultTable,
+  chosen: readonly string[],
+  lapped: (what: string) => void,
+): Promise<void> {
+  if (chosen.length === 0) return;
+  await inFreshNode(tally, small, async (node, rendered, again) => {
+    const set = new MongoSet(node, rendered, again, tally, table);
+    await set.whole(8);
+    const { pod, code } = await rendered.runJob(node, 'mongodb', 'first');
+    tally.check('the users job succeeds', code === 0, pod.log('job'));
+    set.writer = new MongoWriter(node, rendered);
+    for (const name of chosen) {
+      try {
+        await MONGODB_FAULTS[name]!(set);
+        lapped(name);
+      } catch (error) {
+        tally.check(`${name}: runs to its end`, false, `${(error as Error).stack}\n${logs(set.pods)}`);
+        await set.whole();
+      }
+    }
+  });
+}
+
+/** The kubelet starts it again. */
+export async function killed(set: MongoSet): Promise<void> {
+  await set.fault('kill -9 of the primary', async () => {
+    const { pod } = await set.primary();
+    await ended(pod.container('mongod').restarts, pod, () => kill(pod, 'mongod'));
+  });
+}
+
+async function ended(restarts: number, pod: Member['pod'], end: () => void): Promise<void> {
+  end();
+  await until('the kubelet starts it again', 120, async () => pod.container('mongod').restarts > restarts);
+}
+
+/** As an update of the StatefulSet goes: the last first, and the next when it is ready. */
+async function rolled(set: MongoSet): Promise<void> {
+  await set.fault('rolling restart', async () => {
+    for (const member of [...set.members].reverse()) {
+      await replace(member);
+      await until(
+        `${member.pod.name} is ready`,
+        180,
+        async () => member.pod.ready,
+        () => logs(set.pods),
+      );
+    }
+  });
+}
+
+async function allAtOnce(set: MongoSet): Promise<void> {
+  for (const [what, grace] of [
+    ['stopped and started at once', undefined],
+    ['killed at once', 0],
+  ] as const)
+    await set.fault(`all ${what}`, async () => {
+      await Promise.all(set.pods.map((pod) => pod.stop(grace)));
+      await Promise.all(set.members.map((member) => replace(member)));
+    });
+}
+
+async function parted(set: MongoSet): Promise<void> {
+  await set.fault('the primary is cut off from the other members', async () => {
+    const primary = await set.primary();
+    await apart([primary], set.others(primary), 30);
+  });
+  await set.fault('the primary is cut off from all', async () => {
+    const primary = await set.primary();
+    await apart([primary], [...set.others(primary), { pod: set.writer.pod }], 30);
+  });
+}
+
+type Side = readonly Pick<Member, 'pod'>[];
+
+async function apart(ones: Side, others: Side, seconds: number): Promise<void> {
+  const pods = (side: Side) => side.map(({ pod }) => pod);
+  const heal = partition(pods(ones), pods(others));
+  try {
+    await pause(seconds);
+  } finally {
+    heal();
+  }
+}
+
+/** A client that takes the word of one member loses what this one took while it was alone. */
+async function weak(set: MongoSet): Promise<void> {
+  const writer = new MongoWriter(set.node, set.rendered, 'documents', '1');
+  await set.table.control(writer, 'with w: 1, the primary is cut off from the other members', async () => {
+    const primary = await set.primary();
+    await apart([primary], set.others(primary), 30);
+    await set.whole();
+  });
+  await writer.stop();
+}
+
+/** Its connections stay open, and nobody answers on them. */
+async function frozen(set: MongoSet): Promise<void> {
+  await set.fault('SIGSTOP of the primary for 90 s', async () => {
+    const { pod } = await set.primary();
+    freeze(pod);
+    try {
+      await pause(90);
+    } finally {
+      thaw(pod);
+    }
+  });
+}
+
+async function full(set: MongoSet): Promise<void> {
+  await set.fault('the disk of the primary is full for 60 s', async () => {
+    const { pod } = await set.primary();
+    const makeRoom = fillDisk(pod);
+    try {
+      await pause(60);
+    } finally {
+      makeRoom();
+    }
+  });
+}
+
+async function clocks(set: MongoSet): Promise<void> {
+  for (const [what, seconds, of] of [
+    ['the clock of the primary is 10 minutes ahead', 600, async () => set.primary()],
+    ['the clock of a secondary is 10 minutes behind', -600, async () => set.members[2]!],
+  ] as const)
+    await set.fault(what, async () => {
+      const index = set.members.indexOf(await of());
+      const right = set.members[index]!;
+      const wrong = { ...right, set: withClock(right.set, seconds) };
+      await replace(wrong);
+      set.members[index] = wrong;
+      await set.whole();
+      const { output } = await wrong.pod.container('mongod').exec(['date', '+%s']);
+      const off = Number(output) - Date.now() / 1000;
+      set.tally.check(`${what}: it is`, Math.abs(off - seconds) < 30, `off by ${off} s`);
+      await pause(20);
+      right.pod = wrong.pod;
+      await replace(right);
+      set.members[index] = right;
+    });
+}
+
+/** A member that was started after the keyfile in the secret had changed, and with the right one again. */
+export async function wrongKeyfile(set: MongoSet): Promise<void> {
+  const place = 'mongodb/mongodb-keyfile';
+  const { secrets } = set.node.cluster;
+  const good = secrets.get(place)!;
+  await set.fault('a secondary with a wrong keyfile', async () => {
+    const member = set.members[2]!;
+    secrets.set(place, { keyfile: Buffer.from('another key, of which nobody knows').toString('base64').repeat(4) });
+    try {
+      const pod = await replace(member);
+      await until(
+        'the member says that its keyfile is refused',
+        120,
+        async () => /refuses the keyfile of this member/.test(pod.log('reconcile')),
+        () => logs([pod]),
+      );
+    } finally {
+      secrets.set(place, good);
+    }
+    await replace(member);
+  });
+}
+
+/** Members know each other by name. One starts again meanwhile, and must find the others. */
+async function names(set: MongoSet): Promise<void> {
+  const modes: readonly [Mode, string][] = [
+    ['silent', 'the name server is silent for 60 s, and a secondary restarts'],
+    ['slow', 'the name server takes 3 s, and a secondary restarts'],
+    ['nobody', 'the name server knows no name for 60 s, and a secondary restarts'],
+  ];
+  for (const [mode, what] of modes)
+    await set.fault(what, async () => {
+      set.node.names.mode = mode;
+      try {
+        kill(set.members[1]!.pod, 'mongod');
+        await pause(60);
+      } finally {
+        set.node.names.mode = 'answers';
+      }
+    });
+}
+
+/** Killed at the first user, at the second when it runs again, and so on. */
+async function usersJob(set: MongoSet): Promise<void> {
+  const [job] = set.rendered.of('Job', 'mongodb');
+  const { namespace } = job.metadata;
+  await set.fault('kill -9 of the users job at each of three users', async () => {
+    const pod = set.node.run({ metadata: { name: 'users-killed', namespace }, spec: job.spec.template.spec });
+    const users = () => pod.log('job').match(/^(?:create|update)User /gm)?.length ?? 0;
+    for (let user = 1, before = 0; user <= 3; user++) {
+      await caught(`user ${user} of the job`, 90, () => users() >= before + user);
+      kill(pod, 'job');
+      await pause(1);
+      before = users();
+    }
+    set.tally.check('the users job ends well at last', (await pod.ended) === 0, pod.log('job'));
+    await pod.stop(0);
+  });
+}
+
+/** The one that is left has all that was acknowledged, because nobody wrote when the others went. */
+async function twoWithoutData(set: MongoSet): Promise<void> {
+  await set.fault('two of three lose their volumes', async () => {
+    const [first, ...others] = set.members as [Member, ...Member[]];
+    await Promise.all(others.map(({ pod }) => pod.stop(0)));
+    await Promise.all(others.map((member) => replace(member, { disk: 'lose' })));
+    await set.whole();
+    const { output } = await asRoot(set.node, [first.pod], 'rs.status().members.map((m) => m.stateStr)');
+    console.log(output);
+  });
+}
