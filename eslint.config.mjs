@@ -71,7 +71,20 @@ export default defineConfig(
     files: ['constructs/files/*.js'],
     languageOptions: {
       sourceType: 'commonjs',
-      globals: { Mongo: 'readonly', print: 'readonly', sleep: 'readonly', process: 'readonly' },
+      globals: Object.fromEntries(
+        [
+          'Buffer',
+          'Mongo',
+          'console',
+          'clearTimeout',
+          'load',
+          'print',
+          'process',
+          'setTimeout',
+          'sleep',
+          '__dirname',
+        ].map((name) => [name, 'readonly']),
+      ),
     },
     rules: { '@typescript-eslint/no-require-imports': 'off' },
   },

@@ -171,6 +171,17 @@ export default defineHomelab({
     },
   },
 
+  // On the Mac, off the K8 Plus. Replace the example by its own: cat /etc/ssh/ssh_host_ed25519_key.pub on the Mac.
+  backup: {
+    target: {
+      kind: 'sftp',
+      host: 'mac',
+      user: 'backup',
+      path: '/Users/backup/homelab',
+      hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE00'],
+    },
+  },
+
   llm: {
     service: 'llm-service',
     machine: 'ai-vm',

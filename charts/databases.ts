@@ -1,9 +1,20 @@
 import type { App, Size } from 'cdk8s';
-import { CassandraStatefulSet, DataStorage, MongoReplicaSet, Placement, type Exporter } from '../constructs';
 import {
+  BackupTarget,
+  CassandraStatefulSet,
+  DataStorage,
+  MongoReplicaSet,
+  Placement,
+  type BackupProps,
+  type Exporter,
+} from '../constructs';
+import {
+  backupHost,
+  backupOf,
   databasePods,
   hostOf,
   machineOfDisk,
+  type Backup,
   type Cassandra,
   type Database,
   type DatabaseExporter,
@@ -58,6 +69,7 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     pods: database.pods,
     featureCompatibilityVersion: database.featureCompatibilityVersion,
     config: database.config,
+    backup: backupProps(homelab, database),
   });
 }
 
@@ -79,6 +91,28 @@ function common(homelab: Homelab, name: string, database: Database) {
     version: database.version,
     exporter: database.exporter && exporterOf(database.exporter),
   };
+}
+
+/** What the constructs are told of the backups of a database; undefined where it has none. */
+function backupProps(homelab: Homelab, database: Database): BackupProps | undefined {
+  const backup = backupOf(homelab, database);
+  if (backup === undefined) return undefined;
+  const { every, keep, drill } = backup;
+  return { target: backupTarget(homelab, backup), every, keep, drill };
+}
+
+function backupTarget(homelab: Homelab, backup: Backup): BackupTarget {
+  const { target } = backup;
+  switch (target.kind) {
+    case 'sftp':
+      return BackupTarget.sftp({ ...target, host: backupHost(homelab, backup)! });
+    case 's3':
+      return BackupTarget.s3(target);
+    case 'nfs':
+      return BackupTarget.nfs(target);
+    case 'claim':
+      return BackupTarget.claim(target.claim);
+  }
 }
 
 function exporterOf({ memory, cpu, ...exporter }: DatabaseExporter): Exporter {

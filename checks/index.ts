@@ -1,3 +1,4 @@
+import { backups } from './backups';
 import { budget } from './budget';
 import { deployed } from './deployed';
 import { duplicateObjects } from './duplicate-objects';
@@ -20,8 +21,10 @@ export const checks: readonly Check[] = [
   talosKubernetes,
   openNetwork,
   plainCredentials,
+  backups,
 ];
 
+export { backups } from './backups';
 export { budget, budgetRows, budgetSum, type BudgetRow } from './budget';
 export { deployed } from './deployed';
 export { duplicateObjects } from './duplicate-objects';

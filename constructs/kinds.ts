@@ -11,11 +11,20 @@ export interface Kind {
  * the cluster for good. test/charts/argo-cd.test.ts holds this list against what the sources make.
  */
 export const RENDERED_KINDS: readonly Kind[] = [
-  ...of('', ['ConfigMap', 'LimitRange', 'Namespace', 'PersistentVolume', 'ResourceQuota', 'Service', 'ServiceAccount']),
+  ...of('', [
+    'ConfigMap',
+    'LimitRange',
+    'Namespace',
+    'PersistentVolume',
+    'PersistentVolumeClaim',
+    'ResourceQuota',
+    'Service',
+    'ServiceAccount',
+  ]),
   ...of('apps', ['DaemonSet', 'Deployment', 'StatefulSet']),
   ...of('argoproj.io', ['AppProject', 'Application']),
   ...of('autoscaling', ['HorizontalPodAutoscaler']),
-  ...of('batch', ['Job']),
+  ...of('batch', ['CronJob', 'Job']),
   ...of('discovery.k8s.io', ['EndpointSlice']),
   ...of('gateway.networking.k8s.io', ['HTTPRoute']),
   ...of('networking.k8s.io', ['Ingress', 'IngressClass', 'NetworkPolicy']),

@@ -7,6 +7,7 @@ import { MAX_VOTERS, membersProblem, podsProblem } from '../values/members';
 import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
+import type { BackupProps } from './backup';
 import { Connections, type Client, type Connectable } from './connections';
 import { DatabaseLogins } from './database-logins';
 import { passwordVariable } from './env';
@@ -16,6 +17,7 @@ import { identityAnnotation } from './identity';
 import { imageOf, images, tagOf } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
+import { MongoBackup } from './mongo-backup';
 import { spreadOverNodes, type Placement } from './placement';
 import { contentHash, hookAll, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
@@ -73,6 +75,8 @@ export interface MongoReplicaSetProps {
   readonly placement?: Placement;
   /** @default none */
   readonly priorityClassName?: string;
+  /** Stores the set encrypted in another place, and loads it again from there. @default none */
+  readonly backup?: BackupProps;
   /** A container that reports metrics. @default none */
   readonly exporter?: Exporter;
   /** Time to step down and to write everything. @default 90 s */
@@ -129,6 +133,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
   /** Makes the users that clients connect as; runs again when they change. Undefined once it is retired. */
   readonly usersJob?: HashNamedJob;
+  private readonly backup?: MongoBackup;
   private readonly exporter?: k8s.Container;
   private readonly image: string;
   private readonly members: number;
@@ -179,7 +184,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       name: this.name,
       namespace: this.namespace,
       noun: 'user',
-      reserved: ['root', 'keyfile'],
+      reserved: ['root', 'keyfile', 'backup', 'restore'],
       keys: { [IN_URI]: { percentEncoded: 'password' } },
       job: () => this.usersJob!,
     });
@@ -187,6 +192,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     if (!props.retired) {
       this.connections.allowFrom(this.connections.peer, { port: PORT });
       this.connections.allowTo(this.connections.peer, { port: PORT });
+      this.backup = this.makeBackup();
       this.service = this.makeService();
       this.statefulSet = this.makeStatefulSet();
       this.podDisruptionBudget = this.makeBudget();
@@ -274,6 +280,24 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       .map((pod) => `${pod}.${this.name}.${this.namespace}.svc.cluster.local:${PORT}`);
   }
 
+  private makeBackup(): MongoBackup | undefined {
+    const { backup, priorityClassName, pullSecrets } = this.props;
+    if (!backup) return undefined;
+    const made = new MongoBackup(this, 'backup', {
+      backup,
+      ...this.metadata(),
+      image: this.image,
+      pods: this.podNames(),
+      hosts: this.hosts(),
+      root: this.rootSecret,
+      priorityClassName,
+      pullSecrets,
+    });
+    this.openFor(made.restoreConnections);
+    made.backup.openFor(this.connections);
+    return made;
+  }
+
   private makeService(): k8s.KubeService {
     return new k8s.KubeService(this, 'service', {
       metadata: this.metadata(),
@@ -291,6 +315,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     // mongosh.conf: the reconciler's mongosh would write some 8 KB of log at each round, 70 MB a day, into /tmp.
     const scripts = {
       'reconcile.js': scriptFile('mongo-reconcile.js'),
+      ...(this.backup && MongoBackup.scripts()),
       'mongosh.conf': scriptFile('mongosh.conf'),
       // JSON is YAML.
       ...(this.props.config && { 'mongod.conf': `${JSON.stringify(this.props.config, null, 2)}\n` }),
@@ -318,6 +343,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
             labels: { ...this.allLabels },
             annotations: {
               'checksum/script': contentHash(scripts),
+              ...(this.backup && { 'checksum/backup': this.backup.backup.checksum }),
               ...scrapeAnnotations(this.props.exporter),
             },
           },
@@ -376,7 +402,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       ],
       containers: [
         this.mongod(image, data),
-        this.reconciler(image, reconcile),
+        this.backup ? this.backup.reconciler(this.reconciler(image, reconcile)) : this.reconciler(image, reconcile),
+        ...(this.backup ? [this.backup.backup.container()] : []),
         ...(this.exporter ? [this.exporter] : []),
       ],
       volumes: [
@@ -385,6 +412,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         { name: 'keyfile', emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString('1Mi') } },
         { name: 'secret', secret: { secretName: this.keyfile.name } },
         { name: 'config', configMap: { name: configMap } },
+        ...(this.backup ? this.backup.backup.volumes() : []),
       ],
     };
   }

@@ -1,5 +1,6 @@
 import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
+import type { Backup } from './backup';
 import type { Settings } from '../values/database-settings';
 
 /** The homelab as its owner states it. Everything else is derived from it. */
@@ -23,6 +24,8 @@ export interface Homelab {
    * and the old ones stay behind.
    */
   readonly databases: Readonly<Record<string, Database>>;
+  /** Backups of every database that has none of its own. @default none: synth warns */
+  readonly backup?: Backup;
   /** The language models, and the machine that they run on. */
   readonly llm?: Llm;
   /** The way in from outside: one controller on every worker. */
@@ -282,6 +285,8 @@ interface DatabaseBase {
   readonly version?: string;
   /** A container in each pod that reports metrics. @default none */
   readonly exporter?: DatabaseExporter;
+  /** Its own backups, or false for none: where what it holds can be made again. @default `backup` of the homelab */
+  readonly backup?: Backup | false;
   /** `retired` runs no pods but keeps namespace, policies, claims and volumes. @default active */
   readonly state?: 'active' | 'retired';
 }

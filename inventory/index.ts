@@ -1,4 +1,5 @@
 export * from './homelab';
+export * from './backup';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';
 export {

@@ -4,6 +4,7 @@ import { suggested } from '../values/nearest';
 import { missing, sentence } from '../values/problem';
 import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
+import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
 import { networkProblems } from './networks';
 import { at } from './shape';
@@ -18,6 +19,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     machineReferences,
     hosts,
     gpuRoms,
+    backupProblems,
     disks,
     databases,
     services,

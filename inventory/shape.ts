@@ -121,6 +121,20 @@ export const duration = span('whole seconds', Number.isInteger);
 /** One that is given to a program that knows fractions. */
 export const fractionalDuration = span('fractions too', () => true);
 
+/** Time between two backups. */
+export const backupInterval = judged((value, path) => {
+  const hours =
+    typeof (value as Partial<Duration> | null | undefined)?.toHours === 'function'
+      ? (value as Duration).toHours({ integral: false })
+      : NaN;
+  if (hours >= 1 && hours <= 168) return undefined;
+  return sentence({
+    what: `${path} must be a Duration from 1 hour to 7 days`,
+    got: Number.isFinite(hours) ? `${hours} h` : value,
+    fix: 'write Duration.hours(24)',
+  });
+});
+
 export function whole(minimum: number, maximum: number): Rule {
   return judged((value, path) =>
     Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum

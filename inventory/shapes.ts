@@ -1,5 +1,6 @@
 import type * as lab from './homelab';
 import { nearest } from '../values/nearest';
+import { backup, backupOrNone } from './backup-shape';
 import * as is from './shape';
 
 /** The form of each part of a homelab. What one value means for another is judged in references.ts. */
@@ -190,6 +191,7 @@ const database = {
   nodeLabel,
   state: is.optional(is.oneOf('active', 'retired')),
   exporter: is.optional(is.shape(exporter)),
+  backup: is.optional(backupOrNone),
 };
 const cassandra: is.Shape<lab.Cassandra> = {
   ...database,
@@ -300,6 +302,7 @@ const homelab: is.Shape<lab.Homelab> = {
   machines: is.byName(is.dnsLabel, is.byKind({ talos: is.shape(talosMachine), ubuntu: is.shape(ubuntuMachine) })),
   system: is.byName(is.dnsLabel, is.shape(systemWorkload)),
   databases: is.byName(objectName, is.byKind({ cassandra: is.shape(cassandra), mongodb: is.shape(mongodb) })),
+  backup: is.optional(backup),
   llm: is.optional(is.shape(llm)),
   ingress: is.optional(is.shape<lab.Ingress>({ statusMachine: is.text, memory: is.size, cpu: is.cpu })),
   preferredNodes: is.optional(nodeLabel),

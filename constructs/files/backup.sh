@@ -18,7 +18,7 @@ export TMPDIR="$WORK" TZ=UTC
 # shellcheck source=constructs/files/repository.sh disable=SC1091
 . "${FILES:-/backup}/repository.sh"
 
-newest='' tried='' problem='' seconds=0 bytes=0 child=''
+newest='' wanted='' tried='' problem='' seconds=0 bytes=0 child=''
 
 stop() {
   rm -f "$HANDOVER/request"
@@ -27,6 +27,12 @@ stop() {
   exit 0
 }
 trap stop TERM INT
+
+# At most so long: `npm run homelab -- backup` leaves the file that wants a backup at once.
+rest() {
+  until=$(($(now) + $1))
+  while [ ! -f "$WORK/now" ] && [ "$(now)" -lt "$until" ]; do pause 2; done
+}
 
 pause() {
   sleep "$1" &
@@ -49,10 +55,10 @@ isoNow() { date +%Y-%m-%dT%H:%M:%SZ; }
 # Seconds until a backup is due: 0 or less where it is. One that claims to be from the future counts as none: a clock that
 # was wrong once must not end all backups.
 dueIn() {
-  [ -n "$newest" ] || {
+  if [ -z "$newest" ] || [ -n "$wanted" ]; then
     echo 0
     return
-  }
+  fi
   jq -rn --arg newest "$newest" --argjson every "$BACKUP_EVERY_SECONDS" \
     '($newest[0:19] + "Z" | fromdateiso8601) as $at | now as $now |
      if $at > $now + 3600 then 0 else ($at + $every - $now | ceil) end'
@@ -116,7 +122,7 @@ backup() {
   case $state in
     ready) store ;;
     skip)
-      tried=''
+      tried='' wanted=''
       say "left to another pod: $why"
       rm -f "$HANDOVER/request"
       return 0
@@ -127,6 +133,7 @@ backup() {
   rm -f "$HANDOVER/request"
   seconds=$(($(now) - began))
   [ "$code" -eq 0 ] || return 1
+  wanted=''
   say "stored $bytes bytes in $seconds s"
   look
 }
@@ -152,6 +159,8 @@ keep() {
 
 round() {
   problem=''
+  [ ! -f "$WORK/now" ] || wanted=yes
+  rm -f "$WORK/now"
   found || return 1
   repository 300 unlock || return 1
   look || return 1
@@ -169,12 +178,12 @@ while :; do
     tell
     next=$(dueIn)
     [ "$next" -ge 1 ] && [ "$next" -le "$ROUND" ] || next=$ROUND
-    pause "$next"
+    rest "$next"
   else
     say "failed, trying again in $delay s: $problem"
     tried=$(isoNow)
     tell
-    pause "$delay"
+    rest "$delay"
     delay=$((delay * 2))
     [ "$delay" -le 1800 ] || delay=1800
   fi

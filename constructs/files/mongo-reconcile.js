@@ -118,6 +118,7 @@ function hosts(members) {
   return members.map((member) => member.host).join(', ');
 }
 
+/* global snapshots -- of snapshot.js, where backups are made */
 if (typeof Mongo !== 'undefined') {
   const fs = require('fs');
   const LOOPBACK = process.env.LOOPBACK || '127.0.0.1:27017';
@@ -308,6 +309,19 @@ if (typeof Mongo !== 'undefined') {
     else fs.rmSync(READY, { force: true });
   };
 
+  // Where backups are made: another container asks for a copy of this member.
+  const backups = process.env.HANDOVER
+    ? (load(process.env.SNAPSHOT || '/config/snapshot.js'),
+      snapshots({
+        data: process.env.DATA || '/data/db',
+        handover: process.env.HANDOVER,
+        run: (command, db) =>
+          asRoot()
+            .getSiblingDB(db || 'admin')
+            .runCommand(command),
+        say: (text) => print(new Date().toISOString() + ' ' + text),
+      }))
+    : null;
   const self = Number(process.env.POD_NAME.split('-').pop());
   const memory = { seen: '', since: Date.now() };
   let said = '';
@@ -325,6 +339,8 @@ if (typeof Mongo !== 'undefined') {
         saidAt = Date.now();
       }
       act(wanted, action);
+      if (backups && state.own && state.own.serves)
+        backups.round(() => asRoot().runCommand({ replSetGetStatus: 1 }).members);
     } catch (error) {
       print(new Date().toISOString() + ' failed, trying again: ' + error.message);
       forget();

@@ -204,7 +204,7 @@ describe('an own chart', () => {
       "CronJob cleanup (services/cleanup) is of a kind that the project collab does not permit, so Argo CD would refuse the sync of the whole application services; add { group: 'batch', kind: 'CronJob' } to spec.namespaceResourceWhitelist of that AppProject",
     ]);
   });
-  const apart = RENDERED_KINDS.filter(({ kind }) => kind !== 'Job' && !isClusterScoped(kind));
+  const apart = RENDERED_KINDS.filter(({ kind }) => kind !== 'Job' && kind !== 'CronJob' && !isClusterScoped(kind));
 
   test('is judged by nobody where no application is rendered', () => {
     const app = Testing.app();

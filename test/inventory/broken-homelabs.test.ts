@@ -18,6 +18,10 @@ test('the homelab of tests is accepted', () => {
   expect(defineHomelab(changed(() => undefined))).toEqual(good);
 });
 
+const STORE = {
+  target: { kind: 'sftp', host: 'mac', user: 'backup', path: '/backup', hostKeys: ['ssh-ed25519 AAAA'] },
+};
+
 /** What an owner may get wrong, and the sentence that says what to do. */
 const broken: [string, (homelab: any) => void, string][] = [
   [
@@ -64,6 +68,41 @@ const broken: [string, (homelab: any) => void, string][] = [
     'no copies of a keyspace',
     (h) => (h.databases.cassandra.keyspaces = { archive: { copies: 0 } }),
     'databases.cassandra.keyspaces.archive.copies must be',
+  ],
+  ['a backup too often', (h) => (h.backup = { ...STORE, every: Duration.minutes(10) }), 'from 1 hour to 7 days'],
+  [
+    'a backup that keeps fewer than none',
+    (h) => (h.backup = { ...STORE, keep: { daily: -1 } }),
+    'backup.keep.daily must be',
+  ],
+  ['a drill that is no schedule', (h) => (h.backup = { ...STORE, drill: 'weekly' }), 'a cron schedule of five fields'],
+  ['a reason of one word', (h) => (h.backup = { ...STORE, sameHost: 'yes' }), 'in at least three words'],
+  [
+    'a backup to a machine that nobody knows',
+    (h) => (h.databases.mongodb.backup = { target: { ...STORE.target, host: 'nas' } }),
+    'databases.mongodb.backup.target.host must be a machine of hosts or an IPv4 address',
+  ],
+  [
+    'a fingerprint for a key',
+    (h) => (h.backup = { target: { ...STORE.target, hostKeys: ['SHA256:x'] } }),
+    'a public key on one line',
+  ],
+  ['a path that leads up', (h) => (h.backup = { target: { ...STORE.target, path: '/a/../b' } }), 'an absolute path'],
+  ['a target of no kind', (h) => (h.backup = { target: { kind: 'ftp' } }), 'backup.target must be of a known kind'],
+  [
+    'a store whose keys go over the network readable',
+    (h) => (h.backup = { target: { kind: 's3', endpoint: 'http://192.168.1.60:9000', bucket: 'abc' } }),
+    'an address that begins with https://',
+  ],
+  [
+    'a store by a name alone',
+    (h) => (h.backup = { target: { kind: 's3', endpoint: 'https://s3.example.org', bucket: 'abc' } }),
+    'backup.target.networks must say where s3.example.org leads',
+  ],
+  [
+    'a backup of a database that is true',
+    (h) => (h.databases.mongodb.backup = true),
+    'databases.mongodb.backup must be an object',
   ],
   [
     'an exporter without a version',

@@ -1,0 +1,221 @@
+'use strict';
+// Lays a consistent copy of this member's files ready for the container `backup`, which asks for it by /handover/request.
+// Loaded by reconcile.js, which calls snapshots(...).round(...) every few seconds.
+
+// Which member is copied: the last of the secondaries that keep up, so the primary never waits for a backup.
+//   members  of replSetGetStatus: [{ name, stateStr, optimeDate, self }]
+function chosenMember(members) {
+  const me = members.find((member) => member.self);
+  if (!me) return { state: 'failed', why: 'this member is not in the set yet' };
+  const newest = Math.max(...members.map((member) => Number(member.optimeDate || 0)));
+  const ordinal = (name) => Number(/-(\d+)\./.exec(name)?.[1] ?? -1);
+  const fit = members
+    .filter((member) => member.stateStr === 'SECONDARY' && newest - Number(member.optimeDate) < 120000)
+    .sort((a, b) => ordinal(b.name) - ordinal(a.name));
+  if (fit.length > 0)
+    return fit[0] === me
+      ? { state: 'ready' }
+      : { state: 'skip', why: fit[0].name + ' is copied: the last secondary that keeps up' };
+  if (members.length === 1 && me.stateStr === 'PRIMARY') return { state: 'ready', primary: true };
+  if (me.stateStr === 'PRIMARY')
+    return { state: 'failed', why: 'no secondary keeps up with the primary, and the primary is not copied' };
+  return { state: 'skip', why: 'this member is ' + me.stateStr };
+}
+
+// Of mongod's folder, what a copy needs: not what belongs to the running process, nor what other copies left.
+function isData(name) {
+  return !['mongod.lock', 'WiredTiger.lock', 'diagnostic.data', '_tmp', 'lost+found', 'restore', '.backup'].includes(
+    name,
+  );
+}
+
+//   data, handover  folders
+//   run(command)    on the admin database of this member, as root, by a connection that stays: a locked member may take no new one
+//   say(text)       into the log
+//   limits          { secondary, primary } seconds for which a member may be locked; copy: how files are copied
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by reconcile.js
+function snapshots({ data, handover, run, say, limits = { secondary: 1800, primary: 600 } }) {
+  const fs = require('fs');
+  const path = require('path');
+  const { spawn } = require('child_process');
+  const copy = path.join(data, '.backup', 'copy');
+  const at = (name) => path.join(handover, name);
+  const json = (file) => {
+    try {
+      return JSON.parse(fs.readFileSync(file, 'utf8'));
+    } catch {
+      return null;
+    }
+  };
+  let job = null;
+
+  const answer = (id, what) => {
+    fs.writeFileSync(at('answer.tmp'), JSON.stringify(Object.assign({ id }, what)));
+    fs.renameSync(at('answer.tmp'), at('answer'));
+  };
+  const lock = () => {
+    // The mark first: a lock that nobody remembers would stop the member for good.
+    fs.writeFileSync(at('locked'), '');
+    run({ fsync: 1, lock: true });
+  };
+  const unlock = () => {
+    if (!fs.existsSync(at('locked'))) return;
+    try {
+      while (run({ fsyncUnlock: 1 }).lockCount > 0);
+    } catch (error) {
+      // 125, or 20 before: it is not locked. mongod was restarted meanwhile, or the lock never came.
+      if (!/not locked|fsyncUnlock called when/i.test(String(error.message))) throw error;
+    }
+    fs.rmSync(at('locked'));
+  };
+  const drop = () => {
+    if (job && job.child) job.child.kill('SIGKILL');
+    job = null;
+    unlock();
+    fs.rmSync(path.join(data, '.backup'), { recursive: true, force: true });
+    fs.rmSync(at('answer'), { force: true });
+  };
+
+  const walk = (folder) =>
+    fs.readdirSync(path.join(data, folder), { withFileTypes: true }).flatMap((entry) => {
+      const name = path.join(folder, entry.name);
+      if (folder === '' && !isData(entry.name)) return [];
+      return entry.isDirectory() ? walk(name) : [name];
+    });
+  const size = (files) => files.reduce((sum, file) => sum + fs.statSync(path.join(data, file)).blocks * 512, 0);
+  // Blocks are shared until one side is written: at once on XFS, which Talos makes. Other file systems copy.
+  const cloned = (files) => {
+    try {
+      for (const file of files) {
+        fs.mkdirSync(path.dirname(path.join(copy, file)), { recursive: true });
+        fs.copyFileSync(path.join(data, file), path.join(copy, file), fs.constants.COPYFILE_FICLONE_FORCE);
+      }
+      return true;
+    } catch (error) {
+      if (['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOSYS', 'ENOTTY'].includes(error.code)) return false;
+      throw error;
+    }
+  };
+  const copied = (files) => {
+    const { bavail, bsize } = fs.statfsSync(data);
+    const [needed, free] = [size(files) * 1.1, bavail * bsize];
+    if (needed > free)
+      throw new Error(
+        'a copy needs ' +
+          mebibytes(needed) +
+          ' on the data disk, and ' +
+          mebibytes(free) +
+          ' are free; give the member a larger disk, or one with XFS, where a copy takes no room',
+      );
+    fs.writeFileSync(at('files'), files.join('\0'));
+    return spawn('xargs', ['-0', '-a', at('files'), 'cp', '-p', '--parents', '-t', copy], {
+      cwd: data,
+      stdio: 'ignore',
+    });
+  };
+  const mebibytes = (bytes) => Math.ceil(bytes / 1048576) + ' MiB';
+
+  // What stands in the copy, so that a restore and a drill can be compared. Counted one by one while there is time for it:
+  // mongod's own numbers are wrong after a crash.
+  const contents = (seconds) => {
+    const until = Date.now() + seconds * 1000;
+    const found = {};
+    for (const { name: db } of run({ listDatabases: 1, nameOnly: true }).databases) {
+      if (['local', 'config'].includes(db)) continue;
+      found[db] = {};
+      for (const { name, type } of run({ listCollections: 1, nameOnly: true }, db).cursor.firstBatch) {
+        if (type !== 'collection') continue;
+        const exact = Date.now() < until;
+        const left = Math.max(1, until - Date.now());
+        let count = null;
+        try {
+          count = exact ? Number(run({ count: name, query: { _id: { $exists: true } }, maxTimeMS: left }, db).n) : null;
+        } catch {
+          // Left uncounted: a backup without numbers is one all the same.
+        }
+        found[db][name] = count;
+      }
+    }
+    return found;
+  };
+
+  const begin = (id, members) => {
+    const choice = chosenMember(members);
+    if (choice.state !== 'ready') return answer(id, choice);
+    fs.rmSync(path.join(data, '.backup'), { recursive: true, force: true });
+    fs.mkdirSync(copy, { recursive: true });
+    job = { id, since: Date.now(), limit: choice.primary ? limits.primary : limits.secondary };
+    say('snapshot ' + id + ': locking this member');
+    lock();
+    const files = walk('');
+    if (!cloned(files)) {
+      fs.rmSync(copy, { recursive: true });
+      fs.mkdirSync(copy);
+      job.child = copied(files);
+      job.child.on('exit', (code) => (job.code = code === null ? -1 : code));
+      job.child.on('error', () => (job.code = -1));
+    } else job.code = 0;
+    const buildInfo = run({ buildInfo: 1 });
+    job.manifest = {
+      kind: 'mongodb',
+      at: new Date().toISOString(),
+      member: members.find((member) => member.self).name,
+      version: buildInfo.version,
+      featureCompatibilityVersion: run({ getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion
+        .version,
+      bytes: size(files),
+      databases: contents(choice.primary ? 2 : 10),
+    };
+    finish();
+  };
+  const finish = () => {
+    if (job.code === undefined) {
+      if (Date.now() - job.since < job.limit * 1000) return;
+      const { id, limit } = job;
+      drop();
+      return answer(id, {
+        state: 'failed',
+        why:
+          'the files could not be copied within ' +
+          limit +
+          ' s, and the member is not locked for longer; one with XFS copies at once',
+      });
+    }
+    const { id, code, manifest, since } = job;
+    unlock();
+    const seconds = ((Date.now() - since) / 1000).toFixed(1);
+    job = null;
+    if (code !== 0) {
+      drop();
+      return answer(id, { state: 'failed', why: 'copying the files failed: is the data disk full?' });
+    }
+    fs.writeFileSync(
+      path.join(copy, 'manifest.json'),
+      JSON.stringify(Object.assign(manifest, { lockedSeconds: Number(seconds) })),
+    );
+    say('snapshot ' + id + ': ready, the member was locked for ' + seconds + ' s');
+    answer(id, { state: 'ready', paths: [copy] });
+  };
+
+  return {
+    // members: a function, because only a request needs them.
+    round(members) {
+      const request = json(at('request'));
+      const given = json(at('answer'));
+      if (!request) {
+        if (job || given || fs.existsSync(at('locked')) || fs.existsSync(path.join(data, '.backup'))) drop();
+        return;
+      }
+      if (given && given.id === request.id) return;
+      if (job && job.id === request.id) return finish();
+      try {
+        drop();
+        begin(request.id, members());
+      } catch (error) {
+        say('snapshot ' + request.id + ': ' + error.message);
+        drop();
+        answer(request.id, { state: 'failed', why: error.message });
+      }
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { runInNewContext } from 'node:vm';
+import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { BackupTarget } from '../../constructs/backup-target';
+import { MongoReplicaSet, type MongoReplicaSetProps } from '../../constructs/mongo-replica-set';
+import { scriptFile } from '../../constructs/script-file';
+import { DataStorage } from '../../constructs/volumes';
+import { chartIn, objectOf, objects, type Json } from './render';
+
+function rendered(props: Partial<MongoReplicaSetProps> = {}) {
+  const chart = chartIn('mongodb');
+  const target = BackupTarget.sftp({
+    host: '192.168.1.50',
+    user: 'backup',
+    path: '/Users/backup/homelab',
+    hostKeys: ['ssh-ed25519 AAAA'],
+  });
+  new MongoReplicaSet(chart, 'mongodb', {
+    storage: DataStorage.storageClass(Size.gibibytes(10), 'standard'),
+    resources: { memory: Size.gibibytes(2), cpu: Cpu.millis(500) },
+    backup: { target },
+    ...props,
+  });
+  return chart;
+}
+
+const named = (containers: Json[], name: string) => containers.find((each) => each.name === name)!;
+
+test('beside each member, a container stores what the reconciler lays ready', () => {
+  const { template } = objectOf(rendered(), 'StatefulSet').spec;
+  const { containers, volumes } = template.spec;
+  expect(named(containers, 'backup').env).toContainEqual({ name: 'BACKUP_KEEPER', value: 'mongodb-0' });
+  expect(named(containers, 'reconcile').env).toContainEqual({ name: 'HANDOVER', value: '/handover' });
+  expect(named(containers, 'reconcile').volumeMounts).toContainEqual({ name: 'data', mountPath: '/data/db' });
+  for (const name of ['backup', 'reconcile'])
+    for (const mount of named(containers, name).volumeMounts)
+      expect([...volumes.map((volume: Json) => volume.name), 'data']).toContain(mount.name);
+  expect(template.metadata.annotations['checksum/backup']).toMatch(/^[0-9a-f]{10}$/);
+});
+
+test('a restore runs nothing by itself, and reaches the set and the target alone', () => {
+  const chart = rendered();
+  const { suspend, jobTemplate } = objectOf(chart, 'CronJob').spec;
+  expect(suspend).toBe(true);
+  const { spec } = jobTemplate.spec.template;
+  expect(spec.volumes).toContainEqual({ name: 'data', persistentVolumeClaim: { claimName: 'data-mongodb-2' } });
+  expect(named(spec.initContainers, 'fetch').volumeMounts).toContainEqual({
+    name: 'data',
+    mountPath: '/restore',
+    subPath: 'restore',
+  });
+  const { egress, ingress } = objectOf(chart, 'NetworkPolicy', 'mongodb-restore').spec;
+  expect(ingress).toBeUndefined();
+  expect(egress.flatMap(({ ports }: Json) => ports.map(({ port }: Json) => port)).sort()).toEqual([22, 27017, 53, 53]);
+});
+
+test('with a schedule, a drill of its own loads nothing', () => {
+  const target = BackupTarget.claim('backup');
+  const drill = objectOf(rendered({ backup: { target, drill: '0 4 * * 0' } }), 'CronJob', 'mongodb-drill');
+  expect(drill.spec).toMatchObject({ schedule: '0 4 * * 0', suspend: false });
+  const [restore] = drill.spec.jobTemplate.spec.template.spec.containers;
+  expect(restore.env).toContainEqual({ name: 'RESTORE_DRILL', value: 'yes' });
+  expect(() => rendered({ backup: { target, drill: 'sometimes' } })).toThrow('a cron schedule of five fields');
+});
+
+test('a set without backup, or a retired one, renders nothing of it', () => {
+  for (const props of [{ backup: undefined }, { retired: true }])
+    expect(objects(rendered(props)).map(({ kind }) => kind)).not.toContain('CronJob');
+});
+
+describe('the member that is copied', () => {
+  const chosen: (members: object[]) => { state: string; why?: string; primary?: boolean } = runInNewContext(
+    `${scriptFile('mongo-snapshot.js')}; chosenMember`,
+    {},
+  );
+  const set = (self: number, ...states: string[]) =>
+    states.map((stateStr, index) => ({
+      name: `mongodb-${index}.mongodb:27017`,
+      stateStr,
+      optimeDate: new Date(stateStr === 'LATE' ? 0 : 1e12),
+      self: index === self,
+      ...(stateStr === 'LATE' && { stateStr: 'SECONDARY' }),
+    }));
+
+  test('is the last secondary, so the primary never waits for a backup', () => {
+    expect(chosen(set(2, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toMatchObject({ state: 'ready' });
+    expect(chosen(set(1, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toMatchObject({ state: 'skip' });
+    expect(chosen(set(0, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toMatchObject({ state: 'skip' });
+    expect(chosen(set(9, ...Array.from({ length: 11 }, (_, at) => (at === 0 ? 'PRIMARY' : 'SECONDARY')))).state).toBe(
+      'skip',
+    );
+  });
+
+  test('is one that keeps up: what is late would be stored late', () => {
+    expect(chosen(set(1, 'PRIMARY', 'SECONDARY', 'LATE'))).toMatchObject({ state: 'ready' });
+    expect(chosen(set(1, 'PRIMARY', 'SECONDARY', 'STARTUP2'))).toMatchObject({ state: 'ready' });
+  });
+
+  test('is the primary only where there is no other member', () => {
+    expect(chosen(set(0, 'PRIMARY'))).toEqual({ state: 'ready', primary: true });
+    expect(chosen(set(0, 'PRIMARY', 'LATE', 'STARTUP2'))).toMatchObject({ state: 'failed' });
+    expect(chosen(set(2, 'PRIMARY', 'LATE', 'STARTUP2'))).toMatchObject({ state: 'skip' });
+  });
+});
+
+test('what belongs to the running process, or to other copies, is not stored', () => {
+  const isData: (name: string) => boolean = runInNewContext(`${scriptFile('mongo-snapshot.js')}; isData`, {});
+  const names = ['WiredTiger.wt', 'journal', 'mongod.lock', '.backup', 'restore', 'diagnostic.data', 'sizeStorer.wt'];
+  expect(names.filter(isData)).toEqual(['WiredTiger.wt', 'journal', 'sizeStorer.wt']);
+});
