@@ -73,12 +73,14 @@ function connect(
       client.connectTo(context.mongodb.get(connection.mongodb)!, {
         database: connection.database,
         user: connection.user,
+        access: connection.access,
         envPrefix,
       });
     else if ('cassandra' in connection)
       client.connectTo(context.cassandra.get(connection.cassandra)!, {
         keyspace: connection.keyspace,
         role: connection.role,
+        access: connection.access,
         envPrefix,
       });
     else client.connectTo(context.llm!, { model: connection.model, envPrefix });

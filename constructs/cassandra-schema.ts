@@ -1,4 +1,5 @@
-import { passwordVariable } from './env';
+import { DatabaseLogins, type DataAccess } from './database-logins';
+import { loginVariables, passwordVariable } from './env';
 
 /** What the schema job brings the ring to. */
 export interface CassandraSchema {
@@ -10,15 +11,15 @@ export interface CassandraSchema {
   /** Copies by name of keyspace. */
   readonly keyspaces: ReadonlyMap<string, number>;
   /** Keyspaces of each role by its name: it gets rights on those and on nothing else. */
-  readonly roles: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly roles: ReadonlyMap<string, ReadonlyMap<string, DataAccess>>;
 }
 
 /** The schema as `cassandra-schema.py` reads it. A password stands there by the variable that holds it. */
 export function schemaJson({ keyspaces, roles, ...schema }: CassandraSchema): string {
-  const clients = inOrder(roles).map(([role, own]) => [
-    role,
-    { passwordFrom: passwordVariable(role), keyspaces: [...own].sort() },
-  ]);
+  const clients = inOrder(roles).map(([role, uses]) => {
+    const { own, readOnly } = DatabaseLogins.parted(uses);
+    return [role, { ...loginVariables(role), passwordFrom: passwordVariable(role), keyspaces: own, readOnly }];
+  });
   return `${JSON.stringify(
     { ...schema, keyspaces: Object.fromEntries(inOrder(keyspaces)), roles: Object.fromEntries(clients) },
     null,

@@ -18,7 +18,7 @@ import {
 import { OPS_PORT, opsContainer, opsJson, opsScripts, type CassandraOps } from './cassandra-ops';
 import { schemaJson } from './cassandra-schema';
 import { Connections, type Client, type Connectable } from './connections';
-import { DatabaseLogins } from './database-logins';
+import { DatabaseLogins, widest, type DataAccess } from './database-logins';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { identityAnnotation } from './identity';
@@ -122,6 +122,8 @@ export interface CassandraStatefulSetProps {
 export interface CassandraConnection {
   /** The one keyspace that the client may use; made where it is not there. */
   readonly keyspace: string;
+  /** Whether it may only read: SELECT on the tables, and nothing else. @default readWrite */
+  readonly access?: DataAccess;
   /** The role that it logs in as. Two clients of one name need two. @default the client's name */
   readonly role?: string;
   /** What the variables start with. @default CASSANDRA */
@@ -254,7 +256,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   }
 
   /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
-  accept(client: Client, { keyspace, role, envPrefix }: CassandraConnection): void {
+  accept(client: Client, { keyspace, role, envPrefix, access }: CassandraConnection): void {
     if (this.props.retired)
       refuse(this, {
         what: 'a database that is connected to must run',
@@ -263,7 +265,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       });
     this.addKeyspace(keyspace);
     const { secret, uses } = this.logins.of(client, role);
-    uses.add(keyspace);
+    uses.set(keyspace, widest(uses.get(keyspace), access));
     const prefix = envPrefix ?? 'CASSANDRA';
     client.addEnv({
       [`${prefix}_CONTACT_POINTS`]: this.clientHost(),
@@ -632,7 +634,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       pullSecrets: this.props.pullSecrets,
       wave: this.racks.length + 1,
     });
-    job.addEnv({ CASSANDRA_HOST: this.clientHost(), ADMIN_PASSWORD: this.adminSecret.key('password') });
+    job.addEnv({
+      CASSANDRA_HOST: this.clientHost(),
+      ADMIN_PASSWORD: this.adminSecret.key('password'),
+      PREVIOUS_ADMIN_PASSWORD: this.adminSecret.key('previous-password'),
+    });
     this.openFor(job.connections);
     // It asks every node whether it has joined, and has it repair what got more copies.
     job.connections.allowTo(this.connections.peer, { port: PORTS.tell });

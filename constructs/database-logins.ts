@@ -1,15 +1,18 @@
 import type { Construct } from 'constructs';
 import { dnsLabelProblem } from '../values/names';
 import type { Client } from './connections';
-import { passwordVariable } from './env';
+import { loginVariables, passwordVariable } from './env';
 import type { HashNamedJob } from './hash-named-job';
 import { insist, refuse } from './refuse';
 import { DeclaredSecret, type SecretSource } from './secrets';
 
-/** The login of one client: its secret, and what it may use (keyspaces or databases). */
+/** What a client may do with the data of a connection. */
+export type DataAccess = 'read' | 'readWrite';
+
+/** The login of one client: its secret, and what it may do with which keyspaces or databases. */
 export interface Login {
   readonly secret: DeclaredSecret;
-  readonly uses: Set<string>;
+  readonly uses: Map<string, DataAccess>;
 }
 
 export interface DatabaseLoginsProps {
@@ -36,7 +39,7 @@ export class DatabaseLogins {
   ) {}
 
   /** What each login may use, by its name. */
-  get uses(): ReadonlyMap<string, ReadonlySet<string>> {
+  get uses(): ReadonlyMap<string, ReadonlyMap<string, DataAccess>> {
     return new Map([...this.logins].map(([login, { uses }]) => [login, uses]));
   }
 
@@ -56,15 +59,29 @@ export class DatabaseLogins {
       name: `${this.props.name}-${name}`,
       namespaces: [this.props.namespace, client.namespace],
       keys: {
-        username: { value: name },
+        // No client's name has a _, so the other one is nobody's.
+        username: { value: name, alternate: `${name}_2` },
         password: { generate: 'alphanumeric', length: 32 },
         ...this.props.keys,
       },
     });
-    const login = { client, secret, uses: new Set<string>() };
+    const login = { client, secret, uses: new Map<string, DataAccess>() };
     this.logins.set(name, login);
-    job().addEnv({ [passwordVariable(name)]: secret.key('password') });
+    const { usernameFrom, previousFrom } = loginVariables(name);
+    job().addEnv({
+      [usernameFrom]: secret.key('username'),
+      [passwordVariable(name)]: secret.key('password'),
+      [previousFrom]: secret.key('previous-password'),
+    });
     return login;
+  }
+
+  /** Names of what a login may use, in order: all that it may write, and what it may only read. */
+  static parted(uses: ReadonlyMap<string, DataAccess>): { readonly own: string[]; readonly readOnly?: string[] } {
+    const named = (wanted: DataAccess) =>
+      [...uses].flatMap(([name, access]) => (access === wanted ? [name] : [])).sort();
+    const readOnly = named('read');
+    return { own: named('readWrite'), ...(readOnly.length > 0 && { readOnly }) };
   }
 
   private taken(client: Client, name: string, whose: string): never {
@@ -75,4 +92,9 @@ export class DatabaseLogins {
       fix: `give the connection another ${noun}: { ..., ${noun}: '${name}-app' }`,
     });
   }
+}
+
+/** Two connections to the same data: the one that may do more counts. */
+export function widest(known: DataAccess | undefined, access: DataAccess = 'readWrite'): DataAccess {
+  return known === 'readWrite' ? known : access;
 }

@@ -50,7 +50,10 @@ export class Environment {
     return variables.map(([name, value]) =>
       typeof value === 'string'
         ? { name, value: forKubelet(value) }
-        : { name, valueFrom: { secretKeyRef: { name: value.secret.name, key: value.key } } },
+        : {
+            name,
+            valueFrom: { secretKeyRef: { name: value.secret.name, key: value.key, optional: value.optional } },
+          },
     );
   }
 
@@ -156,5 +159,14 @@ function undefinedReference(what: string, name: string, all: readonly string[]):
 
 /** The variable in which a database's own job finds the password of a client. */
 export function passwordVariable(client: string): string {
-  return `PASSWORD_${client.toUpperCase().replace(/-/g, '_')}`;
+  return `PASSWORD_${variablePart(client)}`;
+}
+
+/** What a database's own job is told of a client's login, beside its password. */
+export function loginVariables(client: string): { readonly usernameFrom: string; readonly previousFrom: string } {
+  return { usernameFrom: `USERNAME_${variablePart(client)}`, previousFrom: `PREVIOUS_${passwordVariable(client)}` };
+}
+
+function variablePart(client: string): string {
+  return client.toUpperCase().replace(/-/g, '_');
 }

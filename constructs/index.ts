@@ -18,6 +18,7 @@ export {
   type Port,
 } from './connections';
 export type { Setting, Settings } from '../values/database-settings';
+export type { DataAccess } from './database-logins';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';

@@ -9,8 +9,8 @@ import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import type { BackupProps } from './backup';
 import { Connections, type Client, type Connectable } from './connections';
-import { DatabaseLogins } from './database-logins';
-import { passwordVariable } from './env';
+import { DatabaseLogins, widest, type DataAccess } from './database-logins';
+import { loginVariables, passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { identityAnnotation } from './identity';
@@ -23,7 +23,7 @@ import { contentHash, hookAll, type RenderedHook } from './rendering';
 import { insist, namespaceOf, refuse } from './refuse';
 import { scriptFile } from './script-file';
 import { resourceRequirements, type Resources } from './resources';
-import { DeclaredSecret } from './secrets';
+import { DeclaredSecret, READS_AGAIN } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
@@ -100,6 +100,8 @@ export interface MongoReplicaSetProps {
 export interface MongoConnection {
   /** The one database that the client may read and write; it may change validators and options of collections there (collMod). */
   readonly database: string;
+  /** Whether it may only read. @default readWrite */
+  readonly access?: DataAccess;
   /** The user that it logs in as. Two clients of one name need two. @default the client's name */
   readonly user?: string;
   /** What the variables start with. @default MONGODB */
@@ -202,7 +204,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   /** Lets a client reach the set, as a user of its own that may read and write one database. */
-  accept(client: Client, { database, user, envPrefix }: MongoConnection): void {
+  accept(client: Client, { database, user, envPrefix, access }: MongoConnection): void {
     if (this.props.retired)
       refuse(this, {
         what: 'a database that is connected to must run',
@@ -218,7 +220,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       });
     }
     const { secret, uses } = this.logins.of(client, user);
-    uses.add(database);
+    uses.set(database, widest(uses.get(database), access));
     const prefix = envPrefix ?? 'MONGODB';
     client.addEnv({
       [`${prefix}_USERNAME`]: secret.key('username'),
@@ -328,7 +330,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     this.keyfile.readBy(this, this.namespace);
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
     const statefulSet = new k8s.KubeStatefulSet(this, 'stateful-set', {
-      metadata: { ...this.metadata(), annotations: syncWave(1) },
+      // The reconciler reads the login of root at each round.
+      metadata: { ...this.metadata(), annotations: { ...syncWave(1), [READS_AGAIN]: this.rootSecret.name } },
       spec: {
         serviceName: this.name,
         replicas: this.pods,
@@ -411,6 +414,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         { name: 'configdb', emptyDir: { sizeLimit: k8s.Quantity.fromString('16Mi') } },
         { name: 'keyfile', emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString('1Mi') } },
         { name: 'secret', secret: { secretName: this.keyfile.name } },
+        { name: 'root-login', secret: { secretName: this.rootSecret.name } },
         { name: 'config', configMap: { name: configMap } },
         ...(this.backup ? this.backup.backup.volumes() : []),
       ],
@@ -453,7 +457,6 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   private reconciler(image: string, resources: k8s.ResourceRequirements): k8s.Container {
-    const fromSecret = (key: string): k8s.EnvVarSource => ({ secretKeyRef: { name: this.rootSecret.name, key } });
     return {
       name: 'reconcile',
       image,
@@ -468,8 +471,6 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       env: [
         { name: 'HOME', value: '/tmp' },
         { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-        { name: 'ROOT_USERNAME', valueFrom: fromSecret('username') },
-        { name: 'ROOT_PASSWORD', valueFrom: fromSecret('password') },
       ],
       resources,
       securityContext: RESTRICTED_CONTAINER,
@@ -477,6 +478,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         { name: 'tmp', mountPath: '/tmp' },
         { name: 'config', mountPath: '/config', readOnly: true },
         { name: 'config', mountPath: '/etc/mongosh.conf', subPath: 'mongosh.conf', readOnly: true },
+        { name: 'root-login', mountPath: '/root-login', readOnly: true },
         // By it the reconciler finds out whether the other members take this one for one of them.
         { name: 'keyfile', mountPath: '/keyfile', readOnly: true },
       ],
@@ -508,7 +510,11 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       pullSecrets: this.props.pullSecrets,
       wave: 2,
     });
-    job.addEnv({ ROOT_USERNAME: this.rootSecret.key('username'), ROOT_PASSWORD: this.rootSecret.key('password') });
+    job.addEnv({
+      ROOT_USERNAME: this.rootSecret.key('username'),
+      ROOT_PASSWORD: this.rootSecret.key('password'),
+      PREVIOUS_ROOT_PASSWORD: this.rootSecret.key('previous-password'),
+    });
     this.openFor(job.connections);
     return job;
   }
@@ -516,7 +522,10 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   private usersJson(): string {
     const users = [...this.logins.uses]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([user, databases]) => ({ user, passwordFrom: passwordVariable(user), databases: [...databases].sort() }));
+      .map(([user, uses]) => {
+        const { own, readOnly } = DatabaseLogins.parted(uses);
+        return { user, ...loginVariables(user), passwordFrom: passwordVariable(user), databases: own, readOnly };
+      });
     return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hosts(), users }, null, 2)}\n`;
   }
 }

@@ -21,13 +21,19 @@ export type SecretSource =
   | { readonly generate: 'certificate-key' }
   /** Another key of the same secret, percent-encoded, so that it stands in a URI whatever characters it has. Never kept. */
   | { readonly percentEncoded: string }
-  /** Not secret: a user name that stands beside its password. */
-  | { readonly value: string }
+  /**
+   * Not secret: a user name that stands beside its password. With `alternate` it has two forms by turns: each rotation of the
+   * secret takes the other one, so that the old login works until nobody uses it.
+   */
+  | { readonly value: string; readonly alternate?: string }
   /** Only the owner knows it; the text says what to type. */
   | { readonly ask: string };
 
 /** Type of the Secret. The last two prescribe keys: tls.crt and tls.key, and .dockerconfigjson. */
 export type SecretType = 'Opaque' | 'kubernetes.io/tls' | 'kubernetes.io/dockerconfigjson';
+
+/** Annotation of a workload: names of the secrets that its pods read as files, again and again. A new value restarts nothing. */
+export const READS_AGAIN = 'collab-homelab/reads-again';
 
 /** A secret by name, places and keys; its values are made elsewhere. */
 export interface DeclaredSecretProps {
@@ -47,6 +53,8 @@ export interface SecretKey {
   readonly secret: DeclaredSecret;
   /** A key that it has: `DeclaredSecret.key` refuses any other. */
   readonly key: string;
+  /** Whether the variable is left out where the Secret lacks the key. @default false */
+  readonly optional?: boolean;
 }
 
 /** A secret that someone else must put into the cluster: name, keys and origin, never a value. It renders no object. */
@@ -96,9 +104,13 @@ export class DeclaredSecret extends Construct {
     this.places.add(namespace);
   }
 
-  /** One of its keys, for an environment variable. @throws on a key that the secret does not have */
+  /**
+   * One of its keys, for an environment variable. `previous-KEY` is there only in the namespace of a database while the secret
+   * is rotated, and holds what is replaced. @throws on a key that the secret does not have
+   */
   key(key: string): SecretKey {
-    if (!Object.hasOwn(this.keys, key)) {
+    const isPrevious = key.startsWith('previous-');
+    if (!Object.hasOwn(this.keys, isPrevious ? key.slice('previous-'.length) : key)) {
       refuse(this, {
         what: `secret ${this.name} must have the key`,
         got: key,
@@ -106,7 +118,7 @@ export class DeclaredSecret extends Construct {
         fix: 'name one of its keys',
       });
     }
-    return { secret: this, key };
+    return { secret: this, key, ...(isPrevious && { optional: true }) };
   }
 }
 

@@ -418,10 +418,24 @@ export interface Ingress {
 /** What something may talk to; everything else is refused by the network. */
 export type Connection = (
   | { readonly service: string }
-  /** `user` is who it logs in as. @default its own name, which no other client of that database may have */
-  | { readonly mongodb: string; readonly database: string; readonly user?: string }
+  /**
+   * `user` is who it logs in as. @default its own name, which no other client of that database may have. With `access: 'read'` it
+   * may only read. @default readWrite
+   */
+  | {
+      readonly mongodb: string;
+      readonly database: string;
+      readonly user?: string;
+      readonly access?: 'read' | 'readWrite';
+    }
   /** `role` is who it logs in as. @default its own name, which no other client of that ring may have */
-  | { readonly cassandra: string; readonly keyspace: string; readonly role?: string }
+  | {
+      readonly cassandra: string;
+      readonly keyspace: string;
+      readonly role?: string;
+      /** `read` may only SELECT. @default readWrite */
+      readonly access?: 'read' | 'readWrite';
+    }
   | { readonly model: string }
 ) & {
   /** What its environment variables start with. @default the name of the service, MONGODB, CASSANDRA, LLM or LLM_NAME */

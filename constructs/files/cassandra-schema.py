@@ -3,6 +3,8 @@
 Passwords come from the environment and go into files that only this process can read. What this job made and schema.json no
 longer lists is taken back: rights are revoked, roles dropped. It knows its roles by their membership in MADE_HERE, so roles
 that somebody else made stay as they are. A keyspace is never dropped.
+A client has two names by turns, its own and NAME_2: while its password is rotated, pods that still have the old name and
+password must log in as well. The one that its secret does not name is dropped once the secret holds no previous password.
 More copies come one at a time, each followed by a repair: a read at QUORUM then always meets a node that has the data.
 Standard library only.
 """
@@ -48,17 +50,19 @@ def next_copies(now, ours, wanted):
 
 # CREATE on a keyspace makes tables and types; ALTER on its tables also makes indexes. ALTER on the keyspace itself would
 # let a client lower its copies, DROP would let it lose them.
-def wanted_rights(keyspaces):
+def wanted_rights(keyspaces, read_only=()):
     rights = {}
     for keyspace in keyspaces:
         rights["data/" + keyspace] = {"CREATE"}
         rights["data/%s/*" % keyspace] = {"ALTER", "SELECT", "MODIFY"}
+    for keyspace in read_only:
+        rights["data/%s/*" % keyspace] = {"SELECT"}
     return rights
 
 
-def rights_statements(role, now, keyspaces):
+def rights_statements(role, now, keyspaces, read_only=()):
     """What brings the rights of a role ({resource: permissions}) to those on its keyspaces, and to nothing else."""
-    wanted = wanted_rights(keyspaces)
+    wanted = wanted_rights(keyspaces, read_only)
     statements = []
     for path in sorted(set(now) | set(wanted)):
         target = data_resource(path)
@@ -150,7 +154,10 @@ def reconcile(session, schema):
     there = replications(session)
     for keyspace, copies in sorted(schema["keyspaces"].items()):
         replicate(session, schema, there, keyspace, copies)
-    for role, client in sorted(roles.items()):
+    clients = {}
+    for base, client in sorted(roles.items()):
+        role, other = turns(base, client)
+        clients[role] = client
         password = literal(os.environ[client["passwordFrom"]])
         # Not both: Cassandra 5.0.8 takes a new password of a role only every 5 s.
         verb = "ALTER" if role in known else "CREATE"
@@ -158,17 +165,39 @@ def reconcile(session, schema):
         if not known.get(role):
             statements.append("GRANT %s TO %s;" % (name(MADE_HERE), name(role)))
         session.run("\n".join(statements))
+        if os.environ.get(client.get("previousFrom", "")) and other in known:
+            clients[other] = client
+            print("%s keeps its password until its client has the new one" % other, flush=True)
     rights = {}
     for row in session.rows("SELECT JSON role, resource, permissions FROM system_auth.role_permissions;"):
         rights.setdefault(row["role"], {})[row["resource"]] = set(row["permissions"] or [])
-    for role, client in sorted(roles.items()):
-        statements = rights_statements(role, rights.get(role, {}), client["keyspaces"])
+    for role, client in sorted(clients.items()):
+        statements = rights_statements(role, rights.get(role, {}), client["keyspaces"], client.get("readOnly", ()))
         if statements:
             session.run("\n".join(statements))
-            print("%s: rights on %s" % (role, ", ".join(client["keyspaces"])), flush=True)
-    for role in sorted(role for role, ours in known.items() if ours and role not in roles):
+            print("%s: rights on %s" % (role, ", ".join(client["keyspaces"] + client.get("readOnly", []))), flush=True)
+    for role in sorted(role for role, ours in known.items() if ours and role not in clients):
         session.run("DROP ROLE IF EXISTS %s;" % name(role))
-        print("%s is no longer a client: dropped" % role, flush=True)
+        print("%s is no longer who a client logs in as: dropped" % role, flush=True)
+
+
+def turns(role, client):
+    """The name that a client logs in as, and the other one."""
+    now = os.environ.get(client.get("usernameFrom", ""), role)
+    return now, (role + "_2" if now == role else role)
+
+
+def change_admin(password):
+    """While the password of admin is rotated, the ring knows the previous one until this job has run."""
+    previous = os.environ.get("PREVIOUS_ADMIN_PASSWORD")
+    if not previous:
+        return False
+    session = Session("admin", previous, HOST)
+    if session.refusal():
+        return False
+    session.run("ALTER ROLE admin WITH PASSWORD = %s;" % literal(password))
+    print("admin has the new password", flush=True)
+    return True
 
 
 def first_start(schema, admin_password, refusal):
@@ -193,7 +222,7 @@ def main():
     while True:
         try:
             refusal = admin.refusal()
-            if refusal:
+            if refusal and not change_admin(password):
                 first_start(schema, password, refusal)
             reconcile(admin, schema)
             print("keyspaces, roles and rights are as schema.json says")

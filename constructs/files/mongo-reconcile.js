@@ -122,7 +122,9 @@ function hosts(members) {
 if (typeof Mongo !== 'undefined') {
   const fs = require('fs');
   const LOOPBACK = process.env.LOOPBACK || '127.0.0.1:27017';
-  const ROOT = process.env.ROOT_USERNAME;
+  // As files, which the kubelet writes again within two minutes: a password that is rotated restarts nothing.
+  const LOGIN = process.env.ROOT_LOGIN || '/root-login';
+  const login = (key) => fs.readFileSync(LOGIN + '/' + key, 'utf8');
   const KEYFILE = process.env.KEYFILE || '/keyfile/keyfile';
   const isRefusal = (error) => error.code === 18 || /Authentication failed/.test(String(error));
   process.on('SIGTERM', () => process.exit(0));
@@ -153,7 +155,8 @@ if (typeof Mongo !== 'undefined') {
     }
   };
   const toOthers = (uri) => !uri.includes(LOOPBACK);
-  const asRoot = () => connect(LOOPBACK, ROOT, process.env.ROOT_PASSWORD);
+  const asRootAt = (host) => connect(host, login('username'), login('password'));
+  const asRoot = () => asRootAt(LOOPBACK);
 
   const hello = (host) => {
     try {
@@ -181,10 +184,16 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
-  // Members log in to each other as __system with the keyfile, whose line breaks do not count.
+  // Members log in to each other as __system with the first key of the keyfile, whose line breaks do not count. While it is
+  // rotated, it is a list of two.
+  const key = () => {
+    const text = fs.readFileSync(KEYFILE, 'utf8');
+    const [, first] = /^- (\S+)$/m.exec(text) || [];
+    return first || text.replace(/\s/g, '');
+  };
   const refusesKeyfile = (host) => {
     try {
-      connect(host, '__system', fs.readFileSync(KEYFILE, 'utf8').replace(/\s/g, ''), 'local').runCommand({ ping: 1 });
+      connect(host, '__system', key(), 'local').runCommand({ ping: 1 });
       return false;
     } catch (error) {
       return isRefusal(error);
@@ -193,11 +202,11 @@ if (typeof Mongo !== 'undefined') {
 
   const createRoot = () => {
     try {
-      connect(LOOPBACK).runCommand({ createUser: ROOT, pwd: process.env.ROOT_PASSWORD, roles: ['root'] });
+      connect(LOOPBACK).runCommand({ createUser: login('username'), pwd: login('password'), roles: ['root'] });
     } catch (error) {
       if (error.code !== 13) throw error;
       throw new Error(
-        'the set has users, and the root password in the secret is not the one that it knows: put the old one back, or change it in the set',
+        'the set has users, and the root password in the secret is not the one that it knows: while it is rotated the job NAME-users changes it; otherwise put the old one back, or change it in the set',
         { cause: error },
       );
     }
@@ -248,7 +257,7 @@ if (typeof Mongo !== 'undefined') {
 
   const binaryOf = (host) => {
     try {
-      return connect(host, ROOT, process.env.ROOT_PASSWORD).runCommand({ buildInfo: 1 }).version;
+      return asRootAt(host).runCommand({ buildInfo: 1 }).version;
     } catch {
       return null;
     }

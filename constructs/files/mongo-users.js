@@ -2,30 +2,52 @@
 // Brings the users that clients connect as to what users.json says. May run any number of times. Each gets its own databases
 // and nothing else: readWrite, and collMod, which schema migrations need. Users that this job made and users.json no longer
 // lists are dropped; it knows them by their customData, so users that somebody else made stay as they are.
+// A client has two names by turns, its own and NAME_2: while its password is rotated, pods that still have the old name and
+// password must log in as well. The one that its secret does not name is dropped once the secret holds no previous password.
 const fs = require('fs');
 const MADE_BY = 'users-job';
 const MIGRATIONS = 'schemaMigrations';
 const { hosts, replicaSet, users } = JSON.parse(fs.readFileSync(process.env.USERS || '/config/users.json', 'utf8'));
-const login = encodeURIComponent(process.env.ROOT_USERNAME) + ':' + encodeURIComponent(process.env.ROOT_PASSWORD);
-const uri =
+const ROOT = process.env.ROOT_USERNAME;
+const uri = (password) =>
   'mongodb://' +
-  login +
+  encodeURIComponent(ROOT) +
+  ':' +
+  encodeURIComponent(password) +
   '@' +
   hosts.join(',') +
   '/admin?authSource=admin&serverSelectionTimeoutMS=5000&replicaSet=' +
   replicaSet;
+const isRefusal = (error) => error.code === 18 || /Authentication failed/.test(String(error));
+
+// While the root password is rotated, the set knows the previous one until this job has run.
+function changeRoot() {
+  const connection = new Mongo(uri(process.env.PREVIOUS_ROOT_PASSWORD));
+  connection.getDB('admin').runCommand({ updateUser: ROOT, pwd: process.env.ROOT_PASSWORD });
+  connection.close();
+  print('updateUser ' + ROOT + ': the new password');
+}
+
 const deadline = Date.now() + Number(process.env.WAIT_SECONDS || 600) * 1000;
 
 let connection;
 let admin;
 for (;;) {
   try {
-    connection = new Mongo(uri);
+    connection = new Mongo(uri(process.env.ROOT_PASSWORD));
     admin = connection.getDB('admin');
     if (admin.runCommand({ hello: 1 }).isWritablePrimary) break;
     print('waiting for a primary');
   } catch (error) {
     print('waiting for the replica set: ' + error.message);
+    if (isRefusal(error) && process.env.PREVIOUS_ROOT_PASSWORD) {
+      try {
+        changeRoot();
+        continue;
+      } catch (other) {
+        print('with the previous root password: ' + other.message);
+      }
+    }
   }
   if (connection) connection.close();
   if (Date.now() > deadline) {
@@ -42,22 +64,33 @@ for (const name of databases) {
   const exists = database.runCommand({ rolesInfo: MIGRATIONS }).roles.length > 0;
   database.runCommand({ [exists ? 'updateRole' : 'createRole']: MIGRATIONS, privileges, roles: [] });
 }
-for (const { user, passwordFrom, databases: own } of users) {
-  const roles = own.flatMap((db) => [
-    { role: 'readWrite', db },
-    { role: MIGRATIONS, db },
-  ]);
+const wanted = new Set();
+for (const { user: name, usernameFrom, passwordFrom, previousFrom, databases: own, readOnly = [] } of users) {
+  const user = process.env[usernameFrom] || name;
+  const other = user === name ? name + '_2' : name;
+  const roles = own
+    .flatMap((db) => [
+      { role: 'readWrite', db },
+      { role: MIGRATIONS, db },
+    ])
+    .concat(readOnly.map((db) => ({ role: 'read', db })));
   const exists = admin.runCommand({ usersInfo: user }).users.length > 0;
   const command = exists ? 'updateUser' : 'createUser';
   admin.runCommand({ [command]: user, pwd: process.env[passwordFrom], roles, customData: { madeBy: MADE_BY } });
-  print(command + ' ' + user + ': ' + own.join(', '));
+  print(command + ' ' + user + ': ' + own.concat(readOnly.map((db) => db + ' (read)')).join(', '));
+  wanted.add(user);
+  if (!process.env[previousFrom]) continue;
+  wanted.add(other);
+  if (admin.runCommand({ usersInfo: other }).users.length === 0) continue;
+  admin.runCommand({ updateUser: other, roles });
+  print('updateUser ' + other + ': keeps its password until its client has the new one');
 }
 const made = admin
   .runCommand({ usersInfo: 1, filter: { 'customData.madeBy': MADE_BY } })
   .users.map((each) => each.user);
-for (const user of made.filter((each) => !users.some((wanted) => wanted.user === each))) {
+for (const user of made.filter((each) => !wanted.has(each))) {
   admin.runCommand({ dropUser: user });
-  print('dropUser ' + user + ': no longer a client');
+  print('dropUser ' + user + ': no client logs in as it any more');
 }
 for (const { db } of admin.getCollection('system.roles').find({ role: MIGRATIONS }).toArray()) {
   if (!databases.includes(db)) connection.getDB(db).runCommand({ dropRole: MIGRATIONS });

@@ -1,6 +1,13 @@
 import { SECRETS } from '../engine/cluster';
 import type { Context } from '../engine/context';
-import { declaredSecrets, keepSecrets, keptSecrets, missingKeys, type DeclaredSecret } from '../engine/kept-secrets';
+import {
+  changingKeys,
+  declaredSecrets,
+  keepSecrets,
+  keptSecrets,
+  missingKeys,
+  type DeclaredSecret,
+} from '../engine/kept-secrets';
 import { EXIT, Stop, Usage } from '../engine/problem';
 import { absentJobs, rotationSteps } from '../engine/rotation';
 import { byHand } from '../engine/secret-readers';
@@ -43,15 +50,15 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
           `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
         );
       }
-      const questions = questionsOf(secret, changing(secret));
+      const questions = questionsOf(secret, changingKeys(secret));
       return {
-        lines: [`${secret.name}: ${changing(secret).join(', ')}: a new value; the old one stays beside it for now`],
+        lines: [`${secret.name}: ${changingKeys(secret).join(', ')}: a new value; the old one stays beside it for now`],
         ...(questions.length > 0 && { secrets: questions }),
       };
     },
     async apply() {
       const kept = await keptSecrets(context, declared);
-      await keepSecrets(context, declared, await replaced(context, secret, kept, changing(secret)));
+      await keepSecrets(context, declared, await replaced(context, secret, kept, changingKeys(secret)));
     },
   };
   return {
@@ -59,11 +66,6 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
     title: `a new value for ${secret.name}, in ${secret.namespaces.join(' and ')}`,
     steps: async () => [begin, ...rotationSteps(context, declared, secret, async () => !begun)],
   };
-}
-
-/** What is generated or asked for: a fixed value is who it is for. */
-function changing({ keys }: DeclaredSecret): string[] {
-  return Object.keys(keys).filter((key) => !('value' in keys[key]!));
 }
 
 function chosen(declared: readonly DeclaredSecret[], name: string | undefined): DeclaredSecret {

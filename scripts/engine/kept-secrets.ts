@@ -18,7 +18,7 @@ export type Source =
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   | { readonly generate: 'certificate-key' }
   | { readonly percentEncoded: string }
-  | { readonly value: string }
+  | { readonly value: string; readonly alternate?: string }
   | { readonly ask: string };
 
 /** A secret that the cluster needs, as dist/secrets.yaml lists it. */
@@ -176,7 +176,7 @@ export function valuesOf(secret: DeclaredSecret, { secrets }: Kept): Values {
     }
   }
   for (const [key, source] of Object.entries(secret.keys))
-    if ('value' in source && key in values && values[key] !== source.value)
+    if ('value' in source && key in values && ![source.value, source.alternate].includes(values[key]))
       throw new Stop(
         `${secret.name} must hold ${key} ${JSON.stringify(source.value)}, as dist/secrets.yaml says, and ${SECRETS.cluster} holds another one; who made the password for another name must decide: sops ${SECRETS.cluster}`,
       );
@@ -265,6 +265,25 @@ export async function makeValues(
     values[pair.key] = made.key;
   }
   return values;
+}
+
+/** Keys that get a new value when a secret is rotated: what is generated or asked for, and names that alternate. */
+export function changingKeys({ keys }: DeclaredSecret): string[] {
+  return Object.keys(keys).filter((key) => !('value' in keys[key]!) || alternateOf(keys[key]!) !== undefined);
+}
+
+/** The other name of each key that has two by turns. */
+export function otherNames({ keys }: DeclaredSecret, now: Values): Values {
+  const others = Object.entries(keys).flatMap(([key, source]): [string, string][] => {
+    const alternate = alternateOf(source);
+    if (alternate === undefined || !('value' in source) || now[key] === undefined) return [];
+    return [[key, now[key] === source.value ? alternate : source.value]];
+  });
+  return Object.fromEntries(others);
+}
+
+function alternateOf(source: Source): string | undefined {
+  return 'value' in source ? source.alternate : undefined;
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

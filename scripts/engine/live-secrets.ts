@@ -3,6 +3,7 @@ import { json, kubectl, kubectlChange, SECRETS } from './cluster';
 import type { Context } from './context';
 import type { DeclaredSecret, Kept, Values } from './kept-secrets';
 import { Stop } from './problem';
+import { keyfileStages } from './keyfile-stages';
 import { readersOf } from './secret-readers';
 
 export const FIELD_MANAGER = 'collab-homelab-bootstrap';
@@ -78,13 +79,21 @@ export function compare(
   const lacks = keys.filter((key) => hashOf(key) === undefined);
   const others = keys.filter((key) => !lacks.includes(key) && hashOf(key) !== hash(wanted[key]!));
   const replaced = previous[namespace]?.[secret.name] ?? {};
-  const foreign = others.filter((key) => replaced[key] === undefined || hashOf(key) !== hash(replaced[key]));
+  const isReplaced = (key: string) =>
+    replaced[key] !== undefined &&
+    onTheWay(key, replaced[key], wanted[key]!).some((each) => hashOf(key) === hash(each));
+  const foreign = others.filter((key) => !isReplaced(key));
   if (foreign.length > 0)
     throw new Stop(
       `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the kept one counts: ${again}, and run this again${restarts(secret)}. If the cluster's counts (a database may know it): put it into the file, sops ${file}`,
     );
   if (others.length > 0) return { is: 'previous', keys: others };
   return lacks.length > 0 ? { is: 'missing', keys: lacks } : { is: 'same', changed: changedAt(live) };
+}
+
+/** What a key holds while it is replaced: the old value, and for a keyfile the two of both keys. */
+function onTheWay(key: string, before: string, after: string): readonly string[] {
+  return key === 'keyfile' ? [before, ...keyfileStages(before, after)] : [before];
 }
 
 /** What makes those use a secret who read it when they started, as the end of a sentence; empty where there are none. */
@@ -112,7 +121,7 @@ export async function applySecret(
   { name, type }: Pick<DeclaredSecret, 'name' | 'type'>,
   namespace: string,
   values: Values,
-  labels: Readonly<Record<string, string>> = {},
+  { labels, annotations }: { readonly labels?: Values; readonly annotations?: Values } = {},
 ): Promise<void> {
   const data = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
@@ -121,7 +130,7 @@ export async function applySecret(
   const object = {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name, namespace, labels: { 'app.kubernetes.io/managed-by': FIELD_MANAGER, ...labels } },
+    metadata: { name, namespace, annotations, labels: { 'app.kubernetes.io/managed-by': FIELD_MANAGER, ...labels } },
     type,
     data,
   };
@@ -132,8 +141,16 @@ export async function applySecret(
   );
 }
 
+/** Annotation of a secret that has lost its previous value: since when it has the value that it has. */
+export const VALUE_SINCE = 'collab-homelab/value-since';
+
 /** When its values were last set, in milliseconds: pods that started before have the older ones. */
-export function changedAt({ metadata }: any): number {
+export function changedAt(live: any): number {
+  return Date.parse(live.metadata.annotations?.[VALUE_SINCE]) || touchedAt(live);
+}
+
+/** When its data was last changed at all, previous values included. */
+export function touchedAt({ metadata }: any): number {
   const times = (metadata.managedFields ?? [])
     .filter(({ fieldsV1 }: any) => fieldsV1?.['f:data'] !== undefined)
     .map(({ time }: any) => Date.parse(time));

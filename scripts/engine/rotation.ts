@@ -1,22 +1,20 @@
-import { kubectlChange, kubectlGet, SECRETS } from './cluster';
 import type { Context } from './context';
-import { keepSecrets, keptSecrets, valuesOf, withValues, type DeclaredSecret } from './kept-secrets';
-import { applySecret, changedAt, compare, liveSecrets } from './live-secrets';
-import { Later, Problem } from './problem';
-import { rolloutProblem } from './rollout';
-import { readersOf, stalePods, type Reader } from './secret-readers';
+import { keptSecrets, valuesOf, type DeclaredSecret, type Values } from './kept-secrets';
+import { keyfileParts } from './keyfile-rotation';
+import { applySecret, changedAt, liveSecrets, VALUE_SINCE } from './live-secrets';
+import { Later } from './problem';
+import { after, forget, replacement, rerun, restart, type Part } from './rotation-parts';
+import { readersOf } from './secret-readers';
 import type { Step } from './step';
-import { until } from './wait';
 
-/** The jobs give up after 10 (MongoDB) and 15 minutes (Cassandra); an image that must be pulled comes on top. */
-const JOB_SECONDS = 20 * 60;
-/** A rollout's own deadline in Kubernetes is 10 minutes (progressDeadlineSeconds). */
-const ROLLOUT_SECONDS = 15 * 60;
+export { absentJobs } from './rotation-parts';
 
 /**
  * Brings a value that was replaced in the encrypted file to everyone who uses it, in the order in which nobody is left with
- * a value that nobody else knows: the database's own namespace, its job (which sets the password in the database), the
- * namespaces of clients, their restart. The replaced value stays in the file until all of that is done.
+ * a value that nobody else knows: the database's own namespace (with the previous value beside the new one), its job (which
+ * brings the new one into the database and leaves the old login alone), the namespaces of clients, their restart; then
+ * the database's namespace without the previous value, and the job again, which drops the old login. The replaced
+ * value stays in the file until all of that is done.
  * @param isComing whether the replacement itself is still planned
  */
 export function rotationSteps(
@@ -25,47 +23,12 @@ export function rotationSteps(
   secret: DeclaredSecret,
   isComing: () => Promise<boolean>,
 ): Step[] {
-  const readers = readersOf(secret);
-  const jobs = readers.filter(({ kind }) => kind === 'Job');
-  const others = readers.filter(({ kind }) => kind !== 'Job');
-  const first = secret.namespaces.filter((namespace) => jobs.some((job) => job.namespace === namespace));
-  const rest = secret.namespaces.filter((namespace) => !first.includes(namespace));
-  /** What reads it is judged by when it started, which says nothing before the new value is there. */
-  const afterwards = (namespace: string, part: Part): Part => ({
-    ...part,
-    async look() {
-      if ((await replacement(context, declared, secret, namespace).look()) !== undefined)
-        throw new Later(`${namespace}/${secret.name} must have the new value first`);
-      return part.look();
-    },
-  });
-  const replace = (namespace: string): [string, Part] => [
-    `${namespace}/${secret.name} has the new value`,
-    replacement(context, declared, secret, namespace),
-  ];
-  const parts: [title: string, part: Part][] = [
-    ...first.map(replace),
-    ...jobs.map((job): [string, Part] => [
-      `job ${job.namespace}/${job.name} has run with it`,
-      afterwards(job.namespace, rerun(context, secret, job)),
-    ]),
-    ...rest.map(replace),
-    ...others.map((reader): [string, Part] => [
-      `${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has started with it`,
-      afterwards(reader.namespace, restart(context, secret, reader)),
-    ]),
-  ];
+  const parts =
+    'keyfile' in secret.keys ? keyfileParts(context, declared, secret) : valueParts(context, declared, secret);
+  const before = parts.map(([, part]) => part);
   const all = [
     ...parts,
-    [
-      `the old value of ${secret.name} is forgotten`,
-      forget(
-        context,
-        declared,
-        secret,
-        parts.map(([, part]) => part),
-      ),
-    ] as const,
+    [`the old value of ${secret.name} is forgotten`, forget(context, declared, secret, before)] as const,
   ];
   return all.map(([title, part]) => ({
     title,
@@ -79,137 +42,104 @@ export function rotationSteps(
   }));
 }
 
-type Part = Omit<Step, 'title'>;
+type Titled = readonly [title: string, part: Part];
 
-function replacement(
+function valueParts(context: Context, declared: readonly DeclaredSecret[], secret: DeclaredSecret): Titled[] {
+  const readers = readersOf(secret);
+  const jobs = readers.filter(({ kind }) => kind === 'Job');
+  const others = readers.filter(({ kind, readsAgain }) => kind !== 'Job' && !readsAgain);
+  const first = secret.namespaces.filter((namespace) => jobs.some((job) => job.namespace === namespace));
+  const rest = secret.namespaces.filter((namespace) => !first.includes(namespace));
+  const has = (namespace: string) => `${namespace}/${secret.name} has the new value`;
+  const mustHave = (namespace: string) => `${namespace}/${secret.name} must have the new value first`;
+  const replaced = new Map(
+    secret.namespaces.map((namespace) => [namespace, replacement(context, declared, secret, namespace)]),
+  );
+  const late = [
+    ...rest.map((namespace): Titled => [has(namespace), replaced.get(namespace)!]),
+    ...others.map((reader): Titled => [
+      `${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has started with it`,
+      after(restart(context, secret, reader), mustHave(reader.namespace), replaced.get(reader.namespace)!),
+    ]),
+  ];
+  const withPrevious = first.map((namespace): Titled => [
+    `${has(namespace)}, and the previous one beside it`,
+    besides(context, declared, secret, namespace, [replaced.get(namespace)!, ...late.map(([, part]) => part)]),
+  ]);
+  const runs = jobs.map((job) =>
+    after(rerun(context, secret, job), mustHave(job.namespace), ...withPrevious.map(([, part]) => part)),
+  );
+  const named = (what: string) =>
+    jobs.map(({ namespace, name }, index): Titled => [`job ${namespace}/${name} ${what}`, runs[index]!]);
+  const dropped = first.map((namespace): Titled => [
+    `${namespace}/${secret.name} has the new value alone`,
+    after(
+      alone(context, declared, secret, namespace),
+      `not everybody has the new value of ${secret.name} yet`,
+      ...runs,
+      ...late.map(([, part]) => part),
+    ),
+  ]);
+  return [
+    ...withPrevious,
+    ...named('has run with it'),
+    ...late,
+    ...dropped,
+    ...named('has run without the previous one'),
+  ];
+}
+
+const PREVIOUS = 'previous-';
+
+/** What the job of a database is told: what is replaced, beside what replaces it. */
+export function withPreviousValues(values: Values, previous: Values): Values {
+  return { ...values, ...Object.fromEntries(Object.entries(previous).map(([key, value]) => [PREVIOUS + key, value])) };
+}
+
+/** The new value and the previous one. Not once everything that comes later is done: then the previous one may be gone again. */
+function besides(
   context: Context,
   declared: readonly DeclaredSecret[],
   secret: DeclaredSecret,
   namespace: string,
+  later: readonly Part[],
 ): Part {
+  const isDone = async () => {
+    for (const part of later) if ((await part.look()) !== undefined) return false;
+    return true;
+  };
   return {
     async look() {
+      const change = await replacement(context, declared, secret, namespace).look();
+      if (change !== undefined) return change;
+      if ((await previousKeys(context, secret, namespace)).length > 0 || (await isDone())) return undefined;
+      return { lines: [`${namespace}/${secret.name}: the previous value beside the new one`] };
+    },
+    async apply() {
       const kept = await keptSecrets(context, declared);
+      const { [secret.name]: previous = {} } = kept.previous[namespace] ?? {};
+      await applySecret(context, secret, namespace, withPreviousValues(valuesOf(secret, kept), previous));
+    },
+  };
+}
+
+function alone(context: Context, declared: readonly DeclaredSecret[], secret: DeclaredSecret, namespace: string): Part {
+  return {
+    async look() {
+      const keys = await previousKeys(context, secret, namespace);
+      return keys.length === 0 ? undefined : { lines: [`${namespace}/${secret.name}: without ${keys.join(', ')}`] };
+    },
+    async apply() {
       const live = (await liveSecrets(context, namespace, [secret.name])).get(secret.name);
-      const found = compare(secret, namespace, valuesOf(secret, kept), kept, live);
-      if (found.is === 'same') return undefined;
-      return { lines: [`${namespace}/${secret.name}: ${found.keys.join(', ')}: the old value -> the new one`] };
-    },
-    async apply() {
-      await applySecret(context, secret, namespace, valuesOf(secret, await keptSecrets(context, declared)));
+      // What reads it has the value since then: to leave the previous one out restarts nobody.
+      const since = { [VALUE_SINCE]: new Date(changedAt(live)).toISOString() };
+      const values = valuesOf(secret, await keptSecrets(context, declared));
+      await applySecret(context, secret, namespace, values, { annotations: since });
     },
   };
 }
 
-/** When the secret of a namespace was last set. Where it is not there, whoever starts will have the new one. */
-async function changed(context: Context, { name }: DeclaredSecret, namespace: string): Promise<number> {
+async function previousKeys(context: Context, { name }: DeclaredSecret, namespace: string): Promise<string[]> {
   const live = (await liveSecrets(context, namespace, [name])).get(name);
-  return live === undefined ? 0 : changedAt(live);
-}
-
-/** Jobs that read a secret and that Argo CD, where it runs, has not made. */
-export async function absentJobs(context: Context, secret: DeclaredSecret): Promise<string[]> {
-  const absent: string[] = [];
-  for (const { kind, namespace, name } of readersOf(secret))
-    if (kind === 'Job' && (await kubectlGet(context, ['job', name, '-n', namespace])) === undefined)
-      absent.push(`${namespace}/${name}`);
-  return absent.length > 0 && (await isSynced(context)) ? absent : [];
-}
-
-/** A job that has ended is deleted; Argo CD, which keeps it, makes it again, and it reads the secret as it is then. */
-function rerun(context: Context, secret: DeclaredSecret, { namespace, name }: Reader): Part {
-  const state = async (): Promise<'done' | 'old' | 'runs' | 'failed' | 'absent'> => {
-    const job = await kubectlGet(context, ['job', name, '-n', namespace]);
-    if (job === undefined) return 'absent';
-    const since = await changed(context, secret, namespace);
-    if (Date.parse(job.status?.startTime ?? job.metadata.creationTimestamp) < since) return 'old';
-    if ((job.status?.succeeded ?? 0) > 0) return 'done';
-    const isFailed = ({ type, status }: any) => type === 'Failed' && status === 'True';
-    return job.status?.conditions?.some(isFailed) ? 'failed' : 'runs';
-  };
-  return {
-    async look() {
-      const now = await state();
-      if (now === 'done') return undefined;
-      // Before stage gitops nothing runs yet, and what will run reads the new value.
-      if (now === 'absent' && !(await isSynced(context))) return undefined;
-      return {
-        lines: [
-          `kubectl -n ${namespace} delete job ${name}`,
-          'wait until Argo CD has made it again and it has succeeded',
-        ],
-      };
-    },
-    async apply(_change, say) {
-      if (['old', 'failed'].includes(await state()))
-        await kubectlChange(context, ['delete', 'job', name, '-n', namespace, '--ignore-not-found', '--wait=false']);
-      await until(`job ${namespace}/${name} runs again and succeeds`, { seconds: JOB_SECONDS }, say, async () => {
-        const now = await state();
-        if (now !== 'done') throw new Problem(WAITS[now]);
-        return now;
-      });
-    },
-  };
-}
-
-const WAITS = {
-  absent: 'Argo CD has not made it yet; where it lacks the dist/ that is here: git push, or git pull a newer one',
-  old: 'the old one is not gone yet',
-  runs: 'it has not succeeded yet',
-  failed: 'it has failed; see its log, then run this again, which has it made anew',
-} as const;
-
-async function isSynced(context: Context): Promise<boolean> {
-  const definition = await kubectlGet(context, ['crd', 'applications.argoproj.io']);
-  return (
-    definition !== undefined &&
-    (await kubectlGet(context, ['applications.argoproj.io', '-n', 'argocd']))?.items?.length > 0
-  );
-}
-
-function restart(context: Context, secret: DeclaredSecret, reader: Reader): Part {
-  const { namespace, name } = reader;
-  const workload = `${reader.kind.toLowerCase()}/${name}`;
-  const stale = async () => stalePods(context, reader, await changed(context, secret, namespace));
-  return {
-    async look() {
-      if ((await stale()).length === 0) return undefined;
-      return { lines: [`kubectl -n ${namespace} rollout restart ${workload}`] };
-    },
-    async apply(_change, say) {
-      await kubectlChange(context, ['rollout', 'restart', workload, '-n', namespace]);
-      await until(`${namespace}/${name} has new pods`, { seconds: ROLLOUT_SECONDS }, say, async () => {
-        const live = await kubectlGet(context, [workload, '-n', namespace]);
-        const problem = live === undefined ? 'it is not there any more' : rolloutProblem(live);
-        if (problem !== undefined) throw new Problem(problem);
-        return true;
-      });
-      await until(`the old pods of ${namespace}/${name} are gone`, { seconds: 300 }, say, async () => {
-        const left = await stale();
-        if (left.length > 0) throw new Problem(left.join(', '));
-        return true;
-      });
-    },
-  };
-}
-
-/** Only once everything before it is done, also when that was planned by an earlier run. */
-function forget(
-  context: Context,
-  declared: readonly DeclaredSecret[],
-  secret: DeclaredSecret,
-  before: readonly Part[],
-): Part {
-  return {
-    async look() {
-      for (const part of before)
-        if ((await part.look()) !== undefined) throw new Later(`not everybody has the new value of ${secret.name} yet`);
-      return { lines: [`${SECRETS.cluster}: previous ${secret.name} -> nothing`] };
-    },
-    async apply() {
-      const kept = await keptSecrets(context, declared);
-      const previous = withValues(kept.previous, secret, Object.keys(kept.previous), undefined);
-      await keepSecrets(context, declared, { ...kept, previous });
-    },
-  };
+  return Object.keys(live?.data ?? {}).filter((key) => key.startsWith(PREVIOUS));
 }

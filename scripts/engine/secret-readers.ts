@@ -10,7 +10,12 @@ export interface Reader {
   readonly name: string;
   /** What its pods are selected by; a job's by its name. */
   readonly selector: string;
+  /** Whether its pods read the secret again and again, so that a new value needs no restart. @default false */
+  readonly readsAgain?: boolean;
 }
+
+/** As the constructs say it (constructs/secrets.ts). */
+const READS_AGAIN = 'collab-homelab/reads-again';
 
 const KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
 
@@ -28,6 +33,7 @@ export function readersOf({ name, namespaces }: DeclaredSecret, objects = manife
       kind,
       namespace: metadata.namespace,
       name: metadata.name,
+      ...(metadata.annotations?.[READS_AGAIN] === name && { readsAgain: true }),
       selector:
         kind === 'Job'
           ? `batch.kubernetes.io/job-name=${metadata.name}`
@@ -71,12 +77,7 @@ export async function stalePods(context: Context, reader: Reader, since: number)
 export function byHand({ databases }: Homelab, secret: DeclaredSecret): string | undefined {
   const namespace = secret.namespaces.find((each) => each in databases);
   const database = namespace === undefined ? undefined : databases[namespace];
-  // The schema job logs in as admin; the pods of a ring read no secret.
-  const isOwn =
-    (database?.kind === 'cassandra' && secret.name === `${namespace}-admin`) ||
-    readersOf(secret).some(({ kind, namespace: home }) => kind === 'StatefulSet' && home === namespace);
-  // A retired database runs nothing that could be told, and has no readers in dist/.
-  if (database === undefined || !(isOwn || database.state === 'retired')) return undefined;
+  if (database === undefined) return undefined;
   const why = (reason: string, ...steps: string[]) =>
     [`${secret.name} is not changed by a command: ${reason}. By hand, in this order:`, ...steps].join('\n  ');
   if (database.state === 'retired')
@@ -96,27 +97,5 @@ export function byHand({ databases }: Homelab, secret: DeclaredSecret): string |
       `3. ${replace}`,
       `4. kubectl -n ${namespace} rollout restart statefulset`,
     );
-  if (database.kind === 'cassandra')
-    return why(
-      'admin is who the schema job logs in as, so the ring must know the new password before the secret does',
-      `1. kubectl -n ${namespace} exec -it ${namespace}-${database.racks[0]}-0 -c cassandra -- sh -c 'cqlsh -u admin "$POD_IP"; rm -f /tmp/.cassandra/cql*_history'`,
-      "   (it asks for the old password, which is below that name in the file) and there: ALTER ROLE admin WITH PASSWORD = 'the new one, letters and digits';",
-      `2. ${edit('password')}`,
-      `3. ${replace}`,
-    );
-  if ('keyfile' in secret.keys)
-    return why(
-      'members know each other by it, and one that has the new file is refused by those that have the old one, so all must restart at once',
-      `1. ${edit('keyfile')}: openssl rand -base64 756 | tr -d '\\n'`,
-      `2. ${replace}`,
-      `3. kubectl -n ${namespace} delete pod -l app.kubernetes.io/instance=${namespace},app.kubernetes.io/name=mongodb (all at once; the set is away for about a minute)`,
-    );
-  return why(
-    'root is who the containers of the set log in as, so the set must know the new password before the secret does',
-    `1. kubectl -n ${namespace} exec -it POD -c mongod -- mongosh --norc admin (POD is the primary: npm run bootstrap -- verify names it)`,
-    "   and there: db.auth('root', passwordPrompt()) with the old password, then db.changeUserPassword('root', passwordPrompt())",
-    `2. ${edit('password')} (letters and digits)`,
-    `3. ${replace}`,
-    `4. kubectl -n ${namespace} rollout restart statefulset ${namespace}`,
-  );
+  return undefined;
 }

@@ -58,7 +58,9 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
       },
       async apply() {
         const values = (await kept(context))!;
-        await applySecret(context, { name: NAME, type: 'Opaque' }, ARGO_CD_NAMESPACE, credentials(values), LABELS);
+        await applySecret(context, { name: NAME, type: 'Opaque' }, ARGO_CD_NAMESPACE, credentials(values), {
+          labels: LABELS,
+        });
       },
     },
   ];

@@ -8,6 +8,7 @@ import {
   keptSecrets,
   makeValues,
   missingKeys,
+  otherNames,
   renewal,
   undeclared,
   valuesOf,
@@ -143,7 +144,13 @@ export async function replaced(
   keys: readonly string[],
 ): Promise<Kept> {
   const old = valuesOf(secret, kept);
-  const made = await makeValues(secret, keys, await keptAuthority(context), (key) => asked(context, secret, key));
+  const authority = await keptAuthority(context);
+  const others = Object.entries(otherNames(secret, old)).filter(([key]) => keys.includes(key));
+  const made = {
+    ...(await makeValues(secret, keys, authority, (key) => asked(context, secret, key))),
+    // So that the old login works until nobody uses it.
+    ...Object.fromEntries(others),
+  };
   const before: Values = Object.fromEntries(keys.filter((key) => key in old).map((key) => [key, old[key]!]));
   return {
     secrets: withValues(kept.secrets, secret, secret.namespaces, made),

@@ -518,8 +518,8 @@ user=$(sed -n 's/^username = //p' "$4")
 for last; do :; done
 cat "$last" >> ${home}/statements; echo >> ${home}/statements
 sed -n 's/^password = //p' "$4" >> ${home}/passwords
-[ "$user" = cassandra ] || [ -f ${home}/made ] || exit 1
-if grep -q 'ROLE IF NOT EXISTS admin' "$last"; then touch ${home}/made; fi
+[ "$user" = cassandra ] || [ -f ${home}/made ] || grep -q '^password = previous$' "$4" || exit 1
+if grep -q -e 'ROLE IF NOT EXISTS admin' -e 'ROLE admin WITH PASSWORD' "$last"; then touch ${home}/made; fi
 for table in keyspaces roles role_permissions; do if grep -q "FROM [a-z_]*\\.$table;" "$last"; then cat ${home}/$table; fi; done
 exit 0
 `;
@@ -546,7 +546,14 @@ exit 0
     nodes: [],
     copies: 1,
     keyspaces: { order: 1 },
-    roles: { chat: { passwordFrom: 'PASSWORD_CHAT', keyspaces: ['order'] } },
+    roles: {
+      chat: {
+        usernameFrom: 'USERNAME_CHAT',
+        passwordFrom: 'PASSWORD_CHAT',
+        previousFrom: 'PREVIOUS_PASSWORD_CHAT',
+        keyspaces: ['order'],
+      },
+    },
   };
   const answers = {
     keyspaces: [
@@ -586,6 +593,39 @@ exit 0
     const { statements: all } = runJob(schema, known, passwords);
     expect(all).toContain('ALTER ROLE "chat" WITH LOGIN = true');
     expect(all).not.toContain('CREATE ROLE "chat"');
+  });
+
+  test('while a password is rotated both names log in, the old one with the old password', () => {
+    const known = { ...answers, roles: [{ role: 'chat', member_of: ['made_by_schema_job'] }] };
+    const rotating = { ...passwords, USERNAME_CHAT: 'chat_2', PREVIOUS_PASSWORD_CHAT: 'old' };
+    const { statements: all } = runJob(schema, known, rotating);
+    expect(all).toContain('CREATE ROLE "chat_2" WITH LOGIN = true AND PASSWORD =');
+    expect(all).toContain('GRANT SELECT ON ALL TABLES IN KEYSPACE "order" TO "chat_2";');
+    expect(all).not.toMatch(/(ALTER|DROP) ROLE (IF EXISTS )?"chat"/);
+  });
+
+  test('afterwards the name that the secret no longer has is dropped', () => {
+    const both = ['chat', 'chat_2'].map((role) => ({ role, member_of: ['made_by_schema_job'] }));
+    const { statements: all } = runJob(schema, { ...answers, roles: both }, { ...passwords, USERNAME_CHAT: 'chat_2' });
+    expect(all).toContain('ALTER ROLE "chat_2" WITH LOGIN = true');
+    expect(all.match(/DROP ROLE.*/g)).toEqual(['DROP ROLE IF EXISTS "chat";']);
+  });
+
+  test('a new password of admin is brought into the ring by the previous one', () => {
+    const run = runJob(schema, answers, { ...passwords, PREVIOUS_ADMIN_PASSWORD: 'previous' });
+    expect(run.stdout).toContain('admin has the new password');
+    expect(run.statements).toContain(`ALTER ROLE admin WITH PASSWORD = 'a''d@m/in%';`);
+    expect(run.statements).not.toContain('ROLE IF NOT EXISTS admin');
+  });
+
+  test('a client that may only read may SELECT and nothing else', () => {
+    const reader = {
+      ...schema,
+      roles: { chat: { passwordFrom: 'PASSWORD_CHAT', keyspaces: [], readOnly: ['order'] } },
+    };
+    expect(runJob(reader, answers, passwords).statements.match(/GRANT (?!made|"made).* TO "chat";/g)).toEqual([
+      'GRANT SELECT ON ALL TABLES IN KEYSPACE "order" TO "chat";',
+    ]);
   });
 
   test('waits with more copies until every node has joined', () => {

@@ -237,7 +237,14 @@ test('the schema gives a client its keyspace and rights on nothing else', () => 
     nodes: ['r1', 'r2', 'r3'].map((rack) => `cassandra-${rack}-0.cassandra-nodes.cassandra.svc.cluster.local`),
     copies: 3,
     keyspaces: { documents_history: 3 },
-    roles: { documents: { passwordFrom: 'PASSWORD_DOCUMENTS', keyspaces: ['documents_history'] } },
+    roles: {
+      documents: {
+        usernameFrom: 'USERNAME_DOCUMENTS',
+        passwordFrom: 'PASSWORD_DOCUMENTS',
+        previousFrom: 'PREVIOUS_PASSWORD_DOCUMENTS',
+        keyspaces: ['documents_history'],
+      },
+    },
   });
 });
 
@@ -440,4 +447,13 @@ test('a version is that of the official image; beside an image it is refused', (
   );
   expect(() => rendered({ version: '5.0' })).toThrow('version must be an exact version of Cassandra, got "5.0"');
   expect(() => rendered({ version: '5.0.6', image: 'own/cassandra:1' })).toThrow('version must go without image');
+});
+
+test('a client that may only read says so', () => {
+  const { chart, cassandra } = rendered();
+  new MicroserviceDeployment(chart, 'reports', { image: 'a:1' }).connectTo(cassandra, {
+    keyspace: 'chat',
+    access: 'read',
+  });
+  expect(schemaOf(chart).roles.reports).toMatchObject({ keyspaces: [], readOnly: ['chat'] });
 });

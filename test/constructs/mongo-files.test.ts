@@ -128,8 +128,15 @@ test('a set that is as wanted is left alone, and says who is not well', () => {
   );
 });
 
+/** Files that the kubelet gives it. */
+const HELD: Readonly<Record<string, string>> = {
+  '/root-login/username': 'root',
+  '/root-login/password': `p@/:%'`,
+  '/keyfile/keyfile': 'k\ney\n',
+};
+
 /** Runs the whole script for some rounds, with a Mongo that answers from a table and counts how often it is made. */
-function rounds(count: number, answer: (command: any, uri: string) => any) {
+function rounds(count: number, answer: (command: any, uri: string) => any, held = HELD) {
   const made: string[] = [];
   const said: string[] = [];
   const files = new Set<string>();
@@ -145,7 +152,7 @@ function rounds(count: number, answer: (command: any, uri: string) => any) {
   }
   const fs = {
     readFileSync: (path: string) =>
-      path === 'members.json' ? JSON.stringify({ ...wanted(count > 90 ? 1 : 2), intervalSeconds: 10 }) : 'k\ney\n',
+      path === 'members.json' ? JSON.stringify({ ...wanted(count > 90 ? 1 : 2), intervalSeconds: 10 }) : held[path]!,
     writeFileSync: (path: string) => files.add(path),
     rmSync: (path: string) => files.delete(path),
   };
@@ -153,7 +160,7 @@ function rounds(count: number, answer: (command: any, uri: string) => any) {
     if (--left === 0) throw new Error('enough');
   };
   const process = {
-    env: { POD_NAME: 'm-0', ROOT_USERNAME: 'root', ROOT_PASSWORD: `p@/:%'`, MEMBERS: 'members.json' },
+    env: { POD_NAME: 'm-0', MEMBERS: 'members.json' },
     on: () => undefined,
   };
   try {
@@ -186,6 +193,29 @@ test('a root password set by hand stands in the URI whatever characters it has',
   expect(rounds(1, settled).made.at(-1)).toContain("mongodb://root:p%40%2F%3A%25'@127.0.0.1:27017/admin?");
 });
 
+test('a root password that was rotated is used from the next round on', () => {
+  const login = { ...HELD };
+  let asked = 0;
+  const { made } = rounds(
+    3,
+    (command: any) => {
+      if (command.ping && ++asked === 2) login['/root-login/password'] = 'new';
+      return settled(command);
+    },
+    login,
+  );
+  expect(made.at(-1)).toContain('mongodb://root:new@127.0.0.1:27017/admin?');
+});
+
+test('a keyfile of two keys shows the first of them', () => {
+  const lost = (command: any, uri: string) => {
+    if (command.hello) return uri.includes('127.0.0.1') ? {} : { setName: 'rs0' };
+    throw Object.assign(new Error('Authentication failed.'), { code: 18 });
+  };
+  const both = { ...HELD, '/keyfile/keyfile': '- b+/=\n- a\n' };
+  expect(rounds(1, lost, both).made.at(-1)).toContain('mongodb://__system:b%2B%2F%3D@m1/local?');
+});
+
 test('a member that sees no primary tries its keyfile at the others', () => {
   const lost = (command: any, uri: string) => {
     if (command.hello) return uri.includes('127.0.0.1') ? {} : { setName: 'rs0' };
@@ -210,7 +240,9 @@ test('a root password that the set does not know is said, with what to do, and n
   const { said, files } = rounds(2, refused);
   // mongod serves all the same: the pod stays ready, or a wrong secret would hold up everything that waits for it.
   expect([...files]).toEqual(['/tmp/serves']);
-  expect(said.join()).toContain('the root password in the secret is not the one that it knows: put the old one back');
+  expect(said.join()).toContain(
+    'the root password in the secret is not the one that it knows: while it is rotated the job NAME-users changes it',
+  );
 });
 
 describe('the users job', () => {
@@ -219,6 +251,7 @@ describe('the users job', () => {
     users: { user: string; customData?: object }[],
     roles: { role: string; db: string }[],
     wantedUsers: object[],
+    more: Readonly<Record<string, string>> = {},
   ) {
     const told: [db: string, command: any][] = [];
     const answer = (db: string, command: any): any => {
@@ -236,6 +269,12 @@ describe('the users job', () => {
     class Mongo {
       constructor(uri: string) {
         uris.push(uri);
+        if (
+          more.PREVIOUS_ROOT_PASSWORD &&
+          uri.includes(':%40@') &&
+          !told.some(([, { updateUser }]) => updateUser === 'root')
+        )
+          throw Object.assign(new Error('Authentication failed.'), { code: 18 });
       }
       getDB(db: string) {
         return {
@@ -250,12 +289,21 @@ describe('the users job', () => {
       Mongo,
       print: () => undefined,
       encodeURIComponent,
-      process: { env: { ROOT_USERNAME: 'root', ROOT_PASSWORD: '@', PASSWORD_A: 'pa' } },
+      process: { env: { ROOT_USERNAME: 'root', ROOT_PASSWORD: '@', PASSWORD_A: 'pa', ...more }, exit: () => undefined },
+      sleep: () => undefined,
       require: () => ({ readFileSync: () => json }),
     });
     return { uris, told: told.filter(([, command]) => !command.hello && !command.usersInfo && !command.rolesInfo) };
   }
-  const client = { user: 'a', passwordFrom: 'PASSWORD_A', databases: ['orders'] };
+  const client = {
+    user: 'a',
+    usernameFrom: 'USERNAME_A',
+    passwordFrom: 'PASSWORD_A',
+    previousFrom: 'PREVIOUS_PASSWORD_A',
+    databases: ['orders'],
+  };
+  const short = ([db, command]: readonly [string, any]) =>
+    `${db} ${Object.entries(command)[0]!.join(' ')}${command.pwd ? ' with a password' : ''}`;
   const marked = { customData: { madeBy: 'users-job' } };
 
   test('gives a client readWrite and collMod on its own databases, and marks it as its own', () => {
@@ -292,6 +340,44 @@ describe('the users job', () => {
       'admin updateUser',
       'old dropRole',
     ]);
+  });
+
+  test('while a password is rotated both names log in, the old one with the old password', () => {
+    const there = [{ user: 'a', ...marked }];
+    const rotating = { USERNAME_A: 'a_2', PREVIOUS_PASSWORD_A: 'old' };
+    expect(run(there, [], [client], rotating).told.map(short)).toEqual([
+      'orders createRole schemaMigrations',
+      'admin createUser a_2 with a password',
+      'admin updateUser a',
+    ]);
+  });
+
+  test('afterwards the name that the secret no longer has is dropped, and the next rotation takes it again', () => {
+    const both = [
+      { user: 'a', ...marked },
+      { user: 'a_2', ...marked },
+    ];
+    expect(run(both, [], [client], { USERNAME_A: 'a_2' }).told.map(short).slice(1)).toEqual([
+      'admin updateUser a_2 with a password',
+      'admin dropUser a',
+    ]);
+    const next = run([both[1]!], [], [client], { USERNAME_A: 'a', PREVIOUS_PASSWORD_A: 'old' });
+    expect(next.told.map(short).slice(1)).toEqual(['admin createUser a with a password', 'admin updateUser a_2']);
+  });
+
+  test('a new root password is brought into the set by the previous one', () => {
+    const { told, uris } = run([], [], [], { PREVIOUS_ROOT_PASSWORD: 'old' });
+    expect(told).toEqual([['admin', { updateUser: 'root', pwd: '@' }]]);
+    expect(uris.map((uri) => uri.split('@')[0])).toEqual([
+      'mongodb://root:%40',
+      'mongodb://root:old',
+      'mongodb://root:%40',
+    ]);
+  });
+
+  test('a client that may only read gets no right to write', () => {
+    const { told } = run([], [], [{ ...client, databases: [], readOnly: ['orders'] }]);
+    expect(told).toEqual([['admin', expect.objectContaining({ roles: [{ role: 'read', db: 'orders' }] })]]);
   });
 
   test('drops users that it made and that are no longer clients, and no others', () => {

@@ -142,7 +142,15 @@ test('a user may read and write its own databases only', () => {
   const { chart, mongodb } = rendered();
   new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
   const { users } = JSON.parse(objectOf(chart, 'ConfigMap', 'mongodb-users').data['users.json']);
-  expect(users).toEqual([{ user: 'documents', passwordFrom: 'PASSWORD_DOCUMENTS', databases: ['documents'] }]);
+  expect(users).toEqual([
+    {
+      user: 'documents',
+      usernameFrom: 'USERNAME_DOCUMENTS',
+      passwordFrom: 'PASSWORD_DOCUMENTS',
+      previousFrom: 'PREVIOUS_PASSWORD_DOCUMENTS',
+      databases: ['documents'],
+    },
+  ]);
 });
 
 test('two clients of one name need two users, and none is called like one of the set', () => {
@@ -314,4 +322,33 @@ test('the feature compatibility version is one that the version knows, and resta
   expect(() =>
     rendered({ image: 'own/mongod@sha256:' + '0'.repeat(64), featureCompatibilityVersion: '6.0' }),
   ).not.toThrow();
+});
+
+test('a client that may only read says so once; two connections to one database count by the wider one', () => {
+  const { chart, mongodb } = rendered();
+  const client = new MicroserviceDeployment(chart, 'reports', { image: 'a:1' });
+  client.connectTo(mongodb, { database: 'documents', access: 'read' });
+  client.connectTo(mongodb, { database: 'reports', access: 'read', envPrefix: 'A' });
+  client.connectTo(mongodb, { database: 'reports', envPrefix: 'B' });
+  const { users } = JSON.parse(objectOf(chart, 'ConfigMap', 'mongodb-users').data['users.json']);
+  expect(users[0]).toMatchObject({ databases: ['reports'], readOnly: ['documents'] });
+});
+
+test('a rotated login reaches everyone: two names by turns, the previous password for the job alone', () => {
+  const { chart, mongodb } = rendered();
+  new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
+  const secret = DeclaredSecret.all(chart).find(({ name }) => name === 'mongodb-documents')!;
+  expect(secret.keys.username).toEqual({ value: 'documents', alternate: 'documents_2' });
+  const env = objectOf(chart, 'Job').spec.template.spec.containers[0].env;
+  for (const [name, from] of [
+    ['PREVIOUS_PASSWORD_DOCUMENTS', 'mongodb-documents'],
+    ['PREVIOUS_ROOT_PASSWORD', 'mongodb-root'],
+  ])
+    expect(env).toContainEqual({
+      name,
+      valueFrom: { secretKeyRef: { name: from, key: 'previous-password', optional: true } },
+    });
+  const set = objectOf(chart, 'StatefulSet');
+  expect(set.metadata.annotations['collab-homelab/reads-again']).toBe('mongodb-root');
+  expect(set.spec.template.spec.volumes).toContainEqual({ name: 'root-login', secret: { secretName: 'mongodb-root' } });
 });

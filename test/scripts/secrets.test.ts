@@ -17,7 +17,7 @@ import {
 } from '../../scripts/engine/kept-secrets';
 import { compare } from '../../scripts/engine/live-secrets';
 import { Later, Stop } from '../../scripts/engine/problem';
-import { byHand, readersOf } from '../../scripts/engine/secret-readers';
+import { readersOf } from '../../scripts/engine/secret-readers';
 import { rotationSteps } from '../../scripts/engine/rotation';
 import { rotate } from '../../scripts/commands/rotate';
 import { registryLogin, secrets } from '../../scripts/stages/secrets';
@@ -231,14 +231,6 @@ describe('who reads a secret of dist/', () => {
     expect(readers('traefik-certificate')).toEqual(['DaemonSet ingress/traefik']);
     expect(readers('mongodb-keyfile')).toEqual(['StatefulSet mongodb/mongodb']);
   });
-
-  test('tells which may be changed by a command', () => {
-    const manual = declared.filter((secret) => byHand(homelab, secret) !== undefined).map(({ name }) => name);
-    expect(manual).toEqual(['cassandra-admin', 'mongodb-keyfile', 'mongodb-root']);
-    expect(byHand(homelab, named('mongodb-keyfile'))).toMatch(/all must restart at once/);
-    expect(byHand(homelab, named('mongodb-root'))).toMatch(/changeUserPassword/);
-    expect(byHand(homelab, named('cassandra-admin'))).toMatch(/ALTER ROLE admin/);
-  });
 });
 
 test('differences are of what is wanted alone, and quantities count by what they mean', () => {
@@ -315,7 +307,9 @@ describe('a new value', () => {
     const previous = { mongodb: { 'mongodb-search': { password: 'old' } } };
     const { kubectl } = jest.requireMock('../../scripts/engine/cluster');
     kubectl.mockImplementation(async (_: unknown, args: string[]) => ({
-      stdout: args[1] === 'secret' ? JSON.stringify({ ...live(values), metadata: { name: 'mongodb-search' } }) : '',
+      stdout: JSON.stringify(
+        args[1] === 'secret' ? { ...live(values), metadata: { name: 'mongodb-search' } } : { items: [] },
+      ),
     }));
     const conditions = [{ type: 'Failed', status: 'True' }];
     let job: object = { metadata: {}, status: { startTime: '2026-02-01T00:00:00Z', conditions } };

@@ -1,0 +1,198 @@
+import { kubectl, kubectlChange, kubectlGet, SECRETS } from '../../scripts/engine/cluster';
+import { changingKeys, declaredSecrets, keptSecrets, type Values } from '../../scripts/engine/kept-secrets';
+import { keyfileStages } from '../../scripts/engine/keyfile-stages';
+import { Later } from '../../scripts/engine/problem';
+import { rotationSteps } from '../../scripts/engine/rotation';
+import { byHand } from '../../scripts/engine/secret-readers';
+import { replaced } from '../../scripts/stages/secrets';
+import homelab from '../fixtures/homelab';
+
+jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
+jest.mock('../../scripts/engine/cluster', () => ({
+  ...jest.requireActual('../../scripts/engine/cluster'),
+  kubectl: jest.fn(),
+  kubectlChange: jest.fn(),
+  kubectlGet: jest.fn(),
+}));
+
+const named = (name: string) => declaredSecrets().find((each) => each.name === name)!;
+const text = (base64: string) => Buffer.from(base64, 'base64').toString();
+const encoded = (values: Values) =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
+
+/** A cluster in which jobs are made again at once and rollouts take no time. Each change takes a second. */
+class Cluster {
+  /** What was done, in order; the values that each job and pod started with. */
+  readonly events: string[] = [];
+  private seconds = 0;
+  private readonly secrets = new Map<string, any>();
+  private readonly started = new Map<string, string>();
+
+  constructor(private tree: Record<string, any>) {
+    jest.mocked(kubectl).mockImplementation(async (_, args) => ({ stdout: this.get(args), stderr: '', code: 0 }));
+    jest.mocked(kubectlGet).mockImplementation(async (_, args) => this.object(args));
+    jest.mocked(kubectlChange).mockImplementation(async (_, args, options) => {
+      this.change(args, options?.stdin as string);
+      return { stdout: '', stderr: '', code: 0 };
+    });
+    for (const [namespace, secrets] of Object.entries<any>(tree.secrets))
+      for (const [name, values] of Object.entries<Values>(secrets)) this.set(namespace, name, encoded(values));
+  }
+
+  get context(): any {
+    return {
+      homelab,
+      log: { hide: () => undefined },
+      sops: {
+        read: async (path: string) => (path === SECRETS.cluster ? this.tree : undefined),
+        write: async (_: string, tree: object) => {
+          this.events.push(`the file ${'previous' in tree ? 'keeps' : 'forgets'} the old value`);
+          this.tree = tree;
+        },
+      },
+    };
+  }
+
+  /** Runs the steps as often as they do something; with `stops` one step a run, as a command that is killed after each. */
+  async rotate(name: string, stops: boolean): Promise<void> {
+    const secret = named(name);
+    const kept = await keptSecrets(this.context, declaredSecrets());
+    const next = await replaced(this.context, secret, kept, changingKeys(secret));
+    Object.assign(this.tree, next);
+    for (let run = 0; run < 50; run++) if (!(await this.once(secret, stops))) return;
+    throw new Error(`never done: ${this.events.join('\n')}`);
+  }
+
+  private async once(secret: ReturnType<typeof named>, stops: boolean): Promise<boolean> {
+    let did = false;
+    for (const step of rotationSteps(this.context, declaredSecrets(), secret, async () => false)) {
+      try {
+        const change = await step.look();
+        if (change === undefined) continue;
+        await step.apply(change, () => undefined);
+        did = true;
+        if (stops) return true;
+      } catch (error) {
+        if (!(error instanceof Later)) throw error;
+        if (!stops) throw error;
+      }
+    }
+    return did;
+  }
+
+  private now(): string {
+    return new Date(Date.UTC(2026, 0, 1) + ++this.seconds * 1000).toISOString();
+  }
+
+  private set(namespace: string, name: string, data: Readonly<Record<string, string>>, annotations?: object): void {
+    const known = this.secrets.get(`${namespace}/${name}`);
+    const isSame = JSON.stringify(known?.data) === JSON.stringify(data);
+    const managedFields = isSame ? known.metadata.managedFields : [{ time: this.now(), fieldsV1: { 'f:data': {} } }];
+    this.secrets.set(`${namespace}/${name}`, { type: 'Opaque', metadata: { name, annotations, managedFields }, data });
+  }
+
+  private get([, kind, , namespace, name]: readonly string[]): string {
+    if (kind === 'secret') return JSON.stringify(this.secrets.get(`${namespace}/${name}`));
+    return JSON.stringify({ items: [{ metadata: { name: 'pod' }, status: { startTime: this.since(namespace!) } }] });
+  }
+
+  private object([kind, name]: readonly string[]): object | undefined {
+    if (kind === 'job') return { status: { startTime: this.since(name!), succeeded: 1 } };
+    const status = { observedGeneration: 1, updatedReplicas: 1, readyReplicas: 1, replicas: 1 };
+    return kind === 'crd' ? undefined : { metadata: { generation: 1 }, spec: {}, status };
+  }
+
+  private since(what: string): string {
+    return this.started.get(what) ?? '2025-01-01T00:00:00Z';
+  }
+
+  private change(args: readonly string[], stdin?: string): void {
+    if (args[0] !== 'apply') {
+      const [verb, , what] = args as [string, string, string];
+      this.started.set(verb === 'delete' ? what : args[4]!, this.now());
+      this.events.push(verb === 'delete' ? 'the job runs' : `${what} restarts`);
+      return;
+    }
+    const { metadata, data } = JSON.parse(stdin!);
+    this.set(metadata.namespace, metadata.name, data, metadata.annotations);
+    const told = Object.keys(data)
+      .sort()
+      .filter((key) => !key.endsWith('password-in-uri'));
+    this.events.push(`${metadata.namespace}: ${told.map((key) => `${key} ${this.shown(text(data[key]))}`).join(', ')}`);
+  }
+
+  /** New values are drawn: which is which counts. */
+  private shown(value: string): string {
+    return value
+      .replace(/[A-Za-z0-9+/]{32,}=*/g, 'NEW')
+      .replace(/\n/g, ' ')
+      .trim();
+  }
+}
+
+const SEARCH = { username: 'search', password: 'old', 'password-in-uri': 'old' };
+const CLIENT = [
+  'mongodb: password NEW, previous-password old, previous-username search, username search_2',
+  'the job runs',
+  'services: password NEW, username search_2',
+  'deployment/search restarts',
+  'mongodb: password NEW, username search_2',
+  'the job runs',
+  'the file forgets the old value',
+];
+const OWN = (namespace: string, user: string) => [
+  `${namespace}: password NEW, previous-password old, username ${user}`,
+  'the job runs',
+  `${namespace}: password NEW, username ${user}`,
+  'the job runs',
+  'the file forgets the old value',
+];
+const KEYFILE = [
+  'mongodb: keyfile - old - NEW',
+  'statefulset/mongodb restarts',
+  'mongodb: keyfile - NEW - old',
+  'statefulset/mongodb restarts',
+  'mongodb: keyfile NEW',
+  'statefulset/mongodb restarts',
+  'the file forgets the old value',
+];
+
+describe.each([
+  ['in one go', false],
+  ['stopped after each step', true],
+])('a new value, %s', (_how, stops) => {
+  test.each([
+    ['mongodb-search', { mongodb: SEARCH, services: SEARCH }, CLIENT],
+    ['mongodb-root', { mongodb: { username: 'root', password: 'old' } }, OWN('mongodb', 'root')],
+    ['cassandra-admin', { cassandra: { username: 'admin', password: 'old' } }, OWN('cassandra', 'admin')],
+    ['mongodb-keyfile', { mongodb: { keyfile: 'old' } }, KEYFILE],
+  ])('of %s comes in an order in which everyone can always log in', async (name, values, events) => {
+    const places = Object.entries(values).map(([namespace, each]) => [namespace, { [name]: each }]);
+    const cluster = new Cluster({ secrets: Object.fromEntries(places) });
+    await cluster.rotate(name, stops);
+    expect(cluster.events).toEqual(events);
+  });
+});
+
+test('the name of a client alternates: the second new password takes the first name again', async () => {
+  const cluster = new Cluster({
+    secrets: { mongodb: { 'mongodb-search': SEARCH }, services: { 'mongodb-search': SEARCH } },
+  });
+  await cluster.rotate('mongodb-search', false);
+  await cluster.rotate('mongodb-search', false);
+  expect(cluster.events.at(-3)).toBe('mongodb: password NEW, username search');
+});
+
+test('a keyfile believes both keys before it shows the new one, and shows it before it forgets the old one', () => {
+  expect(keyfileStages('a', 'b')).toEqual(['- a\n- b\n', '- b\n- a\n', 'b']);
+});
+
+test('only what is stored under it, and a database that does not run, keep a secret from a command', () => {
+  const active = declaredSecrets().filter((secret) => byHand(homelab, secret) !== undefined);
+  expect(active.map(({ name }) => name)).toEqual([]);
+  const retired = {
+    ...homelab,
+    databases: { ...homelab.databases, mongodb: { ...homelab.databases.mongodb!, state: 'retired' as const } },
+  };
+  expect(byHand(retired, named('mongodb-root'))).toMatch(/set it to active/);
+});
