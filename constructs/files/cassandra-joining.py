@@ -4,6 +4,9 @@ Also reads what nodetool prints. Nothing here asks, waits or writes.
 """
 import re
 
+# Four segments of the commit log, each of which is a file of 32 MiB.
+ROOM = 128 * 2**20
+
 
 class Refused(Exception):
     """This node must not start, and only a person can change that."""
@@ -64,6 +67,47 @@ def place(rack, ring, mates, addresses):
             % (len(dead), rack, "\n  ".join(commands))
         )
     return "take", dead[0]
+
+
+def loss(ring, others, quiet, config, accept):
+    """Why an empty node may not become a copy of what is left; None when no acknowledged write can be lost by that.
+
+    A write at QUORUM is on most copies: where those are gone, the ones that are left may never have had it. 'others' has rack
+    and state of every other pod. One that does not answer yet may be empty too, or hold data. 'accept' is the file by which
+    someone agrees.
+    """
+    copies, racks = config["copies"], {node["rack"] for node in ring}
+    empty, unknown = {}, {}
+    for rack in racks:
+        states = [each["state"] for each in others if each["rack"] == rack]
+        nodes = sum(node["rack"] == rack for node in ring)
+        empty[rack] = max(0, nodes - sum(state not in ("empty", "left", "spare") for state in states))
+        unknown[rack] = min(nodes, empty[rack] + sum(state in ("absent", "silent") for state in states))
+    # A rack holds one copy of everything where there are as many racks as copies.
+    count = (lambda lost: sum(map(bool, lost.values()))) if len(racks) >= copies else (lambda lost: sum(lost.values()))
+    most = copies // 2 + 1
+    if count(empty) >= most:
+        return (
+            "%d of %d copies have no data (racks %s): what is left may lack acknowledged writes; look for the lost disks first; to go"
+            " on with what is left, and restore a backup afterwards: touch %s in this container"
+            % (count(empty), copies, ", ".join(sorted(rack for rack in racks if empty[rack])), accept)
+        )
+    if count(unknown) >= most and quiet < config["quietSeconds"]:
+        return "other nodes do not answer and may have no data either; waiting %d s to be sure" % config["quietSeconds"]
+    return None
+
+
+def no_room(free, data):
+    """Why a node must not start on a disk with so many free bytes; None where it may.
+
+    The commit log is mapped into memory in files with holes: on a full disk Java dies of a memory fault, and so does each start.
+    """
+    if free >= ROOM:
+        return None
+    return (
+        "%d MiB of the disk are free, and a start needs %d; remove snapshots that nobody needs (rm -r %s/data/*/*/snapshots/NAME in this"
+        " container), or give it a larger disk" % (free // 2**20, ROOM // 2**20, data)
+    )
 
 
 def racks_to_allocate(rack, ring, copies):

@@ -25,12 +25,13 @@ import time
 import urllib.error
 import urllib.request
 
-from joining import Refused, decide, parse_status, place, racks_to_allocate
+from joining import Refused, decide, loss, no_room, parse_status, place, racks_to_allocate
 
 DATA = os.environ.get("DATA", "/var/lib/cassandra")
 CONF = os.environ.get("CASSANDRA_CONF", "/etc/cassandra")
 JOINED = os.path.join(DATA, "joined")
 STARTING = os.path.join(DATA, "starting-the-ring")
+ACCEPTED = os.path.join(DATA, "accept-loss")
 # Marks of ops: the host ID of a node whose decommission was begun, and that it has left the ring.
 LEAVING = os.path.join(DATA, "leaving")
 LEFT = os.path.join(DATA, "left")
@@ -278,6 +279,7 @@ class Start:
             write(LEFT)
             sys.exit("node: left the ring")
         if os.path.exists(JOINED):
+            self.until_room()
             say("joined before: starting")
             self.node.run(configure(config["seeds"], copies, min(copies, len({each["rack"] for each in self.members}))))
         seen, since = None, time.monotonic()
@@ -292,10 +294,20 @@ class Start:
                 write(STARTING)
                 self.node.run(configure([self.me["host"]], copies, 1))
             if action == "join":
-                self.join()
+                self.join(time.monotonic() - since)
             time.sleep(config["intervalSeconds"])
 
-    def join(self):
+    def until_room(self):
+        """Waits in here, not in the kubelet's back-off: a command can make room only in a container that runs."""
+        while True:
+            disk = os.statvfs(DATA)
+            why = no_room(disk.f_bavail * disk.f_frsize, DATA)
+            if why is None:
+                return
+            self.say("wait", why)
+            time.sleep(self.config["intervalSeconds"])
+
+    def join(self, quiet):
         """Joins, or says why it waits. Two nodes that take their turn at the same moment see each other: the first goes."""
         with self.node.turn:
             now = self.look()
@@ -313,6 +325,11 @@ class Start:
             what, detail = place(self.me["rack"], ring, mates, addresses)
             if what == "wait":
                 return self.say("wait", detail)
+            if what == "take" and not os.path.exists(ACCEPTED):
+                others = [{"rack": each["rack"], "state": now[each["pod"]]} for each in self.others]
+                why = loss(ring, others, quiet, self.config, ACCEPTED)
+                if why:
+                    return self.say("wait", why)
             live = [each["host"] for each in self.others if now[each["pod"]] == "joined"]
             seeds = [seed for seed in self.config["seeds"] if seed != self.me["host"]] or live
             copies = self.config["copies"]

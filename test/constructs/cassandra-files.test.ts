@@ -185,6 +185,54 @@ describe('the place of an empty node in the ring', () => {
   });
 });
 
+describe('what is left becomes the truth only when someone has said so', () => {
+  const ring = [member('10.0.0.1', 'r1'), member('10.0.0.2', 'r2', 'DN'), member('10.0.0.3', 'r3', 'DN')];
+  const loss = (others: Record<string, string>, quiet = 99, copies = 3, nodes: object[] = ring) => {
+    const json = (value: unknown) => JSON.stringify(value).replace(/true/g, 'True').replace(/false/g, 'False');
+    const pods = Object.entries(others).map(([pod, state]) => ({ rack: pod.slice(0, 2), state }));
+    const config = json({ copies, quietSeconds: 30 });
+    return python('node', `node.loss(${json(nodes)}, ${json(pods)}, ${quiet}, ${config}, "/data/accept-loss")`);
+  };
+
+  test('one of three without data takes its place', () => {
+    expect(loss({ r1: 'joined', r3: 'joined' })).toBeNull();
+    expect(loss({ r1: 'joined', r3: 'restarting' })).toBeNull();
+  });
+
+  test('two of three may have had writes that the third never got', () => {
+    expect(loss({ r1: 'joined', r3: 'empty' })).toMatch(
+      /^2 of 3 copies have no data \(racks r2, r3\): .* touch \/data\/accept-loss in this container$/,
+    );
+  });
+
+  test('a node that does not answer yet is waited for, not for ever', () => {
+    expect(loss({ r1: 'joined', r3: 'silent' }, 5)).toContain('waiting 30 s to be sure');
+    expect(loss({ r1: 'joined', r3: 'absent' }, 5)).toContain('waiting 30 s to be sure');
+    expect(loss({ r1: 'joined', r3: 'silent' }, 31)).toBeNull();
+  });
+
+  test('all nodes of one rack hold one copy between them', () => {
+    const six = ring.flatMap((node) => [node, { ...node, address: `${node.address}0` }]);
+    const others = { 'r1-0': 'joined', 'r1-1': 'joined', 'r2-1': 'empty', 'r3-0': 'joined', 'r3-1': 'joined' };
+    expect(loss(others, 99, 3, six)).toBeNull();
+    expect(loss({ ...others, 'r3-1': 'empty' }, 99, 3, six)).toContain('2 of 3 copies');
+  });
+
+  test('with fewer racks than copies each node may hold one', () => {
+    const one = ring.map((node) => ({ ...node, rack: 'r1' }));
+    expect(loss({ 'r1-0': 'joined', 'r1-2': 'empty' }, 99, 3, one)).toContain('2 of 3 copies');
+    expect(loss({ 'r1-0': 'joined' }, 99, 2, one.slice(0, 2))).toBeNull();
+  });
+});
+
+test('a node that joined before starts when its disk has room for four segments of the commit log', () => {
+  const why = (mebibytes: number) => python('node', `node.no_room(${mebibytes} * 2 ** 20, "/data")`);
+  expect(why(128)).toBeNull();
+  expect(why(127)).toMatch(
+    /^127 MiB of the disk are free, and a start needs 128; .*rm -r \/data\/data\/\*\/\*\/snapshots\/NAME/,
+  );
+});
+
 test.each([
   ['the first of its rack', 'r2', ['r1'], 3, 2],
   ['the second of the only rack', 'r1', ['r1'], 3, 1],

@@ -40,7 +40,7 @@ the version that we render. Kubernetes is the version that the homelab of tests 
 The databases run as processes, each container with its pod's user, a read-only root, volumes, names, probes and memory limit. mongod 6.0.5
 stands in for 8.0, and the start scripts of Cassandra's image for scripts of ours, because no registry has the originals
 (\`test/real/databases/image\`). The root file system is the test machine's: a script that uses a program which the image lacks is not found out.
-Network policies and CPU shares are not enforced there, and a cut of power is not tried yet.
+Network policies and CPU shares are not enforced there. A cut of power is one of the file systems: the cache of a real disk is not tried.
 `;
 
 /** What a suite got done, said with the time since it began. */

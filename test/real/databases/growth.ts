@@ -5,6 +5,9 @@ import { images } from '../../../constructs';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { cql, logs, ready } from './clients';
+import { killed } from './faults/cassandra';
+import { CassandraWriter, Ring } from './faults/cassandra-ring';
+import type { FaultTable } from './faults/table';
 import { inFreshNode, small } from './fresh-node';
 import type { TestNode } from './node';
 import type { Pod } from './pod';
@@ -13,11 +16,12 @@ import type { Rendered } from './rendering';
 type Json = any;
 
 /** Rings of other shapes, growth, and a node that lost its disk: with --full. */
-export const GROWTH: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
+export const GROWTH: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   waves,
   'fewer racks than copies': fewerRacks,
   'one node to three': oneToThree,
   'an empty disk': emptyDisk,
+  'rendered limits': renderedLimits,
 };
 
 const MINUTES = 60;
@@ -70,40 +74,38 @@ async function fewerRacks(tally: Tally): Promise<void> {
   });
 }
 
-async function oneToThree(tally: Tally): Promise<void> {
+async function oneToThree(tally: Tally, table: FaultTable): Promise<void> {
   await inFreshNode(tally, ring(['r1'], 1), async (node, rendered, again) => {
-    const [set] = rendered.of('StatefulSet', 'cassandra');
-    const [first] = rendered.runSet(node, set) as [Pod];
-    await until(
-      'one node',
-      5 * MINUTES,
-      async () => isUp(first),
-      () => logs([first]),
-    );
+    const cassandra = new Ring(node, rendered, again, tally, table);
+    await cassandra.whole();
     await schema(tally, node, rendered);
-    const chat = await client(node, rendered, 'chat');
-    const written = await cql(chat, `CREATE TABLE t (k int PRIMARY KEY); ${inserts(0, 100)}`);
-    tally.check('rows are written to one node', written.code === 0, written.output);
-
+    cassandra.writer = new CassandraWriter(node, rendered);
     const grown = await again(ring(['r1'], 3));
-    const [larger] = grown.of('StatefulSet', 'cassandra');
-    const more = [1, 2].map((ordinal) => grown.runMember(node, larger, ordinal));
-    await until(
-      'three nodes',
-      10 * MINUTES,
-      async () => more.every(isUp),
-      () => logs(more),
-    );
+    const [first] = cassandra.pods as [Pod];
+    await cassandra.fault('growth from one node to three, and a kill -9 while one joins', async () => {
+      const [larger] = grown.of('StatefulSet', 'cassandra');
+      for (const ordinal of [1, 2]) {
+        const pod = grown.runMember(node, larger, ordinal);
+        cassandra.members.push({ node, rendered: grown, set: larger, ordinal, pod });
+      }
+      const second = cassandra.members[1]!.pod;
+      await until(
+        'the second joins',
+        3 * MINUTES,
+        async () => /JOINING: Starting to bootstrap/.test(second.log('cassandra')),
+        () => logs(cassandra.pods),
+      );
+      second.container('cassandra').signal('SIGKILL');
+      await cassandra.whole(10);
+      await schema(tally, node, grown);
+    });
     tally.check('the first node was not restarted', first.restarts === 0 && isUp(first));
-    await schema(tally, node, grown);
+    const chat = await client(node, rendered, 'chat');
     const copies = await cql(chat, 'DESCRIBE KEYSPACE chat;');
     tally.check('the keyspace has three copies', copies.output.includes("'dc1': '3'"), copies.output);
     await first.stop(0);
-    const read = await until('rows are read at QUORUM without the node that had them first', MINUTES, async () => {
-      const { output } = await cql(chat, 'CONSISTENCY QUORUM; SELECT count(*) FROM t;');
-      return /^\s*100$/m.test(output) && output;
-    });
-    tally.check('all rows are there', /^\s*100$/m.test(read), read);
+    cassandra.members.shift();
+    await table.under(cassandra.writer, 'the node that had all data first goes', async () => undefined);
   });
 }
 
@@ -145,6 +147,24 @@ async function emptyDisk(tally: Tally): Promise<void> {
     await allUp(tally, [pods[0]!, empty, back], 3);
     const read = await cql(chat, 'CONSISTENCY ALL; SELECT count(*) FROM t;');
     tally.check('all rows are on all nodes', /^\s*100$/m.test(read.output), read.output);
+  });
+}
+
+/** With the memory that the homelab renders, where all others have the smallest that the construct takes. */
+async function renderedLimits(tally: Tally, table: FaultTable): Promise<void> {
+  const asRendered = () => undefined;
+  await inFreshNode(tally, asRendered, async (node, rendered, again) => {
+    const cassandra = new Ring(node, rendered, again, tally, table);
+    await cassandra.whole(15);
+    await schema(tally, node, rendered);
+    cassandra.writer = new CassandraWriter(node, rendered);
+    await killed(cassandra, [1]);
+    for (const { name, containers } of cassandra.pods)
+      for (const { peak, limit } of containers) {
+        const [used, most] = [peak, limit].map((count) => Math.round(count / 1024 ** 2)) as [number, number];
+        console.log(`  ${name}: at most ${used} of ${most} MiB`);
+        tally.check(`${name} keeps a tenth of its limit free`, used < 0.9 * most, `${used} of ${most} MiB`);
+      }
   });
 }
 

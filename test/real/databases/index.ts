@@ -87,7 +87,7 @@ async function main(): Promise<void> {
     await test(tally, table);
     lapped(name);
   }
-  const faults = (all: object) => Object.keys(all).filter((name) => chosen.includes(name));
+  const faults = (all: object) => chosen.filter((name) => Object.hasOwn(all, name));
   await cassandraFaults(tally, table, faults(CASSANDRA_FAULTS), lapped);
   await mongodbFaults(tally, table, faults(MONGODB_FAULTS), lapped);
   lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);

@@ -9,6 +9,7 @@ import type { TestNode } from '../node';
 import type { Pod } from '../pod';
 import type { Rendered } from '../rendering';
 import type { FaultTable, Writer } from './table';
+import type { Member } from './tools';
 
 type Json = any;
 
@@ -46,8 +47,8 @@ export class CassandraWriter implements Writer {
 
 /** A ring of one node a rack, and the writer that goes on throughout. */
 export class Ring {
-  readonly pods: Pod[];
-  readonly sets: readonly Json[];
+  /** By rack; the nodes that growth adds come behind. */
+  readonly members: Member[];
   writer!: CassandraWriter;
 
   constructor(
@@ -57,8 +58,14 @@ export class Ring {
     readonly tally: Tally,
     readonly table: FaultTable,
   ) {
-    this.sets = rendered.of('StatefulSet', 'cassandra');
-    this.pods = this.sets.flatMap((set) => rendered.runSet(node, set));
+    const sets: Json[] = rendered.of('StatefulSet', 'cassandra');
+    this.members = sets.flatMap((set) =>
+      rendered.runSet(node, set).map((pod, ordinal) => ({ node, rendered, set, ordinal, pod })),
+    );
+  }
+
+  get pods(): readonly Pod[] {
+    return this.members.map(({ pod }) => pod);
   }
 
   /** Until each node serves clients and sees all others up and normal. */

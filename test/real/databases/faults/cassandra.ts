@@ -1,15 +1,33 @@
+import * as fs from 'node:fs';
 import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { logs } from '../clients';
 import { inFreshNode, small } from '../fresh-node';
+import { pause } from '../processes';
+import { AROUND_CASSANDRA, schema } from './cassandra-around';
 import { CassandraWriter, Ring } from './cassandra-ring';
 import type { FaultTable } from './table';
+import { fillDisk, freeze, partition, powerCut, replace, thaw, withClock } from './tools';
 
 type Fault = (ring: Ring) => Promise<void>;
 
 /** What a ring of three is put through, one after the other, while one client writes. */
 export const CASSANDRA_FAULTS: Readonly<Record<string, Fault>> = {
   'cassandra: kill -9': killed,
+  'cassandra: SIGTERM': terminated,
+  'cassandra: rolling restart': rolled,
+  'cassandra: partition': parted,
+  'cassandra: SIGSTOP': stopped,
+  'cassandra: disk full': diskFull,
+  'cassandra: clock': clock,
+  ...AROUND_CASSANDRA,
+  'cassandra: volume lost': volumeLost,
+  'cassandra: volume and address lost': volumeAndAddressLost,
+  'cassandra: kill -9 while joining': killedWhileJoining,
+  'cassandra: two of three without data': twoWithoutData,
+  'cassandra: all at once': allAtOnce,
+  'cassandra: power cut': power,
+  'cassandra: control': control,
 };
 
 /** Runs some of them on one ring. A fault that fails is followed by the next if the ring is whole again. */
@@ -23,8 +41,7 @@ export async function cassandraFaults(
   await inFreshNode(tally, small, async (node, rendered, again) => {
     const ring = new Ring(node, rendered, again, tally, table);
     await ring.whole(15);
-    const { pod, code } = await rendered.runJob(node, 'cassandra', 'first');
-    tally.check('the schema job succeeds', code === 0, pod.log('job'));
+    await schema(ring, 'first');
     ring.writer = new CassandraWriter(node, rendered);
     for (const name of names) {
       try {
@@ -46,4 +63,172 @@ export async function killed(ring: Ring, nodes: readonly number[] = [1, 2]): Pro
       pod.container('cassandra').signal('SIGKILL');
       await until('the kubelet starts it again', 30, async () => pod.restarts > before);
     });
+}
+
+async function terminated(ring: Ring): Promise<void> {
+  await ring.fault('SIGTERM of a node, which comes back with another address', async () => {
+    await replace(ring.members[0]!);
+  });
+}
+
+/** As Argo CD does: a rack when the one before is whole. */
+async function rolled(ring: Ring): Promise<void> {
+  await ring.fault('rolling restart, rack after rack', async () => {
+    for (const member of ring.members) {
+      await replace(member);
+      await until(
+        'the rack is ready',
+        300,
+        async () => member.pod.ready,
+        () => logs(ring.pods),
+      );
+    }
+  });
+}
+
+/** Clients reach all three: one of them is alone. */
+async function parted(ring: Ring): Promise<void> {
+  const [one, ...others] = ring.pods;
+  await ring.fault('partition: one node reaches no other, 60 s', async () => {
+    const heal = partition([one!], others);
+    await pause(60);
+    heal();
+  });
+}
+
+async function stopped(ring: Ring): Promise<void> {
+  await ring.fault('SIGSTOP of a node, 90 s', async () => {
+    const [, pod] = ring.pods;
+    freeze(pod!);
+    await pause(90);
+    thaw(pod!);
+  });
+}
+
+/** A node that cannot write ends, and waits for room in a container that runs: a command can make it there. */
+async function diskFull(ring: Ring): Promise<void> {
+  const pod = ring.pods[2]!;
+  const container = pod.container('cassandra');
+  await ring.fault('disk full, and room again', async () => {
+    const before = container.restarts;
+    const makeRoom = fillDisk(pod);
+    await container.exec(['nodetool', 'flush'], 60);
+    await until(
+      'the node ended, and says that it needs room',
+      120,
+      async () => /wait: \d+ MiB of the disk are free/.test(pod.log('cassandra')),
+      () => logs([pod]),
+    );
+    await pause(20);
+    ring.tally.check('it is started again once, and waits there', container.restarts === before + 1);
+    makeRoom();
+  });
+}
+
+async function clock(ring: Ring): Promise<void> {
+  const member = ring.members[2]!;
+  for (const seconds of [600, -600])
+    await ring.fault('clock of a node 10 minutes off', async () => {
+      await replace({ ...member, set: withClock(member.set, seconds) }).then((pod) => (member.pod = pod));
+      await ring.whole();
+      await pause(10);
+      await replace(member);
+    });
+}
+
+/** Its container is started again in the same pod. */
+async function volumeLost(ring: Ring): Promise<void> {
+  const pod = ring.pods[1]!;
+  await ring.fault('a node loses its volume', async () => {
+    const folder = pod.volume('data');
+    pod.container('cassandra').signal('SIGKILL');
+    for (const entry of fs.readdirSync(folder)) fs.rmSync(`${folder}/${entry}`, { recursive: true });
+    await until('the kubelet starts it again', 60, async () => pod.container('cassandra').pid !== undefined);
+  });
+  taken(ring, 1);
+}
+
+async function volumeAndAddressLost(ring: Ring): Promise<void> {
+  await ring.fault('a node loses its volume and its address', async () => {
+    await replace(ring.members[0]!, { disk: 'lose', grace: 0 });
+  });
+  taken(ring, 0);
+}
+
+function taken(ring: Ring, index: number): void {
+  const log = ring.pods[index]!.log('cassandra');
+  ring.tally.check(
+    'an empty node takes its own place',
+    /taking the place of the dead node/.test(log),
+    log.slice(-2000),
+  );
+}
+
+async function killedWhileJoining(ring: Ring): Promise<void> {
+  await ring.fault('kill -9 of a node while it joins', async () => {
+    const pod = await replace(ring.members[1]!, { disk: 'lose', grace: 0 });
+    await until(
+      'it joins',
+      200,
+      async () => /taking the place/.test(pod.log('cassandra')),
+      () => logs(ring.pods),
+    );
+    const data = `${pod.volume('data')}/data`;
+    await until('it holds data', 120, async () => fs.existsSync(data) && fs.readdirSync(data).length > 0);
+    await pause(3);
+    pod.container('cassandra').signal('SIGKILL');
+  });
+}
+
+/** What is left may not become the truth before someone has said so. */
+async function twoWithoutData(ring: Ring): Promise<void> {
+  await ring.fault('two of three lose volume and address', async () => {
+    const lost = ring.members.slice(1);
+    await Promise.all(lost.map((member) => replace(member, { disk: 'lose', grace: 0 })));
+    const { pod } = lost[0]!;
+    const refusal = /wait: 2 of 3 copies have no data .* (touch \S+) in this container/;
+    await until(
+      'the first of them refuses, and says what to do',
+      180,
+      async () => refusal.test(pod.log('cassandra')),
+      () => logs(ring.pods),
+    );
+    await pause(20);
+    const isWaiting = lost.every((member) => !/taking the place/.test(member.pod.log('cassandra')));
+    ring.tally.check('neither goes on by itself', isWaiting, logs(ring.pods));
+    const [, command] = refusal.exec(pod.log('cassandra'))!;
+    await pod.container('cassandra').exec(command!.split(' '));
+    await ring.whole(10);
+  });
+}
+
+async function allAtOnce(ring: Ring): Promise<void> {
+  await ring.fault('all nodes are killed and start at once', async () => {
+    await Promise.all(ring.members.map((member) => replace(member, { grace: 0 })));
+  });
+}
+
+async function power(ring: Ring): Promise<void> {
+  await ring.fault('power cut of all nodes', async () => {
+    await powerCut(ring.members);
+  });
+}
+
+/** Settings that are too weak for a power cut. It comes last: what it loses would be counted against every later fault. */
+async function control(ring: Ring): Promise<void> {
+  const maps = ring.node.cluster.configMaps;
+  const config = maps.get('cassandra/cassandra-config')!;
+  const strong = config['cassandra.yaml']!;
+  const weak = strong.replace(
+    'commitlog_sync: group\ncommitlog_sync_group_window: 10ms',
+    'commitlog_sync: periodic\ncommitlog_sync_period: 10000ms',
+  );
+  ring.tally.check('what is rendered syncs the commit log before a write is acknowledged', weak !== strong);
+  maps.set('cassandra/cassandra-config', { ...config, 'cassandra.yaml': weak });
+  await Promise.all(ring.members.map((member) => replace(member)));
+  await ring.whole();
+  await ring.table.control(ring.writer, 'control: power cut with commitlog_sync: periodic', async () => {
+    await powerCut(ring.members);
+    await ring.whole();
+  });
 }

@@ -85,7 +85,10 @@ export class FaultTable {
     row.gap = Math.max(row.gap, acknowledged.longestGap(begin, back));
     for (const [kind, count] of acknowledged.errors(begin, back)) row.saw.set(kind, (row.saw.get(kind) ?? 0) + count);
     this.tally.check(`${fault}: at least ${ENOUGH} writes were acknowledged in the 5 s before`, before >= ENOUGH);
-    console.log(`  ${fault}: ${acknowledged.ids.size} acknowledged, ${gone.length} lost, ${Date.now() - begin} ms`);
+    const [seconds, without] = [Date.now() - begin, acknowledged.longestGap(begin, back)].map((ms) => ms / 1000);
+    console.log(
+      `  ${fault}: ${before} acknowledged in the 5 s before, ${gone.length} lost of ${acknowledged.ids.size}, ${without} s without (${seconds} s)`,
+    );
     return gone;
   }
 
