@@ -2,6 +2,7 @@ import { budget } from './budget';
 import { leftovers } from './leftovers';
 import { plan } from './plan';
 import { rebind } from './rebind';
+import { status } from './status';
 import { Usage } from './usage';
 import { withPlace } from '../values/problem';
 
@@ -19,6 +20,10 @@ const commands: Readonly<
     run: plan,
   },
   rebind: { what: 'POD: let a claim that was made anew have the disk of that pod', run: rebind },
+  status: {
+    what: 'how each database is; ends with 1 where something is late or broken [--kubeconfig=FILE]',
+    run: status,
+  },
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -227,7 +227,7 @@ def sync_folder(path):
 
 def start_empty():
     """A node that left and is wanted again joins as a new one: Cassandra refuses its data, which the others have."""
-    for name in ("data", "commitlog", "hints", "saved_caches", "cdc_raw", "ops"):
+    for name in ("data", "commitlog", "hints", "saved_caches", "cdc_raw", "ops", ".backup"):
         shutil.rmtree(os.path.join(DATA, name), ignore_errors=True)
     for mark in (JOINED, STARTING, LEAVING, LEFT):
         if os.path.exists(mark):

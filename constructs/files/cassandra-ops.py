@@ -58,7 +58,7 @@ class Ops(Telling):
         self.memory = self.read(self.memory_file) or {}
         # A decommission goes on without its ops: nobody else may begin anything meanwhile.
         leaving = os.path.exists(LEAVING) and not os.path.exists(LEFT)
-        self.state.update(turn={"state": "runs" if leaving else "none"}, doing=None, waits="the first look", inRing=True)
+        self.state.update(address=self.address, turn={"state": "runs" if leaving else "none"}, doing=None, waits="the first look", inRing=True)
         self.look, self.release, self.operations, self.one_java = None, None, 0, threading.Lock()
 
     # What a module may use, beside what Telling has.
@@ -157,14 +157,16 @@ class Ops(Telling):
 
     def watch(self):
         """Looks now and then, also while an operation runs for hours."""
+        looked = None
         while True:
+            config = self.config()
             try:
-                if listening(self.address, CQL):
+                if listening(self.address, CQL) and (self.look is None or time.monotonic() - looked >= config["lookSeconds"]):
                     self.see()
+                    looked = time.monotonic()
             except Exception as error:  # The next look may go well.
                 self.say(described(error), "look")
-            config = self.config()
-            time.sleep(config["intervalSeconds" if self.look is None else "lookSeconds"])
+            time.sleep(config["intervalSeconds"])
 
     def repair(self, keyspace):
         began = int(time.time())

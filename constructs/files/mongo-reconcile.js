@@ -237,8 +237,12 @@ if (typeof Mongo !== 'undefined') {
         }
         state.states = {};
         state.troubles = {};
-        for (const member of admin.runCommand({ replSetGetStatus: 1 }).members) {
+        state.lags = {};
+        const all = admin.runCommand({ replSetGetStatus: 1 }).members;
+        const newest = Math.max(...all.map((member) => (member.optimeDate ? member.optimeDate.getTime() : 0)));
+        for (const member of all) {
           state.states[member.name] = member.stateStr;
+          if (member.optimeDate) state.lags[member.name] = (newest - member.optimeDate.getTime()) / 1000;
           if (member.lastHeartbeatMessage) state.troubles[member.name] = member.lastHeartbeatMessage;
         }
         if (wanted.featureCompatibilityVersion) observeCompatibility(wanted, state, admin);
@@ -331,6 +335,16 @@ if (typeof Mongo !== 'undefined') {
         say: (text) => print(new Date().toISOString() + ' ' + text),
       }))
     : null;
+  // Read by `npm run homelab -- status`.
+  const STATUS = process.env.STATUS || '/tmp/status.json';
+  const tellStatus = (status) => {
+    const now = { time: Math.floor(Date.now() / 1000) };
+    fs.writeFileSync(STATUS + '.new', JSON.stringify(Object.assign(now, status)));
+    fs.renameSync(STATUS + '.new', STATUS);
+  };
+  const membersOf = (state) =>
+    (state.config || []).map(({ host }) => ({ host, state: state.states[host], lagSeconds: state.lags[host] }));
+
   const self = Number(process.env.POD_NAME.split('-').pop());
   const memory = { seen: '', since: Date.now() };
   let said = '';
@@ -347,10 +361,12 @@ if (typeof Mongo !== 'undefined') {
         said = line;
         saidAt = Date.now();
       }
+      tellStatus({ action: line, members: membersOf(state) });
       act(wanted, action);
       if (backups && state.own && state.own.serves)
         backups.round(() => asRoot().runCommand({ replSetGetStatus: 1 }).members);
     } catch (error) {
+      tellStatus({ error: 'failed, trying again: ' + error.message });
       print(new Date().toISOString() + ' failed, trying again: ' + error.message);
       forget();
     }

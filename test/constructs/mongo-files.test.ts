@@ -139,7 +139,7 @@ const HELD: Readonly<Record<string, string>> = {
 function rounds(count: number, answer: (command: any, uri: string) => any, held = HELD) {
   const made: string[] = [];
   const said: string[] = [];
-  const files = new Set<string>();
+  const files = new Map<string, string>();
   let left = count;
   class Mongo {
     constructor(private readonly uri: string) {
@@ -153,7 +153,11 @@ function rounds(count: number, answer: (command: any, uri: string) => any, held 
   const fs = {
     readFileSync: (path: string) =>
       path === 'members.json' ? JSON.stringify({ ...wanted(count > 90 ? 1 : 2), intervalSeconds: 10 }) : held[path]!,
-    writeFileSync: (path: string) => files.add(path),
+    writeFileSync: (path: string, text: string) => files.set(path, text),
+    renameSync: (from: string, to: string) => {
+      files.set(to, files.get(from)!);
+      files.delete(from);
+    },
     rmSync: (path: string) => files.delete(path),
   };
   const sleep = () => {
@@ -227,9 +231,9 @@ test('a member that sees no primary tries its keyfile at the others', () => {
 });
 
 test('a member is ready while it is primary or secondary, and no longer', () => {
-  expect([...rounds(1, settled).files]).toEqual(['/tmp/serves']);
+  expect(rounds(1, settled).files.has('/tmp/serves')).toBe(true);
   const copying = (command: any) => (command.hello ? { setName: 'rs0', isWritablePrimary: false } : settled(command));
-  expect([...rounds(1, copying).files]).toEqual([]);
+  expect(rounds(1, copying).files.has('/tmp/serves')).toBe(false);
 });
 
 test('a root password that the set does not know is said, with what to do, and nothing is overwritten', () => {
@@ -239,7 +243,8 @@ test('a root password that the set does not know is said, with what to do, and n
   };
   const { said, files } = rounds(2, refused);
   // mongod serves all the same: the pod stays ready, or a wrong secret would hold up everything that waits for it.
-  expect([...files]).toEqual(['/tmp/serves']);
+  expect(files.has('/tmp/serves')).toBe(true);
+  expect(JSON.parse(files.get('/tmp/status.json')!).error).toContain('the root password in the secret');
   expect(said.join()).toContain(
     'the root password in the secret is not the one that it knows: while it is rotated the job NAME-users changes it',
   );
@@ -425,4 +430,27 @@ describe('the feature compatibility version', () => {
       why: 'the feature compatibility version is 7.0, and 6.0 is wanted: it is never lowered from here; write 7.0, or leave it out',
     });
   });
+});
+
+test('what a primary knows of the members stands in a file for the status command', () => {
+  const behind = (command: any) =>
+    command.replSetGetStatus
+      ? {
+          members: [
+            { name: 'm0', stateStr: 'PRIMARY', optimeDate: new Date(9000) },
+            { name: 'm1', stateStr: 'SECONDARY', optimeDate: new Date(2000) },
+          ],
+        }
+      : command.replSetGetConfig
+        ? { config: { members: [member(0), member(1)] } }
+        : settled(command);
+  const status = JSON.parse(rounds(1, behind).files.get('/tmp/status.json')!);
+  expect(status).toMatchObject({
+    action: 'nothing: as wanted: m0, m1',
+    members: [
+      { host: 'm0', state: 'PRIMARY', lagSeconds: 0 },
+      { host: 'm1', state: 'SECONDARY', lagSeconds: 7 },
+    ],
+  });
+  expect(status.time).toBeGreaterThan(0);
 });

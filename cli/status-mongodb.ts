@@ -1,0 +1,60 @@
+import type { MongoDb } from '../inventory';
+import { age, backupOf, type PodStatus, type Status } from './status-pod';
+
+type Json = any;
+
+/** The reconciler tells something every 10 s. */
+const SILENT_SECONDS = 300;
+/** A secondary that is further behind than this serves old data, and holds up writes that wait for a majority. */
+const LAG_SECONDS = 60;
+
+const COLUMNS = ['pod', 'ready', 'member', 'behind', 'reconcile', 'newest backup'];
+
+/** Of a replica set, from what the container `reconcile` of each member tells; the primary knows all of them. */
+export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now: number): Status {
+  const members: Json[] = pods.map(({ own }) => own?.members).find((each) => each?.length) ?? [];
+  const of = (pod: string) => members.find(({ host }) => String(host).split('.')[0] === pod);
+  const stateless = members.filter(({ state }) => state !== 'PRIMARY' && state !== 'SECONDARY');
+  return {
+    summary: `${members.length} of ${database.members} members in the set`,
+    rows: [
+      COLUMNS,
+      ...pods.map((pod) => {
+        const member = of(pod.pod);
+        const behind = member?.lagSeconds;
+        return [
+          pod.pod,
+          pod.ready ? 'yes' : 'no',
+          member ? member.state.toLowerCase() : members.length > 0 ? 'no member' : '?',
+          typeof behind === 'number' ? `${Math.round(behind)} s` : '?',
+          pod.own?.action ?? '?',
+          backupOf(pod, now).column,
+        ];
+      }),
+    ],
+    problems: [
+      ...(members.some(({ state }) => state === 'PRIMARY')
+        ? []
+        : ['no member tells that it is primary: nothing can be written']),
+      ...stateless.map(({ host, state }) => `${host} is ${state}`),
+      ...members
+        .filter(({ lagSeconds }) => lagSeconds > LAG_SECONDS)
+        .map(({ host, lagSeconds }) => `${host} is ${Math.round(lagSeconds)} s behind the primary`),
+      ...pods.flatMap((pod) => problemsOf(pod, of(pod.pod) !== undefined, database, now)),
+    ],
+  };
+}
+
+function problemsOf(status: PodStatus, isMember: boolean, database: MongoDb, now: number): string[] {
+  const { pod, ready, problem, own } = status;
+  if (problem !== undefined) return [`${pod}: ${problem}`];
+  if (!own) return [`${pod}: its reconcile tells nothing: kubectl logs ${pod} -c reconcile`];
+  const wanted = Number(pod.split('-').at(-1)) < database.members;
+  const silent = now / 1000 - own.time;
+  return [
+    ...(ready || (!isMember && !wanted) ? [] : [`${pod}: is not ready`]),
+    ...(silent > SILENT_SECONDS ? [`${pod}: its reconcile last told something ${age(own.time, now)}`] : []),
+    ...(own.error ? [`${pod}: ${own.error}`] : []),
+    ...backupOf(status, now).problems,
+  ];
+}

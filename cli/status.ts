@@ -1,0 +1,84 @@
+import { databasePods, type Homelab } from '../inventory';
+import { runKubectl } from './kubectl';
+import { cassandraStatus } from './status-cassandra';
+import { mongodbStatus } from './status-mongodb';
+import { table, type PodStatus, type Status } from './status-pod';
+import { options } from './usage';
+
+type Json = any;
+
+/** A cluster that does not answer must not hold anybody up. */
+const SECONDS = { each: 15, all: 90 };
+/** What tells of a pod: a container, and the files in it that hold JSON. */
+const TELLS = { cassandra: 'ops', mongodb: 'reconcile' } as const;
+const READ =
+  'for file in /tmp/status.json /handover/status.json; do cat "$file" 2>/dev/null || printf null; echo; done';
+
+/** Prints how each database is, and ends with 1 where something is late or broken. */
+export async function status(args: readonly string[]): Promise<void> {
+  const { default: homelab } = await import('../homelab');
+  const kubeconfig = options(args, { kubeconfig: 'value' }).get('kubeconfig');
+  const problems = Object.keys(homelab.databases).flatMap((name) => {
+    const { lines, problems: found } = databaseStatus(homelab, name, kubeconfig);
+    console.log(`${lines.join('\n')}\n`);
+    return found.map((problem) => `${name}: ${problem}`);
+  });
+  if (problems.length === 0) return console.log('nothing is late or broken');
+  console.log(['late or broken:', ...problems.map((problem) => `  ${problem}`)].join('\n'));
+  process.exitCode = 1;
+}
+
+/** Of one database: its table, and what is late or broken. */
+export function databaseStatus(
+  homelab: Homelab,
+  name: string,
+  kubeconfig: string | undefined,
+  now = Date.now(),
+): { lines: string[]; problems: string[] } {
+  const database = homelab.databases[name]!;
+  if (database.state === 'retired') return { lines: [`${name}: retired, runs no pods`], problems: [] };
+  const pods = podsOf(name, databasePods(name, database), TELLS[database.kind], kubeconfig, now);
+  const judged: Status =
+    database.kind === 'cassandra' ? cassandraStatus(database, pods, now) : mongodbStatus(database, pods, now);
+  const up = pods.filter(({ ready }) => ready).length;
+  return {
+    lines: [`${name}: ${up} of ${pods.length} pods are ready, ${judged.summary}`, ...table(judged.rows)],
+    problems: judged.problems,
+  };
+}
+
+function podsOf(
+  namespace: string,
+  expected: readonly string[],
+  container: string,
+  kubeconfig: string | undefined,
+  now: number,
+): PodStatus[] {
+  const ask = (...command: readonly string[]) =>
+    runKubectl('status', kubeconfig, [`--request-timeout=${SECONDS.each}s`, ...command], SECONDS.each);
+  const { items } = JSON.parse(ask('get', 'pods', '-n', namespace, '-o', 'json'));
+  const live = new Map<string, Json>(items.map((pod: Json) => [pod.metadata.name, pod]));
+  return expected.map((pod): PodStatus => {
+    const found = live.get(pod);
+    if (!found) return { pod, ready: false, problem: 'is not there' };
+    const { phase, conditions = [] } = found.status ?? {};
+    const ready = conditions.some((each: Json) => each.type === 'Ready' && each.status === 'True');
+    const every = Number(
+      found.spec.containers
+        .find((each: Json) => each.name === 'backup')
+        ?.env?.find((each: Json) => each.name === 'BACKUP_EVERY_SECONDS')?.value,
+    );
+    const about = { pod, ready, backupEvery: Number.isNaN(every) ? undefined : every };
+    if (phase !== 'Running') return { ...about, problem: `is ${phase ?? 'unknown'}` };
+    if (Date.now() - now > SECONDS.all * 1000)
+      return { ...about, problem: `was not asked: the pods before it took ${SECONDS.all} s` };
+    try {
+      const [own, backup] = ask('exec', '-n', namespace, pod, '-c', container, '--', 'sh', '-c', READ)
+        .split('\n')
+        .map((line) => JSON.parse(line || 'null'));
+      return { ...about, own: own ?? undefined, backup: backup ?? undefined };
+    } catch (error) {
+      return { ...about, problem: (error as Error).message };
+    }
+  });
+}

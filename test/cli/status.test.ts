@@ -1,0 +1,249 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { databaseStatus, status } from '../../cli/status';
+import { defineHomelab } from '../../inventory';
+import { changed } from '../homelab';
+
+const { PATH } = process.env;
+const NOW = Date.parse('2026-11-28T12:00:00Z');
+const SECONDS = NOW / 1000;
+const HOUR = 3600;
+const homelab = defineHomelab(changed(() => undefined));
+let folder: string;
+
+beforeEach(() => {
+  folder = fs.mkdtempSync(join(tmpdir(), 'status-'));
+  process.env.PATH = `${folder}:${PATH}`;
+  jest.spyOn(Date, 'now').mockReturnValue(NOW);
+});
+afterEach(() => {
+  process.env.PATH = PATH;
+  jest.restoreAllMocks();
+  fs.rmSync(folder, { recursive: true });
+});
+
+interface Live {
+  readonly ready?: boolean;
+  readonly phase?: string;
+  /** What its container tells, or the error of kubectl exec. */
+  readonly own?: object | string;
+  readonly backup?: object;
+  readonly every?: number;
+}
+
+/** A kubectl that knows these pods, in place of the cluster's. */
+function kubectlAnswers(pods: Record<string, Live>): void {
+  const items = Object.entries(pods).map(([name, { ready = true, phase = 'Running', every }]) => ({
+    metadata: { name },
+    spec: {
+      containers:
+        every === undefined ? [] : [{ name: 'backup', env: [{ name: 'BACKUP_EVERY_SECONDS', value: `${every}` }] }],
+    },
+    status: { phase, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+  }));
+  fs.writeFileSync(join(folder, 'pods'), JSON.stringify({ items }));
+  for (const [name, { own, backup }] of Object.entries(pods))
+    fs.writeFileSync(
+      join(folder, name),
+      typeof own === 'string' ? own : `${JSON.stringify(own ?? null)}\n${JSON.stringify(backup ?? null)}\n`,
+    );
+  const failing = Object.keys(pods).filter((name) => typeof pods[name]!.own === 'string');
+  const program = `#!/bin/sh
+echo "$@" >>'${folder}/asked'
+case "$*" in
+  *' get pods '*) cat '${folder}/pods' ;;
+  ${failing.map((name) => `*' ${name} '*) cat '${folder}/${name}' >&2; exit 1 ;;`).join('\n  ')}
+  ${Object.keys(pods)
+    .map((name) => `*' ${name} '*) cat '${folder}/${name}' ;;`)
+    .join('\n  ')}
+esac
+`;
+  fs.writeFileSync(join(folder, 'kubectl'), program, { mode: 0o755 });
+}
+
+const RING = [1, 2, 3].map((n) => ({ address: `10.0.0.${n}`, id: `id-${n}`, up: true, mode: 'N' }));
+
+function node(rack: number, more: object = {}): object {
+  return {
+    address: `10.0.0.${rack}`,
+    time: SECONDS - 5,
+    inRing: true,
+    ring: RING,
+    repairs: { chat: { last: SECONDS - 30 * HOUR, failures: 0 }, system_auth: { last: SECONDS - 29 * HOUR } },
+    overdue: [],
+    pending: { compactions: 2, streams: 0, hintBytes: 3000 },
+    doing: null,
+    waits: null,
+    ...more,
+  };
+}
+
+const racks = (edit: Record<string, Live> = {}): Record<string, Live> => ({
+  'cassandra-r1-0': { own: node(1) },
+  'cassandra-r2-0': { own: node(2) },
+  'cassandra-r3-0': { own: node(3) },
+  ...edit,
+});
+
+const cassandra = (lab = homelab) => databaseStatus(lab, 'cassandra', 'FILE', NOW);
+
+test('a ring that is well: one line for each pod, and nothing is late', () => {
+  kubectlAnswers(
+    racks({
+      'cassandra-r1-0': {
+        own: node(1, { doing: 'repair chat' }),
+        every: 86400,
+        backup: { newest: '2026-11-28T02:00:00Z', error: null },
+      },
+    }),
+  );
+  const { lines, problems } = cassandra();
+  expect(problems).toEqual([]);
+  const cells = lines.map((line) => line.trim().split(/ {2,}/));
+  const pending = '2 compactions, 0 streams, 3 KiB of hints';
+  expect(cells).toEqual([
+    ['cassandra: 3 of 3 pods are ready, 3 of 3 nodes in the ring'],
+    ['pod', 'ready', 'node', 'oldest repair', 'failures', 'pending', 'ops', 'newest backup'],
+    ['cassandra-r1-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'repair chat', '10 h ago'],
+    ['cassandra-r2-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'none is made'],
+    ['cassandra-r3-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'none is made'],
+  ]);
+  const asked = fs.readFileSync(join(folder, 'asked'), 'utf8');
+  expect(asked).toContain('--kubeconfig FILE --request-timeout=15s exec -n cassandra cassandra-r1-0 -c ops -- sh -c');
+});
+
+test.each<[string, Record<string, Live>, string]>([
+  ['a pod that is not there', { 'cassandra-r2-0': undefined as any }, 'cassandra-r2-0: is not there'],
+  ['one that waits', { 'cassandra-r2-0': { ready: false, phase: 'Pending' } }, 'cassandra-r2-0: is Pending'],
+  ['one that is not ready', { 'cassandra-r2-0': { ready: false, own: node(2) } }, 'cassandra-r2-0: is not ready'],
+  [
+    'one that does not answer',
+    { 'cassandra-r2-0': { own: 'container ops is waiting' } },
+    'cassandra-r2-0: kubectl exec cassandra failed: container ops is waiting',
+  ],
+  ['an ops without a status', { 'cassandra-r2-0': {} }, 'cassandra-r2-0: its ops tells nothing'],
+  [
+    'an ops that hangs',
+    { 'cassandra-r2-0': { own: node(2, { time: SECONDS - HOUR }) } },
+    'cassandra-r2-0: its ops last told something 60 min ago',
+  ],
+  [
+    'a node that is down',
+    { 'cassandra-r1-0': { own: node(1, { ring: [{ ...RING[0], up: false }, RING[1], RING[2]] }) } },
+    'node 10.0.0.1 (id-1) is down, normal',
+  ],
+  [
+    'a repair that is late',
+    {
+      'cassandra-r1-0': {
+        own: node(1, {
+          overdue: ['chat'],
+          waits: 'these pods do not answer: x',
+          repairs: { chat: { last: SECONDS - 8 * 24 * HOUR, error: 'refused' } },
+        }),
+      },
+    },
+    'cassandra-r1-0: the repair of chat is late: the last one was 8 d ago, since then: refused; ops waits: these pods do not answer: x',
+  ],
+  [
+    'a repair that failed',
+    { 'cassandra-r1-0': { own: node(1, { repairs: { chat: { last: SECONDS, failures: 2, error: 'no room' } } }) } },
+    'cassandra-r1-0: the repair of chat failed 2 times: no room',
+  ],
+  [
+    'no backup where there should be one',
+    { 'cassandra-r1-0': { own: node(1), every: 86400 } },
+    'cassandra-r1-0: there is no backup yet',
+  ],
+  [
+    'a backup that is late',
+    { 'cassandra-r1-0': { own: node(1), every: 86400, backup: { newest: '2026-11-26T12:00:00Z' } } },
+    'cassandra-r1-0: the newest backup is from 2 d ago and should be at most 37 h old',
+  ],
+  [
+    'one that failed',
+    { 'cassandra-r1-0': { own: node(1), every: 86400, backup: { newest: '2026-11-28T02:00:00Z', error: 'no route' } } },
+    'cassandra-r1-0: the last try of a backup failed: no route',
+  ],
+])('%s is a problem', (_, edit, problem) => {
+  const pods = Object.fromEntries(Object.entries(racks(edit)).filter(([, live]) => live !== undefined));
+  kubectlAnswers(pods);
+  expect(cassandra().problems.join('\n')).toContain(problem);
+});
+
+test('pods that should leave the ring are named until they have left, and are no problem then', () => {
+  const lab = defineHomelab(
+    changed((h) => {
+      Object.assign(h.databases.cassandra, { racks: ['r1'], nodesPerRack: 2, membersPerRack: 1 });
+      const { 'cassandra-r1-0': size } = h.machines['talos-worker-01'].dataDisks;
+      h.machines['talos-worker-01'].dataDisks = { 'cassandra-r1-0': size, 'cassandra-r1-1': size };
+    }),
+  );
+  const ring = { ring: RING.slice(0, 1) };
+  kubectlAnswers({ 'cassandra-r1-0': { own: node(1, ring) }, 'cassandra-r1-1': { own: node(2) } });
+  expect(cassandra(lab).lines[0]).toContain('should leave: cassandra-r1-1');
+  kubectlAnswers({
+    'cassandra-r1-0': { own: node(1, ring) },
+    'cassandra-r1-1': { ready: false, own: node(2, { inRing: false, ring: [] }) },
+  });
+  const { lines, problems } = cassandra(lab);
+  expect(lines[0]).toContain('1 of 1 nodes in the ring, the pods that leave have left: cassandra-r1-1');
+  expect(lines.at(-1)).toMatch(/cassandra-r1-1 {2}no {5}left/);
+  expect(problems).toEqual([]);
+});
+
+const member = (n: number, state: string, lagSeconds = 0) => ({
+  host: `mongodb-${n}.mongodb.mongodb.svc:27017`,
+  state,
+  lagSeconds,
+});
+const told = (members: object[] = [], more: object = {}) => ({
+  own: { time: SECONDS - 5, action: 'nothing: as wanted', members, ...more },
+});
+const set = (members: object[], edit: Record<string, Live> = {}) => ({
+  'mongodb-0': told(members),
+  'mongodb-1': told(),
+  'mongodb-2': told(),
+  ...edit,
+});
+const mongodb = () => databaseStatus(homelab, 'mongodb', undefined, NOW);
+
+test('a replica set that is well', () => {
+  kubectlAnswers(set([member(0, 'PRIMARY'), member(1, 'SECONDARY', 2), member(2, 'SECONDARY')]));
+  const { lines, problems } = mongodb();
+  expect(problems).toEqual([]);
+  expect(lines[0]).toBe('mongodb: 3 of 3 pods are ready, 3 of 3 members in the set');
+  expect(lines[3]).toMatch(/^ {2}mongodb-1 {2}yes {4}secondary {2}2 s {5}nothing: as wanted {2}none is made$/);
+});
+
+test.each<[string, Record<string, Live>, string]>([
+  ['no primary', set([]), 'no member tells that it is primary: nothing can be written'],
+  [
+    'a member that does not answer',
+    set([member(0, 'PRIMARY'), member(1, '(not reachable/healthy)')]),
+    'is (not reachable/healthy)',
+  ],
+  ['one that is far behind', set([member(0, 'PRIMARY'), member(1, 'SECONDARY', 90)]), 'is 90 s behind the primary'],
+  [
+    'a reconciler that fails',
+    set([member(0, 'PRIMARY')], { 'mongodb-1': told([], { error: 'refused' }) }),
+    'mongodb-1: refused',
+  ],
+  [
+    'one that hangs',
+    set([member(0, 'PRIMARY')], { 'mongodb-1': told([], { time: SECONDS - 600 }) }),
+    'mongodb-1: its reconcile last told something 10 min ago',
+  ],
+])('%s is a problem', (_, pods, problem) => {
+  kubectlAnswers(pods);
+  expect(mongodb().problems.join('\n')).toContain(problem);
+});
+
+test('a cluster that does not answer ends in time and says so; a wrong option is named', async () => {
+  fs.writeFileSync(join(folder, 'kubectl'), '#!/bin/sh\necho "connection refused" >&2\nexit 1\n', { mode: 0o755 });
+  expect(() => cassandra()).toThrow('kubectl get pods failed: connection refused');
+  await expect(status(['--kubeconf=x'])).rejects.toThrow(
+    'an option must be one that the command has, got "--kubeconf"',
+  );
+});
