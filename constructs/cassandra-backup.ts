@@ -16,7 +16,7 @@ export interface CassandraBackupProps {
   readonly labels: Labels;
   readonly image: string;
   readonly dataPath: string;
-  /** Name and host of each node, in the order in which they join. */
+  /** Name and host of each member, in the order in which they join. */
   readonly nodes: readonly { readonly pod: string; readonly host: string }[];
   /** Where clients find the ring. */
   readonly host: string;
@@ -25,8 +25,8 @@ export interface CassandraBackupProps {
   readonly pullSecrets?: readonly string[];
 }
 
-/** Of the Job that restores: sstableloader, 256 MiB of heap, and cqlsh. A drill runs a node beside them, with 512 MiB of heap. */
-const RESTORE = { memory: Size.mebibytes(2048), cpu: Cpu.millis(100) };
+/** Of the Job that restores: sstableloader, 256 MiB of heap, and cqlsh. A drill runs a node beside them, with 384 MiB of heap. */
+const RESTORE = { memory: Size.mebibytes(1536), cpu: Cpu.millis(100) };
 
 /** Each node stores a snapshot of its own; a restore sends the rows of all of them to the nodes that hold them then. */
 export class CassandraBackup extends Construct {

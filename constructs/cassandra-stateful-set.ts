@@ -403,7 +403,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       backup,
       image: this.image,
       dataPath: DATA,
-      nodes: this.nodes(),
+      nodes: this.members(),
       host: this.clientHost(),
       admin: this.adminSecret,
       priorityClassName,

@@ -10,7 +10,7 @@ from cql import Failed, Session
 CONF = os.environ.get("CASSANDRA_CONF", "/etc/cassandra")
 WORK = os.environ.get("WORK", "/tmp")
 START_SECONDS = 600
-HEAP = 512
+HEAP = 384
 
 
 def settings(data):

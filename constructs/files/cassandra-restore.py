@@ -188,13 +188,16 @@ class Restore:
         rows = self.session.rows("SELECT JSON keyspace_name, table_name, id FROM system_schema.tables;")
         identities = {(row["keyspace_name"], row["table_name"]): row["id"] for row in rows}
         waiting = [key for key in sorted(self.tables) if self.progress.of(key, identities[key]) is None]
-        full = [key for key in waiting if self.session.rows("SELECT JSON * FROM %s.%s LIMIT 1;" % (name(key[0]), name(key[1])))]
+        full = [key for key in waiting if self.has_rows(key)]
         if full and not self.replace:
             raise Refused("these tables hold rows: %s; restore with --replace to empty them first (Cassandra keeps a snapshot of them for 30 days)" % ", ".join("%s.%s" % key for key in full))
         for key in waiting:
             if key in full or "%s.%s" % key not in self.progress.noted["new"]:
                 self.session.run("TRUNCATE %s.%s;" % (name(key[0]), name(key[1])))
             self.progress.begin(key, identities[key])
+
+    def has_rows(self, key):
+        return bool(self.session.rows("SELECT JSON * FROM %s.%s LIMIT 1;" % (name(key[0]), name(key[1]))))
 
     def load_all(self):
         work = [(key, manifest, entry) for key, copies in sorted(self.tables.items()) for manifest, entry in copies]
@@ -247,6 +250,7 @@ class Restore:
             counted = next((entry["content"] for _, entry in self.tables[key] if "content" in entry), None)
             if counted is None:
                 result["notCompared"].append("%s.%s" % key)
+                result["lost"] += [] if self.has_rows(key) else ["%s.%s" % key]
                 continue
             now = content(self.session, *key)
             result["rows"] += now["rows"]

@@ -118,7 +118,7 @@ class Snapshots:
         elif (read_json(self.answer) or {}).get("id") != wanted:
             self.remove()
             refusal = self.session.refusal()
-            if refusal and time.time() - os.path.getmtime(self.request) < LOGIN_SECONDS:
+            if refusal and self.ops.pod in self.members() and time.time() - os.path.getmtime(self.request) < LOGIN_SECONDS:
                 return self.say("waits: %s" % refusal)
             write_json(self.answer, dict(self.make(wanted), id=wanted))
 
@@ -138,6 +138,8 @@ class Snapshots:
             shutil.rmtree(self.folder)
 
     def make(self, wanted):
+        if self.ops.pod not in self.members():
+            return {"state": "skip", "why": "this node is no member of the ring"}
         try:
             tables = self.snapshot(wanted)
             self.say("%s: %d tables are ready" % (wanted, tables))
@@ -149,6 +151,9 @@ class Snapshots:
             return {"state": "failed", "why": str(error)}
         finally:
             self.clear()
+
+    def members(self):
+        return [each["pod"] for each in self.ops.node()["members"]]
 
     def clear(self):
         """Cassandra's own snapshot: its files stay as long as a link to them is in the copy."""
@@ -169,8 +174,7 @@ class Snapshots:
                 break
         else:
             raise Failed("the schema changed during each of three snapshots")
-        members = [each["pod"] for each in self.ops.node()["members"]]
-        manifest = dict(self.ring(), id=wanted, taken=taken, pod=self.ops.pod, members=members, schema=schema, keyspaces=keyspaces)
+        manifest = dict(self.ring(), id=wanted, taken=taken, pod=self.ops.pod, members=self.members(), schema=schema, keyspaces=keyspaces)
         manifest["tables"] = self.tables(sorted(keyspaces))
         manifest.update(self.roles())
         self.count(manifest["tables"])

@@ -27,6 +27,116 @@ except (restore.Refused, cql.Failed, ValueError) as error:
 const of = (expression: string) => python(`print(json.dumps(${expression}))`);
 const json = JSON.stringify;
 
+describe('the snapshot of a node', () => {
+  /** Steps of the handover against a node that answers from lists; nodetool makes the files of a snapshot. @returns what each `look` saw */
+  function handover(program: string): any {
+    const home = fs.mkdtempSync(join(folder, 'node-'));
+    fs.mkdirSync(join(home, 'handover'));
+    return python(`home, handover = ${JSON.stringify(home)}, ${JSON.stringify(join(home, 'handover'))}
+class Ops:
+    pod, data, said = "a", home, []
+    def node(self): return {"members": [{"pod": "a"}]}
+    def say(self, text, topic): self.said.append(text)
+    def nodetool(self, command, *more):
+        self.said.append(" ".join((command,) + more))
+        if command == "snapshot":
+            for path in ("t-" + 32 * "1", "v-" + 32 * "2"):
+                at = os.path.join(home, "data/shop", path, "snapshots/backup")
+                os.makedirs(at + "/.by_v", exist_ok=True)
+                open(at + "/nb-1-big-Data.db", "w").write("abc")
+                open(at + "/.by_v/nb-1-big-Data.db", "w").write("index")
+class Session:
+    why, keyspaces = None, [{"keyspace_name": "system_auth"}, {"keyspace_name": "shop", "replication": {"dc1": "1"}}]
+    def refusal(self): return self.why
+    def run(self, text): return "CREATE TABLE shop.t;"
+    def json_lines(self, text): return iter(['{"k": 1}', '{"k": 2}'])
+    def rows(self, text):
+        if "system.local" in text: return [{"cluster_name": "c", "data_center": "dc1", "rack": "r1", "host_id": "h", "release_version": "5.0.8", "tokens": ["9", "-1"]}]
+        if "keyspaces" in text: return self.keyspaces
+        if "columns" in text: return [{"keyspace_name": "shop", "table_name": each, "column_name": "k", "type": "int", "kind": "partition_key", "position": 0, "clustering_order": "none"} for each in "tv"]
+        if "views" in text: return [{"keyspace_name": "shop", "view_name": "v"}]
+        return []
+ops, session = Ops(), Session()
+node = snapshots.Snapshots(ops, session, handover)
+def ask(): open(handover + "/request", "w").write('{"id": "1"}')
+def answer(): return snapshots.read_json(handover + "/answer")
+def files(): return sorted(os.path.relpath(os.path.join(at, name), home) for at, _, names in os.walk(home + "/.backup") for name in names)
+${program}`);
+  }
+
+  test('is laid ready on request, without indexes and views, and removed once the request is gone', () => {
+    const [answered, laid, manifest, calls, after] = handover(`ask()
+node.step()
+seen = [answer(), files(), snapshots.read_json(home + "/.backup/copy/manifest.json"), list(ops.said)]
+node.step()
+os.remove(handover + "/request")
+node.step()
+print(json.dumps(seen + [[answer(), files()]]))`);
+    expect(answered).toEqual({ id: '1', state: 'ready', paths: [expect.stringMatching(/\/\.backup\/copy$/)] });
+    const table = `.backup/copy/data/shop/t-${'1'.repeat(32)}`;
+    expect(laid).toEqual([`${table}/nb-1-big-Data.db`, '.backup/copy/manifest.json']);
+    expect(manifest).toMatchObject({
+      id: '1',
+      pod: 'a',
+      members: ['a'],
+      tokens: ['-1', '9'],
+      schema: 'CREATE TABLE shop.t;',
+    });
+    expect(manifest.tables).toMatchObject([
+      {
+        keyspace: 'shop',
+        table: 't',
+        files: { 'nb-1-big-Data.db': 3 },
+        columns: ['"k" int partition_key 0 none'],
+        content: { rows: 2 },
+      },
+    ]);
+    expect(calls.filter((each: string) => / -t /.test(each))).toEqual([
+      'clearsnapshot -t backup',
+      'snapshot -t backup -- shop',
+      'clearsnapshot -t backup',
+    ]);
+    expect(after).toEqual([null, []]);
+  });
+
+  test('waits for a ring that just starts, and fails with the reason once that takes too long', () => {
+    const [waits, failed] = handover(`ask()
+session.why = "refused"
+session.rows = lambda text: (_ for _ in ()).throw(cql.Failed("cqlsh as admin: refused"))
+node.step()
+first = answer()
+os.utime(handover + "/request", (0, snapshots.time.time() - 1000))
+node.step()
+print(json.dumps([first, answer()]))`);
+    expect(waits).toBeNull();
+    expect(failed).toMatchObject({ state: 'failed', why: 'cqlsh as admin: refused' });
+  });
+
+  test('of a request that nobody takes back is removed after a day', () => {
+    expect(
+      handover(`ask()
+node.step()
+os.utime(handover + "/request", (0, snapshots.time.time() - 90000))
+node.step()
+print(json.dumps([answer(), files()]))`),
+    ).toEqual([null, []]);
+  });
+
+  test('is not made by a node that is no member any more, nor of a schema that does not hold still', () => {
+    expect(
+      handover(`ask()
+ops.pod = "b"
+node.step()
+skipped = answer()["state"]
+ops.pod, turn = "a", iter(range(99))
+session.run = lambda text: str(next(turn))
+os.remove(handover + "/answer")
+node.step()
+print(json.dumps([skipped, answer()["why"], files()]))`),
+    ).toEqual(['skip', 'the schema changed during each of three snapshots', []]);
+  });
+});
+
 describe('the schema of a backup', () => {
   test('is split at semicolons that end a statement, and at no other', () => {
     const schema = `CREATE TABLE a.t (k text PRIMARY KEY)\n WITH comment = 'it''s; so $$';\nCREATE FUNCTION a.f(x int) AS $$ return "a;b'"; $$;\nCREATE TABLE a."x;""y" (k int);`;
