@@ -10,6 +10,7 @@ import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { MONGODB_STEPS } from './faults/mongodb-steps';
 import { killed as killedPrimary, MONGODB_FAULTS, mongodbFaults, wrongKeyfile } from './faults/mongodb';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
+import { drawn, soakMinutes } from './faults/soak';
 import { FaultTable } from './faults/table';
 import { inFreshNode, small, type Test } from './fresh-node';
 import { GROWTH } from './growth';
@@ -80,16 +81,23 @@ async function main(): Promise<void> {
   if (unknown.length > 0)
     throw new Error(`--only must name parts of --full, got ${unknown.join(', ')} (allowed: ${known.join(', ')})`);
   const chosen = only ?? (full ? known : []);
-  if (only === undefined)
+  const soak = soakMinutes(process.argv);
+  if (only === undefined && soak === undefined)
     await inFreshNode(tally, small, sample, Object.fromEntries(byHand.map((name) => [name, BY_HAND])));
   for (const [name, test] of Object.entries(parts)) {
     if (!chosen.includes(name)) continue;
     await test(tally, table);
     lapped(name);
   }
-  const faults = (all: object) => chosen.filter((name) => Object.hasOwn(all, name));
-  await cassandraFaults(tally, table, faults(CASSANDRA_FAULTS), lapped);
-  await mongodbFaults(tally, table, faults(MONGODB_FAULTS), lapped);
+  const databases = [
+    [Object.keys(CASSANDRA_FAULTS), cassandraFaults],
+    [Object.keys(MONGODB_FAULTS), mongodbFaults],
+  ] as const;
+  for (const [all, run] of databases) {
+    const names = chosen.filter((name) => all.includes(name));
+    if (soak !== undefined) await run(tally, table, drawn(all, soak / databases.length), lapped);
+    else if (names.length > 0) await run(tally, table, names, lapped);
+  }
   lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);
   console.log(table.lines().join('\n'));
   if (full) writeProofs('databases', [...laps.lines, tally.line()], '--full', table.lines());

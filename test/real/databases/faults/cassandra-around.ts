@@ -22,11 +22,11 @@ async function names(ring: Ring): Promise<void> {
   const { node } = ring;
   for (const [index, mode] of (['silent', 'slow', 'nobody'] satisfies Mode[]).entries()) {
     const pod = ring.pods[index]!;
-    await ring.fault(`DNS ${mode} for 60 s while a node starts`, async () => {
+    await ring.fault(`DNS ${mode} for 40 s while a node starts`, async () => {
       const said = pod.log('cassandra').length;
       node.names.mode = mode;
       pod.container('cassandra').signal('SIGKILL');
-      await pause(60);
+      await pause(40);
       node.names.mode = 'answers';
       const log = pod.log('cassandra').slice(said);
       ring.tally.check(`DNS ${mode}: no ring is started, no place is taken`, !/start:|taking the place/.test(log), log);
@@ -88,7 +88,7 @@ async function schemaJobKilled(ring: Ring): Promise<void> {
     homelab.services.presence.connects[0].keyspace = 'moved';
   });
   const [job] = rendered.of('Job', 'cassandra');
-  for (const seconds of [2, 4, 6, 8, 10])
+  for (const seconds of [2, 5, 8])
     await ring.fault('kill -9 of the schema job', async () => {
       const name = `killed-${seconds}`;
       const pod = node.run({ metadata: { name, namespace: 'cassandra' }, spec: job.spec.template.spec });

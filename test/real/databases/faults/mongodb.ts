@@ -80,10 +80,9 @@ export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
 export async function mongodbFaults(
   tally: Tally,
   table: FaultTable,
-  chosen: readonly string[],
+  chosen: Iterable<string>,
   lapped: (what: string) => void,
 ): Promise<void> {
-  if (chosen.length === 0) return;
   await inFreshNode(tally, small, async (node, rendered, again) => {
     const set = new MongoSet(node, rendered, again, tally, table);
     await set.whole(8);

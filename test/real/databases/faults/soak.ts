@@ -1,0 +1,15 @@
+/** Names of faults drawn at random until some minutes are over. Controls are not among them: what they lose would count against all others. */
+export function* drawn(faults: readonly string[], minutes: number): Generator<string> {
+  const known = faults.filter((name) => !name.includes('control'));
+  for (const end = Date.now() + minutes * 60_000; Date.now() < end;)
+    yield known[Math.floor(Math.random() * known.length)]!;
+}
+
+/** The minutes behind --soak. @throws where that is no number */
+export function soakMinutes(args: readonly string[]): number | undefined {
+  const at = args.indexOf('--soak');
+  if (at < 0) return undefined;
+  const minutes = Number(args[at + 1]);
+  if (!(minutes > 0)) throw new Error(`--soak must be a number of minutes above 0, got ${args[at + 1] ?? 'nothing'}`);
+  return minutes;
+}
