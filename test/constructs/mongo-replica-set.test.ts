@@ -115,7 +115,7 @@ test('a client gets a user of its own, a connection string with all members, and
     'MONGODB_URI',
   ]);
   expect(env[4].value).toBe(
-    'mongodb://$(MONGODB_USERNAME):$(MONGODB_PASSWORD_IN_URI)@mongodb-0.mongodb.mongodb.svc.cluster.local:27017,mongodb-1.mongodb.mongodb.svc.cluster.local:27017,mongodb-2.mongodb.mongodb.svc.cluster.local:27017/documents?replicaSet=rs0&authSource=admin',
+    'mongodb://$(MONGODB_USERNAME):$(MONGODB_PASSWORD_IN_URI)@mongodb-0.mongodb.mongodb.svc.cluster.local:27017,mongodb-1.mongodb.mongodb.svc.cluster.local:27017,mongodb-2.mongodb.mongodb.svc.cluster.local:27017/documents?replicaSet=rs0&authSource=admin&connectTimeoutMS=5000',
   );
   const secret = DeclaredSecret.all(chart).find(({ name }) => name === 'mongodb-documents')!;
   expect(secret.namespaces).toEqual(['mongodb', 'services']);

@@ -26,6 +26,8 @@ export interface Cluster {
  */
 export class TestNode {
   readonly names: NameServer;
+  /** Options of resolv.conf in pods that start from now on. By default the kubelet's: a name is asked for twice, for 5 s each. */
+  resolver = 'ndots:5';
   readonly claims: Claims;
   readonly pods = new Map<string, Pod>();
   private addresses = 0;

@@ -125,7 +125,7 @@ function networkFiles({ pod }: Container): Record<string, string> {
   const own = headless === undefined ? name : `${name}.${headless}.${namespace}.svc.cluster.local ${name}`;
   return {
     '/etc/hosts': `127.0.0.1 localhost\n${address} ${own}\n`,
-    '/etc/resolv.conf': `search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${GATEWAY}\noptions ndots:5 timeout:2 attempts:1\n`,
+    '/etc/resolv.conf': `search ${namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${GATEWAY}\noptions ${pod.node.resolver}\n`,
     '/etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
   };
 }

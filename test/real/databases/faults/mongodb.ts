@@ -29,7 +29,7 @@ export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
   'mongodb: SIGTERM': (set) =>
     set.fault('SIGTERM of the primary', async () => {
       const { pod } = await set.primary();
-      await ended(pod.container('mongod').restarts, pod, () => terminate(pod, 'mongod'));
+      await ended(pod, () => terminate(pod, 'mongod'));
     }),
   'mongodb: rolling restart': rolled,
   'mongodb: address lost': (set) =>
@@ -58,9 +58,10 @@ export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
     set.fault('the primary is at its memory limit', async () => {
       const { pod } = await set.primary();
       const mongod = pod.container('mongod');
+      const before = mongod.restarts;
       const release = squeeze(mongod, 0);
       try {
-        await until('mongod is killed for its memory', 120, async () => mongod.restarts > 0);
+        await until('mongod is killed for its memory', 120, async () => mongod.restarts > before);
       } finally {
         release();
       }
@@ -105,13 +106,15 @@ export async function mongodbFaults(
 export async function killed(set: MongoSet): Promise<void> {
   await set.fault('kill -9 of the primary', async () => {
     const { pod } = await set.primary();
-    await ended(pod.container('mongod').restarts, pod, () => kill(pod, 'mongod'));
+    await ended(pod, () => kill(pod, 'mongod'));
   });
 }
 
-async function ended(restarts: number, pod: Member['pod'], end: () => void): Promise<void> {
+async function ended(pod: Member['pod'], end: () => void): Promise<void> {
+  const mongod = pod.container('mongod');
+  const before = mongod.restarts;
   end();
-  await until('the kubelet starts it again', 120, async () => pod.container('mongod').restarts > restarts);
+  await until('the kubelet starts it again', 120, async () => mongod.restarts > before);
 }
 
 /** As an update of the StatefulSet goes: the last first, and the next when it is ready. */
