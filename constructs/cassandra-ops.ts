@@ -1,8 +1,9 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, type k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
+import { repairIntervalProblem } from '../values/repair';
 import type { Peer } from './connections';
-import { refuse } from './refuse';
+import { insist } from './refuse';
 import { resourceRequirements, type Resources } from './resources';
 import { scriptFile } from './script-file';
 import { RESTRICTED_CONTAINER } from './security';
@@ -23,7 +24,6 @@ export interface CassandraOps {
 
 /** Where ops tells the other nodes what it does, and Prometheus its metrics. */
 export const OPS_PORT = 7011;
-const LONGEST = Duration.days(5);
 
 /** Files of the container, beside node.json, by their names in /scripts. They restart the ring when they change. */
 export function opsScripts(): Record<string, string> {
@@ -35,17 +35,10 @@ export function opsScripts(): Record<string, string> {
 }
 
 /** What ops reads anew at each round, so that a change of it restarts nothing. */
-export function opsJson(owner: IConstruct, { repairEvery = LONGEST }: CassandraOps): string {
-  const seconds = repairEvery.toSeconds({ integral: false });
-  if (seconds < 3600 || seconds > LONGEST.toSeconds())
-    refuse(owner, {
-      what: 'ops.repairEvery must be from 1 hour to 5 days',
-      got: `${seconds} s`,
-      allowed: '3600 s to 432000 s',
-      fix: 'leave it out: half of gc_grace_seconds leaves time to try a failed repair again before deleted rows come back',
-    });
+export function opsJson(owner: IConstruct, { repairEvery = Duration.days(5) }: CassandraOps): string {
+  insist(owner, repairIntervalProblem(repairEvery, 'ops.repairEvery'));
   const config = {
-    repairSeconds: seconds,
+    repairSeconds: repairEvery.toSeconds(),
     retrySeconds: 1800,
     limitSeconds: 86400,
     intervalSeconds: 10,

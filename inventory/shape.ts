@@ -9,6 +9,7 @@ import { nearest, suggested } from '../values/nearest';
 import { domainProblem, registryProblem } from '../values/outside-names';
 import { missing, sentence, visible } from '../values/problem';
 import { cpuProblem, sizeProblem } from '../values/quantity';
+import { repairIntervalProblem } from '../values/repair';
 import { textProblem } from '../values/text';
 
 /**
@@ -53,6 +54,7 @@ export const image = judged(imageProblem);
 export const members = judged(membersProblem);
 export const cassandraSettings = judged(cassandraSettingsProblem);
 export const mongodSettings = judged(mongodSettingsProblem);
+export const repairInterval = judged(repairIntervalProblem);
 export const cassandraVersion = judged(cassandraVersionProblem);
 export const mongodbVersion = judged(mongodbVersionProblem);
 /** Whether its version knows it, is judged where that is known. */

@@ -200,7 +200,7 @@ const cassandra: is.Shape<lab.Cassandra> = {
   racks: is.listOf(is.dnsLabel, 1),
   nodesPerRack: is.optional(is.whole(1, 50)),
   membersPerRack: is.optional(is.whole(1, 50)),
-  repairEvery: is.optional(is.duration),
+  repairEvery: is.optional(is.repairInterval),
   version: is.optional(is.cassandraVersion),
   heap: is.optional(is.size),
   config: is.optional(is.cassandraSettings),

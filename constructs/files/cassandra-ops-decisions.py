@@ -7,6 +7,8 @@ import re
 
 # Cassandra makes them by itself, with 2 or 3 copies however few nodes there are.
 INTERNAL = ("system_distributed", "system_traces")
+# A ring that starts has other things to do, and nothing that was deleted.
+FIRST_SECONDS = 3600
 
 
 def parse_keyspaces(text):
@@ -31,14 +33,14 @@ def last_repair(memory, keyspace):
 
 
 def due_repairs(memory, keyspaces, config, now):
-    """Keyspaces to repair, the one that waits longest first. One that failed is tried again after a pause."""
-    repairs = memory.get("repairs", {})
+    """Keyspaces to repair, the one that waits longest first. One that failed is tried again after a pause, a new one has time."""
+    repairs, since = memory.get("repairs", {}), memory.get("since", now)
     due = []
     for keyspace in keyspaces:
-        last = last_repair(memory, keyspace) or 0
-        tried = repairs.get(keyspace, {}).get("failedAt") or 0
-        if now - last >= config["repairSeconds"] and now - tried >= config["retrySeconds"]:
-            due.append((last, keyspace))
+        last, tried = last_repair(memory, keyspace), repairs.get(keyspace, {}).get("failedAt") or 0
+        is_due = now - last >= config["repairSeconds"] if last else now - since >= min(FIRST_SECONDS, config["repairSeconds"])
+        if is_due and now - tried >= config["retrySeconds"]:
+            due.append((last or 0, keyspace))
     return [keyspace for _, keyspace in sorted(due)]
 
 

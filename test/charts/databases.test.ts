@@ -1,4 +1,4 @@
-import { Size } from 'cdk8s';
+import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { ofKind, renderedHomelab } from '../homelab';
 
@@ -123,4 +123,14 @@ test('version, heap, settings, keyspaces and metrics come from the homelab', () 
     ],
     ports: [{ port: 9216, protocol: 'TCP' }],
   });
+});
+
+test('how often a ring is repaired, and how many of its pods are members, is what the homelab says', () => {
+  const files = named('ConfigMap', 'cassandra-scripts', (h) => {
+    Object.assign(h.databases.cassandra, { nodesPerRack: 2, membersPerRack: 1, repairEvery: Duration.days(2) });
+    const { dataDisks } = h.machines['talos-worker-01'];
+    for (const rack of ['r1', 'r2', 'r3']) dataDisks[`cassandra-${rack}-1`] = Size.gibibytes(100);
+  }).data;
+  expect(JSON.parse(files['ops.json']).repairSeconds).toBe(172800);
+  expect(JSON.parse(files['node.json']).surplus).toHaveLength(3);
 });

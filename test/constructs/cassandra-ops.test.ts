@@ -40,12 +40,24 @@ Keyspaces:
 });
 
 test('a keyspace is repaired when its last repair began long enough ago, the oldest first', () => {
-  const memory = { repairs: { a: { last: NOW - 5 * DAY }, b: { last: NOW - 6 * DAY }, c: { last: NOW - 4 * DAY } } };
+  const memory = {
+    since: 1,
+    repairs: { a: { last: NOW - 5 * DAY }, b: { last: NOW - 6 * DAY }, c: { last: NOW - 4 * DAY } },
+  };
   expect(decided('due_repairs', memory, { a: {}, b: {}, c: {}, fresh: {} }, config, NOW)).toEqual(['fresh', 'b', 'a']);
 });
 
+test('a new node is repaired within an hour, or sooner where repairs are: a ring that starts has other things to do', () => {
+  const due = (age: number, repairSeconds: number) =>
+    decided('due_repairs', { since: NOW - age }, { a: {} }, { ...config, repairSeconds }, NOW);
+  expect(due(3599, 5 * DAY)).toEqual([]);
+  expect(due(3600, 5 * DAY)).toEqual(['a']);
+  expect(due(20, 20)).toEqual(['a']);
+  expect(decided('due_repairs', {}, { a: {} }, config, NOW)).toEqual([]);
+});
+
 test('a repair that failed is tried again after a pause, and the others go on', () => {
-  const memory = { repairs: { a: { failedAt: NOW - 1799 }, b: { failedAt: NOW - 1800 }, c: {} } };
+  const memory = { since: 1, repairs: { a: { failedAt: NOW - 1799 }, b: { failedAt: NOW - 1800 }, c: {} } };
   expect(decided('due_repairs', memory, { a: {}, b: {}, c: {} }, config, NOW)).toEqual(['b', 'c']);
 });
 
@@ -86,7 +98,7 @@ const two = [
   { id: 'a', address: '1', load: 100, rack: 'r1' },
   { id: 'b', address: '2', load: 100, rack: 'r1' },
 ];
-const done = { release: '5.0.8', cleaned: ['a', 'b'], copies: { chat: 1 }, repairs: { chat: { last: NOW } } };
+const done = { since: 1, release: '5.0.8', cleaned: ['a', 'b'], copies: { chat: 1 }, repairs: { chat: { last: NOW } } };
 const look = { ring: two, keyspaces: { chat: { dc1: '1' } }, release: '5.0.8' };
 
 test.each<[string, object, object, object, unknown[]]>([
@@ -232,6 +244,9 @@ function operated(
     JSON.stringify(surplus ? { members: [], surplus: [own] } : { members: pods }),
   );
   fs.writeFileSync(join(data, 'joined'), '');
+  fs.mkdirSync(join(data, 'ops'));
+  const known = { since: 1, release: '5.0.8', cleaned: [`${ID}1`, `${ID}2`], copies: {} };
+  fs.writeFileSync(join(data, 'ops', 'state.json'), JSON.stringify(known));
   fs.writeFileSync(join(data, 'ops.json'), JSON.stringify({ ...config, limitSeconds: 5, freshSeconds: 60 }));
   const nodetool = `#!/bin/sh
 echo "$*" >>'${data}/asked'

@@ -362,7 +362,7 @@ const wrong: [string, Partial<CassandraStatefulSetProps>, string][] = [
   [
     'repairs that come too late',
     { ops: { repairEvery: Duration.days(6) } },
-    'ops.repairEvery must be from 1 hour to 5 days, got "518400 s" (allowed: 3600 s to 432000 s)',
+    'ops.repairEvery must be a Duration from 1 hour to 5 days, got "518400 s" (allowed: whole seconds; 5 days are half of gc_grace_seconds',
   ],
   ['no nodes', { nodesPerRack: 0 }, 'nodesPerRack must be between 1 and 50, got 0'],
   ['a cluster name with a quote', { clusterName: 'a"b' }, 'clusterName must be 1 to 48 letters, digits, _ and -'],

@@ -364,6 +364,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     },
     'databases.mongodb.pods must be at least as many as members, got "2 pods, 3 members"; lower members first',
   ],
+  ...[Duration.days(6), Duration.minutes(59), 5].map((every): [string, (h: any) => void, string] => [
+    `repairs every ${every instanceof Duration ? every.toHumanString() : every}`,
+    (h) => (h.databases.cassandra.repairEvery = every),
+    'databases.cassandra.repairEvery must be a Duration from 1 hour to 5 days, got ',
+  ]),
   [
     'more members of a rack than pods',
     (h) => (h.databases.cassandra.membersPerRack = 2),

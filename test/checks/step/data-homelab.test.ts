@@ -20,7 +20,7 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
     ['cassandra.nodesPerRack: 3 -> 1'],
     change.nodesPerRack(3, 2),
   ],
-  ['other repairs', (h) => (h.databases.cassandra.repairEvery = Duration.days(1)), []],
+  ['other repairs', (h) => (h.databases.cassandra.repairEvery = Duration.days(2)), []],
   ['3 members to 1 at once', change.members(1), ['mongodb.members: 3 members, 3 pods -> 1 member, 1 pod']],
   [
     '5 members to 1 at once',
