@@ -1,4 +1,5 @@
 import { budget } from './budget';
+import { connect } from './connect';
 import { leftovers } from './leftovers';
 import { plan } from './plan';
 import { rebind } from './rebind';
@@ -11,6 +12,10 @@ const commands: Readonly<
   Record<string, { readonly what: string; readonly run: (args: readonly string[]) => Promise<void> }>
 > = {
   budget: { what: 'what every container costs its node, and what is free', run: budget },
+  connect: {
+    what: 'NAME: a shell of that database on this machine [--as CLIENT] [--forward] [--kubeconfig FILE]',
+    run: connect,
+  },
   leftovers: {
     what: 'commands that remove what nobody removes and dist/ has no more [--kubeconfig=FILE]',
     run: leftovers,

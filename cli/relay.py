@@ -1,0 +1,29 @@
+"""Joins its standard input and output to a port of this pod.
+
+kubectl port-forward reaches what listens on loopback, and Cassandra listens on the address of its pod alone.
+Standard library only.
+"""
+import os
+import socket
+import sys
+import threading
+
+peer = socket.create_connection((os.environ["POD_IP"], int(sys.argv[1])), timeout=10)
+peer.settimeout(None)
+
+
+def back():
+    while True:
+        data = peer.recv(65536)
+        if not data:
+            os._exit(0)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+threading.Thread(target=back, daemon=True).start()
+while True:
+    data = os.read(0, 65536)
+    if not data:
+        break
+    peer.sendall(data)
