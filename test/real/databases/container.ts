@@ -154,16 +154,20 @@ export class Container {
   /** Its variables, expanded as the kubelet does: $(NAME) of an earlier one, $$ for a dollar. */
   environment(): Record<string, string> {
     const known: Record<string, string> = { ...this.image.env, HOSTNAME: this.pod.name };
-    for (const { name, value, valueFrom } of this.spec.env ?? []) known[name] = this.valueOf(value, valueFrom, known);
+    for (const { name, value, valueFrom } of this.spec.env ?? []) {
+      const found = this.valueOf(value, valueFrom, known);
+      if (found !== undefined) known[name] = found;
+    }
     return known;
   }
 
-  private valueOf(value: string | undefined, from: Json, known: Readonly<Record<string, string>>): string {
+  /** Undefined where an optional key of a secret is not there: the kubelet leaves the variable out. */
+  private valueOf(value: string | undefined, from: Json, known: Readonly<Record<string, string>>): string | undefined {
     if (from?.fieldRef) return this.fieldOf(from.fieldRef.fieldPath);
     if (from?.secretKeyRef) {
       const secret = this.pod.node.cluster.secrets.get(`${this.pod.namespace}/${from.secretKeyRef.name}`);
       const found = secret?.[from.secretKeyRef.key];
-      if (found === undefined)
+      if (found === undefined && !from.secretKeyRef.optional)
         throw new Error(`${this.pod.fullName} needs ${from.secretKeyRef.key} of secret ${from.secretKeyRef.name}`);
       return found;
     }
