@@ -4,6 +4,7 @@ import { leftovers } from './leftovers';
 import { plan } from './plan';
 import { rebind } from './rebind';
 import { status } from './status';
+import { backup, restore, restoreDrill } from './restore';
 import { Usage } from './usage';
 import { withPlace } from '../values/problem';
 
@@ -11,6 +12,7 @@ import { withPlace } from '../values/problem';
 const commands: Readonly<
   Record<string, { readonly what: string; readonly run: (args: readonly string[]) => Promise<void> }>
 > = {
+  backup: { what: 'NAME: store a database now, beside its schedule', run: backup },
   budget: { what: 'what every container costs its node, and what is free', run: budget },
   connect: {
     what: 'NAME: a shell of that database on this machine [--as CLIENT] [--forward] [--kubeconfig FILE]',
@@ -29,6 +31,8 @@ const commands: Readonly<
     what: 'how each database is; ends with 1 where something is late or broken [--kubeconfig=FILE]',
     run: status,
   },
+  restore: { what: 'NAME: load a database from its backups; docs/backup.md has its options', run: restore },
+  'restore-drill': { what: 'NAME: try whether it could be loaded from its backups; loads nothing', run: restoreDrill },
 };
 
 const [name = '', ...args] = process.argv.slice(2);
@@ -36,7 +40,7 @@ const command = commands[name];
 if (!command) {
   console.error(
     `npm run homelab -- COMMAND\n${Object.entries(commands)
-      .map(([each, { what }]) => `  ${each.padEnd(12)} ${what}`)
+      .map(([each, { what }]) => `  ${each.padEnd(14)} ${what}`)
       .join('\n')}`,
   );
   process.exitCode = 2;

@@ -345,6 +345,7 @@ if (typeof Mongo !== 'undefined') {
   const membersOf = (state) =>
     (state.config || []).map(({ host }) => ({ host, state: state.states[host], lagSeconds: state.lags[host] }));
 
+  const setMembers = () => asRoot().runCommand({ replSetGetStatus: 1 }).members;
   const self = Number(process.env.POD_NAME.split('-').pop());
   const memory = { seen: '', since: Date.now() };
   let said = '';
@@ -352,6 +353,14 @@ if (typeof Mongo !== 'undefined') {
   for (;;) {
     const wanted = JSON.parse(fs.readFileSync(process.env.MEMBERS || '/config/members.json', 'utf8'));
     try {
+      if (backups && backups.locked()) {
+        // A change of the set would wait for the lock, and nobody would be left to lift it.
+        const own = hello(LOOPBACK);
+        tellReadiness(own !== null && own.serves);
+        backups.round(setMembers);
+        sleep(500);
+        continue;
+      }
       const state = observe(wanted, self, memory);
       tellReadiness(state.own !== null && state.own.serves);
       const action = decide(wanted, state);
@@ -363,13 +372,14 @@ if (typeof Mongo !== 'undefined') {
       }
       tellStatus({ action: line, members: membersOf(state) });
       act(wanted, action);
-      if (backups && state.own && state.own.serves)
-        backups.round(() => asRoot().runCommand({ replSetGetStatus: 1 }).members);
+      // Not while the set is still made or changed: a new one has one member, and would be stored as if that were all.
+      if (backups && state.own && state.own.serves && ['nothing', 'watch'].includes(action.do))
+        backups.round(setMembers);
     } catch (error) {
       tellStatus({ error: 'failed, trying again: ' + error.message });
       print(new Date().toISOString() + ' failed, trying again: ' + error.message);
       forget();
     }
-    sleep(wanted.intervalSeconds * 1000);
+    sleep(backups && backups.locked() ? 500 : wanted.intervalSeconds * 1000);
   }
 }

@@ -79,7 +79,8 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
   const walk = (folder) =>
     fs.readdirSync(path.join(data, folder), { withFileTypes: true }).flatMap((entry) => {
       const name = path.join(folder, entry.name);
-      if (folder === '' && !isData(entry.name)) return [];
+      // Preallocated files of the journal hold nothing.
+      if ((folder === '' && !isData(entry.name)) || entry.name.startsWith('WiredTigerPreplog')) return [];
       return entry.isDirectory() ? walk(name) : [name];
     });
   const size = (files) => files.reduce((sum, file) => sum + fs.statSync(path.join(data, file)).blocks * 512, 0);
@@ -200,6 +201,8 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
   return {
     // members: a function, because only a request needs them.
     round(members) {
+      // Left by a process that was killed: the copy is part of one.
+      if (!job && fs.existsSync(at('locked'))) drop();
       const request = json(at('request'));
       const given = json(at('answer'));
       if (!request) {
@@ -217,5 +220,7 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
         answer(request.id, { state: 'failed', why: error.message });
       }
     },
+    // Writes wait, and so would whoever waits for one.
+    locked: () => fs.existsSync(at('locked')),
   };
 }

@@ -19,7 +19,8 @@ repository() {
   case $code in
     124 | 137 | 143) problem="restic did not end within $limit s: $problem" ;;
   esac
-  case $problem in
+  # What ssh says stands before what restic makes of it.
+  case $(tr '\n' ' ' <"$WORK/err") in
     *'REMOTE HOST IDENTIFICATION HAS CHANGED'* | *'Host key verification failed'*)
       problem="the target shows another host key than backup.target.hostKeys has, so nothing is sent to it: $problem" ;;
     *'wrong password or no key found'*)
@@ -30,10 +31,15 @@ repository() {
   return "$code"
 }
 
-# Whether the repository is there; makes it where the target answers and has none. A target that does not answer is none of both.
+# Whether the repository is there; the keeper makes it where the target answers and has none. A target that does not answer is none
+# of both. One pod alone: two that make it at once leave a key of each, and by the wrong one nothing can be read.
 found() {
   repository 300 cat config && return 0
   absent "$?" || return 1
+  [ "$BACKUP_KEEPER" = "$BACKUP_POD" ] || {
+    problem="there is no repository at $RESTIC_REPOSITORY yet: $BACKUP_KEEPER makes it"
+    return 1
+  }
   if [ -n "${BACKUP_PARENT:-}" ]; then there "$BACKUP_PARENT" || return 1; fi
   repository 300 init || return 1
   say "made a new, empty repository at $RESTIC_REPOSITORY"

@@ -3,6 +3,7 @@ import type { Context } from '../engine/context';
 import { EXIT } from '../engine/problem';
 import { gpuFindings } from '../stages/ai-vm/gpu-proof';
 import { modelFindings } from '../stages/models';
+import { backupLooks } from '../verify/backups';
 import { clusterLooks } from '../verify/cluster';
 import { databaseLooks } from '../verify/databases';
 import { hostLooks } from '../verify/host';
@@ -15,6 +16,7 @@ export async function verify(context: Context, _: readonly string[], { json }: C
     ...hostLooks(context),
     ...clusterLooks(context),
     ...databaseLooks(context),
+    ...backupLooks(context),
     ...(context.homelab.llm && { models: modelFindings(context) }),
     'GPUs that are passed through': gpuFindings(context),
     ...networkLooks(context),

@@ -84,7 +84,7 @@ async function backup(answer: object | undefined, more: Record<string, string> =
     env: environment(more),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = new Promise((resolve) => child.on('exit', resolve));
+  const ended = new Promise((resolve) => child.on('close', resolve));
   let log = '';
   child.stdout.on('data', (text) => (log += text));
   const path = (name: string) => join(folder, 'handover', name);
@@ -132,6 +132,16 @@ describe('backup.sh', () => {
     expect(status.error).toMatch(/is its disk mounted/);
     expect(calls()).not.toContain('init');
   });
+
+  scripts(
+    'lets one pod alone make the repository: two at once would leave keys by which nothing can be read',
+    async () => {
+      fake('cat', ABSENT);
+      const { status } = await backup(undefined, { BACKUP_KEEPER: 'db-1' });
+      expect(status.error).toContain('db-1 makes it');
+      expect(calls()).not.toContain('init');
+    },
+  );
 
   scripts('asks for a copy only once the newest backup is older than the schedule', async () => {
     snapshots(23, 50);

@@ -3,6 +3,7 @@ import { until } from '../cluster/processes';
 import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
+import { MONGODB_BACKUPS } from './backups/mongodb';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
 import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
@@ -70,6 +71,7 @@ async function main(): Promise<void> {
     ...GROWTH,
     ...SHRINKING,
     ...SETTINGS,
+    ...MONGODB_BACKUPS,
     ...MONGODB_STEPS,
   };
   const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS), ...Object.keys(MONGODB_FAULTS)];

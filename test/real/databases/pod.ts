@@ -115,6 +115,10 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
       this.initContainers.push(container);
       const code = await container.start();
       if (code === 0 || this.stopped) return;
+      if (this.spec.restartPolicy === 'Never') {
+        this.stopped = true;
+        return this.done(code);
+      }
       await pause(backOff(attempt));
     }
   }

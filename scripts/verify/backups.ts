@@ -1,0 +1,35 @@
+import { backupOf, type Backup, type Database } from '../../inventory';
+import type { Finding, Look } from '../engine/check';
+import type { Context } from '../engine/context';
+import { backupErrors, backupStatuses, newestBackup, storedDatabases, type BackupStatuses } from '../stages/backups';
+import { bad, good, warning } from '../stages/host/finding';
+
+/** How old the newest backup of each database is. */
+export function backupLooks(context: Context): Record<string, Look> {
+  return Object.fromEntries(
+    storedDatabases(context).map(([name, database]) => [
+      `backup of ${name}`,
+      async () => {
+        const all = await backupStatuses(context, name, database);
+        return [judged(name, database, backupOf(context.homelab, database)!, all, Date.now())];
+      },
+    ]),
+  );
+}
+
+/** Late by more than one backup that was due is bad: one may fall into an hour in which the target sleeps. */
+export function judged(name: string, database: Database, { every }: Backup, all: BackupStatuses, now: number): Finding {
+  const what = `backup of ${name}`;
+  const fix = `kubectl -n ${name} logs ${[...all.keys()].at(-1)} -c backup; docs/backup.md says what to do`;
+  const errors = backupErrors(all);
+  const at = newestBackup(database, all);
+  if (at === undefined) {
+    const silent = [...all].filter(([, status]) => status === undefined).map(([pod]) => `${pod} tells nothing`);
+    return bad(what, ['not every part of it was stored yet', ...silent, ...errors].join('; '), fix);
+  }
+  const hours = every?.toHours({ integral: false }) ?? 24;
+  const age = `${((now - at) / 3_600_000).toFixed(1)} h old`;
+  if (now - at > 2 * hours * 3_600_000)
+    return bad(what, [`${age}, and one is due every ${hours} h`, ...errors].join('; '), fix);
+  return errors.length > 0 ? warning(what, [age, ...errors].join('; '), fix) : good(what, age);
+}

@@ -1,0 +1,57 @@
+import { jobOf, requested, told } from '../../cli/restore';
+
+test('what is asked for becomes variables of the containers, in the words that they know', () => {
+  const given = new Map([
+    ['at', '2026-11-28T02:30Z'],
+    ['only', 'shop'],
+    ['hosts', 'a-0,a-1'],
+    ['replace', 'yes'],
+  ]);
+  expect(requested(given)).toEqual({
+    RESTORE_AT: '2026-11-28T02:30:00Z',
+    RESTORE_ONLY: 'shop',
+    RESTORE_HOSTS: 'a-0 a-1',
+    RESTORE_REPLACE: 'yes',
+  });
+  expect(requested(new Map())).toEqual({});
+});
+
+test('a Job is what the CronJob renders, and nothing of it but the asked variables is changed', () => {
+  const container = (name: string) => ({
+    name,
+    env: [
+      { name: 'RESTORE_AT', value: '' },
+      { name: 'HOME', value: '/tmp' },
+    ],
+  });
+  const cronJob = {
+    metadata: { name: 'db-restore', namespace: 'db' },
+    spec: {
+      jobTemplate: {
+        metadata: { labels: { a: 'b' } },
+        spec: {
+          backoffLimit: 3,
+          template: { spec: { initContainers: [container('fetch')], containers: [container('restore')] } },
+        },
+      },
+    },
+  };
+  const job = jobOf(cronJob, 'db-restore-1', { RESTORE_AT: 'then', HOMES: 'x' });
+  expect(job).toMatchObject({ kind: 'Job', metadata: { name: 'db-restore-1', namespace: 'db', labels: { a: 'b' } } });
+  for (const each of [...job.spec.template.spec.initContainers, ...job.spec.template.spec.containers])
+    expect(each.env).toEqual([
+      { name: 'RESTORE_AT', value: 'then' },
+      { name: 'HOME', value: '/tmp' },
+    ]);
+  expect(cronJob.spec.jobTemplate.spec.template.spec.containers[0]!.env[0]!.value).toBe('');
+});
+
+test('the last line is told in words, every other one as it is', () => {
+  expect(told('{"restored":{"snapshot":"T","databases":["a","b"],"documents":3,"seconds":7}}')).toBe(
+    'restored: the backup of T, in 7 s; databases a, b; documents 3',
+  );
+  expect(told('{"drill":{"ok":true,"snapshot":"T","documents":3,"seconds":7}}')).toBe(
+    'the backup is whole and could be loaded: the backup of T, in 7 s; documents 3',
+  );
+  for (const line of ['{not json', '{"other":{}}', 'a: 3 documents, equal']) expect(told(line)).toBe(line);
+});

@@ -1,0 +1,93 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import type { Tally } from '../../tally';
+import { faults } from './faults';
+import { withStore } from './stored-set';
+
+type Json = any;
+
+const FILL = fs.readFileSync(join(__dirname, 'mongo-data.js'), 'utf8');
+
+/** Everything is destroyed, and comes back from the store: whole, one database of it, and after a kill. */
+async function destroyed(tally: Tally): Promise<void> {
+  await withStore(tally, 3, async (set) => {
+    await set.start();
+    await set.type(FILL);
+    const before = await set.contents();
+    const status = await set.backUp();
+    tally.check(
+      'a backup is made when it is asked for',
+      status.error === null && status.bytes > 0,
+      JSON.stringify(status),
+    );
+    const others = set.pods.slice(0, 2).map((pod) => pod.log('backup'));
+    tally.check(
+      'the last secondary alone is stored',
+      others.every((log) => /left to another pod/.test(log)),
+      others.join('\n'),
+    );
+    for (const pod of set.pods)
+      for (const name of ['backup', 'reconcile']) {
+        const container = pod.container(name);
+        console.log(
+          `  ${pod.name} ${name}: at most ${Math.round(container.peak / 2 ** 20)} of ${container.limit / 2 ** 20} MiB`,
+        );
+      }
+    const drill = await set.restore({ RESTORE_DRILL: 'yes' });
+    tally.check('a drill finds the backup whole', drill.code === 0 && /"drill":\{"ok":true/.test(drill.log), drill.log);
+
+    await set.destroy();
+    await set.start();
+    const began = Date.now();
+    const { code, log } = await set.restore();
+    console.log(`  restored in ${Math.round((Date.now() - began) / 1000)} s`);
+    tally.check('a restore into an empty set succeeds', code === 0, log);
+    const after = await set.contents();
+    tally.check(
+      'every document, index, option, user and role is as it was',
+      after === before,
+      differing(before, after),
+    );
+    const bob = await set.type("db.auth('bob', 'bob').ok && db.getSiblingDB('shop').many.countDocuments({})");
+    tally.check(
+      'a user that was made by hand logs in with the old password, and has its rights',
+      /20000/.test(bob),
+      bob,
+    );
+
+    const again = await set.restore();
+    tally.check('a second run changes nothing', again.code === 0 && /left as it is/.test(again.log), again.log);
+    await set.type(
+      "db.getSiblingDB('shop').types.deleteMany({}); db.getSiblingDB('shop').late.insertOne({ a: 1 }); db.getSiblingDB('other').x.insertOne({ kept: 1 })",
+    );
+    const only = await set.restore({ RESTORE_ONLY: 'shop', RESTORE_REPLACE: 'yes' });
+    const shop = (text: string) => JSON.stringify(JSON.parse(text.slice(9)).shop);
+    const one = await set.contents();
+    tally.check(
+      'one database alone comes back',
+      only.code === 0 && shop(one) === shop(before),
+      only.log + differing(before, one),
+    );
+    const other = await set.type("db.getSiblingDB('other').x.countDocuments({})");
+    tally.check('and no other is touched', other.trim().endsWith('2'), other);
+  });
+}
+
+/** What two sets hold differently, in short. */
+function differing(before: string, after: string): string {
+  const [one, other] = [before, after].map((text) => JSON.parse((text ?? 'CONTENTS {}').slice(9)));
+  const flat = (value: Json, path = ''): [string, string][] =>
+    value && typeof value === 'object'
+      ? Object.entries(value).flatMap(([key, each]) => flat(each, `${path}.${key}`))
+      : [[path, String(value)]];
+  const had = new Map(flat(one));
+  const has = new Map(flat(other));
+  return [...new Set([...had.keys(), ...has.keys()])]
+    .filter((path) => had.get(path) !== has.get(path))
+    .slice(0, 20)
+    .map((path) => `${path}: ${had.get(path)?.slice(0, 200)} -> ${has.get(path)?.slice(0, 200)}`)
+    .join('\n');
+}
+
+/** Parts of --full, by name. */
+export const MONGODB_BACKUPS = { 'mongodb-backup': destroyed, 'mongodb-backup-faults': faults };

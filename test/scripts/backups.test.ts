@@ -1,0 +1,37 @@
+import type { Backup, Database } from '../../inventory';
+import { judged } from '../../scripts/verify/backups';
+
+const NOW = Date.parse('2026-11-28T12:00:00Z');
+const ago = (hours: number) => new Date(NOW - hours * 3600_000).toISOString();
+const status = (hours: number | null, error: string | null = null) => ({
+  newest: hours === null ? null : ago(hours),
+  tried: null,
+  error,
+});
+
+function found(kind: 'mongodb' | 'cassandra', ...all: (ReturnType<typeof status> | undefined)[]): string {
+  const pods = new Map(all.map((each, index) => [`db-${index}`, each]));
+  const { state, saw } = judged('db', { kind } as Database, {} as Backup, pods, NOW);
+  return `${state}: ${saw}`;
+}
+
+test('MongoDB is as old as the newest backup, Cassandra as the oldest of its nodes', () => {
+  expect(found('mongodb', status(3), status(30), undefined)).toBe('good: 3.0 h old');
+  expect(found('cassandra', status(3), status(30))).toBe('good: 30.0 h old');
+});
+
+test('one that is late by more than one that was due is bad, with the reason', () => {
+  expect(found('mongodb', status(48), status(49, 'connection refused'))).toMatch(
+    /^warning: 48.0 h old; db-1: connection refused$/,
+  );
+  expect(found('mongodb', status(48.1, 'connection refused'))).toBe(
+    'bad: 48.1 h old, and one is due every 24 h; db-0: connection refused',
+  );
+});
+
+test('none at all is bad, and so is a node of Cassandra that tells nothing', () => {
+  expect(found('mongodb', status(null, 'Permission denied'))).toBe(
+    'bad: not every part of it was stored yet; db-0: Permission denied',
+  );
+  expect(found('cassandra', status(3), undefined)).toBe('bad: not every part of it was stored yet; db-1 tells nothing');
+});
