@@ -73,12 +73,7 @@ function valueParts(context: Context, declared: readonly DeclaredSecret[], secre
     jobs.map(({ namespace, name }, index): Titled => [`job ${namespace}/${name} ${what}`, runs[index]!]);
   const dropped = first.map((namespace): Titled => [
     `${namespace}/${secret.name} has the new value alone`,
-    after(
-      alone(context, declared, secret, namespace),
-      `not everybody has the new value of ${secret.name} yet`,
-      ...runs,
-      ...late.map(([, part]) => part),
-    ),
+    alone(context, declared, secret, namespace, [...runs, ...late.map(([, part]) => part)]),
   ]);
   return [
     ...withPrevious,
@@ -123,11 +118,21 @@ function besides(
   };
 }
 
-function alone(context: Context, declared: readonly DeclaredSecret[], secret: DeclaredSecret, namespace: string): Part {
+/** The new value alone, once everything before is done. To take the previous one out makes the job due again. */
+function alone(
+  context: Context,
+  declared: readonly DeclaredSecret[],
+  secret: DeclaredSecret,
+  namespace: string,
+  before: readonly Part[],
+): Part {
   return {
     async look() {
       const keys = await previousKeys(context, secret, namespace);
-      return keys.length === 0 ? undefined : { lines: [`${namespace}/${secret.name}: without ${keys.join(', ')}`] };
+      if (keys.length === 0) return undefined;
+      for (const part of before)
+        if ((await part.look()) !== undefined) throw new Later(`not everybody has the new value of ${secret.name} yet`);
+      return { lines: [`${namespace}/${secret.name}: without ${keys.join(', ')}`] };
     },
     async apply() {
       const live = (await liveSecrets(context, namespace, [secret.name])).get(secret.name);

@@ -70,6 +70,8 @@ class Cluster {
         const change = await step.look();
         if (change === undefined) continue;
         await step.apply(change, () => undefined);
+        // As every step of the bootstrap is proved once it was carried out.
+        expect([step.title, await step.look()]).toEqual([step.title, undefined]);
         did = true;
         if (stops) return true;
       } catch (error) {
