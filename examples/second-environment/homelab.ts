@@ -29,13 +29,15 @@ export default defineHomelab({
     }),
   ),
   databases: {
-    cassandra: { ...first.databases.cassandra!, memory: Size.mebibytes(2560) },
+    // What is tried here can be made again: nothing of it is worth a backup.
+    cassandra: { ...first.databases.cassandra!, memory: Size.mebibytes(2560), backup: false },
     mongodb: {
       ...first.databases.mongodb!,
       kind: 'mongodb',
       replicaSet: 'rs0',
       members: 1,
       memory: Size.gibibytes(1),
+      backup: false,
     },
   },
   git: { ...first.git, revision: 'staging' },

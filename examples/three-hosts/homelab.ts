@@ -113,6 +113,16 @@ export default defineHomelab({
       containers: { all: { memory: Size.gibibytes(2), cpu: Cpu.millis(300) } },
     },
   },
+  backup: {
+    target: {
+      kind: 'sftp',
+      host: 'mac',
+      user: 'backup',
+      path: '/Users/backup/homelab',
+      hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE00'],
+    },
+  },
+
   databases: {
     cassandra: {
       kind: 'cassandra',

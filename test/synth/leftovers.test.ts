@@ -38,16 +38,16 @@ test('what is not kept, or what another chart renders now, leaves nothing over',
 });
 
 test('what Argo CD may not delete any more is left over: its kind or its namespace is no longer permitted', async () => {
-  const own = (kind: string, namespace: string) =>
-    printYaml({ apiVersion: 'batch/v1', kind, metadata: { name: 'own', namespace } });
+  const own = (apiVersion: string, kind: string, namespace: string) =>
+    printYaml({ apiVersion, kind, metadata: { name: 'own', namespace } });
   const had = new Map([
     ...before,
-    ['services/cronjob.own.yaml', own('CronJob', 'services')],
-    ['services/job.own.yaml', own('Job', 'elsewhere')],
-    ['services/job.gone.yaml', own('Job', 'services')],
+    ['services/replicaset.own.yaml', own('apps/v1', 'ReplicaSet', 'services')],
+    ['services/job.own.yaml', own('batch/v1', 'Job', 'elsewhere')],
+    ['services/job.gone.yaml', own('batch/v1', 'Job', 'services')],
   ]);
   expect(await leftovers(had, before)).toEqual([
-    'kubectl delete cronjob own -n services',
+    'kubectl delete replicaset own -n services',
     'kubectl delete job own -n elsewhere',
   ]);
 });

@@ -220,12 +220,12 @@ describe('a quota that falls with what a StatefulSet asks for', () => {
     // Two racks that are still old keep 256 MiB each; 512 MiB are left for a Job and its predecessor, which do not run.
     expect(told(smaller(5120 - 256))).toEqual([]);
     expect(told(smaller(4608))).toEqual([
-      'cassandra/quota.limits.memory: 14336 MiB -> 14848 MiB',
-      'cassandra/quota.requests.memory: 14336 MiB -> 14848 MiB',
+      'cassandra/quota.limits.memory: 15488 MiB -> 16000 MiB',
+      'cassandra/quota.requests.memory: 15488 MiB -> 16000 MiB',
     ]);
     const [risk] = risks(smaller(4608));
     expect(risk!.problem).toContain(
-      'when a new pod of cassandra-r1 comes, cassandra-r2 5120 MiB + cassandra-r3 5120 MiB + the new pod 4608 MiB = 14848 MiB',
+      'when a new pod of cassandra-r1 comes, cassandra-r2 5504 MiB + cassandra-r3 5504 MiB + the new pod 4992 MiB = 16000 MiB',
     );
     expect(risk!.problem).toContain('cassandra-r2, cassandra-r3 wait behind it');
     expect(risk!.way![0]).toContain('Lower it in 2 equal steps');
