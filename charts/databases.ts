@@ -69,7 +69,6 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     pods: database.pods,
     featureCompatibilityVersion: database.featureCompatibilityVersion,
     config: database.config,
-    backup: backupProps(homelab, database),
   });
 }
 
@@ -90,6 +89,7 @@ function common(homelab: Homelab, name: string, database: Database) {
     retired: database.state === 'retired',
     version: database.version,
     exporter: database.exporter && exporterOf(database.exporter),
+    backup: backupProps(homelab, database),
   };
 }
 

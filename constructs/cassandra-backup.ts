@@ -62,7 +62,7 @@ export class CassandraBackup extends Construct {
       env: [
         { name: 'CASSANDRA_HOST', value: props.host },
         { name: 'CASSANDRA_NODES', value: nodes.map(({ host }) => host).join(' ') },
-        this.adminPassword(),
+        { name: 'ADMIN_PASSWORD', valueFrom: { secretKeyRef: { name: admin.name, key: 'password' } } },
       ],
       resources: RESTORE,
       claim: `data-${first!.pod}`,
@@ -82,9 +82,18 @@ export class CassandraBackup extends Construct {
   intoOps(container: k8s.Container): k8s.Container {
     return {
       ...container,
-      env: [...(container.env ?? []), { name: 'OPS_MODULES', value: 'snapshots' }, this.adminPassword()],
-      volumeMounts: [...(container.volumeMounts ?? []), this.backup.handover],
+      env: [...(container.env ?? []), { name: 'OPS_MODULES', value: 'snapshots' }],
+      volumeMounts: [
+        ...(container.volumeMounts ?? []),
+        this.backup.handover,
+        { name: 'admin-login', mountPath: '/admin-login', readOnly: true },
+      ],
     };
+  }
+
+  /** Volumes of a pod of the ring. The login of admin is a file, so that its rotation restarts no node. */
+  volumes(): k8s.Volume[] {
+    return [...this.backup.volumes(), { name: 'admin-login', secret: { secretName: this.props.admin.name } }];
   }
 
   /** Lets each node reach the target, and the Job each port of the ring that it needs. */
@@ -94,10 +103,5 @@ export class CassandraBackup extends Construct {
       this.restore.connections.allowTo(ring.peer, { port });
       ring.allowFrom(this.restore.connections.peer, { port });
     }
-  }
-
-  private adminPassword(): k8s.EnvVar {
-    const { name } = this.props.admin;
-    return { name: 'ADMIN_PASSWORD', valueFrom: { secretKeyRef: { name, key: 'password' } } };
   }
 }

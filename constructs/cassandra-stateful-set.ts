@@ -555,7 +555,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         empty('ops-tmp', '64Mi'),
         { name: 'config', configMap: { name: `${this.name}-config` } },
         { name: 'scripts', configMap: { name: `${this.name}-scripts` } },
-        ...(this.backup?.backup.volumes() ?? []),
+        ...(this.backup?.volumes() ?? []),
       ],
     };
   }

@@ -102,7 +102,7 @@ def tables_of(manifests, only):
                 tables.setdefault((entry["keyspace"], entry["table"]), []).append((manifest, entry))
     if not tables:
         there = sorted(set(manifests[0]["keyspaces"]))
-        raise Refused("the backup holds no table of %s; it has the keyspaces: %s" % (only, ", ".join(there) or "none") if only else "the backup is empty: it holds no table of any keyspace")
+        raise Refused("the backup holds no table of %s; it has the keyspaces: %s" % (only, ", ".join(there) or "none") if only else "the backup is empty: it holds no table of any keyspace; choose an earlier time with --at")
     return tables
 
 
@@ -309,7 +309,8 @@ def restore(session, nodes, staging=STAGING):
     only = os.environ.get("RESTORE_ONLY") or None
     manifests = chosen(read_manifests(staging), os.environ.get("RESTORE_HOSTS", "").split())
     for each in manifests:
-        say("%s: snapshot of %s, Cassandra %s, ring %s" % (each["pod"], each["taken"], each["version"], each["cluster"]))
+        size = sum(sum(table["files"].values()) for table in each["tables"]) / MIB
+        say("%s: snapshot of %s, %d tables, %.1f MiB, Cassandra %s, ring %s" % (each["pod"], each["taken"], len(each["tables"]), size, each["version"], each["cluster"]))
     problems = [problem for each in manifests for problem in damaged(each)]
     if problems:
         raise Refused("the backup is damaged: %s" % "; ".join(problems[:5] + (["and %d more" % (len(problems) - 5)] if len(problems) > 5 else [])))

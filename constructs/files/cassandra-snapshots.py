@@ -79,9 +79,9 @@ def content(session, keyspace, table):
 class Snapshots:
     """The handover of one node."""
 
-    def __init__(self, ops, session, handover="/handover"):
-        """'session' is a login that may read everything."""
-        self.ops, self.nodetool, self.session = ops, ops.nodetool, session
+    def __init__(self, ops, login, handover="/handover"):
+        """'login' gives a session that may read everything."""
+        self.ops, self.nodetool, self.login, self.session = ops, ops.nodetool, login, None
         self.folder = os.path.join(ops.data, ".backup")
         self.copy = os.path.join(self.folder, "copy")
         self.request = os.path.join(handover, "request")
@@ -117,6 +117,7 @@ class Snapshots:
             self.remove()
         elif (read_json(self.answer) or {}).get("id") != wanted:
             self.remove()
+            self.session = self.login()
             refusal = self.session.refusal()
             if refusal and self.ops.pod in self.members() and time.time() - os.path.getmtime(self.request) < LOGIN_SECONDS:
                 return self.say("waits: %s" % refusal)
@@ -141,6 +142,9 @@ class Snapshots:
         if self.ops.pod not in self.members():
             return {"state": "skip", "why": "this node is no member of the ring"}
         try:
+            if all(row["keyspace_name"] in SYSTEM for row in self.rows("system_schema.tables", "keyspace_name")):
+                # A ring that begins again after a loss must not become the newest backup.
+                return {"state": "skip", "why": "the ring has no table yet"}
             tables = self.snapshot(wanted)
             self.say("%s: %d tables are ready" % (wanted, tables))
             return {"state": "ready", "paths": [self.copy]}
@@ -230,6 +234,10 @@ class Snapshots:
 
 
 def start(ops):
-    """Called once by ops.py."""
-    session = Session("admin", os.environ["ADMIN_PASSWORD"], ops.address)
-    threading.Thread(target=Snapshots(ops, session).watch, daemon=True).start()
+    """Called once by ops.py. The password is read from its file each time: it may be rotated while this runs."""
+
+    def login():
+        with open("/admin-login/password") as file:
+            return Session("admin", file.read(), ops.address)
+
+    threading.Thread(target=Snapshots(ops, login).watch, daemon=True).start()

@@ -46,6 +46,7 @@ class Ops:
                 open(at + "/nb-1-big-Data.db", "w").write("abc")
                 open(at + "/.by_v/nb-1-big-Data.db", "w").write("index")
 class Session:
+    tables = [{"keyspace_name": "shop"}]
     why, keyspaces = None, [{"keyspace_name": "system_auth"}, {"keyspace_name": "shop", "replication": {"dc1": "1"}}]
     def refusal(self): return self.why
     def run(self, text): return "CREATE TABLE shop.t;"
@@ -53,11 +54,12 @@ class Session:
     def rows(self, text):
         if "system.local" in text: return [{"cluster_name": "c", "data_center": "dc1", "rack": "r1", "host_id": "h", "release_version": "5.0.8", "tokens": ["9", "-1"]}]
         if "keyspaces" in text: return self.keyspaces
+        if "system_schema.tables" in text: return [{"keyspace_name": "system"}] + self.tables
         if "columns" in text: return [{"keyspace_name": "shop", "table_name": each, "column_name": "k", "type": "int", "kind": "partition_key", "position": 0, "clustering_order": "none"} for each in "tv"]
         if "views" in text: return [{"keyspace_name": "shop", "view_name": "v"}]
         return []
 ops, session = Ops(), Session()
-node = snapshots.Snapshots(ops, session, handover)
+node = snapshots.Snapshots(ops, lambda: session, handover)
 def ask(): open(handover + "/request", "w").write('{"id": "1"}')
 def answer(): return snapshots.read_json(handover + "/answer")
 def files(): return sorted(os.path.relpath(os.path.join(at, name), home) for at, _, names in os.walk(home + "/.backup") for name in names)
@@ -120,6 +122,15 @@ os.utime(handover + "/request", (0, snapshots.time.time() - 90000))
 node.step()
 print(json.dumps([answer(), files()]))`),
     ).toEqual([null, []]);
+  });
+
+  test('is not made of a ring without tables: one that begins again must not become the newest backup', () => {
+    expect(
+      handover(`ask()
+session.tables = []
+node.step()
+print(json.dumps([answer(), files()]))`),
+    ).toEqual([{ id: '1', state: 'skip', why: 'the ring has no table yet' }, []]);
   });
 
   test('is not made by a node that is no member any more, nor of a schema that does not hold still', () => {
@@ -319,7 +330,7 @@ describe('the snapshots of a restore', () => {
 
   test('that hold nothing are refused, and so is a keyspace that they lack', () => {
     expect(of(`restore.tables_of(${json([manifest('a')])}, None)`)).toBe(
-      'refused: the backup is empty: it holds no table of any keyspace',
+      'refused: the backup is empty: it holds no table of any keyspace; choose an earlier time with --at',
     );
     expect(of(`restore.tables_of(${json([manifest('a')])}, "other")`)).toBe(
       'refused: the backup holds no table of other; it has the keyspaces: shop',

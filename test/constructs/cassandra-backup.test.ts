@@ -42,7 +42,8 @@ test('each node hands its snapshot over from ops, which logs in as admin, to bac
   const { containers } = podOf(ring({ target }).chart).spec;
   const [ops, backup] = [named(containers, 'ops'), named(containers, 'backup')];
   expect(named(ops.env, 'OPS_MODULES').value).toBe('snapshots');
-  expect(named(ops.env, 'ADMIN_PASSWORD').valueFrom.secretKeyRef).toEqual({ name: 'cassandra-admin', key: 'password' });
+  expect(named(ops.volumeMounts, 'admin-login').mountPath).toBe('/admin-login');
+  expect(named(podOf(ring({ target }).chart).spec.volumes, 'admin-login').secret.secretName).toBe('cassandra-admin');
   expect(named(ops.volumeMounts, 'handover')).toEqual(named(backup.volumeMounts, 'handover'));
   expect(named(backup.volumeMounts, 'data')).toEqual({ name: 'data', mountPath: '/var/lib/cassandra', readOnly: true });
   const scripts = objectOf(ring({ target }).chart, 'ConfigMap', 'cassandra-scripts').data;
