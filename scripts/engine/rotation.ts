@@ -69,18 +69,20 @@ function valueParts(context: Context, declared: readonly DeclaredSecret[], secre
   const runs = jobs.map((job) =>
     after(rerun(context, secret, job), mustHave(job.namespace), ...withPrevious.map(([, part]) => part)),
   );
-  const named = (what: string) =>
-    jobs.map(({ namespace, name }, index): Titled => [`job ${namespace}/${name} ${what}`, runs[index]!]);
-  const dropped = first.map((namespace): Titled => [
-    `${namespace}/${secret.name} has the new value alone`,
-    alone(context, declared, secret, namespace, [...runs, ...late.map(([, part]) => part)]),
+  const named = (what: string, parts: readonly Part[]) =>
+    jobs.map(({ namespace, name }, index): Titled => [`job ${namespace}/${name} ${what}`, parts[index]!]);
+  const dropped = withPrevious.map(([, beside], index): Titled => [
+    `${first[index]!}/${secret.name} has the new value alone`,
+    alone(context, declared, secret, first[index]!, beside, [...runs, ...late.map(([, part]) => part)]),
   ]);
+  // Until then the job has run, but with the previous value.
+  const again = runs.map((part) => after(part, 'the previous value goes first', ...dropped.map(([, each]) => each)));
   return [
     ...withPrevious,
-    ...named('has run with it'),
+    ...named('has run with it', runs),
     ...late,
     ...dropped,
-    ...named('has run without the previous one'),
+    ...named('has run without the previous one', again),
   ];
 }
 
@@ -124,14 +126,16 @@ function alone(
   declared: readonly DeclaredSecret[],
   secret: DeclaredSecret,
   namespace: string,
+  beside: Part,
   before: readonly Part[],
 ): Part {
   return {
     async look() {
+      const why = `not everybody has the new value of ${secret.name} yet`;
+      if ((await beside.look()) !== undefined) throw new Later(why);
       const keys = await previousKeys(context, secret, namespace);
       if (keys.length === 0) return undefined;
-      for (const part of before)
-        if ((await part.look()) !== undefined) throw new Later(`not everybody has the new value of ${secret.name} yet`);
+      for (const part of before) if ((await part.look()) !== undefined) throw new Later(why);
       return { lines: [`${namespace}/${secret.name}: without ${keys.join(', ')}`] };
     },
     async apply() {

@@ -3,6 +3,7 @@ import { changingKeys, declaredSecrets, keptSecrets, type Values } from '../../s
 import { keyfileStages } from '../../scripts/engine/keyfile-stages';
 import { Later } from '../../scripts/engine/problem';
 import { rotationSteps } from '../../scripts/engine/rotation';
+import type { Step } from '../../scripts/engine/step';
 import { byHand } from '../../scripts/engine/secret-readers';
 import { replaced } from '../../scripts/stages/secrets';
 import homelab from '../fixtures/homelab';
@@ -63,23 +64,29 @@ class Cluster {
     throw new Error(`never done: ${this.events.join('\n')}`);
   }
 
+  /** Looks at all steps first, as the plan does: what is done then is left out, what cannot be seen yet is looked at later. */
   private async once(secret: ReturnType<typeof named>, stops: boolean): Promise<boolean> {
-    let did = false;
-    for (const step of rotationSteps(this.context, declaredSecrets(), secret, async () => false)) {
-      try {
-        const change = await step.look();
-        if (change === undefined) continue;
-        await step.apply(change, () => undefined);
-        // As every step of the bootstrap is proved once it was carried out.
-        expect([step.title, await step.look()]).toEqual([step.title, undefined]);
-        did = true;
-        if (stops) return true;
-      } catch (error) {
-        if (!(error instanceof Later)) throw error;
-        if (!stops) throw error;
-      }
+    const planned: Step[] = [];
+    for (const step of rotationSteps(this.context, declaredSecrets(), secret, async () => false))
+      if ((await this.look(step)) !== undefined) planned.push(step);
+    for (const step of planned) {
+      const change = await step.look();
+      if (change === undefined) continue;
+      await step.apply(change, () => undefined);
+      // As every step of the bootstrap is proved once it was carried out.
+      expect([step.title, await step.look()]).toEqual([step.title, undefined]);
+      if (stops) return true;
     }
-    return did;
+    return planned.length > 0;
+  }
+
+  private async look(step: Step): Promise<unknown> {
+    try {
+      return await step.look();
+    } catch (error) {
+      if (error instanceof Later) return error;
+      throw error;
+    }
   }
 
   private now(): string {
