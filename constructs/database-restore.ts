@@ -104,9 +104,10 @@ export class DatabaseRestore extends Construct {
   private podSpec(config: string, drill: boolean): k8s.PodSpec {
     const { props } = this;
     const { backup } = props;
+    // Without a value where there is none: the API server drops an empty one, so Argo CD would always show a diff.
     const asked = ['AT', 'ONLY', 'REPLACE', 'FROM', 'HOSTS', 'DRILL'].map((each) => ({
       name: `RESTORE_${each}`,
-      value: drill && each === 'DRILL' ? 'yes' : '',
+      ...(drill && each === 'DRILL' && { value: 'yes' }),
     }));
     const stage: k8s.VolumeMount = { name: 'data', mountPath: '/restore', subPath: 'restore' };
     const resources = resourceRequirements(this, props.resources);
