@@ -5,7 +5,7 @@ import { small } from '../fresh-node';
 import type { Mode } from '../name-server';
 import { pause } from '../processes';
 import type { Ring } from './cassandra-ring';
-import { squeeze } from './tools';
+import { crowd } from './tools';
 
 type Json = any;
 
@@ -37,10 +37,7 @@ async function names(ring: Ring): Promise<void> {
 async function memory(ring: Ring): Promise<void> {
   const container = ring.pods[2]!.container('cassandra');
   await ring.fault('a node at its memory limit', async () => {
-    const before = container.restarts;
-    const give = squeeze(container, 0);
-    await until('the kernel kills it, and the kubelet starts it again', 60, async () => container.restarts > before);
-    give();
+    await crowd(container);
     ring.tally.check('it was killed by the kernel', container.lastCode === 137, `ended with ${container.lastCode}`);
   });
 }
@@ -55,7 +52,7 @@ async function wrongPassword(ring: Ring): Promise<void> {
     const [job] = rendered.of('Job', 'cassandra');
     const manifest = { metadata: { name: 'wrong', namespace: 'cassandra' }, spec: job.spec.template.spec };
     const pod = node.run(manifest);
-    const says = /neither admin nor the default superuser can log in .*credentials/;
+    const says = /neither admin nor the default superuser can log in .*(credentials|incorrect)/;
     await until(
       'the job says which password is wrong',
       90,
@@ -67,7 +64,7 @@ async function wrongPassword(ring: Ring): Promise<void> {
     const client = rendered.runClient(node, 'presence', images.cassandra, '-wrong');
     await ready(client);
     const { code, output } = await cql(client, 'SELECT * FROM system.local;', {
-      CASSANDRA_USERNAME: 'services-presence',
+      CASSANDRA_USERNAME: node.cluster.secrets.get('services/cassandra-presence')!.username!,
       CASSANDRA_PASSWORD: 'wrong',
     });
     tally.check(

@@ -55,7 +55,7 @@ export class FaultTable {
       HEAD,
       ...this.rows.map(({ database, fault, times, before, lost, gap, saw }) => [
         ...[database, fault, String(times), String(before), String(lost), (gap / 1000).toFixed(1)],
-        [...saw].map(([kind, count]) => `${kind} ${count}`).join(', ') || 'nothing',
+        counted(saw),
       ]),
     ];
     const widths = HEAD.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
@@ -83,11 +83,12 @@ export class FaultTable {
     row.before = Math.min(row.before, before);
     row.lost += gone.length;
     row.gap = Math.max(row.gap, acknowledged.longestGap(begin, back));
-    for (const [kind, count] of acknowledged.errors(begin, back)) row.saw.set(kind, (row.saw.get(kind) ?? 0) + count);
+    const errors = acknowledged.errors(begin, back);
+    for (const [kind, count] of errors) row.saw.set(kind, (row.saw.get(kind) ?? 0) + count);
     this.tally.check(`${fault}: at least ${ENOUGH} writes were acknowledged in the 5 s before`, before >= ENOUGH);
     const [seconds, without] = [Date.now() - begin, acknowledged.longestGap(begin, back)].map((ms) => ms / 1000);
     console.log(
-      `  ${fault}: ${before} acknowledged in the 5 s before, ${gone.length} lost of ${acknowledged.ids.size}, ${without} s without (${seconds} s)`,
+      `  ${fault}: ${before} acknowledged in the 5 s before, ${gone.length} lost of ${acknowledged.ids.size}, ${without} s without, a client saw ${counted(errors)} (${seconds} s)`,
     );
     return gone;
   }
@@ -106,6 +107,10 @@ async function busy(writer: Writer): Promise<number> {
   const recent = () => Acknowledgements.of(writer.said()).count(Date.now() - 5000, Date.now());
   await until('the writer is at its pace', 60, async () => recent() >= ENOUGH).catch(() => undefined);
   return recent();
+}
+
+function counted(kinds: ReadonlyMap<string, number>): string {
+  return [...kinds].map(([kind, count]) => `${kind} ${count}`).join(', ') || 'nothing';
 }
 
 function sample(ids: readonly string[]): string {

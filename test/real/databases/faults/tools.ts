@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../cluster/processes';
@@ -145,6 +145,23 @@ export async function caught<T>(what: string, seconds: number, look: () => T | u
     if (found !== undefined && found !== false) return found;
   }
   throw new Error(`not within ${seconds} s: ${what}`);
+}
+
+const HOG = 'import time\nkept = []\nwhile True:\n  kept.append(bytearray(2 ** 24))\n  time.sleep(0.05)';
+
+/** Takes the memory that a container's limit leaves, caches included, until the kernel kills what has most of it. */
+export async function crowd(container: Container): Promise<void> {
+  const before = container.restarts;
+  const hog = spawn('sh', ['-c', `echo $$ >'${container.memory.procs}'; exec python3 -c "$0"`, HOG], {
+    stdio: 'ignore',
+  });
+  const gone = new Promise((resolve) => hog.once('exit', resolve));
+  try {
+    await until('the kernel kills a process of the container', 120, async () => container.restarts > before);
+  } finally {
+    hog.kill('SIGKILL');
+    await gone;
+  }
 }
 
 /** Waits until every member is ready. */
