@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Size } from 'cdk8s';
+import { Size, type App } from 'cdk8s';
 import type { Tally } from '../tally';
 import { databasePrograms } from './binaries';
 import { standIns } from './images';
@@ -9,7 +9,7 @@ import { TestNode } from './node';
 import { Rendered } from './rendering';
 
 type Json = any;
-type Change = (homelab: Json) => void;
+type Change = ((homelab: Json) => void) | App;
 
 /** The smallest memory that the constructs take, so that everything fits on the machine of a test. */
 export function small(homelab: Json): void {

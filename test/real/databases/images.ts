@@ -32,7 +32,7 @@ export function standIns(found: DatabasePrograms): Readonly<Record<string, Stand
   return {
     'docker.io/library/cassandra': {
       files: {
-        ...programs('cassandra', 'nodetool', 'cqlsh'),
+        ...programs('cassandra', 'nodetool', 'cqlsh', 'sstableloader'),
         '/etc/cassandra/jvm17-server.options': read('conf/jvm17-server.options'),
         '/etc/cassandra/logback-tools.xml': read('conf/logback-tools.xml'),
         '/etc/passwd': `${USERS}cassandra:x:999:999::/var/lib/cassandra:/bin/sh\n`,

@@ -3,6 +3,7 @@ import { until } from '../cluster/processes';
 import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
+import { CASSANDRA_BACKUPS } from './backups/cassandra';
 import { MONGODB_BACKUPS } from './backups/mongodb';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
 import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
@@ -73,6 +74,7 @@ async function main(): Promise<void> {
     ...SETTINGS,
     ...MONGODB_BACKUPS,
     ...MONGODB_STEPS,
+    ...CASSANDRA_BACKUPS,
   };
   const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS), ...Object.keys(MONGODB_FAULTS)];
   const only = process.argv

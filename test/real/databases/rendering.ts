@@ -1,3 +1,4 @@
+import { App } from 'cdk8s';
 import { homelabApp } from '../../../charts';
 import { DeclaredSecret } from '../../../constructs';
 import { defineHomelab } from '../../../inventory';
@@ -9,13 +10,14 @@ import type { Pod } from './pod';
 
 type Json = any;
 
-/** What a homelab renders for its databases, and the secrets that it declares. */
+/** What a homelab, or an app of a test, renders for its databases, and the secrets that it declares. */
 export class Rendered {
   readonly objects: readonly Json[];
   readonly secrets: readonly DeclaredSecret[];
 
-  constructor(change: (homelab: Json) => void) {
-    const app = homelabApp(defineHomelab(changed(change)));
+  /** @param source a change of the test's homelab, or charts of the test's own */
+  constructor(source: ((homelab: Json) => void) | App) {
+    const app = source instanceof App ? source : homelabApp(defineHomelab(changed(source)));
     this.objects = render(app).map(({ object }) => object);
     this.secrets = DeclaredSecret.all(app);
   }
