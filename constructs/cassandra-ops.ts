@@ -16,7 +16,8 @@ export interface CassandraOps {
    * its own here. From 1 hour to 5 days. @default 5 days, half of gc_grace_seconds
    */
   readonly repairEvery?: Duration;
-  /** Of the container: Python, and at most two nodetools at a time with a heap of 64 MiB each. @default 384 MiB, 50m */
+  /** Of the container: Python, and at most two nodetools at a time with a heap of 64 MiB each; one
+   * and Python peaked at 103 MiB. @default 384 MiB, 50m */
   readonly resources?: Resources;
   /** Pods that may read the metrics on port 7011, such as Prometheus': opens the network for them. @default none */
   readonly scrapedBy?: Peer;

@@ -307,8 +307,7 @@ class Ops(Telling):
                 why = self.step()
             except Exception as error:  # The next round may go well.
                 why = described(error)
-            if why is not None:
-                self.say("waits: " + why)
+            self.say("nothing to do" if why is None else "waits: " + why)
             self.tell(waits=why)
             # After an operation the next may be due; others have their chance meanwhile.
             time.sleep(1 if self.operations > before else self.config()["intervalSeconds"])

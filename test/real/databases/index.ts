@@ -20,6 +20,7 @@ import type { TestNode } from './node';
 import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 import { instrument } from './instrument';
+import { opsSees } from './ops';
 import { SETTINGS } from './settings';
 import { SHRINKING } from './shrinking';
 
@@ -135,6 +136,7 @@ async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<T
   );
   const status = await one.container('cassandra').exec(['nodetool', 'status']);
   tally.check('all three are up and normal', (status.output.match(/^UN /gm) ?? []).length === 3, status.output);
+  await opsSees(tally, pods[2]!, 3);
   for (const suffix of ['first', 'again']) {
     const { pod, code } = await rendered.runJob(node, 'cassandra', suffix);
     tally.check(`the schema job succeeds (${suffix})`, code === 0, pod.log('job'));
