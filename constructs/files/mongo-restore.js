@@ -185,15 +185,13 @@ async function difference(source, target, db, collection) {
   return (await digestOf(source, db, collection)) !== (await digestOf(target, db, collection));
 }
 
-async function loadDatabase(source, target, db, { snapshot, replace }) {
+/** What the last restore left of a database. @throws Refused where somebody else's documents would have to go */
+async function standOf(target, db, { snapshot, replace }) {
   const [old] = (await target.all('admin', { find: RECORD, filter: { _id: db } })).map(decode);
   const full = await holds(target, db);
-  const goesOn = old && old.state === 'loading' && old.snapshot === snapshot;
-  if (old && old.state === 'done' && old.snapshot === snapshot && full && !replace) {
-    say(db + ': was loaded from this backup before, and is left as it is');
-    return 0;
-  }
-  if (full && !goesOn && !(old && old.state === 'loading') && !replace)
+  const goesOn = old !== undefined && old.state === 'loading' && old.snapshot === snapshot;
+  if (old && old.state === 'done' && old.snapshot === snapshot && full && !replace) return { isDone: true };
+  if (full && !(old && old.state === 'loading') && !replace)
     throw new Refused(
       db +
         ' holds documents already (in ' +
@@ -202,7 +200,15 @@ async function loadDatabase(source, target, db, { snapshot, replace }) {
         db +
         ' holds now',
     );
-  const done = new Set(goesOn ? old.done : []);
+  return { goesOn, done: goesOn ? old.done : [] };
+}
+
+async function loadDatabase(source, target, db, snapshot, stand) {
+  if (stand.isDone) {
+    say(db + ': was loaded from this backup before, and is left as it is');
+    return 0;
+  }
+  const done = new Set(stand.done);
   const record = (state) =>
     target.run('admin', {
       update: RECORD,
@@ -210,7 +216,7 @@ async function loadDatabase(source, target, db, { snapshot, replace }) {
       writeConcern: MAJORITY,
     });
   await record('loading');
-  if (!goesOn && db !== 'admin') await target.run(db, { dropDatabase: 1, writeConcern: MAJORITY });
+  if (!stand.goesOn && db !== 'admin') await target.run(db, { dropDatabase: 1, writeConcern: MAJORITY });
   let sum = 0;
   for (const collection of plan(await collectionsOf(source, db))) {
     if (done.has(collection.name)) continue;
@@ -293,17 +299,17 @@ async function loadAll(source, snapshot, manifest) {
     );
   const { hosts } = JSON.parse(fs.readFileSync(process.env.TARGET || path.join(__dirname, 'target.json'), 'utf8'));
   const target = await primaryOf({ hosts, user: process.env.ROOT_USERNAME, password: process.env.ROOT_PASSWORD });
+  // All of them first: nothing is loaded where one is refused.
+  const stands = [];
+  for (const db of wanted) stands.push([db, await standOf(target, db, { snapshot: snapshot.id, replace })]);
   const blocked = only === undefined && (await writesBlocked(target, true));
   let documents = 0;
   try {
-    for (const db of wanted) documents += await loadDatabase(source, target, db, { snapshot: snapshot.id, replace });
+    for (const [db, stand] of stands) documents += await loadDatabase(source, target, db, snapshot.id, stand);
     await loadUsers(source, target, only);
-  } catch (error) {
-    // A set that is half loaded stays closed for clients; one that was not touched does not.
-    if (blocked && error instanceof Refused && documents === 0) await writesBlocked(target, false);
-    throw error;
+  } finally {
+    if (blocked) await writesBlocked(target, false);
   }
-  if (blocked) await writesBlocked(target, false);
   target.close();
   return { restored: { snapshot: snapshot.time, databases: wanted, documents, from: manifest.member } };
 }

@@ -15,6 +15,10 @@ repository() {
   child=''
   problem=''
   [ "$code" -ne 0 ] || return 0
+  if [ -n "${BACKUP_SSH_CONFIG:-}" ] && grep -q 'unable to start the sftp session' "$WORK/err"; then
+    # restic mostly ends before it has read what ssh says.
+    timeout -k 30 60 sftp -F "$BACKUP_SSH_CONFIG" -b /dev/null target >/dev/null 2>>"$WORK/err"
+  fi
   problem=$(grep -v -e '^$' -e '^rclone:' "$WORK/err" | tail -n 4 | tr '\n' ' ' | cut -c 1-600)
   case $code in
     124 | 137 | 143) problem="restic did not end within $limit s: $problem" ;;
@@ -25,6 +29,8 @@ repository() {
       problem="the target shows another host key than backup.target.hostKeys has, so nothing is sent to it: $problem" ;;
     *'wrong password or no key found'*)
       problem="the repository was made with another password than the secret $BACKUP_DATABASE-backup has: $problem" ;;
+    *'SSH_FX_FAILURE'* | *'no space left'* | *'No space left'*)
+      problem="the target does not take what is written; is its disk full? What is stored stays as it is: $problem" ;;
     *'Permission denied (publickey'*)
       problem="the target does not let the key of the secret $BACKUP_DATABASE-backup in: put its public half into authorized_keys: $problem" ;;
   esac

@@ -5,6 +5,7 @@ import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { CASSANDRA_BACKUPS } from './backups/cassandra';
 import { MONGODB_BACKUPS } from './backups/mongodb';
+import { rclone } from './backups/stores';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
 import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
@@ -34,7 +35,11 @@ if (process.getuid?.() !== 0)
   throw new Error(
     'the suite of the databases must run as root on Linux, because it mounts volumes and sets memory limits; sudo npm run test:real -- databases',
   );
-onLoopback(() => databasePrograms(), ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc']);
+const needsStores = process.argv.some((arg) => arg === '--full' || /^--only=.*backup-stores/.test(arg));
+onLoopback(
+  () => [databasePrograms(), needsStores && rclone()],
+  ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
+);
 
 const full = process.argv.includes('--full');
 const tally = new Tally();

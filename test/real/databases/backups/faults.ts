@@ -73,7 +73,7 @@ async function target(set: StoredSet, tally: Tally): Promise<void> {
   await set.type(
     `db.getSiblingDB('shop').big.insertMany(Array.from({ length: 24 }, () => ({ b: BinData(0, require('crypto').randomBytes(2 ** 20).toString('base64')) })))`,
   );
-  await reported(set, tally, 'a full target', /no space left|failure|not enough/i);
+  await reported(set, tally, 'a full target', /is its disk full/);
   store.empty();
   await wellAgain(set, tally, 'after there is room');
 }

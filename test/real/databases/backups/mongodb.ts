@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Tally } from '../../tally';
 import { faults } from './faults';
 import { withStore } from './stored-set';
+import { stores } from './stores';
 
 type Json = any;
 
@@ -90,4 +91,8 @@ function differing(before: string, after: string): string {
 }
 
 /** Parts of --full, by name. */
-export const MONGODB_BACKUPS = { 'mongodb-backup': destroyed, 'mongodb-backup-faults': faults };
+export const MONGODB_BACKUPS = {
+  'mongodb-backup': destroyed,
+  'mongodb-backup-faults': faults,
+  'backup-stores': stores,
+};
