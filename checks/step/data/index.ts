@@ -1,6 +1,7 @@
 import type { Risk } from '../plan';
 import type { Pair, Step } from '../step';
 import { argoCdRisks } from './argo-cd';
+import { backupRisks } from './backups';
 import { cassandraRisks } from './cassandra';
 import { claimRisks } from './claims';
 import { indexOf, isActive, type Database, type Index } from './databases';
@@ -42,7 +43,12 @@ function runningRisks(step: Step, before: Index, after: Index): Risk[] {
   return [...before.databases.values()].filter(isActive).flatMap((was) => {
     const is = after.databases.get(was.key);
     if (!isActive(is)) return [];
-    return [...versionRisks(was, is, before), ...ownRules(was, is, before), ...secretRisks(was, had, has, before)];
+    return [
+      ...versionRisks(was, is, before),
+      ...ownRules(was, is, before),
+      ...backupRisks(was, is, before),
+      ...secretRisks(was, had, has, before),
+    ];
   });
 }
 

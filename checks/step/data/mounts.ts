@@ -22,7 +22,15 @@ function workload(was: Manifest, is: Manifest, before: Index): Risk[] {
     const next = (podOf(is)?.containers ?? []).find(({ name }: Manifest) => name === container.name);
     // A container that is renamed still mounts it.
     const others: readonly Manifest[] = podOf(is)?.containers ?? [];
-    const mounts = mountsOf(container, lasting);
+    const [first] = others;
+    // A helper that no longer looks into the data of the first container, which still has it, loses nothing.
+    const helped = (mount: Mount): boolean =>
+      next !== undefined &&
+      first !== undefined &&
+      next !== first &&
+      !mountsOf(next, now).some(({ path }) => path === mount.path) &&
+      mountsOf(first, now).some(({ path, shows }) => path === mount.path && shows === mount.shows);
+    const mounts = mountsOf(container, lasting).filter((mount) => !helped(mount));
     return [
       ...mounts.flatMap((mount) => movedMount(mount, next ? [next] : others, now, was, is, before)),
       ...(next ? folders(mounts, container, next, was, is, before) : []),

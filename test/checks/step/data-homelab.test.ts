@@ -2,6 +2,14 @@ import { Duration, Size } from 'cdk8s';
 import * as change from './changes';
 import { homelabStep, risksOf, told } from './steps';
 
+const stored =
+  (path: string, more: object = {}): change.Change =>
+  (h) =>
+    (h.databases.mongodb.backup = {
+      target: { kind: 'sftp', host: 'mac', user: 'backup', path, hostKeys: ['ssh-ed25519 AAAA'] },
+      ...more,
+    });
+
 const cases: readonly (readonly [string, change.Change, readonly string[], change.Change?])[] = [
   ['another cluster name', (h) => (h.databases.cassandra.clusterName = 'x'), ['cassandra.clusterName: collab -> x']],
   ['another datacenter', (h) => (h.databases.cassandra.datacenter = 'dc2'), ['cassandra.datacenter: dc1 -> dc2']],
@@ -20,6 +28,15 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
     ['cassandra.nodesPerRack: 3 -> 1'],
     change.nodesPerRack(3, 2),
   ],
+  ['a first backup', stored('/backup'), []],
+  ['backups more often', stored('/backup', { every: Duration.hours(1) }), [], stored('/backup')],
+  [
+    'backups to another place',
+    stored('/other'),
+    ['mongodb.backup: sftp:target:/backup/mongodb -> sftp:target:/other/mongodb'],
+    stored('/backup'),
+  ],
+  ['no backups any more', () => undefined, ['mongodb.backup: sftp:target:/backup/mongodb -> none'], stored('/backup')],
   ['other repairs', (h) => (h.databases.cassandra.repairEvery = Duration.days(2)), []],
   ['3 members to 1 at once', change.members(1), ['mongodb.members: 3 members, 3 pods -> 1 member, 1 pod']],
   [

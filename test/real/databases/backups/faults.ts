@@ -115,6 +115,10 @@ async function killed(set: StoredSet, tally: Tally): Promise<void> {
 }
 
 async function damaged(set: StoredSet, tally: Tally): Promise<void> {
+  // So many that a restore is still under way when it is killed.
+  await set.type(
+    `for (let at = 0; at < 150; at++) db.getSiblingDB('shop').getCollection('small' + at).insertOne({ at })`,
+  );
   const before = await set.contents();
   await set.backUp();
   const repository = join(set.store.path, 'mongodb');
@@ -158,7 +162,7 @@ async function damaged(set: StoredSet, tally: Tally): Promise<void> {
     full.code === 3 && /holds documents already/.test(full.log),
     full.log,
   );
-  const kill = set.restore({ RESTORE_REPLACE: 'yes' }, /shop\.big: /);
+  const kill = set.restore({ RESTORE_REPLACE: 'yes' }, /documents, equal/);
   const first = await kill;
   tally.check('a restore that is killed has failed', first.code === 137, first.log);
   const second = await set.restore({ RESTORE_REPLACE: 'yes' });
