@@ -24,6 +24,7 @@ import { instrument } from './instrument';
 import { opsSees } from './ops';
 import { SETTINGS } from './settings';
 import { SHRINKING } from './shrinking';
+import { UPGRADES } from './upgrades';
 
 type Json = any;
 
@@ -78,6 +79,7 @@ async function main(): Promise<void> {
     ...GROWTH,
     ...SHRINKING,
     ...SETTINGS,
+    ...UPGRADES,
     ...MONGODB_BACKUPS,
     ...MONGODB_STEPS,
     ...CASSANDRA_BACKUPS,
