@@ -28,7 +28,7 @@ const MINUTES = 60;
 const isUp = ({ ready: isReady }: Pod) => isReady;
 
 /** A ring of these racks, with a disk for each node. */
-function ring(racks: readonly string[], nodesPerRack: number) {
+export function ring(racks: readonly string[], nodesPerRack: number) {
   return (homelab: Json): void => {
     small(homelab);
     Object.assign(homelab.databases.cassandra, { racks, nodesPerRack });

@@ -21,7 +21,7 @@ import type { TestNode } from './node';
 import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 import { instrument } from './instrument';
-import { opsSees } from './ops';
+import { OPS, opsSees } from './ops';
 import { SETTINGS } from './settings';
 import { SHRINKING } from './shrinking';
 import { UPGRADES } from './upgrades';
@@ -77,6 +77,7 @@ async function main(): Promise<void> {
   const byHand = ['cassandra-chat', 'cassandra-admin', 'mongodb-root', 'mongodb-identity'];
   const parts: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
     ...GROWTH,
+    ...OPS,
     ...SHRINKING,
     ...SETTINGS,
     ...UPGRADES,

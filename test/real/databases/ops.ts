@@ -1,11 +1,23 @@
+import { images } from '../../../constructs';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
-import { logs } from './clients';
+import { cql, logs, ready } from './clients';
+import { inFreshNode } from './fresh-node';
+import { ring } from './growth';
+import type { TestNode } from './node';
 import type { Pod } from './pod';
+import type { Rendered } from './rendering';
 
 type Json = any;
 
+/** What the container `ops` does to a ring: with --full. */
+export const OPS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
+  'deleted rows': deletedRows,
+  'a ring grows and shrinks': growsAndShrinks,
+};
+
 const MINUTES = 60;
+const ROWS = 100;
 
 /** What ops tells of its node. */
 async function opsState(pod: Pod): Promise<Json> {
@@ -33,4 +45,251 @@ function opsTells(what: string, seconds: number, pods: readonly Pod[], isSo: (st
     async () => (await Promise.all(pods.map(opsState))).every(isSo),
     () => logs(pods),
   );
+}
+
+/** Changes how often ops does what, as a commit does: the files of the pods follow. */
+function schedule(node: TestNode, pods: readonly Pod[], change: Readonly<Record<string, number>>): void {
+  const maps = node.cluster.configMaps;
+  const scripts = maps.get('cassandra/cassandra-scripts')!;
+  const config = { ...JSON.parse(scripts['ops.json']!), ...change };
+  maps.set('cassandra/cassandra-scripts', { ...scripts, 'ops.json': JSON.stringify(config) });
+  for (const pod of pods) pod.refresh();
+}
+
+/** Two copies are all copies of a ring of two: with one node away nobody could log in at a quorum. */
+function loginsAtOne(change: (homelab: Json) => void) {
+  return (homelab: Json): void => {
+    change(homelab);
+    homelab.databases.cassandra.config = { auth_read_consistency_level: 'LOCAL_ONE' };
+  };
+}
+
+/** A ring that is ready, with its schema and a client. */
+async function started(tally: Tally, node: TestNode, rendered: Rendered): Promise<{ pods: Pod[]; chat: Pod }> {
+  const pods = rendered.of('StatefulSet', 'cassandra').flatMap((set) => rendered.runSet(node, set));
+  await up(`a ring of ${pods.length}`, pods);
+  await schema(tally, node, rendered, 'first');
+  const chat = rendered.runClient(node, 'chat', images.cassandra, '-client');
+  await ready(chat);
+  return { pods, chat };
+}
+
+async function up(what: string, pods: readonly Pod[]): Promise<void> {
+  await until(
+    what,
+    8 * MINUTES,
+    async () => pods.every((pod) => pod.ready),
+    () => logs(pods),
+  );
+}
+
+async function schema(tally: Tally, node: TestNode, rendered: Rendered, suffix: string): Promise<void> {
+  const { pod, code } = await rendered.runJob(node, 'cassandra', suffix);
+  tally.check(`the schema job succeeds (${suffix})`, code === 0, pod.log('job'));
+}
+
+/** Kills ops as soon as it does something, as a limit of memory or a kubelet would. */
+async function killedWhile(doing: string, seconds: number, pods: readonly Pod[]): Promise<Pod> {
+  const pod = await until(
+    `ops does: ${doing}`,
+    seconds,
+    async () => {
+      const states = await Promise.all(pods.map(opsState));
+      return pods[states.findIndex((state) => state.doing === doing)];
+    },
+    () => logs(pods),
+  );
+  pod.container('ops').signal('SIGKILL');
+  return pod;
+}
+
+async function statusOf(pod: Pod): Promise<string> {
+  return (await pod.container('cassandra').exec(['nodetool', 'status'])).output;
+}
+
+const isWhole = (status: string, count: number) =>
+  (status.match(/^[UD][NLJM] /gm) ?? []).length === count && (status.match(/^UN /gm) ?? []).length === count;
+
+async function count(chat: Pod, table: string, level = 'ALL'): Promise<number> {
+  const { output } = await cql(chat, `CONSISTENCY ${level}; SELECT count(*) FROM ${table};`);
+  return Number(/^\s*(\d+)$/m.exec(output)?.[1]);
+}
+
+function inserts(table: string): string {
+  return Array.from({ length: ROWS }, (_, k) => `INSERT INTO ${table} (k) VALUES (${k});`).join(' ');
+}
+
+/**
+ * A node misses deletions, and the marks of these are dropped (gc_grace_seconds): in the table `control` before a repair, in
+ * `repaired` after it. Then the node is lost for good, and taken out of the ring.
+ */
+async function deletedRows(tally: Tally): Promise<void> {
+  await inFreshNode(tally, loginsAtOne(ring(['r1', 'r2'], 1)), async (node, rendered) => {
+    const { pods, chat } = await started(tally, node, rendered);
+    schedule(node, pods, { repairSeconds: 60 });
+    await opsTells('each node made its first repairs', 4 * MINUTES, pods, ({ repairs = {} }) =>
+      Boolean(repairs.chat?.last && repairs.system_auth?.last),
+    );
+    schedule(node, pods, { repairSeconds: 5 * 24 * 3600 });
+    tally.check('each node repairs every keyspace by itself', true);
+    const [one, two] = pods as [Pod, Pod];
+    for (const table of ['control', 'repaired']) {
+      const made = await cql(chat, `CREATE TABLE ${table} (k int PRIMARY KEY); CONSISTENCY ALL; ${inserts(table)}`);
+      tally.check(`${ROWS} rows are on both copies of ${table}`, made.code === 0, made.output);
+    }
+    // Away for longer than hints are kept.
+    await one.container('cassandra').exec(['nodetool', 'disablehandoff']);
+    await two.stop();
+    const deletes = Array.from({ length: ROWS / 2 }, (_, k) => k).map(
+      (k) => `DELETE FROM control WHERE k = ${k}; DELETE FROM repaired WHERE k = ${k};`,
+    );
+    const deleted = await cql(chat, `CONSISTENCY ONE; ${deletes.join(' ')}`);
+    tally.check('half of them are deleted while a node is away', deleted.code === 0, deleted.output);
+    const back = rendered.runMember(node, rendered.of('StatefulSet', 'cassandra')[1], 0);
+    await up('the node is back', [back]);
+    const both = [one, back];
+    await repairedInTime(tally, node, both, chat);
+    await goneForGood(tally, one, back, chat);
+  });
+}
+
+async function repairedInTime(tally: Tally, node: TestNode, both: readonly Pod[], chat: Pod): Promise<void> {
+  await forget(both, chat, 'control');
+  const risen = await count(chat, 'control');
+  tally.check('control: without a repair deleted rows come back', risen > ROWS / 2, `${risen} rows`);
+  const before = Math.floor(Date.now() / 1000);
+  schedule(node, both, { repairSeconds: 20 });
+  const killed = await killedWhile('repair chat', 3 * MINUTES, both);
+  await opsTells('each node repaired the keyspace', 3 * MINUTES, both, (state) => state.repairs?.chat?.last > before);
+  tally.check('an ops that was killed in the middle of a repair makes it again', killed.restarts === 1, logs(both));
+  schedule(node, both, { repairSeconds: 5 * 24 * 3600 });
+  await forget(both, chat, 'repaired');
+  const left = await count(chat, 'repaired');
+  tally.check('after a repair deleted rows stay deleted', left === ROWS / 2, `${left} rows`);
+  const states = await Promise.all(both.map(opsState));
+  const failures = states.flatMap(({ repairs }) => Object.values<Json>(repairs).map((each) => each.failures ?? 0));
+  tally.check('no repair failed', failures.length > 0 && failures.every((each) => each === 0), logs(both));
+  const script = `import urllib.request; print(urllib.request.urlopen('http://${both[0]!.address}:7011/metrics').read().decode())`;
+  const { output } = await both[1]!.container('cassandra').exec(['python3', '-c', script]);
+  tally.check(
+    'metrics tell when the last repair was',
+    /^collab_cassandra_repair_last_success_timestamp_seconds\{keyspace="chat"\} [1-9]/m.test(output),
+    output,
+  );
+  for (const pod of both) measured(tally, pod);
+}
+
+/** The documented way for a node that never comes back: a node that is well takes it out. */
+async function goneForGood(tally: Tally, one: Pod, lost: Pod, chat: Pod): Promise<void> {
+  await lost.stop(0);
+  const id = await until('the node is seen as down', 2 * MINUTES, async () =>
+    /^DN .*\s([0-9a-f-]{36})\s/m.exec(await statusOf(one))?.at(1),
+  );
+  const removed = await one.container('cassandra').exec(['nodetool', 'removenode', id], 3 * MINUTES);
+  tally.check('removenode takes out a node that is gone for good', removed.code === 0, removed.output);
+  const status = await statusOf(one);
+  tally.check('the ring is whole without it', isWhole(status, 1), status);
+  const left = await count(chat, 'repaired', 'ONE');
+  tally.check('the rows that other nodes have are there', left === ROWS / 2, `${left} rows`);
+}
+
+/** Drops the marks of deletions on every node, as compaction does once gc_grace_seconds are over. */
+async function forget(pods: readonly Pod[], chat: Pod, table: string): Promise<void> {
+  await cql(chat, `ALTER TABLE ${table} WITH gc_grace_seconds = 1;`);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  for (const pod of pods)
+    for (const command of ['flush', 'compact'])
+      await pod.container('cassandra').exec(['nodetool', command, 'chat', table]);
+}
+
+function measured(tally: Tally, pod: Pod): void {
+  const ops = pod.container('ops');
+  const peak = Math.round(ops.peak / 2 ** 20);
+  const limit = ops.limit / 2 ** 20;
+  tally.check(`${pod.name} ops: at most ${peak} of ${limit} MiB`, peak < 0.9 * limit);
+}
+
+/** One copy of each row, so that each move of rows shows: one node, two, one, two again on the volume that was left. */
+async function growsAndShrinks(tally: Tally): Promise<void> {
+  await inFreshNode(tally, ring(['r1'], 1), async (node, rendered, again) => {
+    const { pods, chat } = await started(tally, node, rendered);
+    const [one] = pods as [Pod];
+    const made = await cql(chat, `CREATE TABLE t (k int PRIMARY KEY); ${inserts('t')}`);
+    tally.check(`${ROWS} rows are written to one node`, made.code === 0, made.output);
+    await one.container('cassandra').exec(['nodetool', 'flush', 'chat', 't']);
+
+    const larger = await again(ring(['r1'], 2));
+    const two = larger.runMember(node, larger.of('StatefulSet', 'cassandra')[0], 1);
+    one.refresh();
+    await up('two nodes', [one, two]);
+    const partitions = async () => {
+      const { output } = await one.container('cassandra').exec(['nodetool', 'tablestats', 'chat.t']);
+      return Number(/Number of partitions \(estimate\): (\d+)/.exec(output)?.[1]);
+    };
+    const before = await partitions();
+    schedule(node, [one, two], { lookSeconds: 30 });
+    await until(
+      'the first node cleans up',
+      4 * MINUTES,
+      async () => /cleanup: done/.test(one.log('ops')),
+      () => logs([one, two]),
+    );
+    const after = await partitions();
+    tally.check(
+      'after growth a node drops the rows that moved',
+      before === ROWS && after < ROWS && after > 0,
+      `${before}, ${after}`,
+    );
+    tally.check('and all rows are there', (await count(chat, 't')) === ROWS);
+    tally.check('the first node was not restarted', one.restarts === 0);
+
+    await leaves(tally, again, one, two, chat);
+    await comesBack(tally, node, again, one, chat);
+    measured(tally, one);
+  });
+}
+
+type Again = (change: (homelab: Json) => void) => Promise<Rendered>;
+
+/** By committed members; ops is killed in the middle of it. */
+async function leaves(tally: Tally, again: Again, one: Pod, two: Pod, chat: Pod): Promise<void> {
+  await again((homelab) => {
+    ring(['r1'], 2)(homelab);
+    homelab.databases.cassandra.membersPerRack = 1;
+  });
+  for (const pod of [one, two]) pod.refresh();
+  await killedWhile('decommission', 3 * MINUTES, [two]);
+  await opsTells('the node has left', 5 * MINUTES, [two], ({ inRing }) => inRing === false);
+  const status = await until('its ring knows it no more', MINUTES, async () => {
+    const text = await statusOf(one);
+    return isWhole(text, 1) && text;
+  });
+  tally.check('the last node of the rack leaves the ring, also where its ops was killed meanwhile', true, status);
+  const rows = await count(chat, 't');
+  tally.check('and its rows went to the node that stays', rows === ROWS, `${rows} rows`);
+  await until(
+    'the node that left waits',
+    2 * MINUTES,
+    async () => /is no member of the ring/.test(two.log('cassandra')),
+    () => logs([two]),
+  );
+  tally.check('a node that left starts no more', !two.ready, logs([two]));
+  await two.stop();
+}
+
+/** Its volume has the data of a node that Cassandra would refuse. */
+async function comesBack(tally: Tally, node: TestNode, again: Again, one: Pod, chat: Pod): Promise<void> {
+  const grown = await again(ring(['r1'], 2));
+  one.refresh();
+  const back = grown.runMember(node, grown.of('StatefulSet', 'cassandra')[0], 1);
+  await up('two nodes again', [one, back]);
+  tally.check(
+    'on a volume that was left a node joins as a new one',
+    /removing its data/.test(back.log('cassandra')),
+    back.log('cassandra'),
+  );
+  const status = await statusOf(one);
+  tally.check('the ring has two nodes again', isWhole(status, 2), status);
+  const rows = await count(chat, 't');
+  tally.check('and all rows', rows === ROWS, `${rows} rows`);
 }
