@@ -15,6 +15,7 @@ import { isBuilt, KUBERNETES_VERSIONS } from './binaries';
 import { changesRoll, drain } from './changes';
 import { Client } from './client';
 import { ControlPlane } from './control-plane';
+import { cronJobsRun } from './cron-jobs';
 import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } from './deploy';
 import * as points from './points';
 import { rebind } from './volumes';
@@ -124,6 +125,7 @@ async function othersAccepted(version: string): Promise<void> {
       await points.idempotent(ground);
       await points.placed(ground);
       await points.reachable(ground);
+      await cronJobsRun(ground);
       lap(`${name}: ${ground.manifests.length} files accepted, every pod runs`);
     } finally {
       fs.rmSync(folder, { recursive: true });
