@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { acceptRisks, staleNote } from './accept';
 import { apiServerChange } from './api-server';
 import { accessRisks } from './access';
+import { lessAccess } from './access/less';
 import { dataRisks } from './data';
 import { deploymentRisks } from './deployment';
 import { createdBecause, effectOf, prunedBecause } from './effect';
@@ -32,7 +33,7 @@ export function planStep(step: Step, base: string): Plan {
     risks,
     machines: machineChanges(step),
     next: nextCommits(step, all),
-    notes: stale.map(staleNote),
+    notes: [...stale.map(staleNote), ...lessAccess(step)],
   };
 }
 

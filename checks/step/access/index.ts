@@ -1,8 +1,10 @@
 import type { Risk } from '../plan';
 import type { Pair, Step } from '../step';
 import { grouped } from '../workloads';
+import { copyRisks } from './copies';
 import { entryRisks } from './entries';
 import { hardeningRisks } from './hardening';
+import { loginRisks } from './logins';
 import { namespaceRisks } from './namespaces';
 import { openings, type Opening } from './network';
 import { isDns } from './peer-text';
@@ -26,6 +28,8 @@ export function accessRisks({ before, after }: Step, pairs: readonly Pair[]): Ri
     ...hardeningRisks(was, is),
     ...networkRisks(opened.filter(({ isNew, outside, direction }) => !isNew || (outside && direction === 'egress'))),
     ...entryRisks(was, is),
+    ...loginRisks(was, is),
+    ...copyRisks(was, is),
     ...projectRisks(pairs),
     ...readerRisks(secrets, was, is),
     ...spreadRisks(secrets, was, is),

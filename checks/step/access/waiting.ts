@@ -1,4 +1,5 @@
 import type { Manifest } from '../objects';
+import { claimTemplates, podNames } from '../data/workloads';
 import type { Risk } from '../plan';
 import { referencesOf, type Reference } from './references';
 import { earlier, listed, type View, type Workload } from './view';
@@ -57,7 +58,8 @@ function isThere({ kind, name }: Reference, { namespace }: Workload, view: View,
   if (kind === 'ServiceAccount' && name === 'default') return true;
   if (kind === 'ConfigMap' && name === 'kube-root-ca.crt') return true;
   if (view.byId.has(`/${kind} ${namespace}/${name}`)) return true;
-  return kind === 'Secret' && (view.secrets.has(`${namespace}/${name}`) || made.has(`${namespace}/${name}`));
+  if (kind === 'PersistentVolumeClaim') return made.has(`${kind} ${namespace}/${name}`);
+  return kind === 'Secret' && (view.secrets.has(`${namespace}/${name}`) || made.has(`${kind} ${namespace}/${name}`));
 }
 
 /** Kinds from which an operator makes a Secret, and where its name stands. */
@@ -72,10 +74,19 @@ const MAKERS: Readonly<Record<string, (object: Manifest) => unknown>> = {
   SopsSecret: ({ metadata }) => metadata.name,
 };
 
+/** Secrets of operators, and claims that StatefulSets make for their pods. */
 function madeByOthers(view: View): Set<string> {
-  return new Set(
-    Object.entries(MAKERS).flatMap(([kind, name]) =>
-      view.ofKind(kind).map((object) => `${object.metadata.namespace ?? 'default'}/${name(object) as string}`),
-    ),
+  const secrets = Object.entries(MAKERS).flatMap(([kind, name]) =>
+    view.ofKind(kind).map((object) => `Secret ${object.metadata.namespace ?? 'default'}/${name(object) as string}`),
   );
+  const claims = view
+    .ofKind('StatefulSet')
+    .flatMap((set) =>
+      claimTemplates(set).flatMap(({ metadata }) =>
+        podNames(set).map(
+          (pod) => `PersistentVolumeClaim ${set.metadata.namespace ?? 'default'}/${metadata.name}-${pod}`,
+        ),
+      ),
+    );
+  return new Set([...secrets, ...claims]);
 }

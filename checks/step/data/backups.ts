@@ -1,15 +1,16 @@
 import type { Risk } from '../plan';
 import { idsOf, thingOf, type Database, type Index } from './databases';
+import { storeOf } from '../stores';
 import { dataRisk } from './risk';
-import { containersOf, podOf } from './workloads';
+import { podOf } from './workloads';
 
 /** Backups that a step ends, or begins again from nothing in another place. */
-export function backupRisks(was: Database, is: Database, index: Index): Risk[] {
-  const [from, to] = [repositoryOf(was), repositoryOf(is)];
+export function backupRisks(was: Database, is: Database, before: Index, after: Index): Risk[] {
+  const [from, to] = [placeOf(was, before), placeOf(is, after)];
   if (from === undefined || from === to) return [];
   return [
     dataRisk({
-      what: `${thingOf(was, index)}.backup`,
+      what: `${thingOf(was, before)}.backup`,
       section: 'delete',
       objects: idsOf(was, is),
       from,
@@ -29,9 +30,7 @@ export function backupRisks(was: Database, is: Database, index: Index): Risk[] {
   ];
 }
 
-/** Where the container `backup` writes to. */
-function repositoryOf({ sets }: Database): string | undefined {
-  const backup = sets.flatMap((set) => containersOf(podOf(set))).find(({ name }) => name === 'backup');
-  const variables: { name: string; value?: string }[] = backup?.env ?? [];
-  return variables.find(({ name }) => name === 'RESTIC_REPOSITORY')?.value;
+/** Machine and folder, bucket, or volume. Another user of the same folder sees the same backups. */
+function placeOf({ sets, namespace }: Database, { byId }: Index): string | undefined {
+  return sets.map((set) => storeOf(podOf(set), namespace, byId)?.place).find(Boolean);
 }

@@ -46,7 +46,7 @@ function runningRisks(step: Step, before: Index, after: Index): Risk[] {
     return [
       ...versionRisks(was, is, before),
       ...ownRules(was, is, before),
-      ...backupRisks(was, is, before),
+      ...backupRisks(was, is, before, after),
       ...secretRisks(was, had, has, before),
     ];
   });

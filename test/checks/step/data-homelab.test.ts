@@ -3,10 +3,10 @@ import * as change from './changes';
 import { homelabStep, risksOf, told } from './steps';
 
 const stored =
-  (path: string, more: object = {}): change.Change =>
+  (path: string, more: object = {}, target: object = {}): change.Change =>
   (h) =>
     (h.databases.mongodb.backup = {
-      target: { kind: 'sftp', host: 'mac', user: 'backup', path, hostKeys: ['ssh-ed25519 AAAA'] },
+      target: { kind: 'sftp', host: 'mac', user: 'backup', path, hostKeys: ['ssh-ed25519 AAAA'], ...target },
       ...more,
     });
 
@@ -33,10 +33,22 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
   [
     'backups to another place',
     stored('/other'),
-    ['mongodb.backup: sftp:target:/backup/mongodb -> sftp:target:/other/mongodb'],
+    ['mongodb.backup: sftp:192.168.1.50:22:/backup/mongodb -> sftp:192.168.1.50:22:/other/mongodb'],
     stored('/backup'),
   ],
-  ['no backups any more', () => undefined, ['mongodb.backup: sftp:target:/backup/mongodb -> none'], stored('/backup')],
+  [
+    'backups to another machine, into a folder of the same name',
+    stored('/backup', {}, { host: '192.168.1.60' }),
+    ['mongodb.backup: sftp:192.168.1.50:22:/backup/mongodb -> sftp:192.168.1.60:22:/backup/mongodb'],
+    stored('/backup'),
+  ],
+  ['backups by another user of the same folder', stored('/backup', {}, { user: 'other' }), [], stored('/backup')],
+  [
+    'no backups any more',
+    () => undefined,
+    ['mongodb.backup: sftp:192.168.1.50:22:/backup/mongodb -> none'],
+    stored('/backup'),
+  ],
   ['other repairs', (h) => (h.databases.cassandra.repairEvery = Duration.days(2)), []],
   ['3 members to 1 at once', change.members(1), ['mongodb.members: 3 members, 3 pods -> 1 member, 1 pod']],
   [

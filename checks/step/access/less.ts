@@ -1,0 +1,31 @@
+import type { Step } from '../step';
+import { grouped } from '../workloads';
+import { lessRights } from './logins';
+import { openings } from './network';
+import { newSecrets } from './secrets';
+import { listed, viewOf, type View } from './view';
+
+/** Who may do, reach or read less than before, a line each: safe, and noticed by those who still try. What leaves is not told. */
+export function lessAccess({ before, after }: Step): string[] {
+  const [was, is] = [viewOf(before), viewOf(after)];
+  const secrets = newSecrets(is, was)
+    .filter(({ isNew }) => !isNew)
+    .map(({ workload, names }) => `${workload.name} no longer reads the secrets ${listed(names)}`);
+  return [...lessRights(was, is), ...closings(was, is), ...secrets].map((line) => `Less access: ${line}.`);
+}
+
+/** What pods of a namespace can no longer reach, or be reached by: one line for those to which the same happens. */
+function closings(was: View, is: View): string[] {
+  const closed = openings(is, was).filter(({ isNew }) => !isNew);
+  const subjects = [...grouped(closed, ({ subject, direction }) => `${direction} ${subject.id}`).values()].map(
+    (all) => {
+      const { subject, direction } = all[0]!;
+      const verb = direction === 'egress' ? 'may no longer reach' : 'can no longer be reached from';
+      const says = `${verb} ${listed([...new Set(all.map(({ peer }) => peer))].sort())}`;
+      return { subject, says };
+    },
+  );
+  return [...grouped(subjects, ({ subject, says }) => `${subject.namespace} ${says}`).values()].map(
+    (all) => `${listed(all.map(({ subject }) => subject.name))} ${all[0]!.says}`,
+  );
+}
