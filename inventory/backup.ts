@@ -20,11 +20,11 @@ export interface Backup {
 
 /** Numbers of backups, each 0 to 1000. */
 export interface BackupsKept {
-  /** @default 7 */
+  /** The last backup of each of so many days. @default 7 */
   readonly daily?: number;
-  /** @default 4 */
+  /** The last backup of each of so many weeks. @default 4 */
   readonly weekly?: number;
-  /** @default 6 */
+  /** The last backup of each of so many months. @default 6 */
   readonly monthly?: number;
 }
 

@@ -10,7 +10,6 @@ Standard library only.
 """
 import json
 import os
-import re
 import sys
 import time
 import urllib.error

@@ -201,6 +201,8 @@ async function intoOneNode(tally: Tally): Promise<void> {
     await destroy(node, pods);
     const other = await again(ring(['only'], 'second', 'another'));
     node.cluster.secrets.set('cassandra/second-backup', node.cluster.secrets.get('cassandra/cassandra-backup')!);
+    // What the test types goes to this ring from here on.
+    node.cluster.secrets.set('cassandra/cassandra-admin', node.cluster.secrets.get('cassandra/second-admin')!);
     const [one] = (await up(node, other)) as [Pod];
     const asked = { RESTORE_FROM: 'cassandra' };
     const from = await end(restoreJob(node, other, asked));
