@@ -16,8 +16,8 @@ const READ =
 
 /** Prints how each database is, and ends with 1 where something is late or broken. */
 export async function status(args: readonly string[]): Promise<void> {
-  const { default: homelab } = await import('../homelab');
   const kubeconfig = options(args, { kubeconfig: 'value' }).get('kubeconfig');
+  const { default: homelab } = await import('../homelab');
   const problems = Object.keys(homelab.databases).flatMap((name) => {
     const { lines, problems: found } = databaseStatus(homelab, name, kubeconfig);
     console.log(`${lines.join('\n')}\n`);

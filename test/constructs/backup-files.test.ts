@@ -7,6 +7,7 @@ const FILES = join(__dirname, '../../constructs/files');
 
 /** jq is in the image beside restic; without it here the scripts cannot run. */
 const scripts: jest.It = spawnSync('jq', ['--version']).status === 0 ? test : test.skip;
+if (scripts === test.skip) console.warn('jq is not here, so backup.sh and restore-fetch.sh are not run: install jq');
 
 /** Stands in for restic: says what files say, and notes what it was called with. What the real one says is tried in test/real. */
 const RESTIC = `#!/bin/sh
@@ -92,7 +93,9 @@ async function backup(answer: object | undefined, more: Record<string, string> =
   while (!fs.existsSync(path('status.json')) && Date.now() < until) {
     if (answer && fs.existsSync(path('request'))) {
       const { id } = JSON.parse(fs.readFileSync(path('request'), 'utf8'));
-      fs.writeFileSync(path('answer'), JSON.stringify({ id, ...answer }));
+      // By rename, as both containers write: a reader never sees half of it.
+      fs.writeFileSync(path('answer.new'), JSON.stringify({ id, ...answer }));
+      fs.renameSync(path('answer.new'), path('answer'));
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
