@@ -10,6 +10,8 @@ export interface DatabasePrograms {
   /** Cassandra with all it depends on, as jars. */
   readonly cassandra: string;
   readonly cassandraVersion: string;
+  /** The same of another version. */
+  readonly cassandraOf: (version: string) => string;
   /** The Python packages of cqlsh. */
   readonly cqlsh: string;
   /** Holds node_modules with mongosh. */
@@ -27,15 +29,18 @@ const MONGOSH = '2.12.0';
 export function databasePrograms(): DatabasePrograms {
   const pom = resolve(__dirname, 'pom.xml');
   const requirements = resolve(__dirname, 'requirements.txt');
-  const cassandraVersion = /<version>(5[^<]+)</.exec(fs.readFileSync(pom, 'utf8'))![1]!;
-  return {
-    cassandraVersion,
-    cassandra: fetched('cassandra', cassandraVersion, (folder) =>
+  const cassandraVersion = /<cassandra>(5[^<]+)</.exec(fs.readFileSync(pom, 'utf8'))![1]!;
+  const cassandraOf = (version: string) =>
+    fetched('cassandra', version, (folder) =>
       run('mvn', [
         ...['-q', '-B', '-Dstyle.color=never', '-f', pom, 'dependency:copy-dependencies', '-DincludeScope=runtime'],
-        `-DoutputDirectory=${folder}`,
+        ...[`-Dcassandra=${version}`, `-DoutputDirectory=${folder}`],
       ]),
-    ),
+    );
+  return {
+    cassandraVersion,
+    cassandra: cassandraOf(cassandraVersion),
+    cassandraOf,
     cqlsh: fetched('cqlsh', hash(requirements), (folder) =>
       run('python3', [
         ...[

@@ -183,7 +183,10 @@ export class Container {
 
   get image(): StandIn {
     const name = String(this.spec.image).replace(/[:@].*$/, '');
-    const found = this.pod.node.cluster.images[name] ?? this.pod.node.cluster.images[`docker.io/library/${name}`];
+    const found =
+      this.pod.node.cluster.images[this.spec.image] ??
+      this.pod.node.cluster.images[name] ??
+      this.pod.node.cluster.images[`docker.io/library/${name}`];
     if (!found) throw new Error(`${this.pod.fullName}: nothing stands in for the image ${this.spec.image}`);
     return found;
   }

@@ -23,6 +23,23 @@ const placesOf = (...names: readonly string[]) =>
   names.flatMap((name) => [`/usr/bin/${name}`, `/usr/local/bin/${name}`]);
 const PATH = '/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** What an upgrade starts from. */
+export const OLDER_CASSANDRA = '5.0.6';
+
+function cassandra({ cqlsh }: DatabasePrograms, lib: string): StandIn {
+  return {
+    files: {
+      ...programs('cassandra', 'nodetool', 'cqlsh', 'sstableloader'),
+      '/etc/cassandra/jvm17-server.options': read('conf/jvm17-server.options'),
+      '/etc/cassandra/logback-tools.xml': read('conf/logback-tools.xml'),
+      '/etc/passwd': `${USERS}cassandra:x:999:999::/var/lib/cassandra:/bin/sh\n`,
+    },
+    mounts: { '/opt/cassandra/lib': lib, '/opt/cqlsh': cqlsh },
+    env: { PATH, CASSANDRA_CONF: '/etc/cassandra', LANG: 'C.UTF-8' },
+    lacks: placesOf('curl', 'jq', 'restic', 'ssh'),
+  };
+}
+
 /**
  * The whole table of substitutions: which image becomes what. The rest of a pod is what its manifest says. A root file system
  * that is this machine's has more programs than the image: a script that uses one which the image lacks is found out where `lacks`
@@ -30,16 +47,10 @@ const PATH = '/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
  */
 export function standIns(found: DatabasePrograms): Readonly<Record<string, StandIn>> {
   return {
-    'docker.io/library/cassandra': {
-      files: {
-        ...programs('cassandra', 'nodetool', 'cqlsh', 'sstableloader'),
-        '/etc/cassandra/jvm17-server.options': read('conf/jvm17-server.options'),
-        '/etc/cassandra/logback-tools.xml': read('conf/logback-tools.xml'),
-        '/etc/passwd': `${USERS}cassandra:x:999:999::/var/lib/cassandra:/bin/sh\n`,
-      },
-      mounts: { '/opt/cassandra/lib': found.cassandra, '/opt/cqlsh': found.cqlsh },
-      env: { PATH, CASSANDRA_CONF: '/etc/cassandra', LANG: 'C.UTF-8' },
-      lacks: placesOf('curl', 'jq', 'restic', 'ssh'),
+    'docker.io/library/cassandra': cassandra(found, found.cassandra),
+    // Fetched where a test asks for it.
+    get [`docker.io/library/cassandra:${OLDER_CASSANDRA}`]() {
+      return cassandra(found, found.cassandraOf(OLDER_CASSANDRA));
     },
     'docker.io/library/mongo': {
       files: {

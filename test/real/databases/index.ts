@@ -22,9 +22,10 @@ import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 import { instrument } from './instrument';
 import { OPS, opsSees } from './ops';
+import { ROTATION } from './rotation';
 import { SETTINGS } from './settings';
-import { SHRINKING } from './shrinking';
 import { UPGRADES } from './upgrades';
+import { SHRINKING } from './shrinking';
 
 type Json = any;
 
@@ -82,6 +83,7 @@ async function main(): Promise<void> {
     ...SETTINGS,
     ...UPGRADES,
     ...MONGODB_BACKUPS,
+    ...ROTATION,
     ...MONGODB_STEPS,
     ...CASSANDRA_BACKUPS,
   };

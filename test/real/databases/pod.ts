@@ -177,9 +177,9 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
 
   /** Writes ConfigMaps that have changed into the volumes of the running pod, as the kubelet does within a minute. */
   refresh(): void {
-    for (const { name, configMap } of this.spec.volumes ?? []) {
+    for (const { name, configMap, secret } of this.spec.volumes ?? []) {
       const folder = this.volumes.get(name);
-      if (configMap && folder !== undefined) this.writeFiles(name, folder);
+      if ((configMap || secret) && folder !== undefined) this.writeFiles(name, folder);
     }
   }
 

@@ -1,15 +1,20 @@
 import type { Tally } from '../tally';
 import { until } from '../cluster/processes';
 import { asRoot, logs } from './clients';
+import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
 import type { FaultTable } from './faults/table';
+import { replace } from './faults/tools';
 import { inFreshNode, small } from './fresh-node';
+import { ring } from './growth';
+import { OLDER_CASSANDRA } from './images';
 
 type Json = any;
 
-/** Sets that write another form of data while a client writes: with --full. */
+/** Databases that get another version, or write another form of data, while a client writes: with --full. */
 export const UPGRADES: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   'feature compatibility of MongoDB': compatibility,
+  'upgrade of Cassandra': upgrade,
 };
 
 const MINUTES = 60;
@@ -70,5 +75,43 @@ async function compatibility(tally: Tally, table: FaultTable): Promise<void> {
       set.pods.every(({ restarts }) => restarts === 0),
       logs(set.pods),
     );
+  });
+}
+
+/** Three racks: roles are read at LOCAL_QUORUM, so with two nobody can log in while one of them is away. */
+async function upgrade(tally: Tally, table: FaultTable): Promise<void> {
+  const racks = ring(['r1', 'r2', 'r3'], 1);
+  const older = (homelab: Json): void => {
+    racks(homelab);
+    homelab.databases.cassandra.version = OLDER_CASSANDRA;
+  };
+  await inFreshNode(tally, older, async (node, rendered, again) => {
+    const all = new Ring(node, rendered, again, tally, table);
+    await all.whole(8);
+    const { pod, code } = await rendered.runJob(node, 'cassandra', 'first');
+    tally.check('the schema job succeeds', code === 0, pod.log('job'));
+    all.writer = new CassandraWriter(node, rendered);
+    const versions = async () => {
+      const said = await Promise.all(all.pods.map((each) => each.container('cassandra').exec(['nodetool', 'version'])));
+      return said.map(({ output }) => /ReleaseVersion: (\S+)/.exec(output)?.[1]).join(' ');
+    };
+    tally.check(
+      'all nodes run the older version',
+      (await versions()) === Array(3).fill(OLDER_CASSANDRA).join(' '),
+      await versions(),
+    );
+    const next = await again(racks);
+    // As Argo CD's waves do it: a rack when the one before is healthy.
+    await all.fault(`upgrade from ${OLDER_CASSANDRA} rack after rack`, async () => {
+      for (const member of all.members) {
+        const { name } = member.set.metadata;
+        const set = next.of('StatefulSet', 'cassandra').find(({ metadata }) => metadata.name === name);
+        await replace(Object.assign(member, { rendered: next, set }));
+        await all.whole();
+      }
+    });
+    tally.check('all run the newer one', !(await versions()).includes(OLDER_CASSANDRA), await versions());
+    const job = await next.runJob(node, 'cassandra', 'upgraded');
+    tally.check('the schema job of the newer version succeeds', job.code === 0, job.pod.log('job'));
   });
 }
