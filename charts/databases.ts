@@ -67,6 +67,7 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     replicaSetName: database.replicaSet,
     members: database.members,
     pods: database.pods,
+    memberOptions: database.memberOptions,
     featureCompatibilityVersion: database.featureCompatibilityVersion,
     config: database.config,
   });

@@ -38,11 +38,16 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
         : ['no member tells that it is primary: nothing can be written']),
       ...stateless.map(({ host, state }) => `${host} is ${state}`),
       ...members
-        .filter(({ lagSeconds }) => lagSeconds > LAG_SECONDS)
+        .filter(({ host, lagSeconds }) => lagSeconds > LAG_SECONDS + delayOf(database, host))
         .map(({ host, lagSeconds }) => `${host} is ${Math.round(lagSeconds)} s behind the primary`),
       ...pods.flatMap((pod) => problemsOf(pod, of(pod.pod) !== undefined, database, now)),
     ],
   };
+}
+
+/** Seconds by which a member is wanted to be behind. */
+function delayOf({ memberOptions = {} }: MongoDb, host: string): number {
+  return memberOptions[Number(/-(\d+)\./.exec(host)?.[1])]?.delay?.toSeconds() ?? 0;
 }
 
 function problemsOf(status: PodStatus, isMember: boolean, database: MongoDb, now: number): string[] {

@@ -3,7 +3,7 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { mongodSettingsProblem, type Settings } from '../values/database-settings';
 import { compatibilityProblem, mongodbVersionProblem } from '../values/database-versions';
-import { MAX_VOTERS, membersProblem, podsProblem } from '../values/members';
+import { membersOf, membersProblem, podsProblem, type MemberOptions } from '../values/members';
 import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
@@ -51,13 +51,19 @@ export interface MongoReplicaSetProps {
   readonly featureCompatibilityVersion?: string;
   /** May never change: members keep it on their disks, and belong to no set under another one. @default rs0 */
   readonly replicaSetName?: string;
-  /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote. @default 3 */
+  /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote, nor do delayed ones. @default 3 */
   readonly members?: number;
   /**
    * Running pods. To shrink, lower `members` in one commit and `pods` in the next, once the set has let the members go.
    * @default members
    */
   readonly pods?: number;
+  /**
+   * Members that are hidden or delayed, by their ordinal, as { 3: { delay: Duration.hours(1) } } with 4 members: three vote, the
+   * fourth follows an hour later. Never ordinal 0. A change restarts no member; clients restart where PREFIX_URI names other
+   * members. @default all are plain
+   */
+  readonly memberOptions?: Readonly<Record<number, MemberOptions>>;
   /** One volume per pod, claimed as data-POD. May never change: the claim templates of a StatefulSet are immutable. */
   readonly storage: DataStorage;
   /** Of mongod. At least 1 GiB of memory: below that no cache is left. */
@@ -134,7 +140,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   readonly keyfile: DeclaredSecret;
   /** Undefined once it is retired, as are the objects below. */
   readonly statefulSet?: k8s.KubeStatefulSet;
-  /** Headless: each member has a name of its own, and PREFIX_URI holds all of them. Undefined once it is retired. */
+  /** Headless: each member has a name of its own, and PREFIX_URI holds all that are not hidden. Undefined once it is retired. */
   readonly service?: k8s.KubeService;
   /** Lets a drain take one member at a time. Undefined once it is retired. */
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
@@ -232,7 +238,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       [`${prefix}_PASSWORD`]: secret.key('password'),
       [`${prefix}_PASSWORD_IN_URI`]: secret.key(IN_URI),
       [`${prefix}_DATABASE`]: database,
-      [`${prefix}_URI`]: `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD_IN_URI)@${this.hosts().join(',')}/${database}?replicaSet=${this.replicaSet}&authSource=admin&connectTimeoutMS=${CONNECT_SECONDS * 1000}`,
+      [`${prefix}_URI`]: `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD_IN_URI)@${this.hostsForClients().join(',')}/${database}?replicaSet=${this.replicaSet}&authSource=admin&connectTimeoutMS=${CONNECT_SECONDS * 1000}`,
     });
     this.openFor(client.connections);
   }
@@ -254,7 +260,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         : compatibilityProblem(featureCompatibilityVersion, tagOf(this.image), 'featureCompatibilityVersion'),
       config === undefined ? undefined : mongodSettingsProblem(config, 'config'),
       sizeProblem(resources.memory, 'memory'),
-      membersProblem(this.members, 'members'),
+      membersProblem(this.members, 'members', this.props.memberOptions),
       podsProblem(this.pods, this.members, 'pods'),
     );
     if (bytes(resources.memory) < GIB) {
@@ -287,6 +293,12 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       .map((pod) => `${pod}.${this.name}.${this.namespace}.svc.cluster.local:${PORT}`);
   }
 
+  /** A hidden member takes no client, and a driver drops it from its list. */
+  private hostsForClients(): string[] {
+    const members = membersOf(this.members, this.props.memberOptions);
+    return this.hosts().filter((_, ordinal) => !members[ordinal]!.hidden);
+  }
+
   private makeBackup(): MongoBackup | undefined {
     const { backup, priorityClassName, pullSecrets } = this.props;
     if (!backup) return undefined;
@@ -295,7 +307,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       ...this.metadata(),
       image: this.image,
       pods: this.podNames(),
-      hosts: this.hosts(),
+      hosts: this.hostsForClients(),
       root: this.rootSecret,
       priorityClassName,
       pullSecrets,
@@ -363,12 +375,13 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     return withClaimDefaults(statefulSet);
   }
 
-  /** Ordinal 0 wins elections while it is well: an update goes from the highest ordinal down, so the primary rolls last. */
   private membersJson(): string {
-    const members = this.hosts().map((host, index) => {
-      const votes = index < MAX_VOTERS ? 1 : 0;
-      return { _id: index, host, votes, priority: votes === 0 ? 0 : index === 0 ? 2 : 1 };
-    });
+    const hosts = this.hosts();
+    const members = membersOf(this.members, this.props.memberOptions).map((member, index) => ({
+      _id: index,
+      host: hosts[index],
+      ...member,
+    }));
     const { featureCompatibilityVersion } = this.props;
     return `${JSON.stringify({ replicaSet: this.replicaSet, featureCompatibilityVersion, quietSeconds: 30, intervalSeconds: 10, members }, null, 2)}\n`;
   }
@@ -531,7 +544,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         const { own, readOnly } = DatabaseLogins.parted(uses);
         return { user, ...loginVariables(user), passwordFrom: passwordVariable(user), databases: own, readOnly };
       });
-    return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hosts(), users }, null, 2)}\n`;
+    return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hostsForClients(), users }, null, 2)}\n`;
   }
 }
 

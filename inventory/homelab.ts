@@ -2,6 +2,7 @@ import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Backup } from './backup';
 import type { Settings } from '../values/database-settings';
+import type { MemberOptions } from '../values/members';
 
 /** The homelab as its owner states it. Everything else is derived from it. */
 export interface Homelab {
@@ -357,10 +358,15 @@ export interface MongoDb extends DatabaseBase {
   readonly kind: 'mongodb';
   /** May never change: members keep it on their disks, and belong to no set under another one. */
   readonly replicaSet: string;
-  /** Wanted members of the replica set: 1, 3, 5, 7 or more. */
+  /** Wanted members of the replica set: 1, 3, 5, 7 or more; delayed ones do not vote and come on top. */
   readonly members: number;
   /** Running pods; lowered one commit after `members`. @default members */
   readonly pods?: number;
+  /**
+   * Members that clients do not see (`hidden`), or that follow later (`delay`), by their ordinal, as { 3: { delay:
+   * Duration.hours(1) } } with 4 members. Never ordinal 0. A change restarts no member. @default all are plain
+   */
+  readonly memberOptions?: Readonly<Record<number, MemberOptions>>;
   /**
    * Major and minor version, as 8.0, whose form of data the set may write: that of `version`, or of the major version before.
    * Raised once every member runs it, and never lowered: in a commit of its own, some days after `version`, with an accepted

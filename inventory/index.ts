@@ -19,4 +19,5 @@ export {
   systemNodes,
   workers,
 } from './derived';
+export type { MemberOptions } from '../values/members';
 export { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from './talos-linux';

@@ -1,5 +1,5 @@
 import { ipv4, ipv4Network } from '../values/names';
-import { membersPerRackProblem, podsProblem } from '../values/members';
+import { membersPerRackProblem, membersProblem, podsProblem } from '../values/members';
 import { suggested } from '../values/nearest';
 import { missing, sentence } from '../values/problem';
 import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
@@ -314,6 +314,15 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
       problems.push(
         sentence({ what: `${place} must have disks of one size`, got, fix: 'give all of its disks the same size' }),
       );
+    }
+    if (database.kind === 'mongodb') {
+      const wrong = membersProblem(
+        database.members,
+        `${place}.members`,
+        database.memberOptions,
+        `${place}.memberOptions`,
+      );
+      if (wrong) problems.push(wrong);
     }
     if (database.kind === 'mongodb' && database.pods !== undefined) {
       const few = podsProblem(database.pods, database.members, `${place}.pods`);

@@ -1,7 +1,7 @@
 import type { Duration } from 'cdk8s';
 import { cassandraSettingsProblem, mongodSettingsProblem } from '../values/database-settings';
 import { cassandraVersionProblem, compatibilityProblem, mongodbVersionProblem } from '../values/database-versions';
-import { membersProblem } from '../values/members';
+import { delayProblem } from '../values/members';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { certificatesProblem } from '../values/certificates';
 import { gitAddressProblem } from '../values/git-address';
@@ -51,7 +51,7 @@ export const gitAddress = judged(gitAddressProblem);
 export const address = judged(ipv4Problem);
 export const port = judged(portProblem);
 export const image = judged(imageProblem);
-export const members = judged(membersProblem);
+export const delay = judged(delayProblem);
 export const cassandraSettings = judged(cassandraSettingsProblem);
 export const mongodSettings = judged(mongodSettingsProblem);
 export const repairInterval = judged(repairIntervalProblem);

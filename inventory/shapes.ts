@@ -1,4 +1,5 @@
 import type * as lab from './homelab';
+import type { MemberOptions } from '../values/members';
 import { nearest } from '../values/nearest';
 import { backup, backupOrNone } from './backup-shape';
 import * as is from './shape';
@@ -211,8 +212,14 @@ const cassandra: is.Shape<lab.Cassandra> = {
 const mongodb: is.Shape<lab.MongoDb> = {
   ...database,
   replicaSet: fixedName,
-  members: is.members,
+  members: is.whole(1, 50),
   pods: is.optional(is.whole(1, 50)),
+  memberOptions: is.optional(
+    is.byName(
+      is.matching(/^\d{1,2}$/, 'the ordinal of a member', '3'),
+      is.shape<MemberOptions>({ hidden: is.optional(is.flag), delay: is.optional(is.delay) }),
+    ),
+  ),
   version: is.optional(is.mongodbVersion),
   featureCompatibilityVersion: is.optional(is.compatibility),
   config: is.optional(is.mongodSettings),

@@ -5,7 +5,7 @@
 //   others    { host: 'unreachable' | { setName } } for every other wanted member; asked only while we see no primary
 //   refusedBy the first of them that refuses this member's keyfile
 //   quiet     seconds for which 'others' has been the same
-//   config    members of the set as they are: [{ _id, host, votes, priority }]; only on the primary
+//   config    members of the set as they are: [{ _id, host, votes, priority, hidden, secondaryDelaySecs }]; only on the primary
 //   states    { host: 'PRIMARY' | 'SECONDARY' | ... }; only on the primary
 //   troubles  { host: what the last heartbeat to it said, where it failed }; only on the primary
 //   compatibility  feature compatibility version of the set; only on the primary, and where one is wanted
@@ -62,17 +62,53 @@ function decideMembers({ members: wanted, featureCompatibilityVersion }, state, 
       return { do: 'wait', why: 'before the next member is added, these must be synced: ' + described(unsettled) };
     return { do: 'add', member: missing[0], why: 'wanted and not in the set' };
   }
-  const different = wanted.find((member) => {
-    const now = state.config.find((each) => each.host === member.host);
-    return now.votes !== member.votes || now.priority !== member.priority;
-  });
-  if (different) return { do: 'change', member: different, why: 'votes or priority differ' };
+  const change = decideChange(wanted, state, healthy, myHost);
+  if (change) return change;
   const raise = decideCompatibility(featureCompatibilityVersion, state);
   if (raise && unsettled.length === 0) return raise;
   return {
     do: 'nothing',
     why: unsettled.length > 0 ? 'as wanted, but not well: ' + described(unsettled) : 'as wanted: ' + hosts(wanted),
   };
+}
+
+// Votes are given before others are taken, one member a step, and only when the voters that are well are a majority afterwards.
+function decideChange(wanted, state, healthy, myHost) {
+  const now = (member) => state.config.find((each) => each.host === member.host);
+  const gain = (member) => member.votes - now(member).votes;
+  const [member] = wanted
+    .filter((each) => settingsOf(each) !== settingsOf(now(each)))
+    .sort((a, b) => gain(b) - gain(a));
+  if (!member) return null;
+  const voters = state.config.filter((each) => (each.host === member.host ? member : each).votes > 0);
+  const well = voters.filter(healthy).length;
+  if (gain(member) !== 0 && well < Math.floor(voters.length / 2) + 1)
+    return {
+      do: 'wait',
+      why:
+        'with the wanted votes of ' +
+        member.host +
+        ' there would be no majority: ' +
+        well +
+        ' of ' +
+        voters.length +
+        ' voters are well',
+    };
+  // A primary may not take its own priority away.
+  if (member.priority === 0 && member.host === myHost)
+    return { do: 'step-down', why: member.host + ' is primary, and is wanted with priority 0' };
+  return { do: 'change', member, why: 'wanted with ' + settingsOf(member) };
+}
+
+function settingsOf({ votes, priority, hidden, secondaryDelaySecs }) {
+  return (
+    'votes ' +
+    votes +
+    ', priority ' +
+    priority +
+    (hidden ? ', hidden' : '') +
+    (Number(secondaryDelaySecs || 0) > 0 ? ', ' + secondaryDelaySecs + ' s behind' : '')
+  );
 }
 
 // Raised when it is asked for and every member runs a mongod that knows it: afterwards an older mongod refuses the files.
@@ -233,7 +269,10 @@ if (typeof Mongo !== 'undefined') {
         const admin = asRoot();
         state.config = [];
         for (const member of admin.runCommand({ replSetGetConfig: 1 }).config.members) {
-          state.config.push({ _id: member._id, host: member.host, votes: member.votes, priority: member.priority });
+          const { _id, host, votes, priority, hidden } = member;
+          // The delay is a Long.
+          const secondaryDelaySecs = Number(member.secondaryDelaySecs);
+          state.config.push({ _id, host, votes, priority, hidden, secondaryDelaySecs });
         }
         state.states = {};
         state.troubles = {};
@@ -298,11 +337,10 @@ if (typeof Mongo !== 'undefined') {
     }
     if (action.do === 'remove') reconfigure((members) => members.filter((each) => each.host !== action.member.host));
     if (action.do === 'change') {
+      const { host, votes, priority, hidden = false, secondaryDelaySecs = 0 } = action.member;
       reconfigure((members) =>
         members.map((each) =>
-          each.host === action.member.host
-            ? Object.assign({}, each, { votes: action.member.votes, priority: action.member.priority })
-            : each,
+          each.host === host ? Object.assign({}, each, { votes, priority, hidden, secondaryDelaySecs }) : each,
         ),
       );
     }
@@ -345,7 +383,14 @@ if (typeof Mongo !== 'undefined') {
   const membersOf = (state) =>
     (state.config || []).map(({ host }) => ({ host, state: state.states[host], lagSeconds: state.lags[host] }));
 
-  const setMembers = () => asRoot().runCommand({ replSetGetStatus: 1 }).members;
+  const setMembers = () => {
+    const admin = asRoot();
+    const config = admin.runCommand({ replSetGetConfig: 1 }).config.members;
+    return admin.runCommand({ replSetGetStatus: 1 }).members.map((member) => {
+      const { hidden, secondaryDelaySecs } = config.find(({ host }) => host === member.name) || {};
+      return Object.assign({}, member, { hidden: Boolean(hidden), delayed: Number(secondaryDelaySecs || 0) > 0 });
+    });
+  };
   const self = Number(process.env.POD_NAME.split('-').pop());
   const memory = { seen: '', since: Date.now() };
   let said = '';

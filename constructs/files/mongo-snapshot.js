@@ -2,21 +2,26 @@
 // Lays a consistent copy of this member's files ready for the container `backup`, which asks for it by /handover/request.
 // Loaded by reconcile.js, which calls snapshots(...).round(...) every few seconds.
 
-// Which member is copied: the last of the secondaries that keep up, so the primary never waits for a backup.
-//   members  of replSetGetStatus: [{ name, stateStr, optimeDate, self }]
+// Which member is copied: the last of the secondaries that keep up, one that clients do not see before the others, so the
+// primary never waits for a backup. Never a delayed one: what it holds is old, also where it is behind by less than two minutes.
+//   members  of replSetGetStatus: [{ name, stateStr, optimeDate, self }], with hidden and delayed from the configuration
 function chosenMember(members) {
   const me = members.find((member) => member.self);
   if (!me) return { state: 'failed', why: 'this member is not in the set yet' };
+  if (me.delayed) return { state: 'skip', why: 'this member is delayed, and its data is old' };
   const newest = Math.max(...members.map((member) => Number(member.optimeDate || 0)));
   const ordinal = (name) => Number(/-(\d+)\./.exec(name)?.[1] ?? -1);
   const fit = members
-    .filter((member) => member.stateStr === 'SECONDARY' && newest - Number(member.optimeDate) < 120000)
-    .sort((a, b) => ordinal(b.name) - ordinal(a.name));
+    .filter(
+      (member) => !member.delayed && member.stateStr === 'SECONDARY' && newest - Number(member.optimeDate) < 120000,
+    )
+    .sort((a, b) => Number(b.hidden || 0) - Number(a.hidden || 0) || ordinal(b.name) - ordinal(a.name));
   if (fit.length > 0)
     return fit[0] === me
       ? { state: 'ready' }
       : { state: 'skip', why: fit[0].name + ' is copied: the last secondary that keeps up' };
-  if (members.length === 1 && me.stateStr === 'PRIMARY') return { state: 'ready', primary: true };
+  if (members.filter((member) => !member.delayed).length === 1 && me.stateStr === 'PRIMARY')
+    return { state: 'ready', primary: true };
   if (me.stateStr === 'PRIMARY')
     return { state: 'failed', why: 'no secondary keeps up with the primary, and the primary is not copied' };
   return { state: 'skip', why: 'this member is ' + me.stateStr };

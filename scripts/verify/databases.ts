@@ -60,7 +60,7 @@ function silent(
 
 /** Needs no login: every member tells what it is. */
 const HELLO =
-  'const { setName, isWritablePrimary, secondary, hosts } = db.hello(); print(JSON.stringify({ setName, isWritablePrimary, secondary, hosts }))';
+  'const { setName, isWritablePrimary, secondary, hosts, passives } = db.hello(); print(JSON.stringify({ setName, isWritablePrimary, secondary, hosts, passives }))';
 const URL = 'mongodb://127.0.0.1:27017/?directConnection=true&serverSelectionTimeoutMS=5000';
 
 /** One primary, all others secondary, and as many members as are wanted. */
@@ -80,7 +80,8 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
         mongosh('mongosh --norc --quiet --eval "$1" "$2"', HELLO, URL),
       );
       const hello = json(stdout.trim().split('\n').at(-1) ?? '', `mongosh in ${pod}`);
-      members = Math.max(members, hello?.hosts?.length ?? 0);
+      // Members without a priority stand in `passives`, hidden ones nowhere.
+      members = Math.max(members, (hello?.hosts?.length ?? 0) + (hello?.passives?.length ?? 0));
       const state = hello?.isWritablePrimary
         ? 'PRIMARY'
         : hello?.secondary
@@ -101,9 +102,11 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
   if (none !== undefined) return none;
   if (primaries !== 1) return bad(what, `${primaries} primaries; ${saw}`, fix);
   if (well < states.length) return bad(what, saw, fix);
-  return members === database.members
+  const hidden = Object.values(database.memberOptions ?? {}).filter((each) => each.hidden || each.delay).length;
+  const wanted = database.members - hidden;
+  return members === wanted
     ? good(what, saw)
-    : warning(what, `${members} of ${database.members} members; ${saw}`, fix);
+    : warning(what, `${members} of ${wanted} members${hidden > 0 ? ' that are not hidden' : ''}; ${saw}`, fix);
 }
 
 async function exec(context: Context, namespace: string, pod: string, container: string, command: readonly string[]) {

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duration } from 'cdk8s';
 import { databaseStatus, status } from '../../cli/status';
 import { defineHomelab } from '../../inventory';
 import { changed } from '../homelab';
@@ -207,7 +208,7 @@ const set = (members: object[], edit: Record<string, Live> = {}) => ({
   'mongodb-2': told(),
   ...edit,
 });
-const mongodb = () => databaseStatus(homelab, 'mongodb', undefined, NOW);
+const mongodb = (lab = homelab) => databaseStatus(lab, 'mongodb', undefined, NOW);
 
 test('a replica set that is well', () => {
   kubectlAnswers(set([member(0, 'PRIMARY'), member(1, 'SECONDARY', 2), member(2, 'SECONDARY')]));
@@ -238,6 +239,23 @@ test.each<[string, Record<string, Live>, string]>([
 ])('%s is a problem', (_, pods, problem) => {
   kubectlAnswers(pods);
   expect(mongodb().problems.join('\n')).toContain(problem);
+});
+
+test('a delayed member is late only beyond its delay', () => {
+  const lab = defineHomelab(
+    changed((h) => {
+      Object.assign(h.databases.mongodb, { members: 4, memberOptions: { 3: { delay: Duration.hours(1) } } });
+      const { dataDisks } = h.machines['talos-worker-02'];
+      dataDisks['mongodb-3'] = dataDisks['mongodb-0'];
+    }),
+  );
+  const problems = (lag: number) => {
+    const members = [member(0, 'PRIMARY'), member(1, 'SECONDARY'), member(2, 'SECONDARY'), member(3, 'SECONDARY', lag)];
+    kubectlAnswers(set(members, { 'mongodb-3': told() }));
+    return mongodb(lab).problems;
+  };
+  expect(problems(3610)).toEqual([]);
+  expect(problems(3700)).toEqual(['mongodb-3.mongodb.mongodb.svc:27017 is 3700 s behind the primary']);
 });
 
 test('a cluster that does not answer ends in time and says so; a wrong option is named', async () => {

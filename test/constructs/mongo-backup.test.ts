@@ -96,6 +96,24 @@ describe('the member that is copied', () => {
     expect(chosen(set(1, 'PRIMARY', 'SECONDARY', 'STARTUP2'))).toMatchObject({ state: 'ready' });
   });
 
+  test('is a hidden one before the others, and never a delayed one, also where it is behind by little', () => {
+    const three = (self: number, change: object) =>
+      set(self, 'PRIMARY', 'SECONDARY', 'SECONDARY').map((each, at) => (at === 1 ? { ...each, ...change } : each));
+    expect(chosen(three(1, { hidden: true }))).toMatchObject({ state: 'ready' });
+    expect(chosen(three(2, { hidden: true }))).toMatchObject({ state: 'skip' });
+    const last = (self: number, ...states: string[]) =>
+      set(self, ...states).map((each, at) =>
+        at === states.length - 1 ? { ...each, hidden: true, delayed: true } : each,
+      );
+    expect(chosen(last(2, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toEqual({
+      state: 'skip',
+      why: 'this member is delayed, and its data is old',
+    });
+    expect(chosen(last(1, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toEqual({ state: 'ready' });
+    expect(chosen(last(0, 'PRIMARY', 'SECONDARY'))).toEqual({ state: 'ready', primary: true });
+    expect(chosen(last(0, 'PRIMARY', 'STARTUP2', 'SECONDARY'))).toMatchObject({ state: 'failed' });
+  });
+
   test('is the primary only where there is no other member', () => {
     expect(chosen(set(0, 'PRIMARY'))).toEqual({ state: 'ready', primary: true });
     expect(chosen(set(0, 'PRIMARY', 'LATE', 'STARTUP2'))).toMatchObject({ state: 'failed' });

@@ -109,7 +109,7 @@ test('a primary that is no longer wanted steps down before it goes', () => {
   expect(decide(wanted(1), { ...state, states: states('SECONDARY', 'SECONDARY', 'PRIMARY') }).do).toBe('step-down');
 });
 
-test('wrong votes or priorities are set right one member at a time', () => {
+test('wrong priorities are set right one member at a time', () => {
   const state = {
     self: 0,
     own: primary,
@@ -118,6 +118,56 @@ test('wrong votes or priorities are set right one member at a time', () => {
     states: states('PRIMARY', 'SECONDARY'),
   };
   expect(decide({ ...wanted(2) }, state)).toMatchObject({ do: 'change', member: { host: 'm0', priority: 2 } });
+});
+
+describe('a member that is hidden or delayed', () => {
+  const delayed = { ...member(2, 0), votes: 0, hidden: true, secondaryDelaySecs: 60 };
+  const now = (members: object[], ...well: string[]) => ({
+    self: 0,
+    own: primary,
+    root: 'there',
+    config: members,
+    states: states(...well),
+  });
+  const three = [member(0), member(1), member(2)].map((each) => ({ ...each, hidden: false, secondaryDelaySecs: 0 }));
+  const well = ['PRIMARY', 'SECONDARY', 'SECONDARY'];
+
+  test('is made one, and left alone once it is', () => {
+    const members = [member(0), member(1), delayed];
+    expect(decide({ ...wanted(3), members }, now(three, ...well))).toMatchObject({
+      do: 'change',
+      member: delayed,
+      why: 'wanted with votes 0, priority 0, hidden, 60 s behind',
+    });
+    expect(decide({ ...wanted(3), members }, now([...three.slice(0, 2), delayed], ...well)).do).toBe('nothing');
+    expect(decide(wanted(3), now([...three.slice(0, 2), delayed], ...well))).toMatchObject({ member: member(2) });
+    for (const change of [{ hidden: false }, { secondaryDelaySecs: 3600 }, { votes: 1 }])
+      expect(
+        decide({ ...wanted(3), members }, now([...three.slice(0, 2), { ...delayed, ...change }], ...well)).do,
+      ).toBe('change');
+    expect(decide({ ...wanted(3), members }, now(three.slice(0, 2), ...well))).toMatchObject({
+      do: 'add',
+      member: delayed,
+    });
+  });
+
+  test('loses its vote last, and never where the others that are well are no majority', () => {
+    const swap = { ...wanted(4), members: [member(0), member(1), delayed, member(3)] };
+    const four = [...three, { ...delayed, _id: 3, host: 'm3' }];
+    expect(decide(swap, now(four, ...well, 'SECONDARY'))).toMatchObject({ do: 'change', member: { host: 'm3' } });
+    const members = [member(0), member(1), delayed];
+    expect(decide({ ...wanted(3), members }, now(three, 'PRIMARY', 'RECOVERING', 'SECONDARY'))).toEqual({
+      do: 'wait',
+      why: 'with the wanted votes of m2 there would be no majority: 1 of 2 voters are well',
+    });
+  });
+
+  test('steps down first where it is primary', () => {
+    const members = [member(0), member(1), delayed];
+    expect(decide({ ...wanted(3), members }, { ...now(three, 'SECONDARY', 'SECONDARY', 'PRIMARY'), self: 2 }).do).toBe(
+      'step-down',
+    );
+  });
 });
 
 test('a set that is as wanted is left alone, and says who is not well', () => {
@@ -136,7 +186,12 @@ const HELD: Readonly<Record<string, string>> = {
 };
 
 /** Runs the whole script for some rounds, with a Mongo that answers from a table and counts how often it is made. */
-function rounds(count: number, answer: (command: any, uri: string) => any, held = HELD) {
+function rounds(
+  count: number,
+  answer: (command: any, uri: string) => any,
+  held = HELD,
+  more: { readonly wanted?: object[]; readonly snapshots?: object } = {},
+) {
   const made: string[] = [];
   const said: string[] = [];
   const files = new Map<string, string>();
@@ -152,7 +207,13 @@ function rounds(count: number, answer: (command: any, uri: string) => any, held 
   }
   const fs = {
     readFileSync: (path: string) =>
-      path === 'members.json' ? JSON.stringify({ ...wanted(count > 90 ? 1 : 2), intervalSeconds: 10 }) : held[path]!,
+      path === 'members.json'
+        ? JSON.stringify({
+            ...wanted(count > 90 ? 1 : 2),
+            ...(more.wanted && { members: more.wanted }),
+            intervalSeconds: 10,
+          })
+        : held[path]!,
     writeFileSync: (path: string, text: string) => files.set(path, text),
     renameSync: (from: string, to: string) => {
       files.set(to, files.get(from)!);
@@ -164,7 +225,7 @@ function rounds(count: number, answer: (command: any, uri: string) => any, held 
     if (--left === 0) throw new Error('enough');
   };
   const process = {
-    env: { POD_NAME: 'm-0', MEMBERS: 'members.json' },
+    env: { POD_NAME: 'm-0', MEMBERS: 'members.json', ...(more.snapshots && { HANDOVER: '/handover' }) },
     on: () => undefined,
   };
   try {
@@ -175,6 +236,8 @@ function rounds(count: number, answer: (command: any, uri: string) => any, held 
       print: (line: string) => said.push(line),
       encodeURIComponent,
       require: () => fs,
+      load: () => undefined,
+      snapshots: () => more.snapshots,
     });
   } catch (error) {
     expect((error as Error).message).toBe('enough');
@@ -188,6 +251,28 @@ const settled = (command: any) =>
     : command.replSetGetConfig
       ? { config: { members: [member(0)] } }
       : { members: [{ name: 'm0', stateStr: 'PRIMARY' }] };
+
+test('the set is told what a member is, whatever else it knows of it, and backups which of them are delayed', () => {
+  const told: any[] = [];
+  let asked: readonly object[] = [];
+  const two = [member(0), { ...member(1, 0), votes: 0, hidden: true, secondaryDelaySecs: 60 }];
+  const set = {
+    members: [member(0), { ...member(1), tags: { at: 'home' }, secondaryDelaySecs: { low: 0, valueOf: () => 0 } }],
+  };
+  const answer = (command: any) => {
+    if (command.replSetReconfig) set.members = told[told.push(command.replSetReconfig) - 1].members;
+    if (command.hello || command.replSetReconfig) return settled(command);
+    if (command.replSetGetConfig) return { config: { version: 1, members: set.members } };
+    return { members: two.map(({ host }) => ({ name: host, stateStr: host === 'm0' ? 'PRIMARY' : 'SECONDARY' })) };
+  };
+  const snapshots = { locked: () => false, round: (members: () => object[]) => (asked = members()) };
+  rounds(2, answer, HELD, { wanted: two, snapshots });
+  expect(told.map(({ members }) => members[1])).toEqual([{ ...two[1], tags: { at: 'home' } }]);
+  expect(asked).toEqual([
+    { name: 'm0', stateStr: 'PRIMARY', hidden: false, delayed: false },
+    { name: 'm1', stateStr: 'SECONDARY', hidden: true, delayed: true },
+  ]);
+});
 
 test('a hundred rounds make two connections: mongosh closes none, and 192 MiB were full after five minutes', () => {
   expect(rounds(100, settled).made).toHaveLength(2);

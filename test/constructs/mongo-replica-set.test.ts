@@ -1,4 +1,4 @@
-import { Size } from 'cdk8s';
+import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { MicroserviceDeployment } from '../../constructs/microservice-deployment';
 import { MongoReplicaSet, type MongoReplicaSetProps } from '../../constructs/mongo-replica-set';
@@ -78,6 +78,36 @@ test('from the eighth on members hold copies and do not vote', () => {
   const members = membersOf({ members: 9 });
   expect(members.filter((member: any) => member.votes === 1)).toHaveLength(7);
   expect(members[8]).toMatchObject({ votes: 0, priority: 0 });
+});
+
+test('a delayed member is hidden, and does not vote; a hidden one votes, and never becomes primary', () => {
+  const members = membersOf({ members: 6, memberOptions: { 4: { hidden: true }, 5: { delay: Duration.hours(1) } } });
+  expect(members.slice(3).map(({ host: _, ...member }: any) => member)).toEqual([
+    { _id: 3, votes: 1, priority: 1 },
+    { _id: 4, votes: 1, priority: 0, hidden: true },
+    { _id: 5, votes: 0, priority: 0, hidden: true, secondaryDelaySecs: 3600 },
+  ]);
+  const eight = membersOf({ members: 8, memberOptions: { 3: { delay: Duration.hours(1) } } });
+  expect(eight.map(({ votes }: any) => votes)).toEqual([1, 1, 1, 0, 1, 1, 1, 1]);
+});
+
+test('no client is told of a hidden member, and it changes without a restart', () => {
+  const set = (memberOptions?: MongoReplicaSetProps['memberOptions']) => {
+    const { chart, mongodb } = rendered({ memberOptions });
+    new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
+    const env = objectOf(chart, 'Deployment').spec.template.spec.containers[0].env;
+    const users = objectOf(chart, 'ConfigMap', 'mongodb-users').data['users.json'];
+    return {
+      named: [env.at(-1).value.match(/mongodb-\d/g), JSON.parse(users).hosts.map((host: string) => host.slice(0, 9))],
+      template: objectOf(chart, 'StatefulSet').spec.template,
+    };
+  };
+  const { named, template } = set({ 1: { hidden: true } });
+  expect(named).toEqual([
+    ['mongodb-0', 'mongodb-2'],
+    ['mongodb-0', 'mongodb-2'],
+  ]);
+  expect(template).toEqual(set().template);
 });
 
 test('a changed number of members restarts no mongod: the container beside it reads it anew', () => {
@@ -183,6 +213,36 @@ const wrong: [string, Partial<MongoReplicaSetProps>, string][] = [
     'an even number of voters',
     { members: 2 },
     'members must be an odd number while all of them vote, got 2 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 1 or 3',
+  ],
+  [
+    'a delayed member that takes the third vote',
+    { memberOptions: { 2: { delay: Duration.hours(1) } } },
+    'members must leave an odd number of voters: a delayed member does not vote, got "3 members, 1 delayed" (allowed: 1, 3, 5 or 7 voters, or more members); use 4 members',
+  ],
+  [
+    'a hidden member 0',
+    { memberOptions: { 0: { hidden: true } } },
+    'memberOptions.0 must be plain: ordinal 0 is the primary while it is well',
+  ],
+  [
+    'hidden members that leave nobody to take over',
+    { memberOptions: { 1: { hidden: true }, 2: { hidden: true } } },
+    'memberOptions must leave two members that may become primary, got "1: hidden members never do"',
+  ],
+  [
+    'options of no member',
+    { memberOptions: { 3: { hidden: true } } },
+    'memberOptions.3 must be of a member, got "3" (allowed: ordinals from 1 to 2)',
+  ],
+  [
+    'a delayed member that clients see',
+    { members: 4, memberOptions: { 3: { hidden: false, delay: Duration.hours(1) } } },
+    'memberOptions.3.hidden must not be false where delay is set, got false; leave hidden out',
+  ],
+  [
+    'a delay that is none',
+    { members: 4, memberOptions: { 3: { delay: Duration.seconds(10) } } },
+    'memberOptions.3.delay must be a Duration from 1 minute to 366 days, got "10 s" (allowed: whole seconds); write Duration.hours(1)',
   ],
   ['no members', { members: 0 }, 'members must be between 1 and 50, got 0'],
   [

@@ -357,6 +357,21 @@ const broken: [string, (homelab: any) => void, string][] = [
     'databases.mongodb.members must be an odd number while all of them vote, got 4 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 3 or 5',
   ],
   [
+    'a delayed member that takes the third vote',
+    (h) => (h.databases.mongodb.memberOptions = { 2: { delay: Duration.hours(1) } }),
+    'databases.mongodb.members must leave an odd number of voters: a delayed member does not vote, got "3 members, 1 delayed"',
+  ],
+  [
+    'a hidden member 0',
+    (h) => (h.databases.mongodb.memberOptions = { 0: { hidden: true } }),
+    'databases.mongodb.memberOptions.0 must be plain: ordinal 0 is the primary while it is well',
+  ],
+  [
+    'a delay in minutes, as a number',
+    (h) => (h.databases.mongodb.memberOptions = { 2: { delay: 60 } }),
+    'databases.mongodb.memberOptions.2.delay must be a Duration from 1 minute to 366 days, got 60',
+  ],
+  [
     'fewer pods than members',
     (h) => {
       h.databases.mongodb.pods = 2;

@@ -111,6 +111,12 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
       'bad ring cassandra: 0 of 3 nodes up and normal',
       'warning replica set mongodb: 1 of 3 members; mongodb-0 PRIMARY, mongodb-1 SECONDARY, mongodb-2 SECONDARY',
     ]);
+    inPods((pod, [program]) =>
+      program === 'nodetool'
+        ? 'segfault'
+        : hello({ isWritablePrimary: pod === 'mongodb-0', secondary: true, hosts: ['a', 'b'], passives: ['c'] }),
+    );
+    expect((await states(databaseLooks(context)))[1]).toMatch(/^good replica set mongodb: /);
     inPods(() => 'Killed');
     expect((await states(databaseLooks(context)))[1]).toMatch(
       /^bad replica set mongodb: 0 primaries; mongodb-0 mongosh in mongodb-0 must answer with JSON/,

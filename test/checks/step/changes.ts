@@ -45,6 +45,10 @@ export const members =
       Array.from({ length: pods }, (_, n) => [`mongodb-${n}`, Size.gibibytes(100)]),
     );
   };
+export const hidden =
+  (options: object, ordinal = 2): Change =>
+  (h) =>
+    (h.databases.mongodb.memberOptions = { [ordinal]: options });
 export const compatibility =
   (version: string): Change =>
   (h) =>

@@ -90,6 +90,15 @@ const cases: readonly (readonly [string, change.Change, readonly string[], chang
   ],
   ['the form of data no longer said', () => undefined, [], change.compatibility('8.0')],
   ['3 members to 5', change.members(5), []],
+  ['a hidden member', change.hidden({ hidden: true }), []],
+  ['a hidden member becomes plain', () => undefined, [], change.hidden({ hidden: true })],
+  ['a delayed member more', change.both(change.members(4), change.hidden({ delay: Duration.hours(1) }, 3)), []],
+  [
+    'another delay',
+    change.both(change.members(4), change.hidden({ delay: Duration.hours(2) }, 3)),
+    [],
+    change.both(change.members(4), change.hidden({ delay: Duration.hours(1) }, 3)),
+  ],
   [
     'settings and heap of Cassandra',
     (h) => Object.assign(h.databases.cassandra, { config: { concurrent_reads: 64 }, heap: Size.gibibytes(2) }),

@@ -1,9 +1,11 @@
+import { Duration } from 'cdk8s';
 import { planStep } from '../../../checks/step';
 import type { ObjectChange, Plan } from '../../../checks/step/plan';
 import { replacedPods } from '../../../checks/step/replaced-pods';
 import type { State } from '../../../checks/step/step';
 import { restartSeconds } from '../../../checks/step/waves';
 import { renderedHomelab } from '../../homelab';
+import * as change from './changes';
 
 type Json = Record<string, any>;
 
@@ -245,4 +247,16 @@ describe('what a ConfigMap does to pods', () => {
     );
     expect(changedMap({ name: 'v', emptyDir: {} }, { name: 'v', mountPath: '/v' }).reason).toBe('no pod reads it');
   });
+});
+
+test('a hidden member restarts the clients, whose URI names it no more, and no member; another delay restarts nobody', () => {
+  const restarted = (plan: Plan) => plan.changes.flatMap(({ rollout }) => rollout?.pods ?? []);
+  const hidden = restarted(planned(change.hidden({ hidden: true })));
+  expect(hidden).toContain('identity');
+  expect(hidden.filter((pod) => pod.startsWith('mongodb'))).toEqual([]);
+  const delayed = (hours: number) =>
+    stateOf(renderedHomelab(change.both(change.members(4), change.hidden({ delay: Duration.hours(hours) }, 3))));
+  const plan = planStep({ before: delayed(1), after: delayed(2) }, 'HEAD');
+  expect(plan.changes.map(({ id }) => id)).toEqual(['/ConfigMap mongodb/mongodb']);
+  expect(restarted(plan)).toEqual([]);
 });

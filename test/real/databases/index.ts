@@ -10,6 +10,7 @@ import { databasePrograms, MONGOD_VERSION } from './binaries';
 import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
+import { HIDDEN_MEMBERS } from './hidden-members';
 import { MONGODB_STEPS } from './faults/mongodb-steps';
 import { killed as killedPrimary, MONGODB_FAULTS, mongodbFaults, wrongKeyfile } from './faults/mongodb';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
@@ -85,6 +86,7 @@ async function main(): Promise<void> {
     ...MONGODB_BACKUPS,
     ...ROTATION,
     ...MONGODB_STEPS,
+    ...HIDDEN_MEMBERS,
     ...CASSANDRA_BACKUPS,
   };
   const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS), ...Object.keys(MONGODB_FAULTS)];

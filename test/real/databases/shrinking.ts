@@ -133,13 +133,14 @@ async function threeToOneAtOnce(tally: Tally): Promise<void> {
   });
 }
 
-async function started(node: TestNode, rendered: Rendered): Promise<Pod[]> {
+/** A new set, once it has all of its members. */
+export async function started(node: TestNode, rendered: Rendered, hidden = 0): Promise<Pod[]> {
   const [manifest] = rendered.of('StatefulSet', 'mongodb');
   const pods = rendered.runSet(node, manifest);
   await until(
     `a set of ${pods.length}`,
     8 * MINUTES,
-    async () => pods.every((pod) => pod.ready) && (await members(pods)) === pods.length,
+    async () => pods.every((pod) => pod.ready) && (await members(pods)) === pods.length - hidden,
     () => logs(pods),
   );
   return pods;
