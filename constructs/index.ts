@@ -34,6 +34,7 @@ export type { Labels } from './labels';
 export { LlmProof, type LlmProofProps } from './llm-proof';
 export * from './microservice-deployment';
 export type { MemberOptions } from '../values/members';
+export type { MongoRole } from '../values/mongo-roles';
 export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from './mongo-replica-set';
 export * from './outside-route';
 export { Placement } from './placement';

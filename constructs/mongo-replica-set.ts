@@ -4,12 +4,13 @@ import { Construct } from 'constructs';
 import { mongodSettingsProblem, type Settings } from '../values/database-settings';
 import { compatibilityProblem, mongodbVersionProblem } from '../values/database-versions';
 import { membersOf, membersProblem, podsProblem, type MemberOptions } from '../values/members';
+import { mongoRolesProblem, type MongoRole } from '../values/mongo-roles';
 import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import type { BackupProps } from './backup';
 import { Connections, type Client, type Connectable } from './connections';
-import { DatabaseLogins, widest, type DataAccess } from './database-logins';
+import { DatabaseLogins, widest } from './database-logins';
 import { loginVariables, passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
 import { HashNamedJob } from './hash-named-job';
@@ -106,8 +107,11 @@ export interface MongoReplicaSetProps {
 export interface MongoConnection {
   /** The one database that the client may read and write; it may change validators and options of collections there (collMod). */
   readonly database: string;
-  /** Whether it may only read. @default readWrite */
-  readonly access?: DataAccess;
+  /**
+   * Its roles on that database, one or several: read, readWrite, dbAdmin (indexes, statistics, profiling; reads nothing by itself) or
+   * dbOwner, which some programs ask for. @default readWrite
+   */
+  readonly access?: MongoRole | readonly MongoRole[];
   /** The user that it logs in as. Two clients of one name need two. @default the client's name */
   readonly user?: string;
   /** What the variables start with. @default MONGODB */
@@ -155,6 +159,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   private readonly selector: Labels;
   private readonly allLabels: Labels;
   private readonly logins: DatabaseLogins;
+  /** Of logins, besides reading and writing. */
+  private readonly furtherRoles: { readonly user: string; readonly role: MongoRole; readonly db: string }[] = [];
 
   constructor(
     scope: Construct,
@@ -215,7 +221,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   /** Lets a client reach the set, as a user of its own that may read and write one database. */
-  accept(client: Client, { database, user, envPrefix, access }: MongoConnection): void {
+  accept(client: Client, { database, user, envPrefix, access = 'readWrite' }: MongoConnection): void {
     if (this.props.retired)
       refuse(this, {
         what: 'a database that is connected to must run',
@@ -230,8 +236,12 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         fix: 'choose another name',
       });
     }
+    insist(client, mongoRolesProblem(access, 'access'));
     const { secret, uses } = this.logins.of(client, user);
-    uses.set(database, widest(uses.get(database), access));
+    for (const role of typeof access === 'string' ? [access] : access) {
+      if (role === 'read' || role === 'readWrite') uses.set(database, widest(uses.get(database), role));
+      else this.furtherRoles.push({ user: user ?? client.clientName, role, db: database });
+    }
     const prefix = envPrefix ?? 'MONGODB';
     client.addEnv({
       [`${prefix}_USERNAME`]: secret.key('username'),
@@ -542,7 +552,19 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([user, uses]) => {
         const { own, readOnly } = DatabaseLogins.parted(uses);
-        return { user, ...loginVariables(user), passwordFrom: passwordVariable(user), databases: own, readOnly };
+        const further = this.furtherRoles.filter((each) => each.user === user).map(({ role, db }) => `${db}.${role}`);
+        const roles = [...new Set(further)].sort().map((each) => {
+          const [db, role] = each.split('.');
+          return { role, db };
+        });
+        return {
+          user,
+          ...loginVariables(user),
+          passwordFrom: passwordVariable(user),
+          databases: own,
+          readOnly,
+          ...(roles.length > 0 && { roles }),
+        };
       });
     return `${JSON.stringify({ replicaSet: this.replicaSet, hosts: this.hostsForClients(), users }, null, 2)}\n`;
   }

@@ -3,6 +3,7 @@ import type { Cpu } from 'cdk8s-plus-28';
 import type { Backup } from './backup';
 import type { Settings } from '../values/database-settings';
 import type { MemberOptions } from '../values/members';
+import type { MongoRole } from '../values/mongo-roles';
 
 /** The homelab as its owner states it. Everything else is derived from it. */
 export interface Homelab {
@@ -432,7 +433,7 @@ export type Connection = (
       readonly mongodb: string;
       readonly database: string;
       readonly user?: string;
-      readonly access?: 'read' | 'readWrite';
+      readonly access?: MongoRole | readonly MongoRole[];
     }
   /** `role` is who it logs in as. @default its own name, which no other client of that ring may have */
   | {

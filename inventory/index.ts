@@ -20,4 +20,5 @@ export {
   workers,
 } from './derived';
 export type { MemberOptions } from '../values/members';
+export type { MongoRole } from '../values/mongo-roles';
 export { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from './talos-linux';

@@ -250,7 +250,7 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
   mongodb: is.shape<Connection<'mongodb'>>({
     mongodb: is.text,
     user: is.optional(is.dnsLabel),
-    access: is.optional(is.oneOf('read', 'readWrite')),
+    access: is.optional(is.mongoRoles),
     database: is.matching(/^[a-z][a-z0-9_-]{0,37}$/, 'a database name of at most 38 of a-z, 0-9, _ and -', 'documents'),
     envPrefix,
   }),

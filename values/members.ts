@@ -14,7 +14,8 @@ export interface MemberOptions {
   /**
    * By how much it stays behind, so that a mistake can be taken back from it: whole seconds, from 1 minute to 366 days (MongoDB's
    * own limit). It is hidden and does not vote: otherwise writes of clients would wait for it as long when another member is
-   * down. The oplog must hold more than that, or the member is lost: `replication.oplogSizeMB` in `config`. @default none
+   * down. The oplog must hold more than that, or the member is lost; MongoDB makes it 5 % of the disk, `replication.oplogSizeMB` in
+   * `config` sets that of a new member. @default none
    */
   readonly delay?: Duration;
 }

@@ -1,7 +1,8 @@
 'use strict';
 // Brings the users that clients connect as to what users.json says. May run any number of times. Each gets its own databases
-// and nothing else: readWrite, and collMod, which schema migrations need. Users that this job made and users.json no longer
-// lists are dropped; it knows them by their customData, so users that somebody else made stay as they are.
+// and nothing else: readWrite, and collMod, which schema migrations need, or the built-in roles that it asked for. Users that
+// this job made and users.json no longer lists are dropped; it knows them by their customData, so users that somebody else made
+// stay as they are.
 // A client has two names by turns, its own and NAME_2: while its password is rotated, pods that still have the old name and
 // password must log in as well. The one that its secret does not name is dropped once the secret holds no previous password.
 const fs = require('fs');
@@ -65,7 +66,16 @@ for (const name of databases) {
   database.runCommand({ [exists ? 'updateRole' : 'createRole']: MIGRATIONS, privileges, roles: [] });
 }
 const wanted = new Set();
-for (const { user: name, usernameFrom, passwordFrom, previousFrom, databases: own, readOnly = [] } of users) {
+for (const each of users) {
+  const {
+    user: name,
+    usernameFrom,
+    passwordFrom,
+    previousFrom,
+    databases: own,
+    readOnly = [],
+    roles: further = [],
+  } = each;
   const user = process.env[usernameFrom] || name;
   const other = user === name ? name + '_2' : name;
   const roles = own
@@ -73,11 +83,13 @@ for (const { user: name, usernameFrom, passwordFrom, previousFrom, databases: ow
       { role: 'readWrite', db },
       { role: MIGRATIONS, db },
     ])
-    .concat(readOnly.map((db) => ({ role: 'read', db })));
+    .concat(readOnly.map((db) => ({ role: 'read', db })))
+    .concat(further);
   const exists = admin.runCommand({ usersInfo: user }).users.length > 0;
   const command = exists ? 'updateUser' : 'createUser';
   admin.runCommand({ [command]: user, pwd: process.env[passwordFrom], roles, customData: { madeBy: MADE_BY } });
-  print(command + ' ' + user + ': ' + own.concat(readOnly.map((db) => db + ' (read)')).join(', '));
+  const limited = readOnly.map((db) => db + ' (read)').concat(further.map(({ role, db }) => db + ' (' + role + ')'));
+  print(command + ' ' + user + ': ' + own.concat(limited).join(', '));
   wanted.add(user);
   if (!process.env[previousFrom]) continue;
   wanted.add(other);

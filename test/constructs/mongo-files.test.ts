@@ -423,6 +423,20 @@ describe('the users job', () => {
     ]);
   });
 
+  test('gives a client the further roles that it asked for, under both of its names', () => {
+    const { told } = run(
+      [{ user: 'a', ...marked }],
+      [],
+      [{ ...client, databases: [], readOnly: ['stock'], roles: [{ role: 'dbAdmin', db: 'orders' }] }],
+    );
+    expect(told.map(([, command]) => command.roles)).toEqual([
+      [
+        { role: 'read', db: 'stock' },
+        { role: 'dbAdmin', db: 'orders' },
+      ],
+    ]);
+  });
+
   test('replaces the rights of a client that moved, and drops the role of the database that nobody uses', () => {
     const { told } = run([{ user: 'a', ...marked }], [{ role: 'schemaMigrations', db: 'old' }], [client]);
     expect(told.map(([db, command]) => `${db} ${Object.keys(command)[0]}`)).toEqual([

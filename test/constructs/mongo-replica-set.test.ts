@@ -394,6 +394,25 @@ test('a client that may only read says so once; two connections to one database 
   expect(users[0]).toMatchObject({ databases: ['reports'], readOnly: ['documents'] });
 });
 
+test('a client may have further roles on its own database, and none that end elsewhere', () => {
+  const { chart, mongodb } = rendered();
+  const client = new MicroserviceDeployment(chart, 'unifi', { image: 'a:1' });
+  client.connectTo(mongodb, { database: 'unifi', access: ['readWrite', 'dbAdmin'] });
+  client.connectTo(mongodb, { database: 'unifi_stat', access: 'dbOwner', envPrefix: 'STAT' });
+  const { users } = JSON.parse(objectOf(chart, 'ConfigMap', 'mongodb-users').data['users.json']);
+  expect(users[0]).toMatchObject({
+    databases: ['unifi'],
+    roles: [
+      { role: 'dbAdmin', db: 'unifi' },
+      { role: 'dbOwner', db: 'unifi_stat' },
+    ],
+  });
+  for (const access of ['root', 'readWriteAnyDatabase', ['dbAdmin', 'clusterMonitor'], []] as any[])
+    expect(() => client.connectTo(mongodb, { database: 'x', access, envPrefix: 'X' })).toThrow(
+      "access must be roles that end at the client's own database, got",
+    );
+});
+
 test('a rotated login reaches everyone: two names by turns, the previous password for the job alone', () => {
   const { chart, mongodb } = rendered();
   new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });

@@ -357,6 +357,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     'databases.mongodb.members must be an odd number while all of them vote, got 4 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 3 or 5',
   ],
   [
+    'a role on the whole set',
+    (h) => (h.services.identity.connects.find(({ mongodb }: any) => mongodb).access = 'readAnyDatabase'),
+    'must be roles that end at the client\'s own database, got "readAnyDatabase" (allowed: one or a list of read, readWrite, dbAdmin, dbOwner)',
+  ],
+  [
     'a delayed member that takes the third vote',
     (h) => (h.databases.mongodb.memberOptions = { 2: { delay: Duration.hours(1) } }),
     'databases.mongodb.members must leave an odd number of voters: a delayed member does not vote, got "3 members, 1 delayed"',

@@ -1,7 +1,8 @@
 import { Duration } from 'cdk8s';
+import { images } from '../../../constructs';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
-import { logs } from './clients';
+import { logs, mongo, ready } from './clients';
 import { inFreshNode } from './fresh-node';
 import type { TestNode } from './node';
 import type { Pod } from './pod';
@@ -21,6 +22,7 @@ const DELAY = 60;
 /** Three that vote and are seen, and one that follows a minute later. */
 const withDelayed = (ordinal: number) => (homelab: Json) => {
   sized(4, 4)(homelab);
+  homelab.services.identity.connects.find(({ mongodb }: Json) => mongodb).access = ['readWrite', 'dbAdmin'];
   homelab.databases.mongodb.memberOptions = { [ordinal]: { delay: Duration.seconds(DELAY) } };
 };
 
@@ -33,6 +35,7 @@ async function delayed(tally: Tally): Promise<void> {
     await become(tally, node, pods, 2, 'another member becomes the delayed one');
     await followsLater(tally, node, pods, 2);
     notNamed(tally, later, 2);
+    await administers(tally, node, later);
     await again(withDelayed(3));
     for (const pod of pods) pod.refresh();
     await become(tally, node, pods, 3, 'it becomes a plain one again');
@@ -79,7 +82,7 @@ async function followsLater(tally: Tally, node: TestNode, pods: readonly Pod[], 
 }
 
 function notNamed(tally: Tally, rendered: Rendered, ordinal: number): void {
-  const [deployment] = rendered.of('Deployment', 'identity');
+  const deployment = rendered.of('Deployment', 'services').find(({ metadata }) => metadata.name === 'identity');
   const env: Json[] = deployment.spec.template.spec.containers[0].env;
   const uri: string = env.find(({ name }) => name === 'MONGODB_URI').value;
   const named = uri.match(/mongodb-\d(?=\.)/g)!.join();
@@ -88,6 +91,19 @@ function notNamed(tally: Tally, rendered: Rendered, ordinal: number): void {
     named === 'mongodb-0,mongodb-1,mongodb-2,mongodb-3'.replace(`mongodb-${ordinal},`, ''),
     uri,
   );
+}
+
+/** A client with a further role on its own database, which tells of the set by the URI that has three members. */
+async function administers(tally: Tally, node: TestNode, rendered: Rendered): Promise<void> {
+  const { pod, code } = await rendered.runJob(node, 'mongodb', 'hidden');
+  tally.check('the users job succeeds', code === 0, pod.log('job'));
+  const client = rendered.runClient(node, 'identity', images.mongodb, '-admin');
+  await ready(client);
+  const own = await mongo(client, 'db.c.insertOne({}); print(db.setProfilingLevel(0).ok, db.dropDatabase().ok)');
+  tally.check('a client with dbAdmin administers its database', /1 1/.test(own.output), own.output);
+  const other = await mongo(client, "db.getSiblingDB('documents').setProfilingLevel(0)");
+  tally.check('and no other', other.code !== 0 && /not authorized/.test(other.output), other.output);
+  await client.stop(0);
 }
 
 async function wrote(node: TestNode, pods: readonly Pod[], name: string): Promise<void> {
