@@ -101,12 +101,15 @@ function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
   const [was, is] = [live.spec.type, next.spec.type];
   const [checkedWas, checkedIs] = [live.spec.healthCheckNodePort, next.spec.healthCheckNodePort];
   // An address is given up with the type ExternalName, a class with the type LoadBalancer, and a port for checks with what needs it.
-  return frozen.filter(({ path }) => {
+  const kept = frozen.filter(({ path }) => {
     if (path === 'spec.clusterIP') return was !== 'ExternalName' && is !== 'ExternalName';
     if (path === 'spec.healthCheckNodePort') return checkedWas !== undefined && checkedIs !== undefined;
     if (path === 'spec.loadBalancerClass') return was === 'LoadBalancer' && is === 'LoadBalancer';
     return true;
   });
+  if (next.spec.clusterIP !== 'None' || !['NodePort', 'LoadBalancer'].includes(is)) return kept;
+  const reason = `a Service that is headless stays so, and ${is} needs an address in the cluster`;
+  return [...kept, { path: 'spec.clusterIP', reason, way: wayOf(next) }];
 }
 
 /** A suspended Job may be told where to run; an indexed one may get more or fewer indexes, all at once. */

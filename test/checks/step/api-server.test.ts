@@ -140,6 +140,12 @@ describe('what the API server refuses', () => {
     ['the path of a volume', volume('one'), volume('one', '/b'), 'spec.local'],
     ['an immutable ConfigMap', settings(true, 'a'), settings(true, 'b'), 'data'],
     ['a Service that becomes headless', service({}), service({ clusterIP: 'None' }), 'spec.clusterIP'],
+    [
+      'a headless Service that gets a load balancer',
+      service({ clusterIP: 'None' }),
+      service({ type: 'LoadBalancer' }),
+      'spec.clusterIP',
+    ],
     ['the scopes of a quota', budget(['Terminating']), budget(['NotTerminating']), 'spec.scopes'],
     [
       'a strategy whose filled-in part stays',
