@@ -12,7 +12,7 @@ interface Login {
   /** ConfigMap that says it, and the file in it. */
   readonly object: string;
   readonly file: string;
-  /** Databases or keyspaces: whether it may write, too. */
+  /** Databases or keyspaces: whether it may write, too. Further roles stand here as "dbAdmin on search". */
   readonly writes: ReadonlyMap<string, boolean>;
 }
 
@@ -25,11 +25,11 @@ const FILES = ['users.json', 'schema.json'];
 export function loginRisks(before: View, after: View): Risk[] {
   const [was, is] = [loginsOf(before), loginsOf(after)];
   const held = new Set(
-    [...was.values()].flatMap(({ database, writes }) => [...writes.keys()].map((own) => `${database} ${own}`)),
+    [...was.values()].flatMap(({ database, writes }) => [...writes.keys()].map((own) => `${database} ${placeOf(own)}`)),
   );
   return [...is].flatMap(([key, login]) => {
     const then = was.get(key);
-    const more = gained(then, login).filter((own) => then || held.has(`${login.database} ${own}`));
+    const more = gained(then, login).filter((own) => then || held.has(`${login.database} ${placeOf(own)}`));
     if (more.length === 0) return [];
     const may = listed(more.map((own) => (then?.writes.has(own) ? `write ${own}` : rightText(login, own))));
     return [
@@ -67,7 +67,13 @@ function gained(less: Login | undefined, more: Login): string[] {
 
 function rightText({ writes }: Login, own: string): string {
   const may = writes.get(own);
+  if (placeOf(own) !== own) return may === undefined ? `not act as ${own}` : `act as ${own}`;
   return may === undefined ? `nothing in ${own}` : `${may ? 'read and write' : 'read'} ${own}`;
+}
+
+/** The database or keyspace of a right: no name of one has a space. */
+function placeOf(own: string): string {
+  return own.split(' ').at(-1)!;
 }
 
 function loginsOf(view: View): Map<string, Login> {
@@ -91,11 +97,12 @@ function loginsOf(view: View): Map<string, Login> {
 function clientsOf(text: string): [string, Map<string, boolean>][] {
   const { users = [], roles = {} } = parsed(text);
   const all: [string, Manifest][] = [...users.map((user: Manifest) => [user.user, user]), ...Object.entries(roles)];
-  return all.map(([name, { databases, keyspaces, readOnly = [] }]) => [
+  return all.map(([name, { databases, keyspaces, readOnly = [], roles: further = [] }]) => [
     name,
     new Map([
       ...readOnly.map((own: string): [string, boolean] => [own, false]),
       ...(databases ?? keyspaces ?? []).map((own: string): [string, boolean] => [own, true]),
+      ...further.map(({ role, db }: Manifest): [string, boolean] => [`${role} on ${db}`, true]),
     ]),
   ]);
 }

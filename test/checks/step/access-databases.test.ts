@@ -18,7 +18,11 @@ describe('logins of databases', () => {
     (...connects: readonly object[]): Change =>
     (h) =>
       void (h.services.search.connects = connects);
-  const mongodb = (database: string, access?: string) => ({ mongodb: 'mongodb', database, ...(access && { access }) });
+  const mongodb = (database: string, access?: string | readonly string[]) => ({
+    mongodb: 'mongodb',
+    database,
+    ...(access && { access }),
+  });
   const cassandra = (keyspace: string, access?: string) => ({
     cassandra: 'cassandra',
     keyspace,
@@ -38,6 +42,22 @@ describe('logins of databases', () => {
       less: [`the login ${login} may no longer write ${own}.`],
     });
     expect(said(search(writes), search(writes))).toMatchObject({ more: [], less: [] });
+  });
+
+  test('of MongoDB that get a further role, or lose it', () => {
+    const [less, more] = [mongodb('search'), mongodb('search', ['readWrite', 'dbAdmin'])];
+    expect(said(search(more), search(less))).toMatchObject({
+      more: ['search of mongodb/mongodb.rights: not act as dbAdmin on search -> act as dbAdmin on search'],
+      less: [],
+    });
+    expect(said(search(less), search(more))).toMatchObject({
+      more: [],
+      less: ['the login search of mongodb/mongodb may no longer act as dbAdmin on search.'],
+    });
+    const others = said(search(mongodb('identity', 'dbOwner'))).more.filter((line) => line.includes('.rights: '));
+    expect(others).toEqual([
+      'search of mongodb/mongodb.rights: not act as dbOwner on identity -> act as dbOwner on identity',
+    ]);
   });
 
   test('that get at what others have, and leave what they had', () => {
