@@ -8,6 +8,9 @@ const SILENT_SECONDS = 300;
 /** A secondary that is further behind than this serves old data, and holds up writes that wait for a majority. */
 const LAG_SECONDS = 60;
 
+/** States of a member that has data. Of all others the set says that their last write is of 1970. */
+const HAS_DATA: readonly string[] = ['PRIMARY', 'SECONDARY', 'RECOVERING', 'ROLLBACK'];
+
 const COLUMNS = ['pod', 'ready', 'member', 'behind', 'reconcile', 'newest backup'];
 
 /** Of a replica set, from what the container `reconcile` of each member tells; the primary knows all of them. */
@@ -21,7 +24,7 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
       COLUMNS,
       ...pods.map((pod) => {
         const member = of(pod.pod);
-        const behind = member?.lagSeconds;
+        const behind = member && HAS_DATA.includes(member.state) ? member.lagSeconds : undefined;
         return [
           pod.pod,
           pod.ready ? 'yes' : 'no',
@@ -38,7 +41,10 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
         : ['no member tells that it is primary: nothing can be written']),
       ...stateless.map(({ host, state }) => `${host} is ${state}`),
       ...members
-        .filter(({ host, lagSeconds }) => lagSeconds > LAG_SECONDS + delayOf(database, host))
+        .filter(
+          ({ host, state, lagSeconds }) =>
+            HAS_DATA.includes(state) && lagSeconds > LAG_SECONDS + delayOf(database, host),
+        )
         .map(({ host, lagSeconds }) => `${host} is ${Math.round(lagSeconds)} s behind the primary`),
       ...pods.flatMap((pod) => problemsOf(pod, of(pod.pod) !== undefined, database, now)),
     ],

@@ -258,6 +258,17 @@ test('a delayed member is late only beyond its delay', () => {
   expect(problems(3700)).toEqual(['mongodb-3.mongodb.mongodb.svc:27017 is 3700 s behind the primary']);
 });
 
+test('a member without data is not said to be behind since 1970', () => {
+  const never = NOW / 1000;
+  const without = [member(1, '(not reachable/healthy)', never), member(2, 'STARTUP2', never)];
+  kubectlAnswers(set([member(0, 'PRIMARY'), ...without, member(3, 'RECOVERING', 90)]));
+  const { lines, problems } = mongodb();
+  expect(lines[4]).toMatch(/startup2 +\? /);
+  expect(problems.filter((each) => each.includes('behind'))).toEqual([
+    expect.stringMatching(/^mongodb-3\..* is 90 s behind the primary$/),
+  ]);
+});
+
 test('a cluster that does not answer ends in time and says so; a wrong option is named', async () => {
   fs.writeFileSync(join(folder, 'kubectl'), '#!/bin/sh\necho "connection refused" >&2\nexit 1\n', { mode: 0o755 });
   expect(() => cassandra()).toThrow('kubectl get pods failed: connection refused');
