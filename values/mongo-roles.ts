@@ -3,6 +3,7 @@ import { sentence } from './problem';
 
 /** Built-in roles of MongoDB that a client may have on its own database. dbOwner also manages users there, and drops the database. */
 export const MONGO_ROLES = ['read', 'readWrite', 'dbAdmin', 'dbOwner'] as const;
+/** Built-in roles of MongoDB that a client may have on its own database. */
 export type MongoRole = (typeof MONGO_ROLES)[number];
 
 /** What is wrong with the roles of a client, as a sentence, or undefined. */
