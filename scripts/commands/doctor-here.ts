@@ -9,6 +9,7 @@ import { DIST } from '../engine/dist';
 import { isFault } from '../engine/problem';
 import { assertReviewable, filesBelow } from '../engine/rendered';
 import { ageKeyFile } from '../engine/sops';
+import { backupOf } from '../../inventory';
 import { machineFiles } from '../machines';
 
 /** What this machine and the repository must have. */
@@ -50,6 +51,7 @@ export function ownLooks(context: Context): Record<string, Look> {
     'scripts/rendered/ is what homelab.ts says': one(() => rendered(context)),
     'keys in homelab.ts': one(() => sshKeys(context)),
     'git.url in homelab.ts': one(() => gitUrl(context)),
+    'keys of the backup target in homelab.ts': one(() => backupKeys(context)),
     'age key': () => ageKey(context),
   };
 }
@@ -167,6 +169,17 @@ function sshKeys({ homelab: { access, machines } }: Context): Finding {
   return example === undefined
     ? good(what, access.sshKeys.map((key) => key.split(' ').slice(2).join(' ') || key.split(' ')[0]).join(', '))
     : bad(what, 'the key of the example is still there', fix);
+}
+
+/** Another machine's key at the target is refused by every backup, night after night. */
+export function backupKeys({ homelab }: Pick<Context, 'homelab'>): Finding {
+  const what = 'backup.target.hostKeys of homelab.ts are those of the target';
+  const targets = Object.values(homelab.databases).map((database) => backupOf(homelab, database)?.target);
+  const keys = targets.flatMap((target) => (target?.kind === 'sftp' ? target.hostKeys : []));
+  if (keys.length === 0) return good(what, 'no database is stored by SSH');
+  return keys.some((key) => key.includes('EXAMPLE'))
+    ? bad(what, 'the key of the example is still there', 'on the target: cat /etc/ssh/ssh_host_ed25519_key.pub')
+    : good(what, [...new Set(keys.map((key) => key.split(' ')[0]!))].join(', '));
 }
 
 function gitUrl({ homelab }: Context): Finding {

@@ -1,4 +1,5 @@
-import type { Backup, Database } from '../../inventory';
+import type { Backup, Database, Homelab } from '../../inventory';
+import { backupKeys } from '../../scripts/commands/doctor-here';
 import { judged } from '../../scripts/verify/backups';
 
 const NOW = Date.parse('2026-11-28T12:00:00Z');
@@ -34,4 +35,14 @@ test('none at all is bad, and so is a node of Cassandra that tells nothing', () 
     'bad: not every part of it was stored yet; db-0: Permission denied',
   );
   expect(found('cassandra', status(3), undefined)).toBe('bad: not every part of it was stored yet; db-1 tells nothing');
+});
+
+test('the host key of the example is no key of the target', () => {
+  const database = { kind: 'mongodb' } as Database;
+  const saw = (backup: object | undefined) =>
+    backupKeys({ homelab: { databases: { db: database }, backup } as unknown as Homelab }).saw;
+  const target = (key: string) => ({ target: { kind: 'sftp', hostKeys: [`ssh-ed25519 ${key}`] } });
+  expect(saw(target('AAAAEXAMPLE00'))).toBe('the key of the example is still there');
+  expect(saw(target('AAAAC3Nz'))).toBe('ssh-ed25519');
+  expect(saw(undefined)).toBe('no database is stored by SSH');
 });
