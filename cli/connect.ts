@@ -198,7 +198,7 @@ async function relayed(namespace: string, pod: string, flags: readonly string[])
 }
 
 /** A shell, what it is given, and how a person calls it who types the password. */
-export interface Shell {
+interface Shell {
   readonly program: string;
   /** Its arguments, the last of them a file with the login. */
   readonly args: (file: string) => readonly string[];

@@ -2,7 +2,7 @@ import { suggested } from './nearest';
 import { sentence } from './problem';
 
 /** Built-in roles of MongoDB that a client may have on its own database. dbOwner also manages users there, and drops the database. */
-export const MONGO_ROLES = ['read', 'readWrite', 'dbAdmin', 'dbOwner'] as const;
+const MONGO_ROLES = ['read', 'readWrite', 'dbAdmin', 'dbOwner'] as const;
 /** Built-in roles of MongoDB that a client may have on its own database. */
 export type MongoRole = (typeof MONGO_ROLES)[number];
 

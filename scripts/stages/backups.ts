@@ -6,7 +6,7 @@ import type { Step } from '../engine/step';
 import { until } from '../engine/wait';
 
 /** What the container `backup` of a pod last wrote down. */
-export interface BackupStatus {
+interface BackupStatus {
   /** Of the newest backup; null where there is none. */
   readonly newest: string | null;
   /** Of the last try. */
