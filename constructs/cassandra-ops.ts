@@ -35,7 +35,7 @@ export function opsScripts(): Record<string, string> {
   };
 }
 
-/** What ops reads anew at each round, so that a change of it restarts nothing. */
+/** What ops reads again at each round, so that a change of it restarts nothing. */
 export function opsJson(owner: IConstruct, { repairEvery = Duration.days(5) }: CassandraOps): string {
   insist(owner, repairIntervalProblem(repairEvery, 'ops.repairEvery'));
   const config = {

@@ -433,7 +433,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       ...opsScripts(),
       ...this.backup?.scripts(),
     };
-    const readAnew = {
+    const readEachRound = {
       'node.json': `${JSON.stringify(this.nodeConfig(), null, 2)}\n`,
       'ops.json': opsJson(this, this.ops),
     };
@@ -443,7 +443,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
     new k8s.KubeConfigMap(this, 'scripts', {
       metadata: { ...this.metadata(), name: `${this.name}-scripts` },
-      data: { ...scripts, ...readAnew },
+      data: { ...scripts, ...readEachRound },
     });
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
     // Without node.json, which a node reads when it starts: one node more must not restart all others.

@@ -368,7 +368,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         revisionHistoryLimit: 3,
         persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
         template: {
-          // Scripts and configuration only: members.json is read anew at each round, so a changed number of members restarts nothing.
+          // Scripts and configuration only: members.json is read again at each round, so a changed number of members restarts nothing.
           metadata: {
             labels: { ...this.allLabels },
             annotations: {

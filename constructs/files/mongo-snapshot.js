@@ -225,7 +225,7 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
         answer(request.id, { state: 'failed', why: error.message });
       }
     },
-    // Writes wait, and so would whoever waits for one.
+    // Writes wait meanwhile, and a step that needs one would wait too.
     locked: () => fs.existsSync(at('locked')),
   };
 }

@@ -117,7 +117,7 @@ export function plainRisks(before: View, after: View): Risk[] {
         path: 'spec.template.spec.containers',
         from: 'from a secret',
         to: 'in plain text',
-        problem: `${name} read ${listed(plain)} from a secret; the value stands in Git now, for everybody who reads the repository or the object.`,
+        problem: `${name} read ${listed(plain)} from a secret; the value stands in Git now, readable for all who can read the repository or the object.`,
       },
     ];
   });
