@@ -343,6 +343,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   private makeStatefulSet(): k8s.KubeStatefulSet {
     // mongosh.conf: the reconciler's mongosh would write some 8 KB of log at each round, 70 MB a day, into /tmp.
     const scripts = {
+      'start.sh': scriptFile('mongo-start.sh'),
+      'decisions.js': scriptFile('mongo-decisions.js'),
       'reconcile.js': scriptFile('mongo-reconcile.js'),
       ...(this.backup && MongoBackup.scripts()),
       'mongosh.conf': scriptFile('mongosh.conf'),
@@ -456,8 +458,10 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     return {
       name: 'mongod',
       image,
-      // Not by the image's entrypoint: mongod is process 1 and gets SIGTERM, on which it steps down and writes everything.
+      // Not by the image's entrypoint: mongod becomes process 1 and gets SIGTERM, on which it steps down and writes everything.
       command: [
+        'sh',
+        '/config/start.sh',
         'mongod',
         `--replSet=${this.replicaSet}`,
         '--keyFile=/keyfile/keyfile',
@@ -479,7 +483,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
         { name: 'configdb', mountPath: '/data/configdb' },
         { name: 'tmp', mountPath: '/tmp' },
         { name: 'keyfile', mountPath: '/keyfile', readOnly: true },
-        ...(this.props.config ? [{ name: 'config', mountPath: '/config', readOnly: true }] : []),
+        { name: 'config', mountPath: '/config', readOnly: true },
       ],
     };
   }

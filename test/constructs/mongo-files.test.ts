@@ -2,10 +2,11 @@ import { runInNewContext } from 'node:vm';
 import { scriptFile } from '../../constructs/script-file';
 
 const RECONCILE_SCRIPT = scriptFile('mongo-reconcile.js');
+const DECISIONS = scriptFile('mongo-decisions.js');
 
-/** The script's decision, loaded as mongosh would load it, but without mongosh's `Mongo`: then nothing else of it runs. */
+/** What reconcile.js loads first. */
 const decide: (wanted: unknown, state: unknown) => { do: string; why: string; member?: { host: string } } =
-  runInNewContext(`${RECONCILE_SCRIPT}; decide`, {});
+  runInNewContext(`${DECISIONS}; decide`, {});
 
 const member = (id: number, priority = id === 0 ? 2 : 1) => ({ _id: id, host: `m${id}`, votes: 1, priority });
 const wanted = (count: number) => ({
@@ -220,6 +221,7 @@ function rounds(
       files.delete(from);
     },
     rmSync: (path: string) => files.delete(path),
+    existsSync: (path: string) => path in held || files.has(path),
   };
   const sleep = () => {
     if (--left === 0) throw new Error('enough');
@@ -229,7 +231,7 @@ function rounds(
     on: () => undefined,
   };
   try {
-    runInNewContext(RECONCILE_SCRIPT, {
+    runInNewContext(`${DECISIONS}\n${RECONCILE_SCRIPT}`, {
       Mongo,
       sleep,
       process,
@@ -313,6 +315,18 @@ test('a member that sees no primary tries its keyfile at the others', () => {
   const { said, made } = rounds(1, lost);
   expect(made.at(-1)).toContain('mongodb://__system:key@m1/local?');
   expect(said.join()).toContain('m1 refuses the keyfile of this member');
+});
+
+test('an empty member is let in by a file, where the pod tells that it waits', () => {
+  const first = (command: any, uri: string) =>
+    command.hello && !uri.includes('127.0.0.1') ? { setName: 'rs0', isWritablePrimary: true } : {};
+  expect(rounds(1, first).files.has('/tmp/join')).toBe(false);
+  expect(rounds(1, first, { ...HELD, '/tmp/waiting': '' }).files.has('/tmp/join')).toBe(true);
+  const alone = (command: any, uri: string) =>
+    command.hello && !uri.includes('127.0.0.1') ? { setName: 'rs0', secondary: true } : {};
+  expect(rounds(1, alone, { ...HELD, '/tmp/waiting': '' }).files.has('/tmp/join')).toBe(false);
+  const agreed = { ...HELD, '/tmp/waiting': '', '/tmp/accept-loss': '' };
+  expect(rounds(1, alone, agreed).files.has('/tmp/join')).toBe(true);
 });
 
 test('a member is ready while it is primary or secondary, and no longer', () => {

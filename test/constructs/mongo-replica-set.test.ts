@@ -35,9 +35,10 @@ test.each([
   expect(mongod.command).toContain(`--wiredTigerCacheSizeGB=${cache}`);
 });
 
-test('mongod is process 1 and gets SIGTERM itself; nothing has to run before', () => {
+test('mongod becomes process 1 and gets SIGTERM itself; nothing has to run before', () => {
   const [mongod] = podOf().containers;
-  expect(mongod.command[0]).toBe('mongod');
+  expect(mongod.command.slice(0, 3)).toEqual(['sh', '/config/start.sh', 'mongod']);
+  expect(mongod.volumeMounts).toContainEqual({ name: 'config', mountPath: '/config', readOnly: true });
   expect(mongod.lifecycle).toBeUndefined();
 });
 

@@ -11,6 +11,7 @@ import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { HIDDEN_MEMBERS } from './hidden-members';
+import { MONGODB_OLD_COPY } from './faults/mongodb-old-copy';
 import { MONGODB_STEPS } from './faults/mongodb-steps';
 import { killed as killedPrimary, MONGODB_FAULTS, mongodbFaults, wrongKeyfile } from './faults/mongodb';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
@@ -86,6 +87,7 @@ async function main(): Promise<void> {
     ...MONGODB_BACKUPS,
     ...ROTATION,
     ...MONGODB_STEPS,
+    ...MONGODB_OLD_COPY,
     ...HIDDEN_MEMBERS,
     ...CASSANDRA_BACKUPS,
   };

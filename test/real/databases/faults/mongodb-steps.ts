@@ -1,12 +1,15 @@
+import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
-import { asRoot } from '../clients';
+import { asRoot, logs } from '../clients';
 import { inFreshNode } from '../fresh-node';
 import type { Pod } from '../pod';
 import { pause } from '../processes';
 import { sized } from '../shrinking';
-import { MongoSet, MongoWriter } from './mongodb-set';
+import { hello, MongoSet, MongoWriter } from './mongodb-set';
 import type { FaultTable } from './table';
 import { caught, kill } from './tools';
+
+type Json = any;
 
 type Part = (tally: Tally, table: FaultTable) => Promise<void>;
 
@@ -15,6 +18,7 @@ export const MONGODB_STEPS: Readonly<Record<string, Part>> = {
   'mongodb: killed at each step of its making': (tally, table) => made(tally, table, 0),
   'mongodb: killed a little after each step of its making': (tally, table) => made(tally, table, 0.2),
   'mongodb: killed at each step of its shrinking': shrunk,
+  'mongodb: killed at each change of a member': changed,
   'mongodb: one member to five and back': grown,
 };
 
@@ -22,7 +26,7 @@ export const MONGODB_STEPS: Readonly<Record<string, Part>> = {
 async function made(tally: Tally, table: FaultTable, seconds: number): Promise<void> {
   await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
     const set = new MongoSet(node, rendered, again, tally, table);
-    for (const step of ['initiate', 'create-root', 'add mongodb-1', 'add mongodb-2'])
+    for (const step of ['join', 'initiate', 'create-root', 'add mongodb-1', 'add mongodb-2'])
       await killedAt(set, step, seconds);
     await set.whole(10);
     const users = await asRoot(node, set.pods, 'print(db.getUsers().users.map(({ user }) => user).join())');
@@ -40,6 +44,32 @@ async function shrunk(tally: Tally, table: FaultTable): Promise<void> {
       await asRoot(node, set.pods, 'db.adminCommand({ replSetStepDown: 90 })');
       await set.become(1, 3);
       for (const step of ['remove mongodb-', 'step-down', 'remove mongodb-']) await killedAt(set, step, 0);
+    });
+  });
+}
+
+/** To hidden and back: before it is told to the set, and a little after. */
+async function changed(tally: Tally, table: FaultTable): Promise<void> {
+  await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
+    const set = await written(new MongoSet(node, rendered, again, tally, table));
+    await set.fault('kill -9 at each change of a member, to hidden and back', async () => {
+      for (const [memberOptions, seconds, seen] of [
+        [{ 2: { hidden: true } }, 0, 2],
+        [{}, 0.2, 3],
+      ] as const) {
+        await again((homelab: Json) => {
+          sized(3, 3)(homelab);
+          homelab.databases.mongodb.memberOptions = memberOptions;
+        });
+        for (const pod of set.pods) pod.refresh();
+        await killedAt(set, 'change mongodb-2', seconds);
+        await until(
+          `clients see ${seen} members`,
+          180,
+          async () => (await hello((await set.primary()).pod))?.hosts.length === seen,
+          () => logs(set.pods),
+        );
+      }
     });
   });
 }

@@ -4,7 +4,8 @@ import { logs } from '../clients';
 import { inFreshNode, small } from '../fresh-node';
 import type { Mode } from '../name-server';
 import { pause } from '../processes';
-import { MongoSet, MongoWriter } from './mongodb-set';
+import { ASKS } from './mongodb-old-copy';
+import { hello, MongoSet, MongoWriter } from './mongodb-set';
 import type { FaultTable } from './table';
 import {
   caught,
@@ -72,6 +73,7 @@ export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
       );
     }),
   'mongodb: keyfile': wrongKeyfile,
+  'mongodb: root password': wrongRoot,
   'mongodb: names': names,
   'mongodb: users job': usersJob,
   'mongodb: two of three without data': twoWithoutData,
@@ -284,12 +286,59 @@ async function usersJob(set: MongoSet): Promise<void> {
   });
 }
 
-/** The one that is left is primary, so it has all that was acknowledged; the two empty ones elect it. */
+/** The one that is left can be no primary alone. Once someone has agreed for one of the others, the third follows. */
 async function twoWithoutData(set: MongoSet): Promise<void> {
-  await set.fault('two of three lose their volumes', async () => {
-    const primary = await set.primary();
-    const others = set.others(primary);
-    await Promise.all(others.map(({ pod }) => pod.stop(0)));
-    await Promise.all(others.map((member) => replace(member, { disk: 'lose' })));
+  await set.fault('two of three lose their volumes, and someone agrees 60 s later', async () => {
+    const left = await set.primary();
+    const [one, ...others] = set.others(left) as [Member, Member];
+    await Promise.all([one, ...others].map(({ pod }) => pod.stop(0)));
+    await until('the one that is left steps down', 60, async () => (await hello(left.pod))?.secondary === true);
+    const pods = await Promise.all([one, ...others].map((member) => replace(member, { disk: 'lose' })));
+    await until(
+      'both say what is to be done',
+      180,
+      async () => pods.every((pod) => ASKS.test(pod.log('reconcile'))),
+      () => logs(set.pods),
+    );
+    await pause(30);
+    const [, file] = ASKS.exec(one.pod.log('reconcile'))!;
+    await one.pod.container('reconcile').exec(['touch', file!]);
+  });
+}
+
+/** The one of the primary tries what it must not: to make root once more. */
+async function wrongRoot(set: MongoSet): Promise<void> {
+  const place = 'mongodb/mongodb-root';
+  const { secrets } = set.node.cluster;
+  const good = secrets.get(place)!;
+  const becomes = (values: Readonly<Record<string, string>>) => {
+    secrets.set(place, values);
+    for (const pod of set.pods) pod.refresh();
+  };
+  await set.fault('another root password in the secret than in the set', async () => {
+    becomes({ ...good, password: 'another, which the set does not know' });
+    const { pod } = await set.primary();
+    try {
+      await until(
+        'its reconciler says what is wrong',
+        60,
+        async () => /the root password in the secret is not the one/.test(pod.log('reconcile')),
+        () => logs([pod]),
+      );
+      await pause(20);
+      set.tally.check(
+        'every member stays ready',
+        set.pods.every(({ ready }) => ready),
+        logs(set.pods),
+      );
+    } finally {
+      becomes(good);
+    }
+    await until(
+      'it goes on',
+      60,
+      async () => /as wanted/.test(pod.log('reconcile').trim().split('\n').at(-1)!),
+      () => logs([pod]),
+    );
   });
 }
