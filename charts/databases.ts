@@ -70,6 +70,7 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     memberOptions: database.memberOptions,
     featureCompatibilityVersion: database.featureCompatibilityVersion,
     config: database.config,
+    scrapedBy: database.exporter?.scrapedBy,
   });
 }
 

@@ -30,7 +30,7 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
           pod.ready ? 'yes' : 'no',
           member ? member.state.toLowerCase() : members.length > 0 ? 'no member' : '?',
           typeof behind === 'number' ? `${Math.round(behind)} s` : '?',
-          pod.own?.action ?? '?',
+          short(pod.own?.action ?? '?'),
           backupOf(pod, now).column,
         ];
       }),
@@ -51,6 +51,11 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
   };
 }
 
+/** For a column; a member that waits and is not ready is a problem with all that it says. */
+function short(action: string): string {
+  return action.length > 60 ? `${action.slice(0, 57)}...` : action;
+}
+
 /** Seconds by which a member is wanted to be behind. */
 function delayOf({ memberOptions = {} }: MongoDb, host: string): number {
   return memberOptions[Number(/-(\d+)\./.exec(host)?.[1])]?.delay?.toSeconds() ?? 0;
@@ -62,8 +67,9 @@ function problemsOf(status: PodStatus, isMember: boolean, database: MongoDb, now
   if (!own) return [`${pod}: its reconcile tells nothing: kubectl logs ${pod} -c reconcile`];
   const wanted = Number(pod.split('-').at(-1)) < database.members;
   const silent = now / 1000 - own.time;
+  const waits = own.action?.startsWith('wait: ') ? `: ${own.action}` : '';
   return [
-    ...(ready || (!isMember && !wanted) ? [] : [`${pod}: is not ready`]),
+    ...(ready || (!isMember && !wanted) ? [] : [`${pod}: is not ready${waits}`]),
     ...(silent > SILENT_SECONDS ? [`${pod}: its reconcile last told something ${age(own.time, now)}`] : []),
     ...(own.error ? [`${pod}: ${own.error}`] : []),
     ...backupOf(status, now).problems,

@@ -1,6 +1,7 @@
 import { databasePods, type Homelab } from '../inventory';
 import { runKubectl } from './kubectl';
 import { cassandraStatus } from './status-cassandra';
+import { drillOf } from './status-drill';
 import { mongodbStatus } from './status-mongodb';
 import { table, type PodStatus, type Status } from './status-pod';
 import { options } from './usage';
@@ -37,25 +38,31 @@ export function databaseStatus(
 ): { lines: string[]; problems: string[] } {
   const database = homelab.databases[name]!;
   if (database.state === 'retired') return { lines: [`${name}: retired, runs no pods`], problems: [] };
-  const pods = podsOf(name, databasePods(name, database), TELLS[database.kind], kubeconfig, now);
+  const ask: Ask = (...command) =>
+    runKubectl('status', kubeconfig, [`--request-timeout=${SECONDS.each}s`, ...command], SECONDS.each);
+  const pods = podsOf(name, databasePods(name, database), TELLS[database.kind], ask, now);
   const judged: Status =
     database.kind === 'cassandra' ? cassandraStatus(database, pods, now) : mongodbStatus(database, pods, now);
+  const drill = pods.some(({ backupEvery }) => backupEvery !== undefined) && lastDrill(name, ask, now);
   const up = pods.filter(({ ready }) => ready).length;
   return {
-    lines: [`${name}: ${up} of ${pods.length} pods are ready, ${judged.summary}`, ...table(judged.rows)],
-    problems: judged.problems,
+    lines: [
+      `${name}: ${up} of ${pods.length} pods are ready, ${judged.summary}`,
+      ...table(judged.rows),
+      ...(drill ? [`  ${drill.line}`] : []),
+    ],
+    problems: [...judged.problems, ...(drill ? drill.problems : [])],
   };
 }
 
-function podsOf(
-  namespace: string,
-  expected: readonly string[],
-  container: string,
-  kubeconfig: string | undefined,
-  now: number,
-): PodStatus[] {
-  const ask = (...command: readonly string[]) =>
-    runKubectl('status', kubeconfig, [`--request-timeout=${SECONDS.each}s`, ...command], SECONDS.each);
+type Ask = (...command: readonly string[]) => string;
+
+function lastDrill(name: string, ask: Ask, now: number) {
+  const ofRestores = `app.kubernetes.io/instance=${name}-restore`;
+  return drillOf(name, JSON.parse(ask('get', 'jobs', '-n', name, '-l', ofRestores, '-o', 'json')).items, now);
+}
+
+function podsOf(namespace: string, expected: readonly string[], container: string, ask: Ask, now: number): PodStatus[] {
   const { items } = JSON.parse(ask('get', 'pods', '-n', namespace, '-o', 'json'));
   const live = new Map<string, Json>(items.map((pod: Json) => [pod.metadata.name, pod]));
   return expected.map((pod): PodStatus => {

@@ -9,7 +9,7 @@ import { imageProblem, serviceNameProblem } from '../values/names';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
 import { syncWave } from './argo-cd';
 import type { BackupProps } from './backup';
-import { Connections, type Client, type Connectable } from './connections';
+import { Connections, type Client, type Connectable, type Peer } from './connections';
 import { DatabaseLogins, widest } from './database-logins';
 import { loginVariables, passwordVariable } from './env';
 import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
@@ -86,6 +86,11 @@ export interface MongoReplicaSetProps {
   readonly backup?: BackupProps;
   /** A container that reports metrics. @default none */
   readonly exporter?: Exporter;
+  /**
+   * Pods that may read the metrics of `reconcile` on port 7012, such as Prometheus': the age of the newest backup, and whether the
+   * member serves. Opens the network for them; without it nothing listens. @default none
+   */
+  readonly scrapedBy?: Peer;
   /** Time to step down and to write everything. @default 90 s */
   readonly stopGrace?: Duration;
   /** How long a start may take, recovery included. @default 10 minutes */
@@ -119,6 +124,8 @@ export interface MongoConnection {
 }
 
 const PORT = 27017;
+/** Of the metrics of `reconcile`. */
+const METRICS_PORT = 7012;
 /**
  * In which a client notices that a member has gone silent: a driver waits for a heartbeat's answer for this and 10 s. With the 30 s of
  * some drivers, a client that was cut off from the primary in silence wrote nothing for 57 s.
@@ -189,6 +196,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       }),
     });
     this.exporter = exporterContainer(this, props.exporter);
+    if (props.scrapedBy) this.connections.allowFrom(props.scrapedBy, { port: METRICS_PORT });
     this.keyfile = new DeclaredSecret(this, 'keyfile', {
       name: `${this.name}-keyfile`,
       namespaces: [this.namespace],
@@ -376,7 +384,8 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
             annotations: {
               'checksum/script': contentHash(scripts),
               ...(this.backup && { 'checksum/backup': this.backup.backup.checksum }),
-              ...scrapeAnnotations(this.props.exporter),
+              // A pod can name one port: the exporter has more to tell.
+              ...scrapeAnnotations(this.props.exporter ?? (this.props.scrapedBy && { port: METRICS_PORT })),
             },
           },
           spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(configMap.name))),
@@ -503,7 +512,11 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       env: [
         { name: 'HOME', value: '/tmp' },
         { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+        ...(this.props.scrapedBy ? [{ name: 'METRICS_PORT', value: String(METRICS_PORT) }] : []),
       ],
+      ...(this.props.scrapedBy && {
+        ports: [{ name: 'metrics-set', containerPort: METRICS_PORT, protocol: 'TCP' }],
+      }),
       resources,
       securityContext: RESTRICTED_CONTAINER,
       volumeMounts: [

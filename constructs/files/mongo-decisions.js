@@ -186,3 +186,22 @@ function decideRemoval(extra, state, healthy, myHost) {
 function hosts(members) {
   return members.map((member) => member.host).join(', ');
 }
+
+// For Prometheus. serves: whether the member is primary or secondary; backup: what the container `backup` says of its last
+// try, null where there is none.
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by reconcile.js
+function metricsText({ serves, backup }) {
+  const gauge = (name, help, value) =>
+    '# HELP ' + name + ' ' + help + '\n# TYPE ' + name + ' gauge\n' + name + ' ' + value + '\n';
+  return (
+    gauge('collab_mongodb_serves', 'Whether this member is primary or secondary.', serves ? 1 : 0) +
+    (backup && backup.newest
+      ? gauge(
+          'collab_backup_newest_timestamp_seconds',
+          'When the newest backup of the set was taken.',
+          Date.parse(backup.newest) / 1000,
+        )
+      : '') +
+    (backup ? gauge('collab_backup_failed', 'Whether the last try of a backup failed.', backup.error ? 1 : 0) : '')
+  );
+}

@@ -1,7 +1,7 @@
 'use strict';
 // The container `reconcile`: keeps the set as members.json wants it, one step a round. What a step is stands in decisions.js.
 
-/* global decide, isOlder -- of decisions.js */
+/* global decide, isOlder, metricsText -- of decisions.js */
 /* global snapshots -- of snapshot.js, where backups are made */
 if (typeof Mongo !== 'undefined') {
   const fs = require('fs');
@@ -233,6 +233,22 @@ if (typeof Mongo !== 'undefined') {
     fs.writeFileSync(STATUS + '.new', JSON.stringify(Object.assign(now, status)));
     fs.renameSync(STATUS + '.new', STATUS);
   };
+  // Where someone may scrape it. Between two rounds, so it answers within a second or two.
+  if (process.env.METRICS_PORT) {
+    const backup = () => {
+      try {
+        return JSON.parse(fs.readFileSync(process.env.HANDOVER + '/status.json', 'utf8'));
+      } catch {
+        return null;
+      }
+    };
+    const server = require('http').createServer((request, response) => {
+      const found = request.url === '/metrics';
+      response.writeHead(found ? 200 : 404, { 'Content-Type': 'text/plain; version=0.0.4' });
+      response.end(found ? metricsText({ serves: fs.existsSync(READY), backup: backup() }) : '');
+    });
+    server.listen(Number(process.env.METRICS_PORT));
+  }
   const membersOf = (state) =>
     (state.config || []).map(({ host }) => ({ host, state: state.states[host], lagSeconds: state.lags[host] }));
 

@@ -121,7 +121,8 @@ test('version, heap, settings, keyspaces and metrics come from the homelab', () 
         podSelector: { matchLabels: { app: 'prometheus' } },
       },
     ],
-    ports: [{ port: 9216, protocol: 'TCP' }],
+    // The container `reconcile` tells by the first of them.
+    ports: [7012, 9216].map((port) => ({ port, protocol: 'TCP' })),
   });
 });
 

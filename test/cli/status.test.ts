@@ -34,7 +34,7 @@ interface Live {
 }
 
 /** A kubectl that knows these pods, in place of the cluster's. */
-function kubectlAnswers(pods: Record<string, Live>): void {
+function kubectlAnswers(pods: Record<string, Live>, jobs: readonly object[] = []): void {
   const items = Object.entries(pods).map(([name, { ready = true, phase = 'Running', every }]) => ({
     metadata: { name },
     spec: {
@@ -44,6 +44,7 @@ function kubectlAnswers(pods: Record<string, Live>): void {
     status: { phase, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
   }));
   fs.writeFileSync(join(folder, 'pods'), JSON.stringify({ items }));
+  fs.writeFileSync(join(folder, 'jobs'), JSON.stringify({ items: jobs }));
   for (const [name, { own, backup }] of Object.entries(pods))
     fs.writeFileSync(
       join(folder, name),
@@ -54,6 +55,7 @@ function kubectlAnswers(pods: Record<string, Live>): void {
 echo "$@" >>'${folder}/asked'
 case "$*" in
   *' get pods '*) cat '${folder}/pods' ;;
+  *' get jobs '*) cat '${folder}/jobs' ;;
   ${failing.map((name) => `*' ${name} '*) cat '${folder}/${name}' >&2; exit 1 ;;`).join('\n  ')}
   ${Object.keys(pods)
     .map((name) => `*' ${name} '*) cat '${folder}/${name}' ;;`)
@@ -109,6 +111,7 @@ test('a ring that is well: one line for each pod, and nothing is late', () => {
     ['cassandra-r1-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'repair chat', '10 h ago'],
     ['cassandra-r2-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'none is made'],
     ['cassandra-r3-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'none is made'],
+    ['no drill of its backups has succeeded: npm run homelab -- restore-drill cassandra'],
   ]);
   const asked = fs.readFileSync(join(folder, 'asked'), 'utf8');
   expect(asked).toContain('--kubeconfig FILE --request-timeout=15s exec -n cassandra cassandra-r1-0 -c ops -- sh -c');
@@ -239,6 +242,59 @@ test.each<[string, Record<string, Live>, string]>([
 ])('%s is a problem', (_, pods, problem) => {
   kubectlAnswers(pods);
   expect(mongodb().problems.join('\n')).toContain(problem);
+});
+
+test('a member that waits for someone says all of it, and once', () => {
+  const action = 'wait: this member has no data and no member is primary, so most copies may be gone: touch the file';
+  kubectlAnswers(set([], { 'mongodb-1': { ready: false, ...told([], { action }) } }));
+  const { lines, problems } = mongodb();
+  expect(problems).toContain(`mongodb-1: is not ready: ${action}`);
+  expect(lines[3]).toContain('wait: this member has no data and no member is primary, s...  none is made');
+});
+
+describe('the last drill', () => {
+  const job = (
+    name: string,
+    type: string | undefined,
+    hoursAgo: number,
+    env = [{ name: 'RESTORE_DRILL', value: 'yes' }],
+  ) => {
+    const at = new Date(NOW - hoursAgo * HOUR * 1000).toISOString();
+    return {
+      metadata: { name },
+      spec: {
+        template: { spec: { initContainers: [{ name: 'fetch', env }], containers: [{ name: 'restore', env }] } },
+      },
+      status: {
+        startTime: new Date(Date.parse(at) - 78_000).toISOString(),
+        ...(type === 'Complete' && { completionTime: at }),
+        conditions: type === undefined ? undefined : [{ type, status: 'True', lastTransitionTime: at }],
+      },
+    };
+  };
+  const stored = { own: told([member(0, 'PRIMARY')]).own, every: 86400, backup: { newest: '2026-11-28T02:00:00Z' } };
+  const drilled = (...jobs: object[]) => {
+    kubectlAnswers(set([], { 'mongodb-0': stored }), jobs);
+    const { lines, problems } = mongodb();
+    return [lines.at(-1)!.trim(), ...problems.filter((each) => each.includes('drill'))];
+  };
+  const never = 'no drill of its backups has succeeded: npm run homelab -- restore-drill mongodb';
+
+  test('is told with the time that it took', () => {
+    const restore = job('mongodb-restore-x', 'Complete', 1, [{ name: 'RESTORE_DRILL', value: undefined as never }]);
+    expect(drilled(job('older', 'Failed', 90), job('a', 'Complete', 80), restore)).toEqual([
+      'last drill of its backups: 3 d ago, in 78 s',
+    ]);
+    expect(drilled(restore, job('runs', undefined, 0))).toEqual([never]);
+  });
+
+  test('that failed is a problem until another one succeeds', () => {
+    expect(drilled(job('a', 'Complete', 80), job('b', 'Failed', 3))).toEqual([
+      'last drill of its backups: 3 d ago, in 78 s',
+      'the last drill of its backups failed 3 h ago: kubectl -n mongodb logs job/b --all-containers',
+    ]);
+    expect(drilled(job('b', 'Failed', 3))[0]).toBe(never);
+  });
 });
 
 test('a delayed member is late only beyond its delay', () => {

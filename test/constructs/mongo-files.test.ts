@@ -335,6 +335,22 @@ test('a member is ready while it is primary or secondary, and no longer', () => 
   expect(rounds(1, copying).files.has('/tmp/serves')).toBe(false);
 });
 
+test('the age of the backup is a metric, where there is one', () => {
+  const text: (state: object) => string = runInNewContext(`${DECISIONS}; metricsText`, { Date });
+  const values = (state: object) => text(state).match(/^[^#].*$/gm);
+  expect(values({ serves: true, backup: { newest: '2026-11-28T02:00:00Z', error: null } })).toEqual([
+    'collab_mongodb_serves 1',
+    'collab_backup_newest_timestamp_seconds 1795831200',
+    'collab_backup_failed 0',
+  ]);
+  const failed = values({ serves: false, backup: { newest: null, error: 'no route' } });
+  expect(failed).toEqual(['collab_mongodb_serves 0', 'collab_backup_failed 1']);
+  expect(values({ serves: true, backup: null })).toEqual(['collab_mongodb_serves 1']);
+  expect(text({ serves: true, backup: null })).toBe(
+    '# HELP collab_mongodb_serves Whether this member is primary or secondary.\n# TYPE collab_mongodb_serves gauge\ncollab_mongodb_serves 1\n',
+  );
+});
+
 test('a root password that the set does not know is said, with what to do, and nothing is overwritten', () => {
   const refused = (command: any) => {
     if (command.hello) return settled(command);

@@ -342,6 +342,17 @@ test('an exporter logs in with a password from a secret, and only who scrapes it
   ]);
 });
 
+test('metrics of reconcile are open to who is named; without anybody nothing listens', () => {
+  const scrapedBy = { namespace: 'monitoring', labels: { app: 'prometheus' } };
+  const { spec } = objectOf(rendered({ scrapedBy }).chart, 'NetworkPolicy', 'mongodb');
+  expect(spec.ingress.filter(({ ports }: any) => ports[0].port === 7012)).toHaveLength(1);
+  const reconcile = (props: Partial<MongoReplicaSetProps>) => podOf(props).containers[1];
+  expect(reconcile({ scrapedBy }).env).toContainEqual({ name: 'METRICS_PORT', value: '7012' });
+  expect(reconcile({}).env.map(({ name }: any) => name)).not.toContain('METRICS_PORT');
+  const { annotations } = objectOf(rendered({ scrapedBy }).chart, 'StatefulSet').spec.template.metadata;
+  expect(annotations['prometheus.io/port']).toBe('7012');
+});
+
 test('settings of the owner are mongod.conf; without any there is none', () => {
   const config = { operationProfiling: { slowOpThresholdMs: 200 } };
   const { chart } = rendered({ config });

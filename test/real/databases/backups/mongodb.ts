@@ -21,6 +21,9 @@ async function destroyed(tally: Tally): Promise<void> {
       status.error === null && status.bytes > 0,
       JSON.stringify(status),
     );
+    const scraped = await fetch(`http://${set.pods[2]!.address}:7012/metrics`).then((answer) => answer.text());
+    const at = Number(/^collab_backup_newest_timestamp_seconds (\d+)$/m.exec(scraped)?.[1]);
+    tally.check('its age is a metric', at === Date.parse(status.newest) / 1000, scraped);
     const others = set.pods.slice(0, 2).map((pod) => pod.log('backup'));
     tally.check(
       'the last secondary alone is stored',

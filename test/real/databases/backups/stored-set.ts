@@ -1,5 +1,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { Size } from 'cdk8s';
+import { Cpu } from 'cdk8s-plus-28';
+import { images } from '../../../../constructs';
 import { publicHalf } from '../../../../scripts/engine/ssh-key';
 import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
@@ -123,6 +126,15 @@ export async function withStore(tally: Tally, members: number, test: (set: Store
     const kept = Object.entries(dataDisks).filter(([disk]) => Number(disk.split('-').pop()) < members);
     homelab.machines['talos-worker-02'].dataDisks = Object.fromEntries(kept);
     homelab.databases.mongodb.backup = { target: store.target };
+    // Its container does nothing; who scrapes it may read the metrics of `reconcile` too.
+    homelab.databases.mongodb.exporter = {
+      image: images.mongodb,
+      port: 9216,
+      args: ['sleep', 'infinity'],
+      memory: Size.mebibytes(64),
+      cpu: Cpu.millis(20),
+      scrapedBy: { namespace: 'monitoring', labels: { app: 'prometheus' } },
+    };
   };
   try {
     await inFreshNode(tally, change, async (node, rendered) => {
