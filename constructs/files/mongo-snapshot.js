@@ -63,15 +63,19 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
     fs.writeFileSync(at('locked'), '');
     run({ fsync: 1, lock: true });
   };
+  // Whether it was locked until now.
   const unlock = () => {
-    if (!fs.existsSync(at('locked'))) return;
+    if (!fs.existsSync(at('locked'))) return false;
+    let held = true;
     try {
       while (run({ fsyncUnlock: 1 }).lockCount > 0);
     } catch (error) {
       // 125, or 20 before: it is not locked. mongod was restarted meanwhile, or the lock never came.
       if (!/not locked|fsyncUnlock called when/i.test(String(error.message))) throw error;
+      held = false;
     }
     fs.rmSync(at('locked'));
+    return held;
   };
   const drop = () => {
     if (job && job.child) job.child.kill('SIGKILL');
@@ -188,9 +192,14 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
       });
     }
     const { id, code, manifest, since } = job;
-    unlock();
+    const held = unlock();
     const seconds = ((Date.now() - since) / 1000).toFixed(1);
     job = null;
+    // A mongod that starts again writes to the files, and they are of no one moment then.
+    if (!held) {
+      drop();
+      return answer(id, { state: 'failed', why: 'mongod was restarted while its files were copied' });
+    }
     if (code !== 0) {
       drop();
       return answer(id, { state: 'failed', why: 'copying the files failed: is the data disk full?' });

@@ -1,3 +1,6 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
@@ -125,4 +128,51 @@ test('what belongs to the running process, or to other copies, is not stored', (
   const isData: (name: string) => boolean = runInNewContext(`${scriptFile('mongo-snapshot.js')}; isData`, {});
   const names = ['WiredTiger.wt', 'journal', 'mongod.lock', '.backup', 'restore', 'diagnostic.data', 'sizeStorer.wt'];
   expect(names.filter(isData)).toEqual(['WiredTiger.wt', 'journal', 'sizeStorer.wt']);
+});
+
+describe('a copy', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = fs.mkdtempSync(join(tmpdir(), 'mongo-snapshot-'));
+    for (const each of ['data', 'handover']) fs.mkdirSync(join(folder, each));
+    fs.writeFileSync(join(folder, 'data/WiredTiger.wt'), 'rows');
+    fs.writeFileSync(join(folder, 'handover/request'), '{"id":"1"}');
+  });
+  afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  /** The answer, of a mongod that says this when it is unlocked. */
+  async function answered(unlock: () => object): Promise<Json> {
+    const run = (command: Json) => {
+      if (command.fsyncUnlock) return unlock();
+      if (command.listDatabases) return { databases: [] };
+      if (command.getParameter) return { featureCompatibilityVersion: { version: '8.0' } };
+      return { version: '8.0.26' };
+    };
+    const snapshots = runInNewContext(`${scriptFile('mongo-snapshot.js')}; snapshots`, { require, Date, console });
+    const copies = snapshots({ data: join(folder, 'data'), handover: join(folder, 'handover'), run, say: () => 0 });
+    const members = () => [
+      { name: 'mongodb-0.mongodb:27017', stateStr: 'PRIMARY', optimeDate: new Date(), self: true },
+    ];
+    for (let round = 0; round < 100 && !fs.existsSync(join(folder, 'handover/answer')); round++) {
+      copies.round(members);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(copies.locked()).toBe(false);
+    return JSON.parse(fs.readFileSync(join(folder, 'handover/answer'), 'utf8'));
+  }
+
+  test('is ready once the member is unlocked', async () => {
+    const { state, paths } = await answered(() => ({ lockCount: 0 }));
+    expect(state).toBe('ready');
+    expect(fs.readFileSync(join(paths[0], 'WiredTiger.wt'), 'utf8')).toBe('rows');
+    expect(JSON.parse(fs.readFileSync(join(paths[0], 'manifest.json'), 'utf8')).kind).toBe('mongodb');
+  });
+
+  test('of a member that lost its lock is none: a mongod that starts again writes to the files', async () => {
+    const lost = await answered(() => {
+      throw new Error('fsyncUnlock called when not locked');
+    });
+    expect(lost).toEqual({ id: '1', state: 'failed', why: 'mongod was restarted while its files were copied' });
+    expect(fs.existsSync(join(folder, 'data/.backup'))).toBe(false);
+  });
 });
