@@ -33,12 +33,16 @@ async function oldCopyLeft(tally: Tally, table: FaultTable): Promise<void> {
   });
 }
 
-/** Of the three, only the last has data, and not what the others acknowledged in 15 s. @returns the other two, which are stopped */
+/** Of the three, only the last has data, and not what the others acknowledged in 10 s. @returns the other two, which are stopped */
 async function leaveOld(set: MongoSet): Promise<Member[]> {
   const [one, two, old] = set.members as [Member, Member, Member];
   const heal = partition([old.pod], [one.pod, two.pod]);
   try {
-    await pause(15);
+    // One that had copied from the last looks for another source first, and no write has a majority until then.
+    await until('the last one lacks 10 s of what a majority has', 120, async () => {
+      const [has, lacks] = await Promise.all([one.pod, old.pod].map(hello));
+      return has?.lastWrite.majorityWriteDate - lacks?.lastWrite.lastWriteDate > 10_000;
+    });
     await Promise.all([one, two].map(({ pod }) => pod.stop(0)));
   } finally {
     heal();
