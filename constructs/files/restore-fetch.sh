@@ -19,15 +19,18 @@ fail() {
   exit 3
 }
 
+set -- snapshots --json --tag "$BACKUP_DATABASE"
 if [ -n "${RESTORE_FROM:-}" ]; then
   RESTIC_REPOSITORY="${RESTIC_REPOSITORY%/*}/$RESTORE_FROM"
   export RESTIC_REPOSITORY
   BACKUP_DATABASE=$RESTORE_FROM
+  # Of one database too, which may have had another name than the repository has here.
+  set -- snapshots --json
 fi
 
 # A target that does not answer is waited for; one that answers and has no backup is not.
 until=$(($(date +%s) + ${RESTORE_WAIT_SECONDS:-600}))
-until repository 300 snapshots --json --tag "$BACKUP_DATABASE"; do
+until repository 300 "$@"; do
   kept=$problem
   repository 300 cat config || { absent "$?" && fail "there is no backup at $RESTIC_REPOSITORY: nothing was ever stored there, or it was removed"; }
   case $kept in *'wrong password'* | *'another host key'* | *'let the key of the secret'*) fail "$kept" ;; esac

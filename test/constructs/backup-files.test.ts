@@ -215,6 +215,16 @@ describe('restore-fetch.sh', () => {
     expect(fetched().map(({ host }: { host: string }) => host)).toEqual(['db-0', 'db-1']);
   });
 
+  scripts('takes another repository whatever its database was called: it has no other', () => {
+    snapshots(5);
+    expect(fetch().status).toBe(0);
+    expect(calls()).toMatch(/snapshots --json --tag \S/);
+    fs.rmSync(join(folder, 'fake/calls'));
+    expect(fetch({ RESTORE_FROM: 'old' }).status).toBe(0);
+    expect(calls()).toMatch(/snapshots --json$/m);
+    expect(calls()).not.toContain('--tag');
+  });
+
   scripts('takes the newest at or before the time that was asked for', () => {
     snapshots(30, 5);
     expect(fetch({ RESTORE_AT: new Date(Date.now() - 10 * 3600_000).toISOString() }).status).toBe(0);

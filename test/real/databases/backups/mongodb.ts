@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Tally } from '../../tally';
 import { faults } from './faults';
+import { inClaim, movedAndRotated, slowAndKilled } from './harder-faults';
 import { withStore } from './stored-set';
 import { stores } from './stores';
 
@@ -97,5 +98,8 @@ function differing(before: string, after: string): string {
 export const MONGODB_BACKUPS = {
   'mongodb-backup': destroyed,
   'mongodb-backup-faults': faults,
+  'mongodb-backup-slow': slowAndKilled,
+  'mongodb-backup-moved': movedAndRotated,
+  'mongodb-backup-claim': inClaim,
   'backup-stores': stores,
 };

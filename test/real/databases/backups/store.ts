@@ -100,18 +100,44 @@ export class SshStore {
     if (sshd === undefined) return;
     this.sshd = undefined;
     const gone = new Promise((resolve) => sshd.once('exit', resolve));
-    const children = fs
-      .readFileSync(`/proc/${sshd.pid}/task/${sshd.pid}/children`, 'utf8')
-      .trim()
-      .split(' ')
-      .filter(Boolean);
-    for (const pid of [...children.map(Number), sshd.pid!]) process.kill(pid, 'SIGKILL');
+    signalTree(sshd.pid!, 'SIGKILL');
     await gone;
+  }
+
+  /** Answers nothing, on connections that stay open. */
+  freeze(): void {
+    signalTree(this.sshd!.pid!, 'SIGSTOP');
+  }
+
+  thaw(): void {
+    signalTree(this.sshd!.pid!, 'SIGCONT');
+  }
+
+  /** Works a tenth of the time. @returns what makes it as fast as before */
+  slow(): () => void {
+    const stops = setInterval(() => {
+      this.freeze();
+      setTimeout(() => this.thaw(), 450);
+    }, 500);
+    return () => clearInterval(stops);
   }
 
   /** Takes everything away. */
   async remove(): Promise<void> {
     await this.stop();
     runQuietly('umount', join(this.folder, 'mount'));
+  }
+}
+
+/** A process and all that came from it. */
+function signalTree(pid: number, signal: NodeJS.Signals): void {
+  const children = `/proc/${pid}/task/${pid}/children`;
+  if (!fs.existsSync(children)) return;
+  for (const child of fs.readFileSync(children, 'utf8').trim().split(' ').filter(Boolean))
+    signalTree(Number(child), signal);
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended since it was listed.
   }
 }

@@ -25,9 +25,14 @@ export class StoredSet {
   constructor(
     readonly node: TestNode,
     private readonly rendered: Rendered,
-    readonly store: SshStore,
+    private readonly ssh: SshStore | undefined,
     readonly tally: Tally,
   ) {}
+
+  get store(): SshStore {
+    if (this.ssh === undefined) throw new Error('this set is stored in a claim');
+    return this.ssh;
+  }
 
   async start(): Promise<void> {
     const [set] = this.rendered.of('StatefulSet', 'mongodb');
@@ -119,13 +124,27 @@ export class StoredSet {
 export async function withStore(tally: Tally, members: number, test: (set: StoredSet) => Promise<void>): Promise<void> {
   const folder = fs.mkdtempSync('/tmp/store-');
   const store = new SshStore(folder);
-  const change = (homelab: Json) => {
+  try {
+    await inFreshNode(tally, stored(members, { target: store.target }), async (node, rendered) => {
+      const secret = node.cluster.secrets.get('mongodb/mongodb-backup')!;
+      await store.start(publicHalf(secret['ssh-key']!, 'mongodb-backup')!);
+      await test(new StoredSet(node, rendered, store, tally));
+    });
+  } finally {
+    await store.remove();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A homelab whose set has so many members and this backup. */
+export function stored(members: number, backup: object) {
+  return (homelab: Json): void => {
     small(homelab);
     homelab.databases.mongodb.members = members;
     const { dataDisks } = homelab.machines['talos-worker-02'];
     const kept = Object.entries(dataDisks).filter(([disk]) => Number(disk.split('-').pop()) < members);
     homelab.machines['talos-worker-02'].dataDisks = Object.fromEntries(kept);
-    homelab.databases.mongodb.backup = { target: store.target };
+    homelab.databases.mongodb.backup = backup;
     // Its container does nothing; who scrapes it may read the metrics of `reconcile` too.
     homelab.databases.mongodb.exporter = {
       image: images.mongodb,
@@ -136,14 +155,4 @@ export async function withStore(tally: Tally, members: number, test: (set: Store
       scrapedBy: { namespace: 'monitoring', labels: { app: 'prometheus' } },
     };
   };
-  try {
-    await inFreshNode(tally, change, async (node, rendered) => {
-      const secret = node.cluster.secrets.get('mongodb/mongodb-backup')!;
-      await store.start(publicHalf(secret['ssh-key']!, 'mongodb-backup')!);
-      await test(new StoredSet(node, rendered, store, tally));
-    });
-  } finally {
-    await store.remove();
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
 }

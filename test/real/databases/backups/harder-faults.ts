@@ -1,0 +1,169 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { until } from '../../cluster/processes';
+import { logs } from '../clients';
+import { caught, kill } from '../faults/tools';
+import { inFreshNode } from '../fresh-node';
+import { pause } from '../processes';
+import type { Tally } from '../../tally';
+import { stored, StoredSet, withStore } from './stored-set';
+
+type Json = any;
+
+const BIG = `db.getSiblingDB('shop').big.insertMany(Array.from({ length: 24 }, () => ({ b: BinData(0, require('crypto').randomBytes(2 ** 20).toString('base64')) }))).acknowledged`;
+
+/** A target that is slow or silent, and a member that is killed while it is copied. */
+export async function slowAndKilled(tally: Tally): Promise<void> {
+  await withStore(tally, 3, async (set) => {
+    await set.start();
+    await set.type(BIG);
+    const first = await set.backUp(150);
+    tally.check('the first backup', first.error === null, JSON.stringify(first));
+    await copiedMemberKilled(set, tally);
+    await slow(set, tally);
+    await silent(set, tally);
+    const drill = await set.restore({ RESTORE_DRILL: 'yes' });
+    tally.check('what is stored in the end is whole', drill.code === 0, drill.log);
+  });
+}
+
+async function copiedMemberKilled(set: StoredSet, tally: Tally): Promise<void> {
+  const before = await set.status();
+  const pod = set.pods.at(-1)!;
+  const list = join(pod.volume('handover'), 'files');
+  fs.rmSync(list, { force: true });
+  const tried = set.backUp(180);
+  // Written just before the files are copied.
+  await caught('the files are being copied', 60, () => fs.existsSync(list));
+  kill(pod, 'mongod');
+  const status = await tried;
+  tally.check(
+    'a copy whose mongod is killed is reported, and the last good backup is still told',
+    /no copy of the database/.test(status.error ?? '') && status.newest === before.newest,
+    JSON.stringify([before, status]),
+  );
+  console.log(`  a copied member that was killed: ${status.error}`);
+  await until(
+    'the member is back',
+    120,
+    async () => pod.ready,
+    () => logs(set.pods),
+  );
+  const after = await set.backUp(180);
+  tally.check('the next try is well', after.error === null && after.newest > before.newest, JSON.stringify(after));
+}
+
+/** As over a bad line: everything arrives, and a write waits for none of it. */
+async function slow(set: StoredSet, tally: Tally): Promise<void> {
+  await set.type(BIG);
+  const release = set.store.slow();
+  try {
+    const began = Date.now();
+    const tried = set.backUp(500);
+    await pause(5);
+    const asked = Date.now();
+    await set.type(
+      `db.getSiblingDB('shop').c.insertOne({ _id: 'meanwhile' }, { writeConcern: { w: 'majority', wtimeout: 60000 } })`,
+    );
+    const wrote = (Date.now() - asked) / 1000;
+    const status = await tried;
+    const took = (Date.now() - began) / 1000;
+    console.log(`  to a slow target in ${took.toFixed(1)} s; a write took ${wrote.toFixed(1)} s with its shell`);
+    tally.check('a slow target gets everything', status.error === null, JSON.stringify(status));
+    tally.check('and nobody who writes waits for it', wrote < 15, `${wrote} s`);
+  } finally {
+    release();
+    set.store.thaw();
+  }
+}
+
+/** Its connection stays open and nothing comes from it: ssh gives up after two minutes. */
+async function silent(set: StoredSet, tally: Tally): Promise<void> {
+  const before = await set.status();
+  set.store.freeze();
+  let status: Json;
+  const began = Date.now();
+  try {
+    status = await set.backUp(400);
+  } finally {
+    set.store.thaw();
+  }
+  console.log(`  a silent target was given up after ${((Date.now() - began) / 1000).toFixed(0)} s: ${status.error}`);
+  tally.check(
+    'a silent target is given up and reported',
+    status.error !== null && status.newest === before.newest,
+    JSON.stringify(status),
+  );
+  const after = await set.backUp(180);
+  tally.check('and used again once it answers', after.error === null, JSON.stringify(after));
+}
+
+/** Another homelab takes over a copy of the repository under another name; then the password of its own changes. */
+export async function movedAndRotated(tally: Tally): Promise<void> {
+  await withStore(tally, 1, async (set) => {
+    await set.start();
+    await set.type(`db.getSiblingDB('shop').c.insertMany(Array.from({ length: 100 }, (_, _id) => ({ _id })))`);
+    const first = await set.backUp(150);
+    tally.check('the first backup', first.error === null, JSON.stringify(first));
+    const before = await set.contents();
+
+    await set.destroy();
+    const at = (name: string) => join(set.store.path, name);
+    fs.renameSync(at('mongodb'), at('first-homelab'));
+    await set.start();
+    const { code, log } = await set.restore({ RESTORE_FROM: 'first-homelab' });
+    tally.check('a restore from the repository of another homelab succeeds', code === 0, log);
+    tally.check('with every document', (await set.contents()) === before, log);
+    const own = await set.backUp(150);
+    tally.check('its own backups go into a repository of its own', own.error === null && fs.existsSync(at('mongodb')));
+    await rotated(set, tally);
+  });
+}
+
+/** The way that `npm run bootstrap -- rotate mongodb-backup` tells. */
+async function rotated(set: StoredSet, tally: Tally): Promise<void> {
+  const place = 'mongodb/mongodb-backup';
+  const { secrets } = set.node.cluster;
+  const [pod] = set.pods;
+  const backup = pod!.container('backup');
+  const tell = `restic \${BACKUP_SSH_CONFIG:+-o} \${BACKUP_SSH_CONFIG:+"sftp.command=ssh -F $BACKUP_SSH_CONFIG target -s sftp"} key`;
+  const changed = await backup.exec([
+    'sh',
+    '-c',
+    `echo 'another password' >/tmp/new && ${tell} passwd --new-password-file /tmp/new && rm /tmp/new`,
+  ]);
+  tally.check('restic changes the password of the repository', changed.code === 0, changed.output);
+  const old = await set.backUp(150);
+  tally.check(
+    'the old one is reported',
+    /made with another password than the secret mongodb-backup has/.test(old.error ?? ''),
+    JSON.stringify(old),
+  );
+  secrets.set(place, { ...secrets.get(place)!, password: 'another password' });
+  pod!.refresh();
+  const own = await set.backUp(150);
+  tally.check('the new one is used without a restart', own.error === null, JSON.stringify(own));
+  const keys = await backup.exec(['sh', '-c', `${tell} list --json`]);
+  tally.check('and is the only one', JSON.parse(keys.output).length === 1, keys.output);
+  const drill = await set.restore({ RESTORE_DRILL: 'yes' });
+  tally.check('what was stored before can be read by it', drill.code === 0, drill.log);
+}
+
+/** A claim, as NFS is one too: a folder that each pod mounts. */
+export async function inClaim(tally: Tally): Promise<void> {
+  const backup = { target: { kind: 'claim', claim: 'backups' }, sameHost: 'the folder of a test' };
+  await inFreshNode(tally, stored(3, backup), async (node, rendered) => {
+    const set = new StoredSet(node, rendered, undefined, tally);
+    await set.start();
+    await set.type(`db.getSiblingDB('shop').c.insertMany(Array.from({ length: 100 }, (_, _id) => ({ _id })))`);
+    const status = await set.backUp(150);
+    tally.check('a backup into a claim', status.error === null && status.bytes > 0, JSON.stringify(status));
+    const before = await set.contents();
+    await set.destroy();
+    await set.start();
+    const { code, log } = await set.restore();
+    tally.check('comes back after all disks are lost', code === 0 && (await set.contents()) === before, log);
+    const drill = await set.restore({ RESTORE_DRILL: 'yes' });
+    tally.check('and is found whole by a drill', drill.code === 0, drill.log);
+  });
+}
