@@ -23,7 +23,6 @@ set -- snapshots --json --tag "$BACKUP_DATABASE"
 if [ -n "${RESTORE_FROM:-}" ]; then
   RESTIC_REPOSITORY="${RESTIC_REPOSITORY%/*}/$RESTORE_FROM"
   export RESTIC_REPOSITORY
-  BACKUP_DATABASE=$RESTORE_FROM
   # Of one database too, which may have had another name than the repository has here.
   set -- snapshots --json
 fi

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../cluster/processes';
@@ -98,7 +99,7 @@ async function silent(set: StoredSet, tally: Tally): Promise<void> {
   tally.check('and used again once it answers', after.error === null, JSON.stringify(after));
 }
 
-/** Another homelab takes over a copy of the repository under another name; then the password of its own changes. */
+/** Another homelab restores from a copy of the repository under another name; then the password of its own changes. */
 export async function movedAndRotated(tally: Tally): Promise<void> {
   await withStore(tally, 1, async (set) => {
     await set.start();
@@ -110,7 +111,21 @@ export async function movedAndRotated(tally: Tally): Promise<void> {
     await set.destroy();
     const at = (name: string) => join(set.store.path, name);
     fs.renameSync(at('mongodb'), at('first-homelab'));
+    const place = 'mongodb/mongodb-backup';
+    const { secrets } = set.node.cluster;
+    const old = secrets.get(place)!;
+    secrets.set(place, { ...old, password: 'of the second homelab' });
     await set.start();
+    const unknown = await set.restore({ RESTORE_FROM: 'first-homelab' });
+    tally.check(
+      'a repository that does not know the password of this homelab is not restored, in words',
+      unknown.code === 3 && /another password/.test(unknown.log),
+      unknown.log,
+    );
+    execFileSync('restic', ['-q', '-r', at('first-homelab'), 'key', 'add', '--new-password-file', '/dev/stdin'], {
+      env: { ...process.env, RESTIC_PASSWORD: old.password },
+      input: 'of the second homelab\n',
+    });
     const { code, log } = await set.restore({ RESTORE_FROM: 'first-homelab' });
     tally.check('a restore from the repository of another homelab succeeds', code === 0, log);
     tally.check('with every document', (await set.contents()) === before, log);
