@@ -3,6 +3,7 @@ import { until } from '../cluster/processes';
 import { asRoot, logs } from './clients';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
+import { killedAt } from './faults/mongodb-steps';
 import type { FaultTable } from './faults/table';
 import { replace } from './faults/tools';
 import { inFreshNode, small } from './fresh-node';
@@ -40,7 +41,7 @@ async function compatibility(tally: Tally, table: FaultTable): Promise<void> {
         'print(db.adminCommand({ getParameter: 1, featureCompatibilityVersion: 1 }).featureCompatibilityVersion.version)';
       return (await root(script)).output.trim().split('\n').at(-1);
     };
-    const commit = async (wanted: string) => {
+    const commit = async (wanted?: string) => {
       await again(at(wanted));
       for (const each of set.pods) each.refresh();
     };
@@ -74,6 +75,27 @@ async function compatibility(tally: Tally, table: FaultTable): Promise<void> {
       'nobody restarted for it',
       set.pods.every(({ restarts }) => restarts === 0),
       logs(set.pods),
+    );
+    await set.fault(
+      'kill -9 at the step that raises the feature compatibility version, and a little after',
+      async () => {
+        for (const seconds of [0, 0.2]) {
+          await commit(undefined);
+          await until('it is 5.0 by hand', 2 * MINUTES, async () => {
+            await root("db.adminCommand({ setFeatureCompatibilityVersion: '5.0' })");
+            return (await version()) === '5.0';
+          });
+          const raised = killedAt(set, 'raise-compatibility', seconds);
+          await commit('6.0');
+          await raised;
+          await until(
+            'it is 6.0 all the same',
+            2 * MINUTES,
+            async () => (await version()) === '6.0',
+            () => logs(set.pods),
+          );
+        }
+      },
     );
   });
 }

@@ -98,7 +98,7 @@ async function written(set: MongoSet): Promise<MongoSet> {
 }
 
 /** Kills mongod and its reconciler where one says that it does something, so many seconds later. */
-async function killedAt(set: MongoSet, step: string, seconds: number): Promise<void> {
+export async function killedAt(set: MongoSet, step: string, seconds: number): Promise<void> {
   const times = (pod: Pod) => pod.log('reconcile').split(`Z ${step}`).length;
   const before = set.pods.map(times);
   const doing = await caught(step, 240, () => set.pods.find((pod, index) => times(pod) > before[index]!));
