@@ -10,22 +10,45 @@ const rooms = {
   charts: ['inventory', 'constructs', 'imports', 'values'],
   checks: ['inventory', 'constructs', 'values'],
   synth: ['checks', 'constructs', 'inventory', 'values'],
-  scripts: ['inventory', 'values'],
+  machines: ['inventory', 'values'],
+  scripts: ['inventory', 'machines', 'values'],
 };
 
-const walls = Object.entries(rooms).map(([room, allowed]) => ({
+/** The rooms of the bootstrap, from the ground up: each may import those before it. */
+const bootstrapRooms = ['engine', 'clients', 'secrets', 'stages', 'verify', 'commands'];
+
+/** What a room may not import. */
+const otherRooms = (room) =>
+  Object.keys({ ...rooms, imports: [] })
+    .filter((other) => other !== room && !rooms[room].includes(other))
+    .map((other) => ({ regex: `^\\.\\./(\\.\\./)*${other}(/|$)`, message: `${room}/ may not know ${other}/` }));
+
+const walls = Object.keys(rooms).map((room) => ({
   files: [`${room}/**/*.ts`],
-  rules: {
-    'no-restricted-imports': [
-      'error',
-      {
-        patterns: Object.keys({ ...rooms, imports: [] })
-          .filter((other) => other !== room && !allowed.includes(other))
-          .map((other) => ({ regex: `^\\.\\./(\\.\\./)*${other}(/|$)`, message: `${room}/ may not know ${other}/` })),
-      },
-    ],
-  },
+  rules: { 'no-restricted-imports': ['error', { patterns: otherRooms(room) }] },
 }));
+
+/** The rooms of its suite, in the same order. */
+const suiteRooms = ['simulator', 'harness', 'scenarios'];
+
+const order = (folder, names, others) =>
+  names.map((room, height) => ({
+    files: [`${folder}/${room}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            ...names.slice(height + 1).map((above) => ({
+              regex: `^\\.\\./(\\.\\./)*${above}(/|$)`,
+              message: `${folder}/${room}/ may not know ${folder}/${above}/`,
+            })),
+            ...others,
+          ],
+        },
+      ],
+    },
+  }));
 
 export default defineConfig(
   {
@@ -89,4 +112,6 @@ export default defineConfig(
     rules: { '@typescript-eslint/no-require-imports': 'off' },
   },
   ...walls,
+  ...order('scripts', bootstrapRooms, otherRooms('scripts')),
+  ...order('test/real/bootstrap', suiteRooms, []),
 );

@@ -17,11 +17,11 @@ export function serviceCharts(context: Context): void {
     made.set(name, deployment(context, services, name, service, SERVICE));
   const web = Object.keys(homelab.webApps).length > 0 ? folder(app, 'web', NAMESPACES.web) : undefined;
   const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
-    const outside = OutsideRoute.ingress({
+    const route = OutsideRoute.ingress({
       host: `${webApp.host}.${homelab.network.domain}`,
       controller: context.ingress!,
     });
-    return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, outside })] as const;
+    return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, route })] as const;
   });
   for (const [name, service] of Object.entries(homelab.services)) connect(context, made, made.get(name)!, service);
   for (const [webApp, client] of apps) connect(context, made, client, webApp);
@@ -30,7 +30,7 @@ export function serviceCharts(context: Context): void {
 interface Defaults {
   readonly memory: Size;
   readonly cpu: Cpu;
-  readonly outside?: OutsideRoute;
+  readonly route?: OutsideRoute;
 }
 
 const SERVICE: Defaults = { memory: Size.mebibytes(256), cpu: Cpu.millis(100) };
@@ -54,7 +54,7 @@ function deployment(
     placement: preferred && Placement.preferNodesLabelled(preferred.key, preferred.value),
     priorityClassName: PRIORITY.service,
     pullSecrets: context.pullSecret && [context.pullSecret.name],
-    outside: defaults.outside,
+    route: defaults.route,
   });
   context.pullSecret?.readBy(made, made.namespace);
   return made;

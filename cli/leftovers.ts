@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { FIELD_MANAGER } from '../scripts/engine/live-secrets';
+import { FIELD_MANAGER } from '../scripts/secrets/live';
 import { identity, isKept, secretsIn } from '../checks/step/objects';
 import { LEFTOVERS, removalCommands } from '../synth/leftovers';
 import { flag, runKubectl } from './kubectl';

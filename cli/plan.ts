@@ -8,7 +8,7 @@ import type { State } from '../checks/step/step';
 import { DeclaredSecret } from '../constructs';
 import { versionsOf } from '../checks/step/versions';
 import type { Homelab } from '../inventory';
-import { machineFiles } from '../scripts/machines';
+import { machineFiles } from '../machines';
 import { printYaml, render } from '../synth';
 import { committed, type Rendered } from '../synth/committed';
 import { removalCommands } from '../synth/leftovers';

@@ -5,7 +5,7 @@ import { sentence } from '../values/problem';
 import { KEEP } from './argo-cd';
 import type { Connections, Peer, Port } from './connections';
 import { clusterScoped } from './rendering';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 import type { SecretSource } from './secrets';
 
 /** A machine that keeps backups and is reached by SSH, such as a Mac with Remote Login. */
@@ -269,6 +269,6 @@ function s3Problems({ endpoint, bucket, prefix, networks, insecure }: S3Target):
 }
 
 /** Judges a target where a construct is given it. @throws with what is wrong */
-export function judgeTarget(scope: Construct, target: BackupTarget): void {
-  insist(scope, ...target.problems());
+export function validateTarget(scope: Construct, target: BackupTarget): void {
+  assertValid(scope, ...target.problems());
 }

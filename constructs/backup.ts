@@ -2,12 +2,12 @@ import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { sentence } from '../values/problem';
-import { BACKUP_FILES, judgeTarget, TARGET_MOUNT, type BackupTarget } from './backup-target';
+import { BACKUP_FILES, validateTarget, TARGET_MOUNT, type BackupTarget } from './backup-target';
 import type { Connections } from './connections';
 import { images } from './images';
 import type { Labels } from './labels';
 import { contentHash } from './rendering';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { scriptFile } from './script-file';
 import { DeclaredSecret } from './secrets';
@@ -189,12 +189,12 @@ export class DatabaseBackup extends Construct {
 
   private judge(): void {
     const { backup } = this.props;
-    judgeTarget(this, backup.target);
+    validateTarget(this, backup.target);
     const seconds = every(backup).toSeconds();
     const counts = Object.entries(backup.keep ?? {}).filter(
       ([, count]) => !Number.isInteger(count) || count < 0 || count > 1000,
     );
-    insist(
+    assertValid(
       this,
       seconds >= HOUR && seconds <= 168 * HOUR
         ? undefined

@@ -2,7 +2,7 @@ import type { Size } from 'cdk8s';
 import type { IConstruct } from 'constructs';
 import type { Settings } from '../values/database-settings';
 import { bytes, mebibytes, sizeProblem } from '../values/quantity';
-import { insist, refuse } from './refuse';
+import { assertValid, fail } from './validation';
 
 const GIB = 1024 ** 3;
 
@@ -21,10 +21,10 @@ export interface CassandraMemory {
  * @throws for a limit under 2.5 GiB, or a heap that leaves less beside it
  */
 export function divideMemory(scope: IConstruct, limit: Size, heap?: Size): CassandraMemory {
-  insist(scope, sizeProblem(limit, 'memory'), heap === undefined ? undefined : sizeProblem(heap, 'heap'));
+  assertValid(scope, sizeProblem(limit, 'memory'), heap === undefined ? undefined : sizeProblem(heap, 'heap'));
   const total = bytes(limit);
   if (total < 2.5 * GIB) {
-    refuse(scope, {
+    fail(scope, {
       what: 'a Cassandra node must have at least 2.5 GiB of memory',
       got: limit,
       fix: 'give it Size.mebibytes(2560) or more: below that the heap is too small to compact',
@@ -32,7 +32,7 @@ export function divideMemory(scope: IConstruct, limit: Size, heap?: Size): Cassa
   }
   const chosen = heap ? bytes(heap) : Math.min(total / 2, (total - GIB) / 1.25);
   if (total - chosen < Math.max(GIB, chosen / 4 + GIB)) {
-    refuse(scope, {
+    fail(scope, {
       what: 'the heap must leave a quarter of itself and 1 GiB beside it',
       got: heap,
       allowed: `at most ${mebibytes((total - GIB) / 1.25)}Mi of ${mebibytes(total)}Mi`,

@@ -3,7 +3,7 @@ import { Cpu, type k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import { repairIntervalProblem } from '../values/repair';
 import type { Peer } from './connections';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { scriptFile } from './script-file';
 import { RESTRICTED_CONTAINER } from './security';
@@ -37,7 +37,7 @@ export function opsScripts(): Record<string, string> {
 
 /** What ops reads again at each round, so that a change of it restarts nothing. */
 export function opsJson(owner: IConstruct, { repairEvery = Duration.days(5) }: CassandraOps): string {
-  insist(owner, repairIntervalProblem(repairEvery, 'ops.repairEvery'));
+  assertValid(owner, repairIntervalProblem(repairEvery, 'ops.repairEvery'));
   const config = {
     repairSeconds: repairEvery.toSeconds(),
     retrySeconds: 1800,

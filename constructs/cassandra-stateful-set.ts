@@ -26,8 +26,8 @@ import { imageOf, images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import { spreadOverNodes, type Placement } from './placement';
-import { contentHash, hookAll, type RenderedHook } from './rendering';
-import { insist, namespaceOf, refuse } from './refuse';
+import { contentHash, overrideManifests, type ManifestOverride } from './rendering';
+import { assertValid, namespaceOf, fail } from './validation';
 import { scriptFile } from './script-file';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret } from './secrets';
@@ -97,7 +97,7 @@ export interface CassandraStatefulSetProps {
   /** Encrypted backups of every node, and the Job that restores them. @default none: what the disks lose is lost */
   readonly backup?: BackupProps;
   /** Time to drain. @default 120 s */
-  readonly stopGrace?: Duration;
+  readonly terminationGracePeriod?: Duration;
   /** How long a start may take: the replay of the commit log, the wait for others, a bootstrap. @default 1 hour */
   readonly startup?: Duration;
   /**
@@ -110,9 +110,9 @@ export interface CassandraStatefulSetProps {
   /** Runs no pods, but keeps policy, claims and volumes. @default false */
   readonly retired?: boolean;
   /** Changes the pods as far as the Kubernetes 1.28 types know them. */
-  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 /**
@@ -252,13 +252,13 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       });
       this.schemaJob = this.makeSchemaJob();
     }
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
   }
 
   /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
   accept(client: Client, { keyspace, role, envPrefix, access }: CassandraConnection): void {
     if (this.props.retired)
-      refuse(this, {
+      fail(this, {
         what: 'a database that is connected to must run',
         got: 'retired',
         fix: `remove the connection of ${client.node.path}, or set the database to active`,
@@ -285,7 +285,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
 
   private addKeyspace(keyspace: string, replicationFactor?: number): void {
     if (!/^[a-z][a-z0-9_]{0,47}$/.test(keyspace) || /^system(_|$)/.test(keyspace)) {
-      refuse(this, {
+      fail(this, {
         what: 'the name of a keyspace must be 1 to 48 of a-z, 0-9 and _',
         got: keyspace,
         allowed: 'not system or system_...',
@@ -295,7 +295,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     const factor = replicationFactor ?? this.keyspaces.get(keyspace) ?? this.copies();
     const nodes = this.members().length;
     if (!Number.isInteger(factor) || factor < 1 || factor > nodes) {
-      refuse(this, {
+      fail(this, {
         what: `the replication factor of ${keyspace} must be between 1 and the number of nodes`,
         got: factor,
         allowed: `1 to ${nodes}`,
@@ -307,16 +307,16 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
 
   private judge(): void {
     const { props } = this;
-    insist(
+    assertValid(
       this,
       serviceNameProblem(this.name, 'the name of a ring', 30),
       imageProblem(this.image, 'image'),
       props.version === undefined ? undefined : cassandraVersionProblem(props.version, 'version'),
       props.config === undefined ? undefined : cassandraSettingsProblem(props.config, 'config'),
     );
-    for (const rack of this.racks) insist(this, dnsLabelProblem(rack, 'the name of a rack', 15));
+    for (const rack of this.racks) assertValid(this, dnsLabelProblem(rack, 'the name of a rack', 15));
     if (this.racks.length === 0 || new Set(this.racks).size !== this.racks.length) {
-      refuse(this, {
+      fail(this, {
         what: 'racks must be different names, at least one',
         got: this.racks,
         fix: "['r1', 'r2', 'r3'] lets each become a host later",
@@ -324,20 +324,20 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     }
     for (const [field, value] of Object.entries({ clusterName: props.clusterName, datacenter: this.datacenter })) {
       if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(value))
-        refuse(this, {
+        fail(this, {
           what: `${field} must be 1 to 48 letters, digits, _ and -`,
           got: value,
           fix: 'choose another name; it can never change',
         });
     }
     if (!Number.isInteger(this.nodesPerRack) || this.nodesPerRack < 1 || this.nodesPerRack > 50) {
-      refuse(this, {
+      fail(this, {
         what: 'nodesPerRack must be between 1 and 50',
         got: props.nodesPerRack,
         fix: 'leave it out for one node in each rack',
       });
     }
-    insist(this, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
+    assertValid(this, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
   }
 
   private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
@@ -494,7 +494,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
               ...scrapeAnnotations(this.scraped()),
             },
           },
-          spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(rack))),
+          spec: late(() => (this.props.overridePodSpec ?? ((spec) => spec))(this.podSpec(rack))),
         },
         volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', selector)],
       },
@@ -518,7 +518,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       enableServiceLinks: false,
       priorityClassName: props.priorityClassName,
       imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
-      terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(120)).toSeconds(),
+      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(120)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
       topologySpreadConstraints: spreadOverNodes(this.selector),
       securityContext: restrictedPod(USER),

@@ -5,7 +5,7 @@ import { KEEP } from './argo-cd';
 import type { EnvValue } from './env';
 import { NAMESPACE_NAME_LABEL, type Labels } from './labels';
 import { late } from './late';
-import { insist, refuse } from './refuse';
+import { assertValid, fail } from './validation';
 
 /** The other end of a connection. */
 export type Peer =
@@ -117,9 +117,9 @@ export class Connections extends Construct {
   }
 
   private judge(peer: Peer, { port }: Port): void {
-    insist(this, portProblem(port, 'the port of a connection'));
+    assertValid(this, portProblem(port, 'the port of a connection'));
     if (peer !== 'anywhere' && 'cidr' in peer && !ipv4Network(peer.cidr)) {
-      refuse(this, {
+      fail(this, {
         what: 'the address of a connection must be an IPv4 network',
         got: peer.cidr,
         allowed: 'A.B.C.D/N without host bits',

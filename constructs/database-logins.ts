@@ -3,7 +3,7 @@ import { dnsLabelProblem } from '../values/names';
 import type { Client } from './connections';
 import { loginVariables, passwordVariable } from './env';
 import type { HashNamedJob } from './hash-named-job';
-import { insist, refuse } from './refuse';
+import { assertValid, fail } from './validation';
 import { DeclaredSecret, type SecretSource } from './secrets';
 
 /** What a client may do with the data of a connection. */
@@ -50,7 +50,7 @@ export class DatabaseLogins {
    */
   of(client: Client, name = client.clientName): Login {
     const { noun, reserved, job } = this.props;
-    insist(client, dnsLabelProblem(name, `the ${noun} of a client`, 40));
+    assertValid(client, dnsLabelProblem(name, `the ${noun} of a client`, 40));
     const known = this.logins.get(name);
     if (known && known.client !== client) this.taken(client, name, `that of ${known.client.node.path} too`);
     if (reserved.includes(name)) this.taken(client, name, 'one that the database itself has');
@@ -86,7 +86,7 @@ export class DatabaseLogins {
 
   private taken(client: Client, name: string, whose: string): never {
     const { noun } = this.props;
-    return refuse(client, {
+    return fail(client, {
       what: `the ${noun} of a client of ${this.database.node.path} must be its own`,
       got: `${name}, ${whose}`,
       fix: `give the connection another ${noun}: { ..., ${noun}: '${name}-app' }`,

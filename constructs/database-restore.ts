@@ -6,7 +6,7 @@ import { BACKUP_FILES } from './backup-target';
 import { Connections } from './connections';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { restrictedPod, RESTRICTED_CONTAINER } from './security';
 
@@ -65,7 +65,7 @@ export class DatabaseRestore extends Construct {
     });
     this.cronJob('job', name, config.name);
     if (props.drill !== undefined) {
-      insist(this, scheduleProblem(props.drill));
+      assertValid(this, scheduleProblem(props.drill));
       this.cronJob('drill', `${props.name}-drill`, config.name, props.drill);
     }
   }

@@ -4,7 +4,7 @@ import type { IConstruct } from 'constructs';
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 import { textProblem } from '../values/text';
-import { insist, refuse } from './refuse';
+import { assertValid, fail } from './validation';
 import { jsonOf, type Json } from './rendering';
 import type { SecretKey } from './secrets';
 
@@ -64,14 +64,14 @@ export class Environment {
   private put(env: Readonly<Record<string, EnvValue>>, group: Map<string, EnvValue>): void {
     for (const [name, value] of Object.entries(env)) {
       if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-        refuse(this.owner, {
+        fail(this.owner, {
           what: 'an environment variable must have a name of letters, digits and _',
           got: name,
           fix: 'rename it',
         });
       }
       if (this.variables().has(name)) {
-        refuse(this.owner, {
+        fail(this.owner, {
           what: `environment variable ${name} must be set once`,
           got: 'a second value',
           fix: 'give one of the connections another `envPrefix`, or rename the variable',
@@ -80,7 +80,7 @@ export class Environment {
       if (typeof value === 'object' && typeof value?.secret?.readBy === 'function') {
         value.secret.key(value.key);
         value.secret.readBy(this.owner, this.namespace);
-      } else insist(this.owner, textProblem(value, `environment variable ${name}`));
+      } else assertValid(this.owner, textProblem(value, `environment variable ${name}`));
       group.set(name, value);
     }
   }
@@ -152,7 +152,7 @@ function undefinedReference(what: string, name: string, all: readonly string[]):
     got: `$(${name})`,
     allowed: all.join(', ') || 'none is there',
     fix: all.includes(name)
-      ? 'let no variable refer to itself, nor two to each other, and put those of podSpec first'
+      ? 'let no variable refer to itself, nor two to each other, and put those of overridePodSpec first'
       : suggested(name, all, `connect to what sets it, or write $$(${name}) for the text itself`),
   });
 }

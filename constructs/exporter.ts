@@ -3,7 +3,7 @@ import type { IConstruct } from 'constructs';
 import { imageProblem, portProblem } from '../values/names';
 import type { Connections, Peer } from './connections';
 import { Environment, type EnvValue } from './env';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER } from './security';
 
@@ -30,7 +30,7 @@ export function exporterContainer(
 ): k8s.Container | undefined {
   if (!exporter) return undefined;
   const { image, port, args, scrapedBy } = exporter;
-  insist(owner, imageProblem(image, 'the exporter image'), portProblem(port, 'the exporter port'));
+  assertValid(owner, imageProblem(image, 'the exporter image'), portProblem(port, 'the exporter port'));
   const environment = new Environment(owner, owner.namespace, { own: exporter.env, commands: args });
   if (scrapedBy) owner.connections.allowFrom(scrapedBy, { port });
   return {

@@ -7,8 +7,8 @@ import { Connections, type Client, type Connectable, type Peer } from './connect
 import { plainText } from './env';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
-import { contentHash, hookAll, onRender, type RenderedHook } from './rendering';
-import { insist, namespaceOf, refuse } from './refuse';
+import { contentHash, overrideManifests, onRender, type ManifestOverride } from './rendering';
+import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import type { SecretKey } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
@@ -94,9 +94,9 @@ export interface ExternalLlmServiceProps {
   /** The key that the endpoint asks for, from a declared secret; clients get it as PREFIX_API_KEY. @default none */
   readonly apiKey?: SecretKey;
   /** Changes the proxy's pod, where there is one. */
-  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 /** What a client asks for. Its environment then has PREFIX_HOST, _PORT, _BASE_URL (ends in /v1), _MODEL, and _API_KEY where there is one. */
@@ -165,14 +165,14 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     }
     if (kind === 'endpoint-slice') this.endpointSlice = this.makeEndpointSlice();
     if (kind === 'tcp-proxy') this.proxy = this.makeProxy(more.proxy!, selectorLabels(identity));
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
   }
 
   /** Lets a client reach the machine, and tells it where, and what the model is called there. @throws on an unknown model */
   accept(client: Client, { model, envPrefix }: LlmConnection): void {
     const known = this.models[model];
     if (!known) {
-      refuse(this, {
+      fail(this, {
         what: 'a client must ask for a model that is declared',
         got: model,
         allowed: Object.keys(this.models).join(', '),
@@ -223,12 +223,12 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
       metadata: { ...this.metadata, namespace: client.namespace },
       spec: { type: 'ExternalName', externalName: `${this.name}.${this.namespace}.svc.cluster.local` },
     });
-    if (this.props.rendered) onRender(alias, this.props.rendered);
+    if (this.props.overrideManifest) onRender(alias, this.props.overrideManifest);
   }
 
   private judge(): void {
     const { kind, addresses, port, more } = this.endpoint;
-    insist(this, serviceNameProblem(this.name, 'the name of a service'), portProblem(port, 'port'));
+    assertValid(this, serviceNameProblem(this.name, 'the name of a service'), portProblem(port, 'port'));
     for (const address of addresses) {
       const number = ipv4(address);
       const [first, second] = address.split('.');
@@ -239,7 +239,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
         Number(first) >= 224 ||
         (first === '169' && second === '254')
       ) {
-        refuse(this, {
+        fail(this, {
           what: 'the address of a model must be an IPv4 address of another machine',
           got: address,
           allowed: 'neither loopback, link-local nor multicast',
@@ -249,16 +249,16 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     }
     if (kind === 'dns-name') {
       if (ipv4(more.name) !== undefined)
-        refuse(this, {
+        fail(this, {
           what: 'the name of an endpoint must be a DNS name',
           got: more.name,
           fix: 'for an address use LlmEndpoint.endpointSlice',
         });
-      insist(this, dnsNameProblem(more.name, 'the name of an endpoint'));
+      assertValid(this, dnsNameProblem(more.name, 'the name of an endpoint'));
     }
-    insist(this, imageProblem(more.proxy?.image ?? images.tcpProxy, 'image'));
+    assertValid(this, imageProblem(more.proxy?.image ?? images.tcpProxy, 'image'));
     if (Object.keys(this.models).length === 0)
-      refuse(this, {
+      fail(this, {
         what: 'models must name at least one',
         got: {},
         fix: "add one: { chat: { tag: 'qwen2.5:14b-instruct-q4_K_M' } }",
@@ -336,7 +336,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
         revisionHistoryLimit: 3,
         template: {
           metadata: { labels: { ...this.metadata.labels }, annotations: { 'checksum/config': contentHash(config) } },
-          spec: this.props.podSpec ? this.props.podSpec(spec) : spec,
+          spec: this.props.overridePodSpec ? this.props.overridePodSpec(spec) : spec,
         },
       },
     });

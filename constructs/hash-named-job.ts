@@ -8,7 +8,7 @@ import { Environment, type EnvValue } from './env';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
 import { contentHash, jsonOf, onRender } from './rendering';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { restrictedPod, RESTRICTED_CONTAINER } from './security';
 
@@ -54,7 +54,7 @@ export class HashNamedJob extends Construct implements Client {
 
   constructor(scope: Construct, id: string, props: HashNamedJobProps) {
     super(scope, id);
-    insist(
+    assertValid(
       this,
       dnsLabelProblem(props.name, 'the name of a job', 52),
       imageProblem(props.image, 'image'),

@@ -1,5 +1,5 @@
 import type { IConstruct } from 'constructs';
-import { refuse } from './refuse';
+import { fail } from './validation';
 
 /**
  * Every image that is not the owner's, with an exact version and where that version was read. An update is a change here,
@@ -29,7 +29,7 @@ export function imageOf(
   { image, version }: { readonly image?: string; readonly version?: string },
 ): string {
   if (image !== undefined && version !== undefined)
-    refuse(scope, {
+    fail(scope, {
       what: 'version must go without image, which says its own version',
       got: version,
       fix: `leave one of the two out: version is that of ${official.split(':')[0]}`,

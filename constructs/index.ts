@@ -39,7 +39,7 @@ export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from
 export * from './outside-route';
 export { Placement } from './placement';
 export * from './probes';
-export type { Json, RenderedHook } from './rendering';
+export type { Json, ManifestOverride } from './rendering';
 export type { Resources } from './resources';
 export * from './secrets';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';

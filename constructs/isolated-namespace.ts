@@ -6,8 +6,8 @@ import { bytes, cpuProblem, cpuQuantity, memoryQuantity, millicores, sizeProblem
 import { KEEP } from './argo-cd';
 import { DNS_PEER, DNS_PORTS } from './connections';
 import { late } from './late';
-import { clusterScoped, hookAll, type RenderedHook } from './rendering';
-import { insist, refuse } from './refuse';
+import { clusterScoped, overrideManifests, type ManifestOverride } from './rendering';
+import { assertValid, fail } from './validation';
 
 /** Levels of the Pod Security Standards. */
 export type PodSecurityLevel = 'restricted' | 'baseline' | 'privileged';
@@ -40,7 +40,7 @@ export interface IsolatedNamespaceProps {
   /** Whether it holds data: Argo CD then never prunes or deletes it, its policies and its quota. @default false */
   readonly keep?: boolean;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 /** A namespace in which nothing talks and nothing runs as root until someone declares it: Pod Security labels, default deny, limits. */
@@ -60,9 +60,9 @@ export class IsolatedNamespace extends Construct {
     super(scope, id);
     this.name = props.name ?? id;
     const level = props.podSecurity ?? 'restricted';
-    insist(this, dnsLabelProblem(this.name, 'the name of a namespace'));
+    assertValid(this, dnsLabelProblem(this.name, 'the name of a namespace'));
     if (level !== 'restricted' && !props.podSecurityReason) {
-      refuse(this, {
+      fail(this, {
         what: `a namespace with Pod Security level ${level} must say why`,
         got: props.podSecurityReason,
         fix: 'give podSecurityReason, or leave podSecurity out',
@@ -81,7 +81,7 @@ export class IsolatedNamespace extends Construct {
     this.defaultDeny = this.makeDefaultDeny(kept);
     if (props.containerDefault !== false) this.limitRange = this.makeLimitRange(props.containerDefault, kept);
     if (props.quota) this.quota = this.makeQuota(props.quota, kept);
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
   }
 
   private makeDefaultDeny(annotations: Record<string, string>): k8s.KubeNetworkPolicy {
@@ -113,7 +113,7 @@ export class IsolatedNamespace extends Construct {
     annotations: Record<string, string>,
   ): k8s.KubeLimitRange {
     if (containerDefault)
-      insist(
+      assertValid(
         this,
         sizeProblem(containerDefault.memory, 'containerDefault.memory'),
         cpuProblem(containerDefault.cpu, 'containerDefault.cpu'),

@@ -7,8 +7,8 @@ import { plainText } from './env';
 import type { ExternalLlmService } from './external-llm-service';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
-import { contentHash, hookAll, jsonOf, onRender, type RenderedHook } from './rendering';
-import { insist } from './refuse';
+import { contentHash, overrideManifests, jsonOf, onRender, type ManifestOverride } from './rendering';
+import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import type { SecretKey } from './secrets';
 import { scriptFile } from './script-file';
@@ -26,9 +26,9 @@ export interface LlmProofProps {
   /** @default 64 MiB, 50m */
   readonly resources?: Resources;
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
-  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 const HOOK = { 'argocd.argoproj.io/hook': 'PostSync', 'argocd.argoproj.io/hook-delete-policy': 'BeforeHookCreation' };
@@ -55,7 +55,7 @@ export class LlmProof extends Construct {
   ) {
     super(scope, id);
     const { llm } = props;
-    insist(this, imageProblem(props.image ?? images.python, 'image'));
+    assertValid(this, imageProblem(props.image ?? images.python, 'image'));
     const name = `${llm.name}-proof`;
     const identity = { app: 'llm-proof', instance: name, component: 'llm' };
     const metadata = { name, namespace: llm.namespace, labels: { ...labels(identity) } };
@@ -75,7 +75,7 @@ export class LlmProof extends Construct {
         template: { metadata: { labels: metadata.labels }, spec: this.podSpec(name) },
       },
     });
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
     onRender(this.configMap, (json) => {
       const annotations = { ...json.metadata.annotations, 'checksum/job': contentHash(jsonOf(this.job).spec) };
       return { ...json, metadata: { ...json.metadata, annotations } };
@@ -108,7 +108,7 @@ export class LlmProof extends Construct {
   }
 
   private podSpec(name: string): k8s.PodSpec {
-    const { llm, image, resources, podSpec } = this.props;
+    const { llm, image, resources, overridePodSpec } = this.props;
     const spec: k8s.PodSpec = {
       restartPolicy: 'Never',
       serviceAccountName: name,
@@ -139,6 +139,6 @@ export class LlmProof extends Construct {
       ],
       volumes: [{ name: 'scripts', configMap: { name } }],
     };
-    return podSpec ? podSpec(spec) : spec;
+    return overridePodSpec ? overridePodSpec(spec) : spec;
   }
 }

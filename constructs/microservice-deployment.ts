@@ -12,8 +12,8 @@ import { late } from './late';
 import type { OutsideRoute } from './outside-route';
 import { spreadOverNodes, type Placement } from './placement';
 import { Probes } from './probes';
-import { contentHash, hookAll, type RenderedHook } from './rendering';
-import { insist, namespaceOf, refuse } from './refuse';
+import { contentHash, overrideManifests, type ManifestOverride } from './rendering';
+import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 
@@ -64,7 +64,7 @@ export interface MicroserviceDeploymentProps {
   /** @default any node */
   readonly placement?: Placement;
   /** A way in from outside the cluster. @default none */
-  readonly outside?: OutsideRoute;
+  readonly route?: OutsideRoute;
   /** Marks the pods for a Prometheus that scrapes by annotation. @default not marked */
   readonly metrics?: Metrics;
   /** Names of pull secrets. @default none */
@@ -76,17 +76,17 @@ export interface MicroserviceDeploymentProps {
   /** Largest size of /tmp, the one writable folder. @default 64 MiB */
   readonly tmp?: Size;
   /** Time between SIGTERM and SIGKILL. @default 30 s */
-  readonly stopGrace?: Duration;
-  /** Runs before SIGTERM, within `stopGrace`. @default nothing */
+  readonly terminationGracePeriod?: Duration;
+  /** Runs before SIGTERM, within `terminationGracePeriod`. @default nothing */
   readonly preStop?: readonly string[];
   /** Command and arguments instead of the image's. @default the image's */
   readonly command?: readonly string[];
   /** @default the image's */
   readonly args?: readonly string[];
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
-  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 /** A stateless service that runs for ever: Deployment, Service, account without a token, and only the connections it declared. */
@@ -158,13 +158,13 @@ export class MicroserviceDeployment
     });
     if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1) this.podDisruptionBudget = this.makeBudget();
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
-    props.outside?.render(this, {
+    props.route?.render(this, {
       ...this.metadata(),
       serviceName: this.clientName,
       port: this.port,
       connections: this.connections,
     });
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
   }
 
   /** Lets this service reach a target, and gives it the environment that says where it is. */
@@ -175,7 +175,7 @@ export class MicroserviceDeployment
   /** Another service connects: it gets NAME_HOST, NAME_PORT and NAME_URL, by this service's name or `envPrefix`. */
   accept(client: Client, options: { readonly envPrefix?: string } | undefined): void {
     if (client === (this as Client))
-      refuse(this, {
+      fail(this, {
         what: 'a service must connect to another',
         got: this.clientName,
         fix: 'leave the connection to itself out: a pod always reaches itself',
@@ -197,8 +197,9 @@ export class MicroserviceDeployment
   }
 
   private judge(): void {
-    const { replicas, autoscaling, image, tmp, stopGrace, metrics, config, configPath, pullSecrets } = this.props;
-    insist(
+    const { replicas, autoscaling, image, tmp, terminationGracePeriod, metrics, config, configPath, pullSecrets } =
+      this.props;
+    assertValid(
       this,
       serviceNameProblem(this.clientName, 'the name of a service', 52),
       imageProblem(image, 'image'),
@@ -210,14 +211,14 @@ export class MicroserviceDeployment
       ...(pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
     );
     if (replicas !== undefined && autoscaling) {
-      refuse(this, {
+      fail(this, {
         what: 'a service must have either replicas or autoscaling',
         got: { replicas, autoscaling },
         fix: 'leave `replicas` out: the autoscaler sets it',
       });
     }
     if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= 50)) {
-      refuse(this, {
+      fail(this, {
         what: 'replicas must be between 1 and 50',
         got: replicas,
         fix: 'use MicroserviceDeployment only for services that run, or remove it from homelab.ts',
@@ -232,23 +233,23 @@ export class MicroserviceDeployment
         minReplicas < maxReplicas &&
         maxReplicas <= 50
       )) {
-        refuse(this, {
+        fail(this, {
           what: 'autoscaling must have 1 <= minReplicas < maxReplicas <= 50',
           got: { minReplicas, maxReplicas },
           fix: 'use `replicas` for a fixed number',
         });
       }
       if (!(Number.isInteger(cpuPercent) && cpuPercent >= 1 && cpuPercent <= 100))
-        refuse(this, {
+        fail(this, {
           what: 'autoscaling.cpuPercent must be a whole number from 1 to 100',
           got: cpuPercent,
           fix: 'leave it out for 70',
         });
     }
-    if (stopGrace && stopGrace.toSeconds() < 1)
-      refuse(this, {
-        what: 'stopGrace must be at least 1 s',
-        got: stopGrace.toSeconds(),
+    if (terminationGracePeriod && terminationGracePeriod.toSeconds() < 1)
+      fail(this, {
+        what: 'terminationGracePeriod must be at least 1 s',
+        got: terminationGracePeriod.toSeconds(),
         fix: 'leave it out for 30 s',
       });
   }
@@ -275,7 +276,7 @@ export class MicroserviceDeployment
         revisionHistoryLimit: 3,
         template: {
           metadata: { labels: { ...this.allLabels }, annotations: this.podAnnotations() },
-          spec: (this.props.podSpec ?? ((spec) => spec))(this.podSpec(resources)),
+          spec: (this.props.overridePodSpec ?? ((spec) => spec))(this.podSpec(resources)),
         },
       })),
     });
@@ -299,7 +300,7 @@ export class MicroserviceDeployment
       enableServiceLinks: false,
       priorityClassName: props.priorityClassName,
       imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
-      terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(30)).toSeconds(),
+      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
       // With one replica too: added with the second, it would change the template and roll the first.
       // Pods of one revision only: the one that is about to go would push its successor off the preferred node.

@@ -20,8 +20,8 @@ import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import { MongoBackup } from './mongo-backup';
 import { spreadOverNodes, type Placement } from './placement';
-import { contentHash, hookAll, type RenderedHook } from './rendering';
-import { insist, namespaceOf, refuse } from './refuse';
+import { contentHash, overrideManifests, type ManifestOverride } from './rendering';
+import { assertValid, namespaceOf, fail } from './validation';
 import { scriptFile } from './script-file';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret, READS_AGAIN } from './secrets';
@@ -92,7 +92,7 @@ export interface MongoReplicaSetProps {
    */
   readonly scrapedBy?: Peer;
   /** Time to step down and to write everything. @default 90 s */
-  readonly stopGrace?: Duration;
+  readonly terminationGracePeriod?: Duration;
   /** How long a start may take, recovery included. @default 10 minutes */
   readonly startup?: Duration;
   /** Names of pull secrets. @default none */
@@ -100,9 +100,9 @@ export interface MongoReplicaSetProps {
   /** Runs no pods, but keeps policy, claims and volumes. @default false */
   readonly retired?: boolean;
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
-  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 /**
@@ -225,26 +225,26 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       this.podDisruptionBudget = this.makeBudget();
       this.usersJob = this.makeUsersJob();
     }
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
   }
 
   /** Lets a client reach the set, as a user of its own that may read and write one database. */
   accept(client: Client, { database, user, envPrefix, access = 'readWrite' }: MongoConnection): void {
     if (this.props.retired)
-      refuse(this, {
+      fail(this, {
         what: 'a database that is connected to must run',
         got: 'retired',
         fix: `remove the connection of ${client.node.path}, or set the database to active`,
       });
     if (!/^[a-z][a-z0-9_-]{0,37}$/.test(database) || ['admin', 'local', 'config'].includes(database)) {
-      refuse(client, {
+      fail(client, {
         what: 'the name of a database must be 1 to 38 of a-z, 0-9, _ and -',
         got: database,
         allowed: 'not admin, local or config',
         fix: 'choose another name',
       });
     }
-    insist(client, mongoRolesProblem(access, 'access'));
+    assertValid(client, mongoRolesProblem(access, 'access'));
     const { secret, uses } = this.logins.of(client, user);
     for (const role of typeof access === 'string' ? [access] : access) {
       if (role === 'read' || role === 'readWrite') uses.set(database, widest(uses.get(database), role));
@@ -268,7 +268,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
 
   private judge(): void {
     const { resources, version, config, featureCompatibilityVersion } = this.props;
-    insist(
+    assertValid(
       this,
       serviceNameProblem(this.name, 'the name of a replica set', 40),
       imageProblem(this.image, 'image'),
@@ -282,14 +282,14 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       podsProblem(this.pods, this.members, 'pods'),
     );
     if (bytes(resources.memory) < GIB) {
-      refuse(this, {
+      fail(this, {
         what: 'mongod must have at least 1 GiB of memory',
         got: resources.memory,
         fix: 'give it 1 GiB: below that no room is left beside the smallest cache of 256 MiB',
       });
     }
     if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(this.replicaSet)) {
-      refuse(this, {
+      fail(this, {
         what: 'replicaSetName must be 1 to 48 letters, digits, _ and -',
         got: this.replicaSet,
         fix: 'rs0 is as good as any',
@@ -388,7 +388,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
               ...scrapeAnnotations(this.props.exporter ?? (this.props.scrapedBy && { port: METRICS_PORT })),
             },
           },
-          spec: late(() => (this.props.podSpec ?? ((spec) => spec))(this.podSpec(configMap.name))),
+          spec: late(() => (this.props.overridePodSpec ?? ((spec) => spec))(this.podSpec(configMap.name))),
         },
         volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', this.selector)],
       },
@@ -423,7 +423,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       enableServiceLinks: false,
       priorityClassName: props.priorityClassName,
       imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
-      terminationGracePeriodSeconds: (props.stopGrace ?? Duration.seconds(90)).toSeconds(),
+      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(90)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
       topologySpreadConstraints: spreadOverNodes(this.selector),
       securityContext: restrictedPod(USER),

@@ -5,7 +5,7 @@ import type { HttpRouteSpec, HttpRouteSpecRulesMatchesPathType } from '../import
 import { dnsNameProblem } from '../values/names';
 import type { Connections, Peer } from './connections';
 import type { Labels } from './labels';
-import { insist, refuse } from './refuse';
+import { assertValid, fail } from './validation';
 
 /** An ingress controller as routes see it: `TraefikIngress`, or one that runs already, described by its class and its pods. */
 export interface IngressController {
@@ -78,15 +78,15 @@ export class OutsideRoute {
   /** Makes the route and opens the network for it, on both sides. */
   render(scope: Construct, target: RouteTarget): void {
     if (this.host.startsWith('*')) {
-      refuse(scope, {
+      fail(scope, {
         what: 'the host of a route must be one name',
         got: this.host,
         fix: 'give each service a host name of its own; the certificate may be a wildcard, the route may not',
       });
     }
-    insist(scope, dnsNameProblem(this.host, 'the host of a route'));
+    assertValid(scope, dnsNameProblem(this.host, 'the host of a route'));
     if (!/^\/[^\s?#]*$/.test(this.path))
-      refuse(scope, {
+      fail(scope, {
         what: 'the path of a route must start with a /',
         got: this.path,
         fix: 'leave it out for all paths',

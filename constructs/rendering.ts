@@ -6,10 +6,10 @@ import type { IConstruct } from 'constructs';
 export type Json = Record<string, any>;
 
 /** Changes one rendered object; sees `kind` and `metadata.name`, returns the object to write. */
-export type RenderedHook = (object: Json) => Json;
+export type ManifestOverride = (object: Json) => Json;
 
 /** Passes what an object renders through one more step, after the typed class dropped what it does not know. */
-export function onRender(object: ApiObject, step: RenderedHook): void {
+export function onRender(object: ApiObject, step: ManifestOverride): void {
   const previous = object.toJson.bind(object);
   object.toJson = () => step(previous());
 }
@@ -44,8 +44,8 @@ export function clusterScoped<T extends ApiObject>(object: T): T {
   return object;
 }
 
-/** Applies a construct's `rendered` hook to every object that it made. */
-export function hookAll(scope: IConstruct, hook: RenderedHook | undefined): void {
+/** Applies a construct's `overrideManifest` function to every object that it made. */
+export function overrideManifests(scope: IConstruct, hook: ManifestOverride | undefined): void {
   if (!hook) return;
   for (const child of scope.node.findAll()) if (ApiObject.isApiObject(child)) onRender(child, hook);
 }

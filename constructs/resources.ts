@@ -2,7 +2,7 @@ import type { Size } from 'cdk8s';
 import { k8s, type Cpu } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import { bytes, cpuProblem, cpuQuantity, memoryQuantity, millicores, sizeProblem } from '../values/quantity';
-import { insist } from './refuse';
+import { assertValid } from './validation';
 
 /** What one container is given. */
 export interface Resources {
@@ -19,7 +19,7 @@ export function resourceRequirements(
   scope: IConstruct,
   { memory, cpu, cpuLimit }: Resources,
 ): k8s.ResourceRequirements {
-  insist(
+  assertValid(
     scope,
     sizeProblem(memory, 'memory'),
     cpuProblem(cpu, 'cpu'),

@@ -2,7 +2,7 @@ import { Construct, type IConstruct } from 'constructs';
 import { dataKeyProblem } from '../values/files';
 import { dnsNameProblem } from '../values/names';
 import { sentence } from '../values/problem';
-import { insist, refuse, validateTree } from './refuse';
+import { assertValid, fail, validateTree } from './validation';
 
 /**
  * Where a key's value comes from. Never the value itself: synth writes the list of declared secrets without values, the
@@ -76,7 +76,7 @@ export class DeclaredSecret extends Construct {
 
   constructor(scope: Construct, id: string, props: DeclaredSecretProps) {
     super(scope, id);
-    insist(
+    assertValid(
       this,
       dnsNameProblem(props.name, 'the name of a secret'),
       ...Object.keys(props.keys).map((key) => dataKeyProblem(key, `a key of secret ${props.name}`)),
@@ -111,7 +111,7 @@ export class DeclaredSecret extends Construct {
   key(key: string): SecretKey {
     const isPrevious = key.startsWith('previous-');
     if (!Object.hasOwn(this.keys, isPrevious ? key.slice('previous-'.length) : key)) {
-      refuse(this, {
+      fail(this, {
         what: `secret ${this.name} must have the key`,
         got: key,
         allowed: Object.keys(this.keys).join(', '),

@@ -8,8 +8,8 @@ import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import type { IngressController } from './outside-route';
 import type { Placement } from './placement';
-import { clusterScoped, contentHash, hookAll, type RenderedHook } from './rendering';
-import { insist, namespaceOf, refuse } from './refuse';
+import { clusterScoped, contentHash, overrideManifests, type ManifestOverride } from './rendering';
+import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
@@ -47,9 +47,9 @@ export interface TraefikIngressProps {
   /** Whether it reports metrics for Prometheus on port 9100. @default false */
   readonly metrics?: boolean;
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
-  readonly podSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
-  readonly rendered?: RenderedHook;
+  readonly overrideManifest?: ManifestOverride;
 }
 
 /** Ports inside the pod. Those of the host are 80 and 443: a port below 1024 needs root only there, where the network plugin has it. */
@@ -85,14 +85,14 @@ export class TraefikIngress extends Construct implements IngressController {
     const name = props.name ?? id;
     this.ingressClassName = name;
     this.namespace = namespaceOf(this, props.namespace);
-    insist(
+    assertValid(
       this,
       dnsLabelProblem(name, 'the name of an ingress controller', 52),
       ipv4Problem(props.statusAddress, 'statusAddress'),
       imageProblem(props.image ?? images.traefik, 'image'),
     );
     if (props.watchNamespaces.length === 0)
-      refuse(this, {
+      fail(this, {
         what: 'watchNamespaces must name at least one namespace',
         got: [],
         fix: 'name those that hold Ingresses',
@@ -130,7 +130,7 @@ export class TraefikIngress extends Construct implements IngressController {
       }),
     );
     this.daemonSet = this.makeDaemonSet();
-    hookAll(this, props.rendered);
+    overrideManifests(this, props.overrideManifest);
   }
 
   /** Its pods as the other end of a connection. */
@@ -141,7 +141,7 @@ export class TraefikIngress extends Construct implements IngressController {
   /** Lets Prometheus' pods reach the metrics. @throws when `metrics` is off */
   allowScrapingFrom(peer: Peer): void {
     if (!this.props.metrics)
-      refuse(this, { what: 'metrics must be on before they are scraped', got: false, fix: 'set metrics: true' });
+      fail(this, { what: 'metrics must be on before they are scraped', got: false, fix: 'set metrics: true' });
     this.connections.allowFrom(peer, { port: PORTS.metrics });
   }
 
@@ -279,7 +279,7 @@ export class TraefikIngress extends Construct implements IngressController {
           { name: 'certificates', secret: { secretName: this.certificate.name } },
         ],
       };
-      return this.props.podSpec ? this.props.podSpec(made) : made;
+      return this.props.overridePodSpec ? this.props.overridePodSpec(made) : made;
     });
     return new k8s.KubeDaemonSet(this, 'daemon-set', {
       metadata: this.metadata(),

@@ -6,7 +6,7 @@ import { KEEP } from './argo-cd';
 import { clusterScoped, onRender } from './rendering';
 import { scriptFile } from './script-file';
 import { sentence } from '../values/problem';
-import { insist, validateTree } from './refuse';
+import { assertValid, validateTree } from './validation';
 import { RESTRICTED_CONTAINER } from './security';
 
 /** The storage class of volumes that are made by hand, one disk each. */
@@ -62,7 +62,7 @@ export class DataStorage {
     name: string,
     claimLabels: Readonly<Record<string, string>>,
   ): k8s.KubePersistentVolumeClaimProps {
-    insist(scope, sizeProblem(this.size, 'the size of a data volume'));
+    assertValid(scope, sizeProblem(this.size, 'the size of a data volume'));
     return {
       metadata: { name, labels: { ...claimLabels } },
       spec: {

@@ -3,7 +3,7 @@ import { HomelabError } from '../inventory';
 import { COMMANDS } from './commands';
 import { terminal } from './engine/ask';
 import { context } from './engine/context';
-import { EXIT, Interrupted, Problem, Refused, Stop, Usage } from './engine/problem';
+import { EXIT, Interrupted, Problem, Declined, Blocked, Usage } from './engine/problem';
 import { STAGES } from './stages';
 
 /**
@@ -77,6 +77,6 @@ main().then(
 
 function exitCode(error: Error): number {
   if (error instanceof Interrupted) return EXIT.interrupted;
-  if (error instanceof Refused) return EXIT.refused;
-  return error instanceof Stop || error instanceof HomelabError ? EXIT.stopped : EXIT.failed;
+  if (error instanceof Declined) return EXIT.refused;
+  return error instanceof Blocked || error instanceof HomelabError ? EXIT.stopped : EXIT.failed;
 }

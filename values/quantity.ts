@@ -109,3 +109,12 @@ function rawBytes(size: Size): number {
 function rawMillis(amount: string): number {
   return amount.endsWith('m') ? Number(amount.slice(0, -1)) : Math.round(Number(amount) * 1e6) / 1e3;
 }
+
+export const GIB = 1024 ** 3;
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+export function gib(count: number): string {
+  return `${(count / GIB).toFixed(1).replace(/\.0$/, '')} GiB`;
+}

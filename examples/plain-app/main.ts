@@ -39,7 +39,7 @@ const shop = new MicroserviceDeployment(apps, 'shop', {
   image: 'ghcr.io/owner/shop:1.0.0',
   replicas: 2,
   // An ingress controller that runs already: its class, and its pods, which alone may reach the shop.
-  outside: OutsideRoute.ingress({
+  route: OutsideRoute.ingress({
     host: 'shop.example.org',
     controller: {
       ingressClassName: 'nginx',

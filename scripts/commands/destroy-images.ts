@@ -1,9 +1,9 @@
 import { proxmox, proxmoxHosts, type Context } from '../engine/context';
 import { EXIT, Usage } from '../engine/problem';
-import { plan, type Step } from '../engine/step';
-import { IMAGE_PREFIX } from '../machines/images';
+import { planStage, type Step } from '../engine/step';
+import { IMAGE_PREFIX } from '../../machines/images';
 import { filesFolder, imagesOn } from '../stages/images';
-import { carryOutAll } from './plan';
+import { executeAll } from './plan';
 
 /** Removes the disk images from the hosts. Machines have their own copy; digests stay in the repository. */
 export async function destroyImages(context: Context, args: readonly string[]): Promise<number> {
@@ -13,14 +13,14 @@ export async function destroyImages(context: Context, args: readonly string[]): 
   for (const [host, { files = 'local' }] of proxmoxHosts(context))
     if (imagesOn(context, host).length > 0)
       steps.push(imagesAreGone(context, host, `${await filesFolder(context, host, files, 'import')}/import`));
-  const planned = await plan({ name: 'images', title: 'goes', steps: async () => steps });
+  const planned = await planStage({ name: 'images', title: 'goes', steps: async () => steps });
   for (const { change } of planned) console.log(change?.lines.join('\n'));
   if (planned.length === 0) {
     console.log('there are no images of ours');
     return EXIT.done;
   }
   await context.ask.typed('These images go; stage images downloads them again.', 'images');
-  await carryOutAll(context, planned);
+  await executeAll(context, planned);
   return EXIT.done;
 }
 
@@ -35,7 +35,7 @@ function imagesAreGone(context: Context, host: string, folder: string): Step {
   };
   return {
     title: `no images of ours on ${host}`,
-    async look() {
+    async plan() {
       const paths = await present();
       return paths.length === 0 ? undefined : { lines: paths.sort().map((path) => `${host}: rm ${path}`) };
     },

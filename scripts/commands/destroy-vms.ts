@@ -1,14 +1,23 @@
-import { SECRETS } from '../engine/cluster';
+import { SECRETS } from '../engine/sops';
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CommandFailed } from '../engine/commands';
 import { machinesOn, proxmox, proxmoxHosts, type Context } from '../engine/context';
-import { EXIT, Stop, Usage } from '../engine/problem';
-import { plan, type Change, type Step } from '../engine/step';
-import { QM, vmOf, type Vm } from '../machines/vms';
-import { drive } from '../stages/vms/settings';
-import { guests, id, isEmptyShell, isOurs, nodeName, readConfig, readStatus, type Guest } from '../stages/vms/state';
-import { carryOutAll } from './plan';
+import { EXIT, Blocked, Usage } from '../engine/problem';
+import { planStage, type Change, type Step } from '../engine/step';
+import { QM, vmOf, type Vm } from '../../machines/vms';
+import { drive } from '../clients/proxmox/settings';
+import {
+  guests,
+  id,
+  isEmptyShell,
+  isOurs,
+  nodeName,
+  readConfig,
+  readStatus,
+  type Guest,
+} from '../clients/proxmox/guests';
+import { executeAll } from './plan';
 
 /** What must be typed where nobody names a backup. */
 const WITHOUT = 'without backup';
@@ -36,10 +45,10 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
       await context.ask.typed(`Disk ${serial} of ${vm.name} and what is on it go for ever.`, serial);
   }
   const steps = ours.map(({ vm }) => vmIsGone(context, vm));
-  const planned = await plan({ name: 'vms', title: 'goes', steps: async () => steps });
+  const planned = await planStage({ name: 'vms', title: 'goes', steps: async () => steps });
   for (const { change } of planned) console.log(change?.lines.join('\n'));
   await context.ask.agree('do that now?');
-  await carryOutAll(context, planned);
+  await executeAll(context, planned);
   if (context.sops.exists(SECRETS.kubeconfig))
     console.log(`for a new, empty cluster remove ${SECRETS.kubeconfig}; to restore this one: docs/worst-day.md`);
   return EXIT.done;
@@ -100,10 +109,10 @@ async function proveBackup(context: Context, backup: string | undefined): Promis
     );
   const path = resolve(backup);
   const newest = newestFile(path);
-  if (newest === undefined) throw new Stop(`a backup must be at ${path}, and nothing with a content is there`);
+  if (newest === undefined) throw new Blocked(`a backup must be at ${path}, and nothing with a content is there`);
   const age = Date.now() / 1000 - newest;
   if (age > DAY)
-    throw new Stop(
+    throw new Blocked(
       `the backup at ${path} must be younger than a day, and the newest of it is ${Math.round(age / 3600)} h old`,
     );
 }
@@ -128,9 +137,9 @@ function vmIsGone(context: Context, vm: Vm): Step {
     if (!(await guests(context, vm.host)).some(({ vmid }) => vmid === vm.vmid)) return [];
     const config = await readConfig(context, place, vm.vmid);
     if (isEmptyShell(config)) return [QM.destroyShell(vm.vmid)];
-    if (!isOurs(config, vm.name)) throw new Stop(`${id(vm)} is not ours any more; it was left alone`);
+    if (!isOurs(config, vm.name)) throw new Blocked(`${id(vm)} is not ours any more; it was left alone`);
     if (config.lock !== undefined && config.lock !== 'destroyed')
-      throw new Stop(
+      throw new Blocked(
         `${id(vm)} must not be locked, and is (${config.lock}); when no task works on it: qm unlock ${vm.vmid}`,
       );
     const skip = config.lock === undefined ? [] : ['--skiplock', '1'];
@@ -142,13 +151,13 @@ function vmIsGone(context: Context, vm: Vm): Step {
   };
   return {
     title: `VM ${vm.vmid} (${vm.name}) is gone`,
-    async look(): Promise<Change | undefined> {
+    async plan(): Promise<Change | undefined> {
       const todo = await now();
       return todo.length === 0 ? undefined : { lines: todo.map((argv) => argv.join(' ')) };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       for (const argv of await now()) {
-        say(argv.slice(0, 3).join(' '));
+        progress(argv.slice(0, 3).join(' '));
         if (argv === shutdown) await switchedOff(context, vm, shutdown, Number(down));
         else await commands.change(place, argv);
       }
@@ -165,7 +174,7 @@ async function switchedOff(context: Context, vm: Vm, shutdown: readonly string[]
     if (!(error instanceof CommandFailed)) throw error;
     const config = await readConfig(context, place, vm.vmid);
     if (Object.keys(config).some((key) => /^hostpci\d+$/.test(key)))
-      throw new Stop(
+      throw new Blocked(
         `${id(vm)} did not shut down within ${down} s, and has the GPU: switching it off could hang the host. Shut it down from inside (sudo poweroff), then run this again`,
       );
     await context.commands.change(place, ['qm', 'stop', `${vm.vmid}`]);

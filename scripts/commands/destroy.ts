@@ -1,5 +1,5 @@
 import type { Context } from '../engine/context';
-import { Stop, Usage } from '../engine/problem';
+import { Blocked, Usage } from '../engine/problem';
 import { destroyImages } from './destroy-images';
 import { destroyVms } from './destroy-vms';
 
@@ -28,7 +28,7 @@ export async function destroy(context: Context, [stage, ...args]: readonly strin
   const run = DESTROY[stage ?? ''];
   if (run !== undefined) return run(context, args);
   const reason = BY_HAND[stage ?? ''];
-  if (reason !== undefined) throw new Stop(`${stage} is not destroyed from here: ${reason}`);
+  if (reason !== undefined) throw new Blocked(`${stage} is not destroyed from here: ${reason}`);
   const all = Object.keys({ ...DESTROY, ...BY_HAND }).sort();
   throw new Usage(`destroy takes a stage, and got ${stage ?? 'none'} (allowed: ${all.join(', ')})`);
 }

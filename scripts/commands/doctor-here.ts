@@ -1,19 +1,20 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Finding, Look } from '../engine/check';
-import { json, SECRETS } from '../engine/cluster';
-import { CommandFailed, HERE } from '../engine/commands';
+import type { Finding, Check } from '../engine/findings';
+import { SECRETS } from '../engine/sops';
+import { json } from '../engine/json';
+import { CommandFailed, LOCALHOST } from '../engine/commands';
 import { ROOT, type Context } from '../engine/context';
 import { DIST } from '../engine/dist';
 import { isFault } from '../engine/problem';
-import { assertReviewable, filesBelow } from '../engine/rendered';
+import { assertReviewable, filesBelow } from './rendered';
 import { ageKeyFile } from '../engine/sops';
 import { backupOf } from '../../inventory';
-import { machineFiles } from '../machines';
+import { machineFiles } from '../../machines';
 
 /** What this machine and the repository must have. */
-export function ownLooks(context: Context): Record<string, Look> {
+export function ownChecks(context: Context): Record<string, Check> {
   const { kubernetes, talos } = context.homelab.versions;
   const one = (look: () => Promise<Finding> | Finding) => async () => [await look()];
   return {
@@ -72,7 +73,7 @@ async function tool(
   judge: (said: string) => Finding,
 ): Promise<Finding> {
   try {
-    const { stdout, stderr } = await commands.read(HERE, [name, ...args], { accepts: [0, 1, 2, 255] });
+    const { stdout, stderr } = await commands.read(LOCALHOST, [name, ...args], { accepts: [0, 1, 2, 255] });
     return judge(`${stdout}${stderr}`);
   } catch (error) {
     if (!(error instanceof CommandFailed) || !/must be installed/.test(error.message)) throw error;
@@ -101,7 +102,7 @@ function kubectl(said: string, wanted: string): Finding {
 async function git(context: Context): Promise<Finding[]> {
   const what = 'everything is committed';
   const ask = (...args: readonly string[]) =>
-    context.commands.read(HERE, ['git', '-C', ROOT, ...args], { accepts: [0, 128] });
+    context.commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { accepts: [0, 128] });
   const { stdout, code, stderr } = await ask('status', '--porcelain', '--branch');
   if (code !== 0)
     return [bad(what, stderr.trim().split('\n')[0]!, 'git init, commit, and push it to git.url of homelab.ts')];
@@ -128,7 +129,7 @@ async function dist(context: Context): Promise<Finding> {
   if (!fs.existsSync(DIST)) return bad(what, 'there is no dist/', fix);
   const folder = fs.mkdtempSync(join(tmpdir(), 'collab-homelab-'));
   try {
-    await context.commands.read(HERE, [process.execPath, '-r', 'ts-node/register', join(ROOT, 'main.ts')], {
+    await context.commands.read(LOCALHOST, [process.execPath, '-r', 'ts-node/register', join(ROOT, 'main.ts')], {
       env: { CDK8S_OUTDIR: folder },
       seconds: 180,
     });

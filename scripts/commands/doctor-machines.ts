@@ -1,12 +1,12 @@
-import type { Finding, Look } from '../engine/check';
-import { CommandFailed, type Place } from '../engine/commands';
+import type { Finding, Check } from '../engine/findings';
+import { CommandFailed, type Target } from '../engine/commands';
 import { proxmox, ubuntu, ubuntuMachines, type Context } from '../engine/context';
 import { isFault } from '../engine/problem';
-import { hostFacts } from '../stages/host/facts';
-import { hostFindings } from '../stages/host/judgement';
+import { hostFacts } from '../clients/proxmox/facts';
+import { hostFindings } from '../stages/host/findings';
 
 /** Whether a Proxmox host lets us in, and all that is so on it. Notes which of its guests run. */
-export function hostLook(context: Context, name: string, guests: Map<string, ReadonlySet<number>>): Look {
+export function hostCheck(context: Context, name: string, guests: Map<string, ReadonlySet<number>>): Check {
   return async () => {
     const place = proxmox(context, name);
     const refused = await reach(context, place);
@@ -18,7 +18,7 @@ export function hostLook(context: Context, name: string, guests: Map<string, Rea
 }
 
 /** The machines beside the cluster that run by now. */
-export function machineLook(context: Context, guests: ReadonlyMap<string, ReadonlySet<number>>): Look {
+export function machineCheck(context: Context, guests: ReadonlyMap<string, ReadonlySet<number>>): Check {
   return async () => {
     const found: Finding[] = [];
     for (const [name, { vmid }] of ubuntuMachines(context)) {
@@ -31,7 +31,7 @@ export function machineLook(context: Context, guests: ReadonlyMap<string, Readon
 }
 
 /** @returns why not, and what to do */
-async function reach({ commands }: Context, place: Place): Promise<Finding | undefined> {
+async function reach({ commands }: Context, place: Target): Promise<Finding | undefined> {
   try {
     await commands.read(place, ['true'], { seconds: 30 });
     return undefined;
@@ -48,11 +48,11 @@ async function reach({ commands }: Context, place: Place): Promise<Finding | und
   }
 }
 
-function reached({ name, ssh }: Place): Finding {
+function reached({ name, ssh }: Target): Finding {
   return { what: `${name} lets us in`, state: 'good', saw: `${ssh!.user}@${ssh!.address}` };
 }
 
-export function remedy({ name, ssh }: Pick<Place, 'name' | 'ssh'>, said: string): string {
+export function remedy({ name, ssh }: Pick<Target, 'name' | 'ssh'>, said: string): string {
   const at = `${ssh!.user}@${ssh!.address}`;
   if (/IDENTIFICATION HAS CHANGED/.test(said))
     return `another machine answers, or ${name} was installed anew: compare its key at its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); only if it is the new one, ssh-keygen -R ${ssh!.address}`;

@@ -1,6 +1,5 @@
-import type { Context } from '../engine/context';
-import { machineFiles } from '../machines';
-import { writeRendered } from '../engine/rendered';
+import { machineFiles } from '../../machines';
+import { writeRendered } from './rendered';
 import { EXIT } from '../engine/problem';
 import { destroy } from './destroy';
 import { doctor } from './doctor';
@@ -11,19 +10,7 @@ import { upgradeCluster } from './upgrade';
 import { snapshot } from './snapshot';
 import { talosctlHere } from './talosctl';
 import { verify } from './verify';
-
-export interface Command {
-  /** What it takes, as [STAGE]. */
-  readonly usage: string;
-  /** What it does, in a few words. */
-  readonly what: string;
-  /** @returns the exit code */
-  run(context: Context, args: readonly string[], options: CommandLine): Promise<number>;
-}
-
-export interface CommandLine {
-  readonly json: boolean;
-}
+import { Command } from './command';
 
 /** The commands by name, one file each. */
 export const COMMANDS: Readonly<Record<string, Command>> = {

@@ -1,9 +1,9 @@
 import { ProgramMissing } from '../engine/commands';
 import type { Context } from '../engine/context';
 import { EXIT, isFault, Usage } from '../engine/problem';
-import { carryOut, plan, type PlannedStep, type Stage, type Step } from '../engine/step';
-import { assertReviewable } from '../engine/rendered';
-import { machineFiles } from '../machines';
+import { execute, planStage, type PlannedStep, type Stage, type Step } from '../engine/step';
+import { assertReviewable } from './rendered';
+import { machineFiles } from '../../machines';
 import { STAGES } from '../stages';
 
 export async function planStages(context: Context, [name]: readonly string[]): Promise<number> {
@@ -37,7 +37,7 @@ async function lookPartly(
 ): Promise<readonly PlannedStep[] | undefined> {
   context.commands.changing = false;
   try {
-    const planned = await plan(stage, true);
+    const planned = await planStage(stage, true);
     for (const { needs } of planned) if (needs !== undefined) missing.add(needs);
     return planned;
   } catch (error) {
@@ -63,16 +63,16 @@ export async function applyStage(context: Context, stage: Stage): Promise<void> 
   for (const question of planned.flatMap(({ change }) => change?.asks ?? [])) await context.ask.agree(question);
   await context.ask.agree('do that now?');
   for (const question of planned.flatMap(({ change }) => change?.secrets ?? [])) await context.ask.secret(question);
-  await carryOutAll(context, planned);
+  await executeAll(context, planned);
 }
 
 async function look(context: Context, stage: Stage): Promise<readonly PlannedStep[]> {
   context.commands.changing = false;
-  return plan(stage);
+  return planStage(stage);
 }
 
 /** One line per step with the time it took; what it waits for meanwhile. */
-export async function carryOutAll(context: Context, planned: readonly PlannedStep[]): Promise<void> {
+export async function executeAll(context: Context, planned: readonly PlannedStep[]): Promise<void> {
   context.commands.changing = true;
   try {
     for (const each of planned) {
@@ -86,7 +86,7 @@ export async function carryOutAll(context: Context, planned: readonly PlannedSte
 
 /** A step that the plan could not look into yet: shown now, and what it asks is asked. @returns undefined when it is done */
 async function lookNow({ ask }: Context, step: Step): Promise<PlannedStep | undefined> {
-  const change = await step.look();
+  const change = await step.plan();
   if (change === undefined) return undefined;
   const planned = { step, change };
   showStep(planned);
@@ -98,7 +98,7 @@ async function lookNow({ ask }: Context, step: Step): Promise<PlannedStep | unde
 async function carryOutOne(planned: PlannedStep): Promise<void> {
   const { Listr, PRESET_TIMER: timer } = await import('listr2');
   const task = async (_: unknown, task: { output: string; skip: (why: string) => void }) => {
-    const changed = await carryOut(planned, (what) => {
+    const changed = await execute(planned, (what) => {
       task.output = what;
     });
     if (!changed) task.skip(`${planned.step.title} (was there already)`);

@@ -1,4 +1,4 @@
-import { SECRETS } from '../engine/cluster';
+import { SECRETS } from '../engine/sops';
 import type { Context } from '../engine/context';
 import {
   changingKeys,
@@ -7,12 +7,12 @@ import {
   keptSecrets,
   missingKeys,
   type DeclaredSecret,
-} from '../engine/kept-secrets';
-import { EXIT, Stop, Usage } from '../engine/problem';
-import { absentJobs, rotationSteps } from '../engine/rotation';
-import { byHand } from '../engine/secret-readers';
+} from '../secrets/kept';
+import { EXIT, Blocked, Usage } from '../engine/problem';
+import { absentJobs, rotationSteps } from '../secrets/rotation';
+import { byHand } from '../secrets/readers';
 import type { Stage, Step } from '../engine/step';
-import { pushProblem } from '../stages/repository';
+import { pushProblem } from '../stages/gitops/repository';
 import { isUnderWay, questionsOf, replaced } from '../stages/secrets';
 import { applyStage } from './plan';
 
@@ -24,7 +24,7 @@ export async function rotate(context: Context, [name]: readonly string[]): Promi
   const declared = declaredSecrets();
   const secret = chosen(declared, name);
   const manual = byHand(context.homelab, secret);
-  if (manual !== undefined) throw new Stop(manual);
+  if (manual !== undefined) throw new Blocked(manual);
   await applyStage(context, rotation(context, declared, secret));
   console.log(`\n${secret.name} has a new value, and nobody uses the old one any more; commit ${SECRETS.cluster}`);
   return EXIT.done;
@@ -34,19 +34,19 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
   let begun = false;
   const begin: Step = {
     title: `${SECRETS.cluster} holds a new value for ${secret.name}`,
-    async look() {
+    async plan() {
       const kept = await keptSecrets(context, declared);
       if (isUnderWay(secret, kept)) begun = true;
       if (begun) return undefined;
       if (missingKeys(secret, kept).length > 0)
-        throw new Stop(
+        throw new Blocked(
           `${secret.name} must have a value before it gets another one; npm run bootstrap -- apply secrets`,
         );
       const absent = await absentJobs(context, secret);
       const problem = absent.length > 0 ? await pushProblem(context) : undefined;
       if (problem !== undefined) {
         const { url, revision = 'main' } = context.homelab.git;
-        throw new Stop(
+        throw new Blocked(
           `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
         );
       }

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Context } from '../engine/context';
-import { EXIT, Stop } from '../engine/problem';
+import { EXIT, Blocked } from '../engine/problem';
 import { etcdSnapshot } from '../stages/talos/kubernetes';
 
 /**
@@ -11,7 +11,7 @@ import { etcdSnapshot } from '../stages/talos/kubernetes';
 export async function snapshot(context: Context, [folder]: readonly string[]): Promise<number> {
   const target = folder === undefined ? undefined : resolve(folder);
   if (target !== undefined && !fs.existsSync(target))
-    throw new Stop(`${target} must be a folder that is there; mount the disk, or make it`);
+    throw new Blocked(`${target} must be a folder that is there; mount the disk, or make it`);
   context.commands.changing = true;
   const file = await etcdSnapshot(context, 'scheduled', () => undefined);
   if (target !== undefined) {

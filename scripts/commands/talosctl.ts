@@ -1,5 +1,5 @@
 import { nodes } from '../../inventory';
-import { talosctl } from '../engine/cluster';
+import { talosctl } from '../clients/talos';
 import type { Context } from '../engine/context';
 import { Usage } from '../engine/problem';
 

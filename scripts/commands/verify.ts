@@ -1,25 +1,25 @@
-import { findings, table, type Look } from '../engine/check';
+import { findings, table, type Check } from '../engine/findings';
 import type { Context } from '../engine/context';
 import { EXIT } from '../engine/problem';
-import { gpuFindings } from '../stages/ai-vm/gpu-proof';
-import { modelFindings } from '../stages/models';
-import { backupLooks } from '../verify/backups';
-import { clusterLooks } from '../verify/cluster';
-import { databaseLooks } from '../verify/databases';
-import { hostLooks } from '../verify/host';
-import { addresses, networkLooks } from '../verify/network';
-import type { CommandLine } from '.';
+import { gpuFindings } from '../verify/gpu';
+import { modelFindings } from '../verify/models';
+import { backupChecks } from '../verify/backups';
+import { clusterChecks } from '../verify/cluster';
+import { databaseChecks } from '../verify/databases';
+import { hostChecks } from '../verify/host';
+import { addresses, networkChecks } from '../verify/network';
+import type { CommandLine } from './command';
 
 /** Whether the running homelab is as it should be. It only reads, and ends with 1 when anything is bad. */
 export async function verify(context: Context, _: readonly string[], { json }: CommandLine): Promise<number> {
-  const looks: Record<string, Look> = {
-    ...hostLooks(context),
-    ...clusterLooks(context),
-    ...databaseLooks(context),
-    ...backupLooks(context),
+  const looks: Record<string, Check> = {
+    ...hostChecks(context),
+    ...clusterChecks(context),
+    ...databaseChecks(context),
+    ...backupChecks(context),
     ...(context.homelab.llm && { models: modelFindings(context) }),
     'GPUs that are passed through': gpuFindings(context),
-    ...networkLooks(context),
+    ...networkChecks(context),
   };
   const found = await findings(looks);
   const bad = found.filter(({ state }) => state === 'bad').length;

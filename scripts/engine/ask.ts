@@ -1,4 +1,4 @@
-import { Interrupted, Refused } from './problem';
+import { Interrupted, Declined } from './problem';
 
 /** How the owner is asked. With `--yes` every question is answered already, except for names that must be typed. */
 export interface Ask {
@@ -16,21 +16,21 @@ export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
   return {
     async agree(question) {
       if (yes) return;
-      if (!there) throw new Refused(`nobody is here to answer "${question}"; add --yes`);
+      if (!there) throw new Declined(`nobody is here to answer "${question}"; add --yes`);
       const { confirm } = await import('@inquirer/prompts');
-      if (!(await answered(confirm({ message: question, default: false })))) throw new Refused('left as it was');
+      if (!(await answered(confirm({ message: question, default: false })))) throw new Declined('left as it was');
     },
     async typed(question, name) {
       if (names.has(name)) return;
-      if (!there) throw new Refused(`nobody is here to type ${name}; add --name=${name}`);
+      if (!there) throw new Declined(`nobody is here to type ${name}; add --name=${name}`);
       const { input } = await import('@inquirer/prompts');
       const answer = await answered(input({ message: `${question} Type ${name}:` }));
-      if (answer.trim() !== name) throw new Refused(`${JSON.stringify(answer)} is not ${name}; left as it was`);
+      if (answer.trim() !== name) throw new Declined(`${JSON.stringify(answer)} is not ${name}; left as it was`);
     },
     async secret(question) {
       const known = answers.get(question);
       if (known !== undefined) return known;
-      if (!there) throw new Refused(`nobody is here to answer "${question}"; run it in a terminal once`);
+      if (!there) throw new Declined(`nobody is here to answer "${question}"; run it in a terminal once`);
       const { password } = await import('@inquirer/prompts');
       const answer = await answered(password({ message: question, mask: true }));
       answers.set(question, answer);

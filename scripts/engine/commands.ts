@@ -1,12 +1,12 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from './log';
-import { Interrupted, Problem, Stop } from './problem';
-import { quoted } from './shell';
+import { Interrupted, Problem, Blocked } from './problem';
+import { quoted } from '../../values/shell';
 import { SECOND } from './wait';
 
 /** Where a command runs: on this machine, or on another one over SSH. */
-export interface Place {
+export interface Target {
   /** As messages call it. */
   readonly name: string;
   /** None: this machine. */
@@ -15,7 +15,7 @@ export interface Place {
   readonly sudo?: boolean;
 }
 
-export const HERE: Place = { name: 'this machine' };
+export const LOCALHOST: Target = { name: 'this machine' };
 
 export interface CommandOptions {
   /** Given to the command on its standard input: the only way for a secret. */
@@ -110,7 +110,7 @@ export class Commands {
     setTimeout(() => this.letGo.forEach((each) => each()), LET_GO_MILLISECONDS).unref();
   }
 
-  async read(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+  async read(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     const question = JSON.stringify([place.name, argv, options.stdin]);
     // What is read while something changes is kept with what was before, and forgotten with it.
     const { recent } = this;
@@ -123,7 +123,7 @@ export class Commands {
     return output;
   }
 
-  async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+  async change(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     if (!this.changing) throw new Error(`a plan may not change anything, but wants ${argv.join(' ')}`);
     const all = { seconds: 600, ...options };
     const wait = Math.min(LOCK_SECONDS, all.seconds - LOCK_MARGIN_SECONDS);
@@ -137,14 +137,14 @@ export class Commands {
     }
   }
 
-  /** A script of scripts/host/, which reads and prints what it found. */
-  readScript(place: Place, name: string, args: readonly string[] = [], options: CommandOptions = {}): Promise<Output> {
+  /** A script of scripts/remote/, which reads and prints what it found. */
+  readScript(place: Target, name: string, args: readonly string[] = [], options: CommandOptions = {}): Promise<Output> {
     return this.read(place, ['bash', '-s', '--', ...args], { ...options, stdin: script(name) });
   }
 
-  /** A script of scripts/host/ that changes what it runs on. */
+  /** A script of scripts/remote/ that changes what it runs on. */
   changeScript(
-    place: Place,
+    place: Target,
     name: string,
     args: readonly string[] = [],
     options: CommandOptions = {},
@@ -160,7 +160,7 @@ export class Commands {
   }
 
   /** Before the first look at a machine: waits until no command of an earlier, interrupted run works there any more. */
-  private async settled(place: Place): Promise<void> {
+  private async settled(place: Target): Promise<void> {
     if (!place.ssh || this.seen.has(place.name)) return;
     const lock = (how: readonly string[], options: CommandOptions) => {
       const argv = ['flock', ...how, '-E', String(LOCK_IS_HELD), LOCK, 'true'];
@@ -175,13 +175,13 @@ export class Commands {
   }
 
   private async run(
-    place: Place,
+    place: Target,
     argv: readonly string[],
     shown: readonly string[],
     { stdin, seconds = 60, waitsFor, accepts = [0], env }: CommandOptions,
   ): Promise<Output> {
     const zero = argv.find((argument) => argument.includes('\0'));
-    if (zero !== undefined) throw new Stop(`an argument must not hold the character NUL: ${JSON.stringify(zero)}`);
+    if (zero !== undefined) throw new Blocked(`an argument must not hold the character NUL: ${JSON.stringify(zero)}`);
     const [program, ...args] = place.ssh
       ? [
           'ssh',
@@ -252,7 +252,7 @@ function said({ stdout, stderr }: Output): string {
   return (stderr.trim() || stdout.trim()).split('\n').slice(-6).join('\n') || 'it said nothing';
 }
 
-/** The text of a script of scripts/host/. */
+/** The text of a script of scripts/remote/. */
 export function script(name: string): string {
-  return fs.readFileSync(join(__dirname, '..', 'host', name), 'utf8');
+  return fs.readFileSync(join(__dirname, '..', 'remote', name), 'utf8');
 }

@@ -3,10 +3,11 @@ import { join, resolve } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { hostOf, nodes, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
 import type { Ask } from './ask';
-import { Commands, type Place } from './commands';
+import { Commands, type Target } from './commands';
 import { DIST } from './dist';
 import { Log } from './log';
 import { Sops } from './sops';
+import { ADMIN } from '../../machines/ai-vm';
 
 /** Folder of the repository: everything that is kept lies in it. */
 export const ROOT = resolve(__dirname, '..', '..');
@@ -27,7 +28,7 @@ export function context(homelab: Homelab, ask: Ask): Context {
 }
 
 /** Root on a Proxmox host. Its key must be known: the owner has logged in once and compared it. */
-export function proxmox({ homelab }: Context, name: string): Place {
+export function proxmox({ homelab }: Context, name: string): Target {
   const { address } = homelab.hosts[name]!;
   return { name, ssh: { user: 'root', address, options: ['-o', 'StrictHostKeyChecking=yes'] } };
 }
@@ -44,11 +45,8 @@ export function ubuntuMachines({ homelab }: Context): [string, UbuntuMachine][] 
   );
 }
 
-/** The user that cloud-init makes on a machine beside the cluster. */
-export const ADMIN = 'homelab';
-
 /** That user on such a machine. Its host key is new with the machine, and fixed from then on. */
-export function ubuntu({ homelab }: Context, name: string): Place {
+export function ubuntu({ homelab }: Context, name: string): Target {
   const { address } = homelab.machines[name]!;
   return { name, ssh: { user: ADMIN, address, options: ['-o', 'StrictHostKeyChecking=accept-new'] }, sudo: true };
 }

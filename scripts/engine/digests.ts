@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './context';
-import { Stop } from './problem';
+import { Blocked } from './problem';
 import { writeWhole } from './sops';
 
 /** Digests of what publishes none: that of the first download is kept here, committed, and every later one must equal it. */
@@ -16,10 +16,11 @@ export function knownDigest(url: string): string | undefined {
 
 /** @throws Stop when another one is known, or this is none */
 export function rememberDigest(url: string, sha256: string): void {
-  if (!DIGEST.test(sha256)) throw new Stop(`a SHA-256 of ${url} has 64 digits, and ${JSON.stringify(sha256)} has not`);
+  if (!DIGEST.test(sha256))
+    throw new Blocked(`a SHA-256 of ${url} has 64 digits, and ${JSON.stringify(sha256)} has not`);
   const known = all();
   if (known[url] === sha256) return;
-  if (known[url] !== undefined) throw new Stop(otherDigest(url, known[url], sha256));
+  if (known[url] !== undefined) throw new Blocked(otherDigest(url, known[url], sha256));
   const sorted = Object.entries({ ...known, [url]: sha256 }).sort(([a], [b]) => (a < b ? -1 : 1));
   writeWhole(join(ROOT, DIGESTS), `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
 }
@@ -40,5 +41,5 @@ function all(): Record<string, string> {
   } catch {
     // Said below.
   }
-  throw new Stop(`${DIGESTS} must be JSON with a digest by address; git checkout -- ${DIGESTS}`);
+  throw new Blocked(`${DIGESTS} must be JSON with a digest by address; git checkout -- ${DIGESTS}`);
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { Stop } from './problem';
+import { Blocked } from './problem';
 
 /**
  * A folder in memory for what a program insists on reading from a file, so that no secret stands on a disk: /dev/shm on
@@ -28,7 +28,7 @@ const PREFIX = 'collab-homelab.';
 function sharedMemory(): string {
   const root = '/dev/shm';
   if (!fs.existsSync(root))
-    throw new Stop(`${root} must be there: secrets are given to programs from memory, never from a disk`);
+    throw new Blocked(`${root} must be there: secrets are given to programs from memory, never from a disk`);
   for (const entry of fs.readdirSync(root).filter((name) => name.startsWith(PREFIX)))
     if (!isAlive(Number(entry.split('.')[1]))) fs.rmSync(join(root, entry), { recursive: true, force: true });
   return fs.mkdtempSync(join(root, `${PREFIX}${process.pid}.`));

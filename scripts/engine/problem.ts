@@ -5,16 +5,16 @@ export class Problem extends Error {}
  * The state of a machine, a file or the owner's answer stands against going on. Nothing was changed by the step that says
  * so; the sentence says what was seen, what is wanted and what to do.
  */
-export class Stop extends Problem {}
+export class Blocked extends Problem {}
 
 /** It cannot be seen yet, because an earlier step of the same plan must come first. */
-export class Later extends Problem {}
+export class NotReady extends Problem {}
 
 /** What was waited for did not come. */
 export class TimedOut extends Problem {}
 
 /** The owner said no, or could not be asked. */
-export class Refused extends Problem {}
+export class Declined extends Problem {}
 
 /** Ctrl-C. What runs on another machine goes on there, and the next run waits for it. */
 export class Interrupted extends Problem {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { script, type Commands, type Place } from './commands';
+import { script, type Commands, type Target } from './commands';
 import type { Step } from './step';
 
 /** A file on a machine, whole. */
@@ -11,11 +11,11 @@ export interface RemoteFile {
 }
 
 /** Brings a file to a machine, in one step. The file holds no secret: it is compared by what it says. */
-export function remoteFile(commands: Commands, place: Place, file: RemoteFile): Step {
+export function remoteFile(commands: Commands, place: Target, file: RemoteFile): Step {
   const { path, content, mode = '0644' } = file;
   return {
     title: `${path} on ${place.name}`,
-    async look() {
+    async plan() {
       const { stdout } = await commands.read(place, ['sh', '-c', 'cat "$1" 2>/dev/null | sha256sum', 'sh', path], {
         asRoot: true,
       });
@@ -31,7 +31,7 @@ export function remoteFile(commands: Commands, place: Place, file: RemoteFile): 
 
 export async function writeRemote(
   commands: Commands,
-  place: Place,
+  place: Target,
   { path, content, mode = '0644' }: RemoteFile,
 ): Promise<void> {
   // Standard input is for the file.

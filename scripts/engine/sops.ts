@@ -2,9 +2,9 @@ import * as fs from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { HERE, type Commands } from './commands';
+import { LOCALHOST, type Commands } from './commands';
 import type { Log } from './log';
-import { Stop } from './problem';
+import { Blocked } from './problem';
 
 /** Values by key, nested as in the file. */
 export type SecretTree = { readonly [key: string]: string | SecretTree };
@@ -27,7 +27,7 @@ const ONE_SIDE = (path: string) =>
 
 /** An encrypted file as it is. @throws Stop when a merge left its marks in it, or what is no YAML */
 export function encryptedTree(path: string, text: string): any {
-  const bad = (what: string) => new Stop(`${path} must be as sops wrote it, and ${what}; ${ONE_SIDE(path)}`);
+  const bad = (what: string) => new Blocked(`${path} must be as sops wrote it, and ${what}; ${ONE_SIDE(path)}`);
   if (/^(<<<<<<<|>>>>>>>) /m.test(text)) throw bad('holds a conflict of Git (<<<<<<<)');
   try {
     return parse(text);
@@ -56,7 +56,7 @@ export class Sops {
     if (!this.exists(path)) return undefined;
     encryptedTree(path, fs.readFileSync(join(this.root, path), 'utf8'));
     const { stdout, stderr, code } = await this.commands.read(
-      HERE,
+      LOCALHOST,
       ['sops', 'decrypt', '--output-type', 'yaml', join(this.root, path)],
       {
         env: { SOPS_AGE_KEY_FILE: ageKeyFile() },
@@ -64,7 +64,7 @@ export class Sops {
       },
     );
     if (NOT_WHOLE.includes(code))
-      throw new Stop(
+      throw new Blocked(
         `${path} must be as sops wrote it, and was changed or merged since: ${stderr.trim().split('\n')[0]}; ${ONE_SIDE(path)}`,
       );
     const tree = secretTree(stdout, `sops decrypt ${path}`);
@@ -78,7 +78,7 @@ export class Sops {
     const file = join(this.root, path);
     // change(): it is refused while planning, as is the file that follows.
     const { stdout } = await this.commands.change(
-      HERE,
+      LOCALHOST,
       [
         'sops',
         '--config',
@@ -97,7 +97,7 @@ export class Sops {
     // A rule of .sops.yaml may leave some keys in clear; sops leaves an empty value as it is.
     const isClear = leaves(encrypted, isPlain).some((value) => value !== '' && !value.startsWith('ENC[AES256_GCM,'));
     if (sops === undefined || isClear)
-      throw new Stop(
+      throw new Blocked(
         `sops must encrypt every secret of ${path}, and left some in clear; the file is as it was; its rule in .sops.yaml must have no encrypted_regex, encrypted_suffix or the like`,
       );
     writeWhole(file, stdout);
@@ -121,7 +121,7 @@ export function secretTree(text: string, from: string): SecretTree {
     // What the parser says shows a line of the file.
   }
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree))
-    throw new Stop(`${from} must answer with keys and values in YAML, and did not`);
+    throw new Blocked(`${from} must answer with keys and values in YAML, and did not`);
   return tree as SecretTree;
 }
 
@@ -139,3 +139,13 @@ function leaves(value: unknown, isPlain: IsPlain, above: readonly string[] = [])
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, each]) => leaves(each, isPlain, [...above, key]));
 }
+
+/** Encrypted files of the bootstrap, beside secrets.sops.yaml, which dist/ speaks of. */
+export const SECRETS = {
+  talos: 'scripts/secrets/talos.sops.yaml',
+  talosconfig: 'scripts/secrets/talosconfig.sops.yaml',
+  kubeconfig: 'scripts/secrets/kubeconfig.sops.yaml',
+  cluster: 'secrets.sops.yaml',
+  authority: 'scripts/secrets/authority.sops.yaml',
+  repository: 'scripts/secrets/repository.sops.yaml',
+} as const;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ProgramMissing } from './commands';
-import { Later, Stop } from './problem';
+import { NotReady, Blocked } from './problem';
 
 /** What a step would do. */
 export interface Change {
@@ -20,9 +20,9 @@ export interface Step {
    * What is missing to that, or undefined. Changes nothing.
    * @throws Stop when the owner must act first, Later when an earlier step of this stage must
    */
-  look(): Promise<Change | undefined>;
+  plan(): Promise<Change | undefined>;
   /** Brings it about. Killed at any point, a further look() and apply() finish it. `say` tells what it waits for. */
-  apply(change: Change, say: (what: string) => void): Promise<void>;
+  apply(change: Change, progress: (what: string) => void): Promise<void>;
 }
 
 /** A part of the way from bare machines to the homelab. Its steps run in order. */
@@ -46,15 +46,15 @@ export interface PlannedStep {
  * What a stage would do now. With `partly`, a program that is not installed here hides only the steps that need it.
  * @throws Stop before anything was changed
  */
-export async function plan(stage: Stage, partly = false): Promise<readonly PlannedStep[]> {
+export async function planStage(stage: Stage, partly = false): Promise<readonly PlannedStep[]> {
   const planned: PlannedStep[] = [];
   for (const step of await stage.steps()) {
     try {
-      const change = await step.look();
+      const change = await step.plan();
       if (change !== undefined) planned.push({ step, change });
     } catch (error) {
       if (partly && error instanceof ProgramMissing) planned.push({ step, needs: error.program });
-      else if (error instanceof Later && planned.length > 0) planned.push({ step });
+      else if (error instanceof NotReady && planned.length > 0) planned.push({ step });
       else throw error;
     }
   }
@@ -65,15 +65,19 @@ export async function plan(stage: Stage, partly = false): Promise<readonly Plann
  * Carries out one step of a plan: only what the plan showed, and only if it is still missing.
  * @returns whether something was changed
  */
-export async function carryOut({ step, change: planned }: PlannedStep, say: (what: string) => void): Promise<boolean> {
-  const change = await step.look();
+export async function execute(
+  { step, change: planned }: PlannedStep,
+  progress: (what: string) => void,
+): Promise<boolean> {
+  const change = await step.plan();
   if (change === undefined) return false;
   if (planned !== undefined && !isDeepStrictEqual(change, planned))
-    throw new Stop(
+    throw new Blocked(
       `${step.title}: what is to be done is no longer what the plan showed\nplanned: ${planned.lines.join('; ')}\nnow: ${change.lines.join('; ')}\nrun the plan again`,
     );
-  await step.apply(change, say);
-  const left = await step.look();
-  if (left !== undefined) throw new Stop(`${step.title}: was done, and still there is to do: ${left.lines.join('; ')}`);
+  await step.apply(change, progress);
+  const left = await step.plan();
+  if (left !== undefined)
+    throw new Blocked(`${step.title}: was done, and still there is to do: ${left.lines.join('; ')}`);
   return true;
 }

@@ -19,7 +19,7 @@ export function sayOnce(): (what: string) => void {
 export async function until<T>(
   what: string,
   { seconds, every = 3 }: { readonly seconds: number; readonly every?: number },
-  say: (what: string) => void,
+  progress: (what: string) => void,
   look: () => Promise<T | undefined>,
 ): Promise<T> {
   const begin = Date.now();
@@ -35,7 +35,7 @@ export async function until<T>(
     }
     const passed = Math.round((Date.now() - begin) / SECOND);
     if (passed >= seconds) throw new TimedOut(`waited ${seconds} s for ${what}${last}`);
-    say(`${what} (${passed} of at most ${seconds} s)`);
+    progress(`${what} (${passed} of at most ${seconds} s)`);
     await new Promise((resolve) => setTimeout(resolve, every * SECOND));
   }
 }

@@ -1,24 +1,38 @@
 import { backupOf, type Backup, type Database } from '../../inventory';
-import type { Finding, Look } from '../engine/check';
+import type { Finding, Check } from '../engine/findings';
 import type { Context } from '../engine/context';
-import { backupErrors, backupStatuses, newestBackup, storedDatabases, type BackupStatuses } from '../stages/backups';
-import { bad, good, warning } from '../stages/host/finding';
+import {
+  backupErrors,
+  backupStatuses,
+  newestBackup,
+  storedDatabases,
+  type BackupStatuses,
+} from '../stages/gitops/backups';
+import { bad } from '../engine/findings';
+import { warning } from '../engine/findings';
+import { good } from '../engine/findings';
 
 /** How old the newest backup of each database is. */
-export function backupLooks(context: Context): Record<string, Look> {
+export function backupChecks(context: Context): Record<string, Check> {
   return Object.fromEntries(
     storedDatabases(context).map(([name, database]) => [
       `backup of ${name}`,
       async () => {
         const all = await backupStatuses(context, name, database);
-        return [judged(name, database, backupOf(context.homelab, database)!, all, Date.now())];
+        return [backupFinding(name, database, backupOf(context.homelab, database)!, all, Date.now())];
       },
     ]),
   );
 }
 
 /** Late by more than one backup that was due is bad: one may fall into an hour in which the target sleeps. */
-export function judged(name: string, database: Database, { every }: Backup, all: BackupStatuses, now: number): Finding {
+export function backupFinding(
+  name: string,
+  database: Database,
+  { every }: Backup,
+  all: BackupStatuses,
+  now: number,
+): Finding {
   const what = `backup of ${name}`;
   const fix = `kubectl -n ${name} logs ${[...all.keys()].at(-1)} -c backup; docs/backup.md says what to do`;
   const errors = backupErrors(all);

@@ -8,29 +8,27 @@ import {
   type Homelab,
   type TalosMachine,
 } from '../../inventory';
-import { daysLeft } from '../engine/certificates';
-import type { Finding, Look } from '../engine/check';
-import { json, kubectl, kubectlGet, SECRETS } from '../engine/cluster';
+import { daysLeft } from '../secrets/certificates';
+import type { Finding, Check } from '../engine/findings';
+import { kubectl, kubectlGet } from '../clients/kubernetes';
+import { SECRETS } from '../engine/sops';
+import { json } from '../engine/json';
 import { manifests, type Context } from '../engine/context';
-import {
-  certificateKeys,
-  declaredSecrets,
-  keptSecrets,
-  missingKeys,
-  undeclared,
-  valuesOf,
-} from '../engine/kept-secrets';
-import { compare, liveDeclared } from '../engine/live-secrets';
-import { Later, Stop } from '../engine/problem';
-import { applicationProblem, applications } from '../stages/applications';
-import { keptAuthority } from '../stages/certificates';
-import { bad, good, warning } from '../stages/host/finding';
+import { certificateKeys, declaredSecrets, keptSecrets, missingKeys, undeclared, valuesOf } from '../secrets/kept';
+import { compare, liveDeclared } from '../secrets/live';
+import { NotReady, Blocked } from '../engine/problem';
+import { applicationProblem } from '../clients/argo-cd';
+import { applications } from '../clients/argo-cd';
+import { keptAuthority } from '../secrets/authority';
+import { bad } from '../engine/findings';
+import { warning } from '../engine/findings';
+import { good } from '../engine/findings';
 import { isUnderWay } from '../stages/secrets';
-import { resources } from '../stages/talos/node';
-import { userVolume } from '../machines/talos';
+import { resources } from '../clients/talos';
+import { userVolume } from '../../machines/talos';
 
 /** What the API server and the nodes say of themselves, and what ends by itself one day. */
-export function clusterLooks(context: Context): Record<string, Look> {
+export function clusterChecks(context: Context): Record<string, Check> {
   return {
     'nodes of the cluster': () => nodeFindings(context),
     'claims of databases': () => claimFindings(context),
@@ -127,7 +125,7 @@ async function applicationFindings(context: Context): Promise<Finding[]> {
   try {
     found = await applications(context);
   } catch (error) {
-    if (!(error instanceof Later)) throw error;
+    if (!(error instanceof NotReady)) throw error;
     return [bad('Argo CD', 'it is not installed', 'npm run bootstrap -- apply gitops')];
   }
   return wanted.map((name) => {
@@ -159,7 +157,7 @@ async function secretFindings(context: Context): Promise<Finding[]> {
       if (found.is === 'missing')
         wrong.push(bad(what, `the cluster lacks ${live === undefined ? 'it' : found.keys.join(', ')}`, APPLY));
     } catch (error) {
-      if (!(error instanceof Stop)) throw error;
+      if (!(error instanceof Blocked)) throw error;
       wrong.push(
         bad(what, `the cluster's is another than ${SECRETS.cluster} holds`, `${APPLY}, which says what to do`),
       );

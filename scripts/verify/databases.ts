@@ -1,13 +1,16 @@
 import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
-import { causeOf, type Finding, type Look } from '../engine/check';
-import { json, kubectl } from '../engine/cluster';
+import { causeOf, type Finding, type Check } from '../engine/findings';
+import { kubectl } from '../clients/kubernetes';
+import { json } from '../engine/json';
 import type { Context } from '../engine/context';
-import { mongosh } from '../engine/mongosh';
+import { mongosh } from '../clients/mongosh';
 import { isFault, type Problem } from '../engine/problem';
-import { bad, good, warning } from '../stages/host/finding';
+import { bad } from '../engine/findings';
+import { warning } from '../engine/findings';
+import { good } from '../engine/findings';
 
 /** Whether every database says of itself that it is whole. */
-export function databaseLooks(context: Context): Record<string, Look> {
+export function databaseChecks(context: Context): Record<string, Check> {
   return Object.fromEntries(
     Object.entries(context.homelab.databases).map(([name, database]) => [
       `database ${name}`,

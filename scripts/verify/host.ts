@@ -1,10 +1,10 @@
-import type { Look } from '../engine/check';
+import type { Check } from '../engine/findings';
 import { proxmoxHosts, type Context } from '../engine/context';
-import { hostFacts } from '../stages/host/facts';
+import { hostFacts } from '../clients/proxmox/facts';
 import { disks, storages } from '../stages/host/storages';
 
 /** How full the hosts' storages are: a thin pool that runs full takes every disk on it down. */
-export function hostLooks(context: Context): Record<string, Look> {
+export function hostChecks(context: Context): Record<string, Check> {
   return Object.fromEntries(
     proxmoxHosts(context).map(([name]) => [
       `storages of ${name}`,

@@ -1,14 +1,16 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { databasePods, type Connection, type Homelab } from '../../inventory';
-import type { Finding, Look } from '../engine/check';
-import { kubectl, kubectlGet } from '../engine/cluster';
-import { CommandFailed, HERE } from '../engine/commands';
+import type { Finding, Check } from '../engine/findings';
+import { kubectl, kubectlGet } from '../clients/kubernetes';
+import { CommandFailed, LOCALHOST } from '../engine/commands';
 import { manifests, ROOT, type Context } from '../engine/context';
 import { Problem } from '../engine/problem';
-import { AUTHORITY_FILE, TRUST_ON_MAC } from '../stages/certificates';
-import { bad, good, warning } from '../stages/host/finding';
-import { enforcesPolicies } from '../stages/talos/cluster';
+import { AUTHORITY_FILE, TRUST_ON_MAC } from '../secrets/authority';
+import { bad } from '../engine/findings';
+import { warning } from '../engine/findings';
+import { good } from '../engine/findings';
+import { enforcesPolicies } from '../clients/kubernetes-nodes';
 import { entryAddresses, runningPods } from './cluster';
 
 /** Enough for a name server and a handshake on one host; a packet that is dropped is waited for as long. */
@@ -17,7 +19,7 @@ const PROBE_SECONDS = 4;
 const DENIALS = 12;
 
 /** What reaches what: from outside over TLS, and inside only as declared. */
-export function networkLooks(context: Context): Record<string, Look> {
+export function networkChecks(context: Context): Record<string, Check> {
   return {
     ...(context.homelab.llm && { 'the models from inside': () => modelsFromInside(context) }),
     'routes from outside': () => routes(context),
@@ -38,7 +40,7 @@ async function routes(context: Context): Promise<Finding[]> {
     for (const address of entryAddresses(context)) {
       const what = `https://${host} at ${address}`;
       const { code, stdout, stderr } = await context.commands.read(
-        HERE,
+        LOCALHOST,
         [
           ...['curl', '--silent', '--show-error', '--max-time', '15', '--output', '/dev/null'],
           // What is asked is at home, whatever proxy leads out of it.
@@ -98,7 +100,7 @@ async function modelsFromInside(context: Context): Promise<Finding[]> {
     if (!connects.some((connection) => 'model' in connection)) continue;
     const [pod] = await runningPods(context, 'services', instance(name));
     if (pod === undefined) continue;
-    const answer = await inPod(context, 'services', pod, 'probe-http.sh', [url, '10']);
+    const answer = await inPod(context, 'services', pod, 'pod/probe-http.sh', [url, '10']);
     if (answer.code === 0 && /"version"/.test(answer.stdout))
       return [good(what, `${answer.stdout.trim()}, from ${pod}`)];
     if (!cannotTry(answer.code))
@@ -161,7 +163,7 @@ async function policies(context: Context): Promise<Finding[]> {
     const pod = pods.get(client.name);
     if (pod === undefined || failed.has(client.name)) return undefined;
     const args = [target.host, String(target.port), String(PROBE_SECONDS)];
-    const answer = await inPod(context, client.namespace, pod, 'probe-connection.sh', args, client.container);
+    const answer = await inPod(context, client.namespace, pod, 'pod/probe-connection.sh', args, client.container);
     const { code, stdout, stderr } = answer;
     const word = stdout.trim();
     if (cannotTry(code) || word === 'none') {
@@ -319,7 +321,7 @@ function instance(name: string): string {
   return `app.kubernetes.io/name=microservice,app.kubernetes.io/instance=${name}`;
 }
 
-/** A shell script of scripts/host/ in a container, by standard input. */
+/** A shell script of scripts/remote/ in a container, by standard input. */
 async function inPod(
   context: Context,
   namespace: string,
@@ -328,7 +330,7 @@ async function inPod(
   args: readonly string[],
   container?: string,
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const text = fs.readFileSync(join(ROOT, 'scripts', 'host', script), 'utf8');
+  const text = fs.readFileSync(join(ROOT, 'scripts', 'remote', script), 'utf8');
   const where = ['exec', '-i', '-n', namespace, pod, ...(container ? ['-c', container] : [])];
   try {
     return await kubectl(context, [...where, '--', 'sh', '-s', '--', ...args], {

@@ -98,7 +98,7 @@ test('the plan of a real repository is handed over with its exit code, and comme
   for (const room of ['charts', 'checks', 'constructs', 'imports', 'inventory', 'synth', 'values', 'node_modules'])
     fs.symlinkSync(fs.realpathSync(join(ROOT, room)), join(repository.root, room));
   // The command reads the homelab.ts beside its own folder, and the files for machines are written into scripts/.
-  for (const room of ['cli', 'scripts', 'package.json', 'tsconfig.json'])
+  for (const room of ['cli', 'scripts', 'machines', 'package.json', 'tsconfig.json'])
     fs.cpSync(join(ROOT, room), join(repository.root, room), { recursive: true });
   repository.write('.gitignore', '.test\n');
   const text = fs.readFileSync(join(ROOT, 'test', 'fixtures', 'homelab.ts'), 'utf8');

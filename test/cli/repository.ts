@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { homelabApp } from '../../charts';
 import { DeclaredSecret } from '../../constructs';
 import type { Homelab } from '../../inventory';
-import { machineFiles } from '../../scripts/machines';
+import { machineFiles } from '../../machines';
 import { printYaml, render, secretsList } from '../../synth';
 
 /** A Git repository of an owner, in a folder of its own. */

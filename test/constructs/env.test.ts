@@ -101,7 +101,7 @@ test('the API server, which every container is told, may be referred to, and wha
   const { chart } = service(
     { API: 'https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)', ME: '$(POD_IP)' },
     {
-      podSpec: (spec) => {
+      overridePodSpec: (spec) => {
         const [only] = spec.containers;
         const ip = { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } };
         return { ...spec, containers: [{ ...only!, env: [ip, ...only!.env!] }] };

@@ -7,14 +7,14 @@ import {
   LlmEndpoint,
   MicroserviceDeployment,
   MongoReplicaSet,
-  type RenderedHook,
+  type ManifestOverride,
 } from '../../constructs';
 import { chartIn, objectOf } from './render';
 
 /** As docs/escape-hatches.md shows them. */
 const storage = DataStorage.storageClass(Size.gibibytes(10), 'standard');
 const resources = { memory: Size.gibibytes(4), cpu: Cpu.units(1) };
-const sleep: RenderedHook = (object) => {
+const sleep: ManifestOverride = (object) => {
   if (object.kind === 'Deployment')
     object.spec.template.spec.containers[0].lifecycle = { preStop: { sleep: { seconds: 5 } } };
   return object;
@@ -26,8 +26,8 @@ test('MicroserviceDeployment: a toleration, and a pause before the end that the 
   const chart = chartIn();
   new MicroserviceDeployment(chart, 'documents', {
     image: 'documents:1',
-    podSpec: (spec) => ({ ...spec, tolerations: [{ key: 'spot', operator: 'Exists' }] }),
-    rendered: sleep,
+    overridePodSpec: (spec) => ({ ...spec, tolerations: [{ key: 'spot', operator: 'Exists' }] }),
+    overrideManifest: sleep,
   });
   const pod = podOf(chart, 'Deployment');
   expect(pod.tolerations).toEqual([{ key: 'spot', operator: 'Exists' }]);
@@ -40,8 +40,8 @@ test('CassandraStatefulSet: another scheduler in every rack, and a newer field o
     clusterName: 'c',
     storage,
     resources,
-    podSpec: (spec) => ({ ...spec, schedulerName: 'my-scheduler' }),
-    rendered: (object) => {
+    overridePodSpec: (spec) => ({ ...spec, schedulerName: 'my-scheduler' }),
+    overrideManifest: (object) => {
       if (object.kind === 'Service') object.spec.trafficDistribution = 'PreferClose';
       return object;
     },
@@ -56,8 +56,8 @@ test('MongoReplicaSet: a host name, and a newer field of the security context', 
   new MongoReplicaSet(chart, 'mongodb', {
     storage,
     resources,
-    podSpec: (spec) => ({ ...spec, hostAliases: [{ ip: '192.168.1.60', hostnames: ['backup'] }] }),
-    rendered: (object) => {
+    overridePodSpec: (spec) => ({ ...spec, hostAliases: [{ ip: '192.168.1.60', hostnames: ['backup'] }] }),
+    overrideManifest: (object) => {
       if (object.kind === 'StatefulSet') object.spec.template.spec.securityContext.supplementalGroupsPolicy = 'Strict';
       return object;
     },
@@ -72,8 +72,8 @@ test('ExternalLlmService: the pod of its proxy', () => {
   new ExternalLlmService(chart, 'llm-service', {
     endpoint: LlmEndpoint.tcpProxy({ address: '192.168.1.30' }),
     models: { chat: { tag: 'a:1' } },
-    podSpec: (spec) => ({ ...spec, dnsPolicy: 'Default' }),
-    rendered: sleep,
+    overridePodSpec: (spec) => ({ ...spec, dnsPolicy: 'Default' }),
+    overrideManifest: sleep,
   });
   const pod = podOf(chart, 'Deployment');
   expect(pod.dnsPolicy).toBe('Default');

@@ -67,7 +67,7 @@ test('two charts of one namespace share its alias, which the escape hatch reache
   const llm = new ExternalLlmService(new Chart(app, 'llm', { namespace: 'services' }), 'llm-service', {
     endpoint: LlmEndpoint.endpointSlice({ address }),
     models: { chat: { tag: 'a:1' } },
-    rendered: (object) => ({ ...object, metadata: { ...object.metadata, annotations: { seen: 'yes' } } }),
+    overrideManifest: (object) => ({ ...object, metadata: { ...object.metadata, annotations: { seen: 'yes' } } }),
   });
   const charts = ['one', 'two'].map((id) => new Chart(app, id, { namespace: 'web' }));
   charts.forEach((chart, index) =>

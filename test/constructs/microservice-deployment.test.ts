@@ -189,8 +189,8 @@ test('a secret stands in the environment by reference, and knows who reads it wh
 
 test('both escape hatches reach what the types do not know', () => {
   const { pod, chart } = rendered({
-    podSpec: (spec) => ({ ...spec, hostname: 'fixed' }),
-    rendered: (object) => {
+    overridePodSpec: (spec) => ({ ...spec, hostname: 'fixed' }),
+    overrideManifest: (object) => {
       if (object.kind === 'Deployment')
         object.spec.template.spec.containers[0].lifecycle = { preStop: { sleep: { seconds: 5 } } };
       return object;
@@ -269,7 +269,7 @@ test('a service with everything, as it is rendered', () => {
     metrics: { port: 9090 },
     pullSecrets: ['registry'],
     priorityClassName: 'service',
-    stopGrace: Duration.seconds(60),
+    terminationGracePeriod: Duration.seconds(60),
     preStop: ['sleep', '5'],
   });
   expect(yamlOf(chart)).toMatchSnapshot();

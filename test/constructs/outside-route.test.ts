@@ -22,7 +22,7 @@ function routed(host = 'app.collab.home.arpa') {
   const web = new Chart(chart.node.root as any, 'web', { namespace: 'web' });
   new MicroserviceDeployment(web, 'app', {
     image: 'a:1',
-    outside: OutsideRoute.ingress({ host, controller: traefik }),
+    route: OutsideRoute.ingress({ host, controller: traefik }),
   });
   return { chart, web };
 }
@@ -155,7 +155,7 @@ describe('OutsideRoute', () => {
     const controller = { namespace: 'gateway', labels: { app: 'gateway' } };
     new MicroserviceDeployment(web, 'app', {
       image: 'a:1',
-      outside: OutsideRoute.gateway({
+      route: OutsideRoute.gateway({
         host: 'app.collab.home.arpa',
         gateway: { name: 'main', namespace: 'gateway' },
         controller,
@@ -172,7 +172,7 @@ describe('OutsideRoute', () => {
   const controller = { ingressClassName: 'nginx', peer: { namespace: 'nginx', labels: { app: 'nginx' } } };
   const route = (outside: OutsideRoute) => {
     const web = chartIn('web');
-    new MicroserviceDeployment(web, 'app', { image: 'a:1', outside });
+    new MicroserviceDeployment(web, 'app', { image: 'a:1', route: outside });
     return web;
   };
 

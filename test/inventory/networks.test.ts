@@ -1,5 +1,5 @@
 import { defineHomelab } from '../../inventory';
-import { makeAuthority } from '../../scripts/engine/certificates';
+import { makeAuthority } from '../../scripts/secrets/certificates';
 import { changed } from '../homelab';
 
 /** Problems of a homelab with a change, one a line. */

@@ -1,5 +1,5 @@
 import homelab from '../fixtures/homelab';
-import { shim, sopsBinaries, talosMachinery } from './bootstrap/binaries';
+import { shim, sopsBinaries, talosMachinery } from './bootstrap/simulator/binaries';
 import { controlPlaneBinaries, isBuilt, KUBERNETES_VERSIONS } from './cluster/binaries';
 import { argoCd, traefik } from './gitops/binaries';
 

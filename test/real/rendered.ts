@@ -8,14 +8,14 @@ import secondEnvironment from '../../examples/second-environment/homelab';
 import smallest from '../../examples/smallest/homelab';
 import threeHosts from '../../examples/three-hosts/homelab';
 import { API_SERVER_PORT, apiServerAddresses, nodes, type Homelab } from '../../inventory';
-import { machineFiles } from '../../scripts/machines';
-import { patchesOf } from '../../scripts/machines/talos';
-import { talosMachinery } from './bootstrap/binaries';
+import { machineFiles } from '../../machines';
+import { patchesOf } from '../../machines/talos';
+import { talosMachinery } from './bootstrap/simulator/binaries';
 import { Tally } from './tally';
 
 /**
  * What machines are told, judged by the programs that will read it: Talos' own loader for every complete machine
- * configuration, cloud-init, netplan, systemd, nft and the shell for the rest. Programs of scripts/host/ run under bats.
+ * configuration, cloud-init, netplan, systemd, nft and the shell for the rest. Programs of scripts/remote/ run under bats.
  */
 const tally = new Tally();
 const folder = fs.mkdtempSync(join(tmpdir(), 'rendered-'));
@@ -184,9 +184,11 @@ try {
     units(name, root, paths);
     scripts(name, root, paths);
   }
-  const host = fs.readdirSync('scripts/host').map((file) => join('scripts/host', file));
+  const host = (fs.readdirSync('scripts/remote', { recursive: true }) as string[]).map((file) =>
+    join('scripts/remote', file),
+  );
   accepts(
-    'shellcheck of scripts/host',
+    'shellcheck of scripts/remote',
     'shellcheck',
     host.filter((file) => file.endsWith('.sh')),
   );

@@ -15,7 +15,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   cluster: [process.execPath, '-r', 'ts-node/register', 'test/real/cluster/index.ts'],
   change: [process.execPath, '-r', 'ts-node/register', 'test/real/change/index.ts'],
   rendered: [process.execPath, '-r', 'ts-node/register', 'test/real/rendered.ts'],
-  simulation: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/simulation-check.ts'],
+  simulation: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/simulator/check.ts'],
   bootstrap: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/index.ts'],
   gitops: [process.execPath, '-r', 'ts-node/register', 'test/real/gitops/index.ts'],
   steps: [process.execPath, '-r', 'ts-node/register', 'test/real/change/carried-out.ts'],

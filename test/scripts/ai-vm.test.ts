@@ -6,19 +6,19 @@ import { Size } from 'cdk8s';
 import { parse } from 'yaml';
 import homelab from '../fixtures/homelab';
 import type { GpuPassthrough } from '../../inventory';
-import { Later, Stop, TimedOut } from '../../scripts/engine/problem';
-import {
-  authorizedKeys,
-  cloudInit,
-  firewall,
-  requireLoginKeys,
-  renderAiVms,
-  ttmOptions,
-} from '../../scripts/machines/ai-vm';
-import { loadModelsUnit, ollamaOverride } from '../../scripts/machines/ollama';
-import { facts } from '../../scripts/stages/ai-vm/facts';
+import { NotReady, Blocked, TimedOut } from '../../scripts/engine/problem';
+import { authorizedKeys, cloudInit, firewall, renderAiVms, ttmOptions } from '../../machines/ai-vm';
+import { requireLoginKeys } from '../../scripts/stages/login-keys';
+import { loadModelsUnit, ollamaOverride } from '../../machines/ollama';
+import { facts } from '../../scripts/clients/ubuntu-facts';
 import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
-import { gpuProblems, measured, noLogin, proved, unusable } from '../../scripts/stages/ai-vm/gpu-proof';
+import {
+  gpuProblems,
+  tokensPerSecondMeasured,
+  noLogin,
+  gpuProved,
+  unusable,
+} from '../../scripts/stages/ai-vm/gpu-proof';
 import {
   ofModel,
   ofOptions,
@@ -28,13 +28,13 @@ import {
   understand,
   type GpuRecord,
 } from '../../scripts/stages/ai-vm/gpu-record';
-import { aiVm } from '../../scripts/stages/ai-vm/machine';
+import { aiVm } from '../../scripts/clients/ubuntu';
 import { restartAiVm, restartAsks, startAiVm } from '../../scripts/stages/ai-vm/restart';
 import { Told, withAiVm } from './ubuntu';
 
 const podsOf = jest.fn();
-jest.mock('../../scripts/engine/cluster', () => ({
-  ...jest.requireActual('../../scripts/engine/cluster'),
+jest.mock('../../scripts/clients/kubernetes', () => ({
+  ...jest.requireActual('../../scripts/clients/kubernetes'),
   kubectl: () => podsOf(),
 }));
 
@@ -46,7 +46,7 @@ const KERNEL = '6.17.2-1-pve';
 /** The one that stays loaded. */
 const TAG = 'qwen2.5:14b-instruct-q4_K_M';
 
-/** As ai-ollama-log.sh prints it: LogDetails in discover/types.go of Ollama 0.32.15. */
+/** As ollama-log.sh prints it: LogDetails in discover/types.go of Ollama 0.32.15. */
 const inference = (device: string) =>
   `gpu=0000:01:00.0\ntime=2026-11-24T10:00:00.000Z level=INFO source=types.go:32 msg="inference compute" ${device} total="28.0 GiB" available="27.9 GiB"`;
 const ON_CPU = inference(
@@ -107,7 +107,7 @@ describe('restarts of a machine with a GPU', () => {
     const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'waited 600 s' } }));
     const restarting = restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet);
     await expect(restarting).rejects.toThrow(/no database may run.*cassandra\/cassandra-r1-0/);
-    await expect(restartAsks(commands.context(), aiVm(commands.context(), 'ai-vm'), 'reboot')).rejects.toThrow(Stop);
+    await expect(restartAsks(commands.context(), aiVm(commands.context(), 'ai-vm'), 'reboot')).rejects.toThrow(Blocked);
     expect(commands.changed).toEqual([]);
   });
 
@@ -136,7 +136,7 @@ describe('restarts of a machine with a GPU', () => {
       /not proved under the running kernel/,
     );
     podsOf.mockResolvedValue({ stdout: 'nonsense' });
-    await expect(restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet)).rejects.toThrow(Stop);
+    await expect(restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet)).rejects.toThrow(Blocked);
     expect(commands.changed).toEqual([]);
   });
 
@@ -153,7 +153,7 @@ describe('restarts of a machine with a GPU', () => {
 
   test('a VM that nobody can log in to is the result of the part that was begun, and says the way out', async () => {
     const without = /gpu: false in homelab.ts, ssh root@192.168.1.10 qm stop 210/;
-    const say = async (of?: GpuRecord, config?: string, stderr = 'Connection timed out') => {
+    const progress = async (of?: GpuRecord, config?: string, stderr = 'Connection timed out') => {
       const commands = told(of, config);
       Object.assign(commands.says, { boot_id: `${BOOT}\n`, 'ai-vm: true': { code: 255, stderr } });
       const { message } = await noLogin(commands.context(), aiVm(commands.context(), 'ai-vm'), new TimedOut('waited'));
@@ -162,13 +162,13 @@ describe('restarts of a machine with a GPU', () => {
         kept: commands.changed.map((each) => /"state":"(\w+)".*"phase":"(\S+?)"/.exec(each)?.slice(1)),
       };
     };
-    const first = await say(record({ begun: { phase: 'generate', boot: BOOT } }));
+    const first = await progress(record({ begun: { phase: 'generate', boot: BOOT } }));
     expect(first).toEqual({ message: expect.stringMatching(without), kept: [['failed', 'generate']] });
-    const later = await say(record({ begun: { phase: 'reboot', boot: BOOT } }));
+    const later = await progress(record({ begun: { phase: 'reboot', boot: BOOT } }));
     expect(later).toEqual({ message: expect.stringMatching(/restart proxmox/), kept: [['failed', 'reboot']] });
-    expect(await say(record({ state: 'passed' }))).toEqual({ message: expect.stringMatching(without), kept: [] });
-    expect((await say(undefined, 'memory: 1\n')).message).toMatch(/console of ai-vm/);
-    const refused = await say(
+    expect(await progress(record({ state: 'passed' }))).toEqual({ message: expect.stringMatching(without), kept: [] });
+    expect((await progress(undefined, 'memory: 1\n')).message).toMatch(/console of ai-vm/);
+    const refused = await progress(
       record({ begun: { phase: 'generate', boot: BOOT } }),
       undefined,
       'Permission denied (publickey)',
@@ -177,7 +177,7 @@ describe('restarts of a machine with a GPU', () => {
   });
 
   test('without a cluster there is no database, and without a GPU no risk', async () => {
-    podsOf.mockRejectedValue(new Later('there is no kubeconfig yet'));
+    podsOf.mockRejectedValue(new NotReady('there is no kubeconfig yet'));
     const commands = told();
     await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
     expect(commands.changed).toHaveLength(2);
@@ -239,7 +239,7 @@ describe('the record of the proof', () => {
       );
     });
     test('what does not compute says what to try next, each once, then that nothing is left', () => {
-      const say = (passthrough: GpuPassthrough, tried?: GpuRecord['tried']) => {
+      const progress = (passthrough: GpuPassthrough, tried?: GpuRecord['tried']) => {
         const hosts = { ...homelab.hosts, proxmox: { ...homelab.hosts.proxmox, gpuPassthrough: passthrough } } as never;
         const context = new Told({}).context({ ...homelab, hosts });
         const state = { ...understand({ ...failed, ...(tried && { tried }) }, KERNEL, BOOT) };
@@ -253,7 +253,9 @@ describe('the record of the proof', () => {
         { rom: false, xVga: true },
       ];
       const tried = (count: number) => Object.fromEntries(all.slice(0, count).map((each) => [optionsText(each), 'x']));
-      const next = all.map((each, index) => /(gpuPassthrough: \{.*?\}|No way \w+)/.exec(say(each, tried(index)))?.[1]);
+      const next = all.map(
+        (each, index) => /(gpuPassthrough: \{.*?\}|No way \w+)/.exec(progress(each, tried(index)))?.[1],
+      );
       expect(next).toEqual([
         "gpuPassthrough: { audioRom: 'roms/AMDGopDriver.rom' }",
         "gpuPassthrough: { audioRom: 'roms/AMDGopDriver.rom', xVga: true }",
@@ -261,7 +263,7 @@ describe('the record of the proof', () => {
         'gpuPassthrough: { rom: false, xVga: true }',
         'No way to',
       ]);
-      expect(say({})).toMatch(/PSP tmr init failed.*gpu: false/);
+      expect(progress({})).toMatch(/PSP tmr init failed.*gpu: false/);
     });
   });
 
@@ -276,7 +278,7 @@ describe('the record of the proof', () => {
     '%j is no record',
     async (text) => {
       const context = new Told({ 'gpu-210.json': text }).context();
-      await expect(readRecord(context, aiVm(context, 'ai-vm'))).rejects.toThrow(Stop);
+      await expect(readRecord(context, aiVm(context, 'ai-vm'))).rejects.toThrow(Blocked);
     },
   );
 });
@@ -301,26 +303,26 @@ describe('an Ollama that started before the driver of the GPU', () => {
       '/api/version': ok({ version: '1' }),
       '/api/generate': generate,
       '/api/ps': () => ok({ models: [{ ...loaded(), expires_at: '2318-01-01T00:00:00Z' }] }),
-      'ai-ollama-log.sh': () => logs[starts]!,
-      'ai-ollama.sh start': () => (starts++, ''),
+      'ubuntu/ollama-log.sh': () => logs[starts]!,
+      'ubuntu/ollama.sh start': () => (starts++, ''),
     });
   }
   const words = ({ changed }: Told) => changed.map((each) => each.replace(/^.*"state":"(\w+)".*$/, '$1'));
   const prove = (commands: Told) =>
-    proved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
 
   test('is started once more before the GPU is judged', async () => {
     const commands = told(onCpu, onGpu);
     await prove(commands);
-    expect(words(commands)).toEqual(['proving', 'ai-ollama.sh start', 'proving']);
+    expect(words(commands)).toEqual(['proving', 'ubuntu/ollama.sh start', 'proving']);
     expect(commands.changed.at(-1)).toContain('"gpu":12.8');
   });
   test('and only once', async () => {
     const commands = told(onCpu, onCpu, onGpu);
     await expect(prove(commands)).rejects.toThrow(/must compute in ai-vm, and did not/);
-    expect(words(commands)).toEqual(['proving', 'ai-ollama.sh start', 'failed']);
+    expect(words(commands)).toEqual(['proving', 'ubuntu/ollama.sh start', 'failed']);
   });
   test('is not started again when it found another GPU', async () => {
     const commands = told(onGpu.replace('pci_id=0000:01', 'pci_id=0000:05'), onGpu);
@@ -336,14 +338,14 @@ describe('an Ollama that started before the driver of the GPU', () => {
     await prove(commands);
     expect(asked()).toContain('"keep_alive":-1');
     read.mockClear();
-    await measured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    await tokensPerSecondMeasured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
     expect(asked()).toMatch(/"keep_alive":0.*"num_gpu":0/);
   });
 });
 
 describe('a part of the proof', () => {
   const prove = (commands: Told) =>
-    proved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
   const told = (says: Told['says']) =>
     new Told({
       'qm config 210': 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n',
@@ -353,7 +355,9 @@ describe('a part of the proof', () => {
       ...says,
     });
   const records = ({ changed }: Told) =>
-    changed.filter((each) => each.startsWith('ai-gpu-record')).map((each) => JSON.parse(each.replace(/^\S+ \d+ /, '')));
+    changed
+      .filter((each) => each.startsWith('proxmox/gpu-record'))
+      .map((each) => JSON.parse(each.replace(/^\S+ \d+ /, '')));
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
 
@@ -383,7 +387,7 @@ describe('a part of the proof', () => {
       '/api/ps': ok({
         models: [{ name: TAG, size: 9, size_vram: 9, context_length: 16384, expires_at: '2318-01-01T00:00:00Z' }],
       }),
-      'ai-ollama-log.sh': ON_GPU,
+      'ubuntu/ollama-log.sh': ON_GPU,
     });
     await expect(prove(commands)).rejects.toThrow(/did not survive this.*proxmox went down at it/);
     expect(records(commands).at(-1)).toMatchObject({ state: 'failed', failed: { phase: 'reboot' } });
@@ -445,7 +449,7 @@ test('single functions are passed through, never the bare slot', () => {
   ]);
   expect(slots({ sound: false })).toEqual(['0000:c5:00.0,pcie=1,romfile=collab-homelab-vbios.bin']);
   expect(slots({ rom: false })).toEqual(['0000:c5:00.0,pcie=1', '0000:c5:00.1,pcie=1']);
-  expect(() => wantedDevices({ gpu: found.gpu }, { gpu: true }, 'pve')).toThrow(Stop);
+  expect(() => wantedDevices({ gpu: found.gpu }, { gpu: true }, 'pve')).toThrow(Blocked);
 });
 
 describe('cloud-init', () => {

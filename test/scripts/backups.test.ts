@@ -1,6 +1,6 @@
 import type { Backup, Database, Homelab } from '../../inventory';
 import { backupKeys } from '../../scripts/commands/doctor-here';
-import { judged } from '../../scripts/verify/backups';
+import { backupFinding } from '../../scripts/verify/backups';
 
 const NOW = Date.parse('2026-11-28T12:00:00Z');
 const ago = (hours: number) => new Date(NOW - hours * 3600_000).toISOString();
@@ -12,7 +12,7 @@ const status = (hours: number | null, error: string | null = null) => ({
 
 function found(kind: 'mongodb' | 'cassandra', ...all: (ReturnType<typeof status> | undefined)[]): string {
   const pods = new Map(all.map((each, index) => [`db-${index}`, each]));
-  const { state, saw } = judged('db', { kind } as Database, {} as Backup, pods, NOW);
+  const { state, saw } = backupFinding('db', { kind } as Database, {} as Backup, pods, NOW);
   return `${state}: ${saw}`;
 }
 

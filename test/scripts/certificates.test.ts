@@ -10,7 +10,7 @@ import {
   issue,
   makeAuthority,
   renewalReason,
-} from '../../scripts/engine/certificates';
+} from '../../scripts/secrets/certificates';
 
 const NAMES = ['*.collab.home.arpa'];
 const DAY = 24 * 60 * 60 * 1000;

@@ -1,5 +1,5 @@
 import { parseAllDocuments } from 'yaml';
-import { talosPatches } from '../../scripts/machines/talos';
+import { talosPatches } from '../../machines/talos';
 import { changed } from '../homelab';
 
 const networkOf = (networks: object) => {

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import homelab from '../fixtures/homelab';
 import { destroy } from '../../scripts/commands/destroy';
 import type { Context } from '../../scripts/engine/context';
-import { Refused } from '../../scripts/engine/problem';
-import { carryOut, type PlannedStep } from '../../scripts/engine/step';
-import { vmOf } from '../../scripts/machines/vms';
+import { Declined } from '../../scripts/engine/problem';
+import { execute, type PlannedStep } from '../../scripts/engine/step';
+import { vmOf } from '../../machines/vms';
 import { Killed, Proxmox } from './proxmox';
 
 // Its progress bars are no part of this.
 jest.mock('../../scripts/commands/plan', () => ({
-  async carryOutAll({ commands }: Context, planned: readonly PlannedStep[]) {
+  async executeAll({ commands }: Context, planned: readonly PlannedStep[]) {
     commands.changing = true;
-    for (const each of planned) await carryOut(each, () => undefined);
+    for (const each of planned) await execute(each, () => undefined);
   },
 }));
 
@@ -47,7 +47,7 @@ function context(proxmox: Proxmox, names: readonly string[]): Context & { asked:
     agree: async () => undefined,
     async typed(_: string, name: string) {
       asked.push(name);
-      if (!names.includes(name)) throw new Refused(name);
+      if (!names.includes(name)) throw new Declined(name);
     },
   };
   return { ...proxmox.context(), ask, asked } as never;
@@ -58,7 +58,7 @@ test('every name is wanted before anything goes', async () => {
   for (const missing of all) {
     const proxmox = machine();
     const here = context(proxmox, all.filter((name) => name !== missing)); // prettier-ignore
-    await expect(destroy(here, ['vms'])).rejects.toThrow(Refused);
+    await expect(destroy(here, ['vms'])).rejects.toThrow(Declined);
     expect(proxmox.changed).toEqual([]);
   }
   const proxmox = machine();

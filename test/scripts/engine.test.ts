@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { stringify } from 'yaml';
-import { findings } from '../../scripts/engine/check';
-import { jsonDocuments } from '../../scripts/engine/cluster';
+import { findings } from '../../scripts/engine/findings';
+import { jsonDocuments } from '../../scripts/engine/json';
 import { CommandFailed, Commands, ProgramMissing } from '../../scripts/engine/commands';
 import { Log } from '../../scripts/engine/log';
-import { Interrupted, Later, Problem, Stop } from '../../scripts/engine/problem';
-import { quoted } from '../../scripts/engine/shell';
+import { Interrupted, NotReady, Problem, Blocked } from '../../scripts/engine/problem';
+import { quoted } from '../../values/shell';
 import { Sops } from '../../scripts/engine/sops';
-import { carryOut, plan, type Change, type Step } from '../../scripts/engine/step';
+import { execute, planStage, type Change, type Step } from '../../scripts/engine/step';
 import { until } from '../../scripts/engine/wait';
 
 const quiet = () => undefined;
@@ -20,7 +20,7 @@ const quiet = () => undefined;
 function step(title: string, state: Set<string>, extra: Partial<Step> = {}): Step {
   return {
     title,
-    look: async () => (state.has(title) ? undefined : { lines: [`make ${title}`] }),
+    plan: async () => (state.has(title) ? undefined : { lines: [`make ${title}`] }),
     apply: async () => void state.add(title),
     ...extra,
   };
@@ -32,61 +32,61 @@ describe('a stage', () => {
   test('plans what is missing, does it, and has nothing left to do', async () => {
     const state = new Set(['there']);
     const all = stage(step('there', state), step('missing', state));
-    const planned = await plan(all);
+    const planned = await planStage(all);
     expect(planned.map(({ step }) => step.title)).toEqual(['missing']);
-    expect(await carryOut(planned[0]!, quiet)).toBe(true);
-    expect(await plan(all)).toEqual([]);
+    expect(await execute(planned[0]!, quiet)).toBe(true);
+    expect(await planStage(all)).toEqual([]);
   });
 
   test('what can only be seen after an earlier step is planned by its title', async () => {
     const state = new Set<string>();
     const later = step('second', state, {
-      look: async () => {
-        if (!state.has('first')) throw new Later('first comes first');
+      plan: async () => {
+        if (!state.has('first')) throw new NotReady('first comes first');
         return state.has('second') ? undefined : { lines: ['make second'] };
       },
     });
-    const planned = await plan(stage(step('first', state), later));
+    const planned = await planStage(stage(step('first', state), later));
     expect(planned.map(({ change }) => change?.lines)).toEqual([['make first'], undefined]);
-    for (const each of planned) await carryOut(each, quiet);
+    for (const each of planned) await execute(each, quiet);
     expect(state).toEqual(new Set(['first', 'second']));
   });
 
   test('what waits for something that nobody brings is refused', async () => {
-    const look = async () => {
-      throw new Later('there is no cluster');
+    const plan = async () => {
+      throw new NotReady('there is no cluster');
     };
-    await expect(plan(stage(step('first', new Set(), { look })))).rejects.toThrow('there is no cluster');
+    await expect(planStage(stage(step('first', new Set(), { plan })))).rejects.toThrow('there is no cluster');
   });
 
   test('does only what the plan showed', async () => {
     let wanted: Change = { lines: ['disk: 100 -> 200'] };
     let done = 0;
-    const each: Step = { title: 'disk', look: async () => wanted, apply: async () => void done++ };
-    const [planned] = await plan(stage(each));
+    const each: Step = { title: 'disk', plan: async () => wanted, apply: async () => void done++ };
+    const [planned] = await planStage(stage(each));
     wanted = { lines: ['disk: 50 -> 200'] };
-    await expect(carryOut(planned!, quiet)).rejects.toThrow(/planned: disk: 100 -> 200\nnow: disk: 50 -> 200/);
+    await expect(execute(planned!, quiet)).rejects.toThrow(/planned: disk: 100 -> 200\nnow: disk: 50 -> 200/);
     expect(done).toBe(0);
   });
 
   test('a step that did nothing is a failure', async () => {
-    const [planned] = await plan(stage(step('idle', new Set(), { apply: async () => undefined })));
-    await expect(carryOut(planned!, quiet)).rejects.toThrow(/still there is to do: make idle/);
+    const [planned] = await planStage(stage(step('idle', new Set(), { apply: async () => undefined })));
+    await expect(execute(planned!, quiet)).rejects.toThrow(/still there is to do: make idle/);
   });
 
   test('what is done by others meanwhile is left alone', async () => {
     const state = new Set<string>();
-    const [planned] = await plan(stage(step('shared', state)));
+    const [planned] = await planStage(stage(step('shared', state)));
     state.add('shared');
-    expect(await carryOut(planned!, quiet)).toBe(false);
+    expect(await execute(planned!, quiet)).toBe(false);
   });
 });
 
 test('a wait ends, and says for what and what was last seen', async () => {
-  const look = async () => {
+  const plan = async () => {
     throw new Problem('connection refused');
   };
-  await expect(until('the API server', { seconds: 0 }, quiet, look)).rejects.toThrow(
+  await expect(until('the API server', { seconds: 0 }, quiet, plan)).rejects.toThrow(
     'waited 0 s for the API server; last: connection refused',
   );
   await expect(
@@ -130,7 +130,7 @@ test('documents of talosctl are read one by one, and nonsense is named', () => {
   const two = '{\n    "a": 1,\n    "b": {\n        "c": 2\n    }\n}\n{\n    "a": 2\n}\n';
   expect(jsonDocuments(two, 'talosctl get disks')).toEqual([{ a: 1, b: { c: 2 } }, { a: 2 }]);
   expect(jsonDocuments('', 'talosctl')).toEqual([]);
-  expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(Stop);
+  expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(Blocked);
   expect(() => jsonDocuments('segfault', 'talosctl get disks')).toThrow(/talosctl get disks must answer with JSON/);
 });
 
@@ -206,17 +206,17 @@ describe('a plan without a program', () => {
   const all = () =>
     stage(
       step('key', new Set()),
-      step('secrets', new Set(), { look: needs('talosctl') }),
+      step('secrets', new Set(), { plan: needs('talosctl') }),
       step('login', new Set(), {
-        look: async () => {
-          throw new Later('the secrets come first');
+        plan: async () => {
+          throw new NotReady('the secrets come first');
         },
       }),
       step('rest', new Set()),
     );
 
   test('shows the steps that do not need it, where only a plan is wanted', async () => {
-    const planned = await plan(all(), true);
+    const planned = await planStage(all(), true);
     expect(planned.map(({ step, change, needs }) => [step.title, change?.lines, needs])).toEqual([
       ['key', ['make key'], undefined],
       ['secrets', undefined, 'talosctl'],
@@ -225,7 +225,7 @@ describe('a plan without a program', () => {
     ]);
   });
   test('is none that may be carried out', async () => {
-    await expect(plan(all())).rejects.toThrow('talosctl must be installed here; npm run bootstrap -- doctor');
+    await expect(planStage(all())).rejects.toThrow('talosctl must be installed here; npm run bootstrap -- doctor');
   });
 });
 

@@ -4,22 +4,22 @@ import * as fs from 'node:fs';
 import { stringify } from 'yaml';
 import homelab from '../fixtures/homelab';
 import smallest from '../../examples/smallest/homelab';
-import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/engine/argo-cd-manifest';
-import { makeAuthority } from '../../scripts/engine/certificates';
-import { kubectl, kubectlChange } from '../../scripts/engine/cluster';
-import { differences } from '../../scripts/engine/differences';
+import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/stages/gitops/manifest';
+import { makeAuthority } from '../../scripts/secrets/certificates';
+import { kubectl, kubectlChange } from '../../scripts/clients/kubernetes';
+import { differences } from '../../scripts/clients/differences';
 import { memoryFolder } from '../../scripts/engine/memory-files';
-import { Later } from '../../scripts/engine/problem';
-import { rolloutProblem } from '../../scripts/engine/rollout';
-import { ARGO_CD_MANIFESTS } from '../../scripts/pins';
-import { applicationProblem } from '../../scripts/stages/applications';
+import { NotReady } from '../../scripts/engine/problem';
+import { rolloutProblem } from '../../scripts/clients/rollout';
+import { ARGO_CD_MANIFESTS } from '../../machines/pins';
+import { applicationProblem } from '../../scripts/clients/argo-cd';
 import { gitops } from '../../scripts/stages/gitops';
-import { knownHostsOf, trustingGitServer } from '../../scripts/stages/git-server';
-import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/repository';
+import { knownHostsOf, trustingGitServer } from '../../scripts/stages/gitops/git-server';
+import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/gitops/repository';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/engine/cluster', () => ({
-  ...jest.requireActual('../../scripts/engine/cluster'),
+jest.mock('../../scripts/clients/kubernetes', () => ({
+  ...jest.requireActual('../../scripts/clients/kubernetes'),
   kubectl: jest.fn(),
   kubectlChange: jest.fn(),
 }));
@@ -145,7 +145,7 @@ describe('a repository over HTTPS', () => {
 
   test('is tried with the kept login, which no other process sees, and which is gone afterwards', async () => {
     const { step, asked } = accepted({ url, username, password }, line);
-    expect(await step.look()).toBeUndefined();
+    expect(await step.plan()).toBeUndefined();
     expect(asked).toHaveLength(1);
     expect(asked[0]!.words).not.toMatch(/p@ss|p%40ss/);
     // Helpers of this machine come first, and would be asked first.
@@ -155,15 +155,15 @@ describe('a repository over HTTPS', () => {
 
   test('that refuses it stops, with what Git says and what to remove', async () => {
     const { step } = accepted({ url, username, password: 'expired' }, line);
-    await expect(step.look()).rejects.toThrow(
+    await expect(step.plan()).rejects.toThrow(
       /Authentication failed[^]*remove scripts\/secrets\/repository\.sops\.yaml[^]*run this again/,
     );
     expect(fs.readdirSync(memoryFolder())).toEqual([]);
   });
 
   test('that everybody can read needs no login; another one waits for it', async () => {
-    expect(await accepted(undefined, undefined).step.look()).toBeUndefined();
-    await expect(accepted(undefined, line).step.look()).rejects.toThrow(Later);
+    expect(await accepted(undefined, undefined).step.plan()).toBeUndefined();
+    await expect(accepted(undefined, line).step.plan()).rejects.toThrow(NotReady);
   });
 });
 
@@ -213,7 +213,7 @@ test('the place that the root application is pointed to must have the dist/ that
   const root = { file: 'root.yaml', text: 'root', object: { spec: { source } } };
   const look = (live: object | undefined) => {
     jest.mocked(kubectl).mockResolvedValue({ stdout: live ? JSON.stringify(live) : '', stderr: '', code: 0 });
-    return isPushed({ commands: { read }, homelab } as any, root).look();
+    return isPushed({ commands: { read }, homelab } as any, root).plan();
   };
   expect(await look({ spec: { source: { ...source, added: 1 } } })).toBeUndefined();
   expect(read).not.toHaveBeenCalled();
@@ -233,7 +233,7 @@ test('a run that was cut off before it deleted what an earlier version had is fi
     const old = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'of-before', labels: INSTALLED } };
     const items = [...argoCdObjects(MANIFEST, homelab).filter((object) => !isDefinition(object)), old];
     jest.mocked(kubectl).mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
-    const change = await step.look();
+    const change = await step.plan();
     expect(change!.lines).toEqual(['ConfigMap of-before: there -> nothing, for this version has none']);
     await step.apply(change!, () => undefined);
     expect(jest.mocked(kubectlChange).mock.calls.map(([, args]) => args.slice(0, 3))).toEqual([
@@ -263,7 +263,7 @@ test('the authority of an own Git server is believed by Argo CD, and by what ask
     return { code: 0, stdout: '', stderr: '' };
   };
   const context = { homelab: lab, commands: { read }, sops: { read: async () => undefined } };
-  expect(await repositoryAccess(context as any, '')[1]!.look()).toBeUndefined();
+  expect(await repositoryAccess(context as any, '')[1]!.plan()).toBeUndefined();
   expect(asked).toEqual([ca]);
   expect(fs.readdirSync(memoryFolder())).toEqual([]);
 });
@@ -367,7 +367,7 @@ describe('a Git server over SSH', () => {
 
   test('is asked as Argo CD will ask: with its list of host keys, and no setting of this machine', async () => {
     const { step, asked } = accepted({ code: 0 });
-    expect(await step.look()).toBeUndefined();
+    expect(await step.plan()).toBeUndefined();
     expect(asked).toEqual([{ ssh: expect.stringMatching(/^ssh -F \/dev\/null -i /), list: upstream }]);
     expect(asked[0]!.ssh).toContain('-o StrictHostKeyChecking=yes');
     expect(asked[0]!.ssh).toContain('-o GlobalKnownHostsFile=/dev/null');
@@ -376,11 +376,11 @@ describe('a Git server over SSH', () => {
 
   test('whose host key is not known stops with how to make it known; one that refuses the key stops with the key', async () => {
     const unknown = accepted({ code: 128, stderr: 'No ED25519 host key is known\nHost key verification failed.\n' });
-    await expect(unknown.step.look()).rejects.toThrow(
+    await expect(unknown.step.plan()).rejects.toThrow(
       /must know the host key of \[git\.home\.arpa\]:2222[^]*\n {2}ssh-keygen -R '\[git\.home\.arpa\]:2222'\n {2}ssh -p 2222 git@git\.home\.arpa$/,
     );
     const refused = accepted({ code: 128, stderr: 'git@git.home.arpa: Permission denied (publickey).\n' });
-    await expect(refused.step.look()).rejects.toThrow(/deploy key[^]*ssh-ed25519 AAAA argocd$/);
+    await expect(refused.step.plan()).rejects.toThrow(/deploy key[^]*ssh-ed25519 AAAA argocd$/);
   });
 
   test('the plan shows the key that comes, not the beginning of the list', () => {

@@ -1,13 +1,13 @@
 import { Size } from 'cdk8s';
 import { remedy } from '../../scripts/commands/doctor-machines';
-import { Stop } from '../../scripts/engine/problem';
-import { hostFiles, renderHosts } from '../../scripts/machines/host';
-import { roomForImages } from '../../scripts/machines/images';
+import { Blocked } from '../../scripts/engine/problem';
+import { hostFiles, renderHosts } from '../../machines/host';
+import { roomForImages } from '../../machines/images';
 import { host } from '../../scripts/stages/host';
 import { digest, madeOf } from '../../scripts/stages/host/boot';
 import { handedOver } from '../../scripts/stages/host/devices';
-import { understood } from '../../scripts/stages/host/facts';
-import { hostFindings, strangeReboot } from '../../scripts/stages/host/judgement';
+import { understood } from '../../scripts/clients/proxmox/facts';
+import { hostFindings, unexpectedReboot } from '../../scripts/stages/host/findings';
 import { pinning, pinState } from '../../scripts/stages/host/network-cards';
 import type { Homelab, ProxmoxHost } from '../../inventory';
 import owners from '../fixtures/homelab';
@@ -203,7 +203,7 @@ describe('an answer that makes no sense', () => {
     ),
   )('%s', (key) => {
     for (const nonsense of ['\u0001 %% {"nonsense": [<<<', '{"a":1}', '[3]'])
-      expect(() => facts({ [key]: nonsense })).toThrow(Stop);
+      expect(() => facts({ [key]: nonsense })).toThrow(Blocked);
   });
 });
 
@@ -300,21 +300,21 @@ describe('a reboot that is not ours', () => {
     ['another pinned kernel', { pinnedKernel: '6.14.8-2-pve' }, '6.14.8-2-pve'],
     ['staged changes of the network', { interfacesNew: `${SAID.interfaces}\nauto vmbr1` }, 'interfaces.new'],
   ])('%s', (_, said, why) => {
-    expect(strangeReboot(facts(said))).toContain(why);
+    expect(unexpectedReboot(facts(said))).toContain(why);
   });
   test('is none where names wait for the boot, or a kernel is pinned that runs', () => {
-    expect(strangeReboot(facts())).toBeUndefined();
+    expect(unexpectedReboot(facts())).toBeUndefined();
     expect(
-      strangeReboot(facts({ links: links('enp1s0'), interfaces: 'x enp1s0', interfacesNew: SAID.interfaces! })),
+      unexpectedReboot(facts({ links: links('enp1s0'), interfaces: 'x enp1s0', interfacesNew: SAID.interfaces! })),
     ).toBeUndefined();
-    expect(strangeReboot(facts({ kernels: 'vmlinuz-6.17.9-1-pve', pinnedKernel: '6.17.4-1-pve' }))).toBeUndefined();
+    expect(unexpectedReboot(facts({ kernels: 'vmlinuz-6.17.9-1-pve', pinnedKernel: '6.17.4-1-pve' }))).toBeUndefined();
   });
 });
 
 test('a boot that was undone while this run waited for it is told as the next run tells it', async () => {
   let [bootId, undone] = [SAID.bootId!, ''];
   const commands = new Told({
-    'host-facts.sh': () => JSON.stringify({ ...SAID, bootId, undone }),
+    'proxmox/host-facts.sh': () => JSON.stringify({ ...SAID, bootId, undone }),
     'systemctl reboot': () => ([bootId, undone] = ['99999999-2222-3333-4444-555555555555', '2026-01-01T00:00:00Z'])[0]!,
     boot_id: () => bootId,
   });
@@ -344,12 +344,15 @@ describe('a host whose files were written', () => {
   /** In its second boot, with all that the files say. */
   const finished = { bootId: SECOND, pci: PCI, cmdline: OPTIONS, digests, booted: `${made} ${FIRST}` };
   const step = async (title: string, said: Record<string, string>, homelab: Homelab = owners) => {
-    const commands = new Told({ 'host-facts.sh': JSON.stringify({ ...SAID, ...said }), 'vbios.sh': '' });
+    const commands = new Told({
+      'proxmox/host-facts.sh': JSON.stringify({ ...SAID, ...said }),
+      'proxmox/vbios.sh': '',
+    });
     const steps = await host(commands.context(homelab)).steps();
     return { commands, step: steps.find((each) => each.title.includes(title))! };
   };
   const reboot = async (said: Record<string, string>, homelab: Homelab = owners) =>
-    (await (await step('was booted', said, homelab)).step.look())?.lines;
+    (await (await step('was booted', said, homelab)).step.plan())?.lines;
 
   test('needs no reboot once it was booted with them', async () => {
     expect(await reboot(finished)).toBeUndefined();
@@ -376,16 +379,16 @@ describe('a host whose files were written', () => {
     const said = { ...finished, booted: `${made} ${SECOND}`, armed: SECOND };
     expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs are made anew']);
     const { step: last } = await step('waits to be undone', said);
-    await expect(last.look()).rejects.toThrow('must be done first');
+    await expect(last.plan()).rejects.toThrow('must be done first');
   });
 
   test.each([
-    ['confirms a boot with them', `${made} ${FIRST}`, /^confirm/, /^undo-confirm\.sh/],
-    ['keeps the copies after a boot without them', '', /the copies of the old ones stay/, /^undo-arm\.sh/],
-    ['keeps them also when older ones were made', `other ${FIRST}`, /came back without/, /^undo-arm\.sh/],
+    ['confirms a boot with them', `${made} ${FIRST}`, /^confirm/, /^proxmox\/undo-confirm\.sh/],
+    ['keeps the copies after a boot without them', '', /the copies of the old ones stay/, /^proxmox\/undo-arm\.sh/],
+    ['keeps them also when older ones were made', `other ${FIRST}`, /came back without/, /^proxmox\/undo-arm\.sh/],
   ])('%s', async (_, booted, line, script) => {
     const { commands, step: first } = await step('the last boot', { ...finished, booted, armed: FIRST });
-    const change = (await first.look())!;
+    const change = (await first.plan())!;
     expect(change.lines).toEqual([expect.stringMatching(line)]);
     await first.apply(change, () => undefined);
     expect(commands.changed).toEqual([expect.stringMatching(script)]);

@@ -2,11 +2,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import homelab from '../fixtures/homelab';
 import type { Homelab } from '../../inventory';
-import { Commands, type CommandOptions, type Output, type Place } from '../../scripts/engine/commands';
+import { Commands, type CommandOptions, type Output, type Target } from '../../scripts/engine/commands';
 import { ROOT, type Context } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
-import { carryOut, plan } from '../../scripts/engine/step';
-import { installerImage, schematic, schematicId, talosImage, ubuntuImage } from '../../scripts/machines/images';
+import { execute, planStage } from '../../scripts/engine/step';
+import { installerImage, schematic, schematicId, talosImage, ubuntuImage } from '../../machines/images';
 import { images } from '../../scripts/stages/images';
 
 jest.mock('../../scripts/engine/context', () => {
@@ -40,33 +40,33 @@ class Host extends Commands {
     return { homelab: of, commands: this, log: new Log(), ask: {}, sops: {} } as unknown as Context;
   }
 
-  override async read(_: Place, argv: readonly string[]): Promise<Output> {
+  override async read(_: Target, argv: readonly string[]): Promise<Output> {
     if (argv[0] === 'pvesh')
       return ok('[{"storage":"local","type":"dir","path":"/var/lib/vz","content":"iso,snippets,import"}]');
     if (argv[0] === 'xz') return { ...ok(''), code: this.whole ? 0 : 1, stderr: 'File format not recognized\n' };
     return { ...ok(''), code: this.keyring ? 0 : 1 };
   }
 
-  override async readScript(_: Place, name: string, [, file = '']: readonly string[] = []): Promise<Output> {
-    if (name !== 'image-state.sh') throw new Error(name);
+  override async readScript(_: Target, name: string, [, file = '']: readonly string[] = []): Promise<Output> {
+    if (name !== 'proxmox/image-state.sh') throw new Error(name);
     const digest = this.kept.get(file);
     return ok(`${digest === undefined ? 'absent' : `there ${digest}`}\nfree ${this.free}\n`);
   }
 
-  override async change(_: Place, argv: readonly string[], { stdin = '' }: CommandOptions = {}): Promise<Output> {
+  override async change(_: Target, argv: readonly string[], { stdin = '' }: CommandOptions = {}): Promise<Output> {
     this.changed.push(`${argv.join(' ')}${stdin}`);
     return ok(
       JSON.stringify({ id: schematicId({ ...homelab, talos: { ...homelab.talos, extensions: [EXTENSION] } }) }),
     );
   }
 
-  override async changeScript(_: Place, name: string, args: readonly string[] = []): Promise<Output> {
+  override async changeScript(_: Target, name: string, args: readonly string[] = []): Promise<Output> {
     this.changed.push(name);
-    if (name === 'ubuntu-keyring.sh') this.keyring = true;
-    if (name === 'signed-digest.sh') return ok(`${this.signed}\n`);
-    if (name === 'download-image.sh') return ok(`${args[2]!.includes('ubuntu') ? this.signed : this.comes}\n`);
+    if (name === 'proxmox/ubuntu-keyring.sh') this.keyring = true;
+    if (name === 'proxmox/signed-digest.sh') return ok(`${this.signed}\n`);
+    if (name === 'proxmox/download-image.sh') return ok(`${args[2]!.includes('ubuntu') ? this.signed : this.comes}\n`);
     // What is used must be written down by then.
-    if (name === 'keep-image.sh') {
+    if (name === 'proxmox/keep-image.sh') {
       if (args[1]!.includes('talos')) expect(fs.readFileSync(digests, 'utf8')).toContain(args[2]);
       this.kept.set(args[1]!, args[2]!);
     }
@@ -77,7 +77,7 @@ class Host extends Commands {
 const EXTENSION = 'siderolabs/qemu-guest-agent';
 
 async function apply(host: Host, of?: Homelab): Promise<void> {
-  for (const each of await plan(images(host.context(of)))) await carryOut(each, quiet);
+  for (const each of await planStage(images(host.context(of)))) await execute(each, quiet);
 }
 
 beforeEach(() => fs.rmSync(digests, { force: true }));
@@ -142,7 +142,7 @@ test('a signed list of another day is refused before anything is downloaded', as
   const host = new Host(A, B);
   await expect(apply(host)).rejects.toThrow(/SHA256SUMS must say[^]*nothing was downloaded/);
   expect(host.kept.has(ubuntuImage('24.04')!.file)).toBe(false);
-  expect(host.changed.at(-1)).toBe('signed-digest.sh');
+  expect(host.changed.at(-1)).toBe('proxmox/signed-digest.sh');
 });
 
 test('a schematic of our own is announced, and must get the id that we reckoned', async () => {

@@ -1,9 +1,10 @@
-import { findings } from '../../scripts/engine/check';
-import { Stop } from '../../scripts/engine/problem';
-import { plan } from '../../scripts/engine/step';
-import { OLLAMA_VERSION } from '../../scripts/pins';
-import { shortTag } from '../../scripts/stages/ai-vm/api';
-import { modelFindings, models, pulled } from '../../scripts/stages/models';
+import { findings } from '../../scripts/engine/findings';
+import { Blocked } from '../../scripts/engine/problem';
+import { planStage } from '../../scripts/engine/step';
+import { OLLAMA_VERSION } from '../../machines/pins';
+import { shortTag } from '../../scripts/clients/ollama';
+import { models, modelPulled } from '../../scripts/stages/models';
+import { modelFindings } from '../../scripts/verify/models';
 import { Told, withAiVm } from './ubuntu';
 
 const remembered = new Map<string, string>();
@@ -51,37 +52,37 @@ beforeEach(() => remembered.clear());
 test('a model is what it was at the first pull: another digest stops, and names both', async () => {
   remembered.set(`ollama:${TAG}`, B);
   const commands = told({});
-  const looking = pulled(context(commands), chat).look();
-  await expect(looking).rejects.toThrow(Stop);
-  await expect(pulled(context(commands), chat).look()).rejects.toThrow(new RegExp(`${B}[^]*${A}`));
+  const looking = modelPulled(context(commands), chat).plan();
+  await expect(looking).rejects.toThrow(Blocked);
+  await expect(modelPulled(context(commands), chat).plan()).rejects.toThrow(new RegExp(`${B}[^]*${A}`));
   expect(commands.changed).toEqual([]);
 });
 
 test('the digest in homelab.ts counts before the one that was kept', async () => {
   remembered.set(`ollama:${TAG}`, B);
-  expect(await pulled(context(told({})), { ...chat, digest: `sha256:${A}` }).look()).toBeUndefined();
+  expect(await modelPulled(context(told({})), { ...chat, digest: `sha256:${A}` }).plan()).toBeUndefined();
 });
 
 test('a first pull keeps the digest; a run that was killed before that keeps it too', async () => {
   let there: string | undefined;
-  const commands = told({ '/api/tags': () => tags(there), 'ai-pull.sh 11434': () => ((there = A), '') });
-  const step = pulled(context(commands), chat);
-  expect((await step.look())!.lines[0]).toContain('ollama pull');
+  const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
+  const step = modelPulled(context(commands), chat);
+  expect((await step.plan())!.lines[0]).toContain('ollama pull');
   await step.apply({ lines: [] }, quiet);
   expect(remembered.get(`ollama:${TAG}`)).toBe(A);
-  expect(await step.look()).toBeUndefined();
+  expect(await step.plan()).toBeUndefined();
   remembered.clear();
-  expect((await step.look())!.lines[0]).toContain(A);
+  expect((await step.plan())!.lines[0]).toContain(A);
   await step.apply({ lines: [] }, quiet);
-  expect(commands.changed).toEqual([`ai-pull.sh 11434 ${TAG}`]);
-  expect(await step.look()).toBeUndefined();
+  expect(commands.changed).toEqual([`ubuntu/pull.sh 11434 ${TAG}`]);
+  expect(await step.plan()).toBeUndefined();
 });
 
 test('a pull that brought another model stops, and its digest is not kept', async () => {
   remembered.set(`ollama:${TAG}`, B);
   let there: string | undefined;
-  const commands = told({ '/api/tags': () => tags(there), 'ai-pull.sh 11434': () => ((there = A), '') });
-  await expect(pulled(context(commands), chat).apply({ lines: [] }, quiet)).rejects.toThrow(Stop);
+  const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
+  await expect(modelPulled(context(commands), chat).apply({ lines: [] }, quiet)).rejects.toThrow(Blocked);
   expect(remembered.get(`ollama:${TAG}`)).toBe(B);
 });
 
@@ -89,33 +90,33 @@ test.each(['', 'garbage', '\n200', 'null\n200', '{"models":{}}\n200', '{"models"
   'Ollama answering %j is a stop, and no model to pull',
   async (answer) => {
     const commands = told({ '/api/tags': answer });
-    await expect(pulled(context(commands), chat).look()).rejects.toThrow(Stop);
+    await expect(modelPulled(context(commands), chat).plan()).rejects.toThrow(Blocked);
     expect(commands.changed).toEqual([]);
   },
 );
 
 test('without Ollama nothing is planned, and stage ai-vm is named', async () => {
   const commands = new Told({ '/api/version': { code: 7 } });
-  await expect(plan(models(context(commands)))).rejects.toThrow(/apply ai-vm/);
+  await expect(planStage(models(context(commands)))).rejects.toThrow(/apply ai-vm/);
 });
 
 describe('a model that stays', () => {
   const loading = async (commands: Told) => (await models(context(commands)).steps()).at(-1)!;
 
   test('is left alone when it is loaded for its context, to stay, on the GPU', async () => {
-    expect(await (await loading(told({}))).look()).toBeUndefined();
+    expect(await (await loading(told({}))).plan()).toBeUndefined();
   });
   test.each([{ context_length: 4096 }, { expires_at: new Date().toISOString() }, { name: 'other:1' }])(
     'is loaded again when it is loaded as %j',
     async (change) => {
-      expect((await (await loading(told({ '/api/ps': ps(change) }))).look())!.lines).toHaveLength(2);
+      expect((await (await loading(told({ '/api/ps': ps(change) }))).plan())!.lines).toHaveLength(2);
     },
   );
   test('that is partly on the GPU stops, because loading it again would not help', async () => {
-    await expect((await loading(told({ '/api/ps': ps({ size_vram: 60 }) }))).look()).rejects.toThrow(Stop);
+    await expect((await loading(told({ '/api/ps': ps({ size_vram: 60 }) }))).plan()).rejects.toThrow(Blocked);
   });
   test('for more tokens than it takes stops with its limit', async () => {
-    const commands = told({ '/api/ps': ps({ context_length: 8192 }), 'ai-models-start.sh': '' });
+    const commands = told({ '/api/ps': ps({ context_length: 8192 }), 'ubuntu/models-start.sh': '' });
     await expect((await loading(commands)).apply({ lines: [] }, quiet)).rejects.toThrow(/no more than 8192/);
   });
 });

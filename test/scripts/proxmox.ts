@@ -1,6 +1,6 @@
 import homelab from '../fixtures/homelab';
 import type { Homelab } from '../../inventory';
-import type { CommandOptions, Output, Place } from '../../scripts/engine/commands';
+import type { CommandOptions, Output, Target } from '../../scripts/engine/commands';
 import { Commands } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
@@ -45,7 +45,7 @@ export class Proxmox extends Commands {
     } as unknown as Context;
   }
 
-  override async read(_: Place, argv: readonly string[], { accepts = [0] }: CommandOptions = {}): Promise<Output> {
+  override async read(_: Target, argv: readonly string[], { accepts = [0] }: CommandOptions = {}): Promise<Output> {
     const words = argv.join(' ');
     const said = Object.keys(this.says).find((each) => words.startsWith(each));
     if (said !== undefined) return ok(this.says[said]!);
@@ -67,13 +67,13 @@ export class Proxmox extends Commands {
     throw new Error(`unexpected: ${words}`);
   }
 
-  override async readScript(_: Place, name: string, [id = '']: readonly string[] = []): Promise<Output> {
-    if (name === 'image-state.sh') return ok(`there ${'0'.repeat(64)}\nfree ${100 * GIB}\n`);
-    if (name === 'volume-is-empty.sh') return ok(this.written.has(id) ? 'written\n' : 'empty\n');
+  override async readScript(_: Target, name: string, [id = '']: readonly string[] = []): Promise<Output> {
+    if (name === 'proxmox/image-state.sh') return ok(`there ${'0'.repeat(64)}\nfree ${100 * GIB}\n`);
+    if (name === 'proxmox/volume-is-empty.sh') return ok(this.written.has(id) ? 'written\n' : 'empty\n');
     throw new Error(`unexpected: ${name}`);
   }
 
-  override async change(_: Place, argv: readonly string[]): Promise<Output> {
+  override async change(_: Target, argv: readonly string[]): Promise<Output> {
     const when = this.kill?.at === this.changed.length ? this.kill.when : undefined;
     this.changed.push(argv.join(' '));
     const why = Object.entries(this.failing).find(([begin]) => argv.join(' ').startsWith(begin))?.[1];

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { filesBelow, writeRendered } from '../../scripts/engine/rendered';
+import { filesBelow, writeRendered } from '../../scripts/commands/rendered';
 
 test('what machines are told is written, and what changed is said', () => {
   const folder = join(fs.mkdtempSync(join(tmpdir(), 'rendered-')), 'rendered');

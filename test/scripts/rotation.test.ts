@@ -1,16 +1,17 @@
-import { kubectl, kubectlChange, kubectlGet, SECRETS } from '../../scripts/engine/cluster';
-import { changingKeys, declaredSecrets, keptSecrets, type Values } from '../../scripts/engine/kept-secrets';
-import { keyfileStages } from '../../scripts/engine/keyfile-stages';
-import { Later } from '../../scripts/engine/problem';
-import { rotationSteps } from '../../scripts/engine/rotation';
+import { kubectl, kubectlChange, kubectlGet } from '../../scripts/clients/kubernetes';
+import { SECRETS } from '../../scripts/engine/sops';
+import { changingKeys, declaredSecrets, keptSecrets, type Values } from '../../scripts/secrets/kept';
+import { keyfileStages } from '../../scripts/secrets/keyfile-stages';
+import { NotReady } from '../../scripts/engine/problem';
+import { rotationSteps } from '../../scripts/secrets/rotation';
 import type { Step } from '../../scripts/engine/step';
-import { byHand } from '../../scripts/engine/secret-readers';
+import { byHand } from '../../scripts/secrets/readers';
 import { replaced } from '../../scripts/stages/secrets';
 import homelab from '../fixtures/homelab';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/engine/cluster', () => ({
-  ...jest.requireActual('../../scripts/engine/cluster'),
+jest.mock('../../scripts/clients/kubernetes', () => ({
+  ...jest.requireActual('../../scripts/clients/kubernetes'),
   kubectl: jest.fn(),
   kubectlChange: jest.fn(),
   kubectlGet: jest.fn(),
@@ -70,11 +71,11 @@ class Cluster {
     for (const step of rotationSteps(this.context, declaredSecrets(), secret, async () => false))
       if ((await this.look(step)) !== undefined) planned.push(step);
     for (const step of planned) {
-      const change = await step.look();
+      const change = await step.plan();
       if (change === undefined) continue;
       await step.apply(change, () => undefined);
       // As every step of the bootstrap is proved once it was carried out.
-      expect([step.title, await step.look()]).toEqual([step.title, undefined]);
+      expect([step.title, await step.plan()]).toEqual([step.title, undefined]);
       if (stops) return true;
     }
     return planned.length > 0;
@@ -82,9 +83,9 @@ class Cluster {
 
   private async look(step: Step): Promise<unknown> {
     try {
-      return await step.look();
+      return await step.plan();
     } catch (error) {
-      if (error instanceof Later) return error;
+      if (error instanceof NotReady) return error;
       throw error;
     }
   }

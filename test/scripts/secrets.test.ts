@@ -1,6 +1,7 @@
-import { makeAuthority } from '../../scripts/engine/certificates';
-import { differences } from '../../scripts/engine/differences';
-import { kubectlChange, kubectlGet, SECRETS } from '../../scripts/engine/cluster';
+import { makeAuthority } from '../../scripts/secrets/certificates';
+import { differences } from '../../scripts/clients/differences';
+import { kubectlChange, kubectlGet } from '../../scripts/clients/kubernetes';
+import { SECRETS } from '../../scripts/engine/sops';
 import {
   alphanumeric,
   declaredSecrets,
@@ -14,22 +15,22 @@ import {
   type DeclaredSecret,
   type Kept,
   type Places,
-} from '../../scripts/engine/kept-secrets';
-import { compare } from '../../scripts/engine/live-secrets';
-import { Later, Stop } from '../../scripts/engine/problem';
-import { readersOf } from '../../scripts/engine/secret-readers';
-import { rotationSteps } from '../../scripts/engine/rotation';
+} from '../../scripts/secrets/kept';
+import { compare } from '../../scripts/secrets/live';
+import { NotReady, Blocked } from '../../scripts/engine/problem';
+import { readersOf } from '../../scripts/secrets/readers';
+import { rotationSteps } from '../../scripts/secrets/rotation';
 import { rotate } from '../../scripts/commands/rotate';
 import { registryLogin, secrets } from '../../scripts/stages/secrets';
 import homelab from '../fixtures/homelab';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/engine/kept-secrets', () => {
-  const actual = jest.requireActual('../../scripts/engine/kept-secrets');
+jest.mock('../../scripts/secrets/kept', () => {
+  const actual = jest.requireActual('../../scripts/secrets/kept');
   return { ...actual, declaredSecrets: jest.fn(actual.declaredSecrets) };
 });
-jest.mock('../../scripts/engine/cluster', () => ({
-  ...jest.requireActual('../../scripts/engine/cluster'),
+jest.mock('../../scripts/clients/kubernetes', () => ({
+  ...jest.requireActual('../../scripts/clients/kubernetes'),
   kubectl: jest.fn(async () => ({ stdout: '', stderr: '', code: 0 })),
   kubectlChange: jest.fn(),
   kubectlGet: jest.fn(),
@@ -143,7 +144,7 @@ describe('a secret in the cluster', () => {
 
   test('with another value is never overwritten, and no value is shown', () => {
     const foreign = () => compare(CHAT, 'services', wanted, kept({}), live({ ...wanted, password: 'somebody-elses' }));
-    expect(foreign).toThrow(Stop);
+    expect(foreign).toThrow(Blocked);
     expect(foreign).toThrow(
       /services\/cassandra-chat holds another password.*nothing was changed.*kubectl -n services delete secret/,
     );
@@ -264,13 +265,13 @@ describe('the step that keeps values', () => {
     const values = await makeValues(tls, Object.keys(tls.keys), old, noQuestion);
     const of: Record<string, object> = { [SECRETS.cluster]: { secrets: { ingress: { [tls.name]: values } } } };
     const keeps = await step(files(of));
-    await expect(keeps.look()).rejects.toThrow(Later);
+    await expect(keeps.plan()).rejects.toThrow(NotReady);
     of[SECRETS.authority] = next;
-    expect((await keeps.look())!.lines).toContain(
+    expect((await keeps.plan())!.lines).toContain(
       `${tls.name}: a new certificate, because it is from another authority`,
     );
     // At the very first nothing waits, so that all questions come before anything is done.
-    expect((await (await step(files({}))).look())!.lines.length).toBeGreaterThan(10);
+    expect((await (await step(files({}))).plan())!.lines.length).toBeGreaterThan(10);
   });
 
   test('stops at a login for another registry, without showing it', async () => {
@@ -286,7 +287,7 @@ describe('the step that keeps values', () => {
       const context = files({ [SECRETS.cluster]: { secrets: { services: { registry: { [key]: text } } } } });
       context.homelab = { ...homelab, registry: { server: 'ghcr.io' } };
       jest.mocked(declaredSecrets).mockReturnValueOnce([login]);
-      return (await step(context)).look();
+      return (await step(context)).plan();
     };
     expect(await look('{"auths":{"ghcr.io":{"auth":"dTp0"}}}')).toBeUndefined();
     const other = look('{"auths":{"old.example":{"auth":"dTp0"}}}');
@@ -305,7 +306,7 @@ describe('a new value', () => {
 
   test('has a job that failed made anew', async () => {
     const previous = { mongodb: { 'mongodb-search': { password: 'old' } } };
-    const { kubectl } = jest.requireMock('../../scripts/engine/cluster');
+    const { kubectl } = jest.requireMock('../../scripts/clients/kubernetes');
     kubectl.mockImplementation(async (_: unknown, args: string[]) => ({
       stdout: JSON.stringify(
         args[1] === 'secret' ? { ...live(values), metadata: { name: 'mongodb-search' } } : { items: [] },
@@ -321,11 +322,11 @@ describe('a new value', () => {
     const context = files({ [SECRETS.cluster]: { secrets: places, previous } });
     const steps = rotationSteps(context, declaredSecrets(), search, async () => false);
     const step = steps.find(({ title }) => title.startsWith('job mongodb/'))!;
-    const change = await step.look();
+    const change = await step.plan();
     expect(change!.lines[0]).toMatch(/delete job/);
     await step.apply(change!, () => undefined);
     expect(jest.mocked(kubectlChange).mock.calls.map(([, [verb]]) => verb)).toEqual(['delete']);
-    expect(await step.look()).toBeUndefined();
+    expect(await step.plan()).toBeUndefined();
   });
 
   test('is not made while Argo CD lacks the job that must run with it and the dist/ that has it', async () => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { publicHalf, sshKey } from '../../scripts/engine/ssh-key';
+import { publicHalf, sshKey } from '../../scripts/secrets/ssh-key';
 
 test('ssh reads the key that is made, and agrees on its public half', () => {
   const folder = fs.mkdtempSync(join(tmpdir(), 'ssh-key-'));

@@ -2,31 +2,32 @@ import { Duration } from 'cdk8s';
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../fixtures/homelab';
 import { defineHomelab, nodes, type Homelab, type TalosMachine } from '../../inventory';
-import { kubectl, kubectlChange, kubectlGet } from '../../scripts/engine/cluster';
+import { kubectl, kubectlChange, kubectlGet } from '../../scripts/clients/kubernetes';
 import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
 import { manifests, nodesInOrder } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
-import { Later, Stop } from '../../scripts/engine/problem';
+import { NotReady, Blocked } from '../../scripts/engine/problem';
 import { secretText, secretTree } from '../../scripts/engine/sops';
-import { patchesOf, SYSTEM_DISK, talosPatches } from '../../scripts/machines/talos';
-import { mark } from '../../scripts/machines/vms';
-import { addRule, coverageOf } from '../../scripts/stages/sops-rules';
+import { patchesOf, SYSTEM_DISK, talosPatches } from '../../machines/talos';
+import { mark } from '../../machines/vms';
+import { addRule, coverageOf } from '../../scripts/stages/keys/sops-rules';
 import { assertSchedulable, bootstrapEtcd, healthyNodes } from '../../scripts/stages/talos/cluster';
 import { configuration, versionsIn } from '../../scripts/stages/talos/configuration';
 import { nothingStaged } from '../../scripts/stages/talos/kubernetes';
 import { NOTE } from '../../scripts/stages/talos/maintenance-note';
 import { maintenance } from '../../scripts/stages/talos/maintenance';
-import { nodeState, running } from '../../scripts/stages/talos/node';
+import { nodeState } from '../../scripts/clients/talos';
+import { running } from '../../scripts/stages/talos/running';
 import type { Context } from '../../scripts/engine/context';
 import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/flush';
 import { shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { longestGrace } from '../../values/grace';
 import { upgradeSteps } from '../../scripts/stages/talos/upgrade';
-import { stepProblem } from '../../scripts/stages/talos/versions';
+import { stepProblem } from '../../scripts/clients/talos-versions';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/engine/cluster', () => ({
-  ...jest.requireActual('../../scripts/engine/cluster'),
+jest.mock('../../scripts/clients/kubernetes', () => ({
+  ...jest.requireActual('../../scripts/clients/kubernetes'),
   kubectl: jest.fn(),
   kubectlGet: jest.fn(),
   kubectlChange: jest.fn(),
@@ -153,7 +154,7 @@ describe('.sops.yaml', () => {
 
   test('nonsense is refused', () => {
     for (const text of ['creation_rules: 5', '- a', 'a: [', 'creation_rules:\n  - path_regex: "("\n'])
-      expect(() => coverageOf(text, paths, [])).toThrow(Stop);
+      expect(() => coverageOf(text, paths, [])).toThrow(Blocked);
   });
 });
 
@@ -176,7 +177,7 @@ test('a file of secrets is the same after it was a tree, whatever other readers 
   expect(() => secretTree('key: [hush', 'a test')).toThrow(
     /^a test must answer with keys and values in YAML, and did not$/,
   );
-  expect(() => secretTree('', 'a test')).toThrow(Stop);
+  expect(() => secretTree('', 'a test')).toThrow(Blocked);
 });
 
 describe('the proof of a shutdown', () => {
@@ -205,20 +206,20 @@ test('a shutdown is proved until a volume of a database is in use, whatever else
   const look = (...items: object[]) => {
     nodesAre({ name: WORKER });
     jest.mocked(kubectlGet).mockImplementation(async (_, [kind]) => (kind === 'namespace' ? {} : { items }));
-    return shutdownProof({ homelab } as Context, WORKER, worker).look();
+    return shutdownProof({ homelab } as Context, WORKER, worker).plan();
   };
   expect(await look(volume('Available', 'cassandra'), volume('Bound', 'other'))).toHaveProperty('asks');
   expect(await look(volume('Bound', 'cassandra'))).toBeUndefined();
   expect(await look(volume('Released', 'mongodb'))).toBeUndefined();
   nodesAre({ name: WORKER });
-  expect(await shutdownProof({ homelab } as Context, WORKER, worker).look()).toHaveProperty('asks');
+  expect(await shutdownProof({ homelab } as Context, WORKER, worker).plan()).toHaveProperty('asks');
   // Without a kubeconfig: said from the beginning.
-  jest.mocked(kubectl).mockRejectedValue(new Later('there is no kubeconfig yet'));
-  expect(await shutdownProof({ homelab } as Context, WORKER, worker).look()).toHaveProperty('asks');
+  jest.mocked(kubectl).mockRejectedValue(new NotReady('there is no kubeconfig yet'));
+  expect(await shutdownProof({ homelab } as Context, WORKER, worker).plan()).toHaveProperty('asks');
 });
 
 test('a maintenance asks by itself when another node is not ready', async () => {
-  const asks = async () => (await maintenance({ homelab } as Context, WORKER, worker, 'reboot')[0]!.look())!.asks;
+  const asks = async () => (await maintenance({ homelab } as Context, WORKER, worker, 'reboot')[0]!.plan())!.asks;
   nodesAre({ name: CP }, { name: WORKER, ready: false });
   expect(await asks()).toHaveLength(1);
   nodesAre({ name: CP, ready: false }, { name: WORKER });
@@ -226,7 +227,7 @@ test('a maintenance asks by itself when another node is not ready', async () => 
 });
 
 test('a node that is not called as in homelab.ts stops the stage', async () => {
-  const look = () => healthyNodes({ homelab } as Context).look();
+  const look = () => healthyNodes({ homelab } as Context).plan();
   nodesAre({ name: 'talos-xyz', address: worker.address });
   await expect(look()).rejects.toThrow(
     `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, and registered as talos-xyz`,
@@ -344,8 +345,8 @@ describe('a control plane that has lost its configuration', () => {
     const { context } = nodesThatAnswer((words, _, endpoint) =>
       endpoint === controlPlane.address ? maintenance(words) : new Error('connection refused'),
     );
-    const look = configuration(context, WORKER, worker).look();
-    await expect(look).rejects.toThrow(Later);
+    const look = configuration(context, WORKER, worker).plan();
+    await expect(look).rejects.toThrow(NotReady);
     await expect(look).rejects.toThrow(/must get its certificate from talos-cp-01, which has no configuration yet/);
   });
 });
@@ -389,7 +390,7 @@ test('nodes that take no pods are not waited for, since talosctl health would wa
     () =>
       assertSchedulable([{ metadata: { name: WORKER, annotations }, spec: { unschedulable } }]);
   const note = (restart: string) => ({ [NOTE]: JSON.stringify({ phase: 'restarting', restart, boot: 'x' }) });
-  expect(judge(note('stop'))).toThrow(Later);
+  expect(judge(note('stop'))).toThrow(NotReady);
   expect(judge(note('stop'))).toThrow(`npm run bootstrap -- maintenance ${WORKER} stop finishes it`);
   expect(judge(note('upgrade'))).toThrow('npm run bootstrap -- upgrade finishes it');
   expect(judge({})).toThrow(`kubectl uncordon ${WORKER}`);
@@ -412,7 +413,7 @@ describe('a VM that is off', () => {
   const look = (config: string, status: string | Error = 'status: stopped\n') => {
     const qm = (words: string) => (words.startsWith('status') ? status : config);
     const { context } = nodesThatAnswer((words) => (/^(status|config) /.test(words) ? qm(words) : UNTRUSTED), true);
-    return running(context, WORKER, worker).look();
+    return running(context, WORKER, worker).plan();
   };
 
   test('is started when it is ours', async () => {
@@ -443,7 +444,7 @@ describe('a machine gets its secrets', () => {
       if (words.startsWith('get links --insecure')) return list([link]);
       return words.startsWith('get disks --insecure') ? list(shown) : UNTRUSTED;
     });
-    return configuration(context, WORKER, worker).look();
+    return configuration(context, WORKER, worker).plan();
   };
   const system = { dev_path: SYSTEM_DISK };
 
@@ -473,7 +474,7 @@ describe('a change that needs a restart of the node', () => {
       if (words.includes('--mode=no-reboot')) return new Error("this config change can't be applied in immediate mode");
       return words.includes('--mode=staged') ? 'Config diff:\n-old\n+new\n' : VERSION;
     });
-    return configuration(context, WORKER, worker).look();
+    return configuration(context, WORKER, worker).plan();
   };
 
   test('is staged, and says what takes it over', async () => {

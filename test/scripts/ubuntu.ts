@@ -1,6 +1,6 @@
 import homelab from '../fixtures/homelab';
 import type { Homelab, UbuntuMachine } from '../../inventory';
-import { CommandFailed, Commands, type CommandOptions, type Output, type Place } from '../../scripts/engine/commands';
+import { CommandFailed, Commands, type CommandOptions, type Output, type Target } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
 
@@ -19,24 +19,24 @@ export class Told extends Commands {
     return { homelab: of, commands: this, log: new Log(), ask: {}, sops: {} } as unknown as Context;
   }
 
-  override async read(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+  override async read(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     return this.answer(place, argv.join(' '), options);
   }
 
-  override readScript(place: Place, name: string, args: readonly string[] = [], options: CommandOptions = {}) {
+  override readScript(place: Target, name: string, args: readonly string[] = [], options: CommandOptions = {}) {
     return this.read(place, [name, ...args], options);
   }
 
-  override async change(place: Place, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
+  override async change(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     this.changed.push(argv.join(' '));
     return this.answer(place, argv.join(' '), options, '');
   }
 
-  override changeScript(place: Place, name: string, args: readonly string[] = [], options: CommandOptions = {}) {
+  override changeScript(place: Target, name: string, args: readonly string[] = [], options: CommandOptions = {}) {
     return this.change(place, [name, ...args], options);
   }
 
-  private answer({ name }: Place, words: string, { accepts = [0] }: CommandOptions, otherwise?: string): Output {
+  private answer({ name }: Target, words: string, { accepts = [0] }: CommandOptions, otherwise?: string): Output {
     const where = `${name}: ${words}`;
     const key = Object.keys(this.says).find((each) => where.includes(each));
     const said = key === undefined ? otherwise : this.says[key];

@@ -1,35 +1,35 @@
 import smallest from '../../examples/smallest/homelab';
 import homelab from '../fixtures/homelab';
 import { nodes } from '../../inventory';
-import { findings, table } from '../../scripts/engine/check';
-import { kubectl, kubectlGet } from '../../scripts/engine/cluster';
+import { findings, table } from '../../scripts/engine/findings';
+import { kubectl, kubectlGet } from '../../scripts/clients/kubernetes';
 import { CommandFailed, type Output } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/engine/context';
 import { Log } from '../../scripts/engine/log';
-import { enforcesPolicies } from '../../scripts/stages/talos/cluster';
-import { declaredSecrets } from '../../scripts/engine/kept-secrets';
-import { clusterLooks } from '../../scripts/verify/cluster';
-import { databaseLooks } from '../../scripts/verify/databases';
-import { addresses, networkLooks, probePairs, routesOf } from '../../scripts/verify/network';
+import { enforcesPolicies } from '../../scripts/clients/kubernetes-nodes';
+import { declaredSecrets } from '../../scripts/secrets/kept';
+import { clusterChecks } from '../../scripts/verify/cluster';
+import { databaseChecks } from '../../scripts/verify/databases';
+import { addresses, networkChecks, probePairs, routesOf } from '../../scripts/verify/network';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/engine/cluster', () => ({
-  ...jest.requireActual('../../scripts/engine/cluster'),
+jest.mock('../../scripts/clients/kubernetes', () => ({
+  ...jest.requireActual('../../scripts/clients/kubernetes'),
   kubectl: jest.fn(),
   kubectlGet: jest.fn(),
 }));
-jest.mock('../../scripts/stages/talos/cluster', () => ({ enforcesPolicies: jest.fn() }));
+jest.mock('../../scripts/clients/kubernetes-nodes', () => ({ enforcesPolicies: jest.fn() }));
 
 const answer = (stdout: string, code = 0, stderr = ''): Output => ({ stdout, stderr, code });
 const failed = (code: number, stderr: string) => new CommandFailed(answer('', code, stderr), stderr);
 const context = { homelab, log: new Log() } as unknown as Context;
 
 /** What is said inside of a pod, by its namespace, its name and the words of the command. */
-function inPods(say: (pod: string, command: readonly string[], container: string) => string): void {
+function inPods(progress: (pod: string, command: readonly string[], container: string) => string): void {
   jest.mocked(kubectl).mockImplementation(async (_, args) => {
     const words = args.slice(args.indexOf('--') + 1);
     const pod = args[args.indexOf('-n') + 2]!;
-    return answer(say(pod, words, args[args.indexOf('-c') + 1]!));
+    return answer(progress(pod, words, args[args.indexOf('-c') + 1]!));
   });
 }
 
@@ -64,8 +64,8 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
     });
     expect(
       await states({
-        ...databaseLooks(context),
-        'nodes of the cluster': async () => [...(await clusterLooks(context)['nodes of the cluster']!())],
+        ...databaseChecks(context),
+        'nodes of the cluster': async () => [...(await clusterChecks(context)['nodes of the cluster']!())],
       }),
     ).toEqual([
       'bad ring cassandra, replica set mongodb, nodes of the cluster: no node answers: The connection to the server was refused\n',
@@ -73,7 +73,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
     inPods((pod) => {
       throw failed(1, `pods "${pod}" not found`);
     });
-    expect(await states(databaseLooks(context))).toEqual([
+    expect(await states(databaseChecks(context))).toEqual([
       expect.stringMatching(
         /^bad ring cassandra: no node answers; cassandra-r1-0: pods "cassandra-r1-0" not found; .*r3-0/,
       ),
@@ -87,7 +87,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
         ? status('UN', 'UN', 'UN')
         : hello(pod === 'mongodb-0' ? { isWritablePrimary: true } : { secondary: true }),
     );
-    expect(await states(databaseLooks(context))).toEqual([
+    expect(await states(databaseChecks(context))).toEqual([
       'good ring cassandra: 3 of 3 nodes up and normal',
       'good replica set mongodb: mongodb-0 PRIMARY, mongodb-1 SECONDARY, mongodb-2 SECONDARY',
     ]);
@@ -99,7 +99,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
         ? status('UN', 'DN', 'UN')
         : hello({ isWritablePrimary: pod !== 'mongodb-2', secondary: true }),
     );
-    const [ring, set] = await states(databaseLooks(context));
+    const [ring, set] = await states(databaseChecks(context));
     expect(ring).toBe('bad ring cassandra: 2 of 3 nodes up and normal, 10.244.1.1 is DN');
     expect(set).toMatch(/^bad replica set mongodb: 2 primaries; /);
     inPods((pod, [program]) =>
@@ -107,7 +107,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
         ? 'segfault'
         : hello({ isWritablePrimary: pod === 'mongodb-0', secondary: true, hosts: ['a'] }),
     );
-    expect(await states(databaseLooks(context))).toEqual([
+    expect(await states(databaseChecks(context))).toEqual([
       'bad ring cassandra: 0 of 3 nodes up and normal',
       'warning replica set mongodb: 1 of 3 members; mongodb-0 PRIMARY, mongodb-1 SECONDARY, mongodb-2 SECONDARY',
     ]);
@@ -116,9 +116,9 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
         ? 'segfault'
         : hello({ isWritablePrimary: pod === 'mongodb-0', secondary: true, hosts: ['a', 'b'], passives: ['c'] }),
     );
-    expect((await states(databaseLooks(context)))[1]).toMatch(/^good replica set mongodb: /);
+    expect((await states(databaseChecks(context)))[1]).toMatch(/^good replica set mongodb: /);
     inPods(() => 'Killed');
-    expect((await states(databaseLooks(context)))[1]).toMatch(
+    expect((await states(databaseChecks(context)))[1]).toMatch(
       /^bad replica set mongodb: 0 primaries; mongodb-0 mongosh in mongodb-0 must answer with JSON/,
     );
   });
@@ -129,7 +129,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
       seen.push([...args, JSON.stringify(options)].join(' '));
       return answer('{}');
     });
-    await findings(databaseLooks(context));
+    await findings(databaseChecks(context));
     expect(seen.filter((each) => /mongosh/.test(each)).length).toBe(3);
     expect(seen.join('\n')).not.toMatch(/PASSWORD|password|-c reconcile/);
   });
@@ -146,7 +146,7 @@ test.each([
     status: { nodeInfo: { kernelVersion }, conditions: [{ type: 'Ready', status: 'True' }] },
   }));
   jest.mocked(kubectl).mockResolvedValue(answer(JSON.stringify({ items })));
-  const found = await findings({ nodes: clusterLooks(context)['nodes of the cluster']! });
+  const found = await findings({ nodes: clusterChecks(context)['nodes of the cluster']! });
   expect(found.map((each) => each.state)).toEqual(['good', 'good', state]);
   if (state === 'bad')
     expect(table(found)).toMatch(/talos-worker-02 .* runs Linux 7\.0\.13-talos, and .*SERVER-121912.*\n.*v1\.13\.9/);
@@ -154,7 +154,7 @@ test.each([
 
 describe('network policies', () => {
   const policies = (of = homelab) =>
-    states({ policies: networkLooks({ ...context, homelab: of } as Context)['network policies']! });
+    states({ policies: networkChecks({ ...context, homelab: of } as Context)['network policies']! });
 
   test('are probed where they allow and where they deny, databases, models, services and the internet', () => {
     const { allowed, denied } = probePairs(homelab);
@@ -230,7 +230,7 @@ describe('network policies', () => {
 });
 
 describe('the models from inside', () => {
-  const look = () => states({ models: networkLooks(context)['the models from inside']! });
+  const look = () => states({ models: networkChecks(context)['the models from inside']! });
 
   test('are asked by a service that may', async () => {
     inPods((pod, words) =>
@@ -300,7 +300,7 @@ test('secrets are compared with those of the cluster, and no value is shown', as
     }));
     return answer(JSON.stringify({ items }));
   });
-  const look = () => states({ secrets: clusterLooks({ ...context, sops } as any).secrets! });
+  const look = () => states({ secrets: clusterChecks({ ...context, sops } as any).secrets! });
   const certificate = `secret ingress/${ingress.name}`;
   const lacking = [
     `bad ${certificate}: secrets.sops.yaml lacks tls.crt, tls.key`,

@@ -2,12 +2,12 @@ import { Duration, Size } from 'cdk8s';
 import homelab from '../fixtures/homelab';
 import type { Homelab, TalosMachine } from '../../inventory';
 import type { Context } from '../../scripts/engine/context';
-import { carryOut, plan, type Step } from '../../scripts/engine/step';
-import { downSeconds, QM, renderVms, vmOf } from '../../scripts/machines/vms';
+import { execute, planStage, type Step } from '../../scripts/engine/step';
+import { downSeconds, QM, renderVms, vmOf } from '../../machines/vms';
 import { vms } from '../../scripts/stages/vms';
-import { differences, drive, withOptions } from '../../scripts/stages/vms/settings';
-import { isEmptyShell } from '../../scripts/stages/vms/state';
-import { volumesIn } from '../../scripts/stages/vms/volumes';
+import { differences, drive, withOptions } from '../../scripts/clients/proxmox/settings';
+import { isEmptyShell } from '../../scripts/clients/proxmox/guests';
+import { volumesIn } from '../../scripts/clients/proxmox/volumes';
 import { Killed, Proxmox } from './proxmox';
 
 // Parsing all of dist/ for each of hundreds of plans would take a minute.
@@ -28,8 +28,8 @@ async function stepsOf(context: Context, name: string): Promise<Step[]> {
 }
 
 async function apply(context: Context, name = 'talos-worker-01'): Promise<string[][]> {
-  const planned = await plan({ name: 'vms', title: '', steps: () => stepsOf(context, name) });
-  for (const each of planned) await carryOut(each, quiet);
+  const planned = await planStage({ name: 'vms', title: '', steps: () => stepsOf(context, name) });
+  for (const each of planned) await execute(each, quiet);
   return planned.map(({ change }) => [...(change?.lines ?? [])]);
 }
 
@@ -108,7 +108,7 @@ describe('a machine that is not there', () => {
   test('is made beside a backup of an earlier one, which is no disk of it', async () => {
     const proxmox = new Proxmox();
     proxmox.says['pvesm list'] = LIST.replace(/^local-lvm.*\n/gm, '');
-    const planned = await plan({
+    const planned = await planStage({
       name: 'vms',
       title: '',
       steps: async () => (await stepsOf(proxmox.context(), 'talos-worker-01')).slice(0, 1),
@@ -194,7 +194,7 @@ describe('a machine that is there', () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.memory = '20480';
     proxmox.vms[WORKER]!.protection = '0';
-    const [planned] = await plan({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') });
+    const [planned] = await planStage({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') });
     expect(planned!.change).toEqual({
       lines: ['memory: 20480 -> 22528', 'protection: 0 -> 1', 'qm set 201 --memory 22528 --protection 1'],
       asks: [
@@ -209,7 +209,7 @@ describe('a machine that is there', () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.memory = '20480';
     proxmox.vms[WORKER]!.net0 = 'virtio=02:00:00:00:09:09,bridge=vmbr0';
-    const asks = async () => (await plan({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') }))[0]!.change?.asks; // prettier-ignore
+    const asks = async () => (await planStage({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') }))[0]!.change?.asks; // prettier-ignore
     expect(await asks()).toEqual([
       expect.stringMatching(/^VM 201 .* runs, and its network card is exchanged at once: net0\./),
       expect.stringMatching(/: memory\. Nothing is stopped now/),

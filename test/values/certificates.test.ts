@@ -1,4 +1,4 @@
-import { issue, makeAuthority } from '../../scripts/engine/certificates';
+import { issue, makeAuthority } from '../../scripts/secrets/certificates';
 import { certificatesProblem } from '../../values/certificates';
 
 test('certificates in PEM are accepted, one or several; anything else is refused without being shown', async () => {

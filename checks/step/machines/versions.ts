@@ -75,7 +75,7 @@ const JUDGES: readonly Judge[] = [
     judge: (from, to) => ({
       machines: ['Argo CD'],
       effect: 'live',
-      reason: `Argo CD ${from} becomes ${to}: its own pods restart, and nothing is synced meanwhile; what it deployed goes on. A git push does not bring it: the command does, and scripts/pins.ts must know the version`,
+      reason: `Argo CD ${from} becomes ${to}: its own pods restart, and nothing is synced meanwhile; what it deployed goes on. A git push does not bring it: the command does, and machines/pins.ts must know the version`,
       command: APPLY.gitops,
     }),
   },

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Place } from '../../engine/commands';
-import { ADMIN, type Context } from '../../engine/context';
-import { isFault, Stop } from '../../engine/problem';
+import type { Target } from '../../engine/commands';
+import { type Context } from '../../engine/context';
+import { ADMIN } from '../../../machines/ai-vm';
+import { isFault, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
-import { AI_VM_FILES, FIREWALL_UNIT, authorizedKeys, firewall, loginAddresses } from '../../machines/ai-vm';
-import { facts } from './facts';
-import type { AiVm } from './machine';
+import { AI_VM_FILES, FIREWALL_UNIT, authorizedKeys, firewall, loginAddresses } from '../../../machines/ai-vm';
+import { facts } from '../../clients/ubuntu-facts';
+import type { AiVm } from '../../clients/ubuntu';
 
 /** Time in which a second session must open, and after which the machine undoes the change by itself. */
 const PROVE_SECONDS = 60;
@@ -28,8 +29,8 @@ export function access(context: Context, { name, place }: AiVm): Step {
   const keys = authorizedKeys(homelab);
   return {
     title: `only known addresses and keys reach ${name}`,
-    async look() {
-      const { stdout } = await commands.readScript(place, 'ai-access.sh', ['state', ADMIN], { asRoot: true });
+    async plan() {
+      const { stdout } = await commands.readScript(place, 'ubuntu/access.sh', ['state', ADMIN], { asRoot: true });
       const names = ['rules', 'loaded', 'enabled', 'keys', 'trial'] as const;
       const there = facts(stdout, `ai-access.sh on ${name}`, names);
       const lines: string[] = [];
@@ -43,17 +44,17 @@ export function access(context: Context, { name, place }: AiVm): Step {
       await assertLetThrough(context, name, place);
       return { lines: [...lines, `undone after ${UNDO_SECONDS} s unless a second login works`] };
     },
-    async apply(_, say) {
-      await commands.changeScript(place, 'ai-access.sh', ['try', `${UNDO_SECONDS}`, ADMIN, rules, keys]);
+    async apply(_, progress) {
+      await commands.changeScript(place, 'ubuntu/access.sh', ['try', `${UNDO_SECONDS}`, ADMIN, rules, keys]);
       try {
-        await until('a second login', { seconds: PROVE_SECONDS }, say, async () => {
+        await until('a second login', { seconds: PROVE_SECONDS }, progress, async () => {
           const confirmed = ['confirm', digest, ADMIN, sha256(keys)];
-          await commands.changeScript(separate(place), 'ai-access.sh', confirmed, { seconds: 40 });
+          await commands.changeScript(separate(place), 'ubuntu/access.sh', confirmed, { seconds: 40 });
           return true;
         });
       } catch (error) {
         if (!isFault(error)) throw error;
-        throw new Stop(
+        throw new Blocked(
           `a second login on ${name} must work with the new keys and firewall, and did not: ${error.message}\n${name} goes back by itself to what was before, within ${UNDO_SECONDS} s; correct access.sshKeys or access.from in homelab.ts`,
         );
       }
@@ -62,18 +63,18 @@ export function access(context: Context, { name, place }: AiVm): Step {
 }
 
 /** @throws Stop when the new rules would shut out whoever brings them */
-async function assertLetThrough({ commands, homelab }: Context, name: string, place: Place): Promise<void> {
+async function assertLetThrough({ commands, homelab }: Context, name: string, place: Target): Promise<void> {
   const { stdout } = await commands.read(place, ['printenv', 'SSH_CONNECTION'], { accepts: [0, 1] });
   const from = stdout.split(' ')[0]!.trim();
   const allowed = loginAddresses(homelab);
   if (from === '' ? allowed.length > 0 : allowed.includes(from)) return;
-  throw new Stop(
+  throw new Blocked(
     `access.from must let this machine through, and ${name} sees it at ${from || 'an unknown address'} (allowed: ${allowed.join(', ') || 'none'}); add it to access.from in homelab.ts`,
   );
 }
 
 /** A connection of its own, also where the owner's ssh shares one. */
-function separate(place: Place): Place {
+function separate(place: Target): Target {
   const options = [...(place.ssh!.options ?? []), '-o', 'ControlMaster=no', '-o', 'ControlPath=none'];
   return { ...place, ssh: { ...place.ssh!, options } };
 }

@@ -1,8 +1,8 @@
 import type { Context } from '../../engine/context';
 import { Problem, TimedOut } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { AI_VM_FILES, packages, ttmOptions } from '../../machines/ai-vm';
-import { facts } from './facts';
+import { AI_VM_FILES, packages, ttmOptions } from '../../../machines/ai-vm';
+import { facts } from '../../clients/ubuntu-facts';
 import { noLogin } from './gpu-proof';
 import {
   BOOT_SECONDS,
@@ -12,15 +12,15 @@ import {
   runningKernel,
   waitForLogin,
   type AiVm,
-  type Seen,
-} from './machine';
+} from '../../clients/ubuntu';
+import { type Seen } from './when-up';
 import { restartAiVm, restartAsks, startAiVm } from './restart';
 
 export function started(context: Context, vm: AiVm, seen: Seen): Step {
   const { name, machine } = vm;
   return {
     title: `${name} has been started, and can be logged in to`,
-    async look() {
+    async plan() {
       const isRunning = await isOn(context, vm);
       seen.up = isRunning && (await firstBoot(context, vm)) === 'done';
       if (seen.up) return undefined;
@@ -31,10 +31,10 @@ export function started(context: Context, vm: AiVm, seen: Seen): Step {
         ],
       };
     },
-    async apply(_, say) {
-      if (!(await isOn(context, vm))) await startAiVm(context, vm, say);
+    async apply(_, progress) {
+      if (!(await isOn(context, vm))) await startAiVm(context, vm, progress);
       try {
-        await waitForLogin(context, vm, say);
+        await waitForLogin(context, vm, progress);
       } catch (error) {
         throw error instanceof TimedOut ? await noLogin(context, vm, error) : error;
       }
@@ -47,7 +47,7 @@ export function installed(context: Context, { name, machine, place }: AiVm): Ste
   const wanted = packages(homelab, name, machine);
   return {
     title: `${name} has its packages`,
-    async look() {
+    async plan() {
       // 1: one of them is unknown.
       const argv = ['dpkg-query', '-W', '-f', '${binary:Package} ${db:Status-Status}\\n', ...wanted];
       const { stdout } = await commands.read(place, argv, { accepts: [0, 1] });
@@ -55,11 +55,11 @@ export function installed(context: Context, { name, machine, place }: AiVm): Ste
       const missing = wanted.filter((each) => !there.has(each));
       return missing.length === 0 ? undefined : { lines: [`apt-get install ${missing.join(' ')}`] };
     },
-    async apply(_, say) {
-      say('apt-get update and install (some minutes)');
+    async apply(_, progress) {
+      progress('apt-get update and install (some minutes)');
       // linux-firmware alone is half a gigabyte; another apt may be at work for 10 minutes.
       const options = { seconds: 2400, waitsFor: 'apt-get' };
-      await commands.changeScript(place, 'ai-packages.sh', wanted, options);
+      await commands.changeScript(place, 'ubuntu/packages.sh', wanted, options);
     },
   };
 }
@@ -69,7 +69,7 @@ export function gpuMemory(context: Context, { name, machine, place }: AiVm): Ste
   const { line, pages } = ttmOptions(machine);
   return {
     title: `the GPU of ${name} may use ${(pages / 262144).toFixed(1)} GiB`,
-    async look() {
+    async plan() {
       const { options, initramfs } = await moduleOptions(context, { place });
       if (options === line && initramfs === line) return undefined;
       return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`, 'update-initramfs -u -k all'] };
@@ -80,7 +80,7 @@ export function gpuMemory(context: Context, { name, machine, place }: AiVm): Ste
 
 async function writeOptions({ commands }: Context, { place, machine }: Pick<AiVm, 'place' | 'machine'>): Promise<void> {
   const options = { seconds: 900, waitsFor: 'update-initramfs' };
-  await commands.changeScript(place, 'ai-gtt.sh', ['write', ttmOptions(machine).line], options);
+  await commands.changeScript(place, 'ubuntu/gtt.sh', ['write', ttmOptions(machine).line], options);
 }
 
 /** The limit with which the module runs, where it is another than it should be. */
@@ -91,7 +91,7 @@ async function wrongLimit(context: Context, vm: AiVm): Promise<string | undefine
 }
 
 async function moduleOptions({ commands }: Context, { place }: Pick<AiVm, 'place'>) {
-  const { stdout } = await commands.readScript(place, 'ai-gtt.sh', ['state'], { asRoot: true });
+  const { stdout } = await commands.readScript(place, 'ubuntu/gtt.sh', ['state'], { asRoot: true });
   return facts(stdout, `ai-gtt.sh on ${place.name}`, ['options', 'initramfs', 'pages_limit']);
 }
 
@@ -100,7 +100,7 @@ export function rebooted(context: Context, vm: AiVm): Step {
   const { name, machine } = vm;
   return {
     title: `${name} runs Ubuntu's newer kernel (HWE)`,
-    async look() {
+    async plan() {
       const { kernel, isNewer } = await kernelOf(context, vm);
       const lines = isNewer ? [] : [`kernel: ${kernel} -> that of linux-generic-hwe-${machine.release}`];
       const limit = await wrongLimit(context, vm);
@@ -108,10 +108,10 @@ export function rebooted(context: Context, vm: AiVm): Step {
       if (lines.length === 0) return undefined;
       return { lines: [...lines, 'systemctl reboot'], asks: await restartAsks(context, vm, 'reboot') };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       // What the initramfs holds is not seen: it may be the reason.
       if ((await wrongLimit(context, vm)) !== undefined) await writeOptions(context, vm);
-      await restartAiVm(context, name, { kind: 'reboot' }, say);
+      await restartAiVm(context, name, { kind: 'reboot' }, progress);
       const { kernel, isNewer } = await kernelOf(context, vm);
       if (!isNewer)
         throw new Problem(

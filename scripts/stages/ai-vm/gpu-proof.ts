@@ -1,13 +1,12 @@
 import type { GpuPassthrough, Model } from '../../../inventory';
-import { bootId } from '../../engine/boots';
-import type { Finding, Look } from '../../engine/check';
+import { bootId } from '../../clients/boots';
 import { CommandFailed } from '../../engine/commands';
-import { ubuntuMachines, type Context } from '../../engine/context';
-import { isFault, Later, Problem, Stop } from '../../engine/problem';
+import { type Context } from '../../engine/context';
+import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
-import { provingModelOf } from '../../machines/ollama';
-import { Refusal, ollamaApi, shortTag, type Loaded } from './api';
+import { provingModelOf } from '../../../machines/ollama';
+import { Refusal, ollamaApi, shortTag, type Loaded } from '../../clients/ollama';
 import {
   doneSoFar,
   gpuState,
@@ -20,8 +19,8 @@ import {
   type GpuState,
   type Phase,
 } from './gpu-record';
-import { aiVm, isOn, vmConfig, type AiVm } from './machine';
-import { isOurGpu, understandLog, usesVulkan } from './ollama-log';
+import { isOn, vmConfig, type AiVm } from '../../clients/ubuntu';
+import { isOurGpu, understandLog, usesVulkan } from '../../clients/ollama-log';
 import { assertNoDatabaseRuns, NotBack, restart } from './restart';
 
 type Say = (what: string) => void;
@@ -30,7 +29,7 @@ type Say = (what: string) => void;
 export function provingModel({ homelab }: Context): Model {
   const model = provingModelOf(homelab);
   if (model === undefined)
-    throw new Stop(
+    throw new Blocked(
       'llm.models must hold a model, or the GPU cannot be proved; add one to homelab.ts, or set gpu: false',
     );
   return model;
@@ -44,18 +43,18 @@ const WHAT: Readonly<Record<Phase, string>> = {
 };
 
 /** What the same model does on the CPU alone: the GPU must be faster. */
-export function measured(context: Context, vm: AiVm): Step {
+export function tokensPerSecondMeasured(context: Context, vm: AiVm): Step {
   const { tag, context: length } = provingModel(context);
   return {
     title: `the speed of ${tag} without the GPU is known`,
-    async look() {
+    async plan() {
       const state = await gpuState(context, vm);
       if (state.hungAt !== undefined || !remaining(state).includes('cpu')) return undefined;
       return { lines: [WHAT.cpu] };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const state = await gpuState(context, vm);
-      say(`${tag} generates on the CPU (some minutes)`);
+      progress(`${tag} generates on the CPU (some minutes)`);
       const { tokensPerSecond } = await ollamaApi(context).generate({ tag, context: length, onCpu: true });
       await writeRecord(context, vm, {
         ...(state.record?.tried && { tried: state.record.tried }),
@@ -74,11 +73,11 @@ export function measured(context: Context, vm: AiVm): Step {
  * is a database that a hanging host could hurt. Each part is written down before and after it, so that a killed run goes on
  * where it was, and a host that went down in between is a result too.
  */
-export function proved(context: Context, vm: AiVm): Step {
+export function gpuProved(context: Context, vm: AiVm): Step {
   const { name, host } = vm;
   return {
     title: `the GPU of ${name} survives restarts (kernel of ${host.name} as it runs)`,
-    async look() {
+    async plan() {
       const state = await gpuState(context, vm);
       if (state.verdict === 'unusable') throw unusable(context, vm, state);
       if (state.hungAt !== undefined)
@@ -99,17 +98,17 @@ export function proved(context: Context, vm: AiVm): Step {
         ],
       };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const state = await gpuState(context, vm);
       if (state.hungAt !== undefined)
         throw await failed(context, vm, state, state.hungAt, `${host.name} went down at it`);
-      if (!(await vmConfig(context, vm)).has('hostpci0')) throw new Later(`${name} has no GPU yet`);
-      for (const phase of remaining(state).filter((each) => each !== 'cpu')) await prove(context, vm, phase, say);
+      if (!(await vmConfig(context, vm)).has('hostpci0')) throw new NotReady(`${name} has no GPU yet`);
+      for (const phase of remaining(state).filter((each) => each !== 'cpu')) await prove(context, vm, phase, progress);
     },
   };
 }
 
-async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promise<void> {
+async function prove(context: Context, vm: AiVm, phase: Phase, progress: Say): Promise<void> {
   await assertNoDatabaseRuns(context, `the GPU of ${vm.name} is proved, which may hang ${vm.host.name}`);
   const state = await gpuState(context, vm);
   const { kernel, boot } = state;
@@ -119,8 +118,8 @@ async function prove(context: Context, vm: AiVm, phase: Phase, say: Say): Promis
   await writeRecord(context, vm, { ...proving, begun: { phase, boot } });
   let tokensPerSecond: number;
   try {
-    if (phase !== 'generate') await restart(context, vm, { kind: phase as 'reboot' | 'stop-start' }, say);
-    const found = await generateOnGpu(context, state.record?.cpu, say);
+    if (phase !== 'generate') await restart(context, vm, { kind: phase as 'reboot' | 'stop-start' }, progress);
+    const found = await generateOnGpu(context, state.record?.cpu, progress);
     // Somebody switched it off and on while this waited.
     const hung = (await bootId(context.commands, vm.host)) !== boot ? [`${vm.host.name} went down at it`] : [];
     const problems = [...hung, ...found.problems];
@@ -159,30 +158,30 @@ export async function notBegun(
 }
 
 /** Has the model generate, and judges whether all of it was on the GPU. An Ollama that found none is started once more. */
-async function generateOnGpu(context: Context, cpu: number | undefined, say: Say) {
-  const first = await tryOnGpu(context, cpu, say);
+async function generateOnGpu(context: Context, cpu: number | undefined, progress: Say) {
+  const first = await tryOnGpu(context, cpu, progress);
   if (first.problems.length === 0 || usesVulkan(first.log)) return first;
   // Ollama looks for a GPU when it starts, and never again: its driver may have been ready only after that.
   const { vm } = ollamaApi(context);
-  say('restarts Ollama, which found no GPU when it started');
-  await context.commands.changeScript(vm.place, 'ai-ollama.sh', ['start'], { seconds: 180 });
-  return tryOnGpu(context, cpu, say);
+  progress('restarts Ollama, which found no GPU when it started');
+  await context.commands.changeScript(vm.place, 'ubuntu/ollama.sh', ['start'], { seconds: 180 });
+  return tryOnGpu(context, cpu, progress);
 }
 
-async function tryOnGpu(context: Context, cpu: number | undefined, say: Say) {
+async function tryOnGpu(context: Context, cpu: number | undefined, progress: Say) {
   const api = ollamaApi(context);
   const { tag, context: length, resident: stays } = provingModel(context);
-  await until('Ollama to answer', { seconds: 180 }, say, () => api.version());
-  say(`${tag} generates on the GPU`);
+  await until('Ollama to answer', { seconds: 180 }, progress, () => api.version());
+  progress(`${tag} generates on the GPU`);
   const answer = await api.generate({ tag, context: length, stays }).catch((error: unknown) => {
     if (error instanceof Refusal) return error;
     throw error;
   });
-  const { stdout: log } = await context.commands.readScript(api.vm.place, 'ai-ollama-log.sh', [], { asRoot: true });
+  const { stdout: log } = await context.commands.readScript(api.vm.place, 'ubuntu/ollama-log.sh', [], { asRoot: true });
   if (answer instanceof Refusal) return { problems: [answer.message], tokensPerSecond: 0, log };
   // Ollama names what it computes with whenever it starts: silence says nothing about the GPU.
   if (!log.includes('inference compute'))
-    throw new Stop(
+    throw new Blocked(
       `the log of Ollama on ${api.vm.name} must say what it computes with, and says ${JSON.stringify(log.slice(0, 120))}; look at journalctl -u ollama there, and run this again`,
     );
   const loaded = (await api.loaded()).get(shortTag(tag));
@@ -196,7 +195,7 @@ export function gpuProblems(seen: {
   readonly tag: string;
   readonly length: number;
   readonly loaded: Loaded | undefined;
-  /** What ai-ollama-log.sh printed. */
+  /** What ollama-log.sh printed. */
   readonly log: string;
   readonly tokensPerSecond: number;
   readonly cpu: number | undefined;
@@ -225,7 +224,7 @@ export function gpuProblems(seen: {
 }
 
 /** What came of the proof, written down. */
-class Verdict extends Stop {}
+class Verdict extends Blocked {}
 
 async function failed(context: Context, vm: AiVm, state: GpuState, phase: Phase, why: string): Promise<Verdict> {
   const { begun: _, ...kept } = state.record ?? { done: [] };
@@ -252,9 +251,9 @@ export async function noLogin(context: Context, vm: AiVm, { message }: Problem):
   const { begun } = state.record ?? {};
   if (state.record?.state === 'proving' && begun !== undefined) {
     const stop = await failed(context, vm, state, begun.phase, message);
-    return begun.phase === 'generate' ? new Stop(`${stop.message}. ${withoutGpu(context, vm)}`) : stop;
+    return begun.phase === 'generate' ? new Blocked(`${stop.message}. ${withoutGpu(context, vm)}`) : stop;
   }
-  return new Stop(
+  return new Blocked(
     `${message}; its GPU may be why: look at the console of ${name} in Proxmox, or restart ${host.name}. ${withoutGpu(context, vm)}`,
   );
 }
@@ -284,7 +283,7 @@ const REMEDIES: readonly GpuPassthrough[] = [
 ];
 
 /** The GPU does not compute, handed over like this. */
-export function unusable(context: Context, { name, machine, host }: AiVm, { record }: GpuState): Stop {
+export function unusable(context: Context, { name, machine, host }: AiVm, { record }: GpuState): Blocked {
   const tried = [...Object.keys(record?.tried ?? {}), optionsText(passthroughOf(context, host.name))];
   const known = new Set(tried.map((each) => each.replace(/ \(.*\)$/, '')));
   const next = REMEDIES.find((each) => !known.has(optionsText(each).replace(/ \(.*\)$/, '')));
@@ -292,7 +291,7 @@ export function unusable(context: Context, { name, machine, host }: AiVm, { reco
     next === undefined
       ? `No way to hand it over is left (${tried.length} tried)`
       : `Next to try (docs/bootstrap.md, section 11): gpuPassthrough: ${written(next)} in hosts.${host.name} of homelab.ts, then npm run bootstrap -- apply`;
-  return new Stop(
+  return new Blocked(
     `the GPU of ${host.name} must compute in ${name}, and did not: ${record?.failed?.why ?? 'unknown'}. ${advice}. Without the GPU: gpu: false (models run on the CPU). To try the same once more, remove ${recordPath(machine.vmid)} on ${host.name}`,
   );
 }
@@ -309,9 +308,9 @@ export function kernelPinned(context: Context, vm: AiVm): Step {
   const { host } = vm;
   return {
     title: `${host.name} keeps the kernel that the GPU was proved with`,
-    async look() {
+    async plan() {
       const { record, verdict, kernel } = await gpuState(context, vm);
-      if (verdict === 'unproven') throw new Later(`the GPU of ${vm.name} is not proved yet`);
+      if (verdict === 'unproven') throw new NotReady(`the GPU of ${vm.name} is not proved yet`);
       if (verdict !== 'passed') return undefined;
       const pinned = await pinnedKernel(context, vm);
       if (pinned === record!.kernel) return undefined;
@@ -320,44 +319,9 @@ export function kernelPinned(context: Context, vm: AiVm): Step {
     async apply() {
       const { record } = await gpuState(context, vm);
       const options = { seconds: 300, waitsFor: 'the boot loader' };
-      await context.commands.changeScript(host, 'pin-kernel.sh', [record!.kernel], options);
+      await context.commands.changeScript(host, 'proxmox/pin-kernel.sh', [record!.kernel], options);
     },
   };
-}
-
-/** For verify: what a restart of a machine with a GPU would mean now. */
-export function gpuFindings(context: Context): Look {
-  return async () => {
-    const found: Finding[] = [];
-    for (const [name, machine] of ubuntuMachines(context)) {
-      if (machine.gpu !== true) continue;
-      const { verdict, record, kernel } = await gpuState(context, aiVm(context, name));
-      found.push({ what: `the GPU of ${name}`, ...judged(verdict, kernel, record?.failed?.why) });
-    }
-    return found;
-  };
-}
-
-function judged(verdict: GpuState['verdict'], kernel: string, why = ''): Omit<Finding, 'what'> {
-  const again = 'npm run bootstrap -- apply ai-vm proves it; no database may run meanwhile';
-  switch (verdict) {
-    case 'passed':
-      return { state: 'good', saw: `proved under kernel ${kernel}, restarts included` };
-    case 'unproven':
-      return { state: 'warning', saw: `not proved under kernel ${kernel}: a restart may hang the host`, fix: again };
-    case 'unsafe':
-      return {
-        state: 'warning',
-        saw: `a restart of its VM needs one of the host: ${why}`,
-        fix: 'nothing, or gpu: false in homelab.ts',
-      };
-    case 'unusable':
-      return {
-        state: 'bad',
-        saw: why,
-        fix: 'npm run bootstrap -- apply ai-vm says what to try next; or gpu: false in homelab.ts',
-      };
-  }
 }
 
 async function pinnedKernel({ commands }: Context, { host }: AiVm): Promise<string | undefined> {

@@ -1,11 +1,11 @@
 import type { GpuPassthrough, ProxmoxHost } from '../../../inventory';
-import { bootId } from '../../engine/boots';
-import { json } from '../../engine/cluster';
+import { bootId } from '../../clients/boots';
+import { json } from '../../engine/json';
 import type { Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
-import { gpuOptions } from '../../machines/host';
-import { provingModelOf } from '../../machines/ollama';
-import { runningKernel, type AiVm } from './machine';
+import { Blocked } from '../../engine/problem';
+import { gpuOptions } from '../../../machines/host';
+import { provingModelOf } from '../../../machines/ollama';
+import { runningKernel, type AiVm } from '../../clients/ubuntu';
 
 /** Parts of the proof, in their order: the CPU alone, the GPU, and the GPU after each kind of restart. */
 export const PHASES = ['cpu', 'generate', 'reboot', 'stop-start'] as const;
@@ -48,7 +48,7 @@ export async function readRecord({ commands }: Context, vm: AiVm): Promise<GpuRe
     Array.isArray(record.done) &&
     (record.state !== 'failed' || typeof record.failed?.why === 'string');
   if (!isWhole)
-    throw new Stop(
+    throw new Blocked(
       `${path} on ${vm.host.name} must be the record of the GPU proof, and holds ${JSON.stringify(stdout.slice(0, 120))}; remove it there, and the proof is made again`,
     );
   return record as GpuRecord;
@@ -61,7 +61,7 @@ export async function writeRecord(
 ) {
   const options = optionsText(passthroughOf(context, host.name));
   const whole: GpuRecord = { vmid, ...record, options, date: new Date().toISOString() };
-  await context.commands.changeScript(host, 'ai-gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
+  await context.commands.changeScript(host, 'proxmox/gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
 }
 
 /** What the proof says about the host as it runs now. */

@@ -1,13 +1,13 @@
 import type { GpuPassthrough, UbuntuMachine } from '../../../inventory';
 import type { Context } from '../../engine/context';
-import { isFault, Stop } from '../../engine/problem';
+import { isFault, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
-import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../machines/host';
+import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
-import { hostFacts } from '../host/facts';
+import { hostFacts } from '../../clients/proxmox/facts';
 import { doneSoFar, gpuState, passthroughOf, remaining, writeRecord, type GpuState } from './gpu-record';
 import { noLogin, notBegun, unusable } from './gpu-proof';
-import { vmConfig, type AiVm } from './machine';
+import { vmConfig, type AiVm } from '../../clients/ubuntu';
 import { assertNoDatabaseRuns, NotBack, restart, restartAiVm, restartAsks } from './restart';
 
 /** Slots of the VM that are ours. */
@@ -27,7 +27,7 @@ export function wantedDevices(
   const fix = 'npm run bootstrap -- apply host says what is wrong';
   if (machine.gpu === true) {
     if (gpu === undefined || audio === undefined)
-      throw new Stop(
+      throw new Blocked(
         `${host} must have one AMD GPU with its sound to pass through, and has not; ${fix}, or set gpu: false`,
       );
     const options = gpuOptions(passthrough);
@@ -36,7 +36,7 @@ export function wantedDevices(
   }
   if (machine.npu === true) {
     if (npu === undefined)
-      throw new Stop(`${host} must have an NPU to pass through, and has not; ${fix}, or set npu: false`);
+      throw new Blocked(`${host} must have an NPU to pass through, and has not; ${fix}, or set npu: false`);
     wanted.set('hostpci2', `${npu.slot},pcie=1`);
   }
   return wanted;
@@ -68,7 +68,7 @@ export function passedThrough(context: Context, vm: AiVm): Step {
 
   return {
     title: isProof ? `the GPU is passed through to ${name}` : `${name} has the devices that homelab.ts gives it`,
-    async look() {
+    async plan() {
       const { config, set, drop } = await difference();
       if (set.length === 0 && drop.length === 0) return undefined;
       if (isProof) {
@@ -89,7 +89,7 @@ export function passedThrough(context: Context, vm: AiVm): Step {
             : await restartAsks(context, vm, 'stop-start'),
       };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const { set, drop } = await difference();
       const stopped = async () => {
         if (set.length > 0)
@@ -103,7 +103,7 @@ export function passedThrough(context: Context, vm: AiVm): Step {
       };
       const state = await gpuState(context, vm);
       if (!isProof || !remaining(state).includes('generate')) {
-        await restartAiVm(context, name, { kind: 'stop-start', stopped }, say);
+        await restartAiVm(context, name, { kind: 'stop-start', stopped }, progress);
         return;
       }
       // The first start with the GPU, or with other options, is a part of the proof: if the host hangs at it, the next run knows.
@@ -115,7 +115,7 @@ export function passedThrough(context: Context, vm: AiVm): Step {
         await stopped();
       };
       try {
-        await restart(context, vm, { kind: 'stop-start', stopped: begin }, say);
+        await restart(context, vm, { kind: 'stop-start', stopped: begin }, progress);
       } catch (error) {
         if (error instanceof NotBack) throw await noLogin(context, vm, error);
         if (isFault(error)) await notBegun(context, vm, boot, proving);
@@ -132,7 +132,7 @@ async function assertMayBePassedThrough(context: Context, vm: AiVm, state: GpuSt
   for (const file of [...(rom ? [VBIOS] : []), ...(audioRom === undefined ? [] : [AUDIO_ROM])]) {
     const path = `${VBIOS_FOLDER}/${file}`;
     const { code } = await context.commands.read(host, ['test', '-s', path], { accepts: [0, 1] });
-    if (code !== 0) throw new Stop(`${path} must be on ${host.name}, and is not; npm run bootstrap -- apply host`);
+    if (code !== 0) throw new Blocked(`${path} must be on ${host.name}, and is not; npm run bootstrap -- apply host`);
   }
   if (state.verdict !== 'passed')
     await assertNoDatabaseRuns(

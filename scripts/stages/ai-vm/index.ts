@@ -1,13 +1,15 @@
 import { ubuntuMachines, type Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
+import { Blocked } from '../../engine/problem';
 import type { Stage, Step } from '../../engine/step';
-import { requireLoginKeys } from '../../machines/ai-vm';
-import { pulled } from '../models';
+import { requireLoginKeys } from '../login-keys';
+import { modelPulled } from '../models';
 import { access, firewallUnit } from './access';
 import { gpuMemory, installed, rebooted, started } from './boot';
 import { passedThrough } from './gpu';
-import { kernelPinned, measured, proved, provingModel } from './gpu-proof';
-import { aiVm, whenUp, type AiVm, type Seen } from './machine';
+import { kernelPinned, tokensPerSecondMeasured, gpuProved, provingModel } from './gpu-proof';
+import { aiVm, type AiVm } from '../../clients/ubuntu';
+import { whenUp } from './when-up';
+import { type Seen } from './when-up';
 import { mlx, ollamaInstalled, ollamaRuns, ollamaUnits, ollamaUser } from './ollama';
 
 /** The machines beside the cluster: everything on them that may change after their first boot, and the GPU. */
@@ -29,7 +31,7 @@ function stepsOf(context: Context, vm: AiVm): Step[] {
   const up = (...steps: Step[]) => steps.map((step) => whenUp(seen, name, step));
   const runsModels = context.homelab.llm?.machine === name;
   if (machine.gpu === true && !runsModels)
-    throw new Stop(
+    throw new Blocked(
       `machines.${name}.gpu must be of the machine that runs the models (llm.machine: ${context.homelab.llm?.machine ?? 'none'}), where it can be proved; set gpu: false`,
     );
   const always = [
@@ -43,10 +45,10 @@ function stepsOf(context: Context, vm: AiVm): Step[] {
     ...up(...(withGpu ? [gpuMemory(context, vm)] : []), rebooted(context, vm)),
     ...up(ollamaUser(context, vm), ollamaInstalled(context, vm), ...ollamaUnits(context, vm), ollamaRuns(context, vm)),
     ...up(mlx(context, vm)),
-    ...(withGpu ? up(pulled(context, provingModel(context))) : []),
+    ...(withGpu ? up(modelPulled(context, provingModel(context))) : []),
     // What follows can be seen from the host, so that its questions are asked before anything begins.
-    ...(withGpu ? [measured(context, vm)] : []),
+    ...(withGpu ? [tokensPerSecondMeasured(context, vm)] : []),
     passedThrough(context, vm),
-    ...(withGpu ? [proved(context, vm), kernelPinned(context, vm)] : []),
+    ...(withGpu ? [gpuProved(context, vm), kernelPinned(context, vm)] : []),
   ];
 }

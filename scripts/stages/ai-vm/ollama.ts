@@ -5,11 +5,11 @@ import { Problem } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
-import { OLLAMA_FILES, ollamaOverride, ollamaUnit, ollamaVersion } from '../../machines/ollama';
-import { MLX_REQUIREMENTS, ollamaRelease } from '../../pins';
-import { ollamaApi } from './api';
-import { facts } from './facts';
-import type { AiVm } from './machine';
+import { OLLAMA_FILES, ollamaOverride, ollamaUnit, ollamaVersion } from '../../../machines/ollama';
+import { MLX_REQUIREMENTS, ollamaRelease } from '../../../machines/pins';
+import { ollamaApi } from '../../clients/ollama';
+import { facts } from '../../clients/ubuntu-facts';
+import type { AiVm } from '../../clients/ubuntu';
 
 const NAMES = ['groups', 'version', 'digest', 'active', 'enabled', 'reload', 'started'] as const;
 
@@ -17,7 +17,7 @@ const NAMES = ['groups', 'version', 'digest', 'active', 'enabled', 'reload', 'st
 const DOWNLOAD_SECONDS = 2400;
 
 async function state({ commands }: Context, { place }: AiVm) {
-  const { stdout } = await commands.readScript(place, 'ai-ollama.sh', ['state'], { asRoot: true });
+  const { stdout } = await commands.readScript(place, 'ubuntu/ollama.sh', ['state'], { asRoot: true });
   return facts(stdout, `ai-ollama.sh on ${place.name}`, NAMES);
 }
 
@@ -26,13 +26,13 @@ export function ollamaUser(context: Context, vm: AiVm): Step {
   const wanted = ['ollama', 'render', 'video'];
   return {
     title: 'user ollama may use the GPU',
-    async look() {
+    async plan() {
       const groups = (await state(context, vm)).groups.split(' ');
       const missing = wanted.filter((group) => !groups.includes(group));
       return missing.length === 0 ? undefined : { lines: [`user ollama: add to ${missing.join(', ')}`] };
     },
     async apply() {
-      await context.commands.changeScript(vm.place, 'ai-ollama.sh', ['user']);
+      await context.commands.changeScript(vm.place, 'ubuntu/ollama.sh', ['user']);
     },
   };
 }
@@ -43,7 +43,7 @@ export function ollamaInstalled(context: Context, vm: AiVm): Step {
   const { archive, sums } = ollamaRelease(version);
   return {
     title: `Ollama ${version} is installed`,
-    async look() {
+    async plan() {
       const there = await state(context, vm);
       const known = knownDigest(archive);
       if (there.version === version && known !== undefined && there.digest === known) return undefined;
@@ -54,19 +54,19 @@ export function ollamaInstalled(context: Context, vm: AiVm): Step {
         ],
       };
     },
-    async apply(_, say) {
-      say(`downloads ${archive}`);
+    async apply(_, progress) {
+      progress(`downloads ${archive}`);
       const known = knownDigest(archive) ?? '';
       const { stdout } = await context.commands.changeScript(
         vm.place,
-        'ai-ollama.sh',
+        'ubuntu/ollama.sh',
         ['fetch', version, archive, sums, known],
         { seconds: DOWNLOAD_SECONDS, waitsFor: 'the download of Ollama' },
       );
       const digest = stdout.trim();
       rememberDigest(archive, digest);
-      say('unpacks it');
-      await context.commands.changeScript(vm.place, 'ai-ollama.sh', ['install', version, digest], { seconds: 600 });
+      progress('unpacks it');
+      await context.commands.changeScript(vm.place, 'ubuntu/ollama.sh', ['install', version, digest], { seconds: 600 });
     },
   };
 }
@@ -84,7 +84,7 @@ export function ollamaRuns(context: Context, vm: AiVm): Step {
   const { mark } = ollamaOverride(context.homelab);
   return {
     title: `Ollama ${version} runs with its settings`,
-    async look() {
+    async plan() {
       const there = await state(context, vm);
       const isAsWanted =
         there.active === 'active' &&
@@ -93,10 +93,10 @@ export function ollamaRuns(context: Context, vm: AiVm): Step {
         there.started === `${mark} ${version}`;
       return isAsWanted ? undefined : { lines: [`systemctl restart ollama.service (${version}, settings ${mark})`] };
     },
-    async apply(_, say) {
-      await context.commands.changeScript(vm.place, 'ai-ollama.sh', ['start'], { seconds: 180 });
+    async apply(_, progress) {
+      await context.commands.changeScript(vm.place, 'ubuntu/ollama.sh', ['start'], { seconds: 180 });
       const api = ollamaApi(context);
-      await until('Ollama to answer', { seconds: 120 }, say, async () => {
+      await until('Ollama to answer', { seconds: 120 }, progress, async () => {
         const running = await api.version();
         if (running !== version) throw new Problem(`it is ${running}, not ${version}`);
         return true;
@@ -110,15 +110,15 @@ export function mlx({ commands }: Context, { name, place }: AiVm): Step {
   const digest = createHash('sha256').update(MLX_REQUIREMENTS.join('\n')).digest('hex');
   return {
     title: `MLX for the CPU is at /opt/mlx on ${name}`,
-    async look() {
+    async plan() {
       // 1: there is none, or one that is not whole.
       const { stdout } = await commands.read(place, ['cat', '/opt/mlx/.requirements'], { accepts: [0, 1] });
       return stdout.trim() === digest ? undefined : { lines: [`/opt/mlx: pip install ${MLX_REQUIREMENTS.join(' ')}`] };
     },
-    async apply(_, say) {
-      say('pip install (some minutes)');
+    async apply(_, progress) {
+      progress('pip install (some minutes)');
       const options = { seconds: 1800, waitsFor: 'pip' };
-      await commands.changeScript(place, 'ai-mlx.sh', [digest, ...MLX_REQUIREMENTS], options);
+      await commands.changeScript(place, 'ubuntu/mlx.sh', [digest, ...MLX_REQUIREMENTS], options);
     },
   };
 }

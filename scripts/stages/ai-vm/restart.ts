@@ -1,12 +1,13 @@
 import { hostOf, nodes } from '../../../inventory';
-import { bootId, orderReboot } from '../../engine/boots';
-import { json, kubectl } from '../../engine/cluster';
+import { bootId, orderReboot } from '../../clients/boots';
+import { kubectl } from '../../clients/kubernetes';
+import { json } from '../../engine/json';
 import type { Context } from '../../engine/context';
-import { isFault, Later, Problem, Stop, TimedOut } from '../../engine/problem';
+import { isFault, NotReady, Problem, Blocked, TimedOut } from '../../engine/problem';
 import { until } from '../../engine/wait';
-import { downSeconds } from '../../machines/vms';
+import { downSeconds } from '../../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
-import { BOOT_SECONDS, aiVm, isOn, vmConfig, waitForLogin, type AiVm } from './machine';
+import { BOOT_SECONDS, aiVm, isOn, vmConfig, waitForLogin, type AiVm } from '../../clients/ubuntu';
 
 /** A restart of the system in the VM, or of the VM; `stopped` runs while it is off. */
 export type Restart =
@@ -24,12 +25,12 @@ const START_SECONDS = 300;
  * its VM restarts. Where the proof was passed under the running kernel it is a plain restart. Where it was not made yet, or
  * failed, no database may run; where it failed, the host restarts with it.
  */
-export async function restartAiVm(context: Context, name: string, how: Restart, say: Say): Promise<void> {
+export async function restartAiVm(context: Context, name: string, how: Restart, progress: Say): Promise<void> {
   const vm = aiVm(context, name);
   const risk = await riskOf(context, vm);
   if (risk !== 'none') await assertNoDatabaseRuns(context, whatFor(risk, vm));
-  if (risk === 'host-restarts') return restartWithHost(context, vm, how, say);
-  await restart(context, vm, how, say);
+  if (risk === 'host-restarts') return restartWithHost(context, vm, how, progress);
+  await restart(context, vm, how, progress);
 }
 
 /** What the owner must agree to before restartAiVm(). @throws Stop when it would refuse */
@@ -65,19 +66,19 @@ async function comesBack({ commands }: Context, vm: AiVm, waiting: Promise<void>
 }
 
 /** Restarts without asking what is known of the GPU: for the proof itself. @throws NotBack */
-export async function restart(context: Context, vm: AiVm, how: Restart, say: Say): Promise<void> {
-  if (how.kind === 'reboot') return reboot(context, vm, say);
-  await shutDown(context, vm, say);
+export async function restart(context: Context, vm: AiVm, how: Restart, progress: Say): Promise<void> {
+  if (how.kind === 'reboot') return reboot(context, vm, progress);
+  await shutDown(context, vm, progress);
   await how.stopped?.();
-  await start(context, vm, say);
-  await comesBack(context, vm, waitForLogin(context, vm, say));
+  await start(context, vm, progress);
+  await comesBack(context, vm, waitForLogin(context, vm, progress));
 }
 
 /**
  * Starts a VM that is off; a GPU that homelab.ts no longer gives it is taken out first.
  * @throws Stop where the GPU would not come back without a restart of the host, or may hang it beside running databases
  */
-export async function startAiVm(context: Context, vm: AiVm, say: Say): Promise<void> {
+export async function startAiVm(context: Context, vm: AiVm, progress: Say): Promise<void> {
   const { name, machine, host } = vm;
   const config = await vmConfig(context, vm);
   const devices = [...config.keys()].filter((key) => /^hostpci\d+$/.test(key));
@@ -85,11 +86,11 @@ export async function startAiVm(context: Context, vm: AiVm, say: Say): Promise<v
     await context.commands.change(host, ['qm', 'set', `${machine.vmid}`, '--delete', devices.join(',')]);
   const risk = await riskOf(context, vm);
   if (risk === 'host-restarts')
-    throw new Stop(
+    throw new Blocked(
       `${name} is off, and its GPU does not survive that (${recordPath(machine.vmid)} on ${host.name}): ${stopDatabases(context)}, then restart ${host.name}, which starts all of them`,
     );
   if (risk === 'unproven') await assertNoDatabaseRuns(context, whatFor(risk, vm));
-  await start(context, vm, say);
+  await start(context, vm, progress);
 }
 
 async function riskOf(context: Context, vm: AiVm): Promise<'none' | 'unproven' | 'host-restarts'> {
@@ -113,7 +114,7 @@ function whatFor(risk: 'unproven' | 'host-restarts', { name, host }: AiVm): stri
 export async function assertNoDatabaseRuns(context: Context, why: string): Promise<void> {
   const running = await runningDatabases(context);
   if (running.length === 0) return;
-  throw new Stop(
+  throw new Blocked(
     `no database may run, because ${why}; these do: ${running.join(', ')}; ${stopDatabases(context)}, run this again, and start those VMs again (qm start)`,
   );
 }
@@ -137,55 +138,55 @@ async function runningDatabases(context: Context): Promise<string[]> {
     answer = (await kubectl(context, args)).stdout;
   } catch (error) {
     // No kubeconfig: there is no cluster, and so no database.
-    if (error instanceof Later) return [];
-    if (!isFault(error) || error instanceof Stop) throw error;
-    throw new Stop(
+    if (error instanceof NotReady) return [];
+    if (!isFault(error) || error instanceof Blocked) throw error;
+    throw new Blocked(
       `the cluster must say that no database runs, and does not answer: ${error.message}; npm run bootstrap -- apply talos brings it up, then run this again`,
     );
   }
   const items = json(answer, 'kubectl get pods')?.items;
   if (!Array.isArray(items))
-    throw new Stop(`kubectl get pods must answer with a list, and answered ${JSON.stringify(answer.slice(0, 120))}`);
+    throw new Blocked(`kubectl get pods must answer with a list, and answered ${JSON.stringify(answer.slice(0, 120))}`);
   return items
     .filter((pod) => namespaces.includes(pod?.metadata?.namespace))
     .map((pod) => `${pod.metadata.namespace}/${pod.metadata.name}`)
     .sort();
 }
 
-async function reboot(context: Context, vm: AiVm, say: Say): Promise<void> {
+async function reboot(context: Context, vm: AiVm, progress: Say): Promise<void> {
   const { name, place } = vm;
   const { commands } = context;
   const before = await bootId(commands, place);
   await orderReboot(commands, place, before);
   const another = async () => ((await bootId(commands, place)) === before ? undefined : true);
-  const up = until(`${name} to come up again`, { seconds: BOOT_SECONDS }, say, another);
+  const up = until(`${name} to come up again`, { seconds: BOOT_SECONDS }, progress, another);
   await comesBack(
     context,
     vm,
-    up.then(() => waitForLogin(context, vm, say)),
+    up.then(() => waitForLogin(context, vm, progress)),
     before,
   );
 }
 
-async function shutDown(context: Context, vm: AiVm, say: Say): Promise<void> {
+async function shutDown(context: Context, vm: AiVm, progress: Say): Promise<void> {
   const { name, machine, host } = vm;
   if (!(await isOn(context, vm))) return;
   const seconds = Math.ceil(machine.down.toSeconds());
-  say(`${name} shuts down (at most ${seconds} s)`);
+  progress(`${name} shuts down (at most ${seconds} s)`);
   // Never `qm stop`: a GPU that is torn out is not reset.
   await context.commands.change(host, ['qm', 'shutdown', `${machine.vmid}`, '--timeout', `${seconds}`], {
     seconds: seconds + 60,
     waitsFor: `${name} to shut down`,
   });
-  await until(`VM ${machine.vmid} to be off`, { seconds: 60 }, say, async () =>
+  await until(`VM ${machine.vmid} to be off`, { seconds: 60 }, progress, async () =>
     (await isOn(context, vm)) ? undefined : true,
   );
 }
 
-async function start(context: Context, vm: AiVm, say: Say): Promise<void> {
+async function start(context: Context, vm: AiVm, progress: Say): Promise<void> {
   const { machine, host } = vm;
   if (await isOn(context, vm)) return;
-  say(`qm start ${machine.vmid}`);
+  progress(`qm start ${machine.vmid}`);
   const argv = ['qm', 'start', `${machine.vmid}`, '--timeout', `${START_SECONDS}`];
   await context.commands.change(host, argv, { seconds: START_SECONDS + 60, waitsFor: `VM ${machine.vmid} to start` });
   // Without this a VM that never ran would be waited for, and taken for one whose GPU does not come back.
@@ -196,18 +197,18 @@ async function start(context: Context, vm: AiVm, say: Say): Promise<void> {
 }
 
 /** Down with the VM first, then the host: the GPU is fresh after that. Proxmox starts what was running. */
-async function restartWithHost(context: Context, vm: AiVm, how: Restart, say: Say): Promise<void> {
+async function restartWithHost(context: Context, vm: AiVm, how: Restart, progress: Say): Promise<void> {
   const { name, host } = vm;
-  await shutDown(context, vm, say);
+  await shutDown(context, vm, progress);
   if (how.kind === 'stop-start') await how.stopped?.();
   const { commands } = context;
   const before = await bootId(commands, host);
   await orderReboot(commands, host, before);
-  await until(`${host.name} to come up again`, { seconds: HOST_BOOT_SECONDS }, say, async () =>
+  await until(`${host.name} to come up again`, { seconds: HOST_BOOT_SECONDS }, progress, async () =>
     (await bootId(commands, host)) === before ? undefined : true,
   );
-  await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, say, async () =>
+  await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, progress, async () =>
     (await isOn(context, vm)) ? true : undefined,
   );
-  await waitForLogin(context, vm, say);
+  await waitForLogin(context, vm, progress);
 }

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { proxmox, type Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
+import { Blocked } from '../../engine/problem';
 import { writeRemote } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
-import { HOST_FILES, hostFiles, KERNEL_OPTIONS, passedThrough, UNDO_FILES } from '../../machines/host';
+import { HOST_FILES, hostFiles, KERNEL_OPTIONS, passedThrough, UNDO_FILES } from '../../../machines/host';
 import { handedOver } from './devices';
-import type { HostFacts } from './facts';
+import type { HostFacts } from '../../clients/proxmox/facts';
 import { pinState, usesTool } from './network-cards';
 
 export type Judged = () => Promise<HostFacts>;
-export type MakeStep = (title: string, look: Step['look'], apply: Step['apply']) => Step;
+export type MakeStep = (title: string, look: Step['plan'], apply: Step['apply']) => Step;
 
 /** The files that hand the GPU over, and what the boot loader and the initramfs make of them. */
 export function bootSteps(context: Context, name: string, judged: Judged, step: MakeStep): Step[] {
@@ -43,7 +43,7 @@ export function bootSteps(context: Context, name: string, judged: Judged, step: 
       },
       async () => {
         const { boot } = await judged();
-        await commands.changeScript(place, 'kernel-options.sh', [boot.kernelOptions, withOptions(name, boot)!]);
+        await commands.changeScript(place, 'proxmox/kernel-options.sh', [boot.kernelOptions, withOptions(name, boot)!]);
       },
     ),
     step(
@@ -55,7 +55,7 @@ export function bootSteps(context: Context, name: string, judged: Judged, step: 
       },
       async () => {
         const found = await judged();
-        await commands.changeScript(place, 'boot-files.sh', [madeOf(found), ...found.boot.loaders], {
+        await commands.changeScript(place, 'proxmox/boot-files.sh', [madeOf(found), ...found.boot.loaders], {
           seconds: 1800,
           waitsFor: 'an initramfs for each kernel',
         });
@@ -110,7 +110,7 @@ function withOptions(name: string, boot: HostFacts['boot']): string | undefined 
   if (!boot.loaders.includes('systemd-boot')) return undefined;
   const present = boot.kernelOptions.split(/\s+/);
   if (boot.kernelOptions === '' || boot.kernelOptions.includes('\n'))
-    throw new Stop(
+    throw new Blocked(
       `${HOST_FILES.cmdline} on ${name} must be one line, got ${JSON.stringify(boot.kernelOptions)}; proxmox-boot-tool needs it to boot`,
     );
   const missing = KERNEL_OPTIONS.filter((option) => !present.includes(option));

@@ -1,8 +1,11 @@
 import type { Homelab } from '../../../inventory';
-import type { Finding } from '../../engine/check';
-import { passedThrough } from '../../machines/host';
-import { settings, type HostFacts, type PciFunction } from './facts';
-import { bad, good, warning, type Subject } from './finding';
+import type { Finding } from '../../engine/findings';
+import { passedThrough } from '../../../machines/host';
+import { settings, type HostFacts, type PciFunction } from '../../clients/proxmox/facts';
+import { type Subject } from './finding';
+import { bad } from '../../engine/findings';
+import { warning } from '../../engine/findings';
+import { good } from '../../engine/findings';
 
 /** What is handed to a machine: found by what it is, never by ids that were written down. */
 export interface HandedOver {

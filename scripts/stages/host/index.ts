@@ -2,14 +2,21 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed } from '../../engine/commands';
 import { proxmox, ROOT, type Context } from '../../engine/context';
-import { Later, Stop } from '../../engine/problem';
+import { NotReady, Blocked } from '../../engine/problem';
 import { writeRemote } from '../../engine/remote-file';
 import type { Stage, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
-import { HOST_FILES, hostFiles, hostsWithMachines, passedThrough, UNDO_FILES, UNDO_MINUTES } from '../../machines/host';
+import {
+  HOST_FILES,
+  hostFiles,
+  hostsWithMachines,
+  passedThrough,
+  UNDO_FILES,
+  UNDO_MINUTES,
+} from '../../../machines/host';
 import { bootSteps, changesBoot, digest, isUnmade, isWritten, rebootReasons } from './boot';
-import { hostFacts, settings, type HostFacts } from './facts';
-import { hostFindings, strangeReboot } from './judgement';
+import { hostFacts, settings, type HostFacts } from '../../clients/proxmox/facts';
+import { hostFindings, unexpectedReboot } from './findings';
 import { linkFile, pinning, unpinned, usesTool } from './network-cards';
 import { reboot, rebootQuestion } from './reboot';
 import { roms } from './roms';
@@ -44,7 +51,7 @@ function stepsOf(context: Context, name: string): Step[] {
   const assertGood = (found: HostFacts) => {
     const wrong = hostFindings(homelab, name, found).filter(({ state }) => state === 'bad');
     if (wrong.length > 0)
-      throw new Stop(
+      throw new Blocked(
         [...wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`), ...undoWarning(name, found)].join('\n'),
       );
   };
@@ -54,22 +61,22 @@ function stepsOf(context: Context, name: string): Step[] {
     assertGood(found);
     return found;
   };
-  const step = (title: string, look: Step['look'], apply: Step['apply']): Step => ({
+  const step = (title: string, plan: Step['plan'], apply: Step['apply']): Step => ({
     title,
-    look,
-    async apply(change, say) {
+    plan,
+    async apply(change, progress) {
       try {
-        await apply(change, say);
+        await apply(change, progress);
       } finally {
         seen = undefined;
       }
     },
   });
 
-  const confirm = () => commands.changeScript(place, 'undo-confirm.sh');
+  const confirm = () => commands.changeScript(place, 'proxmox/undo-confirm.sh');
   // While it is armed, this leaves the copies as they are.
   const arm = () =>
-    commands.changeScript(place, 'undo-arm.sh', [...Object.values(HOST_FILES), '/etc/network/interfaces']);
+    commands.changeScript(place, 'proxmox/undo-arm.sh', [...Object.values(HOST_FILES), '/etc/network/interfaces']);
 
   const steps = [
     // First, since its time is short.
@@ -94,10 +101,10 @@ function stepsOf(context: Context, name: string): Step[] {
         const found = await judged();
         if (!changesBoot(context, name, found)) return undefined;
         const { armed, undoTimer } = found.boot;
-        if (waitsForUndo(found)) throw new Later(`the last boot of ${name} must be confirmed first`);
-        const strange = strangeReboot(found);
+        if (waitsForUndo(found)) throw new NotReady(`the last boot of ${name} must be confirmed first`);
+        const strange = unexpectedReboot(found);
         if (strange)
-          throw new Stop(
+          throw new Blocked(
             `${name} must wait for no other reboot: ${strange}; reboot it, see that it is well, then run this again`,
           );
         const current = undoFiles(context, name).every(([path, text]) => found.digests[path] === digest(text));
@@ -119,7 +126,7 @@ function stepsOf(context: Context, name: string): Step[] {
       async () => pinning(name, (await judged()).network),
       async () => {
         const { network } = await judged();
-        if (usesTool(network)) await commands.changeScript(place, 'pin-network-cards.sh');
+        if (usesTool(network)) await commands.changeScript(place, 'proxmox/pin-network-cards.sh');
         else for (const card of unpinned(network)) await writeRemote(commands, place, linkFile(card));
       },
     ),
@@ -162,7 +169,7 @@ function stepsOf(context: Context, name: string): Step[] {
           made.boot !== found.bootId &&
           isWritten(context, name, found)
         )
-          throw new Stop(
+          throw new Blocked(
             [
               `${inVain(name, found, reasons)}; rm ${MADE} there and apply host again, to make them anew`,
               ...undoWarning(name, found),
@@ -170,19 +177,19 @@ function stepsOf(context: Context, name: string): Step[] {
           );
         return { lines: [`reboot for: ${reasons.join('; ')}`], asks: [rebootQuestion(name, found)] };
       },
-      async (_, say) => {
-        await reboot(context, name, (await judged()).bootId, say);
+      async (_, progress) => {
+        await reboot(context, name, (await judged()).bootId, progress);
         await confirm();
         // The services of Proxmox come later than ssh.
         const answer = () => hostFacts(context, name);
-        const found = await until(`Proxmox on ${name} to answer`, { seconds: 300, every: 5 }, say, answer);
+        const found = await until(`Proxmox on ${name} to answer`, { seconds: 300, every: 5 }, progress, answer);
         // Nobody reached it in time: what is missing now was taken back, not made in vain.
         if (found.boot.undone) assertGood(found);
         const left = rebootReasons(context, name, found);
         if (left.length === 0) return;
         // What was made without effect is made anew by the next run, which asks again before it reboots.
         await commands.change(place, ['rm', '-f', MADE]);
-        throw new Stop(`${inVain(name, found, left)}; apply host again makes them anew`);
+        throw new Blocked(`${inVain(name, found, left)}; apply host again makes them anew`);
       },
     ),
     step(
@@ -191,7 +198,7 @@ function stepsOf(context: Context, name: string): Step[] {
         const found = await judged();
         const { armed } = found.boot;
         if (changesBoot(context, name, found) || waitsForUndo(found))
-          throw new Later(`the steps before this one on ${name} must be done first`);
+          throw new NotReady(`the steps before this one on ${name} must be done first`);
         return armed === undefined
           ? undefined
           : { lines: ['its next boot brings nothing new: the undo timer is switched off'] };
@@ -202,7 +209,7 @@ function stepsOf(context: Context, name: string): Step[] {
   return steps;
 }
 
-/** Where scripts/host/boot-files.sh remembers of what boot loader and initramfs were made. */
+/** Where scripts/remote/proxmox/boot-files.sh remembers of what boot loader and initramfs were made. */
 const MADE = '/var/lib/collab-homelab/boot-files';
 
 function inVain(name: string, { boot }: HostFacts, left: readonly string[]): string {
@@ -215,8 +222,8 @@ async function firstContact(context: Context, name: string, isFirst: boolean): P
     return await hostFacts(context, name);
   } catch (error) {
     if (!isFirst || !(error instanceof CommandFailed) || !AWAY.test(error.message)) throw error;
-    const say = (what: string) => console.error(`waiting for ${what}`);
-    return until(`${name} to answer`, { seconds: 300, every: 20 }, say, () => hostFacts(context, name));
+    const progress = (what: string) => console.error(`waiting for ${what}`);
+    return until(`${name} to answer`, { seconds: 300, every: 20 }, progress, () => hostFacts(context, name));
   }
 }
 
@@ -238,7 +245,7 @@ function contentOf(context: Context, name: string, { storages }: HostFacts) {
 function undoFiles({ homelab }: Context, name: string): [string, string][] {
   const files = hostFiles(homelab, name);
   return [
-    [UNDO_FILES.program, fs.readFileSync(join(ROOT, 'scripts', 'host', 'undo.sh'), 'utf8')],
+    [UNDO_FILES.program, fs.readFileSync(join(ROOT, 'scripts', 'remote', 'proxmox/undo.sh'), 'utf8')],
     ...[UNDO_FILES.service, UNDO_FILES.timer].map((path): [string, string] => [path, files.get(path)!]),
   ];
 }

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
-import { Stop } from '../../engine/problem';
+import { Blocked } from '../../engine/problem';
 import type { RemoteFile } from '../../engine/remote-file';
 import type { Change } from '../../engine/step';
-import type { Card, Network } from './facts';
+import type { Card, Network } from '../../clients/proxmox/facts';
 
 /**
  * Whether each card has a name that no new device and no kernel changes, and whether the next boot finds the same names in
@@ -60,20 +60,20 @@ export function pinning(name: string, network: Network): Change | undefined {
   if (state === 'pinned') return undefined;
   const byHand = pinnedByHand(network);
   if (state === 'half' && byHand !== undefined)
-    throw new Stop(
+    throw new Blocked(
       `${byHand.pinnedBy} on ${name} must not pin ${byHand.name} while pve-network-interface-pinning, which does not know that file, was cut off; move it away, then apply host`,
     );
   if (state === 'half')
     return { lines: ['pve-network-interface-pinning generate, once more: an earlier try was cut off'] };
   if (network.staged)
-    throw new Stop(
+    throw new Blocked(
       `/etc/network/interfaces.new on ${name} must not be there before names of network cards are pinned; apply these changes in Proxmox (Network, Apply Configuration), or remove the file`,
     );
   const cards = unpinned(network);
   const files = usesTool(network) ? ['50-pmx-'] : cards.map((card) => basename(linkFile(card).path));
   const unclear = network.unclear.find((path) => files.some((file) => basename(path) < file));
   if (unclear !== undefined)
-    throw new Stop(
+    throw new Blocked(
       `${unclear} on ${name} must say MACAddress= and Name=, and says no more than one of them: of all .link files that match a card only the first counts, so a later one would not keep its name. Add what is missing (${cards.map((card) => `${card.mac} is ${card.name}`).join(', ')}), or call it 90-….link`,
     );
   if (usesTool(network))
@@ -85,12 +85,12 @@ export function pinning(name: string, network: Network): Change | undefined {
     };
   const unknown = cards.find((card) => card.master !== undefined && !isNamed(network, card.name));
   if (unknown)
-    throw new Stop(
+    throw new Blocked(
       `${unknown.name} on ${name} must stand in /etc/network/interfaces by that name before it is kept, as it is part of ${unknown.master}; write it there in place of its other name (ip link show ${unknown.name})`,
     );
   const early = cards.find((card) => /^eth\d/.test(card.name));
   if (early)
-    throw new Stop(
+    throw new Blocked(
       `${early.name} on ${name} must have a name that can be kept, not one that the kernel gives by chance; take net.ifnames=0 out of its kernel options, or upgrade it to Proxmox 9`,
     );
   return { lines: cards.map((card) => `write ${linkFile(card).path}: ${card.mac} stays ${card.name}`) };

@@ -1,20 +1,20 @@
-import { bootId, orderReboot } from '../../engine/boots';
+import { bootId, orderReboot } from '../../clients/boots';
 import { machinesOn, proxmox, type Context } from '../../engine/context';
 import { until } from '../../engine/wait';
-import { downSeconds } from '../../machines/vms';
-import type { HostFacts } from './facts';
+import { downSeconds } from '../../../machines/vms';
+import type { HostFacts } from '../../clients/proxmox/facts';
 
 /** Ends when the host is there again, in another boot. */
 export async function reboot(
   context: Context,
   name: string,
   before: string,
-  say: (what: string) => void,
+  progress: (what: string) => void,
 ): Promise<void> {
   const { commands } = context;
   const place = proxmox(context, name);
   await orderReboot(commands, place, before);
-  await until(`${name} to come back`, { seconds: secondsToBoot(context, name), every: 5 }, say, async () => {
+  await until(`${name} to come back`, { seconds: secondsToBoot(context, name), every: 5 }, progress, async () => {
     return (await bootId(commands, place)) === before ? undefined : true;
   });
 }

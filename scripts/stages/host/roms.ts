@@ -1,13 +1,13 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { proxmox, ROOT, type Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
+import { Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
-import { AUDIO_ROM, VBIOS, VBIOS_FOLDER } from '../../machines/host';
+import { AUDIO_ROM, VBIOS, VBIOS_FOLDER } from '../../../machines/host';
 import type { Judged, MakeStep } from './boot';
 import { handedOver } from './devices';
-import { settings } from './facts';
+import { settings } from '../../clients/proxmox/facts';
 
 /** The ROMs that homelab.ts gives the functions of the GPU. */
 export function roms(context: Context, name: string, judged: Judged, step: MakeStep): Step[] {
@@ -29,14 +29,14 @@ function vbios(context: Context, name: string, judged: Judged, step: MakeStep): 
   return step(
     `the firmware of the GPU of ${name} is there for its machine`,
     async () => {
-      const { stdout } = await context.commands.readScript(place, 'vbios.sh', await args('digest'));
+      const { stdout } = await context.commands.readScript(place, 'proxmox/vbios.sh', await args('digest'));
       const [, table, file] = /^(none|[0-9a-f]{64}) (none|[0-9a-f]{64})\s*$/.exec(stdout) ?? [];
       if (table === undefined)
-        throw new Stop(
+        throw new Blocked(
           `vbios.sh on ${name} must print two digests, and printed ${JSON.stringify(stdout.slice(0, 120))}`,
         );
       if (table === 'none')
-        throw new Stop(
+        throw new Blocked(
           `the BIOS of ${name} must hand over the GPU's firmware (ACPI table VFCT), and does not; switch CSM off and boot by UEFI, with the integrated graphics as primary display`,
         );
       if (table === file) return undefined;
@@ -46,7 +46,7 @@ function vbios(context: Context, name: string, judged: Judged, step: MakeStep): 
         ],
       };
     },
-    async () => void (await context.commands.changeScript(place, 'vbios.sh', await args('write'))),
+    async () => void (await context.commands.changeScript(place, 'proxmox/vbios.sh', await args('write'))),
   );
 }
 
@@ -64,9 +64,9 @@ function ofSound(context: Context, name: string, file: string, judged: Judged, s
         const { code } = await context.commands.read(place, ['test', '-s', path], { accepts: [0, 1] });
         if (code === 0) return undefined;
       }
-      return copy().look();
+      return copy().plan();
     },
-    (change, say) => copy().apply(change, say),
+    (change, progress) => copy().apply(change, progress),
   );
 }
 
@@ -75,12 +75,12 @@ function romFile(name: string, file: string): Buffer {
   const place = `hosts.${name}.gpuPassthrough.audioRom`;
   const path = join(ROOT, file);
   if (!fs.existsSync(path))
-    throw new Stop(
+    throw new Blocked(
       `${place} must name a file of this folder, and ${file} is not there; put it there (docs/bootstrap.md, section 11), or leave audioRom out`,
     );
   const content = fs.readFileSync(path);
   if (content.length > 512 && content.readUInt16LE(0) === 0xaa55) return content;
-  throw new Stop(
+  throw new Blocked(
     `${place} must name an option ROM, which begins with 55 AA, and ${file} begins with ${content.subarray(0, 2).toString('hex') || 'nothing'}; an .efi file becomes one by EfiRom (docs/bootstrap.md, section 11)`,
   );
 }

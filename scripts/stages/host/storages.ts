@@ -1,8 +1,14 @@
 import { diskTaken, machinesOf, SHARE_OF_STORAGE } from '../../../inventory';
-import type { Finding } from '../../engine/check';
-import { roomForImages } from '../../machines/images';
-import { settings, type StorageFacts } from './facts';
-import { bad, gib, GIB, good, sum, warning, type Subject } from './finding';
+import type { Finding } from '../../engine/findings';
+import { roomForImages } from '../../../machines/images';
+import { settings, type StorageFacts } from '../../clients/proxmox/facts';
+import { type Subject } from './finding';
+import { gib } from '../../../values/quantity';
+import { sum } from '../../../values/quantity';
+import { GIB } from '../../../values/quantity';
+import { bad } from '../../engine/findings';
+import { warning } from '../../engine/findings';
+import { good } from '../../engine/findings';
 
 /** A thin pool that runs full takes every disk on it down. */
 const WARN = 70;

@@ -1,14 +1,17 @@
 import type { TalosMachine } from '../../../inventory';
-import { json, keepKubeconfig, kubectl, kubectlGet, SECRETS } from '../../engine/cluster';
+import { keepKubeconfig } from '../../clients/kubernetes';
+import { isReady } from '../../clients/kubernetes-nodes';
+import { registeredNodes } from '../../clients/kubernetes-nodes';
+import { SECRETS } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
 import { nodesInOrder, type Context } from '../../engine/context';
-import { isFault, Later, Problem, Stop } from '../../engine/problem';
+import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import { secretTree } from '../../engine/sops';
 import type { Step } from '../../engine/step';
 import { sayOnce, SECOND, until } from '../../engine/wait';
-import { userVolume } from '../../machines/talos';
+import { userVolume } from '../../../machines/talos';
 import { unfinished } from './maintenance-note';
-import { changeNode, configured, nodeState, readNode, resources } from './node';
+import { changeNode, configured, nodeState, readNode, resources } from '../../clients/talos';
 import { day, endOf, endsSoon } from './secrets';
 
 /** From etcd's first start until every node is ready: images come over the home line (docs/bootstrap.md, time per stage). */
@@ -40,7 +43,7 @@ export function bootstrapEtcd(context: Context): Step {
   const [name, machine] = nodesInOrder(context)[0]!;
   return {
     title: 'etcd has begun',
-    async look() {
+    async plan() {
       await configured(context, name, machine);
       if (await etcdAnswers(context, machine)) return undefined;
       if (context.sops.exists(SECRETS.kubeconfig)) {
@@ -54,21 +57,21 @@ export function bootstrapEtcd(context: Context): Step {
         if (back) return undefined;
         for (const [other, each] of nodesInOrder(context).slice(1))
           if (each.role !== 'worker' && (await etcdAnswers(context, each)))
-            throw new Stop(
+            throw new Blocked(
               `etcd does not run on ${name}, and it does on ${other}, which lets it join; npm run bootstrap -- talosctl ${name} -- dmesg says why it has not`,
             );
-        throw new Stop(
+        throw new Blocked(
           `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
         );
       }
       return { lines: [`talosctl -n ${machine.address} bootstrap (once for the life of the cluster)`] };
     },
-    async apply(_, say) {
-      const begun = await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, say, () =>
+    async apply(_, progress) {
+      const begun = await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, progress, () =>
         begin(context, name, machine),
       );
       if (begun !== true) throw begun;
-      await until(`etcd to answer on ${name}`, { seconds: ETCD_SECONDS }, say, async () => {
+      await until(`etcd to answer on ${name}`, { seconds: ETCD_SECONDS }, progress, async () => {
         if (await etcdAnswers(context, machine)) return true;
         throw new Problem(`it is ${await etcdState(context, machine)}; npm run bootstrap -- talosctl ${name} -- dmesg`);
       });
@@ -108,11 +111,11 @@ export function kubeconfig(context: Context): Step {
   const [name, machine] = nodesInOrder(context)[0]!;
   return {
     title: `the login of kubectl, encrypted in ${SECRETS.kubeconfig}`,
-    async look() {
+    async plan() {
       const tree = (await context.sops.read(SECRETS.kubeconfig)) as any;
       const what = `talosctl -n ${machine.address} kubeconfig: kept encrypted in ${SECRETS.kubeconfig}`;
       if (tree === undefined) {
-        if ((await nodeState(context, name, machine)).mode === 'maintenance') throw new Later('etcd begins first');
+        if ((await nodeState(context, name, machine)).mode === 'maintenance') throw new NotReady('etcd begins first');
         return { lines: [what] };
       }
       const { clientCertificateData, token } = tree.credential?.status ?? {};
@@ -120,8 +123,8 @@ export function kubeconfig(context: Context): Step {
       const end = endOf(clientCertificateData, SECRETS.kubeconfig);
       return endsSoon(end) ? { lines: [`${what} (the certificate ends on ${day(end)})`] } : undefined;
     },
-    async apply(_, say) {
-      const text = await until(`${name} to give out a kubeconfig`, { seconds: 300 }, say, async () => {
+    async apply(_, progress) {
+      const text = await until(`${name} to give out a kubeconfig`, { seconds: 300 }, progress, async () => {
         const { stdout } = await readNode(context, machine, ['kubeconfig', '-', '--merge=false']);
         if (!Array.isArray(secretTree(stdout, 'talosctl kubeconfig').users))
           throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
@@ -140,7 +143,7 @@ export function healthyNodes(context: Context): Step {
     wanted.filter(([, machine]) => machine.role === role).map(([, { address }]) => address);
   return {
     title: `nodes ${names} are ready`,
-    async look() {
+    async plan() {
       const found = await registeredNodes(context);
       if (found !== undefined) {
         assertNames(context, found);
@@ -150,10 +153,10 @@ export function healthyNodes(context: Context): Step {
       }
       return { lines: [`wait until ${names} are ready (talosctl health, at most ${HEALTH_SECONDS / 60} minutes)`] };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const [, first] = wanted[0]!;
       const begin = Date.now();
-      const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, say, async () => {
+      const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, progress, async () => {
         const nodes = await registeredNodes(context);
         // Returned at once, because whatever is thrown here is tried again.
         if (nodes !== undefined && (wrongNames(context, nodes).length > 0 || nodes.some(isClosed))) return nodes;
@@ -167,7 +170,7 @@ export function healthyNodes(context: Context): Step {
       assertNames(context, found);
       assertSchedulable(found);
       const left = Math.max(60, HEALTH_SECONDS - Math.round((Date.now() - begin) / SECOND));
-      say('talosctl health');
+      progress('talosctl health');
       // The nodes by address: without a discovery service nobody tells Talos of them.
       await readNode(
         context,
@@ -189,7 +192,7 @@ export function labels(context: Context): Step {
   );
   const missing = async () => {
     const nodes = (await registeredNodes(context)) ?? [];
-    if (nodes.length === 0) throw new Later('the Kubernetes API does not answer yet');
+    if (nodes.length === 0) throw new NotReady('the Kubernetes API does not answer yet');
     return wanted
       .filter(
         ({ name, key, value }) => nodes.find((node) => node.metadata.name === name)?.metadata.labels?.[key] !== value,
@@ -198,19 +201,19 @@ export function labels(context: Context): Step {
   };
   return {
     title: 'nodes have their labels',
-    async look() {
+    async plan() {
       const left = await missing();
       return left.length === 0 ? undefined : { lines: left.map((each) => `wait for ${each}, which Talos sets`) };
     },
-    async apply(_, say) {
-      const left = await until('labels of nodes', { seconds: 120 }, say, async () =>
+    async apply(_, progress) {
+      const left = await until('labels of nodes', { seconds: 120 }, progress, async () =>
         (await missing()).length === 0 ? true : undefined,
       ).catch(async (error: unknown) => {
         if (!isFault(error)) throw error;
         return (await missing()).join(', ');
       });
       if (left !== true)
-        throw new Stop(
+        throw new Blocked(
           `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
         );
     },
@@ -222,13 +225,13 @@ export function volumes(context: Context, name: string, machine: TalosMachine): 
   const serials = Object.keys(machine.dataDisks ?? {});
   return {
     title: `${name} has mounted ${serials.join(', ')}`,
-    async look() {
+    async plan() {
       await configured(context, name, machine);
       const left = await unready(context, machine);
       // What is missing changes by the second; what is waited for does not.
       return left.length === 0 ? undefined : { lines: [`wait for the volumes ${serials.join(', ')}`] };
     },
-    apply: (_, say) => volumesReady(context, name, machine, say),
+    apply: (_, progress) => volumesReady(context, name, machine, progress),
   };
 }
 
@@ -236,53 +239,14 @@ export async function volumesReady(
   context: Context,
   name: string,
   machine: TalosMachine,
-  say: (what: string) => void,
+  progress: (what: string) => void,
 ): Promise<void> {
-  await until(`the volumes of ${name}`, { seconds: VOLUME_SECONDS }, say, async () => {
+  await until(`the volumes of ${name}`, { seconds: VOLUME_SECONDS }, progress, async () => {
     const left = await unready(context, machine);
     if (left.length > 0)
       throw new Problem(`${left.join('; ')}; npm run bootstrap -- talosctl ${name} -- get volumestatus`);
     return true;
   });
-}
-
-/** The nodes that the API server knows, or undefined while it does not answer. @throws Later without a kubeconfig */
-export async function registeredNodes(context: Context): Promise<any[] | undefined> {
-  let stdout: string;
-  try {
-    ({ stdout } = await kubectl(context, ['get', 'nodes', '-o', 'json']));
-  } catch (error) {
-    if (error instanceof CommandFailed) return undefined;
-    throw error;
-  }
-  const { items } = json(stdout, 'kubectl get nodes');
-  if (!Array.isArray(items) || items.some((node) => typeof node?.metadata?.name !== 'string'))
-    throw new Stop(`kubectl get nodes must list nodes, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
-  return items;
-}
-
-/** One node as the API server knows it. @throws Later while it does not answer */
-export async function nodeObject(context: Context, name: string): Promise<any> {
-  const nodes = await registeredNodes(context);
-  if (nodes === undefined) throw new Later('the Kubernetes API does not answer yet');
-  const node = nodes.find(({ metadata }) => metadata.name === name);
-  if (node === undefined) throw new Later(`${name} is no node of the cluster yet`);
-  return node;
-}
-
-/** Whether a node is ready; with a boot id: since that start, because the API server takes 40 s to notice that it is gone. */
-export function isReady(node: any, boot?: string): boolean {
-  const known = node?.status?.nodeInfo?.bootID;
-  if (boot !== undefined && known && known !== boot) return false;
-  return (node?.status?.conditions ?? []).some(({ type, status }: any) => type === 'Ready' && status === 'True');
-}
-
-/** Whether the network policies that homelab.ts wants are enforced by the flannel that runs; Talos only makes it once. */
-export async function enforcesPolicies(context: Context): Promise<boolean | undefined> {
-  const flannel = await kubectlGet(context, ['daemonset', 'kube-flannel', '-n', 'kube-system']);
-  const containers = flannel?.spec?.template?.spec?.containers;
-  if (!Array.isArray(containers)) return undefined;
-  return containers.some(({ name }) => name === 'kube-network-policies');
 }
 
 async function unready(context: Context, machine: TalosMachine): Promise<string[]> {
@@ -296,7 +260,7 @@ async function unready(context: Context, machine: TalosMachine): Promise<string[
 
 function assertNames(context: Context, nodes: readonly any[]): void {
   const [wrong] = wrongNames(context, nodes);
-  if (wrong !== undefined) throw new Stop(wrong);
+  if (wrong !== undefined) throw new Blocked(wrong);
 }
 
 /**
@@ -307,7 +271,7 @@ export function assertSchedulable(nodes: readonly any[]): void {
   for (const node of nodes.filter(isClosed)) {
     const { name } = node.metadata;
     const command = unfinished(node);
-    throw new Later(
+    throw new NotReady(
       command !== undefined
         ? `a maintenance of ${name} was begun and not ended: npm run bootstrap -- ${command} finishes it`
         : `${name} takes no pods, because somebody cordoned it; kubectl uncordon ${name}`,

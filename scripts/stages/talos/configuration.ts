@@ -2,15 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { hostOf, type TalosMachine } from '../../../inventory';
 import { bytes } from '../../../values/quantity';
-import { CommandFailed, HERE } from '../../engine/commands';
+import { CommandFailed, LOCALHOST } from '../../engine/commands';
 import type { Context } from '../../engine/context';
-import { Problem, Stop } from '../../engine/problem';
+import { Problem, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
-import { patchesOf, SYSTEM_DISK } from '../../machines/talos';
-import { changeNode, maintenanceResources, nodeState, probe, readNode, resources } from './node';
+import { patchesOf, SYSTEM_DISK } from '../../../machines/talos';
+import { changeNode, maintenanceResources, nodeState, probe, readNode, resources } from '../../clients/talos';
 import { machineConfig, withMachineConfig } from './secrets';
-import { RELEASE } from './versions';
+import { RELEASE } from '../../clients/talos-versions';
 
 /** Installing Talos takes 1 to 3 minutes on a home line: it may pull the image that homelab.ts names. */
 const INSTALL_SECONDS = 600;
@@ -22,7 +22,7 @@ const NEEDS_REBOOT = "can't be applied in immediate mode";
 export function configuration(context: Context, name: string, machine: TalosMachine): Step {
   return {
     title: `${name} has its configuration`,
-    async look() {
+    async plan() {
       const state = await nodeState(context, name, machine);
       if (state.mode === 'maintenance') {
         await rightMachine(context, name, machine);
@@ -35,9 +35,9 @@ export function configuration(context: Context, name: string, machine: TalosMach
       }
       return difference(context, name, machine, state.version);
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const state = await nodeState(context, name, machine);
-      if (state.mode === 'maintenance') return configure(context, name, machine, say);
+      if (state.mode === 'maintenance') return configure(context, name, machine, progress);
       const { config, mode } = await compared(context, name, machine, state.version);
       if (mode === 'none') return;
       await withMachineConfig(name, config, (file) =>
@@ -57,7 +57,7 @@ export async function isStaged(context: Context, machine: TalosMachine): Promise
 export async function kubernetesVersions(context: Context, name: string, machine: TalosMachine): Promise<string[]> {
   const versions = versionsIn((await stored(context, machine)).active);
   if (versions.length === 0)
-    throw new Stop(`the configuration of ${name} must name a version of Kubernetes, and does not`);
+    throw new Blocked(`the configuration of ${name} must name a version of Kubernetes, and does not`);
   return versions;
 }
 
@@ -65,7 +65,7 @@ export async function kubernetesVersions(context: Context, name: string, machine
 async function kubernetesVersion(context: Context, name: string, machine: TalosMachine): Promise<string> {
   const versions = await kubernetesVersions(context, name, machine);
   if (versions.length > 1)
-    throw new Stop(
+    throw new Blocked(
       `${name} is between two versions of Kubernetes (${versions.join(', ')}): npm run bootstrap -- upgrade finishes that`,
     );
   return versions[0]!;
@@ -89,24 +89,24 @@ async function rightMachine(context: Context, name: string, machine: TalosMachin
   // Talos prints an unknown permanent address as ''.
   const macs = links.map(({ spec }) => String(spec.permanentAddr || spec.hardwareAddr || '').toLowerCase());
   if (!macs.includes(mac))
-    throw new Stop(
+    throw new Blocked(
       `${name} must have the network card ${mac}, and the machine that answers at ${address} has ${macs.filter((each) => each !== '' && each !== '00:00:00:00:00:00').join(', ') || 'none'}; another machine has that address, or VM ${vmid} another card`,
     );
   const disks = (await maintenanceResources(context, machine, 'disks')).map(({ spec }) => spec);
   if (!disks.some(({ dev_path: path }) => path === SYSTEM_DISK))
-    throw new Stop(
+    throw new Blocked(
       `${name} must show its system disk as ${SYSTEM_DISK}, and shows ${disks.map(({ dev_path: path }) => path).join(', ')}; it is scsi0 of VM ${vmid} on ${hostOf(context.homelab, machine)}`,
     );
   for (const [index, [serial, size]] of Object.entries(machine.dataDisks ?? {}).entries()) {
     const found = disks.filter((disk) => disk.serial === serial);
     const where = `slot virtio${index + 1} of VM ${vmid} on ${hostOf(context.homelab, machine)}`;
     if (found.length !== 1)
-      throw new Stop(
+      throw new Blocked(
         `${name} must show one disk with the serial ${serial}, and shows ${found.length}; it belongs into ${where}; seen: ${disks.map((disk) => `${disk.dev_path} ${disk.serial || 'without a serial'}`).join(', ')}`,
       );
     // minSize of its volume: on a smaller disk Talos would wait for another one for ever.
     if (!(found[0].size >= bytes(size) * 0.9))
-      throw new Stop(
+      throw new Blocked(
         `disk ${serial} of ${name} must have ${size.asString()}, and has ${Math.floor(found[0].size / 1024 ** 2)}Mi; look at ${where}`,
       );
   }
@@ -116,14 +116,14 @@ async function configure(
   context: Context,
   name: string,
   machine: TalosMachine,
-  say: (what: string) => void,
+  progress: (what: string) => void,
 ): Promise<void> {
   const { address } = machine;
   await rightMachine(context, name, machine);
   const config = await firstConfig(context, name, machine);
   try {
     await withMachineConfig(name, config, (file) =>
-      context.commands.change(HERE, ['talosctl', '-n', address, 'apply-config', '--insecure', '-f', file]),
+      context.commands.change(LOCALHOST, ['talosctl', '-n', address, 'apply-config', '--insecure', '-f', file]),
     );
   } catch (error) {
     // An earlier run sent it, and the machine took it between our look and now: then it is no longer in maintenance.
@@ -131,7 +131,7 @@ async function configure(
       error instanceof CommandFailed ? await probe(context, machine).catch(() => undefined) : { mode: 'maintenance' };
     if (now?.mode === 'maintenance') throw error;
   }
-  await until(`${name} to start with its configuration`, { seconds: INSTALL_SECONDS }, say, async () =>
+  await until(`${name} to start with its configuration`, { seconds: INSTALL_SECONDS }, progress, async () =>
     (await probe(context, machine)).mode === 'configured' ? true : undefined,
   );
 }
@@ -170,7 +170,7 @@ async function compared(
     if (isNext) return { config, mode: 'none', diff: '' };
     const diff = await dryRun(context, name, machine, config, 'staged');
     if (diff === 'reboot')
-      throw new Stop(
+      throw new Blocked(
         `talosctl apply-config of ${name} refuses to stage a change; npm run bootstrap -- talosctl ${name} -- dmesg`,
       );
     return { config, mode: 'staged', diff };
@@ -203,7 +203,7 @@ async function dryRun(
   }
   const diff = /Config diff:\s*\n([^]*)/.exec(said)?.[1]?.trim();
   if (diff === undefined)
-    throw new Stop(`talosctl apply-config --dry-run must say what it would change on ${name}, and did not`);
+    throw new Blocked(`talosctl apply-config --dry-run must say what it would change on ${name}, and did not`);
   return diff === 'No changes.' ? '' : diff;
 }
 
@@ -218,7 +218,7 @@ async function stored(
   // Talos only keeps it apart when one was applied since the last start.
   const next = byId('persistent') ?? active;
   if (typeof active !== 'string' || typeof next !== 'string')
-    throw new Stop(`talosctl get machineconfig must show the configuration of ${machine.address}, and does not`);
+    throw new Blocked(`talosctl get machineconfig must show the configuration of ${machine.address}, and does not`);
   return { active, next };
 }
 

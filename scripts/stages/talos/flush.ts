@@ -1,9 +1,10 @@
 import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
-import { kubectlChange, kubectlGet, SECRETS } from '../../engine/cluster';
+import { kubectlChange, kubectlGet } from '../../clients/kubernetes';
+import { SECRETS } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
 import type { Context } from '../../engine/context';
-import { mongosh } from '../../engine/mongosh';
-import { Stop } from '../../engine/problem';
+import { mongosh } from '../../clients/mongosh';
+import { Blocked } from '../../engine/problem';
 
 /** A pod of a database, whose disk is on one node and cannot move. */
 export interface DatabasePod {
@@ -55,7 +56,7 @@ export async function flushCommand(
   const kept = (await sops.read(SECRETS.cluster)) as any;
   const login = kept?.secrets?.[namespace]?.[`${namespace}-root`];
   if (typeof login?.password !== 'string')
-    throw new Stop(
+    throw new Blocked(
       `${SECRETS.cluster} must hold the login ${namespace}-root, and does not; npm run bootstrap -- apply secrets`,
     );
   // In mongod's container, which has room: another mongosh beside the reconciler's own would not fit into its 192 MiB.
@@ -67,7 +68,7 @@ export async function flushCommand(
 export async function flush(
   context: Context,
   pods: readonly DatabasePod[],
-  say: (what: string) => void,
+  progress: (what: string) => void,
 ): Promise<void> {
   for (const pod of pods) {
     const { namespace, name } = pod;
@@ -76,7 +77,7 @@ export async function flush(
     const status = found?.status?.containerStatuses?.find((each: any) => each.name === container);
     // What has not started has nothing in memory that is not on its disk; there may be nobody to answer in it.
     if (!status?.state?.running || status.started === false) continue;
-    say(`${namespace}/${name} writes what it holds to its disk`);
+    progress(`${namespace}/${name} writes what it holds to its disk`);
     const argv = [
       ...['exec', '--request-timeout=0', ...(stdin === undefined ? [] : ['-i'])],
       ...['-n', namespace, name, '-c', container, '--', ...command],
@@ -88,7 +89,7 @@ export async function flush(
     } catch (error) {
       // One that is not well may be why its node is started again. What it acknowledged is in its commit log or journal.
       if (!(error instanceof CommandFailed) || status.ready !== false) throw error;
-      say(`${namespace}/${name} is not ready, and did not flush: ${error.message}`);
+      progress(`${namespace}/${name} is not ready, and did not flush: ${error.message}`);
     }
   }
 }

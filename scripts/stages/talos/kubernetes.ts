@@ -1,13 +1,15 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { kubectlChange } from '../../engine/cluster';
+import { kubectlChange } from '../../clients/kubernetes';
 import { nodesInOrder, ROOT, type Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { isStaged, kubernetesVersions } from './configuration';
-import { enforcesPolicies, nodeObject, registeredNodes } from './cluster';
-import { changeNode, configured, readNode } from './node';
-import { stepProblem } from './versions';
+import { enforcesPolicies } from '../../clients/kubernetes-nodes';
+import { nodeObject } from '../../clients/kubernetes-nodes';
+import { registeredNodes } from '../../clients/kubernetes-nodes';
+import { changeNode, configured, readNode } from '../../clients/talos';
+import { stepProblem } from '../../clients/talos-versions';
 
 /** Snapshots of etcd lie here, ignored by Git; each is as large as etcd, 20 to 50 MB. */
 export const SNAPSHOTS = join(ROOT, '.homelab', 'etcd');
@@ -25,13 +27,13 @@ export function versionsAgree(context: Context): Step {
   const { talos, kubernetes } = context.homelab.versions;
   return {
     title: `Talos ${talos} and Kubernetes ${kubernetes} run`,
-    async look() {
+    async plan() {
       for (const [name, machine] of nodesInOrder(context)) {
         const { version } = await configured(context, name, machine);
         const running = await kubernetesVersions(context, name, machine);
         const begun = await upgradeBegun(context);
         if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
-        throw new Stop(
+        throw new Blocked(
           `${name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
         );
       }
@@ -50,8 +52,8 @@ export function networkPolicies(context: Context): Step {
   const upgrade = upgradeKubernetes(context, versions.kubernetes);
   return {
     title: wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies',
-    async look() {
-      if ((await registeredNodes(context)) === undefined) throw new Later('the Kubernetes API does not answer yet');
+    async plan() {
+      if ((await registeredNodes(context)) === undefined) throw new NotReady('the Kubernetes API does not answer yet');
       const now = await enforcesPolicies(context);
       // Not there yet: Talos makes it as the configuration says.
       if (now === undefined || now === wanted) return undefined;
@@ -65,11 +67,11 @@ export function networkPolicies(context: Context): Step {
         asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
       };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       // What it says is no part of the plan: the configuration that it goes by is only applied in a step before.
-      say(`${upgrade.command} --dry-run`);
+      progress(`${upgrade.command} --dry-run`);
       await upgrade.plan();
-      await upgrade.run(say);
+      await upgrade.run(progress);
     },
   };
 }
@@ -80,11 +82,11 @@ export function kubernetesUpgrade(context: Context): Step {
   const [first] = nodesInOrder(context)[0]!;
   return {
     title: `Kubernetes ${wanted} runs`,
-    async look() {
+    async plan() {
       const running = new Set<string>();
       for (const [name, machine] of nodesInOrder(context)) {
         const { version } = await configured(context, name, machine);
-        if (version !== context.homelab.versions.talos) throw new Later(`${name} gets its version of Talos first`);
+        if (version !== context.homelab.versions.talos) throw new NotReady(`${name} gets its version of Talos first`);
         for (const each of await kubernetesVersions(context, name, machine)) running.add(each);
       }
       const old = [...running].filter((version) => version !== wanted);
@@ -92,7 +94,7 @@ export function kubernetesUpgrade(context: Context): Step {
       if (old.length === 0 && begun === undefined) return undefined;
       for (const version of old) {
         const problem = stepProblem('Kubernetes', version, wanted);
-        if (problem !== undefined) throw new Stop(problem);
+        if (problem !== undefined) throw new Blocked(problem);
       }
       await nothingStaged(context);
       return {
@@ -104,10 +106,10 @@ export function kubernetesUpgrade(context: Context): Step {
         asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
       };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       // Configurations of nodes name the new version before Talos' own manifests do.
       await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}=${wanted}`, '--overwrite']);
-      await upgradeKubernetes(context, wanted).run(say);
+      await upgradeKubernetes(context, wanted).run(progress);
       await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}-`]);
     },
   };
@@ -121,7 +123,7 @@ export function kubernetesUpgrade(context: Context): Step {
 export async function nothingStaged(context: Context): Promise<void> {
   for (const [name, machine] of nodesInOrder(context))
     if (await isStaged(context, machine))
-      throw new Later(
+      throw new NotReady(
         `${name} must take over its staged configuration first, because upgrade-k8s would drop it: npm run bootstrap -- maintenance ${name}`,
       );
 }
@@ -132,7 +134,7 @@ async function upgradeBegun(context: Context): Promise<string | undefined> {
 }
 
 /** A copy of all that Kubernetes knows, on this machine. Secrets in it are encrypted with the key in the secrets of Talos. */
-export async function etcdSnapshot(context: Context, why: string, say: (what: string) => void): Promise<string> {
+export async function etcdSnapshot(context: Context, why: string, progress: (what: string) => void): Promise<string> {
   const [, machine] = nodesInOrder(context)[0]!;
   fs.mkdirSync(SNAPSHOTS, { recursive: true, mode: 0o700 });
   // What a killed talosctl left half written.
@@ -140,7 +142,7 @@ export async function etcdSnapshot(context: Context, why: string, say: (what: st
     fs.rmSync(join(SNAPSHOTS, name));
   const time = new Date().toISOString().replace(/[:.]/g, '-');
   const file = join(SNAPSHOTS, `${time}-${why}.db`);
-  say('an etcd snapshot');
+  progress('an etcd snapshot');
   await changeNode(context, machine, ['etcd', 'snapshot', file]);
   if (!fs.existsSync(file) || fs.statSync(file).size === 0)
     throw new Problem(`talosctl etcd snapshot must write ${file}, and did not`);
@@ -168,9 +170,9 @@ function upgradeKubernetes(context: Context, version: string) {
       const changes = stdout.split('\n').filter((line) => /^( < (?!unchanged )| > update|[+-]|updating)/.test(line));
       return [command, ...changes.map((line) => context.log.masked(line.trimEnd()))];
     },
-    async run(say: (what: string) => void): Promise<void> {
-      await etcdSnapshot(context, `before-kubernetes-${version}`, say);
-      say(`upgrade-k8s (at most ${UPGRADE_SECONDS / 60} minutes)`);
+    async run(progress: (what: string) => void): Promise<void> {
+      await etcdSnapshot(context, `before-kubernetes-${version}`, progress);
+      progress(`upgrade-k8s (at most ${UPGRADE_SECONDS / 60} minutes)`);
       await changeNode(context, machine, args, { seconds: UPGRADE_SECONDS, waitsFor: 'upgrade-k8s' });
     },
   };

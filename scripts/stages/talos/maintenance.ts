@@ -1,17 +1,21 @@
 import { hostOf, type TalosMachine } from '../../../inventory';
-import { kubectlChange } from '../../engine/cluster';
+import { kubectlChange } from '../../clients/kubernetes';
 import { nodesInOrder, proxmox, type Context } from '../../engine/context';
-import { isFault, Later, Problem, Stop } from '../../engine/problem';
+import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { sayOnce, until } from '../../engine/wait';
-import { installerImage } from '../../machines/images';
-import { downSeconds } from '../../machines/vms';
-import { etcdAnswers, isReady, nodeObject, registeredNodes, volumesReady } from './cluster';
+import { installerImage } from '../../../machines/images';
+import { downSeconds } from '../../../machines/vms';
+import { etcdAnswers, volumesReady } from './cluster';
+import { isReady } from '../../clients/kubernetes-nodes';
+import { nodeObject } from '../../clients/kubernetes-nodes';
+import { registeredNodes } from '../../clients/kubernetes-nodes';
 import { isStaged } from './configuration';
 import { databasePodsOn, flush, unreadyPods } from './flush';
 import { etcdSnapshot } from './kubernetes';
 import { again, NOTE, type Restart } from './maintenance-note';
-import { bootId, changeNode, isOn, nodeState, probe, resources, running } from './node';
+import { bootId, changeNode, isOn, nodeState, probe, resources } from '../../clients/talos';
+import { running } from './running';
 
 const PHASES = ['announced', 'flushed', 'restarting', 'back', 'open'] as const;
 type Phase = (typeof PHASES)[number];
@@ -46,7 +50,7 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
     const { note } = await read();
     const index = PHASES.indexOf(phase);
     const now = note === undefined ? (over ? PHASES.length : -1) : PHASES.indexOf(note.phase);
-    if (now < index - 1) throw new Later(`${name} is not there yet`);
+    if (now < index - 1) throw new NotReady(`${name} is not there yet`);
     return now >= index;
   };
 
@@ -55,7 +59,7 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
     ...(restart === 'stop' ? [running(context, name, machine)] : []),
     {
       title: `${name} takes no new pods`,
-      async look() {
+      async plan() {
         const { node, note } = await read();
         const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
         if (over || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
@@ -78,18 +82,18 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
     },
     {
       title: `databases on ${name} have written to their disks`,
-      async look() {
+      async plan() {
         if (await reached('flushed')) return undefined;
         return { lines: podNames.length > 0 ? [`flush ${podNames.join(', ')}`] : ['no database is on it'] };
       },
-      async apply(_, say) {
-        await flush(context, pods, say);
+      async apply(_, progress) {
+        await flush(context, pods, progress);
         await write({ phase: 'flushed', restart });
       },
     },
     {
       title: `${name} has started again`,
-      async look() {
+      async plan() {
         const { note } = await read();
         // 'restarting' only says that it was begun.
         if (note?.phase === 'restarting') return { lines: restartLines(context, machine, restart) };
@@ -102,36 +106,36 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
           ],
         };
       },
-      async apply(_, say) {
+      async apply(_, progress) {
         let { note } = await read();
         if (note?.phase !== 'restarting') {
           if (restart === 'upgrade')
-            await etcdSnapshot(context, `before-${name}-${context.homelab.versions.talos}`, say);
+            await etcdSnapshot(context, `before-${name}-${context.homelab.versions.talos}`, progress);
           note = { phase: 'restarting', restart, boot: await bootId(context, machine) };
           await write(note);
         }
-        await startAgain(context, name, machine, note, say);
+        await startAgain(context, name, machine, note, progress);
         await write({ ...note, phase: 'back' });
       },
     },
     {
       title: `${name} takes pods again`,
-      async look() {
+      async plan() {
         return (await reached('open')) ? undefined : { lines: [`kubectl uncordon ${name}`] };
       },
-      async apply(_, say) {
+      async apply(_, progress) {
         const { note } = await read();
         await kubectlChange(context, ['uncordon', name]);
         await write({ ...note!, phase: 'open' });
         // A disk that does not come back must not keep the databases of the others away; without it its own does not start.
-        await volumesReady(context, name, machine, say);
+        await volumesReady(context, name, machine, progress);
       },
     },
     {
       title: podNames.length > 0 ? `${podNames.join(', ')} serve again` : `maintenance of ${name} is over`,
-      async look() {
+      async plan() {
         if (over) return undefined;
-        if (!(await reached('open'))) throw new Later(`${name} is not there yet`);
+        if (!(await reached('open'))) throw new NotReady(`${name} is not there yet`);
         return {
           lines: [
             ...(podNames.length > 0 ? [`wait for ${podNames.join(', ')}`] : []),
@@ -139,8 +143,8 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
           ],
         };
       },
-      async apply(_, say) {
-        await until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, say, async () => {
+      async apply(_, progress) {
+        await until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, progress, async () => {
           const left = await unreadyPods(context, pods);
           if (left.length > 0) throw new Problem(`not ready: ${left.join(', ')}`);
           return true;
@@ -165,11 +169,11 @@ async function nodeOf(context: Context, name: string): Promise<any> {
       return await nodeObject(context, name);
     } catch (error) {
       // Returned, because whatever is thrown here is tried again.
-      if (isFault(error) && !(await isOn(context, name))) return new Later(`${name} is off`);
+      if (isFault(error) && !(await isOn(context, name))) return new NotReady(`${name} is off`);
       throw error;
     }
   });
-  if (node instanceof Later) throw node;
+  if (node instanceof NotReady) throw node;
   return node;
 }
 
@@ -198,11 +202,11 @@ function noteOf(node: any, name: string, restart: Restart): Note | undefined {
   }
   const good = PHASES.includes(note.phase as Phase) && (note.phase !== 'restarting' || typeof note.boot === 'string');
   if (!good || !(String(note.restart) in WORDS))
-    throw new Stop(
+    throw new Blocked(
       `the annotation ${NOTE} of node ${name} must be ours, and is ${JSON.stringify(text)}; kubectl annotate node ${name} ${NOTE}- removes it`,
     );
   if (note.restart !== restart)
-    throw new Stop(
+    throw new Blocked(
       `another maintenance of ${name} was begun and not ended: npm run bootstrap -- ${again(name, note.restart!)} finishes it`,
     );
   return note as Note;
@@ -227,7 +231,7 @@ async function startAgain(
   name: string,
   machine: TalosMachine,
   { restart, boot }: Note,
-  say: (what: string) => void,
+  progress: (what: string) => void,
 ): Promise<void> {
   const down = downSeconds(context.homelab, machine);
   const host = proxmox(context, hostOf(context.homelab, machine));
@@ -235,7 +239,7 @@ async function startAgain(
   if (restart === 'stop' && !(await isOn(context, name))) await context.commands.change(host, ['qm', 'start', vmid]);
   await nodeState(context, name, machine);
   if ((await bootId(context, machine)) === boot && !(await goesDown(context, machine))) {
-    say(`${name} goes down`);
+    progress(`${name} goes down`);
     if (restart === 'reboot') await changeNode(context, machine, ['reboot', '--wait=false']);
     if (restart === 'upgrade')
       await changeNode(
@@ -252,7 +256,7 @@ async function startAgain(
       await context.commands.change(host, ['qm', 'start', vmid]);
     }
   }
-  const version = await until(`${name} to be ready again`, { seconds: down + START_SECONDS }, say, async () => {
+  const version = await until(`${name} to be ready again`, { seconds: down + START_SECONDS }, progress, async () => {
     const state = await probe(context, machine);
     const now = await bootId(context, machine);
     if (state.mode === 'maintenance' || now === boot) return undefined;
@@ -262,7 +266,7 @@ async function startAgain(
   });
   const wanted = context.homelab.versions.talos;
   if (restart === 'upgrade' && version !== wanted)
-    throw new Stop(
+    throw new Blocked(
       `${name} must have started with Talos ${wanted}, and started with ${version}: it went back by itself; look at npm run bootstrap -- talosctl ${name} -- dmesg, then kubectl annotate node ${name} ${NOTE}- and kubectl uncordon ${name}`,
     );
 }

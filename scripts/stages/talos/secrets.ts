@@ -2,14 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { API_SERVER_PORT, apiServerAddresses, type TalosMachine } from '../../../inventory';
-import { SECRETS } from '../../engine/cluster';
-import { HERE } from '../../engine/commands';
+import { SECRETS } from '../../engine/sops';
+import { LOCALHOST } from '../../engine/commands';
 import { ROOT, type Context } from '../../engine/context';
 import { memoryFile } from '../../engine/memory-files';
-import { Later, Stop } from '../../engine/problem';
+import { NotReady, Blocked } from '../../engine/problem';
 import { secretText, secretTree, type SecretTree } from '../../engine/sops';
 import type { Step } from '../../engine/step';
-import { patchesOf } from '../../machines/talos';
+import { patchesOf } from '../../../machines/talos';
 
 /** Certificates of Talos' and Kubernetes' admin are valid for a year; time to notice, at one run a month. */
 export const RENEW_DAYS = 60;
@@ -19,11 +19,11 @@ export function talosSecrets(context: Context): Step {
   const { commands, homelab, sops } = context;
   return {
     title: `the secrets of Talos, encrypted in ${SECRETS.talos}`,
-    async look() {
+    async plan() {
       if (await secrets(context)) return undefined;
       const rest = [SECRETS.talosconfig, SECRETS.kubeconfig].find((path) => sops.exists(path));
       if (rest)
-        throw new Stop(
+        throw new Blocked(
           `${rest} is there and ${SECRETS.talos}, which it was made with, is not; bring that file back from Git, because other secrets would be refused by every node`,
         );
       await checkTalosctl(context);
@@ -32,7 +32,7 @@ export function talosSecrets(context: Context): Step {
     },
     async apply() {
       const version = homelab.versions.talos;
-      const { stdout } = await commands.change(HERE, [
+      const { stdout } = await commands.change(LOCALHOST, [
         'talosctl',
         'gen',
         'secrets',
@@ -53,10 +53,10 @@ export function talosconfig(context: Context): Step {
   const { commands, sops } = context;
   return {
     title: `the login of talosctl, encrypted in ${SECRETS.talosconfig}`,
-    async look() {
+    async plan() {
       const tree = (await sops.read(SECRETS.talosconfig)) as any;
       if (tree === undefined) {
-        if (!sops.exists(SECRETS.talos)) throw new Later('the secrets of Talos come first');
+        if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
         await checkTalosctl(context);
         return { lines: [`talosctl gen config --output-types talosconfig: kept encrypted in ${SECRETS.talosconfig}`] };
       }
@@ -66,13 +66,13 @@ export function talosconfig(context: Context): Step {
     },
     async apply() {
       const { stdout } = await withSecrets(context, (file) =>
-        commands.change(HERE, [...genConfig(context, file), '--output-types', 'talosconfig']),
+        commands.change(LOCALHOST, [...genConfig(context, file), '--output-types', 'talosconfig']),
       );
       const made = secretTree(stdout, 'talosctl gen config') as any;
       const login = made.contexts?.[made.context];
       const texts = ['ca', 'crt', 'key'].map((part) => login?.[part]);
       if (texts.some((text) => typeof text !== 'string' || text === ''))
-        throw new Stop('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
+        throw new Blocked('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
       const [ca, crt, key] = texts;
       await sops.write(SECRETS.talosconfig, { context: 'homelab', contexts: { homelab: { ca, crt, key } } });
     },
@@ -96,16 +96,16 @@ export async function machineConfig(
     `@${join(ROOT, 'scripts', 'rendered', file)}`,
   ]);
   const { stdout } = await withSecrets(context, (file) =>
-    commands.read(HERE, [...genConfig(context, file, versions), '--output-types', type, ...patches]),
+    commands.read(LOCALHOST, [...genConfig(context, file, versions), '--output-types', type, ...patches]),
   );
   if (!/^machine:$/m.test(stdout))
-    throw new Stop(`talosctl gen config must answer with a machine configuration for ${name}, and did not`);
+    throw new Blocked(`talosctl gen config must answer with a machine configuration for ${name}, and did not`);
   const judged = await withMachineConfig(name, stdout, (file) =>
     // metal: the strictest of the modes, which also wants the install section; a node of Proxmox runs in the mode cloud.
-    commands.read(HERE, ['talosctl', 'validate', '--strict', '-m', 'metal', '-c', file]),
+    commands.read(LOCALHOST, ['talosctl', 'validate', '--strict', '-m', 'metal', '-c', file]),
   );
   if (!judged.stdout.includes('is valid for metal mode'))
-    throw new Stop(`talosctl validate must say that the configuration of ${name} is valid, and did not`);
+    throw new Blocked(`talosctl validate must say that the configuration of ${name} is valid, and did not`);
   return stdout;
 }
 
@@ -120,10 +120,10 @@ export async function withMachineConfig<T>(
 
 /** @throws Stop when the talosctl that is installed here is another one than homelab.ts reckons with */
 export async function checkTalosctl({ commands, homelab }: Context): Promise<void> {
-  const { stdout } = await commands.read(HERE, ['talosctl', 'version', '--client', '--short']);
+  const { stdout } = await commands.read(LOCALHOST, ['talosctl', 'version', '--client', '--short']);
   const version = /v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
   if (version !== homelab.versions.talos)
-    throw new Stop(
+    throw new Blocked(
       `talosctl must be ${homelab.versions.talos}, as versions.talos in homelab.ts, and is ${version ?? JSON.stringify(stdout.slice(0, 80))}; install that version of talosctl`,
     );
 }
@@ -133,7 +133,7 @@ export function endOf(pem: string | undefined, file: string): Date {
   try {
     return new Date(new X509Certificate(pem!).validTo);
   } catch {
-    throw new Stop(`${file} must hold a certificate, and does not; remove the file, and it is made anew`);
+    throw new Blocked(`${file} must hold a certificate, and does not; remove the file, and it is made anew`);
   }
 }
 
@@ -163,7 +163,7 @@ function genConfig(
 
 async function withSecrets<T>(context: Context, use: (file: string) => Promise<T>): Promise<T> {
   const tree = await secrets(context);
-  if (tree === undefined) throw new Later('there are no secrets of Talos yet; stage keys makes them');
+  if (tree === undefined) throw new NotReady('there are no secrets of Talos yet; stage keys makes them');
   return lend('talos-secrets.yaml', secretText(tree), use);
 }
 
@@ -194,9 +194,9 @@ function assertSecrets(tree: SecretTree, from: string): void {
     certs?.etcd?.key,
   ];
   if (parts.some((part) => typeof part !== 'string' || part === ''))
-    throw new Stop(`${from} must hold the secrets of a Talos cluster, and does not; nothing was sent to a machine`);
+    throw new Blocked(`${from} must hold the secrets of a Talos cluster, and does not; nothing was sent to a machine`);
 }
 
 function needsRules(): void {
-  if (!fs.existsSync(join(ROOT, '.sops.yaml'))) throw new Later('.sops.yaml comes first');
+  if (!fs.existsSync(join(ROOT, '.sops.yaml'))) throw new NotReady('.sops.yaml comes first');
 }

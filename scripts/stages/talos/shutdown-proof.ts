@@ -1,15 +1,16 @@
 import { hostOf, type Homelab, type TalosMachine } from '../../../inventory';
 import { longestGrace } from '../../../values/grace';
-import { kubectlChange, kubectlGet } from '../../engine/cluster';
+import { kubectlChange, kubectlGet } from '../../clients/kubernetes';
 import { CommandFailed } from '../../engine/commands';
 import { manifests, proxmox, type Context } from '../../engine/context';
-import { Later, Problem, Stop } from '../../engine/problem';
+import { NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
-import { downSeconds } from '../../machines/vms';
-import { BUSYBOX } from '../../pins';
-import { isReady, nodeObject } from './cluster';
-import { bootId, isOn } from './node';
+import { downSeconds } from '../../../machines/vms';
+import { BUSYBOX } from '../../../machines/pins';
+import { isReady } from '../../clients/kubernetes-nodes';
+import { nodeObject } from '../../clients/kubernetes-nodes';
+import { bootId, isOn } from '../../clients/talos';
 
 /** On the Node: how long its shutdown took, when that was proved. */
 export const PROVED = 'collab-homelab/shutdown-proof';
@@ -26,7 +27,7 @@ export function shutdownProof(context: Context, name: string, machine: TalosMach
   const change = shutdownChange(context.homelab, name, machine, grace);
   return {
     title: `${name} shuts down in time`,
-    async look() {
+    async plan() {
       try {
         const node = await nodeObject(context, name);
         if (node.metadata.annotations?.[PROVED] !== undefined) return undefined;
@@ -34,23 +35,23 @@ export function shutdownProof(context: Context, name: string, machine: TalosMach
         if (await databasesExist(context)) return undefined;
       } catch (error) {
         // Said from the beginning, so that the owner agrees before anything is done.
-        if (!(error instanceof Later)) throw error;
+        if (!(error instanceof NotReady)) throw error;
       }
       return change;
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const host = proxmox(context, hostOf(context.homelab, machine));
-      await startPod(context, name, grace, say);
+      await startPod(context, name, grace, progress);
       const down = downSeconds(context.homelab, machine);
-      say(`VM ${machine.vmid} shuts down (at most ${down} s)`);
+      progress(`VM ${machine.vmid} shuts down (at most ${down} s)`);
       const seconds = await shutdown(context, name, machine);
       if (await isOn(context, name))
-        throw new Stop(`qm shutdown ${machine.vmid} said that ${name} is off, and it is on; run this again`);
+        throw new Blocked(`qm shutdown ${machine.vmid} said that ${name} is off, and it is on; run this again`);
       await context.commands.change(host, ['qm', 'start', String(machine.vmid)]);
-      await until(`${name} to be ready again`, { seconds: START_SECONDS }, say, async () => {
+      await until(`${name} to be ready again`, { seconds: START_SECONDS }, progress, async () => {
         return isReady(await nodeObject(context, name), await bootId(context, machine)) ? true : undefined;
       });
-      await assertEnded(context, name, grace, say);
+      await assertEnded(context, name, grace, progress);
       await removePod(context, name);
       const said = `${seconds} s of ${down} s, with a pod that took ${grace} s`;
       await kubectlChange(context, ['annotate', 'node', name, `${PROVED}=${said}`, '--overwrite']);
@@ -116,20 +117,25 @@ async function shutdown(context: Context, name: string, machine: TalosMachine): 
     );
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    throw new Stop(
+    throw new Blocked(
       `${name} must shut down by itself within ${down} s, and did not: ${error.message}; look at its console (qm terminal ${machine.vmid} on ${host}) and at talosctl dmesg, start it, and run this again; no database may be put on it before`,
     );
   }
   return Math.round((Date.now() - begin) / SECOND);
 }
 
-async function startPod(context: Context, name: string, grace: number, say: (what: string) => void): Promise<void> {
+async function startPod(
+  context: Context,
+  name: string,
+  grace: number,
+  progress: (what: string) => void,
+): Promise<void> {
   // One of an earlier run may have ended, or end now.
   if (!isRunning(await pod(context, name))) {
     await removePod(context, name);
     await kubectlChange(context, ['create', '-f', '-'], { stdin: JSON.stringify(slowPod(name, grace)) });
   }
-  await until(`a pod to run on ${name}`, { seconds: 300 }, say, async () => {
+  await until(`a pod to run on ${name}`, { seconds: 300 }, progress, async () => {
     const found = await pod(context, name);
     if (isRunning(found)) return true;
     const { reason, message } = found?.status?.containerStatuses?.[0]?.state?.waiting ?? {};
@@ -137,14 +143,19 @@ async function startPod(context: Context, name: string, grace: number, say: (wha
   });
 }
 
-async function assertEnded(context: Context, name: string, grace: number, say: (what: string) => void): Promise<void> {
+async function assertEnded(
+  context: Context,
+  name: string,
+  grace: number,
+  progress: (what: string) => void,
+): Promise<void> {
   // The kubelet tells how it ended before the machine is off, or at its next start.
-  const state = await until(`the pod on ${name} to have ended`, { seconds: 120 }, say, async () => {
+  const state = await until(`the pod on ${name} to have ended`, { seconds: 120 }, progress, async () => {
     const { terminated } = (await pod(context, name))?.status?.containerStatuses?.[0]?.state ?? {};
     return terminated as { exitCode: number; reason?: string } | undefined;
   });
   if (state.exitCode !== 0)
-    throw new Stop(
+    throw new Blocked(
       `a pod that takes ${grace} s to stop must be let end when ${name} shuts down, and was killed (exit code ${state.exitCode}${state.reason ? `, ${state.reason}` : ''}); talos.shutdownGracePeriod in homelab.ts must outlast it, and apply talos must have brought it to the node`,
     );
 }

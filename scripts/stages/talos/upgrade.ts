@@ -1,16 +1,17 @@
 import { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from '../../../inventory';
-import { talosctl } from '../../engine/cluster';
+import { talosctl } from '../../clients/talos';
 import { nodesInOrder, type Context } from '../../engine/context';
-import { Problem, Stop } from '../../engine/problem';
+import { Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { sayOnce, until } from '../../engine/wait';
-import { isReady, registeredNodes } from './cluster';
+import { isReady } from '../../clients/kubernetes-nodes';
+import { registeredNodes } from '../../clients/kubernetes-nodes';
 import { kubernetesUpgrade } from './kubernetes';
 import { maintenance } from './maintenance';
 import { NOTE } from './maintenance-note';
-import { configured } from './node';
+import { configured } from '../../clients/talos';
 import { checkTalosctl } from './secrets';
-import { stepProblem } from './versions';
+import { stepProblem } from '../../clients/talos-versions';
 
 /** The control plane first, each node under maintenance; Kubernetes when all run the new Talos. */
 export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
@@ -23,7 +24,7 @@ export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
   for (const [name, machine] of nodes) versions.set(name, (await configured(context, name, machine)).version);
   for (const [name, version] of versions) {
     const problem = stepProblem(`Talos of ${name}`, version, wanted);
-    if (problem !== undefined) throw new Stop(problem);
+    if (problem !== undefined) throw new Blocked(problem);
   }
   // The control plane may just start again, from an upgrade that was stopped half way.
   const known = await until('the Kubernetes API', { seconds: 300 }, sayOnce(), async () => {
@@ -35,7 +36,7 @@ export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
   const begun = (name: string) => nodeOf(name)?.metadata.annotations?.[NOTE] !== undefined;
   const sick = nodes.filter(([name]) => !begun(name) && !isReady(nodeOf(name))).map(([name]) => name);
   if (sick.length > 0)
-    throw new Stop(
+    throw new Blocked(
       `every node must be ready before an upgrade, and ${sick.join(' and ')} is not; npm run bootstrap -- verify`,
     );
   return [
@@ -51,7 +52,7 @@ function assertMongodStarts({ homelab }: Context): void {
   const linux = linuxOf(homelab);
   const runs = Object.values(homelab.databases).some(({ kind, state }) => kind === 'mongodb' && state !== 'retired');
   if (!runs || linux === undefined || mongodStarts(linux) !== 'no') return;
-  throw new Stop(
+  throw new Blocked(
     `Talos ${homelab.versions.talos} has Linux ${linux}, and ${MONGOD_STOPS}; ${MONGOD_WAY_OUT}, or retire every MongoDB first`,
   );
 }

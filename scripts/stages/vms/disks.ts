@@ -1,8 +1,8 @@
 import { bytes } from '../../../values/quantity';
 import { proxmox, type Context } from '../../engine/context';
-import { Later, Stop } from '../../engine/problem';
+import { NotReady, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
-import { quoted } from '../../engine/shell';
+import { quoted } from '../../../values/shell';
 import {
   CLOUD_INIT_SLOT,
   EFI_SLOT,
@@ -12,12 +12,14 @@ import {
   VIRTIO_SLOTS,
   type DataDisk,
   type Vm,
-} from '../../machines/vms';
+} from '../../../machines/vms';
 import { imageIsThere } from '../images';
-import { assertRoom, strays, volumes } from './room';
-import { differences, drive, line, optionsOf, withOptions } from './settings';
-import { id, liveVm, stopAndStart, type LiveVm } from './state';
-import type { Volume } from './volumes';
+import { assertRoom } from './room';
+import { strays } from '../../clients/proxmox/volumes';
+import { volumes } from '../../clients/proxmox/volumes';
+import { differences, drive, line, optionsOf, withOptions } from '../../clients/proxmox/settings';
+import { id, liveVm, stopAndStart, type LiveVm } from '../../clients/proxmox/guests';
+import type { Volume } from '../../clients/proxmox/volumes';
 
 /**
  * The disks of a VM, a step each: `STORE:SIZE` allocates, so it is sent only for a slot that a look just before saw empty.
@@ -68,23 +70,23 @@ function step(context: Context, vm: Vm, title: string, work: (live: LiveVm) => P
     work((await liveVm(context, vm)) ?? { config: {}, status: 'stopped', leftover: false, shell: false });
   return {
     title,
-    async look(): Promise<Change | undefined> {
+    async plan(): Promise<Change | undefined> {
       const found = await now();
       if (found === undefined) return undefined;
       const { commands, notes = [], asks } = found;
       return { lines: [...notes, ...commands.map((argv) => argv.map(quoted).join(' '))], ...(asks && { asks }) };
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const { commands = [] } = (await now()) ?? {};
       for (const [index, argv] of commands.entries()) {
-        say(argv.slice(0, 3).join(' '));
+        progress(argv.slice(0, 3).join(' '));
         const waitsFor = `${vm.storage} on ${vm.host}`;
         const { stderr } = await context.commands.change(place, argv, { seconds: DISK_SECONDS, waitsFor });
         if (stderr.trim() === '') continue;
         // `qm disk resize` and `pvesm free` end with 0 also when they failed. A mere warning stands there as well.
         const left = (await now())?.commands.length ?? 0;
         if (left >= commands.length - index)
-          throw new Stop(`${vm.host}: ${argv.map(quoted).join(' ')} was done in vain, and said: ${stderr.trim()}`);
+          throw new Blocked(`${vm.host}: ${argv.map(quoted).join(' ')} was done in vain, and said: ${stderr.trim()}`);
       }
     },
   };
@@ -104,24 +106,24 @@ async function system(context: Context, vm: Vm, live: LiveVm): Promise<Work | un
   const present = config[SYSTEM_SLOT];
   if (present !== undefined) return changedOptions(vm, SYSTEM_SLOT, present, vm.systemOptions, status);
   if (vm.image === undefined)
-    throw new Stop(`${vm.name} must have a release that scripts/pins.ts knows; see UBUNTU_IMAGES there`);
+    throw new Blocked(`${vm.name} must have a release that machines/pins.ts knows; see UBUNTU_IMAGES there`);
   const data = Object.keys(config).find((key) => /^virtio\d+$/.test(key));
   if (data !== undefined)
-    throw new Stop(
+    throw new Blocked(
       `${id(vm)} must have a system disk (${SYSTEM_SLOT}), as it has ${data}: ${config[data]}. A new one is not made beside disks with data; give it the old one: qm set ${vm.vmid} --${SYSTEM_SLOT} VOLUME,${vm.systemOptions}`,
     );
   assertOff(vm, live, SYSTEM_SLOT);
   // The step before this one looks at the same.
   if (config[EFI_SLOT] === undefined) return { commands: [QM.system(vm)] };
   if (!(await imageIsThere(context, vm)))
-    throw new Stop(`${vm.image} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`);
+    throw new Blocked(`${vm.image} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`);
   await assertRoom(context, vm);
   return { commands: [...(await freed(context, vm, config)), QM.system(vm)] };
 }
 
 async function systemSize(context: Context, vm: Vm, { config, status }: LiveVm): Promise<Work | undefined> {
   const present = config[SYSTEM_SLOT];
-  if (present === undefined) throw new Later(`${id(vm)} must have a system disk first`);
+  if (present === undefined) throw new NotReady(`${id(vm)} must have a system disk first`);
   return grown(context, vm, status, SYSTEM_SLOT, present, bytes(vm.machine.systemDisk));
 }
 
@@ -153,7 +155,7 @@ async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: 
   const [first] = left;
   if (first === undefined) return { commands: [QM.data(vm, disk, slot)] };
   if (left.length > 1 || first.size !== missing[0]!.bytes || !(await isEmpty(context, vm, first)))
-    throw new Stop(
+    throw new Blocked(
       `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(left)}: they may hold data, so no new disk is made for ${disk.serial}. Give one of them its place (qm set ${vm.vmid} --${slot} ${first.id},${disk.options}), or remove what is worth nothing (pvesm free VOLUME)`,
     );
   // Disks are made in their order, so the one that was cut off is the first that is missing.
@@ -170,7 +172,7 @@ async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: 
  */
 function assertOff(vm: Vm, { status }: LiveVm, slot: string): void {
   if (status !== 'stopped')
-    throw new Stop(
+    throw new Blocked(
       `${id(vm)} must be stopped before it gets its ${slot}, and is ${status}: it was started before it was finished. On ${vm.host}: qm stop ${vm.vmid} (if a system already works in it: qm shutdown ${vm.vmid}), then run this again`,
     );
 }
@@ -189,7 +191,7 @@ async function freed(
   const isLarge = ({ size }: Volume) =>
     size === undefined || size >= bytes(vm.machine.systemDisk) || vm.dataDisks.some((disk) => disk.bytes === size);
   if (left.length > 1 || left.some(isLarge))
-    throw new Stop(
+    throw new Blocked(
       `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(left)}: more than a cut off command leaves, they may hold data. Give them their places (qm disk rescan --vmid ${vm.vmid}, then qm set ${vm.vmid} --SLOT VOLUME,OPTIONS), or remove what is worth nothing (pvesm free VOLUME)`,
     );
   return left.map((volume) => ['pvesm', 'free', volume.id]);
@@ -207,16 +209,16 @@ async function grown(
   const present = drive(value);
   const { size, volume } = present;
   if (size === undefined)
-    throw new Stop(
+    throw new Blocked(
       `${slot} of ${id(vm)} must have a size in its settings, and has none: ${value}; qm disk rescan --vmid ${vm.vmid}`,
     );
   if (size === wanted) return undefined;
   if (size > wanted)
-    throw new Stop(
+    throw new Blocked(
       `${slot} of ${id(vm)} cannot shrink: it has ${sizeText(size)}, homelab.ts says ${sizeText(wanted)}; say ${sizeText(size)} there`,
     );
   if (status !== 'stopped' && (await isPending(context, vm, slot)))
-    throw new Stop(
+    throw new Blocked(
       `${slot} of ${id(vm)} must have no settings that wait for its next start, or its size cannot be told; first it needs a ${stopAndStart(vm)}`,
     );
   // Proxmox resizes the volume first and writes the size down last. Cut off between them, it does neither a second time.
@@ -273,7 +275,7 @@ function changedOptions(vm: Vm, slot: string, value: string, options: string, st
 function slotOf(config: Readonly<Record<string, string>>, serial: string): string | undefined {
   const slots = virtio(config).filter((slot) => drive(config[slot]!).options.serial === serial);
   if (slots.length > 1)
-    throw new Stop(`serial ${serial} must stand for one disk, and ${slots.join(' and ')} of ${config.name} have it`);
+    throw new Blocked(`serial ${serial} must stand for one disk, and ${slots.join(' and ')} of ${config.name} have it`);
   return slots[0];
 }
 
@@ -282,7 +284,7 @@ function assertNoOtherSerial(vm: Vm, config: Readonly<Record<string, string>>, d
   const known = new Set(vm.dataDisks.map(({ serial }) => serial));
   const other = virtio(config).find((slot) => !known.has(drive(config[slot]!).options.serial ?? ''));
   if (other !== undefined)
-    throw new Stop(
+    throw new Blocked(
       `${other} of ${id(vm)} must have a serial of homelab.ts, and has ${drive(config[other]!).options.serial ?? 'none'}, while the disk ${disk.serial} is missing. If it is that disk, say so: qm set ${vm.vmid} --${other} ${withOptions(drive(config[other]!), optionsOf(disk.options))}; if not, name it in dataDisks, or take it off`,
     );
 }
@@ -294,7 +296,7 @@ function freeSlots(vm: Vm, config: Readonly<Record<string, string>>, missing: re
     const slots = [disk.slot, ...Array.from({ length: VIRTIO_SLOTS }, (_, index) => `virtio${index}`)];
     const free = slots.find((slot) => !taken.has(slot) && Number(slot.slice('virtio'.length)) < VIRTIO_SLOTS);
     if (free === undefined)
-      throw new Stop(`${id(vm)} has room for ${VIRTIO_SLOTS} data disks, and none for ${disk.serial}`);
+      throw new Blocked(`${id(vm)} has room for ${VIRTIO_SLOTS} data disks, and none for ${disk.serial}`);
     taken.add(free);
     return free;
   });
@@ -306,7 +308,7 @@ function virtio(config: Readonly<Record<string, string>>): string[] {
 
 async function isEmpty(context: Context, vm: Vm, volume: Volume): Promise<boolean> {
   const place = proxmox(context, vm.host);
-  const { stdout } = await context.commands.readScript(place, 'volume-is-empty.sh', [volume.id]);
+  const { stdout } = await context.commands.readScript(place, 'proxmox/volume-is-empty.sh', [volume.id]);
   return stdout.trim() === 'empty';
 }
 

@@ -1,18 +1,20 @@
 import { machinesOn, manifests, proxmox, proxmoxHosts, ubuntuMachines, type Context } from '../../engine/context';
-import { Stop } from '../../engine/problem';
+import { Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
-import { quoted } from '../../engine/shell';
+import { quoted } from '../../../values/shell';
 import type { Change, Stage, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { hostOf } from '../../../inventory';
-import { cloudInit, requireLoginKeys } from '../../machines/ai-vm';
-import { QM, snippetFiles, SYSTEM_SLOT, vmOf, type Vm } from '../../machines/vms';
+import { cloudInit } from '../../../machines/ai-vm';
+import { requireLoginKeys } from '../login-keys';
+import { QM, snippetFiles, SYSTEM_SLOT, vmOf, type Vm } from '../../../machines/vms';
 import { longestGrace } from '../../../values/grace';
 import { filesFolder, imageIsThere } from '../images';
 import { diskSteps, hasAllDisks } from './disks';
-import { assertAddressIsFree, assertMacIsFree, assertRoom, strays } from './room';
-import { differences, isCard, line, needsStart } from './settings';
-import { id, liveVm, readStatus, stopAndStart } from './state';
+import { assertAddressIsFree, assertMacIsFree, assertRoom } from './room';
+import { strays } from '../../clients/proxmox/volumes';
+import { differences, isCard, line, needsStart } from '../../clients/proxmox/settings';
+import { id, liveVm, readStatus, stopAndStart } from '../../clients/proxmox/guests';
 
 /** `qm start` waits for the memory to be there, a second per GiB (its own default timeout), and for the disks. */
 const START_SECONDS = 300;
@@ -87,7 +89,7 @@ function settingsStep(context: Context, vm: Vm): Step {
   };
   return {
     title: `VM ${vm.vmid} (${vm.name}) with its settings`,
-    async look(): Promise<Change | undefined> {
+    async plan(): Promise<Change | undefined> {
       const { commands, lines, asks } = await now();
       if (commands.length === 0) return undefined;
       return {
@@ -105,10 +107,12 @@ function settingsStep(context: Context, vm: Vm): Step {
 async function assertCanBeMade(context: Context, vm: Vm): Promise<void> {
   if (vm.machine.kind === 'ubuntu') requireLoginKeys(context.homelab);
   if (!(await imageIsThere(context, vm)))
-    throw new Stop(`${vm.image ?? 'an image'} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`);
+    throw new Blocked(
+      `${vm.image ?? 'an image'} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`,
+    );
   const left = await strays(context, vm, {});
   if (left.length > 0)
-    throw new Stop(
+    throw new Blocked(
       `${vm.storage} on ${vm.host} must have no volumes of VM ${vm.vmid}, as there is no such VM, and has ${left.map((each) => each.id).join(', ')}. They may hold the data of a VM that was lost: attach them to one (qm create ${vm.vmid} ..., qm disk rescan --vmid ${vm.vmid}), or remove what is worth nothing (pvesm free VOLUME)`,
     );
   await assertRoom(context, vm);
@@ -121,7 +125,7 @@ function startStep(context: Context, vm: Vm): Step {
   const place = proxmox(context, vm.host);
   return {
     title: `VM ${vm.vmid} (${vm.name}) runs`,
-    async look() {
+    async plan() {
       const live = await liveVm(context, vm);
       const change = { lines: [QM.start(vm.vmid).join(' ')] };
       if (live?.status === 'running') return undefined;
@@ -131,18 +135,18 @@ function startStep(context: Context, vm: Vm): Step {
       // A start with the GPU can hang the host: stage ai-vm judges it.
       if (Object.keys(config).some((key) => /^hostpci\d+$/.test(key))) return undefined;
       if (status !== 'stopped')
-        throw new Stop(
+        throw new Blocked(
           `${id(vm)} must run or be stopped, and is ${status}; qm resume ${vm.vmid}, or look at it in Proxmox`,
         );
       await assertAddressIsFree(context, vm);
       return change;
     },
-    async apply(_, say) {
+    async apply(_, progress) {
       const live = await liveVm(context, vm);
       if (live === undefined || !hasAllDisks(vm, live))
-        throw new Stop(`${id(vm)} must have all its disks before it starts`);
+        throw new Blocked(`${id(vm)} must have all its disks before it starts`);
       await context.commands.change(place, QM.start(vm.vmid), { seconds: START_SECONDS, waitsFor: id(vm) });
-      await until(`${id(vm)} to run`, { seconds: 30, every: 1 }, say, async () =>
+      await until(`${id(vm)} to run`, { seconds: 30, every: 1 }, progress, async () =>
         (await readStatus(context, place, vm.vmid)) === 'running' ? true : undefined,
       );
     },
@@ -175,7 +179,7 @@ function assertGraceFits(context: Context): void {
   const longest = slowestPod();
   const room = shutdownGracePeriod.toSeconds() - critical.toSeconds();
   if (longest.seconds > room)
-    throw new Stop(
+    throw new Blocked(
       `talos.shutdownGracePeriod must be at least ${longest.seconds + critical.toSeconds()} s: ${longest.file} takes up to ${longest.seconds} s to stop, and ${critical.toSeconds()} s are kept for critical pods; it is ${shutdownGracePeriod.toSeconds()} s`,
     );
 }
@@ -195,6 +199,6 @@ function objects() {
     return manifests();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new Stop('dist/ must be there: how long pods take to stop is read from it; npm run synth');
+    throw new Blocked('dist/ must be there: how long pods take to stop is read from it; npm run synth');
   }
 }

@@ -1,37 +1,15 @@
 import { proxmox, machinesOn, type Context } from '../../engine/context';
-import { json } from '../../engine/cluster';
-import { Stop } from '../../engine/problem';
-import { vmOf, type Vm } from '../../machines/vms';
+import { json } from '../../engine/json';
+import { Blocked } from '../../engine/problem';
+import { vmOf, type Vm } from '../../../machines/vms';
 import { diskTaken, SHARE_OF_STORAGE } from '../../../inventory';
-import { guests, id, nodeName, readConfig } from './state';
-import { volumesIn, strange, type Volume } from './volumes';
+import { guests, id, nodeName, readConfig } from '../../clients/proxmox/guests';
+import { unexpectedOutput, volumes } from '../../clients/proxmox/volumes';
 
 /** Judgements before something is allocated or started: nothing is changed when one of them stops. */
 
 /** Percent of a thin pool, of its data or metadata, from which nothing more is allocated. */
 const FULL = 85;
-/** What lies on a storage, of all guests. */
-export async function volumes(
-  context: Context,
-  { host, storage }: Pick<Vm, 'host' | 'storage'>,
-): Promise<readonly Volume[]> {
-  const argv = ['pvesm', 'list', storage];
-  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
-  return volumesIn(stdout, argv.join(' '));
-}
-
-/** Disks of a VM that its configuration does not name. */
-export async function strays(
-  context: Context,
-  vm: Vm,
-  config: Readonly<Record<string, string>>,
-): Promise<readonly Volume[]> {
-  const named = new Set(Object.values(config).map((value) => value.split(',')[0]!.replace(/^file=/, '')));
-  return (await volumes(context, vm)).filter(
-    ({ id: volume, type, vmid }) => type === 'images' && vmid === vm.vmid && !named.has(volume),
-  );
-}
-
 /** @throws Stop when the disks of all our machines do not fit besides what others have, or the pool is nearly full */
 export async function assertRoom(context: Context, vm: Vm): Promise<void> {
   const { host, storage } = vm;
@@ -44,13 +22,13 @@ export async function assertRoom(context: Context, vm: Vm): Promise<void> {
   const taken = sum(others.map(({ size }) => size ?? 0));
   const limit = total * SHARE_OF_STORAGE;
   if (wanted + taken > limit)
-    throw new Stop(
+    throw new Blocked(
       `${storage} on ${host} has ${gib(total)}, of which disks may have ${gib(limit)} (${SHARE_OF_STORAGE * 100} %): those of homelab.ts have ${gib(wanted)}, those of others ${gib(taken)}; make disks in homelab.ts smaller, or remove what is not needed (pvesm list ${storage})`,
     );
   const full = (used / total) * 100;
-  if (full > FULL) throw new Stop(tooFull(vm, 'data', full));
+  if (full > FULL) throw new Blocked(tooFull(vm, 'data', full));
   for (const [what, percent] of Object.entries(await poolUse(context, vm)))
-    if (percent > FULL) throw new Stop(tooFull(vm, what, percent));
+    if (percent > FULL) throw new Blocked(tooFull(vm, what, percent));
 }
 
 function tooFull({ storage, host }: Vm, what: string, percent: number): string {
@@ -63,9 +41,10 @@ async function storageStatus(context: Context, { host, storage }: Vm): Promise<{
   const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
   const row = stdout.split('\n').find((each) => each.trim().split(/\s+/)[0] === storage);
   const [, , status, total, used] = row?.trim().split(/\s+/) ?? [];
-  if (status === undefined) throw strange(argv.join(' '), stdout);
-  if (status !== 'active') throw new Stop(`${storage} on ${host} must be active, and is ${status}; see pvesm status`);
-  if (!/^[1-9]\d*$/.test(total ?? '') || !/^\d+$/.test(used ?? '')) throw strange(argv.join(' '), row!);
+  if (status === undefined) throw unexpectedOutput(argv.join(' '), stdout);
+  if (status !== 'active')
+    throw new Blocked(`${storage} on ${host} must be active, and is ${status}; see pvesm status`);
+  if (!/^[1-9]\d*$/.test(total ?? '') || !/^\d+$/.test(used ?? '')) throw unexpectedOutput(argv.join(' '), row!);
   return { total: Number(total) * 1024, used: Number(used) * 1024 };
 }
 
@@ -75,18 +54,18 @@ async function poolUse(context: Context, { host, storage }: Vm): Promise<Readonl
   const argv = ['pvesh', 'get', '/storage', '--output-format', 'json'];
   const { stdout } = await context.commands.read(place, argv, { recent: true });
   const config = (json(stdout, 'pvesh get /storage') as any[]).find?.((each) => each?.storage === storage);
-  if (config === undefined) throw strange('pvesh get /storage', stdout);
+  if (config === undefined) throw unexpectedOutput('pvesh get /storage', stdout);
   if (config.type !== 'lvmthin') return {};
   const fields = 'vg_name,lv_name,lv_size,data_percent,metadata_percent';
   const lvs = ['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', fields];
   const rows = json((await context.commands.read(place, lvs, { recent: true })).stdout, 'lvs')?.report?.[0]?.lv;
-  if (!Array.isArray(rows)) throw strange('lvs', JSON.stringify(rows));
+  if (!Array.isArray(rows)) throw unexpectedOutput('lvs', JSON.stringify(rows));
   const isIt = (row: any) => row.vg_name === config.vgname && row.lv_name === config.thinpool;
   const pool =
     rows.find(isIt) ?? (config.thinpool === undefined ? rows.find((row) => row.metadata_percent) : undefined);
   const data = Number.parseFloat(pool?.data_percent);
   const metadata = Number.parseFloat(pool?.metadata_percent);
-  if (!Number.isFinite(data) || !Number.isFinite(metadata)) throw strange('lvs', JSON.stringify(pool ?? rows));
+  if (!Number.isFinite(data) || !Number.isFinite(metadata)) throw unexpectedOutput('lvs', JSON.stringify(pool ?? rows));
   return { data, metadata };
 }
 
@@ -117,7 +96,7 @@ export async function assertMacIsFree(context: Context, vm: Vm): Promise<void> {
       (key) => /^net\d+$/.test(key) && String(config[key]).toLowerCase().includes(mac),
     );
     if (card !== undefined)
-      throw new Stop(
+      throw new Blocked(
         `${mac} of ${id(vm)} must be free, and guest ${vmid} (${config.name ?? config.hostname ?? 'no name'}) has it as ${card}; change one of the two`,
       );
   }
@@ -130,7 +109,7 @@ export async function assertAddressIsFree(context: Context, vm: Vm): Promise<voi
   const argv = ['ping', '-c', '1', '-W', '1', address];
   const { code } = await context.commands.read(proxmox(context, vm.host), argv, { accepts: [0, 1, 2] });
   if (code === 0)
-    throw new Stop(
+    throw new Blocked(
       `${address} must be free for ${id(vm)}, which does not run, and something answers there; find it (ip neigh show ${address}), and give one of the two another address`,
     );
 }

@@ -242,16 +242,16 @@ describe('metrics of databases', () => {
   test('open the ports of the exporter and of ops, and close them', () => {
     expect(said(scraped(prometheus), scraped()).more).toEqual([
       'cassandra.ingress: not permitted -> pods with app=prometheus of namespace monitoring at TCP 7011, TCP 9216',
-      'mongodb/mongodb.ingress: not permitted -> pods with app=prometheus of namespace monitoring at TCP 9216',
+      'mongodb/mongodb.ingress: not permitted -> pods with app=prometheus of namespace monitoring at TCP 7012, TCP 9216',
     ]);
     expect(said(scraped(), scraped(prometheus)).less).toEqual([
       'cassandra/cassandra-r1, cassandra/cassandra-r2, cassandra/cassandra-r3 can no longer be reached from pods with app=prometheus of namespace monitoring at TCP 7011, TCP 9216.',
-      'mongodb/mongodb can no longer be reached from pods with app=prometheus of namespace monitoring at TCP 9216.',
+      'mongodb/mongodb can no longer be reached from pods with app=prometheus of namespace monitoring at TCP 7012, TCP 9216.',
     ]);
   });
 
   test('for more pods than before say for whom', () =>
     expect(said(scraped({}), scraped(prometheus)).more).toContain(
-      'mongodb/mongodb.ingress: not permitted -> any pod of namespace monitoring at TCP 9216',
+      'mongodb/mongodb.ingress: not permitted -> any pod of namespace monitoring at TCP 7012, TCP 9216',
     ));
 });

@@ -3,7 +3,7 @@ import { secretsIn, type Manifest } from '../../../checks/step/objects';
 import type { State, Step } from '../../../checks/step/step';
 import { DeclaredSecret } from '../../../constructs';
 import { defineHomelab, type Homelab } from '../../../inventory';
-import { machineFiles } from '../../../scripts/machines';
+import { machineFiles } from '../../../machines';
 import { render } from '../../../synth';
 import { changed } from '../../homelab';
 

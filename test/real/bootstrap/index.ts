@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline';
 import homelab from '../../fixtures/homelab';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
-import { controllers } from './controllers';
-import { dayTwo } from './day-two';
+import { controllers } from './simulator/controllers';
+import { dayTwo } from './scenarios/day-two';
 import {
   difference,
   disturbed,
@@ -19,19 +19,19 @@ import {
   secretValues,
   tail,
   type Reference,
-} from './disturbed';
-import { hangsBelow, interrupted, unanswered } from './endings';
-import { everywhere } from './everywhere';
-import { Lab } from './lab';
-import { machineProofs } from './machine-proofs';
-import { inNamespace } from './machines';
-import { undone } from './undone';
-import { offerAll } from './offers';
-import { overSsh } from './over-ssh';
-import type { Call, Interception } from './programs/program';
-import { refusals } from './refusals';
-import { secretsIn } from './secrets-in';
-import { seen } from './seen';
+} from './harness/disturbed';
+import { hangsBelow, interrupted, unanswered } from './scenarios/endings';
+import { everywhere } from './scenarios/everywhere';
+import { Lab } from './harness/lab';
+import { machineProofs } from './scenarios/machine-proofs';
+import { inNamespace } from './simulator/machines';
+import { undone } from './scenarios/undone';
+import { offerAll } from './harness/offers';
+import { overSsh } from './scenarios/over-ssh';
+import type { Call, Interception } from './simulator/programs/program';
+import { refusals } from './scenarios/refusals';
+import { secretsIn } from './harness/secrets-in';
+import { seen } from './scenarios/seen';
 
 inNamespace();
 

@@ -14,9 +14,9 @@ import { startTraefik } from '../gitops/traefik';
 import { onLoopback } from '../loopback';
 import { Laps } from '../proofs';
 import { Tally } from '../tally';
-import { sopsBinaries } from './binaries';
-import { Clone, type Run } from './clone';
-import { verified } from './verified';
+import { sopsBinaries } from './simulator/binaries';
+import { Clone, type Run } from './harness/clone';
+import { verified } from './scenarios/verified';
 
 /**
  * Stages 7 and 8 on a real API server with a real Argo CD: namespaces, secrets and Argo CD's own objects are put there, Argo CD
@@ -140,15 +140,15 @@ async function foreign(clone: Clone, client: Client): Promise<void> {
 
 async function stageGitops(clone: Clone, plane: ControlPlane): Promise<ArgoCd> {
   const { client } = plane;
-  const refused = clone.read('scripts/pins.ts');
-  clone.replace('scripts/pins.ts', /(?<='v3\.\d+\.\d+': ')[0-9a-f]{64}/, 'f'.repeat(64));
+  const refused = clone.read('machines/pins.ts');
+  clone.replace('machines/pins.ts', /(?<='v3\.\d+\.\d+': ')[0-9a-f]{64}/, 'f'.repeat(64));
   const other = await clone.run('apply', 'gitops', '--yes');
   tally.check(
     'a manifest that is not the pinned one is refused, and nothing of it used',
     other.code === 4 && /must have SHA-256/.test(other.output) && (await crds(client)) === 0,
     other.output,
   );
-  clone.write('scripts/pins.ts', refused);
+  clone.write('machines/pins.ts', refused);
   const { kills } = await clone.killedAlong(['plan', 'gitops'], 1, 0);
   tally.check('a plan changes nothing', kills === 0 && (await crds(client)) === 0);
   // Three kills at the definitions, the settings and the manifest; then it is left alone.
@@ -395,7 +395,7 @@ async function changesVersion(clone: Clone, client: Client): Promise<void> {
 /** A certificate that ends soon is renewed by the stage, and the ingress controller restarts to read it. */
 async function renews(clone: Clone, client: Client): Promise<void> {
   const authority = clone.secrets('scripts/secrets/authority.sops.yaml');
-  const { issue } = await import('../../../scripts/engine/certificates');
+  const { issue } = await import('../../../scripts/secrets/certificates');
   const soon = await issue(authority as any, [`*.${homelab.network.domain}`], new Date(Date.now() - 380 * 86_400_000));
   const kept = clone.secrets();
   const values = { 'tls.crt': soon.certificate, 'tls.key': soon.key };

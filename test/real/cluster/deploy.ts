@@ -10,7 +10,7 @@ import {
   type Homelab,
   type TalosMachine,
 } from '../../../inventory';
-import { FIELD_MANAGER as BOOTSTRAP } from '../../../scripts/engine/live-secrets';
+import { FIELD_MANAGER as BOOTSTRAP } from '../../../scripts/secrets/live';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import type { Answer, Client, Json } from './client';
 import { until } from './processes';

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { images } from '../../../constructs';
-import { changingKeys, makeValues, otherNames, type Values } from '../../../scripts/engine/kept-secrets';
-import { keyfileStages } from '../../../scripts/engine/keyfile-stages';
-import { withPreviousValues } from '../../../scripts/engine/rotation';
+import { changingKeys, makeValues, otherNames, type Values } from '../../../scripts/secrets/kept';
+import { keyfileStages } from '../../../scripts/secrets/keyfile-stages';
+import { withPreviousValues } from '../../../scripts/secrets/rotation';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { admin, asRoot, cql, logs, mongo } from './clients';
@@ -17,7 +17,7 @@ import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 import { single } from './settings';
 
-/** Logins that get new values while a client writes, in the order of scripts/engine/rotation.ts: with --full. */
+/** Logins that get new values while a client writes, in the order of scripts/secrets/rotation.ts: with --full. */
 export const ROTATION: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   'rotation of MongoDB': ofMongo,
   'rotation of Cassandra': ofCassandra,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { PARAMETERS } from '../../../scripts/engine/argo-cd-manifest';
+import { PARAMETERS } from '../../../scripts/stages/gitops/manifest';
 import type { Client, Json } from '../cluster/client';
 import type { ControlPlane } from '../cluster/control-plane';
 import { freePorts, until, type Processes } from '../cluster/processes';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { images } from '../../../../constructs';
-import { publicHalf } from '../../../../scripts/engine/ssh-key';
+import { publicHalf } from '../../../../scripts/secrets/ssh-key';
 import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { asRoot, logs } from '../clients';

@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import { stringify } from 'yaml';
+import { nodes, type Homelab, type UbuntuMachine } from '../inventory';
+import { bytes } from '../values/quantity';
+import type { MachineFiles } from './files';
+import { OLLAMA_FILES, loadModelsUnit, ollamaOverride, ollamaUnit, residentModels } from './ollama';
+
+/** What cloud-init is told about a machine beside the cluster. */
+export interface CloudInit {
+  readonly user: string;
+  readonly network: string;
+  readonly meta: string;
+}
+
+/** Files on such a machine. */
+export const AI_VM_FILES = {
+  firewall: '/etc/collab-homelab/firewall.nft',
+  firewallUnit: '/etc/systemd/system/collab-homelab-firewall.service',
+  ttm: '/etc/modprobe.d/collab-homelab-ttm.conf',
+} as const;
+
+/**
+ * What is said here counts once, at the first boot: the instance id never changes, or cloud-init would run everything
+ * again and make new host keys. Whatever may change later is brought over SSH by stage ai-vm.
+ */
+export function cloudInit(homelab: Homelab, name: string): CloudInit {
+  const { network } = homelab;
+  const machine = homelab.machines[name]!;
+  const [, prefix] = network.cidr.split('/');
+  return {
+    user: `#cloud-config\n${yaml({
+      hostname: name,
+      fqdn: `${name}.${network.domain}`,
+      manage_etc_hosts: true,
+      users: [
+        {
+          name: ADMIN,
+          gecos: 'Bootstrap of the homelab',
+          shell: '/bin/bash',
+          lock_passwd: true,
+          sudo: 'ALL=(ALL) NOPASSWD:ALL',
+          ssh_authorized_keys: [...(homelab.access?.sshKeys ?? [])],
+        },
+      ],
+      disable_root: true,
+      ssh_pwauth: false,
+      // Before sshd starts. The first setting that sshd reads counts: 10 comes before Ubuntu's 50-cloud-init.conf.
+      write_files: [{ path: '/etc/ssh/sshd_config.d/10-collab-homelab.conf', content: SSHD, permissions: '0644' }],
+      ...(network.timeServers && { ntp: { enabled: true, servers: [...network.timeServers] } }),
+    })}`,
+    network: yaml({
+      version: 2,
+      ethernets: {
+        lan: {
+          // By address of the card: its name changes when a GPU is put in.
+          match: { macaddress: machine.mac },
+          dhcp4: false,
+          dhcp6: false,
+          addresses: [`${machine.address}/${prefix}`],
+          routes: [{ to: 'default', via: network.gateway }],
+          nameservers: { addresses: [...network.dns], search: [network.domain] },
+        },
+      },
+    }),
+    meta: yaml({ 'instance-id': `${name}-${machine.vmid}`, 'local-hostname': name }),
+  };
+}
+
+const SSHD = `# Managed by the bootstrap of the homelab.
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin no
+X11Forwarding no
+`;
+
+/** What authorized_keys of the user is. */
+export function authorizedKeys({ access }: Homelab): string {
+  return `# Managed by the bootstrap of the homelab (access.sshKeys of homelab.ts).\n${(access?.sshKeys ?? []).map((key) => `${key}\n`).join('')}`;
+}
+
+/** Addresses from which a login is let through. */
+export function loginAddresses(homelab: Homelab): string[] {
+  return [...(homelab.access?.from ?? macs(homelab))];
+}
+
+/** The digest of the rules is in the rules, as the comment of the table: so those in force can be told. */
+export function firewall(homelab: Homelab, name: string): { readonly rules: string; readonly digest: string } {
+  const digest = createHash('sha256')
+    .update(rules(homelab, name, ''))
+    .digest('hex')
+    .slice(0, 32);
+  return { rules: rules(homelab, name, digest), digest };
+}
+
+/**
+ * The cluster's nodes, because what leaves a pod carries the address of its node, and the Macs, which bring models. IPv6 gets
+ * what it needs to work in the home network, and no service.
+ */
+function rules(homelab: Homelab, name: string, digest: string): string {
+  const { llm } = homelab;
+  const clients = [...nodes(homelab).map(([, { address }]) => address), ...macs(homelab)];
+  return [
+    `# Managed by the bootstrap of the homelab: who may reach ${name}.`,
+    'table inet collab_homelab',
+    'delete table inet collab_homelab',
+    'table inet collab_homelab {',
+    `  comment "${digest}"`,
+    '  chain input {',
+    '    type filter hook input priority filter; policy drop;',
+    '    ct state established,related accept',
+    '    ct state invalid drop',
+    '    iifname "lo" accept',
+    '    meta l4proto { icmp, ipv6-icmp } accept',
+    ...allow(22, loginAddresses(homelab)),
+    ...(llm?.machine === name ? allow(llm.port, clients) : []),
+    '  }',
+    '}',
+    '',
+  ].join('\n');
+}
+
+function allow(port: number, from: readonly string[]): string[] {
+  const addresses = [...new Set(from)];
+  return addresses.length === 0 ? [] : [`    ip saddr { ${addresses.join(', ')} } tcp dport ${port} accept`];
+}
+
+function macs({ hosts }: Homelab): string[] {
+  return Object.values(hosts).flatMap((host) => (host.kind === 'mac' ? [host.address] : []));
+}
+
+/** As Debian's nftables.service: the rules are there before the network is. */
+export const FIREWALL_UNIT = `# Managed by the bootstrap of the homelab.
+[Unit]
+Description=Firewall of the homelab
+Wants=network-pre.target
+Before=network-pre.target shutdown.target
+Conflicts=shutdown.target
+DefaultDependencies=no
+ConditionPathExists=${AI_VM_FILES.firewall}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft -f ${AI_VM_FILES.firewall}
+
+[Install]
+WantedBy=sysinit.target
+`;
+
+/**
+ * What the GPU may not take: 1.5 GiB for the operating system, about 1 GiB that Ollama needs beside the model, and as much
+ * again as room for the file that a model is read from.
+ */
+const NOT_FOR_GPU = 4 * 1024 ** 3;
+const PAGE = 4096;
+
+/** Options of the module ttm: without them the GPU gets half of the machine's memory. Counted in pages of 4 KiB. */
+export function ttmOptions({ memory }: UbuntuMachine): { readonly line: string; readonly pages: number } {
+  const total = bytes(memory);
+  // On a small machine half of it, as without options.
+  const pages = Math.floor(Math.max(total - NOT_FOR_GPU, total / 2) / PAGE);
+  return { line: `options ttm pages_limit=${pages} page_pool_size=${pages}`, pages };
+}
+
+/** Packages of Ubuntu that a machine needs; those for a GPU only where models run. */
+export function packages({ llm }: Homelab, name: string, { release }: UbuntuMachine): string[] {
+  const always = ['ca-certificates', 'curl', 'nftables'];
+  if (llm?.machine !== name) return always;
+  return [
+    ...always,
+    `linux-generic-hwe-${release}`,
+    'linux-firmware',
+    'mesa-vulkan-drivers',
+    'python3-venv',
+    'zstd',
+  ].sort();
+}
+
+/** Files of each machine beside the cluster, under its name and their path there; cloud-init's in cloud-init/. */
+export function renderAiVms(homelab: Homelab): MachineFiles {
+  const files = new Map<string, string>();
+  for (const [name, machine] of Object.entries(homelab.machines)) {
+    if (machine.kind !== 'ubuntu') continue;
+    for (const [kind, text] of Object.entries(cloudInit(homelab, name)))
+      files.set(`${name}/cloud-init/${kind}.yaml`, text);
+    files.set(`${name}${AI_VM_FILES.firewall}`, firewall(homelab, name).rules);
+    files.set(`${name}${AI_VM_FILES.firewallUnit}`, FIREWALL_UNIT);
+    if (homelab.llm?.machine !== name) continue;
+    files.set(`${name}${OLLAMA_FILES.unit}`, ollamaUnit());
+    files.set(`${name}${OLLAMA_FILES.override}`, ollamaOverride(homelab).text);
+    if (residentModels(homelab).length > 0) files.set(`${name}${OLLAMA_FILES.modelsUnit}`, loadModelsUnit(homelab));
+    if (machine.gpu === true) files.set(`${name}${AI_VM_FILES.ttm}`, `${ttmOptions(machine).line}\n`);
+  }
+  return files;
+}
+
+/** cloud-init reads YAML 1.1, in which 52:54:00:12:34:56 is a number unless it is quoted. */
+function yaml(value: object): string {
+  return stringify(value, { lineWidth: 0, version: '1.1' });
+}
+
+/** The user that cloud-init makes on a machine beside the cluster. */
+export const ADMIN = 'homelab';

@@ -1,0 +1,2 @@
+/** Text by path below scripts/rendered/. */
+export type MachineFiles = ReadonlyMap<string, string>;

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import type { Homelab, Llm, Model, UbuntuMachine } from '../inventory';
+import { OLLAMA_VERSION } from './pins';
+
+/** Files of Ollama on the machine that it runs on. */
+export const OLLAMA_FILES = {
+  unit: '/etc/systemd/system/ollama.service',
+  override: '/etc/systemd/system/ollama.service.d/collab-homelab.conf',
+  /** Loads what stays loaded, after each start of Ollama. */
+  modelsUnit: '/etc/systemd/system/collab-homelab-models.service',
+  loadModels: '/usr/local/lib/collab-homelab/load-models',
+} as const;
+
+/** Time for a model to be read from the disk: OLLAMA_LOAD_TIMEOUT, and curl's in load-models.sh. */
+const LOAD_SECONDS = 900;
+
+export function ollamaVersion({ llm }: Homelab): string {
+  return llm?.version ?? OLLAMA_VERSION;
+}
+
+/** The models that stay loaded, in the order of homelab.ts. */
+export function residentModels({ llm }: Homelab): [string, Model][] {
+  return Object.entries(llm?.models ?? {}).filter(([, { resident }]) => resident === true);
+}
+
+/** The model that proves the GPU: the first that stays loaded, or else the first. */
+export function provingModelOf(homelab: Homelab): Model | undefined {
+  return residentModels(homelab)[0]?.[1] ?? Object.values(homelab.llm?.models ?? {})[0];
+}
+
+/**
+ * As Ollama's own installer writes it, but for the folder of the version. The file started-with says what the running
+ * process was started with: the override's mark, and the version.
+ */
+export function ollamaUnit(): string {
+  return `# Managed by the bootstrap of the homelab.
+[Unit]
+Description=Ollama
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+User=ollama
+Group=ollama
+RuntimeDirectory=ollama
+ExecStartPre=/bin/sh -c 'echo "$$HOMELAB_MARK $$(readlink /opt/ollama/current)" >/run/ollama/started-with'
+ExecStart=/opt/ollama/current/bin/ollama serve
+Restart=always
+RestartSec=3
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/**
+ * Ollama looks for a GPU once, when it starts, and a driver that is ready later is not seen any more (ollama#18482). Where a
+ * device of AMD is in the machine, which it is not before it is passed through, the start waits for its render node. It runs as
+ * user ollama, who must be able to write to that, and does not hinder the start.
+ */
+const WAIT_FOR_GPU = [
+  'grep -qs 0x1002 /sys/bus/pci/devices/*/vendor || exit 0',
+  'for second in $$(seq 60); do for node in /dev/dri/renderD*; do [ -w "$$node" ] && exit 0; done; sleep 1; done',
+  'echo "no render node of the GPU within 60 s: Ollama starts without it" >&2',
+].join('; ');
+
+/**
+ * Settings for one GPU that shares the machine's memory. No HSA_OVERRIDE_GFX_VERSION: it would lead to ROCm, which does not
+ * know this GPU; Vulkan does. CAP_PERFMON lets Ollama read how much of the GPU's memory is free instead of guessing.
+ */
+export function ollamaOverride(homelab: Homelab): { readonly text: string; readonly mark: string } {
+  const llm = homelab.llm!;
+  const settings = Object.entries(environment(homelab, llm)).map(([key, value]) => `Environment="${key}=${value}"`);
+  const lines = [
+    '# Managed by the bootstrap of the homelab.',
+    '[Service]',
+    ...settings,
+    'AmbientCapabilities=CAP_PERFMON',
+    ...(hasGpu(homelab, llm) ? [`ExecStartPre=-/bin/sh -c '${WAIT_FOR_GPU}'`] : []),
+  ];
+  const mark = createHash('sha256')
+    .update([ollamaUnit(), ...lines].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
+  return { mark, text: [...lines, `Environment="HOMELAB_MARK=${mark}"`, ''].join('\n') };
+}
+
+function hasGpu({ machines }: Homelab, { machine }: Llm): boolean {
+  return (machines[machine] as UbuntuMachine).gpu === true;
+}
+
+function environment(homelab: Homelab, llm: Llm): Record<string, string> {
+  const { port, models } = llm;
+  const contexts = Object.values(models).map(({ context }) => context);
+  return {
+    OLLAMA_HOST: `0.0.0.0:${port}`,
+    // Ollama leaves integrated GPUs alone without it.
+    ...(hasGpu(homelab, llm) && { OLLAMA_IGPU_ENABLE: '1' }),
+    // For clients that do not say how much they want: they have a model of a smaller context loaded anew for this one.
+    ...(contexts.length > 0 && { OLLAMA_CONTEXT_LENGTH: String(Math.max(...contexts)) }),
+    OLLAMA_FLASH_ATTENTION: '1',
+    OLLAMA_KV_CACHE_TYPE: 'q8_0',
+    OLLAMA_NUM_PARALLEL: '1',
+    // Those that stay, and one that comes and goes.
+    OLLAMA_MAX_LOADED_MODELS: String(residentModels(homelab).length + 1),
+    OLLAMA_KEEP_ALIVE: '30m',
+    OLLAMA_LOAD_TIMEOUT: `${LOAD_SECONDS / 60}m`,
+    OLLAMA_NO_CLOUD: '1',
+  };
+}
+
+/** PartOf: it goes down and comes up with Ollama, also when that crashed. */
+export function loadModelsUnit(homelab: Homelab): string {
+  const resident = residentModels(homelab);
+  const models = resident.map(([, { tag, context }]) => `${tag} ${context}`);
+  return `# Managed by the bootstrap of the homelab.
+[Unit]
+Description=Models that stay loaded
+Requires=ollama.service
+PartOf=ollama.service
+After=ollama.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=${OLLAMA_FILES.loadModels} ${homelab.llm!.port} ${models.join(' ')}
+TimeoutStartSec=${120 + LOAD_SECONDS * resident.length}
+Restart=on-failure
+RestartSec=30
+
+[Install]
+WantedBy=ollama.service
+`;
+}

@@ -1,0 +1,59 @@
+import { CommandFailed } from '../engine/commands';
+import type { Context } from '../engine/context';
+import { json } from '../engine/json';
+import { NotReady } from '../engine/problem';
+import { kubectl, kubectlChange } from './kubernetes';
+
+/** Argo CD's applications by name. @throws Later while their kind is not known */
+export async function applications(context: Context): Promise<ReadonlyMap<string, any>> {
+  const args = ['get', 'applications.argoproj.io', '-n', 'argocd', '-o', 'json'];
+  try {
+    const { stdout } = await kubectl(context, args);
+    const items: any[] = json(stdout, `kubectl ${args.slice(0, 2).join(' ')}`).items ?? [];
+    return new Map(items.map((each) => [each.metadata?.name, each]));
+  } catch (error) {
+    if (error instanceof CommandFailed && /doesn't have a resource type/.test(error.output.stderr))
+      throw new NotReady('Argo CD must be installed first');
+    throw error;
+  }
+}
+
+/** Why an application is not as it should be, or undefined when it is Synced and Healthy. */
+export function applicationProblem(application: any): string | undefined {
+  if (application === undefined) return 'it is not there yet; Argo CD makes it once dist/ is pushed (git push)';
+  const { sync, health, operationState, conditions = [], resources = [] } = application.status ?? {};
+  if (sync?.status === 'Synced' && health?.status === 'Healthy' && operationState?.phase !== 'Running')
+    return undefined;
+  const waiting = resources
+    .filter((each: any) => each.status === 'OutOfSync' || (each.health && each.health.status !== 'Healthy'))
+    .slice(0, 3)
+    .map(
+      ({ kind, name, health: own, status }: any) =>
+        `${kind} ${name} ${own?.status ?? status}${own?.message ? ` (${own.message})` : ''}`,
+    );
+  return [
+    `${sync?.status ?? 'not compared yet'}, ${health?.status ?? 'not judged yet'}`,
+    ...waiting,
+    ...conditions.map(({ type, message }: any) => `${type}: ${message}`),
+    ...(operationState?.phase === 'Failed' || operationState?.phase === 'Error' ? [operationState.message] : []),
+  ].join('; ');
+}
+
+/** Why Argo CD gave up what it read: it tries for half an hour, ten times, and never again by itself. */
+export function gaveUp(application: any): string | undefined {
+  const { conditions = [], operationState } = application?.status ?? {};
+  if (operationState?.phase !== 'Failed' && operationState?.phase !== 'Error') return undefined;
+  return (conditions as any[]).find(
+    ({ type, message }) => type === 'SyncError' && /^Failed last sync attempt/.test(message),
+  )?.message;
+}
+
+/** Argo CD forgets that it tried, and tries as it does by itself: as often, and with the same options. */
+export const TRY_AGAIN = {
+  metadata: { annotations: { 'argocd.argoproj.io/refresh': 'normal' } },
+  status: { operationState: null },
+} as const;
+export async function tryAgain(context: Context, name: string): Promise<void> {
+  const patch = ['--type=merge', `--patch=${JSON.stringify(TRY_AGAIN)}`];
+  await kubectlChange(context, ['patch', `applications.argoproj.io/${name}`, '-n', 'argocd', ...patch]);
+}

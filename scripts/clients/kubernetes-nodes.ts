@@ -1,0 +1,44 @@
+import { CommandFailed } from '../engine/commands';
+import type { Context } from '../engine/context';
+import { json } from '../engine/json';
+import { NotReady, Blocked } from '../engine/problem';
+import { kubectl, kubectlGet } from './kubernetes';
+
+/** The nodes that the API server knows, or undefined while it does not answer. @throws Later without a kubeconfig */
+export async function registeredNodes(context: Context): Promise<any[] | undefined> {
+  let stdout: string;
+  try {
+    ({ stdout } = await kubectl(context, ['get', 'nodes', '-o', 'json']));
+  } catch (error) {
+    if (error instanceof CommandFailed) return undefined;
+    throw error;
+  }
+  const { items } = json(stdout, 'kubectl get nodes');
+  if (!Array.isArray(items) || items.some((node) => typeof node?.metadata?.name !== 'string'))
+    throw new Blocked(`kubectl get nodes must list nodes, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
+  return items;
+}
+
+/** One node as the API server knows it. @throws Later while it does not answer */
+export async function nodeObject(context: Context, name: string): Promise<any> {
+  const nodes = await registeredNodes(context);
+  if (nodes === undefined) throw new NotReady('the Kubernetes API does not answer yet');
+  const node = nodes.find(({ metadata }) => metadata.name === name);
+  if (node === undefined) throw new NotReady(`${name} is no node of the cluster yet`);
+  return node;
+}
+
+/** Whether a node is ready; with a boot id: since that start, because the API server takes 40 s to notice that it is gone. */
+export function isReady(node: any, boot?: string): boolean {
+  const known = node?.status?.nodeInfo?.bootID;
+  if (boot !== undefined && known && known !== boot) return false;
+  return (node?.status?.conditions ?? []).some(({ type, status }: any) => type === 'Ready' && status === 'True');
+}
+
+/** Whether the network policies that homelab.ts wants are enforced by the flannel that runs; Talos only makes it once. */
+export async function enforcesPolicies(context: Context): Promise<boolean | undefined> {
+  const flannel = await kubectlGet(context, ['daemonset', 'kube-flannel', '-n', 'kube-system']);
+  const containers = flannel?.spec?.template?.spec?.containers;
+  if (!Array.isArray(containers)) return undefined;
+  return containers.some(({ name }) => name === 'kube-network-policies');
+}

@@ -1,0 +1,430 @@
+import { basename } from 'node:path';
+import { json } from '../../engine/json';
+import { proxmox, type Context } from '../../engine/context';
+import { Blocked } from '../../engine/problem';
+import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
+import { volumesIn, type Volume } from './volumes';
+
+/** What is so on a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, understood here. */
+export interface HostFacts {
+  /** None: it is no Proxmox. */
+  readonly version?: { readonly major: number; readonly minor: number; readonly text: string };
+  readonly kernel: {
+    readonly running: string;
+    readonly installed: readonly string[];
+    /** For the next boot alone, or for all. */
+    readonly pinned?: string;
+  };
+  /** Options with which the kernel runs. */
+  readonly options: readonly string[];
+  /** New with each boot. */
+  readonly bootId: string;
+  /** In bytes: what Linux has, and what of it is free. */
+  readonly memory: { readonly total: number; readonly free: number };
+  /** What the host calls itself; empty where its maker left that out. */
+  readonly model: string;
+  readonly cpu: string;
+  /** Bytes that the BIOS took for the GPU, as long as its own driver says so. */
+  readonly carveOut?: number;
+  /** Bytes that ZFS may take for its cache; 0 is its own default. */
+  readonly arcMaximum?: number;
+  readonly pci: readonly PciFunction[];
+  /** Whether the running kernel has vfio-pci. */
+  readonly vfio: boolean;
+  readonly network: Network;
+  readonly storages: readonly StorageFacts[];
+  /** On the storage for disks. */
+  readonly volumes: readonly Volume[];
+  /** LVM's logical volumes that are thin pools, as VG/LV. */
+  readonly pools: Readonly<Record<string, { readonly size: number; readonly data: number; readonly metadata: number }>>;
+  /** Virtual machines and containers, also those that are not ours. */
+  readonly guests: readonly Guest[];
+  /** Digest by path, of those files of ours that are there. */
+  readonly digests: Readonly<Record<string, string>>;
+  readonly boot: BootFacts;
+}
+
+/** One function of a PCI device. */
+export interface PciFunction {
+  /** As 0000:c5:00.0. */
+  readonly slot: string;
+  /** Four hexadecimal digits each. */
+  readonly kind: string;
+  readonly vendor: string;
+  readonly device: string;
+  readonly name: string;
+  /** Which holds it now. */
+  readonly driver?: string;
+  /** Which would like to. */
+  readonly modules: readonly string[];
+  /** None: the IOMMU is off. */
+  readonly group?: number;
+}
+
+export interface Network {
+  readonly cards: readonly Card[];
+  readonly bridges: readonly string[];
+  /** Names that /etc/network/interfaces speaks of. */
+  readonly names: ReadonlySet<string>;
+  /** The same for the next boot. */
+  readonly namesNext: ReadonlySet<string>;
+  /** Names in files of interfaces.d, which Proxmox' tool leaves alone. */
+  readonly namesElsewhere: ReadonlySet<string>;
+  /** .link files that match a card and give it no name, or match by something else than an address. */
+  readonly unclear: readonly string[];
+  /** Whether the next boot takes another /etc/network/interfaces. */
+  readonly staged: boolean;
+  /** Whether Proxmox' tool is there that gives cards their names. */
+  readonly tool: boolean;
+  /** Whether that tool was at work for us and did not come to its end. */
+  readonly halfPinned: boolean;
+}
+
+/** A network card of metal with a cable. */
+export interface Card {
+  readonly name: string;
+  readonly mac: string;
+  /** The bridge or bond that it is part of. */
+  readonly master?: string;
+  /** The name that a .link file gives it from the next boot on. */
+  readonly pinned?: string;
+  /** Path of that file. */
+  readonly pinnedBy?: string;
+}
+
+export interface StorageFacts {
+  readonly name: string;
+  readonly type: string;
+  readonly content: readonly string[];
+  readonly active: boolean;
+  /** In bytes. */
+  readonly total: number;
+  readonly used: number;
+  readonly free: number;
+  /** VG/LV of a thin pool. */
+  readonly pool?: string;
+}
+
+export interface Guest {
+  readonly vmid: number;
+  readonly name: string;
+  readonly running: boolean;
+  /** In bytes. */
+  readonly memory: number;
+}
+
+/** How it boots, and what of that waits for what. */
+export interface BootFacts {
+  readonly loaders: readonly ('grub' | 'systemd-boot')[];
+  /** /etc/kernel/cmdline. */
+  readonly kernelOptions: string;
+  /** Of what the boot files were made, and in which boot. */
+  readonly made?: { readonly of: string; readonly boot: string };
+  /** The boot in which the undo unit was armed. */
+  readonly armed?: string;
+  readonly undoTimer: boolean;
+  /** When a boot was undone, because nobody confirmed it. */
+  readonly undone?: string;
+  readonly rebootRequired: boolean;
+}
+
+/** Digests of these are read; *.link files are seen by what they say. */
+export const WATCHED = [...Object.values(HOST_FILES), ...Object.values(UNDO_FILES)];
+
+export async function hostFacts(context: Context, host: string): Promise<HostFacts> {
+  const { storage } = settings(context, host);
+  const place = proxmox(context, host);
+  const { stdout } = await context.commands.readScript(place, 'proxmox/host-facts.sh', [storage, ...WATCHED], {
+    seconds: 120,
+  });
+  return understood(stdout, host);
+}
+
+/** The settings of a Proxmox host with their defaults. */
+export function settings({ homelab }: Pick<Context, 'homelab'>, name: string) {
+  const host = homelab.hosts[name];
+  if (host?.kind !== 'proxmox') throw new Error(`${name} is no Proxmox host`);
+  return {
+    ...host,
+    storage: host.storage ?? 'local-lvm',
+    files: host.files ?? 'local',
+    bridge: host.bridge ?? 'vmbr0',
+  };
+}
+
+/** @throws Stop for an answer that makes no sense, so that nothing is concluded from it */
+export function understood(text: string, host: string): HostFacts {
+  const said = json(text, `host-facts.sh on ${host}`) as Record<string, string>;
+  const of = (name: string): string => {
+    const value = said[name];
+    if (typeof value !== 'string') throw nonsense(host, name, value);
+    return value;
+  };
+  /** The part of an answer that is wanted. */
+  const part = (name: string, form: RegExp): RegExpExecArray => {
+    const found = form.exec(of(name).trim());
+    if (found === null) throw nonsense(host, name, said[name]);
+    return found;
+  };
+  if (of('pveversion') === '') return { ...NOTHING };
+  const [, version, major, minor, running] = part(
+    'pveversion',
+    /^(pve-manager\/(\d+)\.(\d+)[\w.~-]*)\S* \(running kernel: (\S+)\)$/,
+  );
+  const status = json(of('status'), `pvesh on ${host}, asked for its status,`);
+  const bytesOf = (field: string): number => {
+    const value = status?.memory?.[field];
+    if (typeof value !== 'number' || value < 0) throw nonsense(host, 'memory', of('status'));
+    return value;
+  };
+  const pinned = of('pinnedKernel').trim();
+  return {
+    version: { major: Number(major), minor: Number(minor), text: version! },
+    kernel: {
+      running: running!,
+      installed: [...of('kernels').matchAll(/^vmlinuz-(\S+)$/gm)].map(([, name]) => name!),
+      ...(pinned !== '' && { pinned }),
+    },
+    options: words(of('cmdline')),
+    bootId: part('bootId', /^[0-9a-f-]{36}$/)[0],
+    memory: { total: bytesOf('total'), free: bytesOf('free') },
+    model: model(of('model')),
+    cpu: String(status?.cpuinfo?.model ?? ''),
+    ...optionalNumber('carveOut', of('carveOut')),
+    ...optionalNumber('arcMaximum', of('arcMaximum')),
+    pci: pci(part('pci', /^Slot:[^]*$/)[0]),
+    vfio: of('vfio').trim() !== '',
+    network: network(said, list(of('links'), 'links', host)),
+    storages: storages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
+    // Nothing: there is no such storage.
+    volumes: of('volumes').trim() === '' ? [] : volumesIn(of('volumes'), `pvesm list on ${host}`),
+    pools: pools(json(of('pools'), `lvs on ${host}`), host),
+    guests: list(of('guests'), 'guests', host)
+      .filter(({ vmid, node }) => Number.isInteger(vmid) && node === of('node'))
+      .map((guest) => ({
+        vmid: guest.vmid,
+        name: String(guest.name ?? guest.vmid),
+        running: guest.status === 'running',
+        memory: Number(guest.maxmem ?? 0),
+      })),
+    digests: Object.fromEntries(
+      [...of('digests').matchAll(/^([0-9a-f]{64}) {2}(.+)$/gm)].map(([, digest, path]) => [path!, digest!]),
+    ),
+    boot: bootFacts(of),
+  };
+}
+
+/** All that is known of a machine that is no Proxmox. */
+const NOTHING: HostFacts = {
+  kernel: { running: '', installed: [] },
+  options: [],
+  bootId: '',
+  memory: { total: 0, free: 0 },
+  model: '',
+  cpu: '',
+  pci: [],
+  vfio: false,
+  network: {
+    cards: [],
+    bridges: [],
+    names: new Set(),
+    namesNext: new Set(),
+    namesElsewhere: new Set(),
+    unclear: [],
+    staged: false,
+    tool: false,
+    halfPinned: false,
+  },
+  storages: [],
+  volumes: [],
+  pools: {},
+  guests: [],
+  digests: {},
+  boot: { loaders: [], kernelOptions: '', undoTimer: false, rebootRequired: false },
+};
+
+function nonsense(host: string, what: string, got: unknown): Blocked {
+  return new Blocked(
+    `${host} must say its ${what} in a form that is known, and said ${JSON.stringify(String(got ?? '').slice(0, 120))}; run it again, and report it if it stays`,
+  );
+}
+
+function list(text: string, what: string, host: string): any[] {
+  const value = json(text, `${host}, asked for its ${what},`);
+  if (!Array.isArray(value) || value.some((each) => typeof each !== 'object' || each === null))
+    throw nonsense(host, what, text);
+  return value;
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
+
+function optionalNumber(name: string, text: string): Record<string, number> {
+  const numbers = words(text).map(Number);
+  return numbers.length > 0 && numbers.every(Number.isFinite) ? { [name]: Math.max(...numbers) } : {};
+}
+
+/** Makers leave these in place of a name. */
+const PLACEHOLDER =
+  /^(default string|to be filled.*|system (manufacturer|product name)|not (applicable|specified)|o\.e\.m\.|unknown)$/i;
+
+function model(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !PLACEHOLDER.test(line))
+    .join(' ');
+}
+
+/** Records of `lspci -Dvmmnnk`: fields by line, an empty line between functions. */
+function pci(text: string): PciFunction[] {
+  return text.split(/\n\s*\n/).flatMap((record) => {
+    const fields = new Map<string, string[]>();
+    for (const [, key, value] of record.matchAll(/^(\w+):[ \t]*(.*)$/gm))
+      fields.set(key!, [...(fields.get(key!) ?? []), value!.trim()]);
+    const first = (key: string) => fields.get(key)?.[0];
+    const id = (key: string) => /\[([0-9a-f]{4})\]$/.exec(first(key) ?? '')?.[1];
+    const [slot, kind, vendor, device] = [first('Slot'), id('Class'), id('Vendor'), id('Device')];
+    if (!slot || !kind || !vendor || !device) return [];
+    const driver = first('Driver');
+    const group = first('IOMMUGroup');
+    return [
+      {
+        slot,
+        kind,
+        vendor,
+        device,
+        name: `${first('Vendor')!.replace(/ \[[0-9a-f]{4}\]$/, '')} ${first('Device')!.replace(/ \[[0-9a-f]{4}\]$/, '')}`,
+        modules: fields.get('Module') ?? [],
+        ...(driver && { driver }),
+        ...(group && /^\d+$/.test(group) && { group: Number(group) }),
+      },
+    ];
+  });
+}
+
+function network(said: Record<string, string>, links: any[]): Network {
+  const files = linkFiles(said.linkFiles ?? '');
+  const names = (text = '') => new Set(words(text.replace(/^\s*#.*$/gm, '')));
+  const { interfaces, interfacesNew } = said;
+  // As Proxmox' tool tells a card of metal: Ethernet, and no kind of its own. A radio keeps its name.
+  const cards = links
+    .filter((link) => link.link_type === 'ether' && !link.linkinfo?.info_kind && !/^(wl|ww)/.test(link.ifname))
+    .map((link) => {
+      const mac = String(
+        link.linkinfo?.info_slave_data?.perm_hwaddr ?? link.permaddr ?? link.address ?? '',
+      ).toLowerCase();
+      const file = files.find(({ macs }) => macs.includes(hex(mac)));
+      return {
+        name: String(link.ifname),
+        mac,
+        ...(link.master && { master: String(link.master) }),
+        ...(file?.name && { pinned: file.name, pinnedBy: file.path }),
+      };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return {
+    cards,
+    bridges: links.filter((link) => link.linkinfo?.info_kind === 'bridge').map((link) => String(link.ifname)),
+    names: names(interfaces),
+    namesNext: names(interfacesNew?.trim() ? interfacesNew : interfaces),
+    namesElsewhere: names(said.interfacesMore),
+    unclear: files
+      .filter(
+        ({ macs, name }) =>
+          macs.length === 0 || (name === undefined && cards.some(({ mac }) => macs.includes(hex(mac)))),
+      )
+      .map(({ path }) => path),
+    staged: Boolean(interfacesNew?.trim()) && interfacesNew!.trim() !== interfaces?.trim(),
+    tool: Boolean(said.pinningTool?.trim()),
+    halfPinned: Boolean(said.pinning?.trim()),
+  };
+}
+
+interface LinkFile {
+  readonly path: string;
+  readonly name?: string;
+  /** As `hex` writes them. */
+  readonly macs: readonly string[];
+}
+
+/** systemd's .link files in its order: by file name, whatever the folder. One that is empty takes that of its name away. */
+function linkFiles(text: string): LinkFile[] {
+  const files = new Map<string, LinkFile | undefined>();
+  // The folder that is printed first counts.
+  const [, ...parts] = text.split(/^## (\/.*\.link)$/m);
+  for (let index = 0; index < parts.length; index += 2) {
+    const [path, content] = [parts[index]!, parts[index + 1]!];
+    if (files.has(basename(path))) continue;
+    const name = /^[ \t]*Name[ \t]*=[ \t]*(\S+)[ \t]*$/m.exec(content)?.[1];
+    const macs = [...content.matchAll(/^[ \t]*(?:Permanent)?MACAddress[ \t]*=(.*)$/gm)].flatMap(([, some]) =>
+      words(some!),
+    );
+    const file = { path, macs: macs.map(hex), ...(name && { name }) };
+    files.set(basename(path), content.trim() === '' ? undefined : file);
+  }
+  return [...files].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, file]) => (file === undefined ? [] : [file]));
+}
+
+/** A MAC address may be written with colons, hyphens or dots. */
+function hex(mac: string): string {
+  return mac.toLowerCase().replace(/[^0-9a-f]/g, '');
+}
+
+function storages(states: any[], configs: any[]): StorageFacts[] {
+  return states.map((state) => {
+    const config = configs.find(({ storage }) => storage === state.storage) ?? {};
+    const { vgname, thinpool } = config;
+    return {
+      name: String(state.storage),
+      type: String(state.type ?? config.type),
+      content: String(config.content ?? state.content ?? '')
+        .split(',')
+        .filter((each) => each !== ''),
+      active: Number(state.active ?? 1) === 1 && Number(state.enabled ?? 1) === 1,
+      total: Number(state.total ?? 0),
+      used: Number(state.used ?? 0),
+      free: Number(state.avail ?? 0),
+      ...(vgname && thinpool && { pool: `${vgname}/${thinpool}` }),
+    };
+  });
+}
+
+function pools(answer: any, host: string): HostFacts['pools'] {
+  const rows = answer?.report?.[0]?.lv;
+  if (!Array.isArray(rows)) throw nonsense(host, 'thin pools', JSON.stringify(answer));
+  return Object.fromEntries(
+    rows
+      .filter((row) => row?.metadata_percent)
+      .map((row) => {
+        const numbers = {
+          size: Number(row.lv_size),
+          data: Number(row.data_percent),
+          metadata: Number(row.metadata_percent),
+        };
+        if (Object.values(numbers).some((number) => !Number.isFinite(number)))
+          throw nonsense(host, 'thin pools', JSON.stringify(row));
+        return [`${row.vg_name}/${row.lv_name}`, numbers];
+      }),
+  );
+}
+
+function bootFacts(of: (name: string) => string): BootFacts {
+  // A boot partition that proxmox-boot-tool keeps says which loader is on it; without one it is GRUB on its own.
+  const tool = of('bootTool');
+  const systemdBoot = /is configured with:.*\buefi\b/.test(tool);
+  const grub = of('grub').trim() !== '' && of('updateGrub').trim() !== '';
+  const isGrub = tool.trim() === '' ? grub : grub && /is configured with:.*\bgrub\b/.test(tool);
+  const [made, boot] = words(of('booted'));
+  const [armed, undone] = [of('armed').trim(), of('undone').trim()];
+  return {
+    loaders: [...(isGrub ? (['grub'] as const) : []), ...(systemdBoot ? (['systemd-boot'] as const) : [])],
+    kernelOptions: of('kernelOptions').trim(),
+    ...(made && boot && { made: { of: made, boot } }),
+    ...(armed !== '' && { armed }),
+    undoTimer: of('undoTimer').trim() === 'enabled',
+    ...(undone !== '' && { undone }),
+    rebootRequired: of('rebootRequired').trim() !== '',
+  };
+}

@@ -1,0 +1,74 @@
+import { CommandFailed } from './commands';
+import { isFault, type Problem } from './problem';
+
+/** What one look at the running homelab found. */
+export interface Finding {
+  /** What was looked at, as `talos-worker-01 is Ready`. */
+  readonly what: string;
+  readonly state: 'good' | 'warning' | 'bad';
+  /** What was seen. */
+  readonly saw: string;
+  /** What to do when it is not good. */
+  readonly fix?: string;
+  /** Why it is bad, in words that are the same wherever this is the cause: findings with one cause are told as one. */
+  readonly cause?: string;
+}
+
+/** Looks at one thing, or several of a kind. A fault while looking is a finding too: the others are still made. */
+export type Check = () => Promise<readonly Finding[]>;
+
+export async function findings(looks: Readonly<Record<string, Check>>): Promise<readonly Finding[]> {
+  const found: { -readonly [K in keyof Finding]: Finding[K] }[] = [];
+  const told = new Map<string, (typeof found)[number]>();
+  for (const [what, look] of Object.entries(looks))
+    for (const { cause, ...finding } of await orFault(what, look)) {
+      const same = cause === undefined ? undefined : told.get(cause);
+      if (same !== undefined) {
+        same.what += `, ${finding.what}`;
+        continue;
+      }
+      found.push(finding);
+      if (cause !== undefined) told.set(cause, finding);
+    }
+  return found;
+}
+
+async function orFault(what: string, look: Check): Promise<readonly Finding[]> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    return [{ what, state: 'bad', saw: error.message, cause: causeOf(error) }];
+  }
+}
+
+/** What a program said, without what it was asked: an API server that is away answers every question alike. */
+export function causeOf(error: Problem): string {
+  if (!(error instanceof CommandFailed)) return error.message;
+  // kubectl's libraries log each attempt, with time and process.
+  const said = error.output.stderr.replace(/^[IWEF]\d{4} .*\n?/gm, '').trim();
+  return said === '' ? error.message : said;
+}
+
+/** A table that a person can read. */
+export function table(found: readonly Finding[]): string {
+  const sign = { good: 'ok  ', warning: 'WARN', bad: 'BAD ' } as const;
+  return found
+    .flatMap(({ what, state, saw, fix }) => [
+      `${sign[state]}  ${what}: ${saw}`,
+      ...(state === 'good' || fix === undefined ? [] : [`      ${fix}`]),
+    ])
+    .join('\n');
+}
+
+export function good(what: string, saw: string): Finding {
+  return { what, state: 'good', saw };
+}
+
+export function warning(what: string, saw: string, fix: string): Finding {
+  return { what, state: 'warning', saw, fix };
+}
+
+export function bad(what: string, saw: string, fix: string): Finding {
+  return { what, state: 'bad', saw, fix };
+}

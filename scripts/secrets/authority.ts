@@ -1,0 +1,66 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { belongTogether, daysLeft, isLimitedTo, makeAuthority, type Pair } from './certificates';
+import { SECRETS } from '../engine/sops';
+import { ROOT, type Context } from '../engine/context';
+import { NotReady, Blocked } from '../engine/problem';
+import { writeWhole } from '../engine/sops';
+import type { Step } from '../engine/step';
+
+/** What devices are made to trust: public, and committed. */
+export const AUTHORITY_FILE = join(ROOT, 'ca.crt');
+
+/** How the Mac trusts it: once, and again only after another authority was made. */
+export const TRUST_ON_MAC =
+  'sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt';
+
+/** The own authority as it is kept, or undefined where none was made. @throws Stop when it is not one of ours */
+export async function keptAuthority({ sops, homelab }: Context): Promise<Pair | undefined> {
+  const tree = await sops.read(SECRETS.authority, ([key]) => key === 'certificate');
+  if (tree === undefined) return undefined;
+  const pair = { certificate: String(tree.certificate), key: String(tree.key) };
+  if (!belongTogether(pair))
+    throw new Blocked(
+      `${SECRETS.authority} must hold a certificate and its key, and does not; bring it back from Git: git checkout -- ${SECRETS.authority}`,
+    );
+  const anew = `remove ${SECRETS.authority}, run this again, and make your devices trust the new ca.crt`;
+  if (!isLimitedTo(pair.certificate, homelab.network.domain))
+    throw new Blocked(
+      `the own authority may vouch for one domain, and it is another than network.domain of homelab.ts, ${homelab.network.domain}; ${anew}`,
+    );
+  // A certificate from it would end with it, and have to be renewed at once.
+  const days = daysLeft(pair.certificate) ?? 0;
+  if (days <= 30) throw new Blocked(`the own authority must last for more than 30 days, and ends in ${days}; ${anew}`);
+  return pair;
+}
+
+/** The homelab's own authority: made once, kept outside of the cluster. */
+export function authoritySteps(context: Context): Step[] {
+  return [
+    {
+      title: 'an own authority for certificates',
+      async plan() {
+        if ((await keptAuthority(context)) !== undefined) return undefined;
+        const { domain } = context.homelab.network;
+        return { lines: [`${SECRETS.authority}: a new authority for ${domain} and names below it, for ten years`] };
+      },
+      async apply() {
+        const { certificate, key } = await makeAuthority(context.homelab.name, context.homelab.network.domain);
+        await context.sops.write(SECRETS.authority, { certificate, key }, ([name]) => name === 'certificate');
+      },
+    },
+    {
+      title: 'ca.crt holds its certificate',
+      async plan() {
+        const kept = await keptAuthority(context);
+        if (kept === undefined) throw new NotReady('the authority comes first');
+        const there = fs.existsSync(AUTHORITY_FILE) ? fs.readFileSync(AUTHORITY_FILE, 'utf8') : undefined;
+        if (there === kept.certificate) return undefined;
+        return { lines: [`${there === undefined ? 'write' : 'replace'} ca.crt; then, on the Mac: ${TRUST_ON_MAC}`] };
+      },
+      async apply() {
+        writeWhole(AUTHORITY_FILE, (await keptAuthority(context))!.certificate);
+      },
+    },
+  ];
+}

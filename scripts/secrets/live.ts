@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import { kubectl, kubectlChange } from '../clients/kubernetes';
+import { SECRETS } from '../engine/sops';
+import { json } from '../engine/json';
+import type { Context } from '../engine/context';
+import type { DeclaredSecret, Kept, Values } from './kept';
+import { Blocked } from '../engine/problem';
+import { keyfileStages } from './keyfile-stages';
+import { readersOf } from './readers';
+
+export const FIELD_MANAGER = 'collab-homelab-bootstrap';
+
+/** What a secret in the cluster is, compared with what is kept. */
+export type Comparison =
+  /** It holds what is kept. */
+  | { readonly is: 'same'; readonly changed: number }
+  /** It is not there, or lacks keys. */
+  | { readonly is: 'missing'; readonly keys: readonly string[] }
+  /** It holds what is being replaced. */
+  | { readonly is: 'previous'; readonly keys: readonly string[] };
+
+/** Secrets of a namespace by name. Their values pass through a pipe and are never shown. */
+export async function liveSecrets(
+  context: Context,
+  namespace: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, any>> {
+  const args = [
+    'get',
+    'secret',
+    '-n',
+    namespace,
+    ...names,
+    '--ignore-not-found',
+    '--show-managed-fields',
+    '-o',
+    'json',
+  ];
+  const { stdout } = await kubectl(context, args);
+  if (stdout.trim() === '') return new Map();
+  const found = json(stdout, `kubectl get secret -n ${namespace}`);
+  return new Map((found.items ?? [found]).map((each: any) => [each.metadata?.name, each]));
+}
+
+/** Each secret in each of its namespaces, as it is in the cluster: one question for each namespace. */
+export async function liveDeclared(
+  context: Context,
+  declared: readonly DeclaredSecret[],
+): Promise<{ secret: DeclaredSecret; namespace: string; live: any }[]> {
+  const found: { secret: DeclaredSecret; namespace: string; live: any }[] = [];
+  for (const namespace of [...new Set(declared.flatMap(({ namespaces }) => namespaces))].sort()) {
+    const here = declared.filter(({ namespaces }) => namespaces.includes(namespace));
+    const names = here.map(({ name }) => name);
+    const live = await liveSecrets(context, namespace, names);
+    found.push(...here.map((secret) => ({ secret, namespace, live: live.get(secret.name) })));
+  }
+  return found;
+}
+
+/**
+ * Judges one secret in one namespace.
+ * @throws Stop when it holds other values than the kept ones and those that are being replaced: it is never overwritten
+ */
+export function compare(
+  secret: DeclaredSecret,
+  namespace: string,
+  wanted: Values,
+  { previous }: Pick<Kept, 'previous'>,
+  live: any,
+  file: string = SECRETS.cluster,
+): Comparison {
+  const keys = Object.keys(wanted);
+  if (live === undefined) return { is: 'missing', keys };
+  const where = `${namespace}/${secret.name}`;
+  const again = `kubectl -n ${namespace} delete secret ${secret.name}`;
+  if (live.type !== secret.type)
+    throw new Blocked(
+      `secret ${where} must have the type ${secret.type}, and in the cluster has ${live.type}, which can never change; nothing was changed. ${again}, and run this again${restarts(secret)}`,
+    );
+  const hashOf = (key: string) => (live.data?.[key] === undefined ? undefined : hash(decoded(live.data[key])));
+  const lacks = keys.filter((key) => hashOf(key) === undefined);
+  const others = keys.filter((key) => !lacks.includes(key) && hashOf(key) !== hash(wanted[key]!));
+  const replaced = previous[namespace]?.[secret.name] ?? {};
+  const isReplaced = (key: string) =>
+    replaced[key] !== undefined &&
+    onTheWay(key, replaced[key], wanted[key]!).some((each) => hashOf(key) === hash(each));
+  const foreign = others.filter((key) => !isReplaced(key));
+  if (foreign.length > 0)
+    throw new Blocked(
+      `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the kept one counts: ${again}, and run this again${restarts(secret)}. If the cluster's counts (a database may know it): put it into the file, sops ${file}`,
+    );
+  if (others.length > 0) return { is: 'previous', keys: others };
+  return lacks.length > 0 ? { is: 'missing', keys: lacks } : { is: 'same', changed: changedAt(live) };
+}
+
+/** What a key holds while it is replaced: the old value, and for a keyfile the two of both keys. */
+function onTheWay(key: string, before: string, after: string): readonly string[] {
+  return key === 'keyfile' ? [before, ...keyfileStages(before, after)] : [before];
+}
+
+/** What makes those use a secret who read it when they started, as the end of a sentence; empty where there are none. */
+function restarts(secret: DeclaredSecret): string {
+  const readers = readersOf(secret);
+  if (readers.length === 0) return '';
+  const databases = readers.filter(({ kind }) => kind === 'StatefulSet');
+  const commands = databases.map(({ namespace, name, selector }) =>
+    // Members of a set know each other by the keyfile, and must have the same one at the same time.
+    'keyfile' in secret.keys
+      ? `kubectl -n ${namespace} delete pod -l ${selector}`
+      : `kubectl -n ${namespace} rollout restart statefulset ${name}`,
+  );
+  // The login of the schema job alone: Argo CD makes a deleted job again.
+  if (readers.every(({ kind }) => kind === 'Job'))
+    commands.push(...readers.map(({ namespace, name }) => `kubectl -n ${namespace} delete job ${name}`));
+  // What the database itself reads is not changed by a command.
+  if (commands.length === 0) commands.push(`npm run bootstrap -- rotate ${secret.name}`);
+  return `, then ${commands.join(', and when that is ready ')} (until then, what runs has the older one)`;
+}
+
+/** Puts a secret into the cluster, by standard input. Fields that someone else set have been compared before. */
+export async function applySecret(
+  context: Context,
+  { name, type }: Pick<DeclaredSecret, 'name' | 'type'>,
+  namespace: string,
+  values: Values,
+  { labels, annotations }: { readonly labels?: Values; readonly annotations?: Values } = {},
+): Promise<void> {
+  const data = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  );
+  context.log.hide(...Object.values(data));
+  const object = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace, annotations, labels: { 'app.kubernetes.io/managed-by': FIELD_MANAGER, ...labels } },
+    type,
+    data,
+  };
+  await kubectlChange(
+    context,
+    ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
+    { stdin: JSON.stringify(object) },
+  );
+}
+
+/** Annotation of a secret that has lost its previous value: since when it has the value that it has. */
+export const VALUE_SINCE = 'collab-homelab/value-since';
+
+/** When its values were last set, in milliseconds: pods that started before have the older ones. */
+export function changedAt(live: any): number {
+  return Date.parse(live.metadata.annotations?.[VALUE_SINCE]) || touchedAt(live);
+}
+
+/** When its data was last changed at all, previous values included. */
+export function touchedAt({ metadata }: any): number {
+  const times = (metadata.managedFields ?? [])
+    .filter(({ fieldsV1 }: any) => fieldsV1?.['f:data'] !== undefined)
+    .map(({ time }: any) => Date.parse(time));
+  return Math.max(Date.parse(metadata.creationTimestamp) || 0, ...times.filter((time: number) => !Number.isNaN(time)));
+}
+
+function decoded(base64: string): Buffer {
+  return Buffer.from(base64, 'base64');
+}
+
+function hash(value: string | Buffer): string {
+  return createHash('sha256').update(value).digest('hex');
+}

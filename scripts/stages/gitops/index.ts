@@ -1,0 +1,263 @@
+import { createHash } from 'node:crypto';
+import {
+  ARGO_CD_NAMESPACE,
+  argoCdObjects,
+  INSTALLED,
+  isClusterScoped,
+  isDefinition,
+  isWorkload,
+  versionOf,
+} from './manifest';
+import { kubectl, kubectlChange, kubectlGet } from '../../clients/kubernetes';
+import { json } from '../../engine/json';
+import { LOCALHOST } from '../../engine/commands';
+import { manifests, type Context } from '../../engine/context';
+import { differences } from '../../clients/differences';
+import { handedOver, isArgoCds, liveObject, type DistFile } from '../applied-object';
+import { FIELD_MANAGER } from '../../secrets/live';
+import { NotReady, Problem, Blocked } from '../../engine/problem';
+import { rolloutProblem } from '../../clients/rollout';
+import type { Stage, Step } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { ARGO_CD_MANIFESTS, argoCdManifest } from '../../../machines/pins';
+import { afterFirstSync } from './after-first-sync';
+import { applicationsSettled } from './applications';
+import { knownHostsOf, trustingGitServer } from './git-server';
+import { isPushed, repositoryAccess } from './repository';
+
+/** Two images of about 500 MB together over a slow line, and Argo CD's own start. */
+const START_SECONDS = 15 * 60;
+
+/** Stage 8: Argo CD, and dist/ handed over to it. */
+export function gitops(context: Context): Stage {
+  return {
+    name: 'gitops',
+    title: 'Argo CD, which keeps the cluster as dist/ says from then on',
+    async steps() {
+      const wanted = await trustingGitServer(context, await wantedObjects(context));
+      const files = manifests('argocd');
+      const of = (kind: string, name: string): DistFile => {
+        const found = files.find(({ object }) => object?.kind === kind && object.metadata.name === name);
+        if (found === undefined)
+          throw new Blocked(`dist/argocd must hold the ${kind} ${name}, and does not; npm run synth`);
+        return found;
+      };
+      const { name, versions } = context.homelab;
+      const pending = async () => (await changesTo(context, wanted)).lines.length > 0;
+      return [
+        handedOver(context, of('Namespace', ARGO_CD_NAMESPACE)),
+        installed(context, `definitions of Argo CD ${versions.argoCd}`, wanted.filter(isDefinition), established),
+        handedOver(context, of('ConfigMap', 'argocd-cm')),
+        installed(
+          context,
+          `Argo CD ${versions.argoCd}`,
+          wanted.filter((object) => !isDefinition(object)),
+        ),
+        running(context, wanted, pending),
+        ...repositoryAccess(context, knownHostsOf(wanted) ?? ''),
+        isPushed(context, of('Application', name)),
+        handedOver(context, of('AppProject', name)),
+        handedOver(context, of('Application', name)),
+        sourceOf(context, of('AppProject', name), ['sourceRepos']),
+        sourceOf(context, of('Application', name), ['source']),
+        applicationsSettled(
+          context,
+          files.map(({ object }) => object).filter(({ kind }) => kind === 'Application'),
+          pending,
+        ),
+        ...afterFirstSync(context),
+      ];
+    },
+  };
+}
+
+/** The pinned manifest as it is applied here. @throws Stop when what came is not what was pinned: nothing of it is used */
+async function wantedObjects(context: Context): Promise<any[]> {
+  const { commands, homelab } = context;
+  const version = homelab.versions.argoCd;
+  const url = argoCdManifest(version);
+  const pin = ARGO_CD_MANIFESTS[version];
+  if (pin === undefined)
+    throw new Blocked(
+      `machines/pins.ts must hold the SHA-256 of Argo CD ${version}'s install manifest (it knows ${Object.keys(ARGO_CD_MANIFESTS).join(', ')}); compare ${url} with the tag in Argo CD's repository, and add its line to ARGO_CD_MANIFESTS`,
+    );
+  // Each look reads it again; it is fetched once a run.
+  const known = fetched.get(context);
+  if (known !== undefined) return argoCdObjects(known, homelab);
+  const { stdout } = await commands.read(
+    LOCALHOST,
+    ['curl', '--fail', '--silent', '--show-error', '--location', '--proto', '=https', '--max-time', '120', url],
+    { seconds: 150, waitsFor: 'the install manifest' },
+  );
+  const digest = createHash('sha256').update(stdout).digest('hex');
+  if (digest !== pin)
+    throw new Blocked(
+      `${url} must have SHA-256\n  ${pin} (machines/pins.ts), and what came has\n  ${digest}; nothing of it was used. Compare it with the tag in Argo CD's repository before you change the pin`,
+    );
+  fetched.set(context, stdout);
+  return argoCdObjects(stdout, homelab);
+}
+
+const fetched = new WeakMap<Context, string>();
+
+interface Changes {
+  readonly lines: readonly string[];
+  /** Objects to apply. */
+  readonly objects: readonly any[];
+  /** Objects of an earlier version that this one has no more. */
+  readonly gone: readonly any[];
+}
+
+/** What is to be done to make the cluster hold these objects, and no others that an earlier version brought. */
+async function changesTo(context: Context, wanted: readonly any[]): Promise<Changes> {
+  const live = await installedObjects(context, wanted);
+  const key = ({ kind, metadata }: any) => `${kind} ${metadata.name}`;
+  const found = new Map(live.map((object) => [key(object), object]));
+  const names = new Set(wanted.map(key));
+  const lines: string[] = [];
+  const server = (objects: readonly any[]) => objects.find((object) => key(object) === 'Deployment argocd-server');
+  const [from, to] = [versionOf(server(live)), versionOf(server(wanted))];
+  if (from !== to && to !== undefined) lines.push(`Argo CD: ${from ?? 'nothing'} -> ${to}`);
+  const objects = wanted.filter((object) => {
+    const there = found.get(key(object));
+    // A Secret of the manifest is empty; what is in it is Argo CD's own.
+    const different = there === undefined ? ['not there'] : differences(object, there);
+    if (different.length > 0) lines.push(`${key(object)}: ${brief(different)}`);
+    return different.length > 0;
+  });
+  const gone = live.filter((object) => !names.has(key(object)));
+  for (const object of gone) lines.push(`${key(object)}: there -> nothing, for this version has none`);
+  return { lines, objects, gone };
+}
+
+/** A definition differs in hundreds of fields between two versions: the first few, and how many more. */
+function brief(different: readonly string[]): string {
+  const shown = different.slice(0, 3).join('; ');
+  return different.length > 3 ? `${shown}; and ${different.length - 3} more` : shown;
+}
+
+/** Objects of these kinds that this stage has installed. */
+async function installedObjects(context: Context, wanted: readonly any[]): Promise<any[]> {
+  const selector = Object.entries(INSTALLED)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+  const found: any[] = [];
+  for (const scoped of [true, false]) {
+    const kinds = [...new Set(wanted.filter((object) => isClusterScoped(object) === scoped).map(resource))];
+    if (kinds.length === 0) continue;
+    const where = scoped ? [] : ['-n', ARGO_CD_NAMESPACE];
+    const { stdout } = await kubectl(context, ['get', kinds.join(','), ...where, '-l', selector, '-o', 'json']);
+    found.push(...(json(stdout, `kubectl get ${kinds.join(',')}`).items ?? []));
+  }
+  return found;
+}
+
+/** As kubectl is asked for a kind: deployment.apps. */
+function resource({ kind, apiVersion }: any): string {
+  const [group] = apiVersion.includes('/') ? apiVersion.split('/') : [''];
+  return group === '' ? kind.toLowerCase() : `${kind.toLowerCase()}.${group}`;
+}
+
+function installed(
+  context: Context,
+  title: string,
+  wanted: readonly any[],
+  then?: (context: Context, objects: readonly any[], progress: (what: string) => void) => Promise<void>,
+): Step {
+  return {
+    title,
+    async plan() {
+      const { lines } = await changesTo(context, wanted);
+      return lines.length === 0 ? undefined : { lines };
+    },
+    async apply(_change, progress) {
+      const { objects, gone } = await changesTo(context, wanted);
+      // None are left where an earlier run was cut off before it deleted; kubectl refuses an empty list.
+      if (objects.length > 0)
+        await kubectlChange(
+          context,
+          ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
+          {
+            stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
+            waitsFor: `${objects.length} objects`,
+          },
+        );
+      await then?.(context, wanted, progress);
+      for (const object of gone)
+        await kubectlChange(context, [
+          'delete',
+          resource(object),
+          object.metadata.name,
+          ...(isClusterScoped(object) ? [] : ['-n', ARGO_CD_NAMESPACE]),
+          '--ignore-not-found',
+          '--wait=false',
+        ]);
+    },
+  };
+}
+
+async function established(
+  context: Context,
+  definitions: readonly any[],
+  progress: (what: string) => void,
+): Promise<void> {
+  for (const { metadata } of definitions)
+    await until(`the API server serves ${metadata.name}`, { seconds: 60, every: 1 }, progress, async () => {
+      const live = await kubectlGet(context, ['crd', metadata.name]);
+      const is = live?.status?.conditions?.some(({ type, status }: any) => type === 'Established' && status === 'True');
+      return is ? true : undefined;
+    });
+}
+
+/** Its pods are of this version and ready. */
+function running(context: Context, wanted: readonly any[], pending: () => Promise<boolean>): Step {
+  const workloads = wanted.filter(isWorkload);
+  const names = workloads.map(({ metadata }) => metadata.name);
+  const problems = async (): Promise<string[]> => {
+    const live = (await installedObjects(context, workloads)).map(
+      (object) => [object.metadata.name, rolloutProblem(object)] as const,
+    );
+    return names.flatMap((name) => {
+      const found = live.find(([each]) => each === name);
+      const problem = found === undefined ? 'it is not there' : found[1];
+      return problem === undefined ? [] : [`${name}: ${problem}`];
+    });
+  };
+  return {
+    title: 'Argo CD runs',
+    async plan() {
+      if (await pending()) throw new NotReady('it must be installed first');
+      return (await problems()).length === 0 ? undefined : { lines: [`wait until all run: ${names.join(', ')}`] };
+    },
+    async apply(_change, progress) {
+      await until('Argo CD runs', { seconds: START_SECONDS }, progress, async () => {
+        const found = await problems();
+        if (found.length > 0) throw new Problem(found.join('; '));
+        return true;
+      });
+    },
+  };
+}
+
+/**
+ * Where Argo CD reads from, when that changes: it cannot learn the new place from the old one. Everything else in these
+ * objects it takes from Git itself.
+ */
+function sourceOf(context: Context, { file, text, object }: DistFile, fields: readonly string[]): Step {
+  const spec = Object.fromEntries(fields.map((field) => [field, object.spec[field]]));
+  return {
+    title: `${object.kind} ${object.metadata.name} reads ${context.homelab.git.url}`,
+    async plan() {
+      const live = await liveObject(context, text);
+      if (live === undefined) throw new NotReady(`dist/${file} comes first`);
+      if (!isArgoCds(live)) return undefined;
+      const different = differences({ spec }, live);
+      return different.length === 0 ? undefined : { lines: different };
+    },
+    async apply() {
+      await kubectlChange(context, ['patch', '-f', '-', '--type=merge', `--patch=${JSON.stringify({ spec })}`], {
+        stdin: text,
+      });
+    },
+  };
+}

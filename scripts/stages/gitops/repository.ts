@@ -1,0 +1,283 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { gitAddress } from '../../../values/git-address';
+import { ARGO_CD_NAMESPACE } from './manifest';
+import { SECRETS } from '../../engine/sops';
+import { LOCALHOST, type Output } from '../../engine/commands';
+import { ROOT, type Context } from '../../engine/context';
+import { differences } from '../../clients/differences';
+import { liveObject, type DistFile } from '../applied-object';
+import type { DeclaredSecret, Values } from '../../secrets/kept';
+import { applySecret, compare, liveSecrets } from '../../secrets/live';
+import { memoryFile, memoryFolder } from '../../engine/memory-files';
+import { NotReady, Blocked } from '../../engine/problem';
+import type { Step } from '../../engine/step';
+import { hostName } from './git-server';
+
+/** As Argo CD looks for it (https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories). */
+const NAME = 'repository';
+const LABELS = { 'argocd.argoproj.io/secret-type': 'repository' };
+
+/**
+ * Argo CD can read the repository. One that everybody can read needs nothing. Over SSH a key is made here, of which the
+ * repository is given the public half; over HTTPS the owner is asked for a token that may only read.
+ * @param knownHosts the host keys that Argo CD will believe
+ */
+export function repositoryAccess(context: Context, knownHosts: string): Step[] {
+  const { url } = context.homelab.git;
+  const { protocol } = gitAddress(url);
+  if (protocol === 'file') return [];
+  const isSsh = protocol === 'ssh';
+  return [
+    {
+      title: `${SECRETS.repository} holds what opens ${url}`,
+      async plan() {
+        if ((await kept(context)) !== undefined || (!isSsh && (await isPublic(context)))) return undefined;
+        return isSsh
+          ? { lines: [`a new key (ed25519) for ${url}; its public half is for the repository`] }
+          : { lines: [`a token for ${url}, which not everybody can read`], secrets: [question(url)] };
+      },
+      async apply() {
+        await context.sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain);
+      },
+    },
+    accepted(context, isSsh, knownHosts),
+    {
+      title: 'Argo CD knows it',
+      async plan() {
+        const values = await kept(context);
+        if (values === undefined) {
+          if (!isSsh && (await isPublic(context))) return undefined;
+          throw new NotReady('it must be kept first');
+        }
+        const live = (await liveSecrets(context, ARGO_CD_NAMESPACE, [NAME])).get(NAME);
+        const secret: DeclaredSecret = { name: NAME, namespaces: [], type: 'Opaque', keys: {}, readers: [] };
+        const wanted = credentials(values);
+        const found = compare(secret, ARGO_CD_NAMESPACE, wanted, { previous: {} }, live, SECRETS.repository);
+        return found.is === 'same' ? undefined : { lines: [`${ARGO_CD_NAMESPACE}/${NAME} (${found.keys.join(', ')})`] };
+      },
+      async apply() {
+        const values = (await kept(context))!;
+        await applySecret(context, { name: NAME, type: 'Opaque' }, ARGO_CD_NAMESPACE, credentials(values), {
+          labels: LABELS,
+        });
+      },
+    },
+  ];
+}
+
+/**
+ * What Argo CD will read is the dist/ that is here. Asked until the root application in the cluster reads from there; what is
+ * pushed after that, Argo CD takes by itself.
+ */
+export function isPushed(context: Context, root: DistFile): Step {
+  const { url, revision = 'main' } = context.homelab.git;
+  return {
+    title: `${revision} of ${url} has the dist/ that is here`,
+    async plan() {
+      const live = await liveObject(context, root.text).catch(orNotYet);
+      const { source } = root.object.spec;
+      if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
+      const problem = await pushProblem(context);
+      if (problem === undefined) return undefined;
+      throw new Blocked(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
+    },
+    async apply() {
+      throw new Error('only the owner of the repository can bring that about');
+    },
+  };
+}
+
+/** What the repository does not have, with what to do; undefined also where this machine has no login there. */
+export async function pushProblem({ commands, homelab }: Pick<Context, 'commands' | 'homelab'>) {
+  const { url, revision = 'main' } = homelab.git;
+  const git = (args: readonly string[], accepts: readonly number[]) =>
+    commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { env: { GIT_TERMINAL_PROMPT: '0' }, accepts });
+  const remote = await git(['ls-remote', url, `refs/heads/${revision}`, `refs/tags/${revision}`], [0, 128]);
+  if (remote.code !== 0) return undefined;
+  const named = /^[0-9a-f]{7,64}$/.test(revision) ? revision : undefined;
+  const commit = /^[0-9a-f]{40,64}/.exec(remote.stdout)?.[0] ?? named;
+  if (commit === undefined)
+    return 'there is no such branch or tag; git push, or name another (git.revision in homelab.ts)';
+  const { stdout: uncommitted } = await git(['status', '--porcelain', '--', 'dist'], [0, 128]);
+  const { code } = await git(['diff', '--quiet', commit, '--', 'dist'], [0, 1, 128]);
+  if (code === 128) return `has ${commit}, which this clone does not know; git pull`;
+  return code === 1 || uncommitted !== ''
+    ? 'has another; commit dist/ and git push, or git pull where it is the newer one'
+    : undefined;
+}
+
+/** While the kind is not known, there is none of it. */
+function orNotYet(error: unknown): undefined {
+  if (!(error instanceof NotReady)) throw error;
+}
+
+/** @throws Stop when it is for another repository than homelab.ts names */
+async function kept({ sops, homelab }: Context): Promise<Values | undefined> {
+  const values = (await sops.read(SECRETS.repository, isPlain)) as Values | undefined;
+  if (values !== undefined && values.url !== homelab.git.url)
+    throw new Blocked(
+      `${SECRETS.repository} must be for ${homelab.git.url}, and is for ${values.url}; remove it, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME}, and run this again`,
+    );
+  return values;
+}
+
+function isPlain([key]: readonly string[]): boolean {
+  return key === 'url' || key === 'username' || key === 'publicKey';
+}
+
+function credentials({ publicKey: _, ...values }: Values): Values {
+  return { type: 'git', ...values };
+}
+
+async function isPublic(context: Context): Promise<boolean> {
+  return (await asked(context)).code === 0;
+}
+
+/**
+ * Git's answer to somebody without any login or setting of this machine (helpers, netrc and addresses that Git would put in
+ * its place), but with the login in `file`, if there is one.
+ */
+function asked(context: Context, file?: string): Promise<Output> {
+  const { ca } = context.homelab.git;
+  return ca === undefined
+    ? askedBelieving(context, file)
+    : withMemoryFile('authority', ca, (authority) => askedBelieving(context, file, { GIT_SSL_CAINFO: authority }));
+}
+
+function askedBelieving(
+  { commands, homelab }: Context,
+  file: string | undefined,
+  believing: Readonly<Record<string, string>> = {},
+): Promise<Output> {
+  // Tried also where nobody is asked for one: Argo CD sends it at once (Git 2.46 or newer; older ones do not know the setting).
+  const login =
+    file === undefined ? [] : ['-c', `credential.helper=store --file=${file}`, '-c', 'http.proactiveAuth=basic'];
+  return commands.read(
+    LOCALHOST,
+    ['git', '-C', '/', '-c', 'credential.helper=', ...login, 'ls-remote', '--heads', homelab.git.url],
+    {
+      env: {
+        GIT_TERMINAL_PROMPT: '0',
+        GIT_ASKPASS: 'true',
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_CONFIG_NOSYSTEM: '1',
+        HOME: '/var/empty',
+        ...believing,
+      },
+      accepts: [0, 128],
+    },
+  );
+}
+
+function question(url: string): string {
+  return `a token that may only read ${url}, as USER:TOKEN`;
+}
+
+async function token({ ask, homelab }: Context): Promise<Values> {
+  const { url } = homelab.git;
+  const [, username, password] = /^([^\s:]+):(\S+)$/.exec((await ask.secret(question(url))).trim()) ?? [];
+  if (username === undefined || password === undefined)
+    throw new Blocked(`the login for ${url} must be USER:TOKEN, and was something else; run this again`);
+  return { url, username, password };
+}
+
+/** Made by OpenSSH, which is who reads it in Argo CD too, in a folder in memory. */
+async function newKey({ commands, homelab, log }: Context): Promise<Values> {
+  const file = join(memoryFolder(), 'repository-key');
+  for (const old of [file, `${file}.pub`]) fs.rmSync(old, { force: true });
+  await commands.change(LOCALHOST, [
+    'ssh-keygen',
+    '-q',
+    '-t',
+    'ed25519',
+    '-N',
+    '',
+    '-C',
+    `argocd@${homelab.name}`,
+    '-f',
+    file,
+  ]);
+  const sshPrivateKey = fs.readFileSync(file, 'utf8');
+  log.hide(sshPrivateKey);
+  const publicKey = fs.readFileSync(`${file}.pub`, 'utf8').trim();
+  for (const old of [file, `${file}.pub`]) fs.rmSync(old);
+  return { url: homelab.git.url, sshPrivateKey, publicKey };
+}
+
+/** The repository lets in what is kept for it. Only its owner can bring that about; Argo CD would wait for it in vain. */
+function accepted(context: Context, isSsh: boolean, knownHosts: string): Step {
+  const { url } = context.homelab.git;
+  const what = isSsh ? 'key' : 'login';
+  return {
+    title: `${url} lets that ${what} in`,
+    async plan() {
+      const values = await kept(context);
+      if (values === undefined) {
+        if (!isSsh && (await isPublic(context))) return undefined;
+        throw new NotReady(`the ${what} comes first`);
+      }
+      const { code, stderr } = await (isSsh
+        ? askedWithKey(context, values, knownHosts)
+        : askedWithLogin(context, values));
+      if (code === 0) return undefined;
+      const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
+      if (isSsh && /host key verification failed/i.test(stderr)) throw new Blocked(`${says}\n${unknownHost(url)}`);
+      throw new Blocked(
+        isSsh
+          ? `${says}\nadd it as a deploy key that may only read, and run this again:\n${values.publicKey}`
+          : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
+      );
+    },
+    async apply() {
+      throw new Error('only the owner of the repository can bring that about');
+    },
+  };
+}
+
+/** What the owner does about a host key that this machine, and so Argo CD, does not know or knows another one for. */
+function unknownHost(url: string): string {
+  const name = hostName(url)!;
+  const { host, port } = gitAddress(url) as { host: string; port: number };
+  return [
+    `this machine must know the host key of ${name}; Argo CD is given what this machine knows. Compare the fingerprint with the one that the server shows, answer yes, and run this again:`,
+    `  ssh-keygen -R '${name}'`,
+    `  ssh -p ${port} ${/^(?:ssh:\/\/)?([^@/]+)@/.exec(url)![1]}@${host}`,
+  ].join('\n');
+}
+
+/** As Argo CD asks: with its list of host keys, and without any setting of this machine. */
+function askedWithKey({ commands, homelab }: Context, { sshPrivateKey }: Values, knownHosts: string): Promise<Output> {
+  return withMemoryFile('repository-key', sshPrivateKey!, (key) =>
+    withMemoryFile('known-hosts', knownHosts, (list) => {
+      const options = {
+        IdentitiesOnly: 'yes',
+        BatchMode: 'yes',
+        StrictHostKeyChecking: 'yes',
+        UserKnownHostsFile: list,
+        GlobalKnownHostsFile: '/dev/null',
+      };
+      const words = Object.entries(options).map(([name, value]) => `-o ${name}=${value}`);
+      return commands.read(LOCALHOST, ['git', 'ls-remote', '--heads', homelab.git.url], {
+        env: { GIT_SSH_COMMAND: ['ssh', '-F', '/dev/null', '-i', key, ...words].join(' ') },
+        accepts: [0, 128],
+      });
+    }),
+  );
+}
+
+/** The token reaches Git by a file: other processes can read arguments and environment. */
+function askedWithLogin(context: Context, { url, username, password }: Values): Promise<Output> {
+  const [user, token] = [username!, password!].map(encodeURIComponent);
+  const login = `https://${user}:${token}@${url!.replace(/^https:\/\/([^/@]*@)?/, '')}\n`;
+  return withMemoryFile('repository-login', login, (file) => asked(context, file));
+}
+
+async function withMemoryFile<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
+  const file = memoryFile(name, text);
+  try {
+    return await use(file);
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
+}

@@ -1,0 +1,198 @@
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SECRETS } from '../../engine/sops';
+import { LOCALHOST } from '../../engine/commands';
+import { ROOT, type Context } from '../../engine/context';
+import { NotReady, Blocked } from '../../engine/problem';
+import { ageKeyFile, encryptedTree, writeWhole } from '../../engine/sops';
+import type { Stage, Step } from '../../engine/step';
+import { addRule, coverageOf } from './sops-rules';
+import { talosconfig, talosSecrets } from '../talos/secrets';
+
+/** Which age keys open the encrypted files of the repository; sops looks for it there by itself. */
+const RULES = join(ROOT, '.sops.yaml');
+
+/** Stage 0: nothing secret exists before it can be encrypted. */
+export function keys(context: Context): Stage {
+  return {
+    name: 'keys',
+    title: 'the age key, and the secrets of Talos',
+    steps: async () => [
+      ageKey(context),
+      recipient(context),
+      paperCopy(context),
+      roundTrip(context),
+      talosSecrets(context),
+      talosconfig(context),
+    ],
+  };
+}
+
+function ageKey(context: Context): Step {
+  const file = ageKeyFile();
+  return {
+    title: 'an age key that opens the encrypted files',
+    async plan() {
+      if (!fs.existsSync(file)) {
+        const [locked] = lockedFiles();
+        if (locked)
+          throw new Blocked(
+            `${locked.path} is encrypted for ${locked.keys.join(' and ')}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600)`,
+          );
+        const { foreign } = coverage([]);
+        if (foreign)
+          throw new Blocked(
+            `.sops.yaml encrypts for ${foreign.keys.join(' and ') || 'no age key'}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600), or remove .sops.yaml if it is none of yours`,
+          );
+        return { lines: [`age-keygen: a new key in ${file} (0600)`] };
+      }
+      if ((fs.statSync(file).mode & 0o077) !== 0) return { lines: [`chmod 0600 ${file}`] };
+      const own = await publicKeys(context);
+      for (const { path, keys } of lockedFiles())
+        if (!keys.some((key) => own.includes(key)))
+          throw new Blocked(
+            `${path} is encrypted for ${keys.join(' and ')}, and ${file} only holds the key of ${own.join(' and ')}; add the line AGE-SECRET-KEY-... of your paper copy to that file`,
+          );
+      return undefined;
+    },
+    async apply() {
+      if (fs.existsSync(file)) return fs.chmodSync(file, 0o600);
+      const { stdout } = await context.commands.change(LOCALHOST, ['age-keygen']);
+      const secret = /^AGE-SECRET-KEY-[0-9A-Z-]+$/m.exec(stdout)?.[0];
+      if (secret === undefined)
+        throw new Blocked('age-keygen must answer with a key, and did not; nothing was written');
+      context.log.hide(secret);
+      writeNew(file, stdout);
+    },
+  };
+}
+
+/** The key that encrypts is among those of .sops.yaml; keys of others stay. */
+function recipient(context: Context): Step {
+  return {
+    title: '.sops.yaml says for which key files are encrypted',
+    async plan() {
+      const [key] = await ownKeys(context);
+      const { uncovered, foreign } = coverage(await ownKeys(context));
+      if (foreign)
+        throw new Blocked(
+          `.sops.yaml encrypts ${foreign.path} for ${foreign.keys.join(' and ') || 'no age key'}, and ${ageKeyFile()} holds the key of ${key}; bring back the key of your paper copy, or add ${key} to .sops.yaml and run sops updatekeys on every *.sops.yaml file`,
+        );
+      if (uncovered.length === 0) return undefined;
+      return { lines: [`.sops.yaml: files *.sops.yaml are encrypted for ${key}`] };
+    },
+    async apply() {
+      const [key] = await ownKeys(context);
+      writeWhole(RULES, addRule(rules(), key!));
+    },
+  };
+}
+
+/** Asked once for each key: the answer is kept as a comment in .sops.yaml. */
+function paperCopy(context: Context): Step {
+  const used = async () => {
+    const { uncovered, keys } = coverage(await ownKeys(context));
+    if (uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
+    return keys;
+  };
+  const mark = (key: string) => `# Its owner has a copy on paper: ${key}`;
+  return {
+    title: 'a copy of the age key on paper',
+    async plan() {
+      const keys = await used();
+      if (keys.some((key) => rules()!.includes(mark(key)))) return undefined;
+      return {
+        lines: [`.sops.yaml: + ${mark(keys[0]!)}`],
+        asks: [
+          `without the key in ${ageKeyFile()} every secret, every backup and the cluster are lost with this machine. Is its line AGE-SECRET-KEY-... on paper, away from this machine?`,
+        ],
+      };
+    },
+    async apply() {
+      const [key] = await used();
+      writeWhole(RULES, `${rules()!.replace(/\n*$/, '\n')}${mark(key!)}\n`);
+    },
+  };
+}
+
+/** Nothing is kept that cannot be read again. Both ways go through pipes; no file is written. */
+function roundTrip(context: Context): Step {
+  const value = 'what sops encrypts it must decrypt';
+  const sops = async (verb: string, stdin: string) => {
+    const types = ['--input-type', 'yaml', '--output-type', 'yaml'];
+    const { stdout } = await context.commands.read(
+      LOCALHOST,
+      // Without --config: as the owner calls it, sops finds .sops.yaml by itself.
+      ['sops', verb, ...types, '--filename-override', join(ROOT, SECRETS.cluster)],
+      { stdin, env: { SOPS_AGE_KEY_FILE: ageKeyFile() } },
+    );
+    return stdout;
+  };
+  return {
+    title: 'sops encrypts and decrypts',
+    async plan() {
+      if (coverage(await ownKeys(context)).uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
+      const encrypted = await sops('encrypt', `proof: ${value}\n`);
+      if (!/^proof: ENC\[AES256_GCM,/m.test(encrypted) || encrypted.includes(value))
+        throw new Blocked(
+          'sops must encrypt a value, and its answer holds none that is encrypted; check sops --version',
+        );
+      if ((await sops('decrypt', encrypted)) !== `proof: ${value}\n`)
+        throw new Blocked(`sops must decrypt what it encrypted, and did not; check the key in ${ageKeyFile()}`);
+      return undefined;
+    },
+    async apply() {
+      throw new Error('a proof has nothing to carry out');
+    },
+  };
+}
+
+/** Public keys of the key file, in its order. @throws Later while there is none */
+async function ownKeys(context: Context): Promise<string[]> {
+  if (!fs.existsSync(ageKeyFile())) throw new NotReady('the age key comes first');
+  return publicKeys(context);
+}
+
+async function publicKeys({ commands, log }: Context): Promise<string[]> {
+  const file = ageKeyFile();
+  for (const secret of fs.readFileSync(file, 'utf8').match(/^AGE-SECRET-KEY-\S+$/gm) ?? []) log.hide(secret);
+  const { stdout } = await commands.read(LOCALHOST, ['age-keygen', '-y', file]);
+  const keys = stdout.split('\n').filter((line) => line !== '');
+  if (keys.length === 0 || keys.some((key) => !/^age1[0-9a-z]+$/.test(key)))
+    throw new Blocked(`age-keygen -y must name the public keys of ${file}, and did not; is that file an age key?`);
+  return keys;
+}
+
+function rules(): string | undefined {
+  return fs.existsSync(RULES) ? fs.readFileSync(RULES, 'utf8') : undefined;
+}
+
+function coverage(own: readonly string[]) {
+  return coverageOf(rules(), Object.values(SECRETS), own);
+}
+
+/** The encrypted files that are there, with the public keys that open them. */
+function lockedFiles(): { path: string; keys: string[] }[] {
+  return Object.values(SECRETS)
+    .filter((path) => fs.existsSync(join(ROOT, path)))
+    .map((path) => {
+      const tree = encryptedTree(path, fs.readFileSync(join(ROOT, path), 'utf8'));
+      const keys = (tree?.sops?.age ?? []).map(({ recipient }: { recipient: string }) => recipient);
+      if (keys.length === 0)
+        throw new Blocked(`${path} must be encrypted by sops for an age key, and is not; bring it back from Git`);
+      return { path, keys };
+    });
+}
+
+/** Makes a file that no one else can read, whole or not at all, and never in place of another. */
+function writeNew(file: string, text: string): void {
+  fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const next = `${file}.next`;
+  fs.rmSync(next, { force: true });
+  fs.writeFileSync(next, text, { mode: 0o600, flag: 'wx', flush: true });
+  try {
+    fs.linkSync(next, file);
+  } finally {
+    fs.rmSync(next);
+  }
+}

@@ -1,0 +1,39 @@
+import { aiVm } from '../clients/ubuntu';
+import { type Context, ubuntuMachines } from '../engine/context';
+import type { Check, Finding } from '../engine/findings';
+import { gpuState, type GpuState } from '../stages/ai-vm/gpu-record';
+
+/** For verify: what a restart of a machine with a GPU would mean now. */
+export function gpuFindings(context: Context): Check {
+  return async () => {
+    const found: Finding[] = [];
+    for (const [name, machine] of ubuntuMachines(context)) {
+      if (machine.gpu !== true) continue;
+      const { verdict, record, kernel } = await gpuState(context, aiVm(context, name));
+      found.push({ what: `the GPU of ${name}`, ...gpuFinding(verdict, kernel, record?.failed?.why) });
+    }
+    return found;
+  };
+}
+
+export function gpuFinding(verdict: GpuState['verdict'], kernel: string, why = ''): Omit<Finding, 'what'> {
+  const again = 'npm run bootstrap -- apply ai-vm proves it; no database may run meanwhile';
+  switch (verdict) {
+    case 'passed':
+      return { state: 'good', saw: `proved under kernel ${kernel}, restarts included` };
+    case 'unproven':
+      return { state: 'warning', saw: `not proved under kernel ${kernel}: a restart may hang the host`, fix: again };
+    case 'unsafe':
+      return {
+        state: 'warning',
+        saw: `a restart of its VM needs one of the host: ${why}`,
+        fix: 'nothing, or gpu: false in homelab.ts',
+      };
+    case 'unusable':
+      return {
+        state: 'bad',
+        saw: why,
+        fix: 'npm run bootstrap -- apply ai-vm says what to try next; or gpu: false in homelab.ts',
+      };
+  }
+}
