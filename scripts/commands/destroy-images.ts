@@ -1,6 +1,6 @@
 import { proxmox, proxmoxHosts, type Context } from '../engine/context';
 import { EXIT, Usage } from '../engine/problem';
-import { planStage, type Step } from '../engine/step';
+import { shownLines, planStage, type Step } from '../engine/step';
 import { IMAGE_PREFIX } from '../../machines/images';
 import { filesFolder, imagesOn } from '../stages/images';
 import { executeAll } from './plan';
@@ -14,7 +14,7 @@ export async function destroyImages(context: Context, args: readonly string[]): 
     if (imagesOn(context, host).length > 0)
       steps.push(imagesAreGone(context, host, `${await filesFolder(context, host, files, 'import')}/import`));
   const planned = await planStage({ name: 'images', title: 'goes', steps: async () => steps });
-  for (const { change } of planned) console.log(change?.lines.join('\n'));
+  for (const { change } of planned) console.log((change === undefined ? [] : shownLines(change)).join('\n'));
   if (planned.length === 0) {
     console.log('there are no images of ours');
     return EXIT.done;

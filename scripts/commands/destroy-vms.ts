@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { CommandFailed } from '../engine/commands';
 import { machinesOn, proxmox, proxmoxHosts, type Context } from '../engine/context';
 import { EXIT, Blocked, Usage } from '../engine/problem';
-import { planStage, type Change, type Step } from '../engine/step';
+import { shownLines, planStage, type Change, type Step } from '../engine/step';
 import { QM, vmOf, type Vm } from '../../machines/vms';
 import { drive } from '../clients/proxmox/settings';
 import {
@@ -46,7 +46,7 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
   }
   const steps = ours.map(({ vm }) => vmIsGone(context, vm));
   const planned = await planStage({ name: 'vms', title: 'goes', steps: async () => steps });
-  for (const { change } of planned) console.log(change?.lines.join('\n'));
+  for (const { change } of planned) console.log((change === undefined ? [] : shownLines(change)).join('\n'));
   await context.ask.agree('do that now?');
   await executeAll(context, planned);
   if (context.sops.exists(SECRETS.kubeconfig))

@@ -1,7 +1,7 @@
 import { ProgramMissing } from '../engine/commands';
 import type { Context } from '../engine/context';
 import { EXIT, isFault, Usage } from '../engine/problem';
-import { execute, planStage, type PlannedStep, type Stage, type Step } from '../engine/step';
+import { execute, planStage, shownLines, type PlannedStep, type Stage, type Step } from '../engine/step';
 import { assertReviewable } from './rendered';
 import { machineFiles } from '../../machines';
 import { STAGES } from '../stages';
@@ -11,7 +11,7 @@ export async function planStages(context: Context, [name]: readonly string[]): P
   const stages = chosen(context, name);
   const missing = new Set<string>();
   for (const [index, stage] of stages.entries()) {
-    const planned = await lookPartly(context, stage, missing);
+    const planned = await planPartly(context, stage, missing);
     if (planned === undefined) continue;
     show(stage, planned);
     if (planned.length > 0) {
@@ -30,7 +30,7 @@ export async function planStages(context: Context, [name]: readonly string[]): P
  * What can be seen of a stage, also without a program that is not installed here.
  * @returns undefined where nothing of it can be seen, which is said
  */
-async function lookPartly(
+async function planPartly(
   context: Context,
   stage: Stage,
   missing: Set<string>,
@@ -57,7 +57,7 @@ export async function applyStages(context: Context, [name]: readonly string[]): 
 
 /** Shows what a stage would do, asks, and does exactly that. */
 export async function applyStage(context: Context, stage: Stage): Promise<void> {
-  const planned = await look(context, stage);
+  const planned = await planWhole(context, stage);
   show(stage, planned);
   if (planned.length === 0) return;
   for (const question of planned.flatMap(({ change }) => change?.asks ?? [])) await context.ask.agree(question);
@@ -66,7 +66,7 @@ export async function applyStage(context: Context, stage: Stage): Promise<void> 
   await executeAll(context, planned);
 }
 
-async function look(context: Context, stage: Stage): Promise<readonly PlannedStep[]> {
+async function planWhole(context: Context, stage: Stage): Promise<readonly PlannedStep[]> {
   context.commands.changing = false;
   return planStage(stage);
 }
@@ -76,8 +76,8 @@ export async function executeAll(context: Context, planned: readonly PlannedStep
   context.commands.changing = true;
   try {
     for (const each of planned) {
-      const seen = each.change === undefined ? await lookNow(context, each.step) : each;
-      if (seen !== undefined) await carryOutOne(seen);
+      const seen = each.change === undefined ? await planNow(context, each.step) : each;
+      if (seen !== undefined) await executeOne(seen);
     }
   } finally {
     context.commands.changing = false;
@@ -85,7 +85,7 @@ export async function executeAll(context: Context, planned: readonly PlannedStep
 }
 
 /** A step that the plan could not look into yet: shown now, and what it asks is asked. @returns undefined when it is done */
-async function lookNow({ ask }: Context, step: Step): Promise<PlannedStep | undefined> {
+async function planNow({ ask }: Context, step: Step): Promise<PlannedStep | undefined> {
   const change = await step.plan();
   if (change === undefined) return undefined;
   const planned = { step, change };
@@ -95,7 +95,7 @@ async function lookNow({ ask }: Context, step: Step): Promise<PlannedStep | unde
   return planned;
 }
 
-async function carryOutOne(planned: PlannedStep): Promise<void> {
+async function executeOne(planned: PlannedStep): Promise<void> {
   const { Listr, PRESET_TIMER: timer } = await import('listr2');
   const task = async (_: unknown, task: { output: string; skip: (why: string) => void }) => {
     const changed = await execute(planned, (what) => {
@@ -116,7 +116,8 @@ function show({ name, title }: Stage, planned: readonly PlannedStep[]): void {
 function showStep({ step, change, needs }: PlannedStep): void {
   const why = needs === undefined ? 'the steps above are done' : `${needs} is installed here`;
   console.log(`  ${step.title}${change === undefined ? ` (can be seen once ${why})` : ''}`);
-  for (const line of change?.lines ?? []) console.log(`      ${line.replace(/\n/g, '\n      ')}`);
+  for (const line of change === undefined ? [] : shownLines(change))
+    console.log(`      ${line.replace(/\n/g, '\n      ')}`);
   for (const question of change?.asks ?? []) console.log(`    ! ${question}`);
 }
 

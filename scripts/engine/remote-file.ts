@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { script, type Commands, type Target } from './commands';
-import type { Step } from './step';
+import type { Action, Step } from './step';
 
 /** A file on a machine, whole. */
 export interface RemoteFile {
@@ -12,7 +12,7 @@ export interface RemoteFile {
 
 /** Brings a file to a machine, in one step. The file holds no secret: it is compared by what it says. */
 export function remoteFile(commands: Commands, place: Target, file: RemoteFile): Step {
-  const { path, content, mode = '0644' } = file;
+  const { path, content } = file;
   return {
     title: `${path} on ${place.name}`,
     async plan() {
@@ -21,12 +21,16 @@ export function remoteFile(commands: Commands, place: Target, file: RemoteFile):
       });
       const there = stdout.split(' ')[0];
       if (there === digest(content)) return undefined;
-      const verb = there === digest('') ? 'write' : 'replace';
-      const size = typeof content === 'string' ? `${content.split('\n').length - 1} lines` : `${content.length} bytes`;
-      return { lines: [`${verb} ${path} (${size}, ${mode})`] };
+      return { actions: [fileOn(commands, place, file, there === digest('') ? 'write' : 'replace')] };
     },
-    apply: () => writeRemote(commands, place, file),
   };
+}
+
+/** Writes a file on a machine as a whole. `verb` is for the plan. */
+export function fileOn(commands: Commands, target: Target, file: RemoteFile, verb = 'write'): Action {
+  const { path, content, mode = '0644' } = file;
+  const size = typeof content === 'string' ? `${content.split('\n').length - 1} lines` : `${content.length} bytes`;
+  return { lines: [`${verb} ${path} (${size}, ${mode})`], run: () => writeRemote(commands, target, file) };
 }
 
 export async function writeRemote(

@@ -2,14 +2,34 @@ import { isDeepStrictEqual } from 'node:util';
 import { ProgramMissing } from './commands';
 import { NotReady, Blocked } from './problem';
 
+/** What is told while a change is carried out: what it waits for. */
+export type Progress = (what: string) => void;
+
+/**
+ * One call that a change makes: the plan prints its lines, and apply runs it. Both come from one object, so that apply cannot
+ * do something else than the plan showed.
+ */
+export interface Action {
+  /** For the plan: the command, the file or the API call, as it will be made. A secret never stands here. */
+  readonly lines: readonly string[];
+  run(progress: Progress): Promise<void>;
+}
+
 /** What a step would do. */
 export interface Change {
-  /** For the plan, one line each: `memory: 20480 -> 22528`, or the command. */
-  readonly lines: readonly string[];
+  /** Why, or what differs, one line each: `memory: 20480 -> 22528`. The actions stand below them. @default none */
+  readonly lines?: readonly string[];
+  /** What apply runs, in this order. Killed at any point, a further plan and apply finish it. */
+  readonly actions?: readonly Action[];
   /** What the owner must agree to by itself, besides the plan as a whole: `the host reboots; every machine on it stops`. */
   readonly asks?: readonly string[];
-  /** What only the owner knows, as the questions that apply() will put to `ask.secret`: asked before anything is done. */
+  /** What only the owner knows, as the questions that an action will put to `ask.secret`: asked before anything is done. */
   readonly secrets?: readonly string[];
+}
+
+/** Everything that the plan shows of a change. */
+export function shownLines({ lines = [], actions = [] }: Change): string[] {
+  return [...lines, ...actions.flatMap((action) => action.lines)];
 }
 
 /** One thing that a stage brings about. */
@@ -18,11 +38,11 @@ export interface Step {
   readonly title: string;
   /**
    * What is missing to that, or undefined. Changes nothing.
-   * @throws Stop when the owner must act first, Later when an earlier step of this stage must
+   * @throws Blocked when the owner must act first, NotReady when an earlier step of this stage must
    */
   plan(): Promise<Change | undefined>;
-  /** Brings it about. Killed at any point, a further look() and apply() finish it. `say` tells what it waits for. */
-  apply(change: Change, progress: (what: string) => void): Promise<void>;
+  /** Brings it about, where the actions of the change do not. Killed at any point, a further plan() and apply() finish it. */
+  apply?(change: Change, progress: Progress): Promise<void>;
 }
 
 /** A part of the way from bare machines to the homelab. Its steps run in order. */
@@ -65,19 +85,21 @@ export async function planStage(stage: Stage, partly = false): Promise<readonly 
  * Carries out one step of a plan: only what the plan showed, and only if it is still missing.
  * @returns whether something was changed
  */
-export async function execute(
-  { step, change: planned }: PlannedStep,
-  progress: (what: string) => void,
-): Promise<boolean> {
+export async function execute({ step, change: planned }: PlannedStep, progress: Progress): Promise<boolean> {
   const change = await step.plan();
   if (change === undefined) return false;
-  if (planned !== undefined && !isDeepStrictEqual(change, planned))
+  if (planned !== undefined && !isDeepStrictEqual(comparable(change), comparable(planned)))
     throw new Blocked(
-      `${step.title}: what is to be done is no longer what the plan showed\nplanned: ${planned.lines.join('; ')}\nnow: ${change.lines.join('; ')}\nrun the plan again`,
+      `${step.title}: what is to be done is no longer what the plan showed\nplanned: ${shownLines(planned).join('; ')}\nnow: ${shownLines(change).join('; ')}\nrun the plan again`,
     );
-  await step.apply(change, progress);
+  await step.apply?.(change, progress);
+  for (const action of change.actions ?? []) await action.run(progress);
   const left = await step.plan();
   if (left !== undefined)
-    throw new Blocked(`${step.title}: was done, and still there is to do: ${left.lines.join('; ')}`);
+    throw new Blocked(`${step.title}: applied, but still differs: ${shownLines(left).join('; ')}`);
   return true;
+}
+
+function comparable(change: Change) {
+  return { lines: shownLines(change), asks: change.asks, secrets: change.secrets };
 }

@@ -309,7 +309,7 @@ describe('an Ollama that started before the driver of the GPU', () => {
   }
   const words = ({ changed }: Told) => changed.map((each) => each.replace(/^.*"state":"(\w+)".*$/, '$1'));
   const prove = (commands: Told) =>
-    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply!({ lines: [] }, quiet);
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
 
@@ -338,14 +338,14 @@ describe('an Ollama that started before the driver of the GPU', () => {
     await prove(commands);
     expect(asked()).toContain('"keep_alive":-1');
     read.mockClear();
-    await tokensPerSecondMeasured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    await tokensPerSecondMeasured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply!({ lines: [] }, quiet);
     expect(asked()).toMatch(/"keep_alive":0.*"num_gpu":0/);
   });
 });
 
 describe('a part of the proof', () => {
   const prove = (commands: Told) =>
-    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply({ lines: [] }, quiet);
+    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply!({ lines: [] }, quiet);
   const told = (says: Told['says']) =>
     new Told({
       'qm config 210': 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { stringify } from 'yaml';
+import { action, command } from '../../scripts/engine/actions';
 import { findings } from '../../scripts/engine/findings';
 import { jsonDocuments } from '../../scripts/engine/json';
 import { CommandFailed, Commands, ProgramMissing } from '../../scripts/engine/commands';
@@ -11,7 +12,7 @@ import { Log } from '../../scripts/engine/log';
 import { Interrupted, NotReady, Problem, Blocked } from '../../scripts/engine/problem';
 import { quoted } from '../../values/shell';
 import { Sops } from '../../scripts/engine/sops';
-import { execute, planStage, type Change, type Step } from '../../scripts/engine/step';
+import { execute, planStage, shownLines, type Change, type Step } from '../../scripts/engine/step';
 import { until } from '../../scripts/engine/wait';
 
 const quiet = () => undefined;

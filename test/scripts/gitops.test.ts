@@ -235,7 +235,7 @@ test('a run that was cut off before it deleted what an earlier version had is fi
     jest.mocked(kubectl).mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
     const change = await step.plan();
     expect(change!.lines).toEqual(['ConfigMap of-before: there -> nothing, for this version has none']);
-    await step.apply(change!, () => undefined);
+    await step.apply!(change!, () => undefined);
     expect(jest.mocked(kubectlChange).mock.calls.map(([, args]) => args.slice(0, 3))).toEqual([
       ['delete', 'configmap', 'of-before'],
     ]);

@@ -270,7 +270,7 @@ describe('names of network cards', () => {
     expect(() => plan(wake)).toThrow(/10-wol\.link on proxmox must say MACAddress= and Name=/);
     expect(() => plan(wake.replace(/MACAddress=.*/, 'Driver=r8169'))).toThrow(/10-wol\.link/);
     for (const harmless of [wake.replace('00:01', '00:07'), wake.replace('10-wol', '90-wol')])
-      expect(plan(harmless)?.lines[0]).toBe('pve-network-interface-pinning generate');
+      expect(plan(harmless)?.lines![0]).toBe('pve-network-interface-pinning generate');
   });
 
   test('keep what they have where Proxmox has no tool for it', () => {
@@ -320,7 +320,7 @@ test('a boot that was undone while this run waited for it is told as the next ru
   });
   const steps = await host(commands.context()).steps();
   const reboot = steps.find(({ title }) => title === 'proxmox was booted with all of that')!;
-  const apply = reboot.apply({ lines: [] }, () => undefined);
+  const apply = reboot.apply!({ lines: [] }, () => undefined);
   await expect(apply).rejects.toThrow(/^the last boot .*: it was undone at 2026-01-01T00:00:00Z.*rm .*undone there/);
 });
 
@@ -390,7 +390,7 @@ describe('a host whose files were written', () => {
     const { commands, step: first } = await step('the last boot', { ...finished, booted, armed: FIRST });
     const change = (await first.plan())!;
     expect(change.lines).toEqual([expect.stringMatching(line)]);
-    await first.apply(change, () => undefined);
+    await first.apply!(change, () => undefined);
     expect(commands.changed).toEqual([expect.stringMatching(script)]);
   });
 });

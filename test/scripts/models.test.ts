@@ -67,13 +67,13 @@ test('a first pull keeps the digest; a run that was killed before that keeps it 
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
   const step = modelPulled(context(commands), chat);
-  expect((await step.plan())!.lines[0]).toContain('ollama pull');
-  await step.apply({ lines: [] }, quiet);
+  expect((await step.plan())!.lines![0]).toContain('ollama pull');
+  await step.apply!({ lines: [] }, quiet);
   expect(remembered.get(`ollama:${TAG}`)).toBe(A);
   expect(await step.plan()).toBeUndefined();
   remembered.clear();
-  expect((await step.plan())!.lines[0]).toContain(A);
-  await step.apply({ lines: [] }, quiet);
+  expect((await step.plan())!.lines![0]).toContain(A);
+  await step.apply!({ lines: [] }, quiet);
   expect(commands.changed).toEqual([`ubuntu/pull.sh 11434 ${TAG}`]);
   expect(await step.plan()).toBeUndefined();
 });
@@ -82,7 +82,7 @@ test('a pull that brought another model stops, and its digest is not kept', asyn
   remembered.set(`ollama:${TAG}`, B);
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
-  await expect(modelPulled(context(commands), chat).apply({ lines: [] }, quiet)).rejects.toThrow(Blocked);
+  await expect(modelPulled(context(commands), chat).apply!({ lines: [] }, quiet)).rejects.toThrow(Blocked);
   expect(remembered.get(`ollama:${TAG}`)).toBe(B);
 });
 
@@ -117,7 +117,7 @@ describe('a model that stays', () => {
   });
   test('for more tokens than it takes stops with its limit', async () => {
     const commands = told({ '/api/ps': ps({ context_length: 8192 }), 'ubuntu/models-start.sh': '' });
-    await expect((await loading(commands)).apply({ lines: [] }, quiet)).rejects.toThrow(/no more than 8192/);
+    await expect((await loading(commands)).apply!({ lines: [] }, quiet)).rejects.toThrow(/no more than 8192/);
   });
 });
 

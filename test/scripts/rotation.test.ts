@@ -73,7 +73,7 @@ class Cluster {
     for (const step of planned) {
       const change = await step.plan();
       if (change === undefined) continue;
-      await step.apply(change, () => undefined);
+      await step.apply!(change, () => undefined);
       // As every step of the bootstrap is proved once it was carried out.
       expect([step.title, await step.plan()]).toEqual([step.title, undefined]);
       if (stops) return true;

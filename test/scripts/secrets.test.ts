@@ -271,7 +271,7 @@ describe('the step that keeps values', () => {
       `${tls.name}: a new certificate, because it is from another authority`,
     );
     // At the very first nothing waits, so that all questions come before anything is done.
-    expect((await (await step(files({}))).plan())!.lines.length).toBeGreaterThan(10);
+    expect((await (await step(files({}))).plan())!.lines!.length).toBeGreaterThan(10);
   });
 
   test('stops at a login for another registry, without showing it', async () => {
@@ -323,8 +323,8 @@ describe('a new value', () => {
     const steps = rotationSteps(context, declaredSecrets(), search, async () => false);
     const step = steps.find(({ title }) => title.startsWith('job mongodb/'))!;
     const change = await step.plan();
-    expect(change!.lines[0]).toMatch(/delete job/);
-    await step.apply(change!, () => undefined);
+    expect(change!.lines![0]).toMatch(/delete job/);
+    await step.apply!(change!, () => undefined);
     expect(jest.mocked(kubectlChange).mock.calls.map(([, [verb]]) => verb)).toEqual(['delete']);
     expect(await step.plan()).toBeUndefined();
   });

@@ -361,7 +361,7 @@ describe('etcd', () => {
       return words === 'bootstrap' ? bootstrap : VERSION;
     });
   }
-  const apply = (context: Context) => bootstrapEtcd(context).apply({ lines: [] }, () => undefined);
+  const apply = (context: Context) => bootstrapEtcd(context).apply!({ lines: [] }, () => undefined);
 
   test('is begun by one call, however long it takes to answer', async () => {
     for (const answer of ['', new Error('rpc error: code = AlreadyExists desc = etcd data directory is not empty')]) {

@@ -113,7 +113,7 @@ describe('a machine that is not there', () => {
       title: '',
       steps: async () => (await stepsOf(proxmox.context(), 'talos-worker-01')).slice(0, 1),
     });
-    expect(planned[0]!.change?.lines.join()).toContain('qm create 201');
+    expect(planned[0]!.change?.lines!.join()).toContain('qm create 201');
   });
 
   // Proxmox gives a VM its UUID and generation when it makes it, and never later.

@@ -9,7 +9,7 @@ import type { HostFacts } from '../../clients/proxmox/facts';
 import { pinState, usesTool } from './network-cards';
 
 export type Judged = () => Promise<HostFacts>;
-export type MakeStep = (title: string, look: Step['plan'], apply: Step['apply']) => Step;
+export type MakeStep = (title: string, look: Step['plan'], apply: NonNullable<Step['apply']>) => Step;
 
 /** The files that hand the GPU over, and what the boot loader and the initramfs make of them. */
 export function bootSteps(context: Context, name: string, judged: Judged, step: MakeStep): Step[] {

@@ -61,7 +61,7 @@ function stepsOf(context: Context, name: string): Step[] {
     assertGood(found);
     return found;
   };
-  const step = (title: string, plan: Step['plan'], apply: Step['apply']): Step => ({
+  const step = (title: string, plan: Step['plan'], apply: NonNullable<Step['apply']>): Step => ({
     title,
     plan,
     async apply(change, progress) {

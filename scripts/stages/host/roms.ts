@@ -66,7 +66,7 @@ function ofSound(context: Context, name: string, file: string, judged: Judged, s
       }
       return copy().plan();
     },
-    (change, progress) => copy().apply(change, progress),
+    (change, progress) => copy().apply!(change, progress),
   );
 }
 
