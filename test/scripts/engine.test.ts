@@ -72,7 +72,7 @@ describe('a stage', () => {
 
   test('a step that did nothing is a failure', async () => {
     const [planned] = await planStage(stage(step('idle', new Set(), { apply: async () => undefined })));
-    await expect(execute(planned!, quiet)).rejects.toThrow(/still there is to do: make idle/);
+    await expect(execute(planned!, quiet)).rejects.toThrow(/still differs: make idle/);
   });
 
   test('what is done by others meanwhile is left alone', async () => {
@@ -273,4 +273,34 @@ test('an encrypted file that was merged stops with what to do, whatever the merg
     await expect(read('a: ENC[x]\n', code, `${says}\n`)).rejects.toThrow(oneSide);
     await expect(read('a: ENC[x]\n', code, `${says}\n`)).rejects.toThrow(says);
   }
+});
+
+test('the plan shows what apply runs, in its order, and no standard input', async () => {
+  const ran: string[] = [];
+  const commands = {
+    change: async (_: unknown, argv: readonly string[]) => void ran.push(argv.join(' ')),
+  } as unknown as Commands;
+  const proxmox = { name: 'proxmox', ssh: { user: 'root', address: '192.0.2.1' } };
+  let isThere = false;
+  const wait = async () => {
+    ran.push('wait');
+    isThere = true;
+  };
+  const both: Step = {
+    title: 'both',
+    plan: async () =>
+      isThere
+        ? undefined
+        : {
+            lines: ['memory: 1 -> 2'],
+            actions: [
+              command(commands, proxmox, ['qm', 'set', 'a b'], { stdin: 'hidden' }),
+              action('waits for the API', wait),
+            ],
+          },
+  };
+  const change = (await both.plan())!;
+  expect(shownLines(change)).toEqual(['memory: 1 -> 2', "proxmox: qm set 'a b'", 'waits for the API']);
+  expect(await execute({ step: both, change }, quiet)).toBe(true);
+  expect(ran).toEqual(['qm set a b', 'wait']);
 });
