@@ -2,17 +2,32 @@
 
 say() { echo "$(date +%Y-%m-%dT%H:%M:%SZ) $*"; }
 
+# attempt COMMAND...: runs a command in the background, because a shell hears SIGTERM only once the program before it has ended.
+attempt() {
+  "$@" >"$WORK/out" 2>"$WORK/err" &
+  child=$!
+  wait "$child"
+  code=$?
+  child=''
+}
+
 # repository SECONDS COMMAND...: what it prints is in $WORK/out; where it fails, $problem says why.
 repository() {
   limit=$1
   shift
   if [ -n "${BACKUP_SSH_CONFIG:-}" ]; then set -- -o "sftp.command=ssh -F $BACKUP_SSH_CONFIG target -s sftp" "$@"; fi
-  # In the background: a shell hears SIGTERM only once the program before it has ended.
-  timeout -k 30 "$limit" restic --no-cache "$@" >"$WORK/out" 2>"$WORK/err" &
-  child=$!
-  wait "$child"
-  code=$?
-  child=''
+  # Another pod of the database that stores or removes something is no failure: it is waited for. restic itself waits only from 0.16 on.
+  lockedUntil=$(($(date +%s) + ${BACKUP_LOCKED_SECONDS:-600}))
+  while :; do
+    attempt timeout -k 30 "$limit" restic --no-cache "$@"
+    [ "$code" -ne 0 ] || break
+    grep -q 'repository is already locked' "$WORK/err" || break
+    [ "$(date +%s)" -lt "$lockedUntil" ] || break
+    sleep "${BACKUP_LOCKED_RETRY_SECONDS:-5}" &
+    child=$!
+    wait "$child"
+    child=''
+  done
   problem=''
   [ "$code" -ne 0 ] || return 0
   if [ -n "${BACKUP_SSH_CONFIG:-}" ] && grep -q 'unable to start the sftp session' "$WORK/err"; then

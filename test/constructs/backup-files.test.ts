@@ -17,6 +17,11 @@ for word in "$@"; do
 done
 [ "$command" != init ] || rm -f "$FAKE/cat"
 [ ! -f "$FAKE/$command.out" ] || cat "$FAKE/$command.out"
+if [ -f "$FAKE/$command.once" ]; then
+  mv "$FAKE/$command.once" "$FAKE/said"
+  tail -n +2 "$FAKE/said" >&2
+  exit "$(head -n 1 "$FAKE/said")"
+fi
 if [ -f "$FAKE/$command" ]; then tail -n +2 "$FAKE/$command" >&2; exit "$(head -n 1 "$FAKE/$command")"; fi
 if [ "$command" = backup ]; then
   echo "[{\\"time\\":\\"$(date -u +%Y-%m-%dT%H:%M:%S).5Z\\",\\"hostname\\":\\"db-0\\",\\"paths\\":[\\"/data\\"],\\"id\\":\\"aa\\"}]" >"$FAKE/snapshots.out"
@@ -162,6 +167,23 @@ describe('backup.sh', () => {
     const { status, log } = await backup({ state: 'skip', why: 'db-2 is chosen' });
     expect(status).toMatchObject({ error: null, tried: null });
     expect(log).toContain('db-2 is chosen');
+  });
+
+  const LOCKED = '1\nunable to create lock in backend: repository is already locked by PID 339 on db-2 by database';
+  scripts.each(['snapshots', 'backup', 'forget'])(
+    'waits while another pod has the repository locked: %s',
+    async (call) => {
+      fake(`${call}.once`, LOCKED);
+      const { status } = await backup(ready(), { BACKUP_LOCKED_RETRY_SECONDS: '1' });
+      expect(status).toMatchObject({ error: null, bytes: 4711 });
+      expect(calls().match(new RegExp(call, 'g'))!.length).toBeGreaterThan(1);
+    },
+  );
+
+  scripts('says so where the lock stays: the pod that has it may be gone', async () => {
+    fake('backup', LOCKED);
+    const { status } = await backup(ready(), { BACKUP_LOCKED_SECONDS: '0' });
+    expect(status.error).toMatch(/already locked by PID 339 on db-2/);
   });
 
   scripts('removes what is not whole: files that could not be read make no backup', async () => {

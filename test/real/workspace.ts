@@ -9,18 +9,24 @@ const FIXTURE = 'test/fixtures/homelab.ts';
 /** What is the owner's besides homelab.ts: what is rendered of it, and what the bootstrap keeps in the repository. */
 export const OWNERS = /^(dist\/|scripts\/rendered\/|scripts\/digests\.json$|ca\.crt$)|\.sops\.yaml$/;
 
-/** A copy of this checkout, as it stands, that a test may break, with our node_modules. Its homelab is the one that tests use. */
+/** A copy of this checkout, as it stands, that a test may break, with our node_modules. @returns its folder, which the caller removes */
+export function copyOfCheckout(): string {
+  const path = fs.mkdtempSync(join(tmpdir(), 'homelab-'));
+  const tracked = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z']).toString().split('\0');
+  for (const file of tracked.filter((each) => each !== '' && !OWNERS.test(each) && fs.existsSync(each))) {
+    fs.mkdirSync(join(path, dirname(file)), { recursive: true });
+    fs.copyFileSync(file, join(path, file));
+  }
+  fs.symlinkSync(resolve('node_modules'), join(path, 'node_modules'));
+  return path;
+}
+
+/** Such a copy whose homelab is the one that tests use, with what it renders. */
 export class Workspace {
-  readonly path = fs.mkdtempSync(join(tmpdir(), 'homelab-'));
+  readonly path = copyOfCheckout();
   private readonly homelab: string;
 
   constructor() {
-    const tracked = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z']).toString().split('\0');
-    for (const file of tracked.filter((each) => each !== '' && !OWNERS.test(each) && fs.existsSync(each))) {
-      fs.mkdirSync(join(this.path, dirname(file)), { recursive: true });
-      fs.copyFileSync(file, join(this.path, file));
-    }
-    fs.symlinkSync(resolve('node_modules'), join(this.path, 'node_modules'));
     this.homelab = fs.readFileSync(FIXTURE, 'utf8').replace('../../inventory', './inventory');
     this.edit('', '');
     for (const script of [['main.ts'], ['scripts/bootstrap.ts', 'render']])

@@ -65,7 +65,7 @@ export async function deriveAll(versions: readonly string[]): Promise<void> {
 
 async function withApiServer<T>(version: string, use: (client: Client) => Promise<T>): Promise<T> {
   // Controllers would change what was applied, between one question and the next.
-  const plane = await ControlPlane.start(version, false);
+  const plane = await ControlPlane.start(version, 'nobody');
   try {
     await applyDefinitions(plane.client);
     await applyDefinitions(plane.client, join(__dirname, 'crds'));

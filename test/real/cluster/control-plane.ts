@@ -9,10 +9,13 @@ import { freePorts, Processes, until } from './processes';
 
 const TOKEN = 'collab-homelab-test';
 
-/** A real control plane on loopback, with kubelets that kwok plays: ready in seconds, gone with the test. */
+/** A real control plane on loopback: ready in seconds, gone with the test. */
 export class ControlPlane {
-  /** @param acted whether anybody acts on what the API server holds; without them objects stay as they were applied */
-  static async start(version: string, acted = true): Promise<ControlPlane> {
+  /**
+   * @param acts who acts on what the API server holds. `nobody`: objects stay as they were applied; `controllers`: the
+   * controllers and the scheduler, and the test runs pods; `kwok`: it plays the kubelets, too
+   */
+  static async start(version: string, acts: 'nobody' | 'controllers' | 'kwok' = 'kwok'): Promise<ControlPlane> {
     const binaries = controlPlaneBinaries(version);
     const folder = fs.mkdtempSync(join(tmpdir(), 'cluster-'));
     const processes = new Processes(folder);
@@ -83,7 +86,8 @@ export class ControlPlane {
         async () => (await client.request('GET', '/readyz')).status === 200,
         () => processes.tail('kube-apiserver'),
       );
-      if (!acted) return new ControlPlane(version, folder, kubeconfig, `http://127.0.0.1:${etcd}`, client, processes);
+      if (acts === 'nobody')
+        return new ControlPlane(version, folder, kubeconfig, `http://127.0.0.1:${etcd}`, client, processes);
       processes.start('kube-controller-manager', binaries.controllerManager, [
         `--kubeconfig=${kubeconfig}`,
         '--leader-elect=false',
@@ -103,14 +107,15 @@ export class ControlPlane {
         `--cert-dir=${join(folder, 'scheduler')}`,
       ]);
       const stages = fs.readdirSync(binaries.stages).map((stage) => join(binaries.stages, stage));
-      processes.start('kwok', binaries.kwok, [
-        `--kubeconfig=${kubeconfig}`,
-        '--manage-all-nodes=true',
-        `--server-address=127.0.0.1:${kwok}`,
-        '--cidr=10.244.0.0/16',
-        '--node-ip=127.0.0.1',
-        ...stages.map((stage) => `--config=${stage}`),
-      ]);
+      if (acts === 'kwok')
+        processes.start('kwok', binaries.kwok, [
+          `--kubeconfig=${kubeconfig}`,
+          '--manage-all-nodes=true',
+          `--server-address=127.0.0.1:${kwok}`,
+          '--cidr=10.244.0.0/16',
+          '--node-ip=127.0.0.1',
+          ...stages.map((stage) => `--config=${stage}`),
+        ]);
       await until('the default service account', 30, async () =>
         client.get({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } }),
       );

@@ -230,7 +230,8 @@ export async function missingReferences(client: Client): Promise<string[]> {
   return [...missing].sort();
 }
 
-function references(spec: Json): [kind: string, name: string][] {
+/** What a pod needs to be there before it starts. */
+export function references(spec: Json): [kind: string, name: string][] {
   const found: [string, string | undefined][] = [['ServiceAccount', spec.serviceAccountName]];
   for (const volume of spec.volumes ?? []) {
     if (!volume.secret?.optional) found.push(['Secret', volume.secret?.secretName]);

@@ -19,6 +19,8 @@ export class Container {
   /** Times that a liveness or startup probe ended it. */
   killedByProbe = 0;
   lastCode: number | undefined;
+  startedAt: Date | undefined;
+  endedAt: Date | undefined;
   private child: ChildProcess | undefined;
 
   constructor(
@@ -35,6 +37,7 @@ export class Container {
     const log = fs.openSync(join(this.pod.folder, `${this.name}.log`), 'a');
     const child = spawn('sh', [script], { stdio: ['ignore', log, log] });
     this.child = child;
+    this.startedAt = new Date();
     const status = await new Promise<number>((resolve) =>
       child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15))),
     );
@@ -43,6 +46,7 @@ export class Container {
     const killed = status === 1 && /unshare: sigprocmask unblock failed.*\n$/.test(this.pod.log(this.name));
     const code = killed ? 137 : status;
     this.child = undefined;
+    this.endedAt = new Date();
     this.lastCode = code;
     return code;
   }
@@ -63,6 +67,10 @@ export class Container {
       if (this.pod.stopped) return code;
       this.restarts++;
     }
+  }
+
+  get running(): boolean {
+    return this.child !== undefined;
   }
 
   /** The container's process 1, as this machine numbers it. */
@@ -121,11 +129,17 @@ export class Container {
   /** Runs a command in the container, as its user. */
   async exec(command: readonly string[], seconds = 60, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
     for (const end = Date.now() + 10_000; !this.isInside() && Date.now() < end;) await pause(0.1);
+    const entry = this.entry(env);
+    if (entry === undefined) return { code: 126, output: 'the container does not run' };
+    return run('nsenter', [...entry, ...command], seconds);
+  }
+
+  /** What nsenter is told before a command that is to run in the container, as its user; undefined where it does not run. */
+  entry(env: Readonly<Record<string, string>> = {}): string[] | undefined {
     const { pid } = this;
-    if (pid === undefined) return { code: 126, output: 'the container does not run' };
+    if (pid === undefined) return undefined;
     const variables = Object.entries({ ...this.environment(), ...env }).map(([name, value]) => `${name}=${value}`);
-    const namespaces = ['-t', String(pid), '-m', '-n', '-p', '-r', '-w'];
-    return run('nsenter', [...namespaces, ...userOf(this), 'env', '-i', ...variables, ...command], seconds);
+    return ['-t', String(pid), '-m', '-n', '-p', '-r', '-w', ...userOf(this), 'env', '-i', ...variables];
   }
 
   /** All that run in it, as this machine numbers them, without what started it. */

@@ -1,4 +1,6 @@
 import { images } from '../../../constructs';
+import homelab from '../../fixtures/homelab';
+import { controlPlaneBinaries } from '../cluster/binaries';
 import { until } from '../cluster/processes';
 import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
@@ -12,6 +14,7 @@ import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { HIDDEN_MEMBERS } from './hidden-members';
 import { MONGODB_OLD_COPY } from './faults/mongodb-old-copy';
+import { mongodbCommands } from './commands/mongodb';
 import { MONGODB_STEPS } from './faults/mongodb-steps';
 import { killed as killedPrimary, MONGODB_FAULTS, mongodbFaults, wrongKeyfile } from './faults/mongodb';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
@@ -41,7 +44,7 @@ if (process.getuid?.() !== 0)
   );
 const needsStores = process.argv.some((arg) => arg === '--full' || /^--only=.*backup-stores/.test(arg));
 onLoopback(
-  () => [databasePrograms(), needsStores && rclone()],
+  () => [databasePrograms(), controlPlaneBinaries(homelab.versions.kubernetes), needsStores && rclone()],
   ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
 );
 
@@ -90,6 +93,7 @@ async function main(): Promise<void> {
     ...MONGODB_OLD_COPY,
     ...HIDDEN_MEMBERS,
     ...CASSANDRA_BACKUPS,
+    'mongodb-commands': mongodbCommands,
   };
   const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS), ...Object.keys(MONGODB_FAULTS)];
   const only = process.argv

@@ -15,8 +15,8 @@ export class Pod {
   readonly name: string;
   stopped = false;
   private readonly pause: ChildProcess;
-  private readonly initContainers: Container[] = [];
-  private readonly sidecars: Container[] = [];
+  readonly initContainers: Container[] = [];
+  readonly sidecars: Container[] = [];
   private readonly volumes = new Map<string, string>();
   private done!: (code: number) => void;
   /** Ends with the pod: 0 where all containers succeeded (jobs). */
@@ -134,7 +134,7 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
   /** preStop hooks and SIGTERM, then SIGKILL after the grace in seconds; sidecars last. */
   async stop(grace: number = this.spec.terminationGracePeriodSeconds ?? 30): Promise<void> {
     this.stopped = true;
-    await Promise.all(this.containers.map((container) => container.stop(grace)));
+    await Promise.all([...this.initContainers, ...this.containers].map((container) => container.stop(grace)));
     await Promise.all(this.sidecars.map((container) => container.stop(grace)));
     this.pause.kill('SIGKILL');
     for (const container of [...this.initContainers, ...this.sidecars, ...this.containers]) container.forget();
