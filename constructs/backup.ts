@@ -59,8 +59,6 @@ export interface DatabaseBackupProps {
   readonly group: 'tags' | 'host,tags';
 }
 
-/** User and group in the official images of both databases. */
-const USER = 999;
 const HOUR = 3600;
 
 /** The backups of one database: secret, files, and the container that stands in each of its pods. */
@@ -98,7 +96,7 @@ export class DatabaseBackup extends Construct {
       'repository.sh': scriptFile('repository.sh'),
       'restore-fetch.sh': scriptFile('restore-fetch.sh'),
       // ssh ends at once for a user that the image does not know.
-      passwd: `root:x:0:0:root:/root:/sbin/nologin\ndatabase:x:${USER}:${USER}::/tmp:/sbin/nologin\n`,
+      passwd: scriptFile('backup-passwd'),
       ...backup.target.files(),
     };
     this.checksum = contentHash(files);

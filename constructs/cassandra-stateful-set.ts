@@ -529,11 +529,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
           // not set the times of an emptyDir, which belongs to root.
           name: 'config',
           image,
-          command: [
-            'sh',
-            '-ec',
-            `cp -r /etc/cassandra/. /conf/\ncp /config/cassandra.yaml /config/jvm-server.options /config/logback.xml /conf/\ncp /config/cassandra-rackdc-${rack}.properties /conf/cassandra-rackdc.properties\n`,
-          ],
+          command: ['sh', '-ec', scriptFile('cassandra-conf.sh', { RACK: rack })],
           resources: small,
           securityContext: RESTRICTED_CONTAINER,
           volumeMounts: [

@@ -10,6 +10,7 @@ import { labels, selectorLabels } from './labels';
 import { contentHash, overrideManifests, onRender, type ManifestOverride } from './rendering';
 import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
+import { scriptFile } from './script-file';
 import type { SecretKey } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 
@@ -288,7 +289,10 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     selector: Readonly<Record<string, string>>,
   ): NonNullable<ExternalLlmService['proxy']> {
     const { port } = this.endpoint;
-    const config = { 'nginx.conf': nginxConf(proxy.address, port) };
+    // A plain TCP relay. Its timeout is the longest pause within an answer: a large model takes its time before the first word.
+    const config = {
+      'nginx.conf': scriptFile('llm-proxy-nginx.conf', { ADDRESS: proxy.address, PORT: String(port) }),
+    };
     const configMap = new k8s.KubeConfigMap(this, 'proxy-config', { metadata: this.metadata, data: config });
     const connections = new Connections(this, 'proxy-connections', { ...this.metadata, selector });
     connections.allowTo({ cidr: `${proxy.address}/32` }, { port });
@@ -342,21 +346,4 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     });
     return { deployment, configMap, connections };
   }
-}
-
-/** A plain TCP relay. The timeout is the longest pause within an answer: a large model takes its time before the first word. */
-function nginxConf(address: string, port: number): string {
-  return `worker_processes 1;
-pid /tmp/nginx.pid;
-error_log /dev/stderr warn;
-events { worker_connections 256; }
-stream {
-  server {
-    listen ${port};
-    proxy_pass ${address}:${port};
-    proxy_connect_timeout 5s;
-    proxy_timeout 15m;
-  }
-}
-`;
 }

@@ -504,7 +504,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       command: ['mongosh', '--nodb', '--norc', '--quiet', '/config/reconcile.js'],
       // Primary or secondary within the last minute, as the script says: a member that still copies the data is none.
       readinessProbe: {
-        exec: { command: ['sh', '-c', '[ $(($(date +%s) - $(cat /tmp/serves))) -lt 60 ]'] },
+        exec: { command: ['sh', '-c', scriptFile('mongo-serves.sh').trimEnd()] },
         periodSeconds: 10,
         timeoutSeconds: 5,
         failureThreshold: 3,

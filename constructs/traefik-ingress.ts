@@ -11,6 +11,7 @@ import type { Placement } from './placement';
 import { clusterScoped, contentHash, overrideManifests, type ManifestOverride } from './rendering';
 import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
+import { scriptFile } from './script-file';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER, restrictedPod } from './security';
 
@@ -226,9 +227,11 @@ export class TraefikIngress extends Construct implements IngressController {
   }
 
   private makeDaemonSet(): k8s.KubeDaemonSet {
+    // Served to every host that names no certificate of its own. Traefik reads its files when it starts: a renewed one needs a restart.
+    const defaultCertificate = scriptFile('traefik-tls.yaml');
     const files = new k8s.KubeConfigMap(this, 'files', {
       metadata: this.metadata(),
-      data: { 'tls.yaml': DEFAULT_CERTIFICATE },
+      data: { 'tls.yaml': defaultCertificate },
     });
     const resources = resourceRequirements(
       this,
@@ -291,7 +294,7 @@ export class TraefikIngress extends Construct implements IngressController {
         template: {
           metadata: {
             labels: { ...this.allLabels },
-            annotations: { 'checksum/config': contentHash(DEFAULT_CERTIFICATE) },
+            annotations: { 'checksum/config': contentHash(defaultCertificate) },
           },
           spec,
         },
@@ -299,12 +302,3 @@ export class TraefikIngress extends Construct implements IngressController {
     });
   }
 }
-
-/** Served to every host that names no certificate of its own. Traefik reads its files when it starts: a renewed one needs a restart. */
-const DEFAULT_CERTIFICATE = `tls:
-  stores:
-    default:
-      defaultCertificate:
-        certFile: ${CERTIFICATES}/tls.crt
-        keyFile: ${CERTIFICATES}/tls.key
-`;

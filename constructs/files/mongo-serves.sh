@@ -1,0 +1,1 @@
+[ $(($(date +%s) - $(cat /tmp/serves))) -lt 60 ]
