@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { HomelabError } from '../inventory';
 import { COMMANDS } from './commands';
 import { terminal } from './engine/ask';
-import { context } from './engine/context';
+import { context } from './clients/context';
 import { EXIT, Interrupted, Problem, Declined, Blocked, Usage } from './engine/problem';
 import { STAGES } from './stages';
 

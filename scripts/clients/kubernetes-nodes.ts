@@ -1,5 +1,5 @@
 import { CommandFailed } from '../engine/commands';
-import type { Context } from '../engine/context';
+import type { Context } from './context';
 import { json } from '../engine/json';
 import { NotReady, Blocked } from '../engine/problem';
 import { kubectl, kubectlGet } from './kubernetes';

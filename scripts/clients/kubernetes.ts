@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { LOCALHOST, type CommandOptions, type Output } from '../engine/commands';
-import { ROOT, type Context } from '../engine/context';
+import type { Context } from './context';
+import { ROOT } from '../engine/root';
 import { NotReady, Blocked } from '../engine/problem';
 import { ageKeyFile, SECRETS, writeWhole } from '../engine/sops';
 import { json } from '../engine/json';

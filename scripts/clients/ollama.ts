@@ -1,5 +1,5 @@
 import { json } from '../engine/json';
-import type { Context } from '../engine/context';
+import type { Context } from './context';
 import { isFault, NotReady, Problem, Blocked } from '../engine/problem';
 import { ollamaVersion } from '../../machines/ollama';
 import { aiVm, type AiVm } from './ubuntu';

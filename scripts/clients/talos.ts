@@ -1,7 +1,7 @@
 import { hostOf, type TalosMachine } from '../../inventory';
 import { jsonDocuments } from '../engine/json';
 import { CommandFailed, LOCALHOST, type CommandOptions, type Output } from '../engine/commands';
-import { nodesInOrder, proxmox, type Context } from '../engine/context';
+import { nodesInOrder, proxmox, type Context } from './context';
 import { NotReady, Problem, Blocked } from '../engine/problem';
 import { sayOnce, until } from '../engine/wait';
 import { id } from './proxmox/guests';

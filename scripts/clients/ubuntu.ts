@@ -1,7 +1,7 @@
 import { hostOf, type UbuntuMachine } from '../../inventory';
 import { json } from '../engine/json';
 import { CommandFailed, type Target } from '../engine/commands';
-import { proxmox, ubuntu, type Context } from '../engine/context';
+import { proxmox, ubuntu, type Context } from './context';
 import { Blocked } from '../engine/problem';
 import { until } from '../engine/wait';
 

@@ -1,4 +1,4 @@
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 
 export interface Command {
   /** What it takes, as [STAGE]. */

@@ -1,4 +1,4 @@
-import { proxmox, proxmoxHosts, type Context } from '../engine/context';
+import { proxmox, proxmoxHosts, type Context } from '../clients/context';
 import { EXIT, Usage } from '../engine/problem';
 import { shownLines, planStage, type Step } from '../engine/step';
 import { IMAGE_PREFIX } from '../../machines/images';

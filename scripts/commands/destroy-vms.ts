@@ -2,7 +2,7 @@ import { SECRETS } from '../engine/sops';
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CommandFailed } from '../engine/commands';
-import { machinesOn, proxmox, proxmoxHosts, type Context } from '../engine/context';
+import { machinesOn, proxmox, proxmoxHosts, type Context } from '../clients/context';
 import { EXIT, Blocked, Usage } from '../engine/problem';
 import { shownLines, planStage, type Change, type Step } from '../engine/step';
 import { QM, vmOf, type Vm } from '../../machines/vms';

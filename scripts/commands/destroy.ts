@@ -1,4 +1,4 @@
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { Blocked, Usage } from '../engine/problem';
 import { destroyImages } from './destroy-images';
 import { destroyVms } from './destroy-vms';

@@ -1,6 +1,6 @@
 import type { Finding, Check } from '../engine/findings';
 import { CommandFailed, type Target } from '../engine/commands';
-import { proxmox, ubuntu, ubuntuMachines, type Context } from '../engine/context';
+import { proxmox, ubuntu, ubuntuMachines, type Context } from '../clients/context';
 import { isFault } from '../engine/problem';
 import { hostFacts } from '../clients/proxmox/facts';
 import { hostFindings } from '../stages/host/findings';

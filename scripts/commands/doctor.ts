@@ -1,5 +1,5 @@
 import { findings, table, type Finding, type Check } from '../engine/findings';
-import { proxmoxHosts, type Context } from '../engine/context';
+import { proxmoxHosts, type Context } from '../clients/context';
 import { EXIT } from '../engine/problem';
 import { hostsWithMachines } from '../../machines/host';
 import { machineCheck, hostCheck } from './doctor-machines';

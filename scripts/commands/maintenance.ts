@@ -1,4 +1,4 @@
-import { nodesInOrder, type Context } from '../engine/context';
+import { nodesInOrder, type Context } from '../clients/context';
 import { EXIT, Usage } from '../engine/problem';
 import { maintenance } from '../stages/talos/maintenance';
 import { applyStage } from './plan';

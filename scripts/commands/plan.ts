@@ -1,5 +1,5 @@
 import { ProgramMissing } from '../engine/commands';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { EXIT, isFault, Usage } from '../engine/problem';
 import { execute, planStage, shownLines, type PlannedStep, type Stage, type Step } from '../engine/step';
 import { assertReviewable } from './rendered';

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { basename, join } from 'node:path';
 import type { MachineFiles } from '../../machines/files';
-import { ROOT } from '../engine/context';
+import { ROOT } from '../engine/root';
 import { Blocked } from '../engine/problem';
 import { writeWhole } from '../engine/sops';
 

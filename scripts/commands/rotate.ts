@@ -1,5 +1,5 @@
 import { SECRETS } from '../engine/sops';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import {
   changingKeys,
   declaredSecrets,

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { EXIT, Blocked } from '../engine/problem';
 import { etcdSnapshot } from '../stages/talos/kubernetes';
 

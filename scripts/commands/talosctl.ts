@@ -1,6 +1,6 @@
 import { nodes } from '../../inventory';
 import { talosctl } from '../clients/talos';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { Usage } from '../engine/problem';
 
 /** Runs talosctl for one node with the login that the repository keeps encrypted, in this terminal: to look when something stands still. */

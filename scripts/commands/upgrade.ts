@@ -1,4 +1,4 @@
-import { nodesInOrder, type Context } from '../engine/context';
+import { nodesInOrder, type Context } from '../clients/context';
 import { EXIT } from '../engine/problem';
 import { upgradeSteps } from '../stages/talos/upgrade';
 import { applyStage } from './plan';

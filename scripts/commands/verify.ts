@@ -1,5 +1,5 @@
 import { findings, table, type Check } from '../engine/findings';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { EXIT } from '../engine/problem';
 import { gpuFindings } from '../verify/gpu';
 import { modelFindings } from '../verify/models';

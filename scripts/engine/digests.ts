@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './context';
+import { ROOT } from './root';
 import { Blocked } from './problem';
 import { writeWhole } from './sops';
 

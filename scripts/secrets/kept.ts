@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { belongTogether, issue, renewalReason, type Pair } from './certificates';
 import { SECRETS } from '../engine/sops';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { DIST } from '../engine/dist';
 import { Blocked } from '../engine/problem';
 import type { SecretTree } from '../engine/sops';

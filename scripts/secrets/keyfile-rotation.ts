@@ -1,4 +1,4 @@
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { keptSecrets, valuesOf, type DeclaredSecret, type Values } from './kept';
 import { keyfileStages } from './keyfile-stages';
 import { applySecret, liveSecrets } from './live';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { kubectl, kubectlChange } from '../clients/kubernetes';
 import { SECRETS } from '../engine/sops';
 import { json } from '../engine/json';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import type { DeclaredSecret, Kept, Values } from './kept';
 import { Blocked } from '../engine/problem';
 import { keyfileStages } from './keyfile-stages';

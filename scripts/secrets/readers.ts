@@ -1,7 +1,7 @@
 import { databasePods, type Homelab } from '../../inventory';
 import { kubectl } from '../clients/kubernetes';
 import { json } from '../engine/json';
-import { manifests, type Context } from '../engine/context';
+import { manifests, type Context } from '../clients/context';
 import type { DeclaredSecret } from './kept';
 
 /** A workload of dist/ that reads a secret when it starts. */

@@ -1,6 +1,6 @@
 import { kubectlChange, kubectlGet } from '../clients/kubernetes';
 import { SECRETS } from '../engine/sops';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { keepSecrets, keptSecrets, valuesOf, withValues, type DeclaredSecret } from './kept';
 import { applySecret, changedAt, compare, liveSecrets, touchedAt } from './live';
 import { NotReady, Problem } from '../engine/problem';

@@ -1,4 +1,4 @@
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { keptSecrets, valuesOf, type DeclaredSecret, type Values } from './kept';
 import { keyfileParts } from './keyfile-rotation';
 import { applySecret, changedAt, liveSecrets, VALUE_SINCE } from './live';

@@ -1,7 +1,7 @@
 import { kubectl, kubectlChange } from '../clients/kubernetes';
 import { json } from '../engine/json';
 import { CommandFailed } from '../engine/commands';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { differences } from '../clients/differences';
 import { NotReady } from '../engine/problem';
 import type { Step } from '../engine/step';

@@ -1,4 +1,4 @@
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import type { Stage } from '../engine/step';
 import { aiVmStage } from './ai-vm';
 import { host } from './host';

@@ -1,6 +1,6 @@
 import { backupOf, type Backup, type Database } from '../../inventory';
 import type { Finding, Check } from '../engine/findings';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import {
   backupErrors,
   backupStatuses,

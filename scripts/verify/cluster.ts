@@ -13,7 +13,7 @@ import type { Finding, Check } from '../engine/findings';
 import { kubectl, kubectlGet } from '../clients/kubernetes';
 import { SECRETS } from '../engine/sops';
 import { json } from '../engine/json';
-import { manifests, type Context } from '../engine/context';
+import { manifests, type Context } from '../clients/context';
 import { certificateKeys, declaredSecrets, keptSecrets, missingKeys, undeclared, valuesOf } from '../secrets/kept';
 import { compare, liveDeclared } from '../secrets/live';
 import { NotReady, Blocked } from '../engine/problem';

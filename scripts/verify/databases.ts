@@ -2,7 +2,7 @@ import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
 import { causeOf, type Finding, type Check } from '../engine/findings';
 import { kubectl } from '../clients/kubernetes';
 import { json } from '../engine/json';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import { mongosh } from '../clients/mongosh';
 import { isFault, type Problem } from '../engine/problem';
 import { bad } from '../engine/findings';

@@ -1,5 +1,5 @@
 import { aiVm } from '../clients/ubuntu';
-import { type Context, ubuntuMachines } from '../engine/context';
+import { type Context, ubuntuMachines } from '../clients/context';
 import type { Check, Finding } from '../engine/findings';
 import { gpuState, type GpuState } from '../stages/ai-vm/gpu-record';
 

@@ -1,5 +1,5 @@
 import type { Check } from '../engine/findings';
-import { proxmoxHosts, type Context } from '../engine/context';
+import { proxmoxHosts, type Context } from '../clients/context';
 import { hostFacts } from '../clients/proxmox/facts';
 import { disks, storages } from '../stages/host/storages';
 

@@ -1,7 +1,7 @@
 import type { Model } from '../../inventory';
 import { residentModels } from '../../machines/ollama';
 import { ollamaApi, assertOllama, shortTag, type Loaded } from '../clients/ollama';
-import type { Context } from '../engine/context';
+import type { Context } from '../clients/context';
 import type { Check, Finding } from '../engine/findings';
 import { isFault } from '../engine/problem';
 import { gpuState } from '../stages/ai-vm/gpu-record';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import homelab from '../fixtures/homelab';
 import { destroy } from '../../scripts/commands/destroy';
-import type { Context } from '../../scripts/engine/context';
+import type { Context } from '../../scripts/clients/context';
 import { Declined } from '../../scripts/engine/problem';
 import { execute, type PlannedStep } from '../../scripts/engine/step';
 import { vmOf } from '../../machines/vms';

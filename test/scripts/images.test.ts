@@ -3,15 +3,16 @@ import { join } from 'node:path';
 import homelab from '../fixtures/homelab';
 import type { Homelab } from '../../inventory';
 import { Commands, type CommandOptions, type Output, type Target } from '../../scripts/engine/commands';
-import { ROOT, type Context } from '../../scripts/engine/context';
+import type { Context } from '../../scripts/clients/context';
+import { ROOT } from '../../scripts/engine/root';
 import { Log } from '../../scripts/engine/log';
 import { execute, planStage } from '../../scripts/engine/step';
 import { installerImage, schematic, schematicId, talosImage, ubuntuImage } from '../../machines/images';
 import { images } from '../../scripts/stages/images';
 
-jest.mock('../../scripts/engine/context', () => {
+jest.mock('../../scripts/engine/root', () => {
   const { mkdtempSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
-  return { ...jest.requireActual('../../scripts/engine/context'), ROOT: mkdtempSync('/tmp/images-') };
+  return { ROOT: mkdtempSync('/tmp/images-') };
 });
 afterAll(() => fs.rmSync(ROOT, { recursive: true }));
 

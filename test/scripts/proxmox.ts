@@ -2,7 +2,7 @@ import homelab from '../fixtures/homelab';
 import type { Homelab } from '../../inventory';
 import type { CommandOptions, Output, Target } from '../../scripts/engine/commands';
 import { Commands } from '../../scripts/engine/commands';
-import type { Context } from '../../scripts/engine/context';
+import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 
 /** The bootstrap is gone. */

@@ -1,7 +1,7 @@
 import homelab from '../fixtures/homelab';
 import type { Homelab, UbuntuMachine } from '../../inventory';
 import { CommandFailed, Commands, type CommandOptions, type Output, type Target } from '../../scripts/engine/commands';
-import type { Context } from '../../scripts/engine/context';
+import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 
 type Said = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };

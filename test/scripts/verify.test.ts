@@ -4,7 +4,7 @@ import { nodes } from '../../inventory';
 import { findings, table } from '../../scripts/engine/findings';
 import { kubectl, kubectlGet } from '../../scripts/clients/kubernetes';
 import { CommandFailed, type Output } from '../../scripts/engine/commands';
-import type { Context } from '../../scripts/engine/context';
+import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 import { enforcesPolicies } from '../../scripts/clients/kubernetes-nodes';
 import { declaredSecrets } from '../../scripts/secrets/kept';

@@ -1,7 +1,7 @@
 import { Duration, Size } from 'cdk8s';
 import homelab from '../fixtures/homelab';
 import type { Homelab, TalosMachine } from '../../inventory';
-import type { Context } from '../../scripts/engine/context';
+import type { Context } from '../../scripts/clients/context';
 import { execute, planStage, type Step } from '../../scripts/engine/step';
 import { downSeconds, QM, renderVms, vmOf } from '../../machines/vms';
 import { vms } from '../../scripts/stages/vms';
@@ -11,8 +11,8 @@ import { volumesIn } from '../../scripts/clients/proxmox/volumes';
 import { Killed, Proxmox } from './proxmox';
 
 // Parsing all of dist/ for each of hundreds of plans would take a minute.
-jest.mock('../../scripts/engine/context', () => ({
-  ...jest.requireActual('../../scripts/engine/context'),
+jest.mock('../../scripts/clients/context', () => ({
+  ...jest.requireActual('../../scripts/clients/context'),
   manifests: () => [{ file: 'cassandra/statefulset.yaml', object: { spec: { terminationGracePeriodSeconds: 120 } } }],
 }));
 

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { json } from '../../engine/json';
-import { proxmox, type Context } from '../../engine/context';
+import { proxmox, type Context } from '../context';
 import { Blocked } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
 import { volumesIn, type Volume } from './volumes';

@@ -1,6 +1,6 @@
 import { json } from '../../engine/json';
 import type { CommandOptions, Target } from '../../engine/commands';
-import { proxmox, type Context } from '../../engine/context';
+import { proxmox, type Context } from '../context';
 import { isFault, Blocked } from '../../engine/problem';
 import { sayOnce, until } from '../../engine/wait';
 import { mark, type Vm } from '../../../machines/vms';

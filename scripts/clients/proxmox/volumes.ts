@@ -1,4 +1,4 @@
-import { type Context, proxmox } from '../../engine/context';
+import { type Context, proxmox } from '../context';
 import type { Vm } from '../../../machines/vms';
 import { Blocked } from '../../engine/problem';
 

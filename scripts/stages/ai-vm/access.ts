@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Target } from '../../engine/commands';
-import { type Context } from '../../engine/context';
+import { type Context } from '../../clients/context';
 import { ADMIN } from '../../../machines/ai-vm';
 import { isFault, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';

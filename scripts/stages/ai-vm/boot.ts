@@ -1,4 +1,4 @@
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { Problem, TimedOut } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { AI_VM_FILES, packages, ttmOptions } from '../../../machines/ai-vm';

@@ -1,7 +1,7 @@
 import type { GpuPassthrough, Model } from '../../../inventory';
 import { bootId } from '../../clients/boots';
 import { CommandFailed } from '../../engine/commands';
-import { type Context } from '../../engine/context';
+import { type Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';

@@ -1,7 +1,7 @@
 import type { GpuPassthrough, ProxmoxHost } from '../../../inventory';
 import { bootId } from '../../clients/boots';
 import { json } from '../../engine/json';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import { gpuOptions } from '../../../machines/host';
 import { provingModelOf } from '../../../machines/ollama';

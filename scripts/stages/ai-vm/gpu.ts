@@ -1,5 +1,5 @@
 import type { GpuPassthrough, UbuntuMachine } from '../../../inventory';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { isFault, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../../machines/host';

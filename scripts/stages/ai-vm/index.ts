@@ -1,4 +1,4 @@
-import { ubuntuMachines, type Context } from '../../engine/context';
+import { ubuntuMachines, type Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import type { Stage, Step } from '../../engine/step';
 import { requireLoginKeys } from '../login-keys';

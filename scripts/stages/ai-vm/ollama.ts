@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { knownDigest, rememberDigest } from '../../engine/digests';
 import { Problem } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';

@@ -2,7 +2,7 @@ import { hostOf, nodes } from '../../../inventory';
 import { bootId, orderReboot } from '../../clients/boots';
 import { kubectl } from '../../clients/kubernetes';
 import { json } from '../../engine/json';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked, TimedOut } from '../../engine/problem';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../../machines/vms';

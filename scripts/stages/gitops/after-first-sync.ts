@@ -1,4 +1,4 @@
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import type { Step } from '../../engine/step';
 import { firstBackups } from './backups';
 

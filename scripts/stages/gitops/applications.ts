@@ -1,4 +1,4 @@
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { NotReady, Problem } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';

@@ -1,6 +1,6 @@
 import { backupOf, databasePods, type Database } from '../../../inventory';
 import { kubectl } from '../../clients/kubernetes';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { isFault, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';

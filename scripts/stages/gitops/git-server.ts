@@ -5,7 +5,7 @@ import type { Homelab } from '../../../inventory';
 import { gitAddress } from '../../../values/git-address';
 import { ARGO_CD_NAMESPACE } from './manifest';
 import { LOCALHOST } from '../../engine/commands';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 
 /** What Argo CD believes. Part of the install manifest, so this stage owns them and no sync of Argo CD touches them. */
 const HOST_KEYS = 'argocd-ssh-known-hosts-cm';

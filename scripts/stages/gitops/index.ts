@@ -11,7 +11,7 @@ import {
 import { kubectl, kubectlChange, kubectlGet } from '../../clients/kubernetes';
 import { json } from '../../engine/json';
 import { LOCALHOST } from '../../engine/commands';
-import { manifests, type Context } from '../../engine/context';
+import { manifests, type Context } from '../../clients/context';
 import { differences } from '../../clients/differences';
 import { handedOver, isArgoCds, liveObject, type DistFile } from '../applied-object';
 import { FIELD_MANAGER } from '../../secrets/live';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { proxmox, type Context } from '../../engine/context';
+import { proxmox, type Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import { writeRemote } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';

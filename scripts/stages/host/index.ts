@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed } from '../../engine/commands';
-import { proxmox, ROOT, type Context } from '../../engine/context';
+import { proxmox, type Context } from '../../clients/context';
+import { ROOT } from '../../engine/root';
 import { NotReady, Blocked } from '../../engine/problem';
 import { writeRemote } from '../../engine/remote-file';
 import type { Stage, Step } from '../../engine/step';

@@ -1,5 +1,5 @@
 import { bootId, orderReboot } from '../../clients/boots';
-import { machinesOn, proxmox, type Context } from '../../engine/context';
+import { machinesOn, proxmox, type Context } from '../../clients/context';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../../machines/vms';
 import type { HostFacts } from '../../clients/proxmox/facts';

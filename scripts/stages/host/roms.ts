@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { proxmox, ROOT, type Context } from '../../engine/context';
+import { proxmox, type Context } from '../../clients/context';
+import { ROOT } from '../../engine/root';
 import { Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';

@@ -1,5 +1,5 @@
 import type { Target } from '../../engine/commands';
-import { machinesOn, proxmox, proxmoxHosts, type Context } from '../../engine/context';
+import { machinesOn, proxmox, proxmoxHosts, type Context } from '../../clients/context';
 import { json } from '../../engine/json';
 import { DIGESTS, knownDigest, otherDigest, rememberDigest } from '../../engine/digests';
 import { Blocked } from '../../engine/problem';

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Model } from '../../../inventory';
-import { ROOT, type Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
+import { ROOT } from '../../engine/root';
 import { DIGESTS, knownDigest, rememberDigest } from '../../engine/digests';
 import { isFault, Problem, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';

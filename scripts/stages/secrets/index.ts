@@ -1,5 +1,5 @@
 import { SECRETS } from '../../engine/sops';
-import { manifests, type Context } from '../../engine/context';
+import { manifests, type Context } from '../../clients/context';
 import { handedOver } from '../applied-object';
 import {
   certificateKeys,

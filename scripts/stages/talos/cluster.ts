@@ -4,7 +4,7 @@ import { isReady } from '../../clients/kubernetes-nodes';
 import { registeredNodes } from '../../clients/kubernetes-nodes';
 import { SECRETS } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
-import { nodesInOrder, type Context } from '../../engine/context';
+import { nodesInOrder, type Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import { secretTree } from '../../engine/sops';
 import type { Step } from '../../engine/step';

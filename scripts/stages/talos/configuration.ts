@@ -3,7 +3,7 @@ import { parseAllDocuments } from 'yaml';
 import { hostOf, type TalosMachine } from '../../../inventory';
 import { bytes } from '../../../values/quantity';
 import { CommandFailed, LOCALHOST } from '../../engine/commands';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { Problem, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { until } from '../../engine/wait';

@@ -2,7 +2,7 @@ import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
 import { kubectlChange, kubectlGet } from '../../clients/kubernetes';
 import { SECRETS } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
-import type { Context } from '../../engine/context';
+import type { Context } from '../../clients/context';
 import { mongosh } from '../../clients/mongosh';
 import { Blocked } from '../../engine/problem';
 

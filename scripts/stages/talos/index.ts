@@ -1,5 +1,5 @@
 import { talosctl } from '../../clients/talos';
-import { nodesInOrder, type Context } from '../../engine/context';
+import { nodesInOrder, type Context } from '../../clients/context';
 import type { Stage } from '../../engine/step';
 import { bootstrapEtcd, healthyNodes, kubeconfig, labels, volumes } from './cluster';
 import { configuration } from './configuration';

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { kubectlChange } from '../../clients/kubernetes';
-import { nodesInOrder, ROOT, type Context } from '../../engine/context';
+import { nodesInOrder, type Context } from '../../clients/context';
+import { ROOT } from '../../engine/root';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { isStaged, kubernetesVersions } from './configuration';

@@ -1,6 +1,6 @@
 import { hostOf, type TalosMachine } from '../../../inventory';
 import { kubectlChange } from '../../clients/kubernetes';
-import { nodesInOrder, proxmox, type Context } from '../../engine/context';
+import { nodesInOrder, proxmox, type Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { sayOnce, until } from '../../engine/wait';

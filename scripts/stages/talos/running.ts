@@ -2,7 +2,7 @@ import { type TalosMachine, hostOf } from '../../../inventory';
 import { isOurs, readConfig, id } from '../../clients/proxmox/guests';
 import { probe, isOn } from '../../clients/talos';
 import { CommandFailed } from '../../engine/commands';
-import { type Context, proxmox } from '../../engine/context';
+import { type Context, proxmox } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 

@@ -2,7 +2,7 @@ import { hostOf, type Homelab, type TalosMachine } from '../../../inventory';
 import { longestGrace } from '../../../values/grace';
 import { kubectlChange, kubectlGet } from '../../clients/kubernetes';
 import { CommandFailed } from '../../engine/commands';
-import { manifests, proxmox, type Context } from '../../engine/context';
+import { manifests, proxmox, type Context } from '../../clients/context';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';

@@ -1,6 +1,6 @@
 import { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from '../../../inventory';
 import { talosctl } from '../../clients/talos';
-import { nodesInOrder, type Context } from '../../engine/context';
+import { nodesInOrder, type Context } from '../../clients/context';
 import { Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { sayOnce, until } from '../../engine/wait';

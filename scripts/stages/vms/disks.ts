@@ -1,5 +1,5 @@
 import { bytes } from '../../../values/quantity';
-import { proxmox, type Context } from '../../engine/context';
+import { proxmox, type Context } from '../../clients/context';
 import { NotReady, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { quoted } from '../../../values/shell';

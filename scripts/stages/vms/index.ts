@@ -1,4 +1,4 @@
-import { machinesOn, manifests, proxmox, proxmoxHosts, ubuntuMachines, type Context } from '../../engine/context';
+import { machinesOn, manifests, proxmox, proxmoxHosts, ubuntuMachines, type Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import { quoted } from '../../../values/shell';

@@ -1,4 +1,4 @@
-import { proxmox, machinesOn, type Context } from '../../engine/context';
+import { proxmox, machinesOn, type Context } from '../../clients/context';
 import { json } from '../../engine/json';
 import { Blocked } from '../../engine/problem';
 import { vmOf, type Vm } from '../../../machines/vms';

@@ -1,16 +1,14 @@
 import * as fs from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { hostOf, nodes, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
-import type { Ask } from './ask';
-import { Commands, type Target } from './commands';
-import { DIST } from './dist';
-import { Log } from './log';
-import { Sops } from './sops';
+import type { Ask } from '../engine/ask';
+import { Commands, type Target } from '../engine/commands';
+import { DIST } from '../engine/dist';
+import { Log } from '../engine/log';
+import { ROOT } from '../engine/root';
+import { Sops } from '../engine/sops';
 import { ADMIN } from '../../machines/ai-vm';
-
-/** Folder of the repository: everything that is kept lies in it. */
-export const ROOT = resolve(__dirname, '..', '..');
 
 /** What every stage may use. */
 export interface Context {
