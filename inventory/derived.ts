@@ -1,5 +1,5 @@
 import { bytes } from '../values/quantity';
-import type { Connection, Database, Homelab, Machine, Service, TalosMachine } from './homelab';
+import type { Connection, Database, Homelab, Machine, ProxmoxHost, Service, TalosMachine } from './homelab';
 
 /** What follows from a homelab without any choice. */
 
@@ -36,6 +36,12 @@ export function systemNodes(homelab: Homelab, on: string): string[] {
 /** Name of the Proxmox host that a machine runs on. */
 export function hostOf({ hosts }: Homelab, { host }: Machine): string {
   return host ?? Object.keys(hosts).find((name) => hosts[name]!.kind === 'proxmox')!;
+}
+
+/** A Proxmox host with the defaults of what homelab.ts leaves out. */
+export function hostWithDefaults(host: ProxmoxHost) {
+  const { storage = 'local-lvm', files = 'local', bridge = 'vmbr0' } = host;
+  return { ...host, storage, files, bridge };
 }
 
 /** The addresses at which the Kubernetes API answers: those of all control planes. */

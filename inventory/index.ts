@@ -12,6 +12,7 @@ export {
   downSeconds,
   envPrefixOf,
   hostOf,
+  hostWithDefaults,
   machineOfDisk,
   nodes,
   SYSTEM_MILLICORES,

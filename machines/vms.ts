@@ -1,10 +1,20 @@
-import { downSeconds, hostOf, type Homelab, type Machine, type ProxmoxHost, type TalosMachine } from '../inventory';
+import {
+  downSeconds,
+  hostOf,
+  hostWithDefaults,
+  type Homelab,
+  type Machine,
+  type ProxmoxHost,
+  type TalosMachine,
+} from '../inventory';
 import { bytes } from '../values/quantity';
 import { quoted } from '../values/shell';
 import type { MachineFiles } from './files';
 
 export { downSeconds };
 import { imageOf } from './images';
+
+type Settings = Readonly<Record<string, string>>;
 
 /** A virtual machine as Proxmox is told. */
 export interface Vm {
@@ -16,7 +26,7 @@ export interface Vm {
   readonly storage: string;
   readonly files: string;
   /** Everything but disks and what needs them, as options of `qm create`. */
-  readonly settings: Readonly<Record<string, string>>;
+  readonly settings: Settings;
   /** Of the variables of UEFI. */
   readonly efi: string;
   /** Of the system disk, without its place. */
@@ -53,7 +63,7 @@ export function mark(name: string): string {
 export function vmOf(homelab: Homelab, name: string): Vm {
   const machine = homelab.machines[name]!;
   const host = hostOf(homelab, machine);
-  const { storage = 'local-lvm', files = 'local', bridge = 'vmbr0' } = homelab.hosts[host] as ProxmoxHost;
+  const { storage, files, bridge } = hostWithDefaults(homelab.hosts[host] as ProxmoxHost);
   const image = imageOf(homelab, machine);
   return {
     ...{ name, host, machine, storage, files, vmid: machine.vmid },
@@ -119,31 +129,35 @@ function upSeconds(machine: Machine): number {
 
 /** Commands that bring about a VM where there is none, one for each step. */
 export const QM = {
-  create: ({ vmid, settings }: Vm) => ['qm', 'create', `${vmid}`, ...options(settings)],
-  set: (vmid: number, settings: Readonly<Record<string, string>>, ...more: readonly string[]) => [
-    'qm',
-    'set',
-    `${vmid}`,
-    ...more,
+  create: (vmid: number, settings: Settings) => ['qm', 'create', `${vmid}`, ...options(settings)],
+  set: (vmid: number, settings: Settings, ignoreLock = false) => [
+    ...['qm', 'set', `${vmid}`],
+    ...(ignoreLock ? ['--skiplock', '1'] : []),
     ...options(settings),
   ],
-  efi: ({ vmid, storage, efi }: Vm) => QM.set(vmid, { [EFI_SLOT]: `${storage}:1,${efi}` }),
-  system: ({ vmid, storage, image, systemOptions }: Vm) =>
-    QM.set(vmid, {
-      [SYSTEM_SLOT]: `${storage}:0,import-from=${image},${systemOptions}`,
-      boot: `order=${SYSTEM_SLOT}`,
-    }),
+  /** @param size in bytes */
   resize: (vmid: number, slot: string, size: number) => ['qm', 'disk', 'resize', `${vmid}`, slot, sizeText(size)],
-  cloudInit: ({ vmid, storage }: Vm) => QM.set(vmid, { [CLOUD_INIT_SLOT]: `${storage}:cloudinit` }),
-  data: ({ vmid, storage }: Vm, disk: DataDisk, slot: string) =>
-    QM.set(vmid, { [slot]: `${storage}:${disk.bytes / 1024 ** 3},${disk.options}` }),
-  start: (vmid: number) => ['qm', 'start', `${vmid}`],
-  unlock: (vmid: number) => ['qm', 'unlock', `${vmid}`],
-  /** Of what a `qm create` or `qm destroy` left that was cut off. Volumes that it does not name stay. */
-  destroyShell: (vmid: number) => ['qm', 'destroy', `${vmid}`, '--skiplock', '1', '--purge', '1'],
+  /** @param timeout in seconds */
+  start: (vmid: number, timeout?: number) => [
+    ...['qm', 'start', `${vmid}`],
+    ...(timeout === undefined ? [] : ['--timeout', `${timeout}`]),
+  ],
 };
 
-function options(settings: Readonly<Record<string, string>>): string[] {
+/** What makes a drive of a VM, as settings for `qm set`. Each allocates a new volume. */
+export const NEW_DRIVE = {
+  efi: ({ storage, efi }: Vm): Settings => ({ [EFI_SLOT]: `${storage}:1,${efi}` }),
+  system: ({ storage, image, systemOptions }: Vm): Settings => ({
+    [SYSTEM_SLOT]: `${storage}:0,import-from=${image},${systemOptions}`,
+    boot: `order=${SYSTEM_SLOT}`,
+  }),
+  cloudInit: ({ storage }: Vm): Settings => ({ [CLOUD_INIT_SLOT]: `${storage}:cloudinit` }),
+  data: ({ storage }: Vm, disk: DataDisk, slot: string): Settings => ({
+    [slot]: `${storage}:${disk.bytes / 1024 ** 3},${disk.options}`,
+  }),
+};
+
+function options(settings: Settings): string[] {
   return Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]);
 }
 
@@ -170,12 +184,12 @@ export function renderVms(homelab: Homelab): MachineFiles {
 
 function script(vm: Vm): string {
   const commands = [
-    QM.create(vm),
-    QM.efi(vm),
-    QM.system(vm),
+    QM.create(vm.vmid, vm.settings),
+    QM.set(vm.vmid, NEW_DRIVE.efi(vm)),
+    QM.set(vm.vmid, NEW_DRIVE.system(vm)),
     QM.resize(vm.vmid, SYSTEM_SLOT, bytes(vm.machine.systemDisk)),
-    QM.cloudInit(vm),
-    ...vm.dataDisks.map((disk) => QM.data(vm, disk, disk.slot)),
+    QM.set(vm.vmid, NEW_DRIVE.cloudInit(vm)),
+    ...vm.dataDisks.map((disk) => QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, disk.slot))),
     QM.start(vm.vmid),
   ];
   return `#!/bin/sh

@@ -5,7 +5,7 @@ import { CommandFailed } from '../engine/commands';
 import { machinesOn, proxmox, proxmoxHosts, type Context } from '../clients/context';
 import { EXIT, Blocked, Usage } from '../engine/problem';
 import { shownLines, planStage, type Change, type Step } from '../engine/step';
-import { QM, vmOf, type Vm } from '../../machines/vms';
+import { vmOf, type Vm } from '../../machines/vms';
 import { drive } from '../clients/proxmox/settings';
 import {
   guests,
@@ -136,7 +136,7 @@ function vmIsGone(context: Context, vm: Vm): Step {
   const now = async () => {
     if (!(await guests(context, vm.host)).some(({ vmid }) => vmid === vm.vmid)) return [];
     const config = await readConfig(context, place, vm.vmid);
-    if (isEmptyShell(config)) return [QM.destroyShell(vm.vmid)];
+    if (isEmptyShell(config)) return [['qm', 'destroy', `${vm.vmid}`, '--skiplock', '1', '--purge', '1']];
     if (!isOurs(config, vm.name)) throw new Blocked(`${id(vm)} is not ours any more; it was left alone`);
     if (config.lock !== undefined && config.lock !== 'destroyed')
       throw new Blocked(

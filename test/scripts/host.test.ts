@@ -6,7 +6,7 @@ import { roomForImages } from '../../machines/images';
 import { host } from '../../scripts/stages/host';
 import { digest, madeOf } from '../../scripts/stages/host/boot';
 import { handedOver } from '../../scripts/stages/host/devices';
-import { understood } from '../../scripts/clients/proxmox/facts';
+import { parseFacts } from '../../scripts/clients/proxmox/facts';
 import { hostFindings, unexpectedReboot } from '../../scripts/stages/host/findings';
 import { pinning, pinState } from '../../scripts/stages/host/network-cards';
 import type { Homelab, ProxmoxHost } from '../../inventory';
@@ -122,7 +122,7 @@ const SAID: Readonly<Record<string, string>> = {
   rebootRequired: '',
 };
 
-const facts = (said: Record<string, string> = {}) => understood(JSON.stringify({ ...SAID, ...said }), 'proxmox');
+const facts = (said: Record<string, string> = {}) => parseFacts(JSON.stringify({ ...SAID, ...said }), 'proxmox');
 const withHost = (host: Partial<ProxmoxHost>): Homelab => ({
   ...owners,
   hosts: { ...owners.hosts, proxmox: { ...(owners.hosts.proxmox as ProxmoxHost), ...host } },

@@ -3,7 +3,7 @@ import homelab from '../fixtures/homelab';
 import type { Homelab, TalosMachine } from '../../inventory';
 import type { Context } from '../../scripts/clients/context';
 import { execute, planStage, type Step } from '../../scripts/engine/step';
-import { downSeconds, QM, renderVms, vmOf } from '../../machines/vms';
+import { downSeconds, NEW_DRIVE, QM, renderVms, vmOf } from '../../machines/vms';
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/clients/proxmox/settings';
 import { isEmptyShell } from '../../scripts/clients/proxmox/guests';
@@ -49,12 +49,12 @@ describe('a machine that is not there', () => {
     const vm = vmOf(homelab, 'talos-worker-01');
     expect(proxmox.changed).toEqual(
       [
-        QM.create(vm),
-        QM.efi(vm),
-        QM.system(vm),
+        QM.create(vm.vmid, vm.settings),
+        QM.set(vm.vmid, NEW_DRIVE.efi(vm)),
+        QM.set(vm.vmid, NEW_DRIVE.system(vm)),
         QM.resize(WORKER, 'scsi0', 60 * 1024 ** 3),
-        QM.cloudInit(vm),
-        ...vm.dataDisks.map((disk) => QM.data(vm, disk, disk.slot)),
+        QM.set(vm.vmid, NEW_DRIVE.cloudInit(vm)),
+        ...vm.dataDisks.map((disk) => QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, disk.slot))),
         QM.start(WORKER),
       ].map((argv) => argv.join(' ')),
     );
@@ -127,7 +127,7 @@ describe('a machine that is not there', () => {
       expect(first![0]).toBe('its creation was cut off before it had anything: it is made again');
       expect(proxmox.changed.slice(0, 2)).toEqual([
         'qm destroy 201 --skiplock 1 --purge 1',
-        QM.create(vmOf(homelab, 'talos-worker-01')).join(' '),
+        QM.create(WORKER, vmOf(homelab, 'talos-worker-01').settings).join(' '),
       ]);
       expect(await apply(context)).toEqual([]);
     },

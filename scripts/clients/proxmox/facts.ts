@@ -1,9 +1,11 @@
 import { basename } from 'node:path';
+import { hostWithDefaults } from '../../../inventory';
+import type { Commands, Target } from '../../engine/commands';
 import { json } from '../../engine/json';
 import { proxmox, type Context } from '../context';
 import { Blocked } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
-import { volumesIn, type Volume } from './volumes';
+import { parseThinPools, parseVolumes, type ThinPools, type Volume } from './storage';
 
 /** What is so on a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, understood here. */
 export interface HostFacts {
@@ -35,8 +37,7 @@ export interface HostFacts {
   readonly storages: readonly StorageFacts[];
   /** On the storage for disks. */
   readonly volumes: readonly Volume[];
-  /** LVM's logical volumes that are thin pools, as VG/LV. */
-  readonly pools: Readonly<Record<string, { readonly size: number; readonly data: number; readonly metadata: number }>>;
+  readonly pools: ThinPools;
   /** Virtual machines and containers, also those that are not ours. */
   readonly guests: readonly Guest[];
   /** Digest by path, of those files of ours that are there. */
@@ -131,29 +132,25 @@ export interface BootFacts {
 /** Digests of these are read; *.link files are seen by what they say. */
 export const WATCHED = [...Object.values(HOST_FILES), ...Object.values(UNDO_FILES)];
 
-export async function hostFacts(context: Context, host: string): Promise<HostFacts> {
-  const { storage } = settings(context, host);
-  const place = proxmox(context, host);
-  const { stdout } = await context.commands.readScript(place, 'proxmox/host-facts.sh', [storage, ...WATCHED], {
-    seconds: 120,
-  });
-  return understood(stdout, host);
+export async function readFacts(commands: Commands, target: Target, storage: string): Promise<HostFacts> {
+  const args = [storage, ...WATCHED];
+  const { stdout } = await commands.readScript(target, 'proxmox/host-facts.sh', args, { seconds: 120 });
+  return parseFacts(stdout, target.name);
+}
+
+export function hostFacts(context: Context, host: string): Promise<HostFacts> {
+  return readFacts(context.commands, proxmox(context, host), settings(context, host).storage);
 }
 
 /** The settings of a Proxmox host with their defaults. */
 export function settings({ homelab }: Pick<Context, 'homelab'>, name: string) {
   const host = homelab.hosts[name];
   if (host?.kind !== 'proxmox') throw new Error(`${name} is no Proxmox host`);
-  return {
-    ...host,
-    storage: host.storage ?? 'local-lvm',
-    files: host.files ?? 'local',
-    bridge: host.bridge ?? 'vmbr0',
-  };
+  return hostWithDefaults(host);
 }
 
-/** @throws Stop for an answer that makes no sense, so that nothing is concluded from it */
-export function understood(text: string, host: string): HostFacts {
+/** @throws Blocked for an answer that makes no sense, so that nothing is concluded from it */
+export function parseFacts(text: string, host: string): HostFacts {
   const said = json(text, `host-facts.sh on ${host}`) as Record<string, string>;
   const of = (name: string): string => {
     const value = said[name];
@@ -197,8 +194,8 @@ export function understood(text: string, host: string): HostFacts {
     network: network(said, list(of('links'), 'links', host)),
     storages: storages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
     // Nothing: there is no such storage.
-    volumes: of('volumes').trim() === '' ? [] : volumesIn(of('volumes'), `pvesm list on ${host}`),
-    pools: pools(json(of('pools'), `lvs on ${host}`), host),
+    volumes: of('volumes').trim() === '' ? [] : parseVolumes(of('volumes'), `pvesm list on ${host}`),
+    pools: parseThinPools(of('pools'), `lvs on ${host}`),
     guests: list(of('guests'), 'guests', host)
       .filter(({ vmid, node }) => Number.isInteger(vmid) && node === of('node'))
       .map((guest) => ({
@@ -389,25 +386,6 @@ function storages(states: any[], configs: any[]): StorageFacts[] {
       ...(vgname && thinpool && { pool: `${vgname}/${thinpool}` }),
     };
   });
-}
-
-function pools(answer: any, host: string): HostFacts['pools'] {
-  const rows = answer?.report?.[0]?.lv;
-  if (!Array.isArray(rows)) throw nonsense(host, 'thin pools', JSON.stringify(answer));
-  return Object.fromEntries(
-    rows
-      .filter((row) => row?.metadata_percent)
-      .map((row) => {
-        const numbers = {
-          size: Number(row.lv_size),
-          data: Number(row.data_percent),
-          metadata: Number(row.metadata_percent),
-        };
-        if (Object.values(numbers).some((number) => !Number.isFinite(number)))
-          throw nonsense(host, 'thin pools', JSON.stringify(row));
-        return [`${row.vg_name}/${row.lv_name}`, numbers];
-      }),
-  );
 }
 
 function bootFacts(of: (name: string) => string): BootFacts {

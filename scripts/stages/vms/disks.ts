@@ -6,6 +6,7 @@ import { quoted } from '../../../values/shell';
 import {
   CLOUD_INIT_SLOT,
   EFI_SLOT,
+  NEW_DRIVE,
   QM,
   sizeText,
   SYSTEM_SLOT,
@@ -95,10 +96,10 @@ function step(context: Context, vm: Vm, title: string, work: (live: LiveVm) => P
 async function efi(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
   const { config } = live;
   if (config[EFI_SLOT] !== undefined) return undefined;
-  if (Object.keys(config).length === 0) return { commands: [QM.efi(vm)] };
+  if (Object.keys(config).length === 0) return { commands: [QM.set(vm.vmid, NEW_DRIVE.efi(vm))] };
   assertOff(vm, live, EFI_SLOT);
   await assertRoom(context, vm);
-  return { commands: [...(await freed(context, vm, config)), QM.efi(vm)] };
+  return { commands: [...(await freed(context, vm, config)), QM.set(vm.vmid, NEW_DRIVE.efi(vm))] };
 }
 
 async function system(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
@@ -114,11 +115,11 @@ async function system(context: Context, vm: Vm, live: LiveVm): Promise<Work | un
     );
   assertOff(vm, live, SYSTEM_SLOT);
   // The step before this one looks at the same.
-  if (config[EFI_SLOT] === undefined) return { commands: [QM.system(vm)] };
+  if (config[EFI_SLOT] === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.system(vm))] };
   if (!(await imageIsThere(context, vm)))
     throw new Blocked(`${vm.image} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`);
   await assertRoom(context, vm);
-  return { commands: [...(await freed(context, vm, config)), QM.system(vm)] };
+  return { commands: [...(await freed(context, vm, config)), QM.set(vm.vmid, NEW_DRIVE.system(vm))] };
 }
 
 async function systemSize(context: Context, vm: Vm, { config, status }: LiveVm): Promise<Work | undefined> {
@@ -131,11 +132,11 @@ async function cloudInit(context: Context, vm: Vm, live: LiveVm): Promise<Work |
   const { config } = live;
   if (config[CLOUD_INIT_SLOT] !== undefined) return undefined;
   assertOff(vm, live, CLOUD_INIT_SLOT);
-  if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.cloudInit(vm)] };
+  if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.cloudInit(vm))] };
   const left = (await strays(context, vm, config)).find(isCloudInit);
   // Proxmox writes it anew with each start, so one that was left is as good as a new one.
   if (left) return { commands: [QM.set(vm.vmid, { [CLOUD_INIT_SLOT]: `${left.id},media=cdrom` })] };
-  return { commands: [QM.cloudInit(vm)] };
+  return { commands: [QM.set(vm.vmid, NEW_DRIVE.cloudInit(vm))] };
 }
 
 async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: DataDisk): Promise<Work | undefined> {
@@ -146,20 +147,20 @@ async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: 
       changedOptions(vm, present, config[present]!, disk.options, status),
     );
   // What is left on the storage is freed before there is a system disk.
-  if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.data(vm, disk, disk.slot)] };
+  if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, disk.slot))] };
   assertNoOtherSerial(vm, config, disk);
   await assertRoom(context, vm);
   const missing = vm.dataDisks.filter(({ serial }) => slotOf(config, serial) === undefined);
   const slot = freeSlots(vm, config, missing)[missing.indexOf(disk)]!;
   const left = (await strays(context, vm, config)).filter((each) => !isCloudInit(each));
   const [first] = left;
-  if (first === undefined) return { commands: [QM.data(vm, disk, slot)] };
+  if (first === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, slot))] };
   if (left.length > 1 || first.size !== missing[0]!.bytes || !(await isEmpty(context, vm, first)))
     throw new Blocked(
       `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(left)}: they may hold data, so no new disk is made for ${disk.serial}. Give one of them its place (qm set ${vm.vmid} --${slot} ${first.id},${disk.options}), or remove what is worth nothing (pvesm free VOLUME)`,
     );
   // Disks are made in their order, so the one that was cut off is the first that is missing.
-  if (disk !== missing[0]) return { commands: [QM.data(vm, disk, slot)] };
+  if (disk !== missing[0]) return { commands: [QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, slot))] };
   return {
     commands: [QM.set(vm.vmid, { [slot]: `${first.id},${disk.options}` })],
     notes: [`${first.id} is empty, has the right size and no place: left by an allocation that was cut off`],

@@ -47,9 +47,12 @@ function settingsStep(context: Context, vm: Vm): Step {
     if (live === undefined || live.shell) {
       await assertCanBeMade(context, vm);
       return live === undefined
-        ? { commands: [QM.create(vm)], lines: [], asks: [] }
+        ? { commands: [QM.create(vm.vmid, vm.settings)], lines: [], asks: [] }
         : {
-            commands: [QM.destroyShell(vm.vmid), QM.create(vm)],
+            commands: [
+              ['qm', 'destroy', `${vm.vmid}`, '--skiplock', '1', '--purge', '1'],
+              QM.create(vm.vmid, vm.settings),
+            ],
             lines: ['its creation was cut off before it had anything: it is made again'],
             asks: [],
           };
@@ -65,7 +68,7 @@ function settingsStep(context: Context, vm: Vm): Step {
     return {
       // While it is locked nobody else touches it; a VM without the lock is one with our name.
       commands: leftover
-        ? [...(changed.length > 0 ? [QM.set(vm.vmid, settings, '--skiplock', '1')] : []), QM.unlock(vm.vmid)]
+        ? [...(changed.length > 0 ? [QM.set(vm.vmid, settings, true)] : []), ['qm', 'unlock', `${vm.vmid}`]]
         : changed.length > 0
           ? [QM.set(vm.vmid, settings)]
           : [],

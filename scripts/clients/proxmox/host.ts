@@ -1,0 +1,117 @@
+import * as inventory from '../../../inventory';
+import type { Commands, Target } from '../../engine/commands';
+import { json } from '../../engine/json';
+import { Blocked } from '../../engine/problem';
+import { readFacts, type HostFacts } from './facts';
+import { ProxmoxStorage } from './storage';
+import { ProxmoxVm } from './vm';
+
+/** Any guest of a Proxmox host or of its cluster. */
+export interface Guest {
+  readonly vmid: number;
+  readonly type: 'qemu' | 'lxc';
+  readonly node: string;
+}
+
+/** A Proxmox host, over SSH as its root. */
+export class ProxmoxHost {
+  readonly target: Target;
+  /** What homelab.ts says of it, with defaults. */
+  readonly settings: ReturnType<typeof inventory.hostWithDefaults>;
+
+  constructor(
+    readonly commands: Commands,
+    readonly name: string,
+    host: inventory.ProxmoxHost,
+  ) {
+    this.settings = inventory.hostWithDefaults(host);
+    // Its key must be known: the owner has logged in once and compared it.
+    this.target = { name, ssh: { user: 'root', address: host.address, options: ['-o', 'StrictHostKeyChecking=yes'] } };
+  }
+
+  /** @param name for messages */
+  vm(vmid: number, name?: string): ProxmoxVm {
+    return new ProxmoxVm(this.commands, this.target, vmid, name);
+  }
+
+  storage(name: string): ProxmoxStorage {
+    return new ProxmoxStorage(this.commands, this.target, name);
+  }
+
+  /** The storage for the machines' disks. */
+  get disks(): ProxmoxStorage {
+    return this.storage(this.settings.storage);
+  }
+
+  /** The storage for images and cloud-init files. */
+  get files(): ProxmoxStorage {
+    return this.storage(this.settings.files);
+  }
+
+  /** Everything that concerns how it boots, what it has, and how full it is. */
+  facts(): Promise<HostFacts> {
+    return readFacts(this.commands, this.target, this.settings.storage);
+  }
+
+  async guests(): Promise<readonly Guest[]> {
+    const argv = ['pvesh', 'get', '/cluster/resources', '--type', 'vm', '--output-format', 'json'];
+    const { stdout } = await this.commands.read(this.target, argv, { recent: true });
+    return parseGuests(stdout, this.name);
+  }
+
+  /** The name of its own node in its Proxmox cluster. */
+  async nodeName(): Promise<string> {
+    const { stdout } = await this.commands.read(this.target, ['cat', '/etc/hostname'], { recent: true });
+    const name = /^[\w-]+(?=[.\s]|$)/.exec(stdout)?.[0];
+    if (name === undefined)
+      throw new Blocked(
+        `/etc/hostname on ${this.name} must hold its name, but it holds ${JSON.stringify(stdout.slice(0, 120))}`,
+      );
+    return name;
+  }
+
+  /** Settings of any guest, also of a container or on another node, which `qm config` does not know. */
+  async configOf({ vmid, type, node }: Guest): Promise<Readonly<Record<string, unknown>>> {
+    if (type === 'qemu' && node === (await this.nodeName())) return this.vm(vmid).config();
+    const path = `/nodes/${node}/${type}/${vmid}/config`;
+    const { stdout } = await this.commands.read(this.target, ['pvesh', 'get', path, '--output-format', 'json']);
+    return json(stdout, `pvesh get ${path}`);
+  }
+
+  /** Whether something answers at an address of the home network. */
+  async isAnswered(address: string): Promise<boolean> {
+    // 1: no answer. 2: also none, as the host has no way there yet.
+    const argv = ['ping', '-c', '1', '-W', '1', address];
+    return (await this.commands.read(this.target, argv, { accepts: [0, 1, 2] })).code === 0;
+  }
+}
+
+type Lab = { readonly homelab: inventory.Homelab; readonly commands: Commands };
+
+/** The host of that name in homelab.ts. */
+export function proxmoxHost({ homelab, commands }: Lab, name: string): ProxmoxHost {
+  const host = homelab.hosts[name];
+  if (host?.kind !== 'proxmox') throw new Error(`${name} is no Proxmox host`);
+  return new ProxmoxHost(commands, name, host);
+}
+
+/** The virtual machine of that name in homelab.ts, on its host. */
+export function machineVm(lab: Lab, name: string): ProxmoxVm {
+  const machine = lab.homelab.machines[name]!;
+  return proxmoxHost(lab, inventory.hostOf(lab.homelab, machine)).vm(machine.vmid, name);
+}
+
+/** @throws Blocked when `pvesh get /cluster/resources` prints something else */
+export function parseGuests(text: string, host: string): readonly Guest[] {
+  const from = 'pvesh get /cluster/resources';
+  const all = json(text, from);
+  if (!Array.isArray(all))
+    throw new Blocked(`${from} must list the guests of ${host}, but it said ${text.slice(0, 120)}`);
+  return all
+    .filter((each) => each?.type === 'qemu' || each?.type === 'lxc')
+    .map(({ vmid, type, node }) => {
+      if (!Number.isInteger(vmid) || typeof node !== 'string')
+        throw new Blocked(`${from} must give each guest of ${host} a vmid and a node, but it gave ${vmid} and ${node}`);
+      return { vmid, type, node };
+    });
+}

@@ -1,0 +1,184 @@
+import { action, command } from '../../engine/actions';
+import type { CommandOptions, Commands, Target } from '../../engine/commands';
+import { json } from '../../engine/json';
+import { Blocked } from '../../engine/problem';
+import type { Action } from '../../engine/step';
+
+/** What lies on a storage of Proxmox. */
+export interface Volume {
+  readonly id: string;
+  /** images: a disk of a VM; rootdir: of a container; backup, iso and so on. */
+  readonly type: string;
+  /** In bytes; none where the storage does not say. */
+  readonly size: number | undefined;
+  readonly vmid: number | undefined;
+}
+
+/** How full it is. */
+export interface Usage {
+  /** In bytes. */
+  readonly total: number;
+  readonly used: number;
+  /** Where it is a thin pool of LVM: percent of its data and metadata. */
+  readonly pool?: { readonly data: number; readonly metadata: number };
+}
+
+/** As /etc/pve/storage.cfg has it. */
+export interface StorageConfig {
+  readonly storage: string;
+  readonly type: string;
+  readonly content: readonly string[];
+  readonly path?: string;
+  readonly vgname?: string;
+  readonly thinpool?: string;
+}
+
+/** LVM's logical volumes that are thin pools, by VG/LV: bytes, and percent of data and metadata. */
+export type ThinPools = Readonly<
+  Record<string, { readonly size: number; readonly data: number; readonly metadata: number }>
+>;
+
+const RECENT: CommandOptions = { recent: true };
+
+/** One storage of a Proxmox host. */
+export class ProxmoxStorage {
+  constructor(
+    private readonly commands: Commands,
+    private readonly target: Target,
+    readonly name: string,
+  ) {}
+
+  /** What lies on it, of all guests. */
+  async volumes(): Promise<readonly Volume[]> {
+    const argv = ['pvesm', 'list', this.name];
+    return parseVolumes((await this.commands.read(this.target, argv, RECENT)).stdout, argv.join(' '));
+  }
+
+  /** Disks of a VM on it that the VM's configuration does not name. */
+  async strays(vmid: number, config: Readonly<Record<string, string>>): Promise<readonly Volume[]> {
+    const named = new Set(Object.values(config).map((value) => value.split(',')[0]!.replace(/^file=/, '')));
+    return (await this.volumes()).filter((each) => each.type === 'images' && each.vmid === vmid && !named.has(each.id));
+  }
+
+  /** @throws Blocked when it is not active */
+  async usage(): Promise<Usage> {
+    const argv = ['pvesm', 'status', '--storage', this.name];
+    const { stdout } = await this.commands.read(this.target, argv, RECENT);
+    const size = parseStatus(stdout, this.name, argv.join(' '));
+    if (size.status !== 'active')
+      throw new Blocked(
+        `${this.name} on ${this.target.name} must be active, but it is ${size.status}. Find out why:\n  pvesm status --storage ${this.name}`,
+      );
+    const config = (await storageConfigs(this.commands, this.target)).find(({ storage }) => storage === this.name);
+    if (config === undefined) throw unexpectedOutput('pvesh get /storage', `nothing about ${this.name}`);
+    if (config.type !== 'lvmthin') return size;
+    const fields = 'vg_name,lv_name,lv_size,data_percent,metadata_percent';
+    const lvs = ['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', fields];
+    const pools = parseThinPools((await this.commands.read(this.target, lvs, RECENT)).stdout, 'lvs');
+    const pool = pools[`${config.vgname}/${config.thinpool}`];
+    if (pool === undefined) throw unexpectedOutput('lvs', JSON.stringify(pools));
+    return { ...size, pool };
+  }
+
+  /**
+   * Its folder, for a storage of files.
+   * @throws Blocked when it has none, or must not hold `content`
+   */
+  async folder(content: 'import' | 'snippets'): Promise<string> {
+    const { name, target } = this;
+    const all = await storageConfigs(this.commands, target);
+    const storage = all.find((each) => each.storage === name);
+    const fix = `Set hosts.${target.name}.files in homelab.ts`;
+    if (storage === undefined)
+      throw new Blocked(
+        `${target.name} must have the storage ${name} for images, but it has ${all.map((each) => each.storage).join(', ')}. ${fix}`,
+      );
+    if (storage.path?.startsWith('/') !== true)
+      throw new Blocked(`storage ${name} on ${target.name} must be a folder, but it is ${storage.type}. ${fix}`);
+    if (!storage.content.includes(content))
+      throw new Blocked(
+        `storage ${name} on ${target.name} must accept ${content}, but it accepts ${storage.content.join(', ')}. Stage host sets it (Proxmox 8.4 or newer):\n  npm run bootstrap -- apply host`,
+      );
+    return `${storage.path.replace(/\/$/, '')}/${content}`;
+  }
+
+  /** Replaces the kinds of content that it accepts. */
+  setContent(kinds: readonly string[]): Action {
+    return command(this.commands, this.target, ['pvesm', 'set', this.name, '--content', kinds.join(',')]);
+  }
+
+  /** Removes a volume and what is on it. */
+  free(volume: string): Action {
+    const argv = ['pvesm', 'free', volume];
+    return action(`${this.target.name}: ${argv.join(' ')}`, async () => {
+      const { stderr } = await this.commands.change(this.target, argv);
+      // It ends with 0 also when it failed. A mere warning stands on standard error as well.
+      if (stderr.trim() !== '' && (await this.volumes()).some(({ id }) => id === volume))
+        throw hadNoEffect(this.target, argv, stderr);
+    });
+  }
+}
+
+/** A command of Proxmox that ended with 0, and did not do what it should. */
+export function hadNoEffect({ name }: Target, argv: readonly string[], stderr: string): Blocked {
+  return new Blocked(`${name}: ${argv.join(' ')} ended with 0, but changed nothing. It said: ${stderr.trim()}`);
+}
+
+/** All storages of a host, as they are configured. */
+export async function storageConfigs(commands: Commands, target: Target): Promise<readonly StorageConfig[]> {
+  const argv = ['pvesh', 'get', '/storage', '--output-format', 'json'];
+  const { stdout } = await commands.read(target, argv, RECENT);
+  const all = json(stdout, argv.join(' '));
+  if (!Array.isArray(all)) throw unexpectedOutput(argv.join(' '), stdout);
+  return all.map((each) => ({ ...each, content: String(each.content ?? '').split(',') }));
+}
+
+/**
+ * The answer of `pvesm list`: Volid, Format, Type, Size, VMID. A backup has the VMID of its machine.
+ * @throws Blocked for an answer in another form
+ */
+export function parseVolumes(text: string, asked: string): readonly Volume[] {
+  const [head = '', ...rows] = text.split('\n').filter((each) => each.trim() !== '');
+  if (!head.startsWith('Volid')) throw unexpectedOutput(asked, head);
+  return rows.map((row) => {
+    // Names of ISO images may hold spaces; a size may be unknown (-) or estimated (~).
+    const [, id, type, size, vmid] = /^(\S.*?)\s+\S+\s+(\S+)\s+(-|~?\d+)(?:\s+(\d+))?\s*$/.exec(row) ?? [];
+    if (id === undefined) throw unexpectedOutput(asked, row);
+    return {
+      id,
+      type: type!,
+      size: size === '-' ? undefined : Number(size!.replace('~', '')),
+      vmid: vmid === undefined ? undefined : Number(vmid),
+    };
+  });
+}
+
+/** The row of a storage in the answer of `pvesm status`, which counts in KiB. */
+export function parseStatus(text: string, storage: string, asked: string): Usage & { readonly status: string } {
+  const row = text.split('\n').find((each) => each.trim().split(/\s+/)[0] === storage);
+  const [, , status, total, used] = row?.trim().split(/\s+/) ?? [];
+  if (status === undefined) throw unexpectedOutput(asked, text);
+  const isNumber = /^[1-9]\d*$/.test(total ?? '') && /^\d+$/.test(used ?? '');
+  if (status === 'active' && !isNumber) throw unexpectedOutput(asked, row!);
+  return { status, total: Number(total) * 1024, used: Number(used) * 1024 };
+}
+
+/** The answer of `lvs --reportformat json --units b --nosuffix`. Only a thin pool has metadata. */
+export function parseThinPools(text: string, asked: string): ThinPools {
+  const rows = json(text, asked)?.report?.[0]?.lv;
+  if (!Array.isArray(rows)) throw unexpectedOutput(asked, text);
+  const pools = rows.filter((row) => row?.metadata_percent);
+  return Object.fromEntries(
+    pools.map(({ vg_name, lv_name, lv_size, data_percent, metadata_percent }) => {
+      const pool = { size: Number(lv_size), data: Number(data_percent), metadata: Number(metadata_percent) };
+      if (!Object.values(pool).every(Number.isFinite)) throw unexpectedOutput(asked, JSON.stringify(pool));
+      return [`${vg_name}/${lv_name}`, pool];
+    }),
+  );
+}
+
+export function unexpectedOutput(asked: string, said: string): Blocked {
+  return new Blocked(
+    `${asked} must answer in the form that it always has, but it said ${JSON.stringify(said.trim().slice(0, 120))}`,
+  );
+}

@@ -1,0 +1,182 @@
+import { action, command } from '../../engine/actions';
+import type { CommandOptions, Commands, Target } from '../../engine/commands';
+import { Blocked } from '../../engine/problem';
+import type { Action } from '../../engine/step';
+import { until } from '../../engine/wait';
+import { mark, QM } from '../../../machines/vms';
+import { drive } from './settings';
+import { hadNoEffect } from './storage';
+
+/** Settings of a VM by their keys, as `qm config` prints them. */
+export type VmConfig = Readonly<Record<string, string>>;
+
+type Reading = Pick<CommandOptions, 'recent'>;
+
+/** `qm start` waits for the memory to be there, a second per GiB (its own default timeout), and for the disks. */
+const START_SECONDS = 300;
+/** Copying an image, or making a disk, on a slow storage. */
+const DISK_SECONDS = 1800;
+
+/** One virtual machine of a Proxmox host, whether it is there or not. */
+export class ProxmoxVm {
+  constructor(
+    private readonly commands: Commands,
+    private readonly target: Target,
+    readonly vmid: number,
+    private readonly name?: string,
+  ) {}
+
+  /** As messages call it. */
+  get label(): string {
+    return `VM ${this.vmid}${this.name === undefined ? '' : ` (${this.name})`} on ${this.target.name}`;
+  }
+
+  /** What it has, or will have after its next start. */
+  async config(options?: Reading): Promise<VmConfig> {
+    return parseConfig(await this.read(['qm', 'config', `${this.vmid}`], options), this.vmid);
+  }
+
+  /** running, stopped, paused and so on. */
+  async status(options?: Reading): Promise<string> {
+    return parseStatus(await this.read(['qm', 'status', `${this.vmid}`], options), this.vmid);
+  }
+
+  async isRunning(options?: Reading): Promise<boolean> {
+    return (await this.status(options)) === 'running';
+  }
+
+  /** Whether a setting waits for the next start. */
+  async isPending(key: string): Promise<boolean> {
+    const said = await this.read(['qm', 'pending', `${this.vmid}`]);
+    return said.split('\n').some((line) => line.startsWith(`new ${key}: `));
+  }
+
+  create(settings: VmConfig): Action {
+    return this.qm(QM.create(this.vmid, settings));
+  }
+
+  /** @param options with `ignoreLock`, also while it is locked */
+  set(settings: VmConfig, { ignoreLock = false } = {}): Action {
+    const options = { seconds: DISK_SECONDS, waitsFor: `the settings of ${this.label}` };
+    return this.qm(QM.set(this.vmid, settings, ignoreLock), options);
+  }
+
+  /** Takes settings away. */
+  unset(keys: readonly string[]): Action {
+    return this.qm(['qm', 'set', `${this.vmid}`, '--delete', keys.join(',')]);
+  }
+
+  /** @param size in bytes */
+  resize(slot: string, size: number): Action {
+    const argv = QM.resize(this.vmid, slot, size);
+    return action(this.shown(argv), async () => {
+      const options = { seconds: DISK_SECONDS, waitsFor: `${slot} of ${this.label}` };
+      const { stderr } = await this.commands.change(this.target, argv, options);
+      // It ends with 0 also when it failed. A mere warning stands on standard error as well.
+      if (stderr.trim() !== '' && drive((await this.config())[slot] ?? '').size !== size)
+        throw hadNoEffect(this.target, argv, stderr);
+    });
+  }
+
+  /** Ends when it runs. @param timeout seconds that Proxmox gives it, in place of what it reckons from its memory */
+  start(timeout?: number): Action {
+    const argv = QM.start(this.vmid, timeout);
+    return action(this.shown(argv), async (progress) => {
+      progress(`${this.label} to start`);
+      const seconds = timeout === undefined ? START_SECONDS : timeout + 60;
+      await this.commands.change(this.target, argv, { seconds, waitsFor: `${this.label} to start` });
+      await until(`${this.label} to run`, { seconds: 30, every: 1 }, progress, async () =>
+        (await this.isRunning()) ? true : undefined,
+      );
+    });
+  }
+
+  /** Presses its power button, and waits until it is off. It is not switched off after that. @param seconds time for it */
+  shutdown(seconds: number): Action {
+    return this.qm(['qm', 'shutdown', `${this.vmid}`, '--timeout', `${seconds}`], {
+      seconds: seconds + 60,
+      waitsFor: `${this.label} to shut down`,
+    });
+  }
+
+  /** Switches it off. Never with a GPU in it: one that is not reset may hang the host. */
+  stop(): Action {
+    return this.qm(['qm', 'stop', `${this.vmid}`]);
+  }
+
+  unlock(): Action {
+    return this.qm(['qm', 'unlock', `${this.vmid}`]);
+  }
+
+  /** Takes it and its disks away. @param options with `ignoreLock`, also what a cut off `qm create` or `qm destroy` left */
+  destroy({ ignoreLock = false } = {}): Action {
+    return this.qm(['qm', 'destroy', `${this.vmid}`, ...(ignoreLock ? ['--skiplock', '1'] : []), '--purge', '1']);
+  }
+
+  private qm(argv: readonly string[], options?: CommandOptions): Action {
+    return command(this.commands, this.target, argv, options);
+  }
+
+  private shown(argv: readonly string[]): string {
+    return command(this.commands, this.target, argv).lines[0]!;
+  }
+
+  /** @throws Blocked when there is no such VM */
+  private async read(argv: readonly string[], options: Reading = {}): Promise<string> {
+    const accepts = [0, 2, 254];
+    const { stdout, stderr, code } = await this.commands.read(this.target, argv, { ...options, accepts });
+    if (code === 0) return stdout;
+    if (/does not exist/.test(stderr))
+      throw new Blocked(`${this.label} must be there, but it is not. To make it:\n  npm run bootstrap -- apply vms`);
+    throw new Blocked(`${this.target.name}: ${argv.join(' ')} ended with ${code}: ${stderr.trim()}`);
+  }
+}
+
+/** @throws Blocked when `qm config` prints something else */
+export function parseConfig(text: string, vmid: number): VmConfig {
+  const config: Record<string, string> = {};
+  for (const line of text.split('\n').filter((each) => each !== '')) {
+    const [, key, value] = /^([a-z][a-z0-9_-]*): (.*)$/.exec(line) ?? [];
+    if (key === undefined)
+      throw new Blocked(`qm config ${vmid} must print KEY: VALUE, but it printed ${JSON.stringify(line)}`);
+    config[key] = value!;
+  }
+  if (Object.keys(config).length === 0)
+    throw new Blocked(`qm config ${vmid} must print the VM's settings, but it printed none`);
+  return config;
+}
+
+/** @throws Blocked when `qm status` prints something else */
+export function parseStatus(text: string, vmid: number): string {
+  const status = /^status: ([a-z-]+)$/m.exec(text)?.[1];
+  if (status === undefined)
+    throw new Blocked(`qm status ${vmid} must name a status, but it printed ${JSON.stringify(text.slice(0, 120))}`);
+  return status;
+}
+
+/** Whether it has our name, and our mark in its notes. */
+export function isOurs(config: VmConfig, name: string): boolean {
+  return config.name === name && firstNote(config) === mark(name);
+}
+
+/**
+ * Nothing but the lock of a `qm create` or `qm destroy` that was cut off, which is there before a name is: there is nothing in
+ * it to lose.
+ */
+export function isEmptyShell(config: VmConfig): boolean {
+  const rest = Object.keys(config).filter((key) => !['lock', 'meta', 'smbios1', 'vmgenid'].includes(key));
+  return rest.length === 0 && (config.lock === 'create' || config.lock === 'destroyed');
+}
+
+/** Whether a device of the host is passed through to it. */
+export function hasHostDevice(config: VmConfig): boolean {
+  return Object.keys(config).some((key) => /^hostpci\d+$/.test(key));
+}
+
+/** The first line of its notes, which Proxmox prints with % for what is no plain text. */
+export function firstNote({ description = '' }: VmConfig): string {
+  const decoded = description.replace(/(%[0-9a-f]{2})+/gi, (bytes) =>
+    Buffer.from(bytes.replace(/%/g, ''), 'hex').toString(),
+  );
+  return decoded.split('\n')[0]!.trim();
+}
