@@ -5,8 +5,12 @@ import {
   DataStorage,
   MongoReplicaSet,
   Placement,
+  RetiredCassandra,
+  RetiredMongoDb,
   type BackupProps,
+  type CassandraStatefulSetProps,
   type Exporter,
+  type MongoReplicaSetProps,
 } from '../constructs';
 import {
   backupHost,
@@ -23,14 +27,14 @@ import {
 } from '../inventory';
 import { folder, PRIORITY } from './context';
 
-/** Each Cassandra of the homelab, in a folder and a namespace of its own. */
+/** Each Cassandra of the homelab, in a folder and a namespace of its own; those that run, for who connects to them. */
 export function cassandraCharts(app: App, homelab: Homelab): Map<string, CassandraStatefulSet> {
   return chartsOf(homelab, (name, database) =>
     database.kind === 'cassandra' ? cassandra(app, homelab, name, database) : undefined,
   );
 }
 
-/** Each MongoDB of the homelab, in a folder and a namespace of its own. */
+/** Each MongoDB of the homelab, likewise. */
 export function mongodbCharts(app: App, homelab: Homelab): Map<string, MongoReplicaSet> {
   return chartsOf(homelab, (name, database) =>
     database.kind === 'mongodb' ? mongodb(app, homelab, name, database) : undefined,
@@ -45,8 +49,9 @@ function chartsOf<T>(
   return new Map(made.filter((entry): entry is [string, T] => entry[1] !== undefined));
 }
 
-function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra): CassandraStatefulSet {
-  return new CassandraStatefulSet(folder(app, name, name), name, {
+function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra): CassandraStatefulSet | undefined {
+  const chart = folder(app, name, name);
+  const props: CassandraStatefulSetProps = {
     ...common(homelab, name, database),
     clusterName: database.clusterName,
     datacenter: database.datacenter,
@@ -58,11 +63,15 @@ function cassandra(app: App, homelab: Homelab, name: string, database: Cassandra
     config: database.config,
     keyspaces: keyspacesOf(database),
     allReplicasOnOneHost: hostsOf(homelab, name, database).size === 1,
-  });
+  };
+  if (database.state !== 'retired') return new CassandraStatefulSet(chart, name, props);
+  new RetiredCassandra(chart, name, props);
+  return undefined;
 }
 
-function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): MongoReplicaSet {
-  return new MongoReplicaSet(folder(app, name, name), name, {
+function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): MongoReplicaSet | undefined {
+  const chart = folder(app, name, name);
+  const props: MongoReplicaSetProps = {
     ...common(homelab, name, database),
     replicaSetName: database.replicaSet,
     members: database.members,
@@ -71,7 +80,10 @@ function mongodb(app: App, homelab: Homelab, name: string, database: MongoDb): M
     featureCompatibilityVersion: database.featureCompatibilityVersion,
     config: database.config,
     scrapedBy: database.exporter?.scrapedBy,
-  });
+  };
+  if (database.state !== 'retired') return new MongoReplicaSet(chart, name, props);
+  new RetiredMongoDb(chart, name, props);
+  return undefined;
 }
 
 function keyspacesOf({ keyspaces = {} }: Cassandra) {
@@ -88,7 +100,6 @@ function common(homelab: Homelab, name: string, database: Database) {
     }),
     placement: Placement.onNodesLabelled(database.nodeLabel.key, database.nodeLabel.value),
     priorityClassName: PRIORITY.database,
-    retired: database.state === 'retired',
     version: database.version,
     exporter: database.exporter && exporterOf(database.exporter),
     backup: backupProps(homelab, database),

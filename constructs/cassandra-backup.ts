@@ -2,7 +2,7 @@ import { Size } from 'cdk8s';
 import { Cpu, type k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import { DatabaseBackup, type BackupProps } from './backup';
-import type { Connections } from './connections';
+import { openBetween, type Connections } from './connections';
 import { DatabaseRestore } from './database-restore';
 import type { Labels } from './labels';
 import { scriptFile } from './script-file';
@@ -99,9 +99,6 @@ export class CassandraBackup extends Construct {
   /** Lets each node reach the target, and the Job each port of the ring that it needs. */
   openFor(ring: Connections, ports: readonly number[]): void {
     this.backup.openFor(ring);
-    for (const port of ports) {
-      this.restore.connections.allowTo(ring.peer, { port });
-      ring.allowFrom(this.restore.connections.peer, { port });
-    }
+    openBetween(this.restore.connections, ring, ...ports);
   }
 }

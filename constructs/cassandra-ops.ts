@@ -2,6 +2,7 @@ import { Duration, Size } from 'cdk8s';
 import { Cpu, type k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import { repairIntervalProblem } from '../values/repair';
+import { PORTS } from './cassandra-ring';
 import type { Peer } from './connections';
 import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
@@ -22,9 +23,6 @@ export interface CassandraOps {
   /** Pods that may read the metrics on port 7011, such as Prometheus': opens the network for them. @default none */
   readonly scrapedBy?: Peer;
 }
-
-/** Where ops tells the other nodes what it does, and Prometheus its metrics. */
-export const OPS_PORT = 7011;
 
 /** Files of the container, beside node.json, by their names in /scripts. They restart the ring when they change. */
 export function opsScripts(): Record<string, string> {
@@ -63,7 +61,7 @@ export function opsContainer(owner: IConstruct, image: string, { resources }: Ca
       // The heap of each nodetool, by default 128 MiB.
       { name: 'MAX_HEAP_SIZE', value: '64M' },
     ],
-    ports: [{ name: 'ops-metrics', containerPort: OPS_PORT, protocol: 'TCP' }],
+    ports: [{ name: 'ops-metrics', containerPort: PORTS.ops, protocol: 'TCP' }],
     resources: resourceRequirements(owner, resources ?? { memory: Size.mebibytes(384), cpu: Cpu.millis(50) }),
     securityContext: RESTRICTED_CONTAINER,
     volumeMounts: [

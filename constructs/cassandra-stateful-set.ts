@@ -1,10 +1,7 @@
-import { Duration, Size } from 'cdk8s';
+import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
-import { cassandraSettingsProblem, type Settings } from '../values/database-settings';
-import { cassandraVersionProblem } from '../values/database-versions';
-import { membersPerRackProblem } from '../values/members';
-import { dnsLabelProblem, imageProblem, serviceNameProblem } from '../values/names';
+import type { Settings } from '../values/database-settings';
 import { syncWave } from './argo-cd';
 import type { BackupProps } from './backup';
 import { CassandraBackup } from './cassandra-backup';
@@ -15,36 +12,24 @@ import {
   rackProperties,
   type CassandraMemory,
 } from './cassandra-config';
-import { OPS_PORT, opsContainer, opsJson, opsScripts, type CassandraOps } from './cassandra-ops';
+import { opsJson, opsScripts, type CassandraOps } from './cassandra-ops';
+import { cassandraPod, DATA_PATH } from './cassandra-pod';
+import { CassandraRing, keptCassandra, PORTS } from './cassandra-ring';
 import { schemaJson } from './cassandra-schema';
-import { Connections, type Client, type Connectable } from './connections';
+import { openBetween, type Client, type Connectable, type Connections } from './connections';
+import { DATABASE_USER, databaseStatefulSet, metadataOf, type DatabaseProps } from './database';
 import { DatabaseLogins, widest, type DataAccess } from './database-logins';
-import { exporterContainer, scrapeAnnotations, type Exporter } from './exporter';
+import { disruptionBudget } from './disruption-budget';
+import { exporterContainer, scrapeAnnotations } from './exporter';
 import { HashNamedJob } from './hash-named-job';
-import { identityAnnotation } from './identity';
-import { imageOf, images } from './images';
-import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
-import { spreadOverNodes, type Placement } from './placement';
-import { contentHash, overrideManifests, type ManifestOverride } from './rendering';
-import { assertValid, namespaceOf, fail } from './validation';
+import { contentHash, overrideManifests } from './rendering';
 import { scriptFile } from './script-file';
-import { resourceRequirements, type Resources } from './resources';
-import { DeclaredSecret } from './secrets';
-import { RESTRICTED_CONTAINER, restrictedPod } from './security';
-import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
+import type { DeclaredSecret } from './secrets';
+import { fail } from './validation';
 
 /** What a ring is made of. Under Argo CD a change rolls rack after rack, by sync waves. */
-export interface CassandraStatefulSetProps {
-  /**
-   * Name of every object that it makes; pods are NAME-RACK-0. May never change: the claims of another name are new and empty.
-   * @default the construct's id
-   */
-  readonly name?: string;
-  /** @default the chart's namespace */
-  readonly namespace?: string;
-  /** Where it is given, `version` is not. @default images.cassandra, in that version */
-  readonly image?: string;
+export interface CassandraStatefulSetProps extends DatabaseProps {
   /**
    * Exact version of the official image, as 5.0.8: 5.0 or newer, whose cassandra.yaml this renders. One major version at a
    * time, never back: plan says the way. @default that of images.cassandra
@@ -55,8 +40,8 @@ export interface CassandraStatefulSetProps {
   /** May never change: nodes refuse to start in another one, and copies of keyspaces are counted by it. @default dc1 */
   readonly datacenter?: string;
   /**
-   * One StatefulSet each. May never change, neither names nor number: a node keeps its rack, and copies are placed by it. A rack
-   * becomes a host when there are more. @default r1, r2, r3
+   * One StatefulSet each; pods are NAME-RACK-0. May never change, neither names nor number: a node keeps its rack, and copies
+   * are placed by it. A rack becomes a host when there are more. @default r1, r2, r3
    */
   readonly racks?: readonly string[];
   /**
@@ -70,10 +55,6 @@ export interface CassandraStatefulSetProps {
    * their ops decommissions them, and their rows go to the nodes that stay. @default nodesPerRack
    */
   readonly membersPerRack?: number;
-  /** One volume per node, claimed as data-POD. May never change: the claim templates of a StatefulSet are immutable. */
-  readonly storage: DataStorage;
-  /** Of each node. At least 2.5 GiB of memory. */
-  readonly resources: Resources;
   /** Java heap. @default min(limit / 2, (limit - 1 GiB) / 1.25) */
   readonly heap?: Size;
   /**
@@ -86,33 +67,8 @@ export interface CassandraStatefulSetProps {
   readonly keyspaces?: Readonly<Record<string, { readonly replicationFactor?: number }>>;
   /** Whether all copies hang on one power cord: writes are then on the disk before they are acknowledged. @default true, the safe one */
   readonly allReplicasOnOneHost?: boolean;
-  /** @default any node */
-  readonly placement?: Placement;
-  /** @default none */
-  readonly priorityClassName?: string;
-  /** A container that reports metrics; JMX is open on loopback, so it reaches it there. @default none */
-  readonly exporter?: Exporter;
   /** The container beside each node that repairs it. @default each keyspace every 5 days */
   readonly ops?: CassandraOps;
-  /** Encrypted backups of every node, and the Job that restores them. @default none: what the disks lose is lost */
-  readonly backup?: BackupProps;
-  /** Time to drain. @default 120 s */
-  readonly terminationGracePeriod?: Duration;
-  /** How long a start may take: the replay of the commit log, the wait for others, a bootstrap. @default 1 hour */
-  readonly startup?: Duration;
-  /**
-   * How long the first node waits for pods that are not there before it takes the ring for a new one. Pods that are there
-   * and say that they hold nothing cost 30 s. @default 10 minutes: longer than pods take to come back after a reboot
-   */
-  readonly newRingDelay?: Duration;
-  /** Names of pull secrets. @default none */
-  readonly pullSecrets?: readonly string[];
-  /** Runs no pods, but keeps policy, claims and volumes. @default false */
-  readonly retired?: boolean;
-  /** Changes the pods as far as the Kubernetes 1.28 types know them. */
-  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
-  /** Changes any rendered object, newer fields included. */
-  readonly overrideManifest?: ManifestOverride;
 }
 
 /**
@@ -130,21 +86,7 @@ export interface CassandraConnection {
   readonly envPrefix?: string;
 }
 
-/** `tell` is where each node tells the others, the schema job and the kubelet what it knows, without a login; `ops` where its ops does. */
-const PORTS = { storage: 7000, cql: 9042, tell: 7010, ops: OPS_PORT } as const;
-/** User and group of Cassandra in the official image. */
-const USER = 999;
 const RACK_LABEL = 'cassandra-rack';
-const DATA = '/var/lib/cassandra';
-
-/** A pod of a ring, by the names that it has. */
-interface Node {
-  readonly pod: string;
-  readonly rack: string;
-  readonly host: string;
-}
-
-const ordinalOf = ({ pod }: Node) => Number(pod.split('-').at(-1));
 
 /** A Cassandra ring without an operator: the official image, one StatefulSet per rack, joins that wait for each other. */
 export class CassandraStatefulSet extends Construct implements Connectable<CassandraConnection> {
@@ -152,32 +94,25 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   readonly name: string;
   /** Where it runs: part of the DNS names that nodes and clients use. */
   readonly namespace: string;
-  /** Its one NetworkPolicy, also once it is retired. For a Prometheus: `connections.allowFrom(peer, { port })`. */
+  /** Its one NetworkPolicy. For a Prometheus: `connections.allowFrom(peer, { port })`. */
   readonly connections: Connections;
   /** Login of the role admin. The schema job makes it at the first start and disables the default superuser. */
   readonly adminSecret: DeclaredSecret;
-  /** One per rack; empty once it is retired. */
+  /** One per rack. */
   readonly statefulSets: readonly k8s.KubeStatefulSet[];
-  /** For clients, over all racks. Undefined once it is retired. */
-  readonly service?: k8s.KubeService;
-  /** Names of the nodes. Undefined once it is retired. */
-  readonly nodesService?: k8s.KubeService;
-  /** Lets a drain take one node of the whole ring at a time. Undefined once it is retired. */
-  readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
-  /** Makes what clients asked for: roles, keyspaces. Runs again when that changes. Undefined once it is retired. */
-  readonly schemaJob?: HashNamedJob;
+  /** For clients, over all racks. */
+  readonly service: k8s.KubeService;
+  /** Names of the nodes. */
+  readonly nodesService: k8s.KubeService;
+  /** Lets a drain take one node of the whole ring at a time. */
+  readonly podDisruptionBudget: k8s.KubePodDisruptionBudget;
+  /** Makes what clients asked for: roles, keyspaces. Runs again when that changes. */
+  readonly schemaJob: HashNamedJob;
   /** How the memory of each node is divided, as jvm-server.options says it. */
   readonly memory: CassandraMemory;
+  private readonly ring: CassandraRing;
   private readonly exporter?: k8s.Container;
-  private readonly image: string;
-  private readonly ops: CassandraOps;
   private readonly backup?: CassandraBackup;
-  private readonly racks: readonly string[];
-  private readonly nodesPerRack: number;
-  private readonly membersPerRack: number;
-  private readonly datacenter: string;
-  private readonly selector: Labels;
-  private readonly allLabels: Labels;
   private readonly keyspaces = new Map<string, number>();
   private readonly logins: DatabaseLogins;
 
@@ -187,100 +122,53 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     private readonly props: CassandraStatefulSetProps,
   ) {
     super(scope, id);
-    this.name = props.name ?? id;
-    this.namespace = namespaceOf(this, props.namespace);
-    this.image = imageOf(this, images.cassandra, props);
-    this.racks = props.racks ?? ['r1', 'r2', 'r3'];
-    this.nodesPerRack = props.nodesPerRack ?? 1;
-    this.membersPerRack = props.membersPerRack ?? this.nodesPerRack;
-    this.datacenter = props.datacenter ?? 'dc1';
+    this.ring = new CassandraRing(this, props);
+    const { names } = this.ring;
+    this.name = names.name;
+    this.namespace = names.namespace;
     this.memory = divideMemory(this, props.resources.memory, props.heap);
-    this.judge();
     for (const [keyspace, { replicationFactor }] of Object.entries(props.keyspaces ?? {}))
       this.addKeyspace(keyspace, replicationFactor);
-    const identity = { app: 'cassandra', instance: this.name, component: 'database' };
-    this.selector = selectorLabels(identity);
-    this.allLabels = labels(identity);
-    this.connections = new Connections(this, 'connections', {
-      ...this.metadata(),
-      selector: this.selector,
-      keep: true,
-      annotations: identityAnnotation({
-        clusterName: props.clusterName,
-        datacenter: this.datacenter,
-        racks: this.racks,
-        nodesPerRack: this.nodesPerRack,
-        image: this.image,
-      }),
-    });
+    const kept = keptCassandra(this, this.ring, props.storage);
+    this.connections = kept.connections;
+    this.adminSecret = kept.adminSecret;
     this.exporter = exporterContainer(this, props.exporter);
-    this.ops = props.ops ?? {};
-    this.adminSecret = new DeclaredSecret(this, 'admin', {
-      name: `${this.name}-admin`,
-      namespaces: [this.namespace],
-      keys: { username: { value: 'admin' }, password: { generate: 'alphanumeric', length: 32 } },
-    });
     this.logins = new DatabaseLogins(this, {
       name: this.name,
       namespace: this.namespace,
       noun: 'role',
       reserved: ['admin', 'cassandra'],
-      job: () => this.schemaJob!,
+      job: () => this.schemaJob,
     });
-    this.backup = this.makeBackup();
-    props.storage.declare(
-      this,
-      this.namespace,
-      'data',
-      this.nodes().map(({ pod }) => pod),
-    );
-    this.statefulSets = props.retired ? [] : this.makeStatefulSets();
-    if (!props.retired) {
-      for (const port of Object.values(PORTS)) {
-        this.connections.allowFrom(this.connections.peer, { port });
-        this.connections.allowTo(this.connections.peer, { port });
-      }
-      if (this.ops.scrapedBy) this.connections.allowFrom(this.ops.scrapedBy, { port: OPS_PORT });
-      this.nodesService = this.makeService('nodes-service', `${this.name}-nodes`, {
-        clusterIp: 'None',
-        publishNotReadyAddresses: true,
-      });
-      this.service = this.makeService('service', this.name, {});
-      this.podDisruptionBudget = new k8s.KubePodDisruptionBudget(this, 'budget', {
-        metadata: this.metadata(),
-        spec: { selector: { matchLabels: { ...this.selector } }, maxUnavailable: k8s.IntOrString.fromNumber(1) },
-      });
-      this.schemaJob = this.makeSchemaJob();
-    }
+    this.backup = props.backup && this.makeBackup(props.backup);
+    this.statefulSets = this.makeStatefulSets();
+    openBetween(this.connections, this.connections, ...Object.values(PORTS));
+    if (props.ops?.scrapedBy) this.connections.allowFrom(props.ops.scrapedBy, { port: PORTS.ops });
+    this.nodesService = this.makeService('nodes-service', '-nodes', {
+      clusterIp: 'None',
+      publishNotReadyAddresses: true,
+    });
+    this.service = this.makeService('service', '', {});
+    this.podDisruptionBudget = disruptionBudget(this, metadataOf(names), names.selector);
+    this.schemaJob = this.makeSchemaJob();
     overrideManifests(this, props.overrideManifest);
   }
 
   /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
   accept(client: Client, { keyspace, role, envPrefix, access }: CassandraConnection): void {
-    if (this.props.retired)
-      fail(this, {
-        what: 'a database that is connected to must run',
-        got: 'retired',
-        fix: `remove the connection of ${client.node.path}, or set the database to active`,
-      });
     this.addKeyspace(keyspace);
     const { secret, uses } = this.logins.of(client, role);
     uses.set(keyspace, widest(uses.get(keyspace), access));
     const prefix = envPrefix ?? 'CASSANDRA';
     client.addEnv({
-      [`${prefix}_CONTACT_POINTS`]: this.clientHost(),
+      [`${prefix}_CONTACT_POINTS`]: this.ring.clientHost,
       [`${prefix}_PORT`]: String(PORTS.cql),
-      [`${prefix}_LOCAL_DATACENTER`]: this.datacenter,
+      [`${prefix}_LOCAL_DATACENTER`]: this.ring.datacenter,
       [`${prefix}_KEYSPACE`]: keyspace,
       [`${prefix}_USERNAME`]: secret.key('username'),
       [`${prefix}_PASSWORD`]: secret.key('password'),
     });
-    this.openFor(client.connections);
-  }
-
-  private openFor(connections: Connections): void {
-    connections.allowTo(this.connections.peer, { port: PORTS.cql });
-    this.connections.allowFrom(connections.peer, { port: PORTS.cql });
+    openBetween(client.connections, this.connections, PORTS.cql);
   }
 
   private addKeyspace(keyspace: string, replicationFactor?: number): void {
@@ -292,8 +180,8 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         fix: 'choose another name',
       });
     }
-    const factor = replicationFactor ?? this.keyspaces.get(keyspace) ?? this.copies();
-    const nodes = this.members().length;
+    const factor = replicationFactor ?? this.keyspaces.get(keyspace) ?? this.ring.copies();
+    const nodes = this.ring.members().length;
     if (!Number.isInteger(factor) || factor < 1 || factor > nodes) {
       fail(this, {
         what: `the replication factor of ${keyspace} must be between 1 and the number of nodes`,
@@ -305,106 +193,30 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     this.keyspaces.set(keyspace, factor);
   }
 
-  private judge(): void {
-    const { props } = this;
-    assertValid(
-      this,
-      serviceNameProblem(this.name, 'the name of a ring', 30),
-      imageProblem(this.image, 'image'),
-      props.version === undefined ? undefined : cassandraVersionProblem(props.version, 'version'),
-      props.config === undefined ? undefined : cassandraSettingsProblem(props.config, 'config'),
-    );
-    for (const rack of this.racks) assertValid(this, dnsLabelProblem(rack, 'the name of a rack', 15));
-    if (this.racks.length === 0 || new Set(this.racks).size !== this.racks.length) {
-      fail(this, {
-        what: 'racks must be different names, at least one',
-        got: this.racks,
-        fix: "['r1', 'r2', 'r3'] lets each become a host later",
-      });
-    }
-    for (const [field, value] of Object.entries({ clusterName: props.clusterName, datacenter: this.datacenter })) {
-      if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(value))
-        fail(this, {
-          what: `${field} must be 1 to 48 letters, digits, _ and -`,
-          got: value,
-          fix: 'choose another name; it can never change',
-        });
-    }
-    if (!Number.isInteger(this.nodesPerRack) || this.nodesPerRack < 1 || this.nodesPerRack > 50) {
-      fail(this, {
-        what: 'nodesPerRack must be between 1 and 50',
-        got: props.nodesPerRack,
-        fix: 'leave it out for one node in each rack',
-      });
-    }
-    assertValid(this, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
-  }
-
-  private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
-    return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
-  }
-
-  /** All pods in the order in which they join: rack after rack, as sync waves start them. */
-  private nodes(): Node[] {
-    return this.racks.flatMap((rack) =>
-      Array.from({ length: this.nodesPerRack }, (_, ordinal) => {
-        const pod = `${this.name}-${rack}-${ordinal}`;
-        return { pod, rack, host: `${pod}.${this.nodesHost()}` };
-      }),
-    );
-  }
-
-  /** The pods that should be nodes of the ring. */
-  private members(): Node[] {
-    return this.nodes().filter((node) => ordinalOf(node) < this.membersPerRack);
-  }
-
-  /** Up to three, in different racks where there are as many. */
-  private seeds(): string[] {
-    return this.members()
-      .sort((a, b) => ordinalOf(a) - ordinalOf(b))
-      .slice(0, 3)
-      .map(({ host }) => host);
-  }
-
-  /** Copies that a keyspace has: three where there are nodes for it. */
-  private copies(): number {
-    return Math.min(3, this.members().length);
-  }
-
-  private nodesHost(): string {
-    return `${this.name}-nodes.${this.namespace}.svc.cluster.local`;
-  }
-
-  private clientHost(): string {
-    return `${this.name}.${this.namespace}.svc.cluster.local`;
-  }
-
   private makeService(
     id: string,
-    name: string,
+    suffix: string,
     more: Pick<k8s.ServiceSpec, 'clusterIp' | 'publishNotReadyAddresses'>,
   ): k8s.KubeService {
     return new k8s.KubeService(this, id, {
-      metadata: { ...this.metadata(), name },
+      metadata: metadataOf(this.ring.names, suffix),
       spec: {
         ...more,
-        selector: { ...this.selector },
+        selector: { ...this.ring.names.selector },
         ports: [{ name: 'cql', port: PORTS.cql, targetPort: k8s.IntOrString.fromString('cql'), protocol: 'TCP' }],
       },
     });
   }
 
-  private makeBackup(): CassandraBackup | undefined {
-    const { backup, retired, priorityClassName, pullSecrets } = this.props;
-    if (!backup || retired) return undefined;
+  private makeBackup(backup: BackupProps): CassandraBackup {
+    const { priorityClassName, pullSecrets } = this.props;
     const made = new CassandraBackup(this, 'backup', {
-      ...this.metadata(),
+      ...metadataOf(this.ring.names),
       backup,
-      image: this.image,
-      dataPath: DATA,
-      nodes: this.members(),
-      host: this.clientHost(),
+      image: this.ring.image,
+      dataPath: DATA_PATH,
+      nodes: this.ring.members(),
+      host: this.ring.clientHost,
       admin: this.adminSecret,
       priorityClassName,
       pullSecrets,
@@ -424,7 +236,10 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       'jvm-server.options': jvmServerOptions(this.memory),
       'logback.xml': scriptFile('cassandra-logback.xml'),
       ...Object.fromEntries(
-        this.racks.map((rack) => [`cassandra-rackdc-${rack}.properties`, rackProperties(this.datacenter, rack)]),
+        this.ring.racks.map((rack) => [
+          `cassandra-rackdc-${rack}.properties`,
+          rackProperties(this.ring.datacenter, rack),
+        ]),
       ),
     };
     const scripts = {
@@ -434,211 +249,83 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       ...this.backup?.scripts(),
     };
     const readEachRound = {
-      'node.json': `${JSON.stringify(this.nodeConfig(), null, 2)}\n`,
-      'ops.json': opsJson(this, this.ops),
+      'node.json': `${JSON.stringify(this.ring.nodeConfig(), null, 2)}\n`,
+      'ops.json': opsJson(this, this.props.ops ?? {}),
     };
     new k8s.KubeConfigMap(this, 'config', {
-      metadata: { ...this.metadata(), name: `${this.name}-config` },
+      metadata: metadataOf(this.ring.names, '-config'),
       data: config,
     });
     new k8s.KubeConfigMap(this, 'scripts', {
-      metadata: { ...this.metadata(), name: `${this.name}-scripts` },
+      metadata: metadataOf(this.ring.names, '-scripts'),
       data: { ...scripts, ...readEachRound },
     });
-    new k8s.KubeServiceAccount(this, 'account', { metadata: this.metadata(), automountServiceAccountToken: false });
+    new k8s.KubeServiceAccount(this, 'account', {
+      metadata: metadataOf(this.ring.names),
+      automountServiceAccountToken: false,
+    });
     // Without node.json, which a node reads when it starts: one node more must not restart all others.
     const checksum = contentHash([config, scripts]);
-    return this.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
-  }
-
-  private nodeConfig(): object {
-    const absentSeconds = (this.props.newRingDelay ?? Duration.minutes(10)).toSeconds();
-    return {
-      quietSeconds: 30,
-      absentSeconds,
-      intervalSeconds: 3,
-      service: this.nodesHost(),
-      copies: this.copies(),
-      seeds: this.seeds(),
-      members: this.members(),
-      ...(this.membersPerRack < this.nodesPerRack && {
-        surplus: this.nodes().filter((node) => ordinalOf(node) >= this.membersPerRack),
-      }),
-    };
+    return this.ring.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
   }
 
   /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */
   private makeStatefulSet(rack: string, wave: number, checksum: string): k8s.KubeStatefulSet {
-    const selector = { ...this.selector, [RACK_LABEL]: rack };
-    const statefulSet = new k8s.KubeStatefulSet(this, `rack-${rack}`, {
-      metadata: {
-        ...this.metadata(),
-        name: `${this.name}-${rack}`,
-        labels: { ...this.allLabels, [RACK_LABEL]: rack },
-        annotations: syncWave(wave),
+    const { props, ring, exporter, backup } = this;
+    const podLabels = { ...ring.names.labels, [RACK_LABEL]: rack };
+    return databaseStatefulSet(this, `rack-${rack}`, {
+      metadata: { ...metadataOf(ring.names, `-${rack}`), labels: podLabels, annotations: syncWave(wave) },
+      selector: { ...ring.names.selector, [RACK_LABEL]: rack },
+      serviceName: `${this.name}-nodes`,
+      replicas: ring.nodesPerRack,
+      podLabels,
+      annotations: {
+        'checksum/config': checksum,
+        // A pod can name one port: the exporter has more to tell.
+        ...scrapeAnnotations(props.exporter ?? (props.ops?.scrapedBy && { port: PORTS.ops })),
       },
-      spec: {
-        serviceName: `${this.name}-nodes`,
-        replicas: this.nodesPerRack,
-        // All at once: a node that waits for its turn must be there to say that it is empty.
-        podManagementPolicy: 'Parallel',
-        selector: { matchLabels: selector },
-        revisionHistoryLimit: 3,
-        persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
-        template: {
-          metadata: {
-            labels: { ...this.allLabels, [RACK_LABEL]: rack },
-            annotations: {
-              'checksum/config': checksum,
-              ...(this.backup && { 'checksum/backup': this.backup.backup.checksum }),
-              ...scrapeAnnotations(this.scraped()),
-            },
-          },
-          spec: late(() => (this.props.overridePodSpec ?? ((spec) => spec))(this.podSpec(rack))),
-        },
-        volumeClaimTemplates: [this.props.storage.claimTemplate(this, 'data', selector)],
-      },
+      storage: props.storage,
+      backup: backup?.backup,
+      pod: cassandraPod(this, ring, props, rack, { exporter, backup }),
     });
-    return withClaimDefaults(statefulSet);
-  }
-
-  private podSpec(rack: string): k8s.PodSpec {
-    const { props } = this;
-    const { image } = this;
-    const small = resourceRequirements(this, { memory: Size.mebibytes(64), cpu: Cpu.millis(50) });
-    const checks = props.storage.mountCanBeMissing ? [mountCheck(image, small, 'data', DATA)] : [];
-    const ops = opsContainer(this, image, this.ops);
-    const empty = (name: string, size: string): k8s.Volume => ({
-      name,
-      emptyDir: { sizeLimit: k8s.Quantity.fromString(size) },
-    });
-    return {
-      serviceAccountName: this.name,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      priorityClassName: props.priorityClassName,
-      imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
-      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(120)).toSeconds(),
-      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
-      topologySpreadConstraints: spreadOverNodes(this.selector),
-      securityContext: restrictedPod(USER),
-      initContainers: [
-        ...checks,
-        {
-          // Over a copy of the image's folder, so that whatever else a version brings there is kept. Not cp -a: the user may
-          // not set the times of an emptyDir, which belongs to root.
-          name: 'config',
-          image,
-          command: ['sh', '-ec', scriptFile('cassandra-conf.sh', { RACK: rack })],
-          resources: small,
-          securityContext: RESTRICTED_CONTAINER,
-          volumeMounts: [
-            { name: 'conf', mountPath: '/conf' },
-            { name: 'config', mountPath: '/config', readOnly: true },
-          ],
-        },
-      ],
-      containers: [
-        this.container(image),
-        this.backup ? this.backup.intoOps(ops) : ops,
-        ...(this.exporter ? [this.exporter] : []),
-        ...(this.backup ? [this.backup.backup.container()] : []),
-      ],
-      volumes: [
-        empty('conf', '16Mi'),
-        empty('logs', '256Mi'),
-        empty('tmp', '128Mi'),
-        empty('ops-tmp', '64Mi'),
-        { name: 'config', configMap: { name: `${this.name}-config` } },
-        { name: 'scripts', configMap: { name: `${this.name}-scripts` } },
-        ...(this.backup?.volumes() ?? []),
-      ],
-    };
-  }
-
-  /** A pod can name one port: the exporter has more to tell. */
-  private scraped() {
-    return this.props.exporter ?? (this.ops.scrapedBy && { port: OPS_PORT });
-  }
-
-  private container(image: string): k8s.Container {
-    const tcp = (name: string): k8s.Probe => ({ tcpSocket: { port: k8s.IntOrString.fromString(name) } });
-    const field = (fieldPath: string): k8s.EnvVarSource => ({ fieldRef: { fieldPath } });
-    const startup = (this.props.startup ?? Duration.hours(1)).toSeconds();
-    return {
-      name: 'cassandra',
-      image,
-      command: ['python3', '/scripts/node.py'],
-      env: [
-        { name: 'HOME', value: '/tmp' },
-        { name: 'POD_NAME', valueFrom: field('metadata.name') },
-        { name: 'POD_IP', valueFrom: field('status.podIP') },
-      ],
-      ports: [
-        { name: 'cql', containerPort: PORTS.cql, protocol: 'TCP' },
-        { name: 'storage', containerPort: PORTS.storage, protocol: 'TCP' },
-        { name: 'tell', containerPort: PORTS.tell, protocol: 'TCP' },
-      ],
-      resources: resourceRequirements(this, this.props.resources),
-      // By TCP: each nodetool is a Java of its own, for 2 to 5 s. Clients are served once the node has joined.
-      startupProbe: { ...tcp('storage'), periodSeconds: 10, failureThreshold: Math.ceil(startup / 10) },
-      // Fails only where Cassandra accepts clients and does not answer them. A drained node has closed its ports and is well.
-      livenessProbe: {
-        httpGet: { path: '/live', port: k8s.IntOrString.fromString('tell') },
-        periodSeconds: 15,
-        timeoutSeconds: 10,
-        failureThreshold: 8,
-      },
-      readinessProbe: { ...tcp('cql'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
-      lifecycle: { preStop: { exec: { command: ['nodetool', 'drain'] } } },
-      securityContext: RESTRICTED_CONTAINER,
-      volumeMounts: [
-        { name: 'data', mountPath: DATA },
-        { name: 'conf', mountPath: '/etc/cassandra' },
-        { name: 'logs', mountPath: '/var/log/cassandra' },
-        { name: 'tmp', mountPath: '/tmp' },
-        { name: 'scripts', mountPath: '/scripts', readOnly: true },
-      ],
-    };
   }
 
   private makeSchemaJob(): HashNamedJob {
-    const name = `${this.name}-schema`;
+    const { ring } = this;
+    const metadata = metadataOf(ring.names, '-schema');
     const schema = new k8s.KubeConfigMap(this, 'schema', {
-      metadata: { name, namespace: this.namespace, labels: { ...this.allLabels } },
+      metadata,
       data: late(() => ({
         'cql.py': scriptFile('cassandra-cql.py'),
         'schema.py': scriptFile('cassandra-schema.py'),
         'schema.json': schemaJson({
-          datacenter: this.datacenter,
-          nodes: this.nodes().map(({ host }) => host),
-          copies: this.copies(),
+          datacenter: ring.datacenter,
+          nodes: ring.nodes().map(({ host }) => host),
+          copies: ring.copies(),
           keyspaces: this.keyspaces,
           roles: this.logins.uses,
         }),
       })),
     });
     const job = new HashNamedJob(this, 'schema-job', {
-      name,
+      name: metadata.name,
       namespace: this.namespace,
-      image: this.image,
+      image: ring.image,
       command: ['python3', '/schema/schema.py'],
       resources: { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
-      user: USER,
+      user: DATABASE_USER,
       reads: { '/schema': schema },
       priorityClassName: this.props.priorityClassName,
       pullSecrets: this.props.pullSecrets,
-      wave: this.racks.length + 1,
+      wave: ring.racks.length + 1,
     });
     job.addEnv({
-      CASSANDRA_HOST: this.clientHost(),
+      CASSANDRA_HOST: ring.clientHost,
       ADMIN_PASSWORD: this.adminSecret.key('password'),
       PREVIOUS_ADMIN_PASSWORD: this.adminSecret.key('previous-password'),
     });
-    this.openFor(job.connections);
-    // It asks every node whether it has joined, and has it repair what got more copies.
-    job.connections.allowTo(this.connections.peer, { port: PORTS.tell });
-    this.connections.allowFrom(job.connections.peer, { port: PORTS.tell });
+    // By `tell` it asks every node whether it has joined, and has it repair what got more copies.
+    openBetween(job.connections, this.connections, PORTS.cql, PORTS.tell);
     return job;
   }
 }

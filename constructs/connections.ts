@@ -129,6 +129,14 @@ export class Connections extends Construct {
   }
 }
 
+/** Opens a port of one workload for another, on both sides. */
+export function openBetween(client: Connections, server: Connections, ...ports: readonly number[]): void {
+  for (const port of ports) {
+    client.allowTo(server.peer, { port });
+    server.allowFrom(client.peer, { port });
+  }
+}
+
 /** One rule a peer, with all its ports; sorted, without repeats. */
 function rules(entries: readonly [Peer, Port][]): { peer?: k8s.NetworkPolicyPeer; ports: k8s.NetworkPolicyPort[] }[] {
   const byPeer = new Map<string, { peer: Peer; ports: Map<string, Port> }>();

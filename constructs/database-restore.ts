@@ -4,11 +4,12 @@ import { sentence } from '../values/problem';
 import type { DatabaseBackup } from './backup';
 import { BACKUP_FILES } from './backup-target';
 import { Connections } from './connections';
+import { DATABASE_USER } from './database';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
 import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
-import { restrictedPod, RESTRICTED_CONTAINER } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
 /** How one database is loaded again from its backups. */
 export interface DatabaseRestoreProps {
@@ -33,8 +34,6 @@ export interface DatabaseRestoreProps {
   readonly priorityClassName?: string;
   readonly pullSecrets?: readonly string[];
 }
-
-const USER = 999;
 
 /**
  * A suspended CronJob from which `npm run homelab -- restore` and `restore-drill` make a Job: it is reviewed, counted in the budget
@@ -113,11 +112,7 @@ export class DatabaseRestore extends Construct {
     const resources = resourceRequirements(this, props.resources);
     return {
       restartPolicy: 'Never',
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      priorityClassName: props.priorityClassName,
-      imagePullSecrets: props.pullSecrets?.map((secret) => ({ name: secret })),
-      securityContext: restrictedPod(USER),
+      ...hardenedPod(DATABASE_USER, props),
       initContainers: [
         {
           name: 'fetch',

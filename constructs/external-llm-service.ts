@@ -12,7 +12,7 @@ import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { scriptFile } from './script-file';
 import type { SecretKey } from './secrets';
-import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
 /** Ollama's own port. */
 const OLLAMA_PORT = 11434;
@@ -298,9 +298,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     connections.allowTo({ cidr: `${proxy.address}/32` }, { port });
     const through = k8s.IntOrString.fromString('http');
     const spec: k8s.PodSpec = {
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      securityContext: restrictedPod(101),
+      ...hardenedPod(101),
       containers: [
         {
           name: 'proxy',

@@ -10,7 +10,7 @@ import { late } from './late';
 import { contentHash, jsonOf, onRender } from './rendering';
 import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
-import { restrictedPod, RESTRICTED_CONTAINER } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
 /** What a job does, and when. All of it is part of the hash except namespace and sync wave. */
 export interface HashNamedJobProps {
@@ -88,11 +88,7 @@ export class HashNamedJob extends Construct implements Client {
           metadata: { labels: { ...labels(identity) } },
           spec: {
             restartPolicy: 'OnFailure',
-            automountServiceAccountToken: false,
-            enableServiceLinks: false,
-            priorityClassName: props.priorityClassName,
-            imagePullSecrets: props.pullSecrets?.map((secret) => ({ name: secret })),
-            securityContext: restrictedPod(props.user),
+            ...hardenedPod(props.user, props),
             containers: [
               {
                 name: 'job',

@@ -24,6 +24,7 @@ export type { Exporter } from './exporter';
 export * from './external-llm-service';
 export { HashNamedJob, type HashNamedJobProps } from './hash-named-job';
 export { images } from './images';
+export type { DatabaseProps } from './database';
 export {
   IsolatedNamespace,
   type IsolatedNamespaceProps,
@@ -41,6 +42,8 @@ export { Placement } from './placement';
 export * from './probes';
 export type { Json, ManifestOverride } from './rendering';
 export type { Resources } from './resources';
+export { RetiredCassandra } from './retired-cassandra';
+export { RetiredMongoDb } from './retired-mongo-db';
 export * from './secrets';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
 export {

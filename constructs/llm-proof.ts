@@ -12,7 +12,7 @@ import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import type { SecretKey } from './secrets';
 import { scriptFile } from './script-file';
-import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import type { ApiServerAddress } from './traefik-ingress';
 
 /** Which models must answer, and where the API server is. */
@@ -111,11 +111,10 @@ export class LlmProof extends Construct {
     const { llm, image, resources, overridePodSpec } = this.props;
     const spec: k8s.PodSpec = {
       restartPolicy: 'Never',
+      ...hardenedPod(10001),
       serviceAccountName: name,
       // The one pod besides the ingress controller that may ask the API server something.
       automountServiceAccountToken: this.hasEndpoints(),
-      enableServiceLinks: false,
-      securityContext: restrictedPod(10001),
       containers: [
         {
           name: 'proof',

@@ -4,7 +4,8 @@ import { Construct } from 'constructs';
 import { dnsNameProblem, imageProblem, portProblem, serviceNameProblem } from '../values/names';
 import { filesProblem, mountPathsProblem } from '../values/files';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
-import { Connections, type Client, type Connectable, type OptionsOf, type Peer } from './connections';
+import { Connections, openBetween, type Client, type Connectable, type OptionsOf, type Peer } from './connections';
+import { disruptionBudget } from './disruption-budget';
 import { Environment, type EnvValue } from './env';
 import { scrapeAnnotations } from './exporter';
 import { labels, selectorLabels, type Labels } from './labels';
@@ -15,7 +16,7 @@ import { Probes } from './probes';
 import { contentHash, overrideManifests, type ManifestOverride } from './rendering';
 import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
-import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
 /** Pods by load. The cluster needs a metrics server: use of CPU is measured against the request. */
 export interface Autoscaling {
@@ -156,7 +157,11 @@ export class MicroserviceDeployment
         ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http'), protocol: 'TCP' }],
       },
     });
-    if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1) this.podDisruptionBudget = this.makeBudget();
+    if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1)
+      this.podDisruptionBudget = disruptionBudget(this, this.metadata(), this.selector, {
+        // A pod that never became ready protects nobody: it must not hold up the drain of its node.
+        unhealthyPodEvictionPolicy: 'AlwaysAllow',
+      });
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
     props.route?.render(this, {
       ...this.metadata(),
@@ -187,8 +192,7 @@ export class MicroserviceDeployment
       [`${prefix}_PORT`]: String(this.port),
       [`${prefix}_URL`]: `http://${host}:${this.port}`,
     });
-    client.connections.allowTo(this.connections.peer, { port: this.port });
-    this.connections.allowFrom(client.connections.peer, { port: this.port });
+    openBetween(client.connections, this.connections, this.port);
   }
 
   /** Adds environment variables. @throws on a name that is taken or that no shell could read */
@@ -295,17 +299,12 @@ export class MicroserviceDeployment
     const metricsPort = props.metrics?.port;
     return {
       serviceAccountName: this.clientName,
-      automountServiceAccountToken: false,
-      // Off: the variables of services links would collide with those of connections (DOCUMENTS_PORT=tcp://...).
-      enableServiceLinks: false,
-      priorityClassName: props.priorityClassName,
-      imagePullSecrets: props.pullSecrets?.map((name) => ({ name })),
+      ...hardenedPod(props.user ?? 10001, props),
       terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
       // With one replica too: added with the second, it would change the template and roll the first.
       // Pods of one revision only: the one that is about to go would push its successor off the preferred node.
       topologySpreadConstraints: spreadOverNodes(this.selector, ['pod-template-hash']),
-      securityContext: restrictedPod(props.user ?? 10001),
       containers: [
         {
           name: this.clientName,
@@ -337,18 +336,6 @@ export class MicroserviceDeployment
         ...(props.config ? [{ name: 'config', configMap: { name: this.clientName } }] : []),
       ],
     };
-  }
-
-  private makeBudget(): k8s.KubePodDisruptionBudget {
-    return new k8s.KubePodDisruptionBudget(this, 'budget', {
-      metadata: this.metadata(),
-      spec: {
-        selector: { matchLabels: { ...this.selector } },
-        maxUnavailable: k8s.IntOrString.fromNumber(1),
-        // A pod that never became ready protects nobody: it must not hold up the drain of its node.
-        unhealthyPodEvictionPolicy: 'AlwaysAllow',
-      },
-    });
   }
 
   private makeAutoscaler({ minReplicas, maxReplicas, cpuPercent }: Autoscaling): k8s.KubeHorizontalPodAutoscalerV2 {

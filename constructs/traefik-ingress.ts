@@ -5,7 +5,6 @@ import { dnsLabelProblem, imageProblem, ipv4Problem } from '../values/names';
 import { Connections, type Peer } from './connections';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
-import { late } from './late';
 import type { IngressController } from './outside-route';
 import type { Placement } from './placement';
 import { clusterScoped, contentHash, overrideManifests, type ManifestOverride } from './rendering';
@@ -13,7 +12,7 @@ import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { scriptFile } from './script-file';
 import { DeclaredSecret } from './secrets';
-import { RESTRICTED_CONTAINER, restrictedPod } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
 /** Where the API server answers, as the network sees it: after the cluster address is translated. */
 export interface ApiServerAddress {
@@ -244,46 +243,41 @@ export class TraefikIngress extends Construct implements IngressController {
       protocol: 'TCP',
     });
     const probe: k8s.Probe = { httpGet: { path: '/ping', port: k8s.IntOrString.fromString('ping') } };
-    const spec = late((): k8s.PodSpec => {
-      const made: k8s.PodSpec = {
-        serviceAccountName: this.ingressClassName,
-        automountServiceAccountToken: true,
-        enableServiceLinks: false,
-        priorityClassName: this.props.priorityClassName,
-        terminationGracePeriodSeconds: 30,
-        affinity: this.props.placement && { nodeAffinity: this.props.placement.nodeAffinity },
-        securityContext: restrictedPod(USER),
-        containers: [
-          {
-            name: 'traefik',
-            image: this.props.image ?? images.traefik,
-            args: this.args(),
-            ports: [
-              port('web', 80),
-              port('websecure', 443),
-              port('ping'),
-              ...(this.props.metrics ? [port('metrics')] : []),
-            ],
-            resources,
-            startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 30 },
-            livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
-            readinessProbe: { ...probe, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 },
-            securityContext: RESTRICTED_CONTAINER,
-            volumeMounts: [
-              { name: 'tmp', mountPath: '/tmp' },
-              { name: 'files', mountPath: DYNAMIC, readOnly: true },
-              { name: 'certificates', mountPath: CERTIFICATES, readOnly: true },
-            ],
-          },
-        ],
-        volumes: [
-          { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },
-          { name: 'files', configMap: { name: files.name } },
-          { name: 'certificates', secret: { secretName: this.certificate.name } },
-        ],
-      };
-      return this.props.overridePodSpec ? this.props.overridePodSpec(made) : made;
-    });
+    const spec: k8s.PodSpec = {
+      ...hardenedPod(USER, this.props),
+      serviceAccountName: this.ingressClassName,
+      automountServiceAccountToken: true,
+      terminationGracePeriodSeconds: 30,
+      affinity: this.props.placement && { nodeAffinity: this.props.placement.nodeAffinity },
+      containers: [
+        {
+          name: 'traefik',
+          image: this.props.image ?? images.traefik,
+          args: this.args(),
+          ports: [
+            port('web', 80),
+            port('websecure', 443),
+            port('ping'),
+            ...(this.props.metrics ? [port('metrics')] : []),
+          ],
+          resources,
+          startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 30 },
+          livenessProbe: { ...probe, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
+          readinessProbe: { ...probe, periodSeconds: 5, timeoutSeconds: 3, failureThreshold: 2 },
+          securityContext: RESTRICTED_CONTAINER,
+          volumeMounts: [
+            { name: 'tmp', mountPath: '/tmp' },
+            { name: 'files', mountPath: DYNAMIC, readOnly: true },
+            { name: 'certificates', mountPath: CERTIFICATES, readOnly: true },
+          ],
+        },
+      ],
+      volumes: [
+        { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },
+        { name: 'files', configMap: { name: files.name } },
+        { name: 'certificates', secret: { secretName: this.certificate.name } },
+      ],
+    };
     return new k8s.KubeDaemonSet(this, 'daemon-set', {
       metadata: this.metadata(),
       spec: {
@@ -296,7 +290,7 @@ export class TraefikIngress extends Construct implements IngressController {
             labels: { ...this.allLabels },
             annotations: { 'checksum/config': contentHash(defaultCertificate) },
           },
-          spec,
+          spec: this.props.overridePodSpec ? this.props.overridePodSpec(spec) : spec,
         },
       },
     });

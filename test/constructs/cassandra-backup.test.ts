@@ -10,7 +10,7 @@ const target = BackupTarget.sftp({
   hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA'],
 });
 
-function ring(backup?: BackupProps, retired = false): { chart: Chart; ring: CassandraStatefulSet } {
+function ring(backup?: BackupProps): { chart: Chart; ring: CassandraStatefulSet } {
   const chart = chartIn('db');
   const made = new CassandraStatefulSet(chart, 'cassandra', {
     clusterName: 'collab',
@@ -18,7 +18,6 @@ function ring(backup?: BackupProps, retired = false): { chart: Chart; ring: Cass
     storage: DataStorage.storageClass(Size.gibibytes(10), 'disk'),
     resources: { memory: Size.gibibytes(4), cpu: Cpu.units(1) },
     backup,
-    retired,
   });
   return { chart, ring: made };
 }
@@ -78,9 +77,4 @@ test('a drill has a schedule of its own', () => {
   const { chart } = ring({ target, every: Duration.hours(1), drill: '0 4 * * 0' });
   expect(objectOf(chart, 'CronJob', 'cassandra-drill').spec).toMatchObject({ schedule: '0 4 * * 0', suspend: false });
   expect(objectOf(chart, 'CronJob', 'cassandra-restore').spec.suspend).toBe(true);
-});
-
-test('a ring that is retired makes no backups', () => {
-  const { chart } = ring({ target }, true);
-  expect(objects(chart).filter(({ kind }) => kind === 'CronJob')).toEqual([]);
 });

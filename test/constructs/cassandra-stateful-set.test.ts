@@ -323,16 +323,11 @@ test('nothing of a client lies in the namespace of the ring but rules of its one
   ]);
 });
 
-test('a retired ring runs nothing, and keeps its policy and its volumes', () => {
-  const { chart, cassandra } = rendered({
-    retired: true,
-    storage: DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'w' }),
-  });
-  expect(objects(chart).map(({ kind }) => kind)).toEqual(['NetworkPolicy']);
-  expect(cassandra.node.findAll().filter((node) => node.node.id.startsWith('volume-'))).toHaveLength(3);
-  expect(() =>
-    new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(cassandra, { keyspace: 'x' }),
-  ).toThrow('a database that is connected to must run');
+test('resources that are no quantities are refused in the constructor', () => {
+  const resources = { memory: Size.gibibytes(5), cpu: 1 as unknown as Cpu };
+  expect(() => new CassandraStatefulSet(chartIn('db'), 'cassandra', { ...minimal, resources })).toThrow(
+    'db/cassandra: cpu must be a Cpu',
+  );
 });
 
 const wrong: [string, Partial<CassandraStatefulSetProps>, string][] = [

@@ -66,9 +66,8 @@ test('with a schedule, a drill of its own loads nothing', () => {
   expect(() => rendered({ backup: { target, drill: 'sometimes' } })).toThrow('a cron schedule of five fields');
 });
 
-test('a set without backup, or a retired one, renders nothing of it', () => {
-  for (const props of [{ backup: undefined }, { retired: true }])
-    expect(objects(rendered(props)).map(({ kind }) => kind)).not.toContain('CronJob');
+test('a set without backup renders nothing of it', () => {
+  expect(objects(rendered({ backup: undefined })).map(({ kind }) => kind)).not.toContain('CronJob');
 });
 
 describe('the member that is copied', () => {

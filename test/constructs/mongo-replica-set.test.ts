@@ -196,16 +196,10 @@ test('two clients of one name need two users, and none is called like one of the
     expect(() => client('web', name).connectTo(mongodb, { database: 'x' })).toThrow('one that the database itself has');
 });
 
-test('a retired set runs nothing, and keeps its policy and its volumes', () => {
-  const { chart, mongodb } = rendered({
-    retired: true,
-    storage: DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'w' }),
-  });
-  expect(objects(chart).map(({ kind }) => kind)).toEqual(['NetworkPolicy']);
-  expect(mongodb.node.findAll().filter((node) => node.node.id.startsWith('volume-'))).toHaveLength(3);
-  const client = new MicroserviceDeployment(chart, 'documents', { image: 'a:1' });
-  expect(() => client.connectTo(mongodb, { database: 'x' })).toThrow(
-    'mongodb/mongodb: a database that is connected to must run, got "retired"',
+test('resources that are no quantities are refused in the constructor', () => {
+  const resources = { memory: Size.gibibytes(5), cpu: 1 as unknown as Cpu };
+  expect(() => new MongoReplicaSet(chartIn('db'), 'mongodb', { ...minimal, resources })).toThrow(
+    'db/mongodb: cpu must be a Cpu',
   );
 });
 

@@ -110,6 +110,7 @@ describe('TraefikIngress', () => {
     [{ statusAddress: 'worker' }, 'statusAddress must be an IPv4 address, got "worker"'],
     [{ watchNamespaces: [] as any }, 'watchNamespaces must name at least one namespace'],
     [{ name: 'a'.repeat(53) }, 'the name of an ingress controller must be a DNS label'],
+    [{ resources: { memory: Size.mebibytes(64), cpu: 1 as any } }, 'cpu must be a Cpu'],
     [{ image: 'traefik' }, 'image must be an image with an exact version, got "traefik"'],
   ])('refuses %j', (props, message) => {
     expect(() => rendered(props)).toThrow(message);

@@ -1,0 +1,158 @@
+import type { Construct, IConstruct } from 'constructs';
+import { cassandraSettingsProblem } from '../values/database-settings';
+import { cassandraVersionProblem } from '../values/database-versions';
+import { membersPerRackProblem } from '../values/members';
+import { dnsLabelProblem, imageProblem, serviceNameProblem } from '../values/names';
+import type { CassandraStatefulSetProps } from './cassandra-stateful-set';
+import type { Connections } from './connections';
+import { databaseNames, keptData, superuser, type DatabaseNames } from './database';
+import { imageOf, images } from './images';
+import type { DeclaredSecret } from './secrets';
+import { assertValid, fail, namespaceOf } from './validation';
+import type { DataStorage } from './volumes';
+
+/** On `tell` each node tells the others, the schema job and the kubelet what it knows, without a login; on `ops` its ops does, and serves metrics. */
+export const PORTS = { storage: 7000, cql: 9042, tell: 7010, ops: 7011 } as const;
+
+/** A pod of a ring, by the names that it has. */
+export interface Node {
+  readonly pod: string;
+  readonly rack: string;
+  readonly host: string;
+}
+
+const ordinalOf = ({ pod }: Node) => Number(pod.split('-').at(-1));
+
+/** Which nodes a ring has and how they are called. Its pods may be running or retired. */
+export class CassandraRing {
+  readonly names: DatabaseNames;
+  readonly image: string;
+  readonly datacenter: string;
+  readonly racks: readonly string[];
+  readonly nodesPerRack: number;
+  readonly membersPerRack: number;
+
+  constructor(
+    private readonly scope: IConstruct,
+    private readonly props: CassandraStatefulSetProps,
+  ) {
+    this.names = databaseNames('cassandra', props.name ?? scope.node.id, namespaceOf(scope, props.namespace));
+    this.image = imageOf(scope, images.cassandra, props);
+    this.datacenter = props.datacenter ?? 'dc1';
+    this.racks = props.racks ?? ['r1', 'r2', 'r3'];
+    this.nodesPerRack = props.nodesPerRack ?? 1;
+    this.membersPerRack = props.membersPerRack ?? this.nodesPerRack;
+    this.validate();
+  }
+
+  /** What its disks hold, and what may never change while they do. */
+  get identity(): Readonly<Record<string, unknown>> {
+    const { datacenter, racks, nodesPerRack, image } = this;
+    return { clusterName: this.props.clusterName, datacenter, racks, nodesPerRack, image };
+  }
+
+  /** Where nodes find each other. */
+  get nodesHost(): string {
+    const { name, namespace } = this.names;
+    return `${name}-nodes.${namespace}.svc.cluster.local`;
+  }
+
+  /** Where clients find the ring. */
+  get clientHost(): string {
+    const { name, namespace } = this.names;
+    return `${name}.${namespace}.svc.cluster.local`;
+  }
+
+  /** All pods in the order in which they join: rack after rack, as sync waves start them. */
+  nodes(): Node[] {
+    return this.racks.flatMap((rack) =>
+      Array.from({ length: this.nodesPerRack }, (_, ordinal) => {
+        const pod = `${this.names.name}-${rack}-${ordinal}`;
+        return { pod, rack, host: `${pod}.${this.nodesHost}` };
+      }),
+    );
+  }
+
+  /** The pods that should be nodes of the ring. */
+  members(): Node[] {
+    return this.nodes().filter((node) => ordinalOf(node) < this.membersPerRack);
+  }
+
+  /** Copies that a keyspace has: three where there are nodes for it. */
+  copies(): number {
+    return Math.min(3, this.members().length);
+  }
+
+  /** What each node reads when it starts, and its ops at each round. */
+  nodeConfig(): object {
+    return {
+      quietSeconds: 30,
+      // Longer than pods take to come back after a reboot: the first node takes the ring for a new one then.
+      absentSeconds: 600,
+      intervalSeconds: 3,
+      service: this.nodesHost,
+      copies: this.copies(),
+      seeds: this.seeds(),
+      members: this.members(),
+      ...(this.membersPerRack < this.nodesPerRack && {
+        surplus: this.nodes().filter((node) => ordinalOf(node) >= this.membersPerRack),
+      }),
+    };
+  }
+
+  /** Up to three, in different racks where there are as many. */
+  private seeds(): string[] {
+    return this.members()
+      .sort((a, b) => ordinalOf(a) - ordinalOf(b))
+      .slice(0, 3)
+      .map(({ host }) => host);
+  }
+
+  private validate(): void {
+    const { props, scope } = this;
+    assertValid(
+      scope,
+      serviceNameProblem(this.names.name, 'the name of a ring', 30),
+      imageProblem(this.image, 'image'),
+      props.version === undefined ? undefined : cassandraVersionProblem(props.version, 'version'),
+      props.config === undefined ? undefined : cassandraSettingsProblem(props.config, 'config'),
+    );
+    for (const rack of this.racks) assertValid(scope, dnsLabelProblem(rack, 'the name of a rack', 15));
+    if (this.racks.length === 0 || new Set(this.racks).size !== this.racks.length) {
+      fail(scope, {
+        what: 'racks must be different names, at least one',
+        got: this.racks,
+        fix: "['r1', 'r2', 'r3'] lets each become a host later",
+      });
+    }
+    for (const [field, value] of Object.entries({ clusterName: props.clusterName, datacenter: this.datacenter })) {
+      if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(value))
+        fail(scope, {
+          what: `${field} must be 1 to 48 letters, digits, _ and -`,
+          got: value,
+          fix: 'choose another name; it can never change',
+        });
+    }
+    if (!Number.isInteger(this.nodesPerRack) || this.nodesPerRack < 1 || this.nodesPerRack > 50) {
+      fail(scope, {
+        what: 'nodesPerRack must be between 1 and 50',
+        got: props.nodesPerRack,
+        fix: 'leave it out for one node in each rack',
+      });
+    }
+    assertValid(scope, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
+  }
+}
+
+/** What a ring has whether it runs or not. */
+export function keptCassandra(
+  scope: Construct,
+  ring: CassandraRing,
+  storage: DataStorage,
+): { readonly connections: Connections; readonly adminSecret: DeclaredSecret } {
+  const pods = ring.nodes().map(({ pod }) => pod);
+  return {
+    connections: keptData(scope, ring.names, { storage, pods, identity: ring.identity }),
+    adminSecret: superuser(scope, ring.names, 'admin'),
+  };
+}
