@@ -122,10 +122,11 @@ export async function movedAndRotated(tally: Tally): Promise<void> {
       unknown.code === 3 && /another password/.test(unknown.log),
       unknown.log,
     );
-    execFileSync('restic', ['-q', '-r', at('first-homelab'), 'key', 'add', '--new-password-file', '/dev/stdin'], {
+    fs.writeFileSync(at('password'), 'of the second homelab');
+    execFileSync('restic', ['-q', '-r', at('first-homelab'), 'key', 'add', '--new-password-file', at('password')], {
       env: { ...process.env, RESTIC_PASSWORD: old.password },
-      input: 'of the second homelab\n',
     });
+    fs.rmSync(at('password'));
     const { code, log } = await set.restore({ RESTORE_FROM: 'first-homelab' });
     tally.check('a restore from the repository of another homelab succeeds', code === 0, log);
     tally.check('with every document', (await set.contents()) === before, log);
