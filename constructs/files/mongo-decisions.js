@@ -10,6 +10,7 @@
 //   accepted  someone agreed to go on with what is left
 //   quiet     seconds for which 'others' has been the same
 //   config    members of the set as they are: [{ _id, host, votes, priority, hidden, secondaryDelaySecs }]; only on the primary
+//   chaining  whether a secondary may copy from another one; only on the primary
 //   states    { host: 'PRIMARY' | 'SECONDARY' | ... }; only on the primary
 //   troubles  { host: what the last heartbeat to it said, where it failed }; only on the primary
 //   compatibility  feature compatibility version of the set; only on the primary, and where one is wanted
@@ -97,6 +98,8 @@ function decideMembers({ members: wanted, featureCompatibilityVersion }, state, 
   }
   const change = decideChange(wanted, state, healthy, myHost);
   if (change) return change;
+  // Else a secondary that falls silent holds up those that copy from it, and with them every write that waits for a majority.
+  if (state.chaining) return { do: 'unchain', why: 'every secondary shall copy from the primary' };
   const raise = decideCompatibility(featureCompatibilityVersion, state);
   if (raise && unsettled.length === 0) return raise;
   return {

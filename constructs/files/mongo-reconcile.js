@@ -120,7 +120,9 @@ if (typeof Mongo !== 'undefined') {
       if (state.root === 'there') {
         const admin = asRoot();
         state.config = [];
-        for (const member of admin.runCommand({ replSetGetConfig: 1 }).config.members) {
+        const { members, settings } = admin.runCommand({ replSetGetConfig: 1 }).config;
+        state.chaining = settings.chainingAllowed;
+        for (const member of members) {
           const { _id, host, votes, priority, hidden } = member;
           // The delay is a Long.
           const secondaryDelaySecs = Number(member.secondaryDelaySecs);
@@ -164,18 +166,23 @@ if (typeof Mongo !== 'undefined') {
     asRoot().runCommand(Object.assign({ setFeatureCompatibilityVersion: to }, confirm));
   };
 
-  const reconfigure = (change) => {
+  const reconfigure = (change, settings) => {
     const admin = asRoot();
     const config = admin.runCommand({ replSetGetConfig: 1 }).config;
     config.members = change(config.members);
+    Object.assign(config.settings, settings);
     config.version += 1;
     admin.runCommand({ replSetReconfig: config });
   };
 
+  const SETTINGS = { chainingAllowed: false };
   const act = (wanted, action) => {
     if (action.do === 'join') fs.writeFileSync('/tmp/join', '');
     if (action.do === 'initiate')
-      connect(LOOPBACK).runCommand({ replSetInitiate: { _id: wanted.replicaSet, members: [action.member] } });
+      connect(LOOPBACK).runCommand({
+        replSetInitiate: { _id: wanted.replicaSet, members: [action.member], settings: SETTINGS },
+      });
+    if (action.do === 'unchain') reconfigure((members) => members, SETTINGS);
     if (action.do === 'create-root') createRoot();
     if (action.do === 'raise-compatibility') raiseCompatibility(action.to);
     if (action.do === 'add') {

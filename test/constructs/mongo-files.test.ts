@@ -171,6 +171,13 @@ describe('a member that is hidden or delayed', () => {
   });
 });
 
+test('secondaries copy from the primary: one that falls silent holds up nobody then', () => {
+  const state = { self: 0, own: primary, root: 'there', config: [member(0), member(1)] };
+  const well = { ...state, states: states('PRIMARY', 'SECONDARY') };
+  expect(decide(wanted(2), { ...well, chaining: true }).do).toBe('unchain');
+  expect(decide(wanted(2), { ...well, chaining: false }).do).toBe('nothing');
+});
+
 test('a set that is as wanted is left alone, and says who is not well', () => {
   const state = { self: 0, own: primary, root: 'there', config: [member(0), member(1), member(2)] };
   expect(decide(wanted(3), { ...state, states: states('PRIMARY', 'SECONDARY', 'SECONDARY') }).do).toBe('nothing');
@@ -251,7 +258,7 @@ const settled = (command: any) =>
   command.hello
     ? { setName: 'rs0', isWritablePrimary: true }
     : command.replSetGetConfig
-      ? { config: { members: [member(0)] } }
+      ? { config: { members: [member(0)], settings: { chainingAllowed: false } } }
       : { members: [{ name: 'm0', stateStr: 'PRIMARY' }] };
 
 test('the set is told what a member is, whatever else it knows of it, and backups which of them are delayed', () => {
@@ -264,7 +271,7 @@ test('the set is told what a member is, whatever else it knows of it, and backup
   const answer = (command: any) => {
     if (command.replSetReconfig) set.members = told[told.push(command.replSetReconfig) - 1].members;
     if (command.hello || command.replSetReconfig) return settled(command);
-    if (command.replSetGetConfig) return { config: { version: 1, members: set.members } };
+    if (command.replSetGetConfig) return { config: { version: 1, members: set.members, settings: {} } };
     return { members: two.map(({ host }) => ({ name: host, stateStr: host === 'm0' ? 'PRIMARY' : 'SECONDARY' })) };
   };
   const snapshots = { locked: () => false, round: (members: () => object[]) => (asked = members()) };
@@ -274,6 +281,19 @@ test('the set is told what a member is, whatever else it knows of it, and backup
     { name: 'm0', stateStr: 'PRIMARY', hidden: false, delayed: false },
     { name: 'm1', stateStr: 'SECONDARY', hidden: true, delayed: true },
   ]);
+});
+
+test('a set that was made before is told, and keeps its other settings', () => {
+  const told: any[] = [];
+  const settings = { chainingAllowed: true, heartbeatTimeoutSecs: 10 };
+  const chained = (command: any) => {
+    if (command.replSetReconfig) told.push(command.replSetReconfig);
+    return command.replSetGetConfig
+      ? { config: { version: 4, members: [member(0)], settings: { ...settings } } }
+      : settled(command);
+  };
+  rounds(1, chained, HELD, { wanted: [member(0)] });
+  expect(told).toEqual([{ version: 5, members: [member(0)], settings: { ...settings, chainingAllowed: false } }]);
 });
 
 test('a hundred rounds make two connections: mongosh closes none, and 192 MiB were full after five minutes', () => {
@@ -571,7 +591,7 @@ test('what a primary knows of the members stands in a file for the status comman
           ],
         }
       : command.replSetGetConfig
-        ? { config: { members: [member(0), member(1)] } }
+        ? { config: { members: [member(0), member(1)], settings: {} } }
         : settled(command);
   const status = JSON.parse(rounds(1, behind).files.get('/tmp/status.json')!);
   expect(status).toMatchObject({

@@ -30,6 +30,8 @@ async function made(tally: Tally, table: FaultTable, seconds: number): Promise<v
       await killedAt(set, step, seconds);
     await set.whole(10);
     const users = await asRoot(node, set.pods, 'print(db.getUsers().users.map(({ user }) => user).join())');
+    const unchained = set.pods.some((pod) => pod.log('reconcile').includes('unchain'));
+    tally.check('members copy from the primary from the first configuration on', !unchained, logs(set.pods));
     tally.check('there is one root', users.output.trim() === 'root', users.output);
     const { code, pod } = await rendered.runJob(node, 'mongodb', 'first');
     tally.check('the users job succeeds', code === 0, pod.log('job'));
@@ -52,6 +54,27 @@ async function shrunk(tally: Tally, table: FaultTable): Promise<void> {
 async function changed(tally: Tally, table: FaultTable): Promise<void> {
   await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
     const set = await written(new MongoSet(node, rendered, again, tally, table));
+    const chaining = (change: string) =>
+      asRoot(
+        node,
+        set.pods,
+        `const { config } = db.adminCommand({ replSetGetConfig: 1 }); ${change}; print('chaining ' + config.settings.chainingAllowed)`,
+      );
+    await set.fault(
+      'kill -9 where the set of an older version is told that members copy from the primary',
+      async () => {
+        await chaining(
+          'config.version++; config.settings.chainingAllowed = true; db.adminCommand({ replSetReconfig: config })',
+        );
+        await killedAt(set, 'unchain', 0);
+        await until(
+          'they do',
+          180,
+          async () => (await chaining('')).output.includes('chaining false'),
+          () => logs(set.pods),
+        );
+      },
+    );
     await set.fault('kill -9 at each change of a member, to hidden and back', async () => {
       for (const [memberOptions, seconds, seen] of [
         [{ 2: { hidden: true } }, 0, 2],

@@ -179,8 +179,17 @@ async function weak(set: MongoSet): Promise<void> {
   await writer.stop();
 }
 
-/** Its connections stay open, and nobody answers on them. */
+/** Its connections stay open, and nobody answers on them. A secondary that others copy from would hold up all writes. */
 async function frozen(set: MongoSet): Promise<void> {
+  await set.fault('SIGSTOP of a secondary for 40 s', async () => {
+    const { pod } = set.members[1]!;
+    freeze(pod);
+    try {
+      await pause(40);
+    } finally {
+      thaw(pod);
+    }
+  });
   await set.fault('SIGSTOP of the primary for 90 s', async () => {
     const { pod } = await set.primary();
     freeze(pod);
