@@ -34,14 +34,16 @@ async function copiedMemberKilled(set: StoredSet, tally: Tally): Promise<void> {
   const list = join(pod.volume('handover'), 'files');
   fs.rmSync(list, { force: true });
   const tried = set.backUp(180);
+  const { restarts } = pod.container('mongod');
   // Written just before the files are copied.
   await caught('the files are being copied', 60, () => fs.existsSync(list));
   kill(pod, 'mongod');
+  await until('mongod is started again', 60, async () => pod.container('mongod').restarts > restarts);
   const status = await tried;
   tally.check(
     'a copy whose mongod is killed is reported, and the last good backup is still told',
     /no copy of the database/.test(status.error ?? '') && status.newest === before.newest,
-    JSON.stringify([before, status]),
+    `${JSON.stringify([before, status])}\n${logs([pod])}`,
   );
   console.log(`  a copied member that was killed: ${status.error}`);
   await until(
@@ -72,22 +74,34 @@ async function slow(set: StoredSet, tally: Tally): Promise<void> {
     console.log(`  to a slow target in ${took.toFixed(1)} s; a write took ${wrote.toFixed(1)} s with its shell`);
     tally.check('a slow target gets everything', status.error === null, JSON.stringify(status));
     tally.check('and nobody who writes waits for it', wrote < 15, `${wrote} s`);
+    tally.check('it is slow', took > 15, `${took} s`);
   } finally {
     release();
-    set.store.thaw();
   }
 }
 
-/** Its connection stays open and nothing comes from it: ssh gives up after two minutes. */
+/** In the middle its connection stays open and nothing comes from it: ssh gives up after two minutes. */
 async function silent(set: StoredSet, tally: Tally): Promise<void> {
   const before = await set.status();
-  set.store.freeze();
-  let status: Json;
+  await set.type(BIG);
+  const release = set.store.slow();
   const began = Date.now();
+  let status: Json;
   try {
-    status = await set.backUp(400);
+    const tried = set.backUp(500);
+    const ready = () =>
+      set.pods
+        .at(-1)!
+        .log('reconcile')
+        .match(/ready, the member was locked/g)!.length;
+    const copies = ready();
+    await until('a copy lies ready', 60, async () => ready() > copies);
+    await pause(8);
+    set.store.freeze();
+    status = await tried;
   } finally {
     set.store.thaw();
+    release();
   }
   console.log(`  a silent target was given up after ${((Date.now() - began) / 1000).toFixed(0)} s: ${status.error}`);
   tally.check(

@@ -113,13 +113,13 @@ export class SshStore {
     signalTree(this.sshd!.pid!, 'SIGCONT');
   }
 
-  /** Works a tenth of the time. @returns what makes it as fast as before */
+  /** Takes 1 MB a second. @returns what makes it as fast as before */
   slow(): () => void {
-    const stops = setInterval(() => {
-      this.freeze();
-      setTimeout(() => this.thaw(), 450);
-    }, 500);
-    return () => clearInterval(stops);
+    const rule = `tcp dport ${PORT} limit rate over 1 mbytes/second burst 256 kbytes drop`;
+    execFileSync('nft', ['-f', '-'], {
+      input: `table inet slow { chain in { type filter hook input priority 0; ${rule} }; }`,
+    });
+    return () => execFileSync('nft', ['delete', 'table', 'inet', 'slow']);
   }
 
   /** Takes everything away. */
