@@ -6,19 +6,19 @@ import { late } from '../constructs/late';
 import { isClusterScoped } from '../constructs/rendering';
 import type { ApplicationSpec } from '../imports/application-argoproj.io';
 import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
-import type { Homelab } from '../inventory';
+import { FOLDERS, NAMESPACES, revisionOf, type Homelab } from '../inventory';
 import { gitAddress } from '../values/git-address';
 import { ipv4 } from '../values/names';
-import { apiServer, folder, NAMESPACES, type Context } from './context';
+import { apiServer, folder, type Context } from './context';
 
 /** Waves of the root application: each starts when the one before is healthy. */
 const WAVES: Readonly<Record<string, number>> = {
-  platform: 0,
-  ingress: 1,
-  llm: 1,
-  services: 2,
-  web: 3,
-  'llm-proof': 4,
+  [FOLDERS.platform]: 0,
+  [NAMESPACES.ingress]: 1,
+  [FOLDERS.llm]: 1,
+  [NAMESPACES.services]: 2,
+  [NAMESPACES.web]: 3,
+  [FOLDERS.llmProof]: 4,
 };
 const DATABASE_WAVE = 1;
 
@@ -26,7 +26,7 @@ const DATABASE_WAVE = 1;
 export function argoCdChart(context: Context): void {
   const { app, homelab } = context;
   const folders = app.node.children.filter(Chart.isChart);
-  const chart = folder(app, 'argocd', NAMESPACES.argoCd);
+  const chart = folder(app, NAMESPACES.argoCd, NAMESPACES.argoCd);
   namespace(chart, context);
   settings(chart, homelab);
   for (const { node, namespace: home } of folders)
@@ -36,13 +36,13 @@ export function argoCdChart(context: Context): void {
       wave: WAVES[node.id] ?? DATABASE_WAVE,
       keep: keeps(context, node.id),
     });
-  application(chart, homelab, { id: 'argocd', name: homelab.name, wave: 0, keep: true });
+  application(chart, homelab, { id: NAMESPACES.argoCd, name: homelab.name, wave: 0, keep: true });
   project(chart, context);
 }
 
 /** Databases and what they stand on: their applications are never deleted, and deleting one by hand deletes nothing else. */
 function keeps({ homelab }: Context, id: string): boolean {
-  return id === 'platform' || id in homelab.databases;
+  return id === FOLDERS.platform || id in homelab.databases;
 }
 
 /** Argo CD's own namespace. Its pods come from the upstream manifest, which sets no limits and reaches repositories outside. */
@@ -177,7 +177,7 @@ interface ApplicationOfFolder {
 }
 
 function application(chart: Chart, homelab: Homelab, { id, name = id, home, wave, keep }: ApplicationOfFolder): void {
-  const source = { targetRevision: homelab.git.revision ?? 'main', path: `dist/${id}` };
+  const source = { targetRevision: revisionOf(homelab), path: `dist/${id}` };
   const spec: Omit<ApplicationSpec, 'source'> = {
     project: homelab.name,
     destination: { server: IN_CLUSTER, namespace: home ?? NAMESPACES.argoCd },

@@ -23,9 +23,6 @@ export interface Context {
   readonly pullSecret?: DeclaredSecret;
 }
 
-/** Namespaces that are not a database's. */
-export const NAMESPACES = { services: 'services', web: 'web', ingress: 'ingress', argoCd: 'argocd' } as const;
-
 /** Priority classes: who stays when a node runs out of room. */
 export const PRIORITY = { database: 'database', ingress: 'ingress', service: 'service' } as const;
 

@@ -1,8 +1,8 @@
 import { App } from 'cdk8s';
 import { DeclaredSecret } from '../constructs';
-import type { Homelab } from '../inventory';
+import { NAMESPACES, type Homelab } from '../inventory';
 import { argoCdChart } from './argo-cd';
-import { NAMESPACES, type Context } from './context';
+import type { Context } from './context';
 import { cassandraCharts, mongodbCharts } from './databases';
 import { ingressChart } from './ingress';
 import { llmChart, llmProofChart } from './llm';

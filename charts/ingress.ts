@@ -1,12 +1,12 @@
 import type { App } from 'cdk8s';
 import { TraefikIngress } from '../constructs';
-import type { Homelab, Ingress } from '../inventory';
-import { apiServer, folder, NAMESPACES, PRIORITY } from './context';
+import { NAMESPACES, type Homelab, type Ingress } from '../inventory';
+import { apiServer, folder, PRIORITY } from './context';
 
 /** The way in: one ingress controller on every worker, with a certificate for all host names of the domain. */
 export function ingressChart(app: App, homelab: Homelab, ingress: Ingress): TraefikIngress {
   const { network, machines } = homelab;
-  return new TraefikIngress(folder(app, 'ingress', NAMESPACES.ingress), 'traefik', {
+  return new TraefikIngress(folder(app, NAMESPACES.ingress, NAMESPACES.ingress), 'traefik', {
     watchNamespaces: [NAMESPACES.web],
     statusAddress: machines[ingress.statusMachine]!.address,
     dnsNames: [`*.${network.domain}`],

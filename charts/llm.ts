@@ -1,12 +1,12 @@
 import type { App } from 'cdk8s';
 import { ExternalLlmService, LlmEndpoint, LlmProof } from '../constructs';
-import type { Homelab, Llm } from '../inventory';
-import { apiServer, folder, NAMESPACES } from './context';
+import { FOLDERS, NAMESPACES, type Homelab, type Llm } from '../inventory';
+import { apiServer, folder } from './context';
 
 /** The name by which services reach the AI machine; it stands where its clients are, so that the plain name resolves. */
 export function llmChart(app: App, { machines }: Homelab, llm: Llm): ExternalLlmService {
   const at = { address: machines[llm.machine]!.address, port: llm.port };
-  return new ExternalLlmService(folder(app, 'llm', NAMESPACES.services), llm.service, {
+  return new ExternalLlmService(folder(app, FOLDERS.llm, NAMESPACES.services), llm.service, {
     endpoint: llm.via === 'tcp-proxy' ? LlmEndpoint.tcpProxy(at) : LlmEndpoint.endpointSlice(at),
     models: Object.fromEntries(Object.entries(llm.models).map(([name, { tag }]) => [name, { tag }])),
   });
@@ -14,7 +14,7 @@ export function llmChart(app: App, { machines }: Homelab, llm: Llm): ExternalLlm
 
 /** Asks after each sync whether the name leads to the models. A folder of its own, so that it blocks nothing while the AI machine is off. */
 export function llmProofChart(app: App, homelab: Homelab, llm: ExternalLlmService): void {
-  new LlmProof(folder(app, 'llm-proof', NAMESPACES.services), 'llm-proof', {
+  new LlmProof(folder(app, FOLDERS.llmProof, NAMESPACES.services), 'llm-proof', {
     llm,
     apiServer: apiServer(homelab),
   });

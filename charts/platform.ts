@@ -3,8 +3,8 @@ import { Cpu, k8s } from 'cdk8s-plus-28';
 import { IsolatedNamespace, PersistentVolumes, type IsolatedNamespaceProps, type NamespaceQuota } from '../constructs';
 import { footprint, POD_KINDS } from '../constructs/footprint';
 import { clusterScoped, jsonOf, type Json } from '../constructs/rendering';
-import { workers, type Homelab } from '../inventory';
-import { folder, NAMESPACES, PRIORITY, type Context } from './context';
+import { FOLDERS, NAMESPACES, workers, type Homelab } from '../inventory';
+import { folder, PRIORITY, type Context } from './context';
 
 /**
  * What everything else stands on: namespaces with their limits, priority classes, volumes. Made after the other charts,
@@ -12,7 +12,7 @@ import { folder, NAMESPACES, PRIORITY, type Context } from './context';
  */
 export function platformChart(context: Context): void {
   const { app, homelab } = context;
-  const chart = folder(app, 'platform');
+  const chart = folder(app, FOLDERS.platform);
   const workloadsIn = (name: string) =>
     app.node
       .findAll()

@@ -2,8 +2,8 @@ import type { Chart } from 'cdk8s';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { images, MicroserviceDeployment, OutsideRoute, Placement, Probes } from '../constructs';
-import { envPrefixOf, type Service } from '../inventory';
-import { folder, NAMESPACES, PRIORITY, type Context } from './context';
+import { byTarget, envPrefixOf, NAMESPACES, type Service } from '../inventory';
+import { folder, PRIORITY, type Context } from './context';
 
 /** Podinfo's own port; its image listens nowhere else unless told. */
 const STAND_IN_PORT = 9898;
@@ -11,11 +11,11 @@ const STAND_IN_PORT = 9898;
 /** The ten services and the web apps, and what each may talk to. */
 export function serviceCharts(context: Context): void {
   const { app, homelab } = context;
-  const services = folder(app, 'services', NAMESPACES.services);
+  const services = folder(app, NAMESPACES.services, NAMESPACES.services);
   const made = new Map<string, MicroserviceDeployment>();
   for (const [name, service] of Object.entries(homelab.services))
     made.set(name, deployment(context, services, name, service, SERVICE));
-  const web = Object.keys(homelab.webApps).length > 0 ? folder(app, 'web', NAMESPACES.web) : undefined;
+  const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
   const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
     const route = OutsideRoute.ingress({
       host: `${webApp.host}.${homelab.network.domain}`,
@@ -68,21 +68,13 @@ function connect(
 ): void {
   for (const connection of service.connects) {
     const envPrefix = envPrefixOf(service, connection);
-    if ('service' in connection) client.connectTo(services.get(connection.service)!, { envPrefix });
-    else if ('mongodb' in connection)
-      client.connectTo(context.mongodb.get(connection.mongodb)!, {
-        database: connection.database,
-        user: connection.user,
-        access: connection.access,
-        envPrefix,
-      });
-    else if ('cassandra' in connection)
-      client.connectTo(context.cassandra.get(connection.cassandra)!, {
-        keyspace: connection.keyspace,
-        role: connection.role,
-        access: connection.access,
-        envPrefix,
-      });
-    else client.connectTo(context.llm!, { model: connection.model, envPrefix });
+    byTarget<unknown>(connection, {
+      service: (to) => client.connectTo(services.get(to.service)!, { envPrefix }),
+      mongodb: ({ mongodb, database, user, access }) =>
+        client.connectTo(context.mongodb.get(mongodb)!, { database, user, access, envPrefix }),
+      cassandra: ({ cassandra, keyspace, role, access }) =>
+        client.connectTo(context.cassandra.get(cassandra)!, { keyspace, role, access, envPrefix }),
+      model: ({ model }) => client.connectTo(context.llm!, { model, envPrefix }),
+    });
   }
 }

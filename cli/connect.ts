@@ -2,8 +2,9 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { databasePods, type Database, type Homelab } from '../inventory';
+import { clientLoginOf, databasePods, targetOf, type Database, type Homelab } from '../inventory';
 import { memoryFile } from '../scripts/engine/memory-files';
+import { labelSelector } from '../values/labels';
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 import { runKubectl } from './kubectl';
@@ -101,17 +102,16 @@ function clientsOf({ services, webApps }: Homelab, name: string): Map<string, st
   const found = new Map<string, string>();
   for (const [client, { connects }] of Object.entries({ ...services, ...webApps }))
     for (const connection of connects) {
-      if ('mongodb' in connection && connection.mongodb === name)
-        found.set(connection.user ?? client, connection.database);
-      if ('cassandra' in connection && connection.cassandra === name)
-        found.set(connection.role ?? client, connection.keyspace);
+      if (targetOf(connection)[1] !== name) continue;
+      const login = clientLoginOf(client, connection);
+      if (login) found.set(login.user, login.data);
     }
   return found;
 }
 
 /** A pod that serves; of MongoDB the primary, because the others take no writes. */
 function podOf(name: string, database: Database, kubectl: (...command: string[]) => string): string {
-  const selector = `app.kubernetes.io/instance=${name},app.kubernetes.io/name=${database.kind}`;
+  const selector = labelSelector(database.kind, name);
   const { items } = JSON.parse(kubectl('-n', name, 'get', 'pods', '-l', selector, '-o', 'json'));
   const isReady = ({ status }: any) =>
     (status?.conditions ?? []).some((each: any) => each.type === 'Ready' && each.status === 'True');

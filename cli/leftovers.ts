@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { FIELD_MANAGER } from '../scripts/secrets/live';
 import { identity, isKept, secretsIn } from '../checks/step/objects';
 import { LEFTOVERS, removalCommands } from '../synth/leftovers';
+import { MANAGED_BY_LABEL } from '../values/labels';
 import { flag, runKubectl } from './kubectl';
 
 type Manifest = Readonly<Record<string, any>>;
@@ -39,7 +40,7 @@ export function leftoverCommands(dist: string, kubeconfig?: string): string[] {
   const ask = (...words: string[]) => runKubectl('leftovers', kubeconfig, ['get', ...words, '--all-namespaces']);
   const { items } = JSON.parse(ask(KINDS.join(','), '-o', 'json'));
   // Names alone: nothing here needs to see a value. Argo CD's own login for the repository stands in no list.
-  const ours = `app.kubernetes.io/managed-by=${FIELD_MANAGER},!argocd.argoproj.io/secret-type`;
+  const ours = `${MANAGED_BY_LABEL}=${FIELD_MANAGER},!argocd.argoproj.io/secret-type`;
   const columns = 'custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name';
   const made = ask('secrets', '-l', ours, '--no-headers', '-o', columns)
     .split('\n')

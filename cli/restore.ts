@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline/promises';
 import { databasePods, type Homelab } from '../inventory';
+import { INSTANCE_LABEL } from '../values/labels';
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 import { runKubectl } from './kubectl';
@@ -117,7 +118,7 @@ async function run(
 ): Promise<void> {
   const cronJob = JSON.parse(kubectl('get', 'cronjob', `${name}-restore`, '-n', name, '-o', 'json'));
   const running = JSON.parse(
-    kubectl('get', 'job', '-n', name, '-l', `app.kubernetes.io/instance=${name}-restore`, '-o', 'json'),
+    kubectl('get', 'job', '-n', name, '-l', `${INSTANCE_LABEL}=${name}-restore`, '-o', 'json'),
   ).items.find(({ status }: Json) => status?.active > 0);
   const job = running?.metadata.name ?? `${name}-${command}-${Date.now().toString(36)}`;
   if (running) console.log(`${job} runs already; this follows it (kubectl delete job ${job} -n ${name} ends it)`);

@@ -1,4 +1,5 @@
 import { databasePods, type Homelab } from '../inventory';
+import { INSTANCE_LABEL } from '../values/labels';
 import { runKubectl } from './kubectl';
 import { cassandraStatus } from './status-cassandra';
 import { drillOf } from './status-drill';
@@ -58,7 +59,7 @@ export function databaseStatus(
 type Ask = (...command: readonly string[]) => string;
 
 function lastDrill(name: string, ask: Ask, now: number) {
-  const ofRestores = `app.kubernetes.io/instance=${name}-restore`;
+  const ofRestores = `${INSTANCE_LABEL}=${name}-restore`;
   return drillOf(name, JSON.parse(ask('get', 'jobs', '-n', name, '-l', ofRestores, '-o', 'json')).items, now);
 }
 

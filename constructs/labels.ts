@@ -1,3 +1,5 @@
+import { INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAME_LABEL } from '../values/labels';
+
 /** Labels as https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/ recommends them. */
 export type Labels = Readonly<Record<string, string>>;
 
@@ -12,7 +14,7 @@ export interface Identity {
 
 /** What selects pods: name and instance only. A Deployment's selector can never change, so nothing that might belongs here. */
 export function selectorLabels({ app, instance }: Pick<Identity, 'app' | 'instance'>): Labels {
-  return { 'app.kubernetes.io/name': app, 'app.kubernetes.io/instance': instance };
+  return { [NAME_LABEL]: app, [INSTANCE_LABEL]: instance };
 }
 
 /** What stands on objects and pods: the selector's labels and the other recommended ones. */
@@ -20,7 +22,7 @@ export function labels(identity: Identity): Labels {
   return {
     ...selectorLabels(identity),
     'app.kubernetes.io/component': identity.component,
-    'app.kubernetes.io/managed-by': 'collab-homelab',
+    [MANAGED_BY_LABEL]: MANAGED_BY,
   };
 }
 

@@ -1,5 +1,5 @@
 import { bytes } from '../values/quantity';
-import type { Connection, Database, Homelab, Machine, ProxmoxHost, Service, TalosMachine } from './homelab';
+import type { Database, Homelab, Machine, ProxmoxHost, TalosMachine } from './homelab';
 
 /** What follows from a homelab without any choice. */
 
@@ -51,6 +51,11 @@ export function apiServerAddresses(homelab: Homelab): string[] {
     .map(([, { address }]) => address);
 }
 
+/** The branch, tag or commit that Argo CD follows. */
+export function revisionOf({ git }: Homelab): string {
+  return git.revision ?? 'main';
+}
+
 /** Port of the Kubernetes API on the control plane (Talos' default). */
 export const API_SERVER_PORT = 6443;
 
@@ -83,36 +88,6 @@ export function allocatableCpu({ cores }: TalosMachine): number {
 
 function isTalos(machine: Machine): machine is TalosMachine {
   return machine.kind === 'talos';
-}
-
-/** What a connection's variables are called behind their prefix, by the kind of its target. */
-const VARIABLES = {
-  service: ['HOST', 'PORT', 'URL'],
-  mongodb: ['USERNAME', 'PASSWORD', 'PASSWORD_IN_URI', 'DATABASE', 'URI'],
-  cassandra: ['CONTACT_POINTS', 'PORT', 'LOCAL_DATACENTER', 'KEYSPACE', 'USERNAME', 'PASSWORD'],
-  model: ['HOST', 'PORT', 'BASE_URL', 'MODEL'],
-} as const;
-
-/** Which kind of target a connection has, and its name. */
-export function targetOf(connection: Connection): readonly [kind: keyof typeof VARIABLES, name: string] {
-  if ('service' in connection) return ['service', connection.service];
-  if ('mongodb' in connection) return ['mongodb', connection.mongodb];
-  return 'cassandra' in connection ? ['cassandra', connection.cassandra] : ['model', connection.model];
-}
-
-/** What the variables of one of a client's connections start with. A second model changes nothing for the first. */
-export function envPrefixOf({ connects }: Service, connection: Connection): string {
-  if (connection.envPrefix !== undefined) return connection.envPrefix;
-  const [kind, name] = targetOf(connection);
-  const ofName = name.toUpperCase().replace(/-/g, '_');
-  if (kind !== 'model') return kind === 'service' ? ofName : kind.toUpperCase();
-  return connection === connects.find((each) => 'model' in each) ? 'LLM' : `LLM_${ofName}`;
-}
-
-/** Names of the variables that a connection sets. */
-export function variablesOf(service: Service, connection: Connection): string[] {
-  const prefix = envPrefixOf(service, connection);
-  return VARIABLES[targetOf(connection)[0]].map((name) => `${prefix}_${name}`);
 }
 
 /** Talos ends pod sandboxes for up to 180 s after the kubelet is done, and its finalizers; the rest is spare. */

@@ -1,5 +1,6 @@
 export * from './homelab';
 export * from './backup';
+export { byTarget, envPrefixOf, clientLoginOf, targetOf, variablesOf, type ByTarget } from './connections';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';
 export {
@@ -10,16 +11,16 @@ export {
   clusterNetworks,
   databasePods,
   downSeconds,
-  envPrefixOf,
   hostOf,
   hostWithDefaults,
   machineOfDisk,
   nodes,
+  revisionOf,
   SYSTEM_MILLICORES,
-  variablesOf,
   systemNodes,
   workers,
 } from './derived';
+export { FOLDERS, NAMESPACES } from './names';
 export type { MemberOptions } from '../values/members';
 export type { MongoRole } from '../values/mongo-roles';
 export { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from './talos-linux';

@@ -4,6 +4,7 @@ import { registryHost } from '../values/outside-names';
 import { sentence } from '../values/problem';
 import { clusterNetworks, nodes } from './derived';
 import type { Homelab } from './homelab';
+import { FIXED_NAMESPACES } from './names';
 
 interface Named {
   readonly what: string;
@@ -88,13 +89,10 @@ function overlap({ what, cidr }: Named, other: Named, all: readonly Named[]): st
   });
 }
 
-/** Namespaces that are there whatever homelab.ts says. */
-const NAMESPACES = ['services', 'web', 'ingress', 'argocd', 'default', 'kube-system', 'kube-public', 'kube-node-lease'];
-
 /** Pods look for app.services among Services first: it is the Service app of the namespace services. */
 function domainInside({ network, databases }: Homelab): string[] {
   const last = network.domain.split('.').at(-1)!;
-  if (![...NAMESPACES, ...Object.keys(databases)].includes(last)) return [];
+  if (![...FIXED_NAMESPACES, ...Object.keys(databases)].includes(last)) return [];
   return [
     sentence({
       what: 'network.domain must not end in the name of a namespace: pods would look among its Services first',

@@ -2,7 +2,9 @@ import { ipv4, ipv4Network } from '../values/names';
 import { membersPerRackProblem, membersProblem, podsProblem } from '../values/members';
 import { suggested } from '../values/nearest';
 import { missing, sentence } from '../values/problem';
-import { databasePods, hostOf, SYSTEM_PLACES, targetOf, variablesOf, workers } from './derived';
+import { targetOf, variablesOf } from './connections';
+import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
+import { FIXED_NAMESPACES, FOLDERS } from './names';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
@@ -112,7 +114,7 @@ function numbers({ machines }: Homelab): string[] {
 
 /** Services, web apps and databases share one space of names: each becomes a namespace, a Service or a user. */
 function names({ services, webApps, databases, llm }: Homelab): string[] {
-  const taken = ['services', 'web', 'ingress', 'platform', 'argocd', 'llm', 'llm-proof', 'kube-system', 'default'];
+  const taken: readonly string[] = [...FIXED_NAMESPACES, ...Object.values(FOLDERS)];
   const entries: [string, string][] = [
     ...Object.keys(services).map((name): [string, string] => [at('services', name), name]),
     ...Object.keys(webApps).map((name): [string, string] => [at('webApps', name), name]),
@@ -126,7 +128,7 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
       .filter((name) => taken.includes(name))
       .map((name) =>
         sentence({
-          what: `${at('databases', name)} must not be named like a namespace of the homelab`,
+          what: `${at('databases', name)} must not be named like a namespace or folder of the homelab`,
           got: name,
           fix: 'name it after what it is, like cassandra',
         }),

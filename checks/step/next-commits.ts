@@ -1,3 +1,4 @@
+import { INSTANCE_LABEL, NAME_LABEL } from '../../values/labels';
 import { fewestCopies, membersLook, surplusOf } from './data/cassandra';
 import { indexOf, isActive, mainContainer, thingOf, type Database, type Index } from './data/databases';
 import { asWanted, replicaSetOf } from './data/mongodb';
@@ -59,7 +60,7 @@ function fewerNodes(was: Database, is: Database, thing: string): NextCommit[] {
 function deleteNext({ namespace, name }: Database, thing: string): NextCommit {
   return {
     what: `take databases.${thing} and its disks out of homelab.ts, or set it to active again`,
-    when: `a backup was read back (docs/worst-day.md), nobody misses it, and its pods are gone: kubectl -n ${namespace} get pods -l app.kubernetes.io/instance=${name}`,
+    when: `a backup was read back (docs/worst-day.md), nobody misses it, and its pods are gone: kubectl -n ${namespace} get pods -l ${INSTANCE_LABEL}=${name}`,
   };
 }
 
@@ -117,8 +118,8 @@ function disks(pairs: readonly Pair[], before: Index): NextCommit[] {
     const { pod, set } = owner;
     const { namespace, labels = {} } = set.metadata;
     const look =
-      labels['app.kubernetes.io/name'] === 'mongodb'
-        ? `the primary says "as wanted": ${asWanted(namespace, labels['app.kubernetes.io/instance'] ?? set.metadata.name)}`
+      labels[NAME_LABEL] === 'mongodb'
+        ? `the primary says "as wanted": ${asWanted(namespace, labels[INSTANCE_LABEL] ?? set.metadata.name)}`
         : `its node says UN: kubectl -n ${namespace} exec ${pod} -c cassandra -- nodetool status`;
     return [
       {

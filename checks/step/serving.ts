@@ -1,3 +1,4 @@
+import { INSTANCE_LABEL, NAME_LABEL } from '../../values/labels';
 import type { Manifest } from './objects';
 import type { Seconds } from './pod-times';
 import { daemonLimits, rollingLimits, type PodsEffect } from './replaced-pods';
@@ -69,10 +70,9 @@ function cassandra(serve: string, all: number, away: number): string {
 
 /** StatefulSets that are one thing, such as the racks of a ring: the same governing Service and the same name in their labels. */
 function together(state: State, next: Manifest): readonly Workload[] {
-  const { 'app.kubernetes.io/name': app, 'app.kubernetes.io/instance': instance } =
-    next.spec.template?.metadata?.labels ?? {};
+  const { [NAME_LABEL]: app, [INSTANCE_LABEL]: instance } = next.spec.template?.metadata?.labels ?? {};
   if (!app || !instance) return [];
-  const matchLabels = { 'app.kubernetes.io/name': app, 'app.kubernetes.io/instance': instance };
+  const matchLabels = { [NAME_LABEL]: app, [INSTANCE_LABEL]: instance };
   return workloads(state)
     .select(next.metadata.namespace ?? 'default', { matchLabels })
     .filter(({ kind, placed }) => kind === 'StatefulSet' && placed.object.spec.serviceName === next.spec.serviceName);

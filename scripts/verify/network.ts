@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { databasePods, type Connection, type Homelab } from '../../inventory';
+import { databasePods, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
+import { labelSelector } from '../../values/labels';
 import type { Finding, Check } from '../engine/findings';
 import { kubectl, kubectlGet } from '../clients/kubernetes';
 import { CommandFailed, LOCALHOST } from '../engine/commands';
@@ -98,10 +99,10 @@ async function modelsFromInside(context: Context): Promise<Finding[]> {
   const what = `${service} answers inside the cluster`;
   const url = `http://${service}:${port}/api/version`;
   for (const [name, { connects }] of Object.entries(services)) {
-    if (!connects.some((connection) => 'model' in connection)) continue;
-    const [pod] = await runningPods(context, 'services', instance(name));
+    if (!connects.some((connection) => targetOf(connection)[0] === 'model')) continue;
+    const [pod] = await runningPods(context, NAMESPACES.services, instance(name));
     if (pod === undefined) continue;
-    const answer = await inPod(context, 'services', pod, 'pod/probe-http.sh', [url, '10']);
+    const answer = await inPod(context, NAMESPACES.services, pod, 'pod/probe-http.sh', [url, '10']);
     if (answer.code === 0 && /"version"/.test(answer.stdout))
       return [good(what, `${answer.stdout.trim()}, from ${pod}`)];
     if (!cannotTry(answer.code))
@@ -281,8 +282,10 @@ function targetsOf({ services, databases, llm }: Homelab): Target[] {
           ? inCluster(name, name, 9042)
           : inCluster(`${databasePods(name, database)[0]}.${name}`, name, 27017, name),
       ),
-    ...(llm ? [inCluster(llm.service, 'services', llm.port)] : []),
-    ...Object.keys(services).map((name) => inCluster(name, 'services', ports.get(`services/${name}`) ?? 8080)),
+    ...(llm ? [inCluster(llm.service, NAMESPACES.services, llm.port)] : []),
+    ...Object.keys(services).map((name) =>
+      inCluster(name, NAMESPACES.services, ports.get(`${NAMESPACES.services}/${name}`) ?? 8080),
+    ),
   ];
 }
 
@@ -290,9 +293,8 @@ function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
   const names = (connects: readonly Connection[]) =>
     new Set(
       connects.map((connection) => {
-        if ('service' in connection) return connection.service;
-        if ('mongodb' in connection) return connection.mongodb;
-        return 'cassandra' in connection ? connection.cassandra : llm!.service;
+        const [kind, target] = targetOf(connection);
+        return kind === 'model' ? llm!.service : target;
       }),
     );
   const of =
@@ -309,17 +311,17 @@ function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
       .map(([name, { kind }]) => ({
         name,
         namespace: name,
-        selector: `app.kubernetes.io/name=${kind},app.kubernetes.io/instance=${name}`,
+        selector: labelSelector(kind, name),
         container: kind === 'cassandra' ? 'cassandra' : 'mongod',
         targets: new Set([name]),
       })),
-    ...Object.entries(services).map(of('services')),
-    ...Object.entries(webApps).map(of('web')),
+    ...Object.entries(services).map(of(NAMESPACES.services)),
+    ...Object.entries(webApps).map(of(NAMESPACES.web)),
   ];
 }
 
 function instance(name: string): string {
-  return `app.kubernetes.io/name=microservice,app.kubernetes.io/instance=${name}`;
+  return labelSelector('microservice', name);
 }
 
 /** A shell script of scripts/remote/ in a container, by standard input. */

@@ -434,7 +434,7 @@ const broken: [string, (homelab: any) => void, string][] = [
     (h) => {
       h.databases.web = h.databases.mongodb;
     },
-    'databases.web must not be named like a namespace of the homelab',
+    'databases.web must not be named like a namespace or folder of the homelab',
   ],
   ['two web apps of one host', (h) => (h.webApps.admin.host = 'app'), 'webApps.admin.host must be used once'],
   [

@@ -1,3 +1,4 @@
+import { INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAME_LABEL } from '../../../values/labels';
 import { identity, type Manifest } from '../objects';
 import type { State } from '../step';
 import { claimTemplates, containersOf, podOf } from './workloads';
@@ -44,12 +45,12 @@ export function indexOf({ objects }: State): Index {
 /** The database that an object belongs to. Deployments of an own chart with the label of a database are clients or tools. */
 export function databaseOf({ kind, metadata, ...object }: Manifest): Omit<Database, 'files' | 'sets'> | undefined {
   const labels: Manifest = metadata.labels ?? {};
-  const labelled = labels['app.kubernetes.io/name'];
+  const labelled = labels[NAME_LABEL];
   const byImage = kind === 'StatefulSet' ? engineOfSet({ kind, metadata, ...object }) : undefined;
-  const ours = labels['app.kubernetes.io/managed-by'] === 'collab-homelab';
+  const ours = labels[MANAGED_BY_LABEL] === MANAGED_BY;
   const engine = byImage ?? (ours && isOurs(labelled) ? labelled : undefined);
   if (!engine) return undefined;
-  const instance = labelled === engine ? labels['app.kubernetes.io/instance'] : undefined;
+  const instance = labelled === engine ? labels[INSTANCE_LABEL] : undefined;
   const name = String(instance ?? metadata.name);
   const namespace = String(metadata.namespace ?? '');
   return { key: `${engine} ${namespace}/${name}`, engine, namespace, name };

@@ -1,3 +1,4 @@
+import { INSTANCE_LABEL } from '../../../values/labels';
 import type { Risk } from '../plan';
 import { idsOf, mainContainer, thingOf, type Database, type Index } from './databases';
 import { dataRisk, type Found } from './risk';
@@ -126,7 +127,7 @@ function memberRisks(was: ReplicaSet, is: ReplicaSet, { name, namespace }: Datab
 
 /** The command that shows whether a set is as it should be. */
 export function asWanted(namespace: string, name: string): string {
-  return `kubectl -n ${namespace} logs -l app.kubernetes.io/instance=${name} -c reconcile --prefix --tail=2`;
+  return `kubectl -n ${namespace} logs -l ${INSTANCE_LABEL}=${name} -c reconcile --prefix --tail=2`;
 }
 
 function counted(members: number, pods: number): string {

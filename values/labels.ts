@@ -1,0 +1,14 @@
+/** Recommended labels of Kubernetes that select pods: what it is, as `cassandra`, and which one, by its own name. */
+export const NAME_LABEL = 'app.kubernetes.io/name';
+export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
+
+/** What manages an object. */
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+
+/** The value of `managed-by` on every object that a construct renders. */
+export const MANAGED_BY = 'collab-homelab';
+
+/** Selects the pods of one instance, as `kubectl -l` takes it. */
+export function labelSelector(app: string, instance: string): string {
+  return `${NAME_LABEL}=${app},${INSTANCE_LABEL}=${instance}`;
+}
