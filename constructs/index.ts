@@ -32,6 +32,7 @@ export {
   type PodSecurityLevel,
 } from './isolated-namespace';
 export type { Labels } from './labels';
+export * from './llm-endpoint';
 export { LlmProof, type LlmProofProps } from './llm-proof';
 export * from './microservice-deployment';
 export type { MemberOptions } from '../values/members';

@@ -84,7 +84,7 @@ export class LlmProof extends Construct {
 
   /** A DNS name has no endpoints to ask the API server for. */
   private hasEndpoints(): boolean {
-    return this.props.llm.endpoint.kind !== 'dns-name';
+    return this.props.llm.endpoint.host === undefined;
   }
 
   private mayReadEndpoints(metadata: { name: string; namespace: string; labels: Record<string, string> }): void {

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ExternalLlmService, LlmEndpoint } from '../../constructs/external-llm-service';
+import { ExternalLlmService, LlmEndpoint } from '../../constructs';
 import { LlmProof } from '../../constructs/llm-proof';
 import { scriptFile } from '../../constructs/script-file';
 import { DeclaredSecret } from '../../constructs/secrets';
