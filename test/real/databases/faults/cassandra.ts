@@ -128,7 +128,9 @@ async function clock(ring: Ring): Promise<void> {
   const member = ring.members[2]!;
   for (const seconds of [600, -600])
     await ring.fault('clock of a node 10 minutes off', async () => {
-      await replace({ ...member, set: withClock(member.set, seconds) }).then((pod) => (member.pod = pod));
+      await replace({ ...member, set: withClock(member.set, seconds, { java: true }) }).then(
+        (pod) => (member.pod = pod),
+      );
       await ring.whole();
       await pause(10);
       await replace(member);
