@@ -179,12 +179,19 @@ export function told(line: string): string {
   }
   const [kind] = Object.keys(result);
   if (kind !== 'restored' && kind !== 'drill') return line;
-  const { snapshot, seconds, ...rest } = result[kind];
+  const { snapshot, snapshots, seconds, ...rest } = result[kind];
   const what = Object.entries(rest)
-    .filter(([name]) => name !== 'ok')
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
+    .filter(([name, value]) => name !== 'ok' && (!Array.isArray(value) || value.length > 0))
+    .map(([name, value]) => [
+      name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
+      Array.isArray(value) ? value.join(', ') : String(value),
+    ])
+    .map((pair) => pair.join(' '));
   const done = kind === 'drill' ? 'the backup is whole and could be loaded' : 'restored';
-  return `${done}: the backup of ${snapshot}, in ${seconds} s; ${what.join('; ')}`;
+  // Each node of Cassandra has a backup of its own.
+  const each = Object.entries(snapshots ?? {}).map(([pod, taken]) => `${pod} of ${String(taken)}`);
+  const source = each.length > 0 ? `the backups of ${each.join(', ')}` : `the backup of ${snapshot}`;
+  return `${done}: ${source}, in ${seconds} s; ${what.join('; ')}`;
 }
 
 async function agrees(question: string, word: string): Promise<boolean> {

@@ -53,5 +53,18 @@ test('the last line is told in words, every other one as it is', () => {
   expect(told('{"drill":{"ok":true,"snapshot":"T","documents":3,"seconds":7}}')).toBe(
     'the backup is whole and could be loaded: the backup of T, in 7 s; documents 3',
   );
+  const nodes = {
+    tables: 2,
+    notCompared: [],
+    differs: ['a.t'],
+    seconds: 26,
+    snapshots: { 'c-r1-0': 'T1', 'c-r2-0': 'T2' },
+  };
+  expect(told(JSON.stringify({ restored: nodes }))).toBe(
+    'restored: the backups of c-r1-0 of T1, c-r2-0 of T2, in 26 s; tables 2; differs a.t',
+  );
+  expect(told(JSON.stringify({ drill: { ...nodes, notCompared: ['b.t'], ok: true, snapshot: 'T2' } }))).toMatch(
+    /^the backup is whole .*: the backups of c-r1-0 of T1, c-r2-0 of T2, in 26 s; tables 2; not compared b\.t; differs a\.t$/,
+  );
   for (const line of ['{not json', '{"other":{}}', 'a: 3 documents, equal']) expect(told(line)).toBe(line);
 });

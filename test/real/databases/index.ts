@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import { images } from '../../../constructs';
+import own from '../../../homelab';
 import homelab from '../../fixtures/homelab';
 import { controlPlaneBinaries } from '../cluster/binaries';
 import { until } from '../cluster/processes';
@@ -13,8 +15,11 @@ import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { HIDDEN_MEMBERS } from './hidden-members';
+import { onCluster } from './commands/on-cluster';
+import { Owner } from './commands/owner';
 import { MONGODB_OLD_COPY } from './faults/mongodb-old-copy';
-import { mongodbCommands } from './commands/mongodb';
+import { cassandraCommands } from './commands/cassandra';
+import { mongodbCommands, mongodbGivenBack, mongodbOnCluster } from './commands/mongodb';
 import { MONGODB_STEPS } from './faults/mongodb-steps';
 import { killed as killedPrimary, MONGODB_FAULTS, mongodbFaults, wrongKeyfile } from './faults/mongodb';
 import { MongoSet, MongoWriter } from './faults/mongodb-set';
@@ -36,17 +41,22 @@ type Json = any;
 
 /**
  * Both databases from their rendered manifests to ready, as processes: what each pod's containers run, with its user, limits,
- * volumes, probes and names. Then their jobs, their clients, and clients that move and go.
+ * volumes, probes and names. Then their jobs, their clients, and clients that move and go. With --kubeconfig FILE the databases of
+ * homelab.ts in a cluster of your own: pods are deleted one after the other under a writer, a backup is made and tried.
  */
-if (process.getuid?.() !== 0)
+const kubeconfig = process.argv.includes('--kubeconfig')
+  ? process.argv[process.argv.indexOf('--kubeconfig') + 1]
+  : undefined;
+if (kubeconfig === undefined && process.getuid?.() !== 0)
   throw new Error(
     'the suite of the databases must run as root on Linux, because it mounts volumes and sets memory limits; sudo npm run test:real -- databases',
   );
 const needsStores = process.argv.some((arg) => arg === '--full' || /^--only=.*backup-stores/.test(arg));
-onLoopback(
-  () => [databasePrograms(), controlPlaneBinaries(homelab.versions.kubernetes), needsStores && rclone()],
-  ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
-);
+if (kubeconfig === undefined)
+  onLoopback(
+    () => [databasePrograms(), controlPlaneBinaries(homelab.versions.kubernetes), needsStores && rclone()],
+    ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
+  );
 
 const full = process.argv.includes('--full');
 const tally = new Tally();
@@ -80,6 +90,7 @@ const sample: Test = async (node, rendered, again) => {
 };
 
 async function main(): Promise<void> {
+  if (kubeconfig !== undefined) return inYourCluster(kubeconfig);
   const byHand = ['cassandra-chat', 'cassandra-admin', 'mongodb-root', 'mongodb-identity'];
   const parts: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
     ...GROWTH,
@@ -94,6 +105,9 @@ async function main(): Promise<void> {
     ...HIDDEN_MEMBERS,
     ...CASSANDRA_BACKUPS,
     'mongodb-commands': mongodbCommands,
+    'mongodb-given-back': mongodbGivenBack,
+    'mongodb-on-cluster': mongodbOnCluster,
+    'cassandra-commands': cassandraCommands,
   };
   const known = [...Object.keys(parts), ...Object.keys(CASSANDRA_FAULTS), ...Object.keys(MONGODB_FAULTS)];
   const only = process.argv
@@ -124,6 +138,17 @@ async function main(): Promise<void> {
   lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);
   console.log(table.lines().join('\n'));
   if (full) writeProofs('databases', [...laps.lines, tally.line()], '--full', table.lines());
+  tally.close();
+}
+
+async function inYourCluster(file: string): Promise<void> {
+  const owner = new Owner(resolve(file), []);
+  try {
+    await onCluster(own, owner, tally, table);
+  } finally {
+    owner.remove();
+  }
+  console.log(table.lines().join('\n'));
   tally.close();
 }
 

@@ -64,11 +64,14 @@ function place(then) {
   }).on('error', (error) => fail(`the kubelet of the test does not answer: ${error.message}`));
 }
 
+/** What runs in the container hears of an end by its input alone, and is not ended by one here, as behind a kubelet. */
 function exec({ entry }) {
   if (entry === undefined) fail('unable to upgrade connection: container not found');
-  const interactive = options.has('-i') || options.has('--stdin') ? 'inherit' : 'ignore';
-  const child = spawn('nsenter', [...entry, ...command], { stdio: [interactive, 'inherit', 'inherit'] });
-  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => child.kill(signal));
+  const interactive = options.has('-i') || options.has('--stdin');
+  const child = spawn('nsenter', [...entry, ...command], {
+    stdio: [interactive ? 'pipe' : 'ignore', 'inherit', 'inherit'],
+  });
+  if (interactive) process.stdin.pipe(child.stdin.on('error', () => undefined));
   child.once('exit', (code) => {
     if (code !== 0) console.error(`command terminated with exit code ${code ?? 137}`);
     process.exit(code ?? 137);

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
+import { join } from 'node:path';
 import { homelabApp } from '../../../../charts';
 import type { Homelab } from '../../../../inventory';
 import { publicHalf } from '../../../../scripts/secrets/ssh-key';
@@ -8,11 +9,13 @@ import { ControlPlane } from '../../cluster/control-plane';
 import { applyAll, inWaves } from '../../cluster/deploy';
 import type { Tally } from '../../tally';
 import { SshStore } from '../backups/store';
+import { databasePrograms } from '../binaries';
 import { inFreshNode } from '../fresh-node';
 import type { TestNode } from '../node';
 import type { Rendered } from '../rendering';
 import { oneDatabase } from './homelab';
 import { ProcessKubelet } from './kubelet';
+import type { OnCluster } from './on-cluster';
 import { Owner } from './owner';
 
 type Json = any;
@@ -20,7 +23,7 @@ type Json = any;
 export type Kind = 'mongodb' | 'cassandra';
 
 /** A database that was applied to an API server and runs as processes, a target for its backups, and a laptop. */
-export class Lab {
+export class Lab implements OnCluster {
   constructor(
     readonly tally: Tally,
     readonly kind: Kind,
@@ -53,9 +56,8 @@ export class Lab {
     for (const { spec } of volumes) fs.rmSync(this.node.claims.disk(this.kind, spec.claimRef.name));
   }
 
-  kubectl(args: readonly string[], seconds?: number): Promise<string> {
-    return this.owner.kubectl(['-n', this.kind, ...args], seconds);
-  }
+  readonly kubectl: OnCluster['kubectl'] = (args, seconds, input) =>
+    this.owner.kubectl(['-n', this.kind, ...args], seconds, input);
 
   password(secret: string): string {
     return this.node.cluster.secrets.get(`${this.kind}/${secret}`)!.password!;
@@ -92,11 +94,11 @@ export async function inLab(tally: Tally, kind: Kind, count: number, test: (lab:
       const secret = node.cluster.secrets.get(`${kind}/${kind}-backup`)!;
       await store.start(publicHalf(secret['ssh-key']!, `${kind}-backup`)!);
       await onControlPlane(node, homelab, async (plane, kubectl) => {
-        const source = {
-          imports: "import { oneDatabase } from './test/real/databases/commands/homelab';",
-          expression: `oneDatabase('${kind}', ${count}, ${JSON.stringify(store.target)})`,
-        };
-        const owner = new Owner(source, plane.kubeconfig, [kubectl]);
+        const ours = [
+          "import { oneDatabase } from './test/real/databases/commands/homelab';",
+          `export default oneDatabase('${kind}', ${count}, ${JSON.stringify(store.target)});`,
+        ];
+        const owner = new Owner(plane.kubeconfig, [kubectl, shells(node)], `${ours.join('\n')}\n`);
         try {
           await test(new Lab(tally, kind, owner, store, plane.client, node, rendered));
         } finally {
@@ -128,4 +130,16 @@ async function onControlPlane(
   } finally {
     await plane.stop();
   }
+}
+
+/** A folder with the shells of the databases, as a laptop has them. */
+function shells(node: TestNode): string {
+  const { mongosh, cqlsh } = databasePrograms();
+  const folder = join(node.folder, 'shells');
+  fs.mkdirSync(folder);
+  const script = (name: string, line: string) =>
+    fs.writeFileSync(join(folder, name), `#!/bin/sh\n${line} "$@"\n`, { mode: 0o755 });
+  script('mongosh', `exec '${process.execPath}' '${mongosh}/node_modules/mongosh/bin/mongosh.js'`);
+  script('cqlsh', `PYTHONPATH='${cqlsh}' exec /usr/bin/python3 -m cqlshlib`);
+  return folder;
 }

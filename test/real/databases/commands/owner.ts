@@ -2,36 +2,24 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { copyOfCheckout } from '../../workspace';
-import { databasePrograms } from '../binaries';
 import type { Ended } from '../processes';
 
-/** A laptop: a clone with its homelab.ts, kubectl and the shells of the databases. */
+/** A laptop: a clone with its homelab.ts, and what is on its PATH. */
 export class Owner {
   private readonly clone = copyOfCheckout();
   private readonly path: string;
 
   /**
-   * @param homelab an expression that gives homelab.ts, with what it imports
    * @param bin folders that stand first on the PATH
+   * @param homelab the text of another homelab.ts than that of this checkout
    */
   constructor(
-    { imports, expression }: { imports: string; expression: string },
     private readonly kubeconfig: string,
     bin: readonly string[],
+    homelab?: string,
   ) {
-    fs.writeFileSync(join(this.clone, 'homelab.ts'), `${imports}\nexport default ${expression};\n`);
-    this.path = [...bin, this.shells(), process.env.PATH].join(':');
-  }
-
-  private shells(): string {
-    const { mongosh, cqlsh } = databasePrograms();
-    const folder = join(this.clone, 'shells');
-    fs.mkdirSync(folder);
-    const script = (name: string, line: string) =>
-      fs.writeFileSync(join(folder, name), `#!/bin/sh\n${line} "$@"\n`, { mode: 0o755 });
-    script('mongosh', `exec '${process.execPath}' '${mongosh}/node_modules/mongosh/bin/mongosh.js'`);
-    script('cqlsh', `PYTHONPATH='${cqlsh}' exec /usr/bin/python3 -m cqlshlib`);
-    return folder;
+    if (homelab !== undefined) fs.writeFileSync(join(this.clone, 'homelab.ts'), homelab);
+    this.path = [...bin, process.env.PATH].join(':');
   }
 
   /** `npm run homelab -- COMMAND`, on the cluster. */
@@ -41,8 +29,8 @@ export class Owner {
   }
 
   /** @throws with what it printed where it fails */
-  async kubectl(args: readonly string[], seconds = 60): Promise<string> {
-    const { code, output } = await this.run('kubectl', args, seconds);
+  async kubectl(args: readonly string[], seconds = 60, input = ''): Promise<string> {
+    const { code, output } = await this.run('kubectl', args, seconds, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(' ').slice(0, 200)}: ${output}`);
     return output;
   }

@@ -1,0 +1,80 @@
+import { until } from '../../cluster/processes';
+import { pause } from '../processes';
+import type { Lab } from './lab';
+import type { OnCluster } from './on-cluster';
+import { time } from './pod-status';
+
+/** What the commands need to know of a database to be tried on it. */
+export interface Tried {
+  /** The pod that stores. */
+  readonly keeper: string;
+  readonly fill: (lab: Lab) => Promise<unknown>;
+  /** All that it holds, as a text that can be compared. */
+  readonly contents: (lab: Lab) => Promise<string>;
+  /** Options of `connect`, what is typed into its shell, and what that answers. */
+  readonly shells: readonly { readonly args: readonly string[]; readonly input: string; readonly answers: RegExp }[];
+}
+
+/** The commands of an owner, from a laptop to a database on an API server: everything is destroyed, and comes back. */
+export async function givenBack(lab: Lab, tried: Tried): Promise<void> {
+  const { tally, owner, kind } = lab;
+  await lab.apply();
+  await tried.fill(lab);
+  const before = await tried.contents(lab);
+  await backedUp(lab, tried.keeper);
+  const well = await owner.homelab('status');
+  tally.check('status finds nothing late or broken', well.code === 0 && /0 min ago/.test(well.output), well.output);
+
+  await lab.destroy();
+  await lab.apply();
+  const restored = await owner.homelab('restore', [kind]);
+  tally.check('restore ends well', restored.code === 0 && /^restored: /m.test(restored.output), restored.output);
+  console.log(`  ${/^restored: .*$/m.exec(restored.output)?.[0]}`);
+  const after = await tried.contents(lab);
+  tally.check('all that was there is there again', after === before, `${before}\n${after}`);
+}
+
+/** The other commands: a drill, a shell, and what status says of a backup that is late or cannot be made. */
+export async function everyCommand(lab: Lab, tried: Tried): Promise<void> {
+  const { tally, owner, kind } = lab;
+  for (const { args, input, answers } of tried.shells) {
+    const { code, output } = await owner.homelab('connect', [kind, ...args], input);
+    tally.check(`connect ${args.join(' ')} opens a shell that answers`, code === 0 && answers.test(output), output);
+  }
+  const drill = await owner.homelab('restore-drill', [kind]);
+  const whole = drill.code === 0 && /the backup is whole/.test(drill.output);
+  tally.check('restore-drill finds the backup whole', whole, drill.output);
+  console.log(`  ${/^the backup is whole.*$/m.exec(drill.output)?.[0]}`);
+  await lateAndBroken(lab, tried.keeper);
+}
+
+/** What is late or broken is said, and seen by the exit code; what was mended is not. */
+async function lateAndBroken(lab: Lab, keeper: string): Promise<void> {
+  const { tally, owner, store } = lab;
+  const older = `cd /handover && sed 's/"newest":"20../"newest":"2001/' status.json >older && mv older status.json`;
+  await lab.kubectl(['exec', keeper, '-c', 'backup', '--', 'sh', '-c', older]);
+  const late = await owner.homelab('status');
+  const isSaid = late.code === 1 && /should be at most/.test(late.output);
+  tally.check('status ends with 1 where a backup is late', isSaid, late.output);
+  await store.stop();
+  await backedUp(lab, keeper);
+  const broken = await owner.homelab('status');
+  const said = broken.code === 1 && /the last try of a backup failed/.test(broken.output);
+  tally.check('status ends with 1 where the target is away', said, broken.output);
+  await store.start(store.authorized);
+  await backedUp(lab, keeper);
+  const mended = await owner.homelab('status');
+  tally.check('and with 0 once it is back', mended.code === 0, mended.output);
+}
+
+/** `backup`, until the pod that stores has tried one that began after it was asked: the schedule may be at one already. */
+export async function backedUp(lab: OnCluster, keeper: string): Promise<void> {
+  const read = ['exec', keeper, '-c', 'backup', '--', 'cat', '/handover/status.json'];
+  const tried = async (): Promise<string> => JSON.parse(await lab.kubectl(read)).tried ?? '';
+  const mark = time(new Date());
+  // Times of tries are whole seconds.
+  await pause(1);
+  const asked = await lab.owner.homelab('backup', [lab.kind]);
+  lab.tally.check('backup asks every pod', asked.code === 0 && asked.output.includes(keeper), asked.output);
+  await until('the backup was tried', 180, async () => (await tried()) > mark);
+}
