@@ -23,10 +23,19 @@ const otherRooms = (room) =>
     .filter((other) => other !== room && !rooms[room].includes(other))
     .map((other) => ({ regex: `^\\.\\./(\\.\\./)*${other}(/|$)`, message: `${room}/ may not know ${other}/` }));
 
-const walls = Object.keys(rooms).map((room) => ({
-  files: [`${room}/**/*.ts`],
-  rules: { 'no-restricted-imports': ['error', { patterns: otherRooms(room) }] },
-}));
+/** Whoever installs the package can write every chart and check of ours: they use what it exports. */
+const publicSurface = {
+  regex: '^\\.\\./(\\.\\./)*constructs/.',
+  message: 'import from constructs/ itself, and export there what others need',
+};
+
+const walls = [
+  ...Object.keys(rooms).map((room) => ({
+    files: [`${room}/**/*.ts`],
+    rules: { 'no-restricted-imports': ['error', { patterns: [...otherRooms(room), publicSurface] }] },
+  })),
+  { files: ['cli/**/*.ts'], rules: { 'no-restricted-imports': ['error', { patterns: [publicSurface] }] } },
+];
 
 /** The rooms of its suite, in the same order. */
 const suiteRooms = ['simulator', 'harness', 'scenarios'];

@@ -1,9 +1,16 @@
 import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { Connections, IsolatedNamespace, KEEP, syncWave } from '../constructs';
-import { groupOf, RENDERED_KINDS, type Kind } from '../constructs/kinds';
-import { late } from '../constructs/late';
-import { isClusterScoped } from '../constructs/rendering';
+import {
+  Connections,
+  groupOf,
+  isClusterScoped,
+  IsolatedNamespace,
+  KEEP,
+  type Kind,
+  late,
+  RENDERED_KINDS,
+  syncWave,
+} from '../constructs';
 import type { ApplicationSpec } from '../imports/application-argoproj.io';
 import type { AppProjectSpec } from '../imports/appproject-argoproj.io';
 import { FOLDERS, NAMESPACES, revisionOf, type Homelab } from '../inventory';

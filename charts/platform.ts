@@ -1,8 +1,16 @@
 import { ApiObject, Size, type Chart } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
-import { IsolatedNamespace, PersistentVolumes, type IsolatedNamespaceProps, type NamespaceQuota } from '../constructs';
-import { footprint, POD_KINDS } from '../constructs/footprint';
-import { clusterScoped, jsonOf, type Json } from '../constructs/rendering';
+import {
+  clusterScoped,
+  footprint,
+  IsolatedNamespace,
+  type IsolatedNamespaceProps,
+  type Json,
+  jsonOf,
+  type NamespaceQuota,
+  PersistentVolumes,
+  POD_KINDS,
+} from '../constructs';
 import { FOLDERS, NAMESPACES, workers, type Homelab } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 

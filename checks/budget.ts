@@ -1,4 +1,4 @@
-import { containerRequest, footprint, podRequests, podSpecOf } from '../constructs/footprint';
+import { containerRequest, footprint, podRequests, podSpecOf } from '../constructs';
 import {
   allocatableCpu,
   allocatableMemory,

@@ -1,5 +1,5 @@
 import { ApiObject, Chart, type App } from 'cdk8s';
-import { jsonOf, renderOnce } from '../constructs/rendering';
+import { jsonOf, renderOnce } from '../constructs';
 
 /** An object as it will stand in a file. */
 export interface RenderedObject {

@@ -25,15 +25,20 @@ export interface Port {
 }
 
 /** Something that can be connected to something: a service, a job. */
-export interface Client extends IConstruct {
+export abstract class Client extends Construct {
   /** Its name among clients: what its role or user in a database is called. */
-  readonly clientName: string;
+  abstract readonly name: string;
   /** Where its pods run, and so where the secrets of its connections must exist. */
-  readonly namespace: string;
+  abstract readonly namespace: string;
   /** Its NetworkPolicy, in which the target opens the way out. */
-  readonly connections: Connections;
+  abstract readonly connections: Connections;
   /** Adds environment variables. @throws on a name that another connection took */
-  addEnv(env: Readonly<Record<string, EnvValue>>): void;
+  abstract addEnv(env: Readonly<Record<string, EnvValue>>): void;
+
+  /** Lets this client reach a target, and gives it the environment that says where it is. */
+  connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
+    target.accept(this, options as Options);
+  }
 }
 
 /**

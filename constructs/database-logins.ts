@@ -48,7 +48,7 @@ export class DatabaseLogins {
    * @param name @default the client's name
    * @throws when the login belongs to the database itself or to another client, such as one of the same name in another namespace
    */
-  of(client: Client, name = client.clientName): Login {
+  of(client: Client, name = client.name): Login {
     const { noun, reserved, job } = this.props;
     assertValid(client, dnsLabelProblem(name, `the ${noun} of a client`, 40));
     const known = this.logins.get(name);

@@ -1,9 +1,9 @@
 import { k8s } from 'cdk8s-plus-28';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { mountPathsProblem } from '../values/files';
 import { dnsLabelProblem, dnsNameProblem, imageProblem } from '../values/names';
 import { syncWave } from './argo-cd';
-import { Connections, type Client, type Connectable, type OptionsOf } from './connections';
+import { Client, Connections } from './connections';
 import { Environment, type EnvValue } from './env';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
@@ -41,9 +41,9 @@ export interface HashNamedJobProps {
  * its whole spec and over the ConfigMaps that it reads; Argo CD makes the new one and prunes the old one. It has no TTL:
  * a finished Job that vanishes would be made again.
  */
-export class HashNamedJob extends Construct implements Client {
+export class HashNamedJob extends Client {
   /** Its name without the hash: a role or user in a database stays the same when the job changes. */
-  readonly clientName: string;
+  readonly name: string;
   /** Where it runs, and where the secrets that it reads must exist. */
   readonly namespace: string;
   /** Its NetworkPolicy: DNS, and what it was connected to. */
@@ -61,7 +61,7 @@ export class HashNamedJob extends Construct implements Client {
       mountPathsProblem(['/tmp', ...Object.keys(props.reads)], 'the path of a ConfigMap in `reads`'),
       ...(props.pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
     );
-    this.clientName = props.name;
+    this.name = props.name;
     this.namespace = props.namespace;
     this.environment = new Environment(this, props.namespace, { commands: props.command });
     this.environment.add({ HOME: '/tmp' });
@@ -115,11 +115,6 @@ export class HashNamedJob extends Construct implements Client {
       const read = Object.values(props.reads).map((map) => jsonOf(map).data);
       return { ...json, metadata: { ...json.metadata, name: `${name}-${contentHash([json.spec, read])}` } };
     });
-  }
-
-  /** Lets the job reach a target, and gives it the environment that says where it is. */
-  connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
-    target.accept(this, options as Options);
   }
 
   /**

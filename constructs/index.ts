@@ -9,8 +9,8 @@ export {
   type CassandraStatefulSetProps,
 } from './cassandra-stateful-set';
 export {
+  Client,
   Connections,
-  type Client,
   type Connectable,
   type ConnectionsProps,
   type OptionsOf,
@@ -22,7 +22,9 @@ export type { DataAccess } from './database-logins';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';
+export { containerRequest, footprint, POD_KINDS, podRequests, podSpecOf } from './footprint';
 export { HashNamedJob, type HashNamedJobProps } from './hash-named-job';
+export { IDENTITY } from './identity';
 export { images } from './images';
 export type { DatabaseProps } from './database';
 export {
@@ -31,7 +33,9 @@ export {
   type NamespaceQuota,
   type PodSecurityLevel,
 } from './isolated-namespace';
+export { groupOf, RENDERED_KINDS, type Kind } from './kinds';
 export type { Labels } from './labels';
+export { late } from './late';
 export * from './llm-endpoint';
 export { LlmProof, type LlmProofProps } from './llm-proof';
 export * from './microservice-deployment';
@@ -41,7 +45,7 @@ export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from
 export * from './outside-route';
 export { Placement } from './placement';
 export * from './probes';
-export type { Json, ManifestOverride } from './rendering';
+export { clusterScoped, isClusterScoped, jsonOf, renderOnce, type Json, type ManifestOverride } from './rendering';
 export type { Resources } from './resources';
 export { RetiredCassandra } from './retired-cassandra';
 export { RetiredMongoDb } from './retired-mongo-db';

@@ -1,10 +1,10 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { dnsNameProblem, imageProblem, portProblem, serviceNameProblem } from '../values/names';
 import { filesProblem, mountPathsProblem } from '../values/files';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
-import { Connections, openBetween, type Client, type Connectable, type OptionsOf, type Peer } from './connections';
+import { Client, Connections, openBetween, type Connectable, type Peer } from './connections';
 import { disruptionBudget } from './disruption-budget';
 import { Environment, type EnvValue } from './env';
 import { scrapeAnnotations } from './exporter';
@@ -91,12 +91,9 @@ export interface MicroserviceDeploymentProps {
 }
 
 /** A stateless service that runs for ever: Deployment, Service, account without a token, and only the connections it declared. */
-export class MicroserviceDeployment
-  extends Construct
-  implements Client, Connectable<{ readonly envPrefix?: string } | undefined>
-{
+export class MicroserviceDeployment extends Client implements Connectable<{ readonly envPrefix?: string } | undefined> {
   /** Name of the service and of all its objects, and of its role or user in databases. */
-  readonly clientName: string;
+  readonly name: string;
   /** Where it runs: part of the host name that other services get. */
   readonly namespace: string;
   /** Of the container and of the Service; other services get it as NAME_PORT. */
@@ -125,11 +122,11 @@ export class MicroserviceDeployment
     private readonly props: MicroserviceDeploymentProps,
   ) {
     super(scope, id);
-    this.clientName = props.name ?? id;
+    this.name = props.name ?? id;
     this.namespace = namespaceOf(this, props.namespace);
     this.port = props.port ?? 8080;
     this.judge();
-    const identity = { app: 'microservice', instance: this.clientName, component: 'service' };
+    const identity = { app: 'microservice', instance: this.name, component: 'service' };
     this.selector = selectorLabels(identity);
     this.allLabels = labels(identity);
     this.environment = new Environment(this, this.namespace, {
@@ -165,28 +162,23 @@ export class MicroserviceDeployment
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
     props.route?.render(this, {
       ...this.metadata(),
-      serviceName: this.clientName,
+      serviceName: this.name,
       port: this.port,
       connections: this.connections,
     });
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Lets this service reach a target, and gives it the environment that says where it is. */
-  connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
-    target.accept(this, options as Options);
-  }
-
   /** Another service connects: it gets NAME_HOST, NAME_PORT and NAME_URL, by this service's name or `envPrefix`. */
   accept(client: Client, options: { readonly envPrefix?: string } | undefined): void {
-    if (client === (this as Client))
+    if (client === this)
       fail(this, {
         what: 'a service must connect to another',
-        got: this.clientName,
+        got: this.name,
         fix: 'leave the connection to itself out: a pod always reaches itself',
       });
-    const prefix = options?.envPrefix ?? this.clientName.toUpperCase().replace(/-/g, '_');
-    const host = `${this.clientName}.${this.namespace}.svc.cluster.local`;
+    const prefix = options?.envPrefix ?? this.name.toUpperCase().replace(/-/g, '_');
+    const host = `${this.name}.${this.namespace}.svc.cluster.local`;
     client.addEnv({
       [`${prefix}_HOST`]: host,
       [`${prefix}_PORT`]: String(this.port),
@@ -205,7 +197,7 @@ export class MicroserviceDeployment
       this.props;
     assertValid(
       this,
-      serviceNameProblem(this.clientName, 'the name of a service', 52),
+      serviceNameProblem(this.name, 'the name of a service', 52),
       imageProblem(image, 'image'),
       portProblem(this.port, 'port'),
       sizeProblem(tmp ?? Size.mebibytes(64), 'tmp'),
@@ -259,7 +251,7 @@ export class MicroserviceDeployment
   }
 
   private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
-    return { name: this.clientName, namespace: this.namespace, labels: { ...this.allLabels } };
+    return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
   }
 
   private makeDeployment(): k8s.KubeDeployment {
@@ -298,7 +290,7 @@ export class MicroserviceDeployment
     const { props } = this;
     const metricsPort = props.metrics?.port;
     return {
-      serviceAccountName: this.clientName,
+      serviceAccountName: this.name,
       ...hardenedPod(props.user ?? 10001, props),
       terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
@@ -307,7 +299,7 @@ export class MicroserviceDeployment
       topologySpreadConstraints: spreadOverNodes(this.selector, ['pod-template-hash']),
       containers: [
         {
-          name: this.clientName,
+          name: this.name,
           image: props.image,
           command: props.command && [...props.command],
           args: props.args && [...props.args],
@@ -333,7 +325,7 @@ export class MicroserviceDeployment
           name: 'tmp',
           emptyDir: { sizeLimit: k8s.Quantity.fromString(memoryQuantity(bytes(props.tmp ?? Size.mebibytes(64)))) },
         },
-        ...(props.config ? [{ name: 'config', configMap: { name: this.clientName } }] : []),
+        ...(props.config ? [{ name: 'config', configMap: { name: this.name } }] : []),
       ],
     };
   }
@@ -343,7 +335,7 @@ export class MicroserviceDeployment
     return new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
       metadata: this.metadata(),
       spec: {
-        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: this.clientName },
+        scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: this.name },
         minReplicas,
         maxReplicas,
         metrics: [

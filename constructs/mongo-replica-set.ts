@@ -57,7 +57,7 @@ export interface MongoReplicaSetProps extends DatabaseProps {
    * @default none
    */
   readonly config?: Settings;
-  /** Of the container that keeps the set as wanted. @default 192 MiB, 50m: one idle mongosh was measured at 126 MiB */
+  /** Of the container that keeps the set as wanted, and of the job that makes users. @default 192 MiB, 50m: one idle mongosh was measured at 126 MiB */
   readonly reconcileResources?: Resources;
   /**
    * Pods that may read the metrics of `reconcile` on port 7012, such as Prometheus': the age of the newest backup, and whether the
@@ -165,7 +165,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     const { secret, uses } = this.logins.of(client, user);
     for (const role of typeof access === 'string' ? [access] : access) {
       if (role === 'read' || role === 'readWrite') uses.set(database, widest(uses.get(database), role));
-      else this.furtherRoles.push({ user: user ?? client.clientName, role, db: database });
+      else this.furtherRoles.push({ user: user ?? client.name, role, db: database });
     }
     const prefix = envPrefix ?? 'MONGODB';
     client.addEnv({

@@ -1,6 +1,5 @@
 import { identity, isKept, permits, SECRETS_FILE, secretsIn, type Manifest } from '../checks/step/objects';
-import { groupOf } from '../constructs/kinds';
-import { isClusterScoped } from '../constructs/rendering';
+import { groupOf, isClusterScoped } from '../constructs';
 import type { Files } from './publish';
 
 /** What `npm run synth` and `npm run homelab -- leftovers` say before the commands. */

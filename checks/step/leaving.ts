@@ -1,4 +1,4 @@
-import { isClusterScoped } from '../../constructs/rendering';
+import { isClusterScoped } from '../../constructs';
 import { projects } from './applications';
 import { argoOf, cascades, foldersOf, isNeverDeleted, optionOf, prunes } from './deployment/argo';
 import { isKept, permits, type Manifest } from './objects';

@@ -1,5 +1,4 @@
-import { groupOf } from '../../constructs/kinds';
-import { isClusterScoped } from '../../constructs/rendering';
+import { groupOf, isClusterScoped } from '../../constructs';
 
 /** An object as it stands in a file or in the cluster. */
 export type Manifest = Readonly<Record<string, any>>;

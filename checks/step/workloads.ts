@@ -1,5 +1,4 @@
-import { groupOf } from '../../constructs/kinds';
-import { isClusterScoped } from '../../constructs/rendering';
+import { groupOf, isClusterScoped } from '../../constructs';
 import type { Manifest } from './objects';
 import type { Placed, State } from './step';
 

@@ -85,7 +85,7 @@ test('it reaches what it is connected to', () => {
   rendered({}, (job) => {
     job.connectTo({ accept } as unknown as Connectable<{ keyspace: string }>, { keyspace: 'chat' });
     expect(accept).toHaveBeenCalledWith(job, { keyspace: 'chat' });
-    expect(job.clientName).toBe('schema');
+    expect(job.name).toBe('schema');
   });
   expect(accept).toHaveBeenCalledTimes(1);
 });

@@ -42,6 +42,22 @@ test('the memory limit is the request, and no CPU limit throttles an idle node',
   });
 });
 
+test('a limit of CPU is rendered where it is asked for', () => {
+  const resources = { memory: Size.mebibytes(512), cpu: Cpu.millis(250), cpuLimit: Cpu.units(1) };
+  expect(rendered({ resources }).pod.containers[0].resources).toEqual({
+    requests: { cpu: '250m', memory: '512Mi' },
+    limits: { cpu: '1', memory: '512Mi' },
+  });
+  const wrong = { ...resources, cpuLimit: 1 as unknown as Cpu };
+  expect(() => rendered({ resources: wrong })).toThrow('cpuLimit must be a Cpu');
+});
+
+test('config files lie in the folder of configPath, and /tmp holds as much as it may', () => {
+  const { pod } = rendered({ config: { 'app.yaml': 'a' }, configPath: '/app/conf', tmp: Size.gibibytes(1) });
+  expect(pod.containers[0].volumeMounts).toContainEqual({ name: 'config', mountPath: '/app/conf', readOnly: true });
+  expect(pod.volumes).toContainEqual({ name: 'tmp', emptyDir: { sizeLimit: '1Gi' } });
+});
+
 test('the pod satisfies the restricted Pod Security Standard and may write to /tmp only', () => {
   const { pod } = rendered();
   expect(pod.securityContext).toMatchObject({

@@ -42,6 +42,14 @@ test('mongod becomes process 1 and gets SIGTERM itself; nothing has to run befor
   expect(mongod.lifecycle).toBeUndefined();
 });
 
+test('what mongosh gets is given to the reconciler and to the job that makes users', () => {
+  const { chart } = rendered({ reconcileResources: { memory: Size.mebibytes(256), cpu: Cpu.millis(100) } });
+  const given = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '256Mi' } };
+  const [, reconcile] = objectOf(chart, 'StatefulSet').spec.template.spec.containers;
+  const [job] = objectOf(chart, 'Job').spec.template.spec.containers;
+  expect([reconcile.resources, job.resources]).toEqual([given, given]);
+});
+
 test('the key is copied with mode 0400 into memory: mongod refuses one that its group may read', () => {
   const pod = podOf();
   expect(pod.initContainers.at(-1).command).toEqual(['install', '-m', '0400', '/secret/keyfile', '/keyfile/keyfile']);

@@ -1,5 +1,4 @@
-import { podSpecOf } from '../../../constructs/footprint';
-import { isClusterScoped } from '../../../constructs/rendering';
+import { isClusterScoped, podSpecOf } from '../../../constructs';
 import { identity, type Manifest } from '../objects';
 import type { State } from '../step';
 

@@ -1,4 +1,4 @@
-import { groupOf } from '../../../constructs/kinds';
+import { groupOf } from '../../../constructs';
 import { at, isObject, same } from './json';
 import { canonicalQuantity, sameQuantity } from './quantity';
 import { entryKey } from './merge';

@@ -1,4 +1,4 @@
-import { groupOf } from '../../../constructs/kinds';
+import { groupOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 
 /** What one version of the API server was found to do, kept in data/. */

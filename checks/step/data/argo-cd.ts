@@ -1,4 +1,4 @@
-import { groupOf } from '../../../constructs/kinds';
+import { groupOf } from '../../../constructs';
 import { identity, isKept, type Manifest } from '../objects';
 import type { Risk } from '../plan';
 import type { Pair, Step } from '../step';

@@ -1,4 +1,4 @@
-import { IDENTITY } from '../../../constructs/identity';
+import { IDENTITY } from '../../../constructs';
 import { idsOf, isActive, thingOf, type Database, type Index } from './databases';
 import { versionRisks } from './lifecycle';
 import { dataRisk, isSame, type Section } from './risk';

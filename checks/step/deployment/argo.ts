@@ -1,4 +1,4 @@
-import { groupOf } from '../../../constructs/kinds';
+import { groupOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 import type { State } from '../step';
 

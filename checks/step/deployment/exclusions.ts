@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { groupOf } from '../../../constructs/kinds';
+import { groupOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 import type { Risk } from '../plan';
 import type { Pair, State, Step } from '../step';

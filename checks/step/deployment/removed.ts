@@ -1,4 +1,4 @@
-import { groupOf } from '../../../constructs/kinds';
+import { groupOf } from '../../../constructs';
 import { identity } from '../objects';
 import type { Risk } from '../plan';
 import type { Step } from '../step';

@@ -1,4 +1,4 @@
-import { podSpecOf } from '../../../constructs/footprint';
+import { podSpecOf } from '../../../constructs';
 import { workers } from '../../../inventory';
 import type { Risk } from '../plan';
 import type { Pair, Step } from '../step';

@@ -1,5 +1,4 @@
-import { podSpecOf } from '../../../constructs/footprint';
-import { isClusterScoped } from '../../../constructs/rendering';
+import { isClusterScoped, podSpecOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 import type { Pair, Step } from '../step';
 

@@ -1,4 +1,4 @@
-import { footprint, podRequests } from '../../../constructs/footprint';
+import { footprint, podRequests } from '../../../constructs';
 import { parseQuantity } from '../../../values/quantity';
 import type { Manifest } from '../objects';
 

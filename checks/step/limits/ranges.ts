@@ -1,4 +1,4 @@
-import { podSpecOf } from '../../../constructs/footprint';
+import { podSpecOf } from '../../../constructs';
 import { identity, type Manifest } from '../objects';
 import type { Risk } from '../plan';
 import type { Namespace } from './namespace';

@@ -1,4 +1,4 @@
-import { podSpecOf } from '../../../constructs/footprint';
+import { podSpecOf } from '../../../constructs';
 import { applications } from '../applications';
 import type { Manifest } from '../objects';
 import { daemonLimits, replacedPods, rollingLimits } from '../replaced-pods';
