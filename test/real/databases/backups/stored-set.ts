@@ -73,6 +73,16 @@ export class StoredSet {
     }
   }
 
+  /** The one that the set makes by itself: what is written afterwards is in the next one. */
+  async firstBackup(): Promise<void> {
+    await until(
+      'the first backup',
+      150,
+      async () => (await this.status())?.newest != null,
+      () => logs(this.pods),
+    );
+  }
+
   /** As `npm run homelab -- backup` does: in each pod, and one of them answers. */
   async backUp(seconds = 90): Promise<Json> {
     const before = await this.status();
