@@ -161,9 +161,11 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
     if (!cloned(files)) {
       fs.rmSync(copy, { recursive: true });
       fs.mkdirSync(copy);
-      job.child = copied(files);
-      job.child.on('exit', (code) => (job.code = code === null ? -1 : code));
-      job.child.on('error', () => (job.code = -1));
+      // Of this copy, also where it was dropped meanwhile or another one was begun.
+      const own = job;
+      own.child = copied(files);
+      own.child.on('exit', (code) => (own.code = code === null ? -1 : code));
+      own.child.on('error', () => (own.code = -1));
     } else job.code = 0;
     const buildInfo = run({ buildInfo: 1 });
     job.manifest = {

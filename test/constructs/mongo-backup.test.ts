@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,6 +166,44 @@ describe('a copy', () => {
     expect(state).toBe('ready');
     expect(fs.readFileSync(join(paths[0], 'WiredTiger.wt'), 'utf8')).toBe('rows');
     expect(JSON.parse(fs.readFileSync(join(paths[0], 'manifest.json'), 'utf8')).kind).toBe('mongodb');
+  });
+
+  test('that was dropped ends in silence, and is no other one that was begun meanwhile', () => {
+    const children: EventEmitter[] = [];
+    const spawn = () => {
+      children.push(Object.assign(new EventEmitter(), { kill: () => true }));
+      return children.at(-1);
+    };
+    const noClones = () => {
+      throw Object.assign(new Error('no clones'), { code: 'ENOTSUP' });
+    };
+    const modules: Json = { child_process: { spawn }, fs: { ...fs, copyFileSync: noClones } };
+    const snapshots = runInNewContext(`${scriptFile('mongo-snapshot.js')}; snapshots`, {
+      require: (name: string) => modules[name] ?? jest.requireActual(name),
+    });
+    let dies = true;
+    const run = (command: Json) => {
+      if (command.buildInfo && dies) throw new Error('connection closed');
+      if (command.listDatabases) return { databases: [] };
+      return { version: '8.0.26', lockCount: 0, featureCompatibilityVersion: { version: '8.0' } };
+    };
+    const copies = snapshots({ data: join(folder, 'data'), handover: join(folder, 'handover'), run, say: () => 0 });
+    const round = () =>
+      copies.round(() => [
+        { name: 'mongodb-0.mongodb:27017', stateStr: 'PRIMARY', optimeDate: new Date(), self: true },
+      ]);
+    const answer = () => JSON.parse(fs.readFileSync(join(folder, 'handover/answer'), 'utf8'));
+    round();
+    expect(answer()).toMatchObject({ id: '1', state: 'failed', why: 'connection closed' });
+    dies = false;
+    fs.writeFileSync(join(folder, 'handover/request'), '{"id":"2"}');
+    round();
+    children[0]!.emit('exit', null);
+    round();
+    expect(fs.existsSync(join(folder, 'handover/answer'))).toBe(false);
+    children[1]!.emit('exit', 0);
+    round();
+    expect(answer()).toMatchObject({ id: '2', state: 'ready' });
   });
 
   test('of a member that lost its lock is none: a mongod that starts again writes to the files', async () => {
