@@ -117,7 +117,12 @@ export class SshStore {
   slow(): () => void {
     const rule = `tcp dport ${PORT} limit rate over 1 mbytes/second burst 256 kbytes drop`;
     execFileSync('nft', ['-f', '-'], {
-      input: `table inet slow { chain in { type filter hook input priority 0; ${rule} }; }`,
+      input: `table inet slow {
+  chain in {
+    type filter hook input priority 0;
+    ${rule}
+  }
+}`,
     });
     return () => execFileSync('nft', ['delete', 'table', 'inet', 'slow']);
   }
