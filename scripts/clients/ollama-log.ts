@@ -1,4 +1,4 @@
-/** What an Ollama that starts says about a device that it computes with: `inference compute` in discover/types.go of 0.32. */
+/** What Ollama logs at its start about a device that it computes with: `inference compute` in discover/types.go of 0.32. */
 export interface ComputeDevice {
   /** Vulkan, ROCm, cpu and so on. */
   readonly library: string;
@@ -17,7 +17,7 @@ export interface OllamaLog {
   readonly devices: readonly ComputeDevice[];
 }
 
-export function understandLog(text: string): OllamaLog {
+export function parseLog(text: string): OllamaLog {
   const lines = text.split('\n');
   return {
     gpus: lines.flatMap((line) => /^gpu=(\S+)$/.exec(line)?.[1] ?? []),
@@ -25,7 +25,7 @@ export function understandLog(text: string): OllamaLog {
   };
 }
 
-/** Whether it is the GPU that was handed over. Names of GPUs differ from one driver to the next: they are not asked. */
+/** Whether it is the GPU that was passed through. Compares no names: they differ from one driver to the next. */
 export function isOurGpu({ library, pciId, type }: ComputeDevice, gpus: readonly string[]): boolean {
   if (library.toLowerCase() !== 'vulkan') return false;
   // Ollama leaves the address out where its own look at the device and llama.cpp's differ.
@@ -33,8 +33,8 @@ export function isOurGpu({ library, pciId, type }: ComputeDevice, gpus: readonly
   return gpus.includes(pciId.toLowerCase());
 }
 
-export function usesVulkan(log: string): boolean {
-  return understandLog(log).devices.some(({ library }) => library.toLowerCase() === 'vulkan');
+export function usesVulkan({ devices }: OllamaLog): boolean {
+  return devices.some(({ library }) => library.toLowerCase() === 'vulkan');
 }
 
 /** As Go's slog writes text: key=value, in quotes where the value is empty or has a space. */

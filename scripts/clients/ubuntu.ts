@@ -1,23 +1,11 @@
 import { hostOf, type UbuntuMachine } from '../../inventory';
-import { json } from '../engine/json';
-import { CommandFailed, type Target } from '../engine/commands';
+import { remoteScript } from '../engine/actions';
+import { CommandFailed, type CommandOptions, type Commands, type Output, type Target } from '../engine/commands';
 import { proxmox, ubuntu, type Context } from './context';
+import { json } from '../engine/json';
 import { Blocked } from '../engine/problem';
+import type { Action, Progress } from '../engine/step';
 import { until } from '../engine/wait';
-
-/** A machine beside the cluster, seen from outside: as a VM on its host, and over SSH. */
-export interface AiVm {
-  readonly name: string;
-  readonly machine: UbuntuMachine;
-  readonly place: Target;
-  readonly host: Target;
-}
-
-export function aiVm(context: Context, name: string): AiVm {
-  const machine = context.homelab.machines[name];
-  if (machine?.kind !== 'ubuntu') throw new Error(`${name} is no machine beside the cluster`);
-  return { name, machine, place: ubuntu(context, name), host: proxmox(context, hostOf(context.homelab, machine)) };
-}
 
 /** Time from the power button to a login: firmware, kernel and services; with a GPU its memory is pinned first. */
 export const BOOT_SECONDS = 600;
@@ -28,92 +16,146 @@ export const FIRST_BOOT_SECONDS = 900;
 /** A login that fails does so at once or after 10 s. */
 const PROBE = { seconds: 30 };
 
-/**
- * How far cloud-init is, or undefined while nobody can log in.
- * @throws Stop when its first boot went wrong, or another machine answers in its place
- */
-export async function firstBoot({ commands }: Context, vm: AiVm): Promise<'done' | 'running' | undefined> {
-  const { name, machine, place } = vm;
-  let text: string;
-  try {
-    // 1 is an error, 2 one that it went on from; both are told in the answer.
-    const argv = ['cloud-init', 'status', '--format=json'];
-    text = (await commands.read(place, argv, { ...PROBE, accepts: [0, 1, 2] })).stdout;
-  } catch (error) {
-    if (!isUnreachable(error)) throw error;
-    if (!/Host key verification failed|IDENTIFICATION HAS CHANGED/.test(error.output.stderr)) return undefined;
-    throw new Blocked(
-      `${name} (${machine.address}) must answer with the host key that it had before, and has another one. If it was made anew: ssh-keygen -R ${machine.address}`,
-    );
-  }
-  const { status, errors } = json(text, `cloud-init status on ${name}`);
-  if (status === 'error')
-    throw new Blocked(
-      `the first boot of ${name} must succeed, and cloud-init says: ${[errors].flat().join('; ') || 'nothing'}; look at /var/log/cloud-init.log there, and make the VM anew if it is new`,
-    );
-  return status === 'done' || status === 'disabled' ? 'done' : 'running';
-}
+/** A machine beside the cluster: a VM on its host, and Ubuntu over SSH. */
+export class UbuntuVm {
+  constructor(
+    readonly commands: Commands,
+    readonly name: string,
+    readonly machine: UbuntuMachine,
+    /** Its user of the bootstrap, who may use sudo. */
+    readonly target: Target,
+    /** The Proxmox host that it runs on. */
+    readonly host: Target,
+  ) {}
 
-/**
- * Until cloud-init is done with a boot.
- * @throws Stop when it says that something went wrong
- * @throws TimedOut when nobody can log in by then
- */
-export async function waitForLogin(context: Context, vm: AiVm, progress: (what: string) => void): Promise<void> {
-  const { name } = vm;
-  // A Stop is handed out of the wait: what is thrown in it is tried again.
-  const look = () =>
-    firstBoot(context, vm).catch((error: unknown) => (error instanceof Blocked ? error : Promise.reject(error)));
-  const first = await until(`a login on ${name}`, { seconds: BOOT_SECONDS }, progress, look);
-  if (first === 'done') return;
-  const end = await until(
-    `the first boot of ${name} (cloud-init)`,
-    { seconds: FIRST_BOOT_SECONDS },
-    progress,
-    async () => {
+  /** A script of scripts/remote/ubuntu/ that changes the machine. @param then takes what it printed */
+  script(
+    name: string,
+    args: readonly string[] = [],
+    options?: CommandOptions,
+    then?: (output: Output) => void,
+  ): Action {
+    return remoteScript(this.commands, this.target, `ubuntu/${name}`, args, options, then);
+  }
+
+  /** What a script of scripts/remote/ubuntu/ found, as root. @throws Blocked when it leaves a name out */
+  async facts<Name extends string>(script: string, args: readonly string[], names: readonly Name[]) {
+    const { stdout } = await this.commands.readScript(this.target, `ubuntu/${script}`, args, { asRoot: true });
+    return parseFacts(stdout, `${script} on ${this.name}`, names);
+  }
+
+  /**
+   * How far cloud-init is, or undefined while nobody can log in.
+   * @throws Blocked when the first boot failed, or another machine answers at this address
+   */
+  async firstBoot(): Promise<'done' | 'running' | undefined> {
+    const { commands, name, machine, target } = this;
+    let text: string;
+    try {
+      // 1 is an error, 2 one that it went on from; both are told in the answer.
+      const argv = ['cloud-init', 'status', '--format=json'];
+      text = (await commands.read(target, argv, { ...PROBE, accepts: [0, 1, 2] })).stdout;
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      if (!/Host key verification failed|IDENTIFICATION HAS CHANGED/.test(error.output.stderr)) return undefined;
+      throw new Blocked(
+        `${name} (${machine.address}) must answer with the host key that it had before, and has another one. If you created the VM again, remove the old key:\n  ssh-keygen -R ${machine.address}`,
+      );
+    }
+    const { status, errors } = json(text, `cloud-init status on ${name}`);
+    if (status === 'error')
+      throw new Blocked(
+        `the first boot of ${name} must succeed, and cloud-init says: ${[errors].flat().join('; ') || 'nothing'}; look at /var/log/cloud-init.log there, and create the VM again if it is new`,
+      );
+    return status === 'done' || status === 'disabled' ? 'done' : 'running';
+  }
+
+  /**
+   * Waits until cloud-init has finished a boot.
+   * @throws Blocked when the first boot failed
+   * @throws TimedOut when nobody can log in by then
+   */
+  async waitForLogin(progress: Progress): Promise<void> {
+    // `until` tries again after an error, so Blocked is returned, not thrown.
+    const look = () =>
+      this.firstBoot().catch((error: unknown) => (error instanceof Blocked ? error : Promise.reject(error)));
+    const first = await until(`a login on ${this.name}`, { seconds: BOOT_SECONDS }, progress, look);
+    if (first === 'done') return;
+    const what = `the first boot of ${this.name} (cloud-init)`;
+    const end = await until(what, { seconds: FIRST_BOOT_SECONDS }, progress, async () => {
       const state = await look();
       return state === 'running' ? undefined : state;
-    },
-  );
-  if (end instanceof Blocked) throw end;
+    });
+    if (end instanceof Blocked) throw end;
+  }
+
+  /** @throws Blocked when the VM does not exist */
+  async isOn(): Promise<boolean> {
+    const { commands, name, machine, host } = this;
+    const argv = ['qm', 'status', `${machine.vmid}`];
+    const { stdout, stderr, code } = await commands.read(host, argv, { accepts: [0, 2, 254] });
+    const status = /^status: ([\w-]+)$/m.exec(stdout)?.[1];
+    if (code === 0 && status !== undefined) return status === 'running';
+    if (/does not exist/.test(stderr))
+      throw new Blocked(
+        `VM ${machine.vmid} (${name}) must be on ${host.name}, and is not:\n  npm run bootstrap -- apply vms`,
+      );
+    throw new Blocked(
+      `qm status ${machine.vmid} on ${host.name} must name a status, and said ${JSON.stringify((stdout + stderr).slice(0, 120))}`,
+    );
+  }
+
+  /** The configuration of the VM, or the one that it gets at its next start. */
+  async config(): Promise<ReadonlyMap<string, string>> {
+    const { commands, machine, host } = this;
+    const { stdout } = await commands.read(host, ['qm', 'config', `${machine.vmid}`]);
+    const entries = [...stdout.matchAll(/^(\w+): (.*)$/gm)].map(([, key, value]) => [key!, value!] as const);
+    const config = new Map(entries);
+    if (!config.has('memory'))
+      throw new Blocked(
+        `qm config ${machine.vmid} on ${host.name} must print a configuration, and said ${JSON.stringify(stdout.slice(0, 120))}`,
+      );
+    return config;
+  }
 }
 
-/** The kernel that runs there. */
-export async function runningKernel({ commands }: Context, place: Target): Promise<string> {
-  const { stdout } = await commands.read(place, ['uname', '-r']);
+export function ubuntuVm(context: Context, name: string): UbuntuVm {
+  const machine = context.homelab.machines[name];
+  if (machine?.kind !== 'ubuntu') throw new Error(`${name} is no machine beside the cluster`);
+  const host = proxmox(context, hostOf(context.homelab, machine));
+  return new UbuntuVm(context.commands, name, machine, ubuntu(context, name), host);
+}
+
+/** The kernel that runs on a machine. */
+export async function runningKernel(commands: Commands, target: Target): Promise<string> {
+  const { stdout } = await commands.read(target, ['uname', '-r']);
   const kernel = stdout.trim();
   if (!/^\d+\.\d+[\w.~+-]*$/.test(kernel))
     throw new Blocked(
-      `uname -r on ${place.name} must name a kernel, and answered ${JSON.stringify(kernel.slice(0, 80))}`,
+      `uname -r on ${target.name} must name a kernel, and answered ${JSON.stringify(kernel.slice(0, 80))}`,
     );
   return kernel;
 }
 
-/** @throws Stop when the VM is not there */
-export async function isOn({ commands }: Context, { name, machine: { vmid }, host }: AiVm): Promise<boolean> {
-  const { stdout, stderr, code } = await commands.read(host, ['qm', 'status', `${vmid}`], { accepts: [0, 2, 254] });
-  const status = /^status: ([\w-]+)$/m.exec(stdout)?.[1];
-  if (code === 0 && status !== undefined) return status === 'running';
-  if (/does not exist/.test(stderr))
-    throw new Blocked(`VM ${vmid} (${name}) must be on ${host.name}, and is not; npm run bootstrap -- apply vms`);
-  throw new Blocked(
-    `qm status ${vmid} on ${host.name} must name a status, and said ${JSON.stringify((stdout + stderr).slice(0, 120))}`,
+/**
+ * What a script of scripts/remote/ printed as `name=value`, one per line.
+ * @throws Blocked when a name is missing, so that no step decides on half an answer
+ */
+export function parseFacts<Name extends string>(
+  text: string,
+  from: string,
+  names: readonly Name[],
+): Readonly<Record<Name, string>> {
+  const found = new Map(
+    text.split('\n').flatMap((line) => {
+      const at = line.indexOf('=');
+      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1).trim()] as const];
+    }),
   );
-}
-
-/** The configuration that the VM has, or will have after its next start. */
-export async function vmConfig(
-  { commands }: Context,
-  { machine: { vmid }, host }: AiVm,
-): Promise<ReadonlyMap<string, string>> {
-  const { stdout } = await commands.read(host, ['qm', 'config', `${vmid}`]);
-  const entries = [...stdout.matchAll(/^(\w+): (.*)$/gm)].map(([, key, value]) => [key!, value!] as const);
-  const config = new Map(entries);
-  if (!config.has('memory'))
-    throw new Blocked(
-      `qm config ${vmid} on ${host.name} must print a configuration, and said ${JSON.stringify(stdout.slice(0, 120))}`,
-    );
-  return config;
+  const missing = names.filter((name) => !found.has(name));
+  if (missing.length > 0)
+    throw new Blocked(`${from} must tell ${missing.join(', ')}, and said ${JSON.stringify(text.slice(0, 120))}`);
+  return Object.fromEntries(names.map((name) => [name, found.get(name)!])) as Record<Name, string>;
 }
 
 function isUnreachable(error: unknown): error is CommandFailed {

@@ -28,7 +28,7 @@ export function writeRendered(files: MachineFiles, folder = FOLDER): string | un
   return parts.length === 0 ? undefined : `scripts/rendered/: ${parts.join(', ')}`;
 }
 
-/** @throws Stop when scripts/rendered/ is not what homelab.ts says: nothing is sent that could not be reviewed */
+/** @throws Blocked when scripts/rendered/ is not what homelab.ts says: nothing is sent that could not be reviewed */
 export function assertReviewable(files: MachineFiles): void {
   const other = [...new Set([...present(), ...files.keys()])].filter((path) => on(path) !== files.get(path));
   if (other.length > 0)

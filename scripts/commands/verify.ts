@@ -1,8 +1,8 @@
 import { findings, table, type Check } from '../engine/findings';
 import type { Context } from '../clients/context';
 import { EXIT } from '../engine/problem';
-import { gpuFindings } from '../verify/gpu';
-import { modelFindings } from '../verify/models';
+import { gpuCheck } from '../verify/gpu';
+import { modelCheck } from '../verify/models';
 import { backupChecks } from '../verify/backups';
 import { clusterChecks } from '../verify/cluster';
 import { databaseChecks } from '../verify/databases';
@@ -10,15 +10,15 @@ import { hostChecks } from '../verify/host';
 import { addresses, networkChecks } from '../verify/network';
 import type { CommandLine } from './command';
 
-/** Whether the running homelab is as it should be. It only reads, and ends with 1 when anything is bad. */
+/** Compares the running homelab with homelab.ts. Only reads, and exits with 1 when a finding is bad. */
 export async function verify(context: Context, _: readonly string[], { json }: CommandLine): Promise<number> {
   const looks: Record<string, Check> = {
     ...hostChecks(context),
     ...clusterChecks(context),
     ...databaseChecks(context),
     ...backupChecks(context),
-    ...(context.homelab.llm && { models: modelFindings(context) }),
-    'GPUs that are passed through': gpuFindings(context),
+    ...(context.homelab.llm && { models: modelCheck(context) }),
+    'GPUs that are passed through': gpuCheck(context),
     ...networkChecks(context),
   };
   const found = await findings(looks);

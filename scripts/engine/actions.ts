@@ -1,24 +1,32 @@
 import { quoted } from '../../values/shell';
-import { LOCALHOST, type CommandOptions, type Commands, type Target } from './commands';
+import { LOCALHOST, type CommandOptions, type Commands, type Output, type Target } from './commands';
 import type { Action, Progress } from './step';
 
 /** A command on a machine. @param options as of `Commands.change`; what stands on standard input is not shown */
 export function command(commands: Commands, target: Target, argv: readonly string[], options?: CommandOptions): Action {
-  return { lines: [shown(target, argv)], run: async () => void (await commands.change(target, argv, options)) };
+  return running(shown(target, argv), options, () => commands.change(target, argv, options));
 }
 
-/** A script of scripts/remote/ on a machine. */
+/** A script of scripts/remote/ on a machine. @param then takes what it printed */
 export function remoteScript(
   commands: Commands,
   target: Target,
   name: string,
   args: readonly string[] = [],
   options?: CommandOptions,
+  then?: (output: Output) => void,
 ): Action {
-  return {
-    lines: [shown(target, [name, ...args])],
-    run: async () => void (await commands.changeScript(target, name, args, options)),
-  };
+  return running(shown(target, [name, ...args]), options, async () => {
+    const output = await commands.changeScript(target, name, args, options);
+    then?.(output);
+  });
+}
+
+function running(line: string, options: CommandOptions | undefined, run: () => Promise<unknown>): Action {
+  return action(line, async (progress) => {
+    if (options?.waitsFor !== undefined) progress(`waiting for ${options.waitsFor}`);
+    await run();
+  });
 }
 
 /** What is neither a command nor a file: an API call, a wait. `lines` say what it does. */

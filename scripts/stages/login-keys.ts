@@ -1,7 +1,7 @@
 import type { Homelab } from '../../inventory';
 import { Blocked } from '../engine/problem';
 
-/** @throws Stop when nobody could log in to a machine that is made with these keys */
+/** @throws Blocked when nobody could log in to a machine that gets these keys */
 export function requireLoginKeys({ access }: Homelab): void {
   const fix =
     'put your own public key into access.sshKeys of homelab.ts: cat ~/.ssh/id_ed25519.pub, then npm run synth';

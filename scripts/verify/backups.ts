@@ -1,5 +1,5 @@
 import { backupOf, type Backup, type Database } from '../../inventory';
-import type { Finding, Check } from '../engine/findings';
+import { bad, good, warning, type Check, type Finding } from '../engine/findings';
 import type { Context } from '../clients/context';
 import {
   backupErrors,
@@ -8,9 +8,6 @@ import {
   storedDatabases,
   type BackupStatuses,
 } from '../stages/gitops/backups';
-import { bad } from '../engine/findings';
-import { warning } from '../engine/findings';
-import { good } from '../engine/findings';
 
 /** How old the newest backup of each database is. */
 export function backupChecks(context: Context): Record<string, Check> {

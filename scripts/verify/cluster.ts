@@ -9,7 +9,7 @@ import {
   type TalosMachine,
 } from '../../inventory';
 import { daysLeft } from '../secrets/certificates';
-import type { Finding, Check } from '../engine/findings';
+import { bad, good, warning, type Check, type Finding } from '../engine/findings';
 import { kubectl, kubectlGet } from '../clients/kubernetes';
 import { SECRETS } from '../engine/sops';
 import { json } from '../engine/json';
@@ -20,9 +20,6 @@ import { NotReady, Blocked } from '../engine/problem';
 import { applicationProblem } from '../clients/argo-cd';
 import { applications } from '../clients/argo-cd';
 import { keptAuthority } from '../secrets/authority';
-import { bad } from '../engine/findings';
-import { warning } from '../engine/findings';
-import { good } from '../engine/findings';
 import { isUnderWay } from '../stages/secrets';
 import { resources } from '../clients/talos';
 import { userVolume } from '../../machines/talos';

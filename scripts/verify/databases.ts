@@ -1,13 +1,10 @@
 import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
-import { causeOf, type Finding, type Check } from '../engine/findings';
+import { bad, causeOf, good, warning, type Check, type Finding } from '../engine/findings';
 import { kubectl } from '../clients/kubernetes';
 import { json } from '../engine/json';
 import type { Context } from '../clients/context';
 import { mongosh } from '../clients/mongosh';
 import { isFault, type Problem } from '../engine/problem';
-import { bad } from '../engine/findings';
-import { warning } from '../engine/findings';
-import { good } from '../engine/findings';
 
 /** Whether every database says of itself that it is whole. */
 export function databaseChecks(context: Context): Record<string, Check> {

@@ -1,15 +1,15 @@
-import { aiVm } from '../clients/ubuntu';
+import { ubuntuVm } from '../clients/ubuntu';
 import { type Context, ubuntuMachines } from '../clients/context';
 import type { Check, Finding } from '../engine/findings';
 import { gpuState, type GpuState } from '../stages/ai-vm/gpu-record';
 
-/** For verify: what a restart of a machine with a GPU would mean now. */
-export function gpuFindings(context: Context): Check {
+/** What a restart of each machine with a GPU would mean now. */
+export function gpuCheck(context: Context): Check {
   return async () => {
     const found: Finding[] = [];
     for (const [name, machine] of ubuntuMachines(context)) {
       if (machine.gpu !== true) continue;
-      const { verdict, record, kernel } = await gpuState(context, aiVm(context, name));
+      const { verdict, record, kernel } = await gpuState(context.homelab, ubuntuVm(context, name));
       found.push({ what: `the GPU of ${name}`, ...gpuFinding(verdict, kernel, record?.failed?.why) });
     }
     return found;

@@ -2,16 +2,13 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { databasePods, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
 import { labelSelector } from '../../values/labels';
-import type { Finding, Check } from '../engine/findings';
+import { bad, good, warning, type Check, type Finding } from '../engine/findings';
 import { kubectl, kubectlGet } from '../clients/kubernetes';
 import { CommandFailed, LOCALHOST } from '../engine/commands';
 import { manifests, type Context } from '../clients/context';
 import { ROOT } from '../engine/root';
 import { Problem } from '../engine/problem';
 import { AUTHORITY_FILE, TRUST_ON_MAC } from '../secrets/authority';
-import { bad } from '../engine/findings';
-import { warning } from '../engine/findings';
-import { good } from '../engine/findings';
 import { enforcesPolicies } from '../clients/kubernetes-nodes';
 import { entryAddresses, runningPods } from './cluster';
 

@@ -10,27 +10,22 @@ import { NotReady, Blocked, TimedOut } from '../../scripts/engine/problem';
 import { authorizedKeys, cloudInit, firewall, renderAiVms, ttmOptions } from '../../machines/ai-vm';
 import { requireLoginKeys } from '../../scripts/stages/login-keys';
 import { loadModelsUnit, ollamaOverride } from '../../machines/ollama';
-import { facts } from '../../scripts/clients/ubuntu-facts';
+import { parseLog } from '../../scripts/clients/ollama-log';
+import { ollama as ollamaOf } from '../../scripts/clients/ollama';
+import { parseFacts } from '../../scripts/clients/ubuntu';
 import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
-import {
-  gpuProblems,
-  tokensPerSecondMeasured,
-  noLogin,
-  gpuProved,
-  unusable,
-} from '../../scripts/stages/ai-vm/gpu-proof';
+import { gpuProblems, speedOnCpuMeasured, noLogin, gpuProved, unusable } from '../../scripts/stages/ai-vm/gpu-proof';
 import {
   ofModel,
   ofOptions,
   optionsText,
   readRecord,
   remaining,
-  understand,
+  stateOf,
   type GpuRecord,
 } from '../../scripts/stages/ai-vm/gpu-record';
-import { aiVm } from '../../scripts/clients/ubuntu';
-import { restartAiVm, restartAsks, startAiVm } from '../../scripts/stages/ai-vm/restart';
-import { Told, withAiVm } from './ubuntu';
+import { planRestart, planStart, type Restart } from '../../scripts/stages/ai-vm/restart';
+import { aiVm, apply, run, Told, withAiVm } from './ubuntu';
 
 const podsOf = jest.fn();
 jest.mock('../../scripts/clients/kubernetes', () => ({
@@ -38,7 +33,8 @@ jest.mock('../../scripts/clients/kubernetes', () => ({
   kubectl: () => podsOf(),
 }));
 
-const quiet = () => undefined;
+const restart = async (commands: Told, kind: Restart) =>
+  run((await planRestart(commands.context(), aiVm(commands), kind)).actions);
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEf owner@mac';
 const BOOT = '11111111-2222-3333-4444-555555555555';
 const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
@@ -97,7 +93,7 @@ describe('restarts of a machine with a GPU', () => {
   test('after a passed proof it is a plain restart, also with databases', async () => {
     podsOf.mockResolvedValue(running);
     const commands = told(record({ state: 'passed' }));
-    await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    await restart(commands, 'stop-start');
     expect(commands.changed).toEqual(['qm shutdown 210 --timeout 180', 'qm start 210 --timeout 300']);
     expect(podsOf).not.toHaveBeenCalled();
   });
@@ -105,38 +101,31 @@ describe('restarts of a machine with a GPU', () => {
   test('after a failed one it is refused while a database runs, and nothing is touched', async () => {
     podsOf.mockResolvedValue(running);
     const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'waited 600 s' } }));
-    const restarting = restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet);
+    const restarting = restart(commands, 'reboot');
     await expect(restarting).rejects.toThrow(/no database may run.*cassandra\/cassandra-r1-0/);
-    await expect(restartAsks(commands.context(), aiVm(commands.context(), 'ai-vm'), 'reboot')).rejects.toThrow(Blocked);
     expect(commands.changed).toEqual([]);
   });
 
   test('without databases the host restarts with it, and the owner is asked for that', async () => {
     const commands = told(record({ state: 'failed', failed: { phase: 'stop-start', why: 'it hung' } }));
-    const vm = aiVm(commands.context(), 'ai-vm');
-    expect(await restartAsks(commands.context(), vm, 'stop-start')).toEqual([
-      expect.stringMatching(/^proxmox restarts, and every machine/),
-    ]);
-    await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    const { asks } = await planRestart(commands.context(), aiVm(commands), 'stop-start');
+    expect(asks).toEqual([expect.stringMatching(/^proxmox restarts, and every machine/)]);
+    await restart(commands, 'stop-start');
     expect(commands.changed).toEqual(['qm shutdown 210 --timeout 180', 'systemctl reboot']);
   });
 
   test('a VM that is off is not started where its GPU would not come back', async () => {
     const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'it hung' } }));
-    await expect(startAiVm(commands.context(), aiVm(commands.context(), 'ai-vm'), quiet)).rejects.toThrow(
-      /then restart proxmox/,
-    );
+    await expect(planStart(commands.context(), aiVm(commands))).rejects.toThrow(/then restart proxmox/);
     expect(commands.changed).toEqual([]);
   });
 
   test('unproved it is refused while a database runs or the cluster does not say', async () => {
     const commands = told();
     podsOf.mockResolvedValue(running);
-    await expect(restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet)).rejects.toThrow(
-      /not proved under the running kernel/,
-    );
+    await expect(restart(commands, 'reboot')).rejects.toThrow(/has not passed the proof under the running kernel/);
     podsOf.mockResolvedValue({ stdout: 'nonsense' });
-    await expect(restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet)).rejects.toThrow(Blocked);
+    await expect(restart(commands, 'reboot')).rejects.toThrow(Blocked);
     expect(commands.changed).toEqual([]);
   });
 
@@ -147,7 +136,7 @@ describe('restarts of a machine with a GPU', () => {
       boot_id: `${BOOT}\n`,
       'is-system-running': 'running\n',
     });
-    const restarting = restartAiVm(commands.context(), 'ai-vm', { kind: 'reboot' }, quiet);
+    const restarting = restart(commands, 'reboot');
     await expect(restarting).rejects.toThrow(/ended before it was told/);
   });
 
@@ -156,7 +145,7 @@ describe('restarts of a machine with a GPU', () => {
     const progress = async (of?: GpuRecord, config?: string, stderr = 'Connection timed out') => {
       const commands = told(of, config);
       Object.assign(commands.says, { boot_id: `${BOOT}\n`, 'ai-vm: true': { code: 255, stderr } });
-      const { message } = await noLogin(commands.context(), aiVm(commands.context(), 'ai-vm'), new TimedOut('waited'));
+      const { message } = await noLogin(homelab, aiVm(commands), new TimedOut('waited'));
       return {
         message,
         kept: commands.changed.map((each) => /"state":"(\w+)".*"phase":"(\S+?)"/.exec(each)?.slice(1)),
@@ -179,11 +168,11 @@ describe('restarts of a machine with a GPU', () => {
   test('without a cluster there is no database, and without a GPU no risk', async () => {
     podsOf.mockRejectedValue(new NotReady('there is no kubeconfig yet'));
     const commands = told();
-    await restartAiVm(commands.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    await restart(commands, 'stop-start');
     expect(commands.changed).toHaveLength(2);
     const plain = told(undefined, 'memory: 32768\n');
     podsOf.mockResolvedValue(running);
-    await restartAiVm(plain.context(), 'ai-vm', { kind: 'stop-start' }, quiet);
+    await restart(plain, 'stop-start');
     expect(plain.changed).toHaveLength(2);
   });
 });
@@ -191,15 +180,15 @@ describe('restarts of a machine with a GPU', () => {
 describe('the record of the proof', () => {
   test('a killed run goes on at its phase; a host that went down in between is the result', () => {
     const begun = record({ done: ['cpu', 'generate'], begun: { phase: 'reboot', boot: BOOT } });
-    expect(remaining(understand(begun, KERNEL, BOOT))).toEqual(['reboot', 'stop-start']);
-    expect(understand(begun, KERNEL, OTHER_BOOT).hungAt).toBe('reboot');
-    expect(remaining(understand(undefined, KERNEL, BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
+    expect(remaining(stateOf(begun, KERNEL, BOOT))).toEqual(['reboot', 'stop-start']);
+    expect(stateOf(begun, KERNEL, OTHER_BOOT).hungAt).toBe('reboot');
+    expect(remaining(stateOf(undefined, KERNEL, BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
   });
 
   test('it is about one kernel: under another all but the CPU is proved again', () => {
     const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'] });
-    expect(understand(passed, KERNEL, BOOT).verdict).toBe('passed');
-    expect(remaining(understand(passed, '6.18.1-1-pve', BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
+    expect(stateOf(passed, KERNEL, BOOT).verdict).toBe('passed');
+    expect(remaining(stateOf(passed, '6.18.1-1-pve', BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
   });
 
   test('the speed of another model is measured anew, and compared with nothing', () => {
@@ -207,8 +196,8 @@ describe('the record of the proof', () => {
     expect(ofModel(passed, TAG)).toBe(passed);
     const other = ofModel(passed, 'llama3.1:70b')!;
     expect(other.cpu).toBeUndefined();
-    expect(understand(other, KERNEL, BOOT).verdict).toBe('passed');
-    expect(remaining(understand(other, '6.18.1-1-pve', BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
+    expect(stateOf(other, KERNEL, BOOT).verdict).toBe('passed');
+    expect(remaining(stateOf(other, '6.18.1-1-pve', BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
   });
 
   describe('with other options', () => {
@@ -218,8 +207,8 @@ describe('the record of the proof', () => {
     test('a verdict counts no more, the speed of the CPU does, and what was tried is kept', () => {
       expect(ofOptions(failed, optionsText({}))).toBe(failed);
       const other = ofOptions(failed, options)!;
-      expect(understand(other, KERNEL, BOOT).verdict).toBe('unproven');
-      expect(remaining(understand(other, KERNEL, BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
+      expect(stateOf(other, KERNEL, BOOT).verdict).toBe('unproven');
+      expect(remaining(stateOf(other, KERNEL, BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
       expect(other.tried).toEqual({ [optionsText({})]: 'PSP tmr init failed' });
       const third = ofOptions(
         { ...other, state: 'failed', options, failed: { phase: 'generate', why: 'x' } },
@@ -229,21 +218,21 @@ describe('the record of the proof', () => {
     });
     test('a host that went down with the first ones is no result for these', () => {
       const begun = record({ begun: { phase: 'generate', boot: BOOT } });
-      expect(understand(ofOptions(begun, options), KERNEL, OTHER_BOOT).hungAt).toBeUndefined();
+      expect(stateOf(ofOptions(begun, options), KERNEL, OTHER_BOOT).hungAt).toBeUndefined();
     });
     test('a passed proof is made again; another file is another ROM', () => {
       const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'], options });
-      expect(understand(ofOptions(passed, options), KERNEL, BOOT).verdict).toBe('passed');
-      expect(understand(ofOptions(passed, optionsText({ audioRom: 'roms/b.rom' })), KERNEL, BOOT).verdict).toBe(
+      expect(stateOf(ofOptions(passed, options), KERNEL, BOOT).verdict).toBe('passed');
+      expect(stateOf(ofOptions(passed, optionsText({ audioRom: 'roms/b.rom' })), KERNEL, BOOT).verdict).toBe(
         'unproven',
       );
     });
     test('what does not compute says what to try next, each once, then that nothing is left', () => {
       const progress = (passthrough: GpuPassthrough, tried?: GpuRecord['tried']) => {
         const hosts = { ...homelab.hosts, proxmox: { ...homelab.hosts.proxmox, gpuPassthrough: passthrough } } as never;
-        const context = new Told({}).context({ ...homelab, hosts });
-        const state = { ...understand({ ...failed, ...(tried && { tried }) }, KERNEL, BOOT) };
-        return unusable(context, aiVm(context, 'ai-vm'), state).message;
+        const other = { ...homelab, hosts };
+        const state = { ...stateOf({ ...failed, ...(tried && { tried }) }, KERNEL, BOOT) };
+        return unusable(other, aiVm(new Told({}), other), state).message;
       };
       const all: GpuPassthrough[] = [
         {},
@@ -269,7 +258,7 @@ describe('the record of the proof', () => {
 
   test('a GPU that computes but does not survive restarts is kept; one that does not compute is not', () => {
     const failed = (phase: 'generate' | 'reboot') =>
-      understand(record({ state: 'failed', failed: { phase, why: 'x' } }), KERNEL, BOOT);
+      stateOf(record({ state: 'failed', failed: { phase, why: 'x' } }), KERNEL, BOOT);
     expect(failed('reboot').verdict).toBe('unsafe');
     expect(failed('generate').verdict).toBe('unusable');
   });
@@ -277,8 +266,7 @@ describe('the record of the proof', () => {
   test.each(['', 'garbage', '{}', '[]', 'null', '{"vmid":210,"state":"failed","kernel":"x","done":[]}'])(
     '%j is no record',
     async (text) => {
-      const context = new Told({ 'gpu-210.json': text }).context();
-      await expect(readRecord(context, aiVm(context, 'ai-vm'))).rejects.toThrow(Blocked);
+      await expect(readRecord(aiVm(new Told({ 'gpu-210.json': text })))).rejects.toThrow(Blocked);
     },
   );
 });
@@ -308,8 +296,7 @@ describe('an Ollama that started before the driver of the GPU', () => {
     });
   }
   const words = ({ changed }: Told) => changed.map((each) => each.replace(/^.*"state":"(\w+)".*$/, '$1'));
-  const prove = (commands: Told) =>
-    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply!({ lines: [] }, quiet);
+  const prove = (commands: Told) => apply(gpuProved(commands.context(), ollamaOf(commands.context())));
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
 
@@ -338,14 +325,14 @@ describe('an Ollama that started before the driver of the GPU', () => {
     await prove(commands);
     expect(asked()).toContain('"keep_alive":-1');
     read.mockClear();
-    await tokensPerSecondMeasured(commands.context(), aiVm(commands.context(), 'ai-vm')).apply!({ lines: [] }, quiet);
+    commands.says['cat /var/lib/collab-homelab/gpu-210.json'] = JSON.stringify(record({ done: [] }));
+    await apply(speedOnCpuMeasured(homelab, ollamaOf(commands.context())));
     expect(asked()).toMatch(/"keep_alive":0.*"num_gpu":0/);
   });
 });
 
 describe('a part of the proof', () => {
-  const prove = (commands: Told) =>
-    gpuProved(commands.context(), aiVm(commands.context(), 'ai-vm')).apply!({ lines: [] }, quiet);
+  const prove = (commands: Told) => apply(gpuProved(commands.context(), ollamaOf(commands.context())));
   const told = (says: Told['says']) =>
     new Told({
       'qm config 210': 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n',
@@ -399,7 +386,7 @@ describe('what counts as computed on the GPU', () => {
     tag: 'm:1',
     length: 16384,
     loaded: { size: 100, sizeVram: 100, context: 16384, stays: true },
-    log: ON_GPU,
+    log: parseLog(ON_GPU),
     tokensPerSecond: 13,
     cpu: 4.5,
   };
@@ -413,20 +400,23 @@ describe('what counts as computed on the GPU', () => {
     ],
     ['an address that Ollama does not know', ON_GPU.replace('pci_id=0000:01:00.0', 'pci_id=""')],
     ['another device beside it', `${ON_GPU.replace('pci_id=0000:01', 'pci_id=0000:09')}\n${ON_GPU}`],
-  ])('also with %s', (_, log) => expect(gpuProblems({ ...seen, log })).toEqual([]));
+  ])('also with %s', (_, log) => expect(gpuProblems({ ...seen, log: parseLog(log) })).toEqual([]));
   test.each([
     [{ loaded: undefined }, /not loaded/],
     [{ loaded: { ...seen.loaded, sizeVram: 99 } }, /are on the GPU/],
     [{ loaded: { ...seen.loaded, context: 4096 } }, /4096 tokens, not 16384/],
     [
-      { log: ON_CPU },
+      { log: parseLog(ON_CPU) },
       /must compute by Vulkan with the GPU at 0000:01:00.0, .* library=cpu pci_id=unknown type=none cpu/,
     ],
-    [{ log: ON_GPU.replace('pci_id=0000:01', 'pci_id=0000:02') }, /must compute by Vulkan/],
+    [{ log: parseLog(ON_GPU.replace('pci_id=0000:01', 'pci_id=0000:02')) }, /must compute by Vulkan/],
     // A name that says it is the one is no proof, and neither is an address without Vulkan.
-    [{ log: ON_GPU.replace('pci_id=0000:01:00.0 type=iGPU', 'pci_id="" type=discrete') }, /must compute by Vulkan/],
-    [{ log: ON_GPU.replace('library=Vulkan', 'library=cpu') }, /must compute by Vulkan/],
-    [{ log: '' }, /its log names nothing/],
+    [
+      { log: parseLog(ON_GPU.replace('pci_id=0000:01:00.0 type=iGPU', 'pci_id="" type=discrete')) },
+      /must compute by Vulkan/,
+    ],
+    [{ log: parseLog(ON_GPU.replace('library=Vulkan', 'library=cpu')) }, /must compute by Vulkan/],
+    [{ log: parseLog('') }, /its log names nothing/],
     [{ tokensPerSecond: 4.5 }, /no more than the 4.5 of the CPU/],
   ])('%j is a problem', (change, problem) => {
     expect(gpuProblems({ ...seen, ...change })).toEqual([expect.stringMatching(problem)]);
@@ -547,6 +537,6 @@ test('the GPU gets what the system does not need', () => {
 });
 
 test('half an answer of a script is no answer', () => {
-  expect(facts('a=1\nb=x=y\n', 's', ['a', 'b'])).toEqual({ a: '1', b: 'x=y' });
-  expect(() => facts('a=1', 's', ['a', 'b'])).toThrow(/must tell b/);
+  expect(parseFacts('a=1\nb=x=y\n', 's', ['a', 'b'])).toEqual({ a: '1', b: 'x=y' });
+  expect(() => parseFacts('a=1', 's', ['a', 'b'])).toThrow(/must tell b/);
 });

@@ -1,11 +1,11 @@
 import { findings } from '../../scripts/engine/findings';
 import { Blocked } from '../../scripts/engine/problem';
-import { planStage } from '../../scripts/engine/step';
+import { planStage, shownLines } from '../../scripts/engine/step';
 import { OLLAMA_VERSION } from '../../machines/pins';
-import { shortTag } from '../../scripts/clients/ollama';
+import { ollama as ollamaOf, parsePullProgress, shortTag } from '../../scripts/clients/ollama';
 import { models, modelPulled } from '../../scripts/stages/models';
-import { modelFindings } from '../../scripts/verify/models';
-import { Told, withAiVm } from './ubuntu';
+import { modelCheck } from '../../scripts/verify/models';
+import { apply, Told, withAiVm } from './ubuntu';
 
 const remembered = new Map<string, string>();
 jest.mock('../../scripts/engine/digests', () => ({
@@ -14,7 +14,6 @@ jest.mock('../../scripts/engine/digests', () => ({
   rememberDigest: (key: string, digest: string) => remembered.set(key, digest),
 }));
 
-const quiet = () => undefined;
 const TAG = 'qwen2.5:14b-instruct-q4_K_M';
 const [A, B] = ['a', 'b'].map((letter) => letter.repeat(64)) as [string, string];
 const chat = { tag: TAG, context: 16384, resident: true };
@@ -46,34 +45,38 @@ function told(says: ConstructorParameters<typeof Told>[0], resident = true) {
 
 const context = (commands: Told, more: object = {}) =>
   commands.context(withAiVm({ gpu: true }, { models: { chat: { ...chat, ...more } } }));
+const ollama = (commands: Told) => ollamaOf(context(commands));
 
 beforeEach(() => remembered.clear());
 
 test('a model is what it was at the first pull: another digest stops, and names both', async () => {
   remembered.set(`ollama:${TAG}`, B);
   const commands = told({});
-  const looking = modelPulled(context(commands), chat).plan();
+  const looking = modelPulled(ollama(commands), chat).plan();
   await expect(looking).rejects.toThrow(Blocked);
-  await expect(modelPulled(context(commands), chat).plan()).rejects.toThrow(new RegExp(`${B}[^]*${A}`));
+  await expect(modelPulled(ollama(commands), chat).plan()).rejects.toThrow(new RegExp(`${B}[^]*${A}`));
   expect(commands.changed).toEqual([]);
 });
 
 test('the digest in homelab.ts counts before the one that was kept', async () => {
   remembered.set(`ollama:${TAG}`, B);
-  expect(await modelPulled(context(told({})), { ...chat, digest: `sha256:${A}` }).plan()).toBeUndefined();
+  expect(await modelPulled(ollama(told({})), { ...chat, digest: `sha256:${A}` }).plan()).toBeUndefined();
 });
 
 test('a first pull keeps the digest; a run that was killed before that keeps it too', async () => {
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
-  const step = modelPulled(context(commands), chat);
-  expect((await step.plan())!.lines![0]).toContain('ollama pull');
-  await step.apply!({ lines: [] }, quiet);
+  const step = modelPulled(ollama(commands), chat);
+  expect(shownLines((await step.plan())!)).toEqual([
+    `ai-vm: ubuntu/pull.sh 11434 ${TAG}`,
+    'keep its digest in scripts/digests.json',
+  ]);
+  await apply(step);
   expect(remembered.get(`ollama:${TAG}`)).toBe(A);
   expect(await step.plan()).toBeUndefined();
   remembered.clear();
   expect((await step.plan())!.lines![0]).toContain(A);
-  await step.apply!({ lines: [] }, quiet);
+  await apply(step);
   expect(commands.changed).toEqual([`ubuntu/pull.sh 11434 ${TAG}`]);
   expect(await step.plan()).toBeUndefined();
 });
@@ -82,7 +85,7 @@ test('a pull that brought another model stops, and its digest is not kept', asyn
   remembered.set(`ollama:${TAG}`, B);
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
-  await expect(modelPulled(context(commands), chat).apply!({ lines: [] }, quiet)).rejects.toThrow(Blocked);
+  await expect(apply(modelPulled(ollama(commands), chat))).rejects.toThrow(Blocked);
   expect(remembered.get(`ollama:${TAG}`)).toBe(B);
 });
 
@@ -90,7 +93,7 @@ test.each(['', 'garbage', '\n200', 'null\n200', '{"models":{}}\n200', '{"models"
   'Ollama answering %j is a stop, and no model to pull',
   async (answer) => {
     const commands = told({ '/api/tags': answer });
-    await expect(modelPulled(context(commands), chat).plan()).rejects.toThrow(Blocked);
+    await expect(modelPulled(ollama(commands), chat).plan()).rejects.toThrow(Blocked);
     expect(commands.changed).toEqual([]);
   },
 );
@@ -109,7 +112,7 @@ describe('a model that stays', () => {
   test.each([{ context_length: 4096 }, { expires_at: new Date().toISOString() }, { name: 'other:1' }])(
     'is loaded again when it is loaded as %j',
     async (change) => {
-      expect((await (await loading(told({ '/api/ps': ps(change) }))).plan())!.lines).toHaveLength(2);
+      expect((await (await loading(told({ '/api/ps': ps(change) }))).plan())!.lines).toHaveLength(1);
     },
   );
   test('that is partly on the GPU stops, because loading it again would not help', async () => {
@@ -117,13 +120,13 @@ describe('a model that stays', () => {
   });
   test('for more tokens than it takes stops with its limit', async () => {
     const commands = told({ '/api/ps': ps({ context_length: 8192 }), 'ubuntu/models-start.sh': '' });
-    await expect((await loading(commands)).apply!({ lines: [] }, quiet)).rejects.toThrow(/no more than 8192/);
+    await expect(apply(await loading(commands))).rejects.toThrow(/no more than 8192/);
   });
 });
 
 describe('what verify finds', () => {
   const states = async (commands: Told) => {
-    const found = await modelFindings(context(commands))();
+    const found = await modelCheck(context(commands))();
     return found.map(({ what, state }) => `${state} ${what}`);
   };
   test('all is well', async () => {
@@ -145,7 +148,7 @@ describe('what verify finds', () => {
   });
   test('without Ollama, what to do', async () => {
     const commands = new Told({ '/api/': { code: 7 } });
-    expect(await findings({ models: modelFindings(context(commands)) })).toEqual([
+    expect(await findings({ models: modelCheck(context(commands)) })).toEqual([
       { what: 'models', state: 'bad', saw: expect.stringContaining('npm run bootstrap -- apply ai-vm') },
     ]);
   });
@@ -154,6 +157,12 @@ describe('what verify finds', () => {
     const refused = '{"error":"\\"x\\" does not support generate"}\n400';
     expect(await states(told({ '/api/generate': refused }))).toHaveLength(2);
   });
+});
+
+test('the progress of a pull is told in GB, once its size is known', () => {
+  expect(parsePullProgress('0 0\n')).toBeUndefined();
+  expect(parsePullProgress('')).toBeUndefined();
+  expect(parsePullProgress('8988124672 4494062336\n')).toBe('4.5 of 9.0 GB (50 %)');
 });
 
 test('names are compared as Ollama prints them', () => {

@@ -3,6 +3,8 @@ import type { Homelab, UbuntuMachine } from '../../inventory';
 import { CommandFailed, Commands, type CommandOptions, type Output, type Target } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
+import type { Action, Step } from '../../scripts/engine/step';
+import { ubuntuVm } from '../../scripts/clients/ubuntu';
 
 type Said = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };
 
@@ -50,6 +52,17 @@ export class Told extends Commands {
     return output;
   }
 }
+
+/** Does what a step plans. */
+export async function apply(step: Step): Promise<void> {
+  await run((await step.plan())?.actions);
+}
+
+export async function run(actions: readonly Action[] = []): Promise<void> {
+  for (const action of actions) await action.run(() => undefined);
+}
+
+export const aiVm = (commands: Told, of?: Homelab) => ubuntuVm(commands.context(of), 'ai-vm');
 
 /** The homelab with another machine for models. */
 export function withAiVm(change: Partial<UbuntuMachine>, llm: Partial<NonNullable<Homelab['llm']>> = {}): Homelab {

@@ -1,129 +1,112 @@
+import type { Homelab } from '../../../inventory';
 import type { Context } from '../../clients/context';
+import { action } from '../../engine/actions';
 import { Problem, TimedOut } from '../../engine/problem';
-import type { Step } from '../../engine/step';
+import type { Action, Step } from '../../engine/step';
 import { AI_VM_FILES, packages, ttmOptions } from '../../../machines/ai-vm';
-import { facts } from '../../clients/ubuntu-facts';
 import { noLogin } from './gpu-proof';
-import {
-  BOOT_SECONDS,
-  FIRST_BOOT_SECONDS,
-  firstBoot,
-  isOn,
-  runningKernel,
-  waitForLogin,
-  type AiVm,
-} from '../../clients/ubuntu';
+import { BOOT_SECONDS, FIRST_BOOT_SECONDS, runningKernel, type UbuntuVm } from '../../clients/ubuntu';
 import { type Seen } from './when-up';
-import { restartAiVm, restartAsks, startAiVm } from './restart';
+import { planRestart, planStart } from './restart';
 
-export function started(context: Context, vm: AiVm, seen: Seen): Step {
-  const { name, machine } = vm;
+export function started(context: Context, vm: UbuntuVm, seen: Seen): Step {
+  const { name } = vm;
+  const minutes = (BOOT_SECONDS + FIRST_BOOT_SECONDS) / 60;
+  const login = action(`wait for a login on ${name} (at most ${minutes} min)`, async (progress) => {
+    try {
+      await vm.waitForLogin(progress);
+    } catch (error) {
+      throw error instanceof TimedOut ? await noLogin(context.homelab, vm, error) : error;
+    }
+  });
   return {
     title: `${name} has been started, and can be logged in to`,
     async plan() {
-      const isRunning = await isOn(context, vm);
-      seen.up = isRunning && (await firstBoot(context, vm)) === 'done';
+      const isRunning = await vm.isOn();
+      seen.up = isRunning && (await vm.firstBoot()) === 'done';
       if (seen.up) return undefined;
-      return {
-        lines: [
-          ...(isRunning ? [] : [`qm start ${machine.vmid}`]),
-          `wait for its boot (at most ${(BOOT_SECONDS + FIRST_BOOT_SECONDS) / 60} min)`,
-        ],
-      };
-    },
-    async apply(_, progress) {
-      if (!(await isOn(context, vm))) await startAiVm(context, vm, progress);
-      try {
-        await waitForLogin(context, vm, progress);
-      } catch (error) {
-        throw error instanceof TimedOut ? await noLogin(context, vm, error) : error;
-      }
+      return { actions: [...(isRunning ? [] : await planStart(context, vm)), login] };
     },
   };
 }
 
-export function installed(context: Context, { name, machine, place }: AiVm): Step {
-  const { commands, homelab } = context;
+export function installed(homelab: Homelab, vm: UbuntuVm): Step {
+  const { commands, name, machine, target } = vm;
   const wanted = packages(homelab, name, machine);
+  // linux-firmware alone is half a gigabyte; another apt may be at work for 10 minutes.
+  const install = vm.script('packages.sh', wanted, { seconds: 2400, waitsFor: 'apt-get (some minutes)' });
   return {
     title: `${name} has its packages`,
     async plan() {
       // 1: one of them is unknown.
       const argv = ['dpkg-query', '-W', '-f', '${binary:Package} ${db:Status-Status}\\n', ...wanted];
-      const { stdout } = await commands.read(place, argv, { accepts: [0, 1] });
+      const { stdout } = await commands.read(target, argv, { accepts: [0, 1] });
       const there = new Set([...stdout.matchAll(/^([^\s:]+)(?::\w+)? installed$/gm)].map(([, each]) => each));
       const missing = wanted.filter((each) => !there.has(each));
-      return missing.length === 0 ? undefined : { lines: [`apt-get install ${missing.join(' ')}`] };
-    },
-    async apply(_, progress) {
-      progress('apt-get update and install (some minutes)');
-      // linux-firmware alone is half a gigabyte; another apt may be at work for 10 minutes.
-      const options = { seconds: 2400, waitsFor: 'apt-get' };
-      await commands.changeScript(place, 'ubuntu/packages.sh', wanted, options);
+      return missing.length === 0 ? undefined : { lines: [`missing: ${missing.join(' ')}`], actions: [install] };
     },
   };
 }
 
-/** How much memory the GPU may take, said to the module that gives it out. */
-export function gpuMemory(context: Context, { name, machine, place }: AiVm): Step {
-  const { line, pages } = ttmOptions(machine);
+/** How much memory the GPU may take, as an option of the kernel module that allocates it. */
+export function gpuMemory(vm: UbuntuVm): Step {
+  const { line, pages } = ttmOptions(vm.machine);
   return {
-    title: `the GPU of ${name} may use ${(pages / 262144).toFixed(1)} GiB`,
+    title: `the GPU of ${vm.name} may use ${(pages / 262144).toFixed(1)} GiB`,
     async plan() {
-      const { options, initramfs } = await moduleOptions(context, { place });
+      const { options, initramfs } = await moduleOptions(vm);
       if (options === line && initramfs === line) return undefined;
-      return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`, 'update-initramfs -u -k all'] };
+      return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`], actions: [writeOptions(vm)] };
     },
-    apply: () => writeOptions(context, { place, machine }),
   };
 }
 
-async function writeOptions({ commands }: Context, { place, machine }: Pick<AiVm, 'place' | 'machine'>): Promise<void> {
+function writeOptions(vm: UbuntuVm): Action {
   const options = { seconds: 900, waitsFor: 'update-initramfs' };
-  await commands.changeScript(place, 'ubuntu/gtt.sh', ['write', ttmOptions(machine).line], options);
+  return vm.script('gtt.sh', ['write', ttmOptions(vm.machine).line], options);
 }
 
 /** The limit with which the module runs, where it is another than it should be. */
-async function wrongLimit(context: Context, vm: AiVm): Promise<string | undefined> {
+async function wrongLimit(vm: UbuntuVm): Promise<string | undefined> {
   if (vm.machine.gpu !== true) return undefined;
-  const { pages_limit: limit } = await moduleOptions(context, vm);
+  const { pages_limit: limit } = await moduleOptions(vm);
   return limit === '' || limit === `${ttmOptions(vm.machine).pages}` ? undefined : limit;
 }
 
-async function moduleOptions({ commands }: Context, { place }: Pick<AiVm, 'place'>) {
-  const { stdout } = await commands.readScript(place, 'ubuntu/gtt.sh', ['state'], { asRoot: true });
-  return facts(stdout, `ai-gtt.sh on ${place.name}`, ['options', 'initramfs', 'pages_limit']);
+function moduleOptions(vm: UbuntuVm) {
+  return vm.facts('gtt.sh', ['state'], ['options', 'initramfs', 'pages_limit']);
 }
 
 /** Its kernel is one that knows this GPU, and runs with our options. */
-export function rebooted(context: Context, vm: AiVm): Step {
+export function rebooted(context: Context, vm: UbuntuVm): Step {
   const { name, machine } = vm;
+  const packageName = `linux-generic-hwe-${machine.release}`;
+  const newer = action(`check that its kernel is that of ${packageName}`, async () => {
+    const { kernel, isNewer } = await kernelOf(vm);
+    if (!isNewer)
+      throw new Problem(
+        `${name} must come up with the kernel of ${packageName}, and came up with ${kernel}; look at GRUB_DEFAULT in /etc/default/grub there`,
+      );
+  });
   return {
     title: `${name} runs Ubuntu's newer kernel (HWE)`,
     async plan() {
-      const { kernel, isNewer } = await kernelOf(context, vm);
-      const lines = isNewer ? [] : [`kernel: ${kernel} -> that of linux-generic-hwe-${machine.release}`];
-      const limit = await wrongLimit(context, vm);
+      const { kernel, isNewer } = await kernelOf(vm);
+      const lines = isNewer ? [] : [`kernel: ${kernel} -> that of ${packageName}`];
+      const limit = await wrongLimit(vm);
       if (limit !== undefined) lines.push(`ttm.pages_limit: ${limit} -> ${ttmOptions(machine).pages}`);
       if (lines.length === 0) return undefined;
-      return { lines: [...lines, 'systemctl reboot'], asks: await restartAsks(context, vm, 'reboot') };
-    },
-    async apply(_, progress) {
-      // What the initramfs holds is not seen: it may be the reason.
-      if ((await wrongLimit(context, vm)) !== undefined) await writeOptions(context, vm);
-      await restartAiVm(context, name, { kind: 'reboot' }, progress);
-      const { kernel, isNewer } = await kernelOf(context, vm);
-      if (!isNewer)
-        throw new Problem(
-          `${name} must come up with the kernel of linux-generic-hwe-${machine.release}, and came up with ${kernel}; look at GRUB_DEFAULT in /etc/default/grub there`,
-        );
+      const { actions, asks } = await planRestart(context, vm, 'reboot');
+      // Nobody can see what the initramfs holds: it may be the reason.
+      const options = limit === undefined ? [] : [writeOptions(vm)];
+      return { lines, actions: [...options, ...actions, newer], asks };
     },
   };
 }
 
-async function kernelOf(context: Context, { place }: AiVm) {
-  const kernel = await runningKernel(context, place);
+async function kernelOf({ commands, target }: UbuntuVm) {
+  const kernel = await runningKernel(commands, target);
   const argv = ['dpkg-query', '-W', '-f', '${source:Package}', `linux-image-${kernel}`];
-  const { stdout } = await context.commands.read(place, argv, { accepts: [0, 1] });
+  const { stdout } = await commands.read(target, argv, { accepts: [0, 1] });
   return { kernel, isNewer: stdout.includes('hwe') };
 }

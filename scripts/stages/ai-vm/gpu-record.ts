@@ -1,17 +1,16 @@
-import type { GpuPassthrough, ProxmoxHost } from '../../../inventory';
+import type { GpuPassthrough, Homelab, ProxmoxHost } from '../../../inventory';
 import { bootId } from '../../clients/boots';
 import { json } from '../../engine/json';
-import type { Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import { gpuOptions } from '../../../machines/host';
 import { provingModelOf } from '../../../machines/ollama';
-import { runningKernel, type AiVm } from '../../clients/ubuntu';
+import { runningKernel, type UbuntuVm } from '../../clients/ubuntu';
 
 /** Parts of the proof, in their order: the CPU alone, the GPU, and the GPU after each kind of restart. */
 export const PHASES = ['cpu', 'generate', 'reboot', 'stop-start'] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** What is known of a VM's GPU. It lies on the Proxmox host, because it is about that host with this kernel. */
+/** What is known of a VM's GPU. The file is on the Proxmox host, because it is about that host with this kernel. */
 export interface GpuRecord {
   readonly vmid: number;
   readonly state: 'proving' | 'passed' | 'failed';
@@ -21,7 +20,7 @@ export interface GpuRecord {
   /** What was begun, and in which boot of the host: another boot means that the host went down meanwhile. */
   readonly begun?: { readonly phase: Phase; readonly boot: string };
   readonly failed?: { readonly phase: Phase; readonly why: string };
-  /** How the GPU was handed over. @default as without `gpuPassthrough` */
+  /** How the GPU was passed through. @default as without `gpuPassthrough` */
   readonly options?: string;
   /** With which options it did not compute before, and why. */
   readonly tried?: Readonly<Record<string, string>>;
@@ -36,9 +35,9 @@ export function recordPath(vmid: number): string {
   return `/var/lib/collab-homelab/gpu-${vmid}.json`;
 }
 
-export async function readRecord({ commands }: Context, vm: AiVm): Promise<GpuRecord | undefined> {
+export async function readRecord(vm: UbuntuVm): Promise<GpuRecord | undefined> {
   const path = recordPath(vm.machine.vmid);
-  const { stdout, stderr, code } = await commands.read(vm.host, ['cat', path], { accepts: [0, 1] });
+  const { stdout, stderr, code } = await vm.commands.read(vm.host, ['cat', path], { accepts: [0, 1] });
   if (code === 1 && /No such file/.test(stderr)) return undefined;
   const record = json(stdout, `${path} on ${vm.host.name}`) as Partial<GpuRecord> | null;
   const isWhole =
@@ -55,13 +54,13 @@ export async function readRecord({ commands }: Context, vm: AiVm): Promise<GpuRe
 }
 
 export async function writeRecord(
-  context: Context,
-  { machine: { vmid }, host }: AiVm,
+  homelab: Homelab,
+  { commands, machine: { vmid }, host }: UbuntuVm,
   record: Omit<GpuRecord, 'vmid' | 'date'>,
 ) {
-  const options = optionsText(passthroughOf(context, host.name));
+  const options = optionsText(passthroughOf(homelab, host.name));
   const whole: GpuRecord = { vmid, ...record, options, date: new Date().toISOString() };
-  await context.commands.changeScript(host, 'proxmox/gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
+  await commands.changeScript(host, 'proxmox/gpu-record.sh', [`${vmid}`, JSON.stringify(whole)]);
 }
 
 /** What the proof says about the host as it runs now. */
@@ -76,14 +75,14 @@ export interface GpuState {
   readonly hungAt?: Phase;
 }
 
-export async function gpuState(context: Context, vm: AiVm): Promise<GpuState> {
-  const options = optionsText(passthroughOf(context, vm.host.name));
-  const record = ofModel(ofOptions(await readRecord(context, vm), options), provingModelOf(context.homelab)?.tag);
-  const [kernel, boot] = [await runningKernel(context, vm.host), await bootId(context.commands, vm.host)];
-  return understand(record, kernel, boot);
+export async function gpuState(homelab: Homelab, vm: UbuntuVm): Promise<GpuState> {
+  const options = optionsText(passthroughOf(homelab, vm.host.name));
+  const record = ofModel(ofOptions(await readRecord(vm), options), provingModelOf(homelab)?.tag);
+  const [kernel, boot] = [await runningKernel(vm.commands, vm.host), await bootId(vm.commands, vm.host)];
+  return stateOf(record, kernel, boot);
 }
 
-export function passthroughOf({ homelab }: Pick<Context, 'homelab'>, host: string): GpuPassthrough {
+export function passthroughOf(homelab: Homelab, host: string): GpuPassthrough {
   return (homelab.hosts[host] as ProxmoxHost).gpuPassthrough ?? {};
 }
 
@@ -93,7 +92,7 @@ export function optionsText(passthrough: GpuPassthrough): string {
   return `.0 ${gpu}; .1 ${audio ?? 'left out'}${passthrough.audioRom === undefined ? '' : ` (${passthrough.audioRom})`}`;
 }
 
-/** What came of other options says nothing about these, but that they need not be tried again. */
+/** A result with other options does not count for these; it is kept, so that they are not tried again. */
 export function ofOptions(record: GpuRecord | undefined, options: string): GpuRecord | undefined {
   if (record === undefined) return undefined;
   const { vmid, kernel, options: before = optionsText({}), tag, cpu, failed, tried, date } = record;
@@ -106,14 +105,14 @@ export function ofOptions(record: GpuRecord | undefined, options: string): GpuRe
   };
 }
 
-/** What another model was as fast as says nothing about this one. */
+/** The speed of another model is not compared with the speed of this one. */
 export function ofModel(record: GpuRecord | undefined, tag: string | undefined): GpuRecord | undefined {
   if (record === undefined || record.tag === tag) return record;
   const { cpu: _, gpu: __, tag: ___, ...rest } = record;
   return { ...rest, done: rest.done.filter((phase) => phase !== 'cpu') };
 }
 
-export function understand(record: GpuRecord | undefined, kernel: string, boot: string): GpuState {
+export function stateOf(record: GpuRecord | undefined, kernel: string, boot: string): GpuState {
   const { state, begun, failed } = record ?? {};
   if (state === 'proving' && begun !== undefined && begun.boot !== boot)
     return { record, kernel, boot, verdict: 'unproven', hungAt: begun.phase };

@@ -1,21 +1,22 @@
-import type { GpuPassthrough, UbuntuMachine } from '../../../inventory';
+import type { GpuPassthrough, Homelab, UbuntuMachine } from '../../../inventory';
 import type { Context } from '../../clients/context';
-import { isFault, Blocked } from '../../engine/problem';
-import type { Step } from '../../engine/step';
+import { action, command } from '../../engine/actions';
+import { Blocked } from '../../engine/problem';
+import type { Action, Step } from '../../engine/step';
 import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
 import { hostFacts } from '../../clients/proxmox/facts';
-import { doneSoFar, gpuState, passthroughOf, remaining, writeRecord, type GpuState } from './gpu-record';
-import { noLogin, notBegun, unusable } from './gpu-proof';
-import { vmConfig, type AiVm } from '../../clients/ubuntu';
-import { assertNoDatabaseRuns, NotBack, restart, restartAiVm, restartAsks } from './restart';
+import { gpuState, passthroughOf, remaining, type GpuState } from './gpu-record';
+import { asPartOfProof, unusable } from './gpu-proof';
+import type { UbuntuVm } from '../../clients/ubuntu';
+import { assertNoDatabaseRuns, planRestart, restart } from './restart';
 
 /** Slots of the VM that are ours. */
 const SLOTS = ['hostpci0', 'hostpci1', 'hostpci2'] as const;
 
 /**
  * Devices by slot of the VM. Always single functions: the bare slot would take the security processor and USB ports along.
- * @throws Stop when the host has no such device
+ * @throws Blocked when the host has no such device
  */
 export function wantedDevices(
   { gpu, audio, npu }: HandedOver,
@@ -42,102 +43,85 @@ export function wantedDevices(
   return wanted;
 }
 
-/** The devices are in the VM. It was without them while it was set up. */
-export function passedThrough(context: Context, vm: AiVm): Step {
+/** The devices are in the VM. It was set up without them. */
+export function passedThrough(context: Context, vm: UbuntuVm): Step {
   const { name, machine, host } = vm;
-  const { vmid } = machine;
+  const { homelab } = context;
   const isProof = machine.gpu === true;
-
-  async function difference() {
-    const config = await vmConfig(context, vm);
-    const present = SLOTS.filter((slot) => config.has(slot));
-    // A VM that has none and wants none asks nothing of the host.
-    const wants = machine.gpu === true || machine.npu === true;
-    const wanted = wants
-      ? wantedDevices(
-          handedOver(context.homelab, host.name, await hostFacts(context, host.name)),
-          machine,
-          host.name,
-          passthroughOf(context, host.name),
-        )
-      : new Map<string, string>();
-    const set = [...wanted].filter(([slot, value]) => !sameDevice(config.get(slot), value));
-    const drop = present.filter((slot) => !wanted.has(slot));
-    return { config, set, drop };
-  }
-
   return {
     title: isProof ? `the GPU is passed through to ${name}` : `${name} has the devices that homelab.ts gives it`,
     async plan() {
-      const { config, set, drop } = await difference();
+      const config = await vm.config();
+      const wanted = await wantedOf(context, vm);
+      const set = [...wanted].filter(([slot, value]) => !sameDevice(config.get(slot), value));
+      const drop = SLOTS.filter((slot) => config.has(slot) && !wanted.has(slot));
       if (set.length === 0 && drop.length === 0) return undefined;
-      if (isProof) {
-        const state = await gpuState(context, vm);
-        // The next step says so.
-        if (state.hungAt !== undefined) return undefined;
-        await assertMayBePassedThrough(context, vm, state);
-      }
+      const lines = [
+        ...set.map(([slot, value]) => `${slot}: ${config.get(slot) ?? 'none'} -> ${value}`),
+        ...drop.map((slot) => `${slot}: ${config.get(slot)} -> none`),
+      ];
+      const setting = settingOf(vm, set, drop);
+      if (!isProof) return { lines, ...(await planRestart(context, vm, 'stop-start', setting)) };
+      const state = await gpuState(homelab, vm);
+      // The next step says so.
+      if (state.hungAt !== undefined) return undefined;
+      await assertMayBePassedThrough(context, vm, state);
+      const first = `${name} is shut down and gets the GPU of ${host.name}, whose screen stays black from then on`;
+      const { actions, asks } = await planRestart(context, vm, 'stop-start', setting);
       return {
-        lines: [
-          ...set.map(([slot, value]) => `${slot}: ${config.get(slot) ?? 'none'} -> ${value}`),
-          ...drop.map((slot) => `${slot}: ${config.get(slot)} -> none`),
-          `qm shutdown ${vmid}, qm start ${vmid}`,
-        ],
-        asks:
-          isProof && !config.has('hostpci0')
-            ? [`${name} is shut down and gets the GPU of ${host.name}, whose screen stays black from then on`]
-            : await restartAsks(context, vm, 'stop-start'),
+        lines,
+        // The first start with the GPU, or with other options, is a part of the proof.
+        actions: remaining(state).includes('generate') ? [startedAsProof(homelab, vm, setting)] : actions,
+        asks: config.has('hostpci0') ? asks : [first],
       };
-    },
-    async apply(_, progress) {
-      const { set, drop } = await difference();
-      const stopped = async () => {
-        if (set.length > 0)
-          await context.commands.change(host, [
-            'qm',
-            'set',
-            `${vmid}`,
-            ...set.flatMap(([slot, value]) => [`--${slot}`, value]),
-          ]);
-        if (drop.length > 0) await context.commands.change(host, ['qm', 'set', `${vmid}`, '--delete', drop.join(',')]);
-      };
-      const state = await gpuState(context, vm);
-      if (!isProof || !remaining(state).includes('generate')) {
-        await restartAiVm(context, name, { kind: 'stop-start', stopped }, progress);
-        return;
-      }
-      // The first start with the GPU, or with other options, is a part of the proof: if the host hangs at it, the next run knows.
-      const { record, kernel, boot } = state;
-      const { begun: __, ...kept } = record ?? {};
-      const proving = { ...kept, state: 'proving', kernel, done: doneSoFar(state) } as const;
-      const begin = async () => {
-        await writeRecord(context, vm, { ...proving, begun: { phase: 'generate', boot } });
-        await stopped();
-      };
-      try {
-        await restart(context, vm, { kind: 'stop-start', stopped: begin }, progress);
-      } catch (error) {
-        if (error instanceof NotBack) throw await noLogin(context, vm, error);
-        if (isFault(error)) await notBegun(context, vm, boot, proving);
-        throw error;
-      }
     },
   };
 }
 
-async function assertMayBePassedThrough(context: Context, vm: AiVm, state: GpuState): Promise<void> {
+async function wantedOf(context: Context, { machine, host }: UbuntuVm) {
+  const { homelab } = context;
+  // A VM that has no device and wants none asks nothing of the host.
+  if (machine.gpu !== true && machine.npu !== true) return new Map<string, string>();
+  const devices = handedOver(homelab, host.name, await hostFacts(context, host.name));
+  return wantedDevices(devices, machine, host.name, passthroughOf(homelab, host.name));
+}
+
+function settingOf(
+  { commands, machine, host }: UbuntuVm,
+  set: readonly (readonly [string, string])[],
+  drop: readonly string[],
+): Action[] {
+  const qmSet = (args: string[]) => command(commands, host, ['qm', 'set', `${machine.vmid}`, ...args]);
+  return [
+    ...(set.length > 0 ? [qmSet(set.flatMap(([slot, value]) => [`--${slot}`, value]))] : []),
+    ...(drop.length > 0 ? [qmSet(['--delete', drop.join(',')])] : []),
+  ];
+}
+
+/** If the host hangs at the start, the next run knows it from the record. */
+function startedAsProof(homelab: Homelab, vm: UbuntuVm, setting: readonly Action[]): Action {
+  const lines = restart(vm, 'stop-start', setting).flatMap((each) => each.lines);
+  return action(lines, async (progress) => {
+    const state = await gpuState(homelab, vm);
+    await asPartOfProof(homelab, vm, state, 'generate', async (begin) => {
+      for (const each of restart(vm, 'stop-start', [action([], begin), ...setting])) await each.run(progress);
+    });
+  });
+}
+
+async function assertMayBePassedThrough(context: Context, vm: UbuntuVm, state: GpuState): Promise<void> {
   const { host, name } = vm;
-  if (state.verdict === 'unusable') throw unusable(context, vm, state);
-  const { rom = true, audioRom } = passthroughOf(context, host.name);
+  if (state.verdict === 'unusable') throw unusable(context.homelab, vm, state);
+  const { rom = true, audioRom } = passthroughOf(context.homelab, host.name);
   for (const file of [...(rom ? [VBIOS] : []), ...(audioRom === undefined ? [] : [AUDIO_ROM])]) {
     const path = `${VBIOS_FOLDER}/${file}`;
-    const { code } = await context.commands.read(host, ['test', '-s', path], { accepts: [0, 1] });
+    const { code } = await vm.commands.read(host, ['test', '-s', path], { accepts: [0, 1] });
     if (code !== 0) throw new Blocked(`${path} must be on ${host.name}, and is not; npm run bootstrap -- apply host`);
   }
   if (state.verdict !== 'passed')
     await assertNoDatabaseRuns(
       context,
-      `the GPU of ${host.name} is handed to ${name} and proved, which may hang ${host.name}`,
+      `the GPU of ${host.name} is passed through to ${name} and proved, which may hang ${host.name}`,
     );
 }
 

@@ -6,10 +6,10 @@ import { modelPulled } from '../models';
 import { access, firewallUnit } from './access';
 import { gpuMemory, installed, rebooted, started } from './boot';
 import { passedThrough } from './gpu';
-import { kernelPinned, tokensPerSecondMeasured, gpuProved, provingModel } from './gpu-proof';
-import { aiVm, type AiVm } from '../../clients/ubuntu';
-import { whenUp } from './when-up';
-import { type Seen } from './when-up';
+import { gpuProved, kernelPinned, provingModel, speedOnCpuMeasured } from './gpu-proof';
+import { ollama as ollamaOf } from '../../clients/ollama';
+import { ubuntuVm, type UbuntuVm } from '../../clients/ubuntu';
+import { whenUp, type Seen } from './when-up';
 import { mlx, ollamaInstalled, ollamaRuns, ollamaUnits, ollamaUser } from './ollama';
 
 /** The machines beside the cluster: everything on them that may change after their first boot, and the GPU. */
@@ -20,35 +20,34 @@ export function aiVmStage(context: Context): Stage {
     async steps() {
       const machines = ubuntuMachines(context);
       if (machines.length > 0) requireLoginKeys(context.homelab);
-      return machines.flatMap(([name]) => stepsOf(context, aiVm(context, name)));
+      return machines.flatMap(([name]) => stepsOf(context, ubuntuVm(context, name)));
     },
   };
 }
 
-function stepsOf(context: Context, vm: AiVm): Step[] {
+function stepsOf(context: Context, vm: UbuntuVm): Step[] {
+  const { homelab } = context;
   const { name, machine } = vm;
   const seen: Seen = { up: false };
   const up = (...steps: Step[]) => steps.map((step) => whenUp(seen, name, step));
-  const runsModels = context.homelab.llm?.machine === name;
+  const runsModels = homelab.llm?.machine === name;
   if (machine.gpu === true && !runsModels)
     throw new Blocked(
-      `machines.${name}.gpu must be of the machine that runs the models (llm.machine: ${context.homelab.llm?.machine ?? 'none'}), where it can be proved; set gpu: false`,
+      `machines.${name}.gpu must be set on the machine that runs the models (llm.machine: ${homelab.llm?.machine ?? 'none'}), where it can be proved; set gpu: false`,
     );
-  const always = [
-    started(context, vm, seen),
-    ...up(installed(context, vm), firewallUnit(context, vm), access(context, vm)),
-  ];
+  const always = [started(context, vm, seen), ...up(installed(homelab, vm), firewallUnit(vm), access(homelab, vm))];
   if (!runsModels) return [...always, passedThrough(context, vm)];
   const withGpu = machine.gpu === true;
+  const ollama = ollamaOf(context);
   return [
     ...always,
-    ...up(...(withGpu ? [gpuMemory(context, vm)] : []), rebooted(context, vm)),
-    ...up(ollamaUser(context, vm), ollamaInstalled(context, vm), ...ollamaUnits(context, vm), ollamaRuns(context, vm)),
-    ...up(mlx(context, vm)),
-    ...(withGpu ? up(modelPulled(context, provingModel(context))) : []),
+    ...up(...(withGpu ? [gpuMemory(vm)] : []), rebooted(context, vm)),
+    ...up(ollamaUser(vm), ollamaInstalled(homelab, vm), ...ollamaUnits(homelab, vm), ollamaRuns(homelab, ollama)),
+    ...up(mlx(vm)),
+    ...(withGpu ? up(modelPulled(ollama, provingModel(homelab))) : []),
     // What follows can be seen from the host, so that its questions are asked before anything begins.
-    ...(withGpu ? [tokensPerSecondMeasured(context, vm)] : []),
+    ...(withGpu ? [speedOnCpuMeasured(homelab, ollama)] : []),
     passedThrough(context, vm),
-    ...(withGpu ? [gpuProved(context, vm), kernelPinned(context, vm)] : []),
+    ...(withGpu ? [gpuProved(context, ollama), kernelPinned(homelab, vm)] : []),
   ];
 }

@@ -1,8 +1,7 @@
-/** Whether one can log in by now: said by the first step of the stage, so that the others need not try again. */
-
 import { NotReady } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 
+/** Whether a login works by now: set by the first step of the stage, so that the others need not try again. */
 export interface Seen {
   up: boolean;
 }

@@ -1,169 +1,142 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Model } from '../../../inventory';
+import type { Homelab, Model } from '../../../inventory';
+import { ollama as ollamaOf, shortTag, type Loaded, type Ollama } from '../../clients/ollama';
+import { action, command } from '../../engine/actions';
 import type { Context } from '../../clients/context';
 import { ROOT } from '../../engine/root';
 import { DIGESTS, knownDigest, rememberDigest } from '../../engine/digests';
-import { isFault, Problem, Blocked } from '../../engine/problem';
+import { Problem, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
-import type { Stage, Step } from '../../engine/step';
-import { SECOND } from '../../engine/wait';
-import { OLLAMA_FILES, loadModelsUnit, residentModels } from '../../../machines/ollama';
-import { assertOllama, ollamaApi, shortTag, type Loaded, type OllamaApi } from '../../clients/ollama';
-import type { AiVm } from '../../clients/ubuntu';
+import type { Action, Change, Stage, Step } from '../../engine/step';
+import { OLLAMA_FILES, loadModelsUnit, ollamaVersion, residentModels } from '../../../machines/ollama';
 
-/** Time for the largest model that fits (40 GB) on a line of 16 Mbit/s; pull.sh ends a smaller one earlier. */
-const PULL_SECONDS = 6 * 3600;
-/** How often the progress of a pull is looked at. */
-const PROGRESS_SECONDS = 5;
+const UNIT = 'collab-homelab-models.service';
 
-/** The models of homelab.ts: each there with its digest, those that stay loaded. */
+/** The models of homelab.ts: each pulled, with its digest; those that stay loaded. */
 export function models(context: Context): Stage {
   return {
     name: 'models',
     title: 'models pulled by digest, and loaded',
     async steps() {
-      const { llm } = context.homelab;
-      if (llm === undefined) return [];
-      await assertOllama(context, ollamaApi(context));
-      return [...Object.values(llm.models).map((model) => modelPulled(context, model)), ...loadedSteps(context)];
+      const { homelab } = context;
+      if (homelab.llm === undefined) return [];
+      const ollama = ollamaOf(context);
+      await ollama.assertVersion(ollamaVersion(homelab));
+      return [
+        ...Object.values(homelab.llm.models).map((model) => modelPulled(ollama, model)),
+        ...loadedSteps(homelab, ollama),
+      ];
     },
   };
 }
 
-/** A model is there, and is the one that it was. */
-export function modelPulled(context: Context, model: Model): Step {
+/** The model is pulled, and its digest is unchanged. */
+export function modelPulled(ollama: Ollama, model: Model): Step {
   const { tag } = model;
-  const key = digestKey(model);
   return {
     title: `model ${tag} is there`,
-    async plan() {
-      const there = (await ollamaApi(context).tags()).get(shortTag(tag));
+    async plan(): Promise<Change | undefined> {
+      const there = (await ollama.tags()).get(shortTag(tag));
       const wanted = wantedDigest(model);
-      if (there === undefined)
-        return { lines: [`ollama pull ${tag} (${wanted ?? `its digest is kept in ${DIGESTS}`})`] };
-      if (wanted === undefined) return { lines: [`keep the digest of ${tag} in ${DIGESTS}: ${there}`] };
-      if (there !== wanted) throw otherModel(context, model, wanted, there);
+      if (there === undefined) return { actions: [ollama.pull(tag), checkDigest(ollama, model)] };
+      if (wanted === undefined) return { lines: [`${tag}: ${there}`], actions: [checkDigest(ollama, model)] };
+      if (there !== wanted) throw otherModel(ollama, model, wanted, there);
       return undefined;
     },
-    async apply(_, progress) {
-      const api = ollamaApi(context);
-      if (!(await api.tags()).has(shortTag(tag))) await pull(context, api.vm, tag, progress);
-      const there = (await api.tags()).get(shortTag(tag));
-      if (there === undefined) throw new Problem(`${tag} must be there after it was pulled, and is not`);
-      const wanted = wantedDigest(model);
-      if (wanted !== undefined && there !== wanted) throw otherModel(context, model, wanted, there);
-      if (wanted === undefined) rememberDigest(key, there);
-    },
   };
+}
+
+/** Compares the digest with the one that was kept, or keeps it. */
+function checkDigest(ollama: Ollama, model: Model): Action {
+  const { tag } = model;
+  const known = wantedDigest(model);
+  const line = known === undefined ? `keep its digest in ${DIGESTS}` : `compare its digest with ${known}`;
+  return action(line, async () => {
+    const there = (await ollama.tags()).get(shortTag(tag));
+    if (there === undefined) throw new Problem(`${tag} must be there after it was pulled, and is not`);
+    const wanted = wantedDigest(model);
+    if (wanted !== undefined && there !== wanted) throw otherModel(ollama, model, wanted, there);
+    if (wanted === undefined) rememberDigest(digestKey(model), there);
+  });
 }
 
 function digestKey({ tag }: Model): string {
   return `ollama:${shortTag(tag)}`;
 }
 
+/** Of homelab.ts, or else the one that was kept at the first pull. */
 export function wantedDigest(model: Model): string | undefined {
   return model.digest?.replace(/^sha256:/, '') ?? knownDigest(digestKey(model));
 }
 
-function otherModel({ homelab }: Context, { tag, digest }: Model, wanted: string, got: string): Blocked {
+function otherModel({ vm }: Ollama, { tag, digest }: Model, wanted: string, got: string): Blocked {
   const where = digest === undefined ? DIGESTS : 'homelab.ts';
   return new Blocked(
-    `model ${tag} must have the digest\n  ${wanted} (${where}), and on ${homelab.llm!.machine} it has\n  ${got}; it is there under that tag, and Ollama serves it. Its publisher may have changed what the tag means: look at https://ollama.com/library, then take the new digest into ${where}, or name another tag; remove the model there with: ollama rm ${tag}`,
+    `model ${tag} must have the digest\n  ${wanted} (${where}), and on ${vm.name} it has\n  ${got}\nOllama serves it under that tag. Its publisher may have changed what the tag means: look at https://ollama.com/library, then put the new digest into ${where}, or name another tag. To remove the model there:\n  ollama rm ${tag}`,
   );
 }
 
-/** Ollama keeps what it has of a pull that ended early. */
-async function pull({ commands, homelab }: Context, { place }: AiVm, tag: string, progress: (what: string) => void) {
-  const options = { seconds: PULL_SECONDS, waitsFor: `the pull of ${tag}` };
-  let ended = false;
-  const pulling = commands
-    .changeScript(place, 'ubuntu/pull.sh', [`${homelab.llm!.port}`, tag], options)
-    .finally(() => (ended = true));
-  // Handled below; until then a failure must not count as one that nobody hears.
-  pulling.catch(() => undefined);
-  progress(`pulls ${tag}`);
-  for (;;) {
-    // The pull itself is what keeps this going.
-    await Promise.race([pulling, new Promise((resolve) => setTimeout(resolve, PROGRESS_SECONDS * SECOND).unref())]);
-    if (ended) break;
-    const seen = await pullProgress({ commands }, place).catch((error: unknown) =>
-      isFault(error) ? undefined : Promise.reject(error),
-    );
-    if (seen !== undefined) progress(`pulls ${tag}: ${seen}`);
-  }
-  await pulling;
-}
-
-async function pullProgress(
-  { commands }: Pick<Context, 'commands'>,
-  place: AiVm['place'],
-): Promise<string | undefined> {
-  const { stdout } = await commands.readScript(place, 'ubuntu/pull.sh', ['progress'], { seconds: 20, asRoot: true });
-  const [total, there] = stdout.trim().split(' ').map(Number);
-  if (!(total! > 0) || !(there! >= 0)) return undefined;
-  const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(1);
-  return `${gigabytes(there!)} of ${gigabytes(total!)} GB (${Math.floor((there! / total!) * 100)} %)`;
-}
-
-/** What loads models after each start of Ollama, and that it did. */
-function loadedSteps(context: Context): Step[] {
-  const { commands, homelab } = context;
-  const resident = residentModels(homelab);
-  const api = ollamaApi(context);
-  const { place } = api.vm;
-  if (resident.length === 0) return [noneStays(context, api)];
+/** The unit that loads models after each start of Ollama, and that they are loaded. */
+function loadedSteps(homelab: Homelab, ollama: Ollama): Step[] {
+  const { commands, target } = ollama.vm;
+  if (residentModels(homelab).length === 0) return [noneStays(ollama)];
   const script = fs.readFileSync(join(ROOT, 'scripts', 'remote', 'ubuntu/load-models.sh'), 'utf8');
   return [
-    remoteFile(commands, place, { path: OLLAMA_FILES.loadModels, content: script, mode: '0755' }),
-    remoteFile(commands, place, { path: OLLAMA_FILES.modelsUnit, content: loadModelsUnit(homelab) }),
-    {
-      title: `${resident.map(([, { tag }]) => tag).join(', ')} stay${resident.length === 1 ? 's' : ''} loaded`,
-      async plan() {
-        const loaded = await api.loaded();
-        const missing = resident.filter(([, model]) => !isLoaded(loaded.get(shortTag(model.tag)), model));
-        const isEnabled = await enabled(context, api);
-        if (missing.length === 0 && isEnabled) {
-          assertOnGpu(context, loaded);
-          return undefined;
-        }
-        return {
-          lines: [
-            'systemctl enable, restart collab-homelab-models.service',
-            ...missing.map(([, { tag, context: length }]) => `load ${tag} for ${length} tokens, to stay`),
-          ],
-        };
-      },
-      async apply(_, progress) {
-        progress('loads models (minutes)');
-        const options = { seconds: 300 + 900 * resident.length, waitsFor: 'models to load' };
-        await commands.changeScript(place, 'ubuntu/models-start.sh', [], options);
-        const loaded = await api.loaded();
-        for (const [, model] of resident) assertFits(model, loaded.get(shortTag(model.tag)));
-      },
-    },
+    remoteFile(commands, target, { path: OLLAMA_FILES.loadModels, content: script, mode: '0755' }),
+    remoteFile(commands, target, { path: OLLAMA_FILES.modelsUnit, content: loadModelsUnit(homelab) }),
+    allLoaded(homelab, ollama),
   ];
 }
 
-/** The unit of an earlier homelab.ts goes, or it would load what is no longer wanted. */
-function noneStays({ commands }: Context, { vm: { place } }: OllamaApi): Step {
+function allLoaded(homelab: Homelab, ollama: Ollama): Step {
+  const resident = residentModels(homelab);
+  const options = { seconds: 300 + 900 * resident.length, waitsFor: 'models to load (minutes)' };
+  const load = ollama.vm.script('models-start.sh', [], options);
+  const fit = action('compare the tokens that they take with homelab.ts', async () => {
+    const loaded = await ollama.loaded();
+    for (const [, model] of resident) assertFits(model, loaded.get(shortTag(model.tag)));
+  });
   return {
-    title: 'no model stays loaded',
+    title: `${resident.map(([, { tag }]) => tag).join(', ')} stay${resident.length === 1 ? 's' : ''} loaded`,
     async plan() {
-      const { code } = await commands.read(place, ['test', '-e', OLLAMA_FILES.modelsUnit], { accepts: [0, 1] });
-      return code === 0 ? { lines: [`remove ${OLLAMA_FILES.modelsUnit}`] } : undefined;
-    },
-    async apply() {
-      await commands.change(place, ['systemctl', 'disable', '--now', 'collab-homelab-models.service']);
-      await commands.change(place, ['rm', '-f', OLLAMA_FILES.modelsUnit]);
-      await commands.change(place, ['systemctl', 'daemon-reload']);
+      const loaded = await ollama.loaded();
+      const missing = resident.filter(([, model]) => !isLoaded(loaded.get(shortTag(model.tag)), model));
+      const isEnabled = await enabled(ollama);
+      if (missing.length === 0 && isEnabled) {
+        assertOnGpu(homelab, loaded);
+        return undefined;
+      }
+      return {
+        lines: [
+          ...(isEnabled ? [] : [`${UNIT} is not enabled`]),
+          ...missing.map(([, { tag, context: length }]) => `not loaded for ${length} tokens, to stay: ${tag}`),
+        ],
+        actions: [load, fit],
+      };
     },
   };
 }
 
-async function enabled({ commands }: Context, { vm: { place } }: OllamaApi): Promise<boolean> {
-  const argv = ['systemctl', 'is-enabled', 'collab-homelab-models.service'];
-  const { stdout } = await commands.read(place, argv, { accepts: [0, 1, 4] });
+/** Removes the unit of an earlier homelab.ts: it would load what is no longer wanted. */
+function noneStays({ vm: { commands, target } }: Ollama): Step {
+  return {
+    title: 'no model stays loaded',
+    async plan() {
+      const { code } = await commands.read(target, ['test', '-e', OLLAMA_FILES.modelsUnit], { accepts: [0, 1] });
+      if (code === 1) return undefined;
+      const steps = [
+        ['systemctl', 'disable', '--now', UNIT],
+        ['rm', '-f', OLLAMA_FILES.modelsUnit],
+        ['systemctl', 'daemon-reload'],
+      ];
+      return { actions: steps.map((argv) => command(commands, target, argv)) };
+    },
+  };
+}
+
+async function enabled({ vm: { commands, target } }: Ollama): Promise<boolean> {
+  const { stdout } = await commands.read(target, ['systemctl', 'is-enabled', UNIT], { accepts: [0, 1, 4] });
   return stdout.trim() === 'enabled';
 }
 
@@ -174,15 +147,15 @@ function isLoaded(loaded: Loaded | undefined, { context: length }: Model): boole
 /** Ollama loads a model for no more tokens than it was trained with. */
 function assertFits({ tag, context: length }: Model, loaded: Loaded | undefined): void {
   if (loaded === undefined)
-    throw new Problem(`${tag} must be loaded after it was, and is not; journalctl -u ollama there`);
+    throw new Problem(`${tag} must be loaded after ${UNIT} started, and is not; journalctl -u ollama there`);
   if (loaded.context < length)
     throw new Blocked(
       `${tag} must take ${length} tokens, and takes no more than ${loaded.context}; lower its context in homelab.ts`,
     );
 }
 
-/** @throws Stop when a model that stays is only partly on the GPU: it is slow, and stays so until homelab.ts changes */
-function assertOnGpu({ homelab }: Context, loaded: ReadonlyMap<string, Loaded>): void {
+/** @throws Blocked when a model that stays is only partly on the GPU: it is slow, and stays so until homelab.ts changes */
+function assertOnGpu(homelab: Homelab, loaded: ReadonlyMap<string, Loaded>): void {
   const machine = homelab.machines[homelab.llm!.machine];
   if (machine?.kind !== 'ubuntu' || machine.gpu !== true) return;
   for (const [, { tag }] of residentModels(homelab)) {
