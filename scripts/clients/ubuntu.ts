@@ -1,7 +1,9 @@
 import { hostOf, type UbuntuMachine } from '../../inventory';
 import { remoteScript } from '../engine/actions';
 import { CommandFailed, type CommandOptions, type Commands, type Output, type Target } from '../engine/commands';
-import { proxmox, ubuntu, type Context } from './context';
+import { ubuntu, type Context } from './context';
+import { proxmoxHost } from './proxmox/host';
+import type { ProxmoxVm } from './proxmox/vm';
 import { json } from '../engine/json';
 import { Blocked } from '../engine/problem';
 import type { Action, Progress } from '../engine/step';
@@ -26,6 +28,7 @@ export class UbuntuVm {
     readonly target: Target,
     /** The Proxmox host that it runs on. */
     readonly host: Target,
+    readonly proxmox: ProxmoxVm,
   ) {}
 
   /** A script of scripts/remote/ubuntu/ that changes the machine. @param then takes what it printed */
@@ -88,42 +91,14 @@ export class UbuntuVm {
     });
     if (end instanceof Blocked) throw end;
   }
-
-  /** @throws Blocked when the VM does not exist */
-  async isOn(): Promise<boolean> {
-    const { commands, name, machine, host } = this;
-    const argv = ['qm', 'status', `${machine.vmid}`];
-    const { stdout, stderr, code } = await commands.read(host, argv, { accepts: [0, 2, 254] });
-    const status = /^status: ([\w-]+)$/m.exec(stdout)?.[1];
-    if (code === 0 && status !== undefined) return status === 'running';
-    if (/does not exist/.test(stderr))
-      throw new Blocked(
-        `VM ${machine.vmid} (${name}) must be on ${host.name}, and is not:\n  npm run bootstrap -- apply vms`,
-      );
-    throw new Blocked(
-      `qm status ${machine.vmid} on ${host.name} must name a status, and said ${JSON.stringify((stdout + stderr).slice(0, 120))}`,
-    );
-  }
-
-  /** The configuration of the VM, or the one that it gets at its next start. */
-  async config(): Promise<ReadonlyMap<string, string>> {
-    const { commands, machine, host } = this;
-    const { stdout } = await commands.read(host, ['qm', 'config', `${machine.vmid}`]);
-    const entries = [...stdout.matchAll(/^(\w+): (.*)$/gm)].map(([, key, value]) => [key!, value!] as const);
-    const config = new Map(entries);
-    if (!config.has('memory'))
-      throw new Blocked(
-        `qm config ${machine.vmid} on ${host.name} must print a configuration, and said ${JSON.stringify(stdout.slice(0, 120))}`,
-      );
-    return config;
-  }
 }
 
 export function ubuntuVm(context: Context, name: string): UbuntuVm {
   const machine = context.homelab.machines[name];
   if (machine?.kind !== 'ubuntu') throw new Error(`${name} is no machine beside the cluster`);
-  const host = proxmox(context, hostOf(context.homelab, machine));
-  return new UbuntuVm(context.commands, name, machine, ubuntu(context, name), host);
+  const host = proxmoxHost(context, hostOf(context.homelab, machine));
+  const vm = host.vm(machine.vmid, name);
+  return new UbuntuVm(context.commands, name, machine, ubuntu(context, name), host.target, vm);
 }
 
 /** The kernel that runs on a machine. */

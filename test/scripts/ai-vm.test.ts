@@ -137,7 +137,7 @@ describe('restarts of a machine with a GPU', () => {
       'is-system-running': 'running\n',
     });
     const restarting = restart(commands, 'reboot');
-    await expect(restarting).rejects.toThrow(/ended before it was told/);
+    await expect(restarting).rejects.toThrow(/broke before it got the command/);
   });
 
   test('a VM that nobody can log in to is the result of the part that was begun, and says the way out', async () => {
@@ -354,7 +354,7 @@ describe('a part of the proof', () => {
       'ai-vm: systemctl reboot': { code: 255 },
       'is-system-running': 'running\n',
     });
-    await expect(prove(commands)).rejects.toThrow(/ended before it was told/);
+    await expect(prove(commands)).rejects.toThrow(/broke before it got the command/);
     expect(records(commands).map(({ begun, state }) => [begun?.phase, state])).toEqual([
       ['reboot', 'proving'],
       [undefined, 'proving'],

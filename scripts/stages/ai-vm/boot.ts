@@ -22,7 +22,7 @@ export function started(context: Context, vm: UbuntuVm, seen: Seen): Step {
   return {
     title: `${name} has been started, and can be logged in to`,
     async plan() {
-      const isRunning = await vm.isOn();
+      const isRunning = await vm.proxmox.isRunning();
       seen.up = isRunning && (await vm.firstBoot()) === 'done';
       if (seen.up) return undefined;
       return { actions: [...(isRunning ? [] : await planStart(context, vm)), login] };

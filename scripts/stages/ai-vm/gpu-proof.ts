@@ -113,7 +113,7 @@ function provePhase(context: Context, ollama: Ollama, phase: Phase): Action {
   const restarts = phase === 'reboot' || phase === 'stop-start' ? restart(vm, phase) : [];
   const lines = [WHAT[phase], ...restarts.flatMap((each) => each.lines).map((line) => `  ${line}`)];
   return action(lines, async (progress) => {
-    if (!(await vm.config()).has('hostpci0')) throw new NotReady(`${vm.name} has no GPU yet`);
+    if (!('hostpci0' in (await vm.proxmox.config()))) throw new NotReady(`${vm.name} has no GPU yet`);
     await assertNoDatabaseRuns(context, `the GPU of ${vm.name} is proved, which may hang ${vm.host.name}`);
     const state = await gpuState(homelab, vm);
     const tokensPerSecond = await asPartOfProof(homelab, vm, state, phase, async (begin) => {
@@ -262,7 +262,8 @@ async function failed(homelab: Homelab, vm: UbuntuVm, state: GpuState, phase: Ph
 /** Nobody can log in to a VM that runs. Where its GPU was being proved, that is the result. */
 export async function noLogin(homelab: Homelab, vm: UbuntuVm, { message }: Problem): Promise<Problem> {
   const { name, host } = vm;
-  if (!(await vm.config()).has('hostpci0') || !(await vm.isOn()) || (await answers(vm)))
+  const hasGpu = 'hostpci0' in (await vm.proxmox.config());
+  if (!hasGpu || !(await vm.proxmox.isRunning()) || (await answers(vm)))
     return new Problem(`${message}; look at the console of ${name} in Proxmox, and run this again`);
   const state = await gpuState(homelab, vm);
   const { begun } = state.record ?? {};

@@ -1,11 +1,11 @@
 import type { GpuPassthrough, Homelab, UbuntuMachine } from '../../../inventory';
 import type { Context } from '../../clients/context';
-import { action, command } from '../../engine/actions';
+import { action } from '../../engine/actions';
 import { Blocked } from '../../engine/problem';
 import type { Action, Step } from '../../engine/step';
 import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
-import { hostFacts } from '../../clients/proxmox/facts';
+import { proxmoxHost } from '../../clients/proxmox/host';
 import { gpuState, passthroughOf, remaining, type GpuState } from './gpu-record';
 import { asPartOfProof, unusable } from './gpu-proof';
 import type { UbuntuVm } from '../../clients/ubuntu';
@@ -51,16 +51,19 @@ export function passedThrough(context: Context, vm: UbuntuVm): Step {
   return {
     title: isProof ? `the GPU is passed through to ${name}` : `${name} has the devices that homelab.ts gives it`,
     async plan() {
-      const config = await vm.config();
+      const config = await vm.proxmox.config();
       const wanted = await wantedOf(context, vm);
-      const set = [...wanted].filter(([slot, value]) => !sameDevice(config.get(slot), value));
-      const drop = SLOTS.filter((slot) => config.has(slot) && !wanted.has(slot));
+      const set = [...wanted].filter(([slot, value]) => !sameDevice(config[slot], value));
+      const drop = SLOTS.filter((slot) => slot in config && !wanted.has(slot));
       if (set.length === 0 && drop.length === 0) return undefined;
       const lines = [
-        ...set.map(([slot, value]) => `${slot}: ${config.get(slot) ?? 'none'} -> ${value}`),
-        ...drop.map((slot) => `${slot}: ${config.get(slot)} -> none`),
+        ...set.map(([slot, value]) => `${slot}: ${config[slot] ?? 'none'} -> ${value}`),
+        ...drop.map((slot) => `${slot}: ${config[slot]} -> none`),
       ];
-      const setting = settingOf(vm, set, drop);
+      const setting = [
+        ...(set.length > 0 ? [vm.proxmox.set(Object.fromEntries(set))] : []),
+        ...(drop.length > 0 ? [vm.proxmox.unset(drop)] : []),
+      ];
       if (!isProof) return { lines, ...(await planRestart(context, vm, 'stop-start', setting)) };
       const state = await gpuState(homelab, vm);
       // The next step says so.
@@ -72,7 +75,7 @@ export function passedThrough(context: Context, vm: UbuntuVm): Step {
         lines,
         // The first start with the GPU, or with other options, is a part of the proof.
         actions: remaining(state).includes('generate') ? [startedAsProof(homelab, vm, setting)] : actions,
-        asks: config.has('hostpci0') ? asks : [first],
+        asks: 'hostpci0' in config ? asks : [first],
       };
     },
   };
@@ -82,20 +85,8 @@ async function wantedOf(context: Context, { machine, host }: UbuntuVm) {
   const { homelab } = context;
   // A VM that has no device and wants none asks nothing of the host.
   if (machine.gpu !== true && machine.npu !== true) return new Map<string, string>();
-  const devices = handedOver(homelab, host.name, await hostFacts(context, host.name));
+  const devices = handedOver(homelab, host.name, await proxmoxHost(context, host.name).facts());
   return wantedDevices(devices, machine, host.name, passthroughOf(homelab, host.name));
-}
-
-function settingOf(
-  { commands, machine, host }: UbuntuVm,
-  set: readonly (readonly [string, string])[],
-  drop: readonly string[],
-): Action[] {
-  const qmSet = (args: string[]) => command(commands, host, ['qm', 'set', `${machine.vmid}`, ...args]);
-  return [
-    ...(set.length > 0 ? [qmSet(set.flatMap(([slot, value]) => [`--${slot}`, value]))] : []),
-    ...(drop.length > 0 ? [qmSet(['--delete', drop.join(',')])] : []),
-  ];
 }
 
 /** If the host hangs at the start, the next run knows it from the record. */

@@ -1,7 +1,7 @@
 import { hostOf, nodes, type Homelab } from '../../../inventory';
-import { bootId, orderReboot } from '../../clients/boots';
+import { bootId, orderReboot, untilRebooted } from '../../clients/boots';
 import { kubectl } from '../../clients/kubernetes';
-import { action, command } from '../../engine/actions';
+import { action } from '../../engine/actions';
 import { json } from '../../engine/json';
 import type { Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked, TimedOut } from '../../engine/problem';
@@ -56,7 +56,7 @@ export class NotBack extends Problem {}
 export function restart(vm: UbuntuVm, kind: Restart, whileOff: readonly Action[] = []): readonly Action[] {
   if (kind === 'reboot') return [reboot(vm)];
   const login = action(`wait for a login on ${vm.name}`, (progress) => comesBack(vm, vm.waitForLogin(progress)));
-  return [shutDown(vm), ...whileOff, start(vm), login];
+  return [shutDown(vm), ...whileOff, vm.proxmox.start(START_SECONDS), login];
 }
 
 /** @throws NotBack when the wait for it ends; Problem when it never went down from the boot `before` */
@@ -77,21 +77,21 @@ async function comesBack({ commands, name, target }: UbuntuVm, waiting: Promise<
  * @throws Blocked where the GPU would not come back without a restart of the host, or may hang it beside running databases
  */
 export async function planStart(context: Context, vm: UbuntuVm): Promise<readonly Action[]> {
-  const { name, machine, host, commands } = vm;
-  const devices = [...(await vm.config()).keys()].filter((key) => /^hostpci\d+$/.test(key));
-  if (machine.gpu !== true && devices.length > 0)
-    return [command(commands, host, ['qm', 'set', `${machine.vmid}`, '--delete', devices.join(',')]), start(vm)];
+  const { name, machine, host, proxmox } = vm;
+  const start = proxmox.start(START_SECONDS);
+  const devices = Object.keys(await proxmox.config()).filter((key) => /^hostpci\d+$/.test(key));
+  if (machine.gpu !== true && devices.length > 0) return [proxmox.unset(devices), start];
   const risk = await riskOf(context.homelab, vm);
   if (risk === 'host-restarts')
     throw new Blocked(
       `${name} is off, and its GPU does not survive that (${recordPath(machine.vmid)} on ${host.name}): ${stopDatabases(context.homelab)}, then restart ${host.name}, which starts all of them`,
     );
   if (risk === 'unproven') await assertNoDatabaseRuns(context, whyNot(risk, vm));
-  return [start(vm)];
+  return [start];
 }
 
 async function riskOf(homelab: Homelab, vm: UbuntuVm): Promise<'none' | 'unproven' | 'host-restarts'> {
-  if (!(await vm.config()).has('hostpci0')) return 'none';
+  if (!('hostpci0' in (await vm.proxmox.config()))) return 'none';
   const { verdict } = await gpuState(homelab, vm);
   if (verdict === 'passed') return 'none';
   return verdict === 'unproven' ? 'unproven' : 'host-restarts';
@@ -154,8 +154,7 @@ function reboot(vm: UbuntuVm): Action {
   return action(`${name}: systemctl reboot, and wait for a login`, async (progress) => {
     const before = await bootId(commands, target);
     await orderReboot(commands, target, before);
-    const another = async () => ((await bootId(commands, target)) === before ? undefined : true);
-    const up = until(`${name} to come up again`, { seconds: BOOT_SECONDS }, progress, another);
+    const up = untilRebooted(commands, target, before, BOOT_SECONDS, progress);
     await comesBack(
       vm,
       up.then(() => vm.waitForLogin(progress)),
@@ -166,32 +165,14 @@ function reboot(vm: UbuntuVm): Action {
 
 /** Never `qm stop`: the GPU would not be reset. */
 function shutDown(vm: UbuntuVm): Action {
-  const { commands, name, host } = vm;
-  const { vmid, down } = vm.machine;
-  const seconds = Math.ceil(down.toSeconds());
-  const argv = ['qm', 'shutdown', `${vmid}`, '--timeout', `${seconds}`];
-  const waitsFor = `${name} to shut down (at most ${seconds} s)`;
-  const shutdown = command(commands, host, argv, { seconds: seconds + 60, waitsFor });
+  const { machine, proxmox } = vm;
+  const shutdown = proxmox.shutdown(Math.ceil(machine.down.toSeconds()));
   return action(shutdown.lines, async (progress) => {
-    if (!(await vm.isOn())) return;
+    if (!(await proxmox.isRunning())) return;
     await shutdown.run(progress);
-    await until(`VM ${vmid} to be off`, { seconds: 60 }, progress, async () => ((await vm.isOn()) ? undefined : true));
-  });
-}
-
-function start(vm: UbuntuVm): Action {
-  const { commands, host } = vm;
-  const { vmid } = vm.machine;
-  const argv = ['qm', 'start', `${vmid}`, '--timeout', `${START_SECONDS}`];
-  const starting = command(commands, host, argv, { seconds: START_SECONDS + 60, waitsFor: `VM ${vmid} to start` });
-  return action(starting.lines, async (progress) => {
-    if (await vm.isOn()) return;
-    await starting.run(progress);
-    // Else the wait for a login would time out, and count as a GPU that does not come back.
-    if (!(await vm.isOn()))
-      throw new Problem(
-        `VM ${vmid} must run after qm start ${vmid} on ${host.name}, and does not; its tasks in Proxmox say why, then run this again`,
-      );
+    await until(`${proxmox.label} to be off`, { seconds: 60 }, progress, async () =>
+      (await proxmox.isRunning()) ? undefined : true,
+    );
   });
 }
 
@@ -201,11 +182,9 @@ function rebootHost(vm: UbuntuVm): Action {
   return action(`${host.name}: systemctl reboot, and wait for a login on ${name}`, async (progress) => {
     const before = await bootId(commands, host);
     await orderReboot(commands, host, before);
-    await until(`${host.name} to come up again`, { seconds: HOST_BOOT_SECONDS }, progress, async () =>
-      (await bootId(commands, host)) === before ? undefined : true,
-    );
+    await untilRebooted(commands, host, before, HOST_BOOT_SECONDS, progress);
     await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, progress, async () =>
-      (await vm.isOn()) ? true : undefined,
+      (await vm.proxmox.isRunning()) ? true : undefined,
     );
     await vm.waitForLogin(progress);
   });
