@@ -12,6 +12,9 @@ export interface CloudInit {
   readonly meta: string;
 }
 
+/** The user that cloud-init creates on a machine beside the cluster. */
+export const ADMIN = 'homelab';
+
 /** Files on such a machine. */
 export const AI_VM_FILES = {
   firewall: '/etc/collab-homelab/firewall.nft',
@@ -20,8 +23,8 @@ export const AI_VM_FILES = {
 } as const;
 
 /**
- * What is said here counts once, at the first boot: the instance id never changes, or cloud-init would run everything
- * again and make new host keys. Whatever may change later is brought over SSH by stage ai-vm.
+ * Counts only at the first boot. The instance id never changes: with another one, cloud-init would run everything again and
+ * create new host keys. Stage ai-vm brings over SSH what may change later.
  */
 export function cloudInit(homelab: Homelab, name: string): CloudInit {
   const { network } = homelab;
@@ -73,17 +76,17 @@ PermitRootLogin no
 X11Forwarding no
 `;
 
-/** What authorized_keys of the user is. */
+/** The content of authorized_keys of the user. */
 export function authorizedKeys({ access }: Homelab): string {
   return `# Managed by the bootstrap of the homelab (access.sshKeys of homelab.ts).\n${(access?.sshKeys ?? []).map((key) => `${key}\n`).join('')}`;
 }
 
-/** Addresses from which a login is let through. */
+/** Addresses from which the firewall allows a login. */
 export function loginAddresses(homelab: Homelab): string[] {
   return [...(homelab.access?.from ?? macs(homelab))];
 }
 
-/** The digest of the rules is in the rules, as the comment of the table: so those in force can be told. */
+/** The rules hold their own digest as the comment of the table, so that the rules in the kernel can be compared. */
 export function firewall(homelab: Homelab, name: string): { readonly rules: string; readonly digest: string } {
   const digest = createHash('sha256')
     .update(rules(homelab, name, ''))
@@ -128,7 +131,7 @@ function macs({ hosts }: Homelab): string[] {
   return Object.values(hosts).flatMap((host) => (host.kind === 'mac' ? [host.address] : []));
 }
 
-/** As Debian's nftables.service: the rules are there before the network is. */
+/** As Debian's nftables.service: loads the rules before the network starts. */
 export const FIREWALL_UNIT = `# Managed by the bootstrap of the homelab.
 [Unit]
 Description=Firewall of the homelab
@@ -198,6 +201,3 @@ export function renderAiVms(homelab: Homelab): MachineFiles {
 function yaml(value: object): string {
   return stringify(value, { lineWidth: 0, version: '1.1' });
 }
-
-/** The user that cloud-init makes on a machine beside the cluster. */
-export const ADMIN = 'homelab';

@@ -54,9 +54,9 @@ WantedBy=multi-user.target
 }
 
 /**
- * Ollama looks for a GPU once, when it starts, and a driver that is ready later is not seen any more (ollama#18482). Where a
- * device of AMD is in the machine, which it is not before it is passed through, the start waits for its render node. It runs as
- * user ollama, who must be able to write to that, and does not hinder the start.
+ * Ollama looks for a GPU only when it starts, so it misses a driver that is ready later (ollama#18482). Where the machine has a
+ * device of AMD, which it gets by passthrough, the start waits for the render node of it. The wait runs as user ollama, who
+ * must be able to write to that node, and never fails the start.
  */
 const WAIT_FOR_GPU = [
   'grep -qs 0x1002 /sys/bus/pci/devices/*/vendor || exit 0',
@@ -109,7 +109,7 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
   };
 }
 
-/** PartOf: it goes down and comes up with Ollama, also when that crashed. */
+/** PartOf: it stops and starts with Ollama, also after a crash. */
 export function loadModelsUnit(homelab: Homelab): string {
   const resident = residentModels(homelab);
   const models = resident.map(([, { tag, context }]) => `${tag} ${context}`);

@@ -27,8 +27,8 @@ export async function planStages(context: Context, [name]: readonly string[]): P
 }
 
 /**
- * What can be seen of a stage, also without a program that is not installed here.
- * @returns undefined where nothing of it can be seen, which is said
+ * Plans a stage as far as possible without the programs that are not installed here.
+ * @returns undefined where nothing of it can be planned; prints why
  */
 async function planPartly(
   context: Context,
@@ -41,7 +41,7 @@ async function planPartly(
     for (const { needs } of planned) if (needs !== undefined) missing.add(needs);
     return planned;
   } catch (error) {
-    // What a stage needs may be what an earlier one would have brought, had it been seen.
+    // A stage may lack what an earlier one brings, which could not be planned.
     if (!(error instanceof ProgramMissing) && (missing.size === 0 || !isFault(error))) throw error;
     if (error instanceof ProgramMissing) missing.add(error.program);
     console.log(`\n${stage.name}: ${stage.title}\n  cannot be seen: ${(error as Error).message}`);
@@ -55,7 +55,7 @@ export async function applyStages(context: Context, [name]: readonly string[]): 
   return EXIT.done;
 }
 
-/** Shows what a stage would do, asks, and does exactly that. */
+/** Prints the plan of a stage, asks, and applies exactly that. */
 export async function applyStage(context: Context, stage: Stage): Promise<void> {
   const planned = await planWhole(context, stage);
   show(stage, planned);
@@ -71,7 +71,7 @@ async function planWhole(context: Context, stage: Stage): Promise<readonly Plann
   return planStage(stage);
 }
 
-/** One line per step with the time it took; what it waits for meanwhile. */
+/** Prints one line per step with the time it took, and what it waits for meanwhile. */
 export async function executeAll(context: Context, planned: readonly PlannedStep[]): Promise<void> {
   context.commands.changing = true;
   try {
@@ -84,7 +84,7 @@ export async function executeAll(context: Context, planned: readonly PlannedStep
   }
 }
 
-/** A step that the plan could not look into yet: shown now, and what it asks is asked. @returns undefined when it is done */
+/** Plans a step that could not be planned before, prints it, and asks its questions. @returns undefined when it is done */
 async function planNow({ ask }: Context, step: Step): Promise<PlannedStep | undefined> {
   const change = await step.plan();
   if (change === undefined) return undefined;

@@ -8,8 +8,8 @@ import { writeWhole } from '../engine/sops';
 const FOLDER = join(ROOT, 'scripts', 'rendered');
 
 /**
- * Writes what machines are told to scripts/rendered/, for review. A file that nobody renders any more goes.
- * @returns what changed, for a terminal; nothing where nothing did
+ * Writes what machines are told to scripts/rendered/, for review, and removes files that are no longer rendered.
+ * @returns what changed, for a terminal, or undefined
  */
 export function writeRendered(files: MachineFiles, folder = FOLDER): string | undefined {
   const before = present(folder);
@@ -28,12 +28,12 @@ export function writeRendered(files: MachineFiles, folder = FOLDER): string | un
   return parts.length === 0 ? undefined : `scripts/rendered/: ${parts.join(', ')}`;
 }
 
-/** @throws Blocked when scripts/rendered/ is not what homelab.ts says: nothing is sent that could not be reviewed */
+/** @throws Blocked when scripts/rendered/ differs from homelab.ts: no machine gets what could not be reviewed */
 export function assertReviewable(files: MachineFiles): void {
   const other = [...new Set([...present(), ...files.keys()])].filter((path) => on(path) !== files.get(path));
   if (other.length > 0)
     throw new Blocked(
-      `scripts/rendered/ must be what homelab.ts says, and is not: ${other.sort().join(', ')}; npm run synth, review the difference, commit it`,
+      `scripts/rendered/ must be what homelab.ts says, and these files differ: ${other.sort().join(', ')}. Render them, review the difference and commit it:\n  npm run synth`,
     );
 }
 
