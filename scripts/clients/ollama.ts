@@ -17,7 +17,7 @@ export interface Loaded {
   readonly stays: boolean;
 }
 
-export interface Generate {
+interface Generate {
   readonly tag: string;
   /** Tokens that it is loaded for. */
   readonly context: number;

@@ -116,7 +116,7 @@ export async function runningKernel(commands: Commands, target: Target): Promise
  * What a script of scripts/remote/ printed as `name=value`, one per line.
  * @throws Blocked when a name is missing, so that no step decides on half an answer
  */
-export function parseFacts<Name extends string>(
+function parseFacts<Name extends string>(
   text: string,
   from: string,
   names: readonly Name[],

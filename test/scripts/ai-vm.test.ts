@@ -12,7 +12,6 @@ import { requireLoginKeys } from '../../scripts/stages/login-keys';
 import { loadModelsUnit, ollamaOverride } from '../../machines/ollama';
 import { parseLog } from '../../scripts/clients/ollama-log';
 import { ollama as ollamaOf } from '../../scripts/clients/ollama';
-import { parseFacts } from '../../scripts/clients/ubuntu';
 import { wantedDevices } from '../../scripts/stages/ai-vm/gpu';
 import { gpuProblems, speedOnCpuMeasured, noLogin, gpuProved, unusable } from '../../scripts/stages/ai-vm/gpu-proof';
 import {
@@ -534,9 +533,4 @@ test('models that stay are loaded after each start of Ollama', () => {
 test('the GPU gets what the system does not need', () => {
   const pages = (gibibytes: number) => ttmOptions({ memory: Size.gibibytes(gibibytes) } as never).pages / 262144;
   expect([pages(32), pages(48), pages(6)]).toEqual([28, 44, 3]);
-});
-
-test('half an answer of a script is no answer', () => {
-  expect(parseFacts('a=1\nb=x=y\n', 's', ['a', 'b'])).toEqual({ a: '1', b: 'x=y' });
-  expect(() => parseFacts('a=1', 's', ['a', 'b'])).toThrow(/must tell b/);
 });
