@@ -1,6 +1,7 @@
 import { budget } from './budget';
 import { connect } from './connect';
 import { leftovers } from './leftovers';
+import { printPicture } from './picture';
 import { plan } from './plan';
 import { rebind } from './rebind';
 import { status } from './status';
@@ -22,6 +23,7 @@ const commands: Readonly<
     what: 'commands that remove what nobody removes and dist/ has no more [--kubeconfig=FILE]',
     run: leftovers,
   },
+  picture: { what: 'an SVG of the homelab: who may talk to whom, and what runs where', run: printPicture },
   plan: {
     what: 'what homelab.ts would change in the cluster and on its machines; plan --help for its options',
     run: plan,

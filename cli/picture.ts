@@ -1,0 +1,7 @@
+import { picture } from '../synth/picture';
+
+/** Prints the homelab as an SVG. */
+export async function printPicture(): Promise<void> {
+  const { default: homelab } = await import('../homelab');
+  process.stdout.write(picture(homelab));
+}

@@ -1,0 +1,198 @@
+import {
+  backupHost,
+  backupOf,
+  databasePods,
+  machineOfDisk,
+  machinesOf,
+  targetOf,
+  type Connection,
+  type Host,
+  type Homelab,
+  type Machine,
+} from '../inventory';
+import { bytes, gib } from '../values/quantity';
+
+const COLUMN = 190;
+const BOX = { width: 150, height: 30 } as const;
+const ROW = 42;
+const MARGIN = 20;
+const HEADING = 34;
+const LINE = 17;
+
+/** A box of the upper half: a web app, a service, a database or a model. */
+interface Node {
+  readonly name: string;
+  readonly kind: string;
+  readonly column: number;
+  readonly targets: readonly string[];
+}
+
+/** The homelab as one SVG: who may talk to whom, and what runs on which machine. Follows light and dark mode. */
+export function picture(homelab: Homelab): string {
+  const nodes = nodesOf(homelab);
+  const columns = Math.max(...nodes.map(({ column }) => column)) + 1;
+  const rows = Math.max(...Array.from({ length: columns }, (_, column) => inColumn(nodes, column).length), 1);
+  const top = MARGIN + HEADING;
+  const middle = top + rows * ROW + MARGIN;
+  const hosts = hostsAt(homelab, middle + HEADING);
+  const width = Math.max(MARGIN * 2 + (columns - 1) * COLUMN + BOX.width, hosts.width);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${hosts.bottom + MARGIN}" role="img">`,
+    `<title>Homelab ${escaped(homelab.name)}: who may talk to whom, and what runs where</title>`,
+    `<style>${STYLE}</style>`,
+    heading('Who may talk to whom', MARGIN + 16),
+    ...connections(nodes, place(nodes, top, rows)),
+    ...boxes(nodes, place(nodes, top, rows)),
+    heading('What runs where', middle + 16),
+    ...hosts.parts,
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function nodesOf(homelab: Homelab): Node[] {
+  const { services, webApps, databases, llm } = homelab;
+  const columns = new Map<string, number>();
+  /** The longest way from a web app; services that call each other in a circle stay where they were first met. */
+  const visit = (name: string, column: number, path: readonly string[]): void => {
+    if (path.includes(name) || (columns.get(name) ?? -1) >= column) return;
+    columns.set(name, column);
+    for (const connection of services[name]!.connects)
+      if ('service' in connection) visit(connection.service, column + 1, [...path, name]);
+  };
+  for (const { connects } of Object.values(webApps))
+    for (const connection of connects) if ('service' in connection) visit(connection.service, 1, []);
+  for (const name of Object.keys(services)) if (!columns.has(name)) visit(name, 1, []);
+  const last = Math.max(0, ...columns.values()) + 1;
+  const names = (connects: readonly Connection[]) => connects.map((connection) => targetOf(connection).join(' '));
+  return [
+    ...Object.entries(webApps).map(([name, { connects }]) => node(name, 'web', 0, names(connects))),
+    ...Object.entries(services).map(([name, { connects }]) =>
+      node(name, 'service', columns.get(name)!, names(connects)),
+    ),
+    ...Object.entries(databases).map(([name, { kind }]) => node(name, kind, last, [])),
+    ...Object.keys(llm?.models ?? {}).map((name) => node(name, 'model', last, [])),
+  ];
+}
+
+function node(name: string, kind: string, column: number, targets: readonly string[]): Node {
+  return { name, kind, column, targets };
+}
+
+function inColumn(nodes: readonly Node[], column: number): readonly Node[] {
+  return nodes.filter((each) => each.column === column);
+}
+
+type Place = (node: Node) => { readonly x: number; readonly y: number };
+
+/** Each column is centered. */
+function place(nodes: readonly Node[], top: number, rows: number): Place {
+  return (node) => {
+    const column = inColumn(nodes, node.column);
+    const start = top + ((rows - column.length) * ROW) / 2;
+    return { x: MARGIN + node.column * COLUMN, y: start + column.indexOf(node) * ROW };
+  };
+}
+
+function connections(nodes: readonly Node[], at: Place): string[] {
+  return nodes.flatMap((from) =>
+    from.targets.map((target) => {
+      const to = nodes.find(({ kind, name }) => `${kind} ${name}` === target)!;
+      const [start, end] = [at(from), at(to)];
+      const [x1, y1, x2, y2] = [start.x + BOX.width, start.y + BOX.height / 2, end.x, end.y + BOX.height / 2];
+      const bend = COLUMN / 3;
+      return `<path class="${to.kind}" d="M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}"/>`;
+    }),
+  );
+}
+
+function boxes(nodes: readonly Node[], at: Place): string[] {
+  return nodes.map((each) => {
+    const { x, y } = at(each);
+    const label = each.kind === 'model' ? `model ${each.name}` : each.name;
+    return box(x, y, BOX.width, BOX.height, each.kind) + text(label, x + BOX.width / 2, y + 20, 'middle');
+  });
+}
+
+function hostsAt(homelab: Homelab, top: number): { parts: string[]; width: number; bottom: number } {
+  const parts: string[] = [];
+  const machineWidth = widest(homelab);
+  let y = top;
+  let width = 0;
+  for (const [name, host] of Object.entries(homelab.hosts)) {
+    const machines = machinesOf(homelab, name).map(([each, machine]) => machineLines(homelab, each, machine));
+    const lines = Math.max(0, ...machines.map((each) => each.length));
+    const notes = hostNotes(homelab, host);
+    const height = 30 + notes.length * LINE + (lines === 0 ? 0 : lines * LINE + 26);
+    const inner = Math.max(1, machines.length) * (machineWidth + 10) + 10;
+    parts.push(box(MARGIN, y, Math.max(inner, 2 * machineWidth), height, 'host'));
+    parts.push(text(`${name}: ${hostWords(host)}`, MARGIN + 12, y + 20, 'start', 'strong'));
+    parts.push(...notes.map((note, index) => text(note, MARGIN + 12, y + 20 + (index + 1) * LINE)));
+    machines.forEach((each, index) => {
+      const x = MARGIN + 10 + index * (machineWidth + 10);
+      const from = y + 32 + notes.length * LINE;
+      parts.push(box(x, from, machineWidth, lines * LINE + 14, 'machine'));
+      parts.push(
+        ...each.map((line, row) => text(line, x + 10, from + 19 + row * LINE, 'start', row === 0 ? 'strong' : '')),
+      );
+    });
+    width = Math.max(width, inner + MARGIN * 2, 2 * machineWidth + MARGIN * 2);
+    y += height + 12;
+  }
+  return { parts, width, bottom: y - 12 };
+}
+
+/** Width of every box of a machine: that of the longest line, at some 7 units a character. */
+function widest(homelab: Homelab): number {
+  const lines = Object.entries(homelab.machines).flatMap(([name, machine]) => machineLines(homelab, name, machine));
+  return Math.max(160, ...lines.map((line) => line.length * 7 + 16));
+}
+
+function hostWords(host: Host): string {
+  return `${host.model}, ${gib(bytes(host.memory))}, ${host.address}`;
+}
+
+/** Databases whose backups lie on a host. */
+function hostNotes(homelab: Homelab, { address }: Host): string[] {
+  const kept = Object.entries(homelab.databases).filter(([, database]) => {
+    const backup = backupOf(homelab, database);
+    return backup !== undefined && backupHost(homelab, backup) === address;
+  });
+  return kept.length === 0 ? [] : [`encrypted backups of ${kept.map(([name]) => name).join(', ')}`];
+}
+
+function machineLines(homelab: Homelab, name: string, machine: Machine): string[] {
+  const size = `${gib(bytes(machine.memory))}, ${machine.cores} cores`;
+  const what = machine.kind === 'talos' ? `Talos ${machine.role}` : `Ubuntu ${machine.release}`;
+  const { llm } = homelab;
+  const models = llm?.machine === name ? Object.values(llm.models).map(({ tag }) => tag) : [];
+  const pods = Object.entries(homelab.databases).flatMap(([database, each]) =>
+    databasePods(database, each).filter((pod) => machineOfDisk(homelab, pod)[0] === name),
+  );
+  return [name, what, size, machine.address, ...pods, ...models];
+}
+
+function heading(words: string, y: number): string {
+  return text(words, MARGIN, y, 'start', 'heading');
+}
+
+function box(x: number, y: number, width: number, height: number, kind: string): string {
+  return `<rect class="${kind}" x="${x}" y="${y}" width="${width}" height="${height}" rx="6"/>`;
+}
+
+function text(words: string, x: number, y: number, anchor: 'start' | 'middle' = 'start', kind = ''): string {
+  return `<text${kind && ` class="${kind}"`} x="${x}" y="${y}" text-anchor="${anchor}">${escaped(words)}</text>`;
+}
+
+function escaped(words: string): string {
+  return words.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+const KINDS = { service: '#3b7dd8', cassandra: '#c2571a', mongodb: '#2f8f4e', model: '#8a4fc7', web: '#6b7280' };
+
+const STYLE = [
+  'text{font:13px system-ui,sans-serif;fill:#1f2937}.heading{font-size:16px;font-weight:600}.strong{font-weight:600}',
+  'rect{fill:#fff;stroke:#9ca3af}path{fill:none;stroke-width:1.3;opacity:.65}.host{fill:#f3f4f6}',
+  ...Object.entries(KINDS).map(([kind, color]) => `.${kind}{stroke:${color}}`),
+  '@media(prefers-color-scheme:dark){text{fill:#e5e7eb}rect{fill:#1f2937}.host{fill:#111827}}',
+].join('');
