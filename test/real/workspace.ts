@@ -26,8 +26,12 @@ export class Workspace {
   readonly path = copyOfCheckout();
   private readonly homelab: string;
 
-  constructor() {
-    this.homelab = fs.readFileSync(FIXTURE, 'utf8').replace('../../inventory', './inventory');
+  /** @param from a part of that homelab which is `to` here from the start */
+  constructor(from = '', to = '') {
+    this.homelab = fs
+      .readFileSync(FIXTURE, 'utf8')
+      .replace('../../inventory', './inventory')
+      .replace(from, () => to);
     this.edit('', '');
     for (const script of [['main.ts'], ['scripts/bootstrap.ts', 'render']])
       execFileSync(process.execPath, ['-r', 'ts-node/register', ...script], {

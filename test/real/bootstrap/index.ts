@@ -30,6 +30,7 @@ import { offerAll } from './harness/offers';
 import { overSsh } from './scenarios/over-ssh';
 import type { Call, Interception } from './simulator/programs/program';
 import { refusals } from './scenarios/refusals';
+import { stored } from './scenarios/stored';
 import { secretsIn } from './harness/secrets-in';
 import { seen } from './scenarios/seen';
 
@@ -89,6 +90,7 @@ async function main(): Promise<void> {
       );
     if (!only) await looks(lab);
     if (!only) await seen(lab, tally);
+    if (!only) await stored(lab, tally, printed);
     if (!only) await refusals(lab, tally);
     if (!only) await undone(lab, tally);
     if (!only) await interrupted(lab, tally, references.get('vms')!);

@@ -22,6 +22,16 @@ export interface Run {
   readonly seconds: number;
 }
 
+/** Backups of its databases. What they do is simulated (programs/kubectl.ts). */
+const BACKUP = `  backup: {
+    target: {
+      ...{ kind: 'sftp', host: '192.168.1.50', user: 'backup', path: '/Users/backup/homelab' },
+      hostKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl'],
+    },
+  },
+`;
+const BEFORE_BACKUP = '  databases: {';
+
 /** How Git commits in the clone. */
 export const OWNER = ['-c', 'user.name=owner', '-c', 'user.email=owner@homelab'];
 
@@ -52,7 +62,7 @@ export class Lab {
       onNodes: (members) => register(plane, homelab, members),
       onShutdown: (name) => endPods(plane.client, name, lab.podsEndWith),
     });
-    const workspace = new Workspace();
+    const workspace = new Workspace(BEFORE_BACKUP, `${BACKUP}\n${BEFORE_BACKUP}`);
     const repository = join(folder, 'repository');
     execFileSync('git', ['init', '-q', '--bare', repository]);
     const git = (...args: string[]) => execFileSync('git', ['-C', workspace.path, ...args]);
