@@ -1,9 +1,11 @@
-import { images } from '../../../constructs';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
-import { cql, logs, ready } from './clients';
+import { cql, logs } from './clients';
+import { CassandraWriter } from './faults/cassandra-ring';
+import type { FaultTable } from './faults/table';
 import { inFreshNode } from './fresh-node';
 import { ring } from './growth';
+import { loginsAtOne, measured, opsState, opsTells, schedule, started, up } from './ops-ring';
 import type { TestNode } from './node';
 import type { Pod } from './pod';
 import type { Rendered } from './rendering';
@@ -11,84 +13,13 @@ import type { Rendered } from './rendering';
 type Json = any;
 
 /** What the container `ops` does to a ring: with --full. */
-export const OPS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
+export const OPS: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   'deleted rows': deletedRows,
   'a ring grows and shrinks': growsAndShrinks,
 };
 
 const MINUTES = 60;
 const ROWS = 100;
-
-/** What ops tells of its node. */
-async function opsState(pod: Pod): Promise<Json> {
-  const { output } = await pod.container('ops').exec(['cat', '/tmp/status.json']);
-  return output.startsWith('{') ? JSON.parse(output) : {};
-}
-
-/** What the sample asks of it: that it works beside its node, and sees the ring. */
-export async function opsSees(tally: Tally, pod: Pod, nodes: number): Promise<void> {
-  const isUp = ({ up, mode }: Json) => up && mode === 'N';
-  // The ring is told first, the rest of the look some nodetools later.
-  await opsTells(
-    `ops sees ${nodes} nodes and their keyspaces`,
-    2 * MINUTES,
-    [pod],
-    ({ ring = [], repairs = {} }) => ring.filter(isUp).length === nodes && 'system_auth' in repairs,
-  );
-  const { release } = await opsState(pod);
-  tally.check('ops sees the ring, its version and its keyspaces', /^\d/.test(release), String(release));
-}
-
-/** Waits until what ops tells of some nodes is so. */
-function opsTells(what: string, seconds: number, pods: readonly Pod[], isSo: (state: Json) => boolean) {
-  return until(
-    what,
-    seconds,
-    async () => (await Promise.all(pods.map(opsState))).every(isSo),
-    () => logs(pods),
-  );
-}
-
-/** Changes how often ops does what, as a commit does: the files of the pods follow. */
-function schedule(node: TestNode, pods: readonly Pod[], change: Readonly<Record<string, number>>): void {
-  const maps = node.cluster.configMaps;
-  const scripts = maps.get('cassandra/cassandra-scripts')!;
-  const config = { ...JSON.parse(scripts['ops.json']!), ...change };
-  maps.set('cassandra/cassandra-scripts', { ...scripts, 'ops.json': JSON.stringify(config) });
-  for (const pod of pods) pod.refresh();
-}
-
-/** Two copies are all copies of a ring of two: with one node away nobody could log in at a quorum. */
-function loginsAtOne(change: (homelab: Json) => void) {
-  return (homelab: Json): void => {
-    change(homelab);
-    homelab.databases.cassandra.config = { auth_read_consistency_level: 'LOCAL_ONE' };
-  };
-}
-
-/** A ring that is ready, with its schema and a client. */
-async function started(tally: Tally, node: TestNode, rendered: Rendered): Promise<{ pods: Pod[]; chat: Pod }> {
-  const pods = rendered.of('StatefulSet', 'cassandra').flatMap((set) => rendered.runSet(node, set));
-  await up(`a ring of ${pods.length}`, pods);
-  await schema(tally, node, rendered, 'first');
-  const chat = rendered.runClient(node, 'chat', images.cassandra, '-client');
-  await ready(chat);
-  return { pods, chat };
-}
-
-async function up(what: string, pods: readonly Pod[]): Promise<void> {
-  await until(
-    what,
-    8 * MINUTES,
-    async () => pods.every((pod) => pod.ready),
-    () => logs(pods),
-  );
-}
-
-async function schema(tally: Tally, node: TestNode, rendered: Rendered, suffix: string): Promise<void> {
-  const { pod, code } = await rendered.runJob(node, 'cassandra', suffix);
-  tally.check(`the schema job succeeds (${suffix})`, code === 0, pod.log('job'));
-}
 
 /** Kills ops as soon as it does something, as a limit of memory or a kubelet would. */
 async function killedWhile(doing: string, seconds: number, pods: readonly Pod[]): Promise<Pod> {
@@ -204,15 +135,8 @@ async function forget(pods: readonly Pod[], chat: Pod, table: string): Promise<v
       await pod.container('cassandra').exec(['nodetool', command, 'chat', table]);
 }
 
-function measured(tally: Tally, pod: Pod): void {
-  const ops = pod.container('ops');
-  const peak = Math.round(ops.peak / 2 ** 20);
-  const limit = ops.limit / 2 ** 20;
-  tally.check(`${pod.name} ops: at most ${peak} of ${limit} MiB`, peak < 0.9 * limit);
-}
-
 /** One copy of each row, so that each move of rows shows: one node, two, one, two again on the volume that was left. */
-async function growsAndShrinks(tally: Tally): Promise<void> {
+async function growsAndShrinks(tally: Tally, table: FaultTable): Promise<void> {
   await inFreshNode(tally, ring(['r1'], 1), async (node, rendered, again) => {
     const { pods, chat } = await started(tally, node, rendered);
     const [one] = pods as [Pod];
@@ -220,10 +144,14 @@ async function growsAndShrinks(tally: Tally): Promise<void> {
     tally.check(`${ROWS} rows are written to one node`, made.code === 0, made.output);
     await one.container('cassandra').exec(['nodetool', 'flush', 'chat', 't']);
 
+    const writer = new CassandraWriter(node, rendered);
     const larger = await again(ring(['r1'], 2));
-    const two = larger.runMember(node, larger.of('StatefulSet', 'cassandra')[0], 1);
-    one.refresh();
-    await up('two nodes', [one, two]);
+    let two!: Pod;
+    await table.under(writer, 'a rack grows from one node to two, one copy', async () => {
+      two = larger.runMember(node, larger.of('StatefulSet', 'cassandra')[0], 1);
+      one.refresh();
+      await up('two nodes', [one, two]);
+    });
     const partitions = async () => {
       const { output } = await one.container('cassandra').exec(['nodetool', 'tablestats', 'chat.t']);
       return Number(/Number of partitions \(estimate\): (\d+)/.exec(output)?.[1]);
@@ -245,7 +173,9 @@ async function growsAndShrinks(tally: Tally): Promise<void> {
     tally.check('and all rows are there', (await count(chat, 't')) === ROWS);
     tally.check('the first node was not restarted', one.restarts === 0);
 
-    await leaves(tally, again, one, two, chat);
+    await table.under(writer, 'and back to one by committed members, kill -9 of ops meanwhile', () =>
+      leaves(tally, again, one, two, chat),
+    );
     await comesBack(tally, node, again, one, chat);
     measured(tally, one);
   });
