@@ -1,20 +1,33 @@
 import { CommandFailed } from '../engine/commands';
-import type { Context } from './context';
-import { json } from '../engine/json';
 import { NotReady } from '../engine/problem';
-import { kubectl, kubectlChange } from './kubernetes';
+import type { Kubernetes } from './kubernetes';
 
-/** Argo CD's applications by name. @throws Later while their kind is not known */
-export async function applications(context: Context): Promise<ReadonlyMap<string, any>> {
-  const args = ['get', 'applications.argoproj.io', '-n', 'argocd', '-o', 'json'];
-  try {
-    const { stdout } = await kubectl(context, args);
-    const items: any[] = json(stdout, `kubectl ${args.slice(0, 2).join(' ')}`).items ?? [];
-    return new Map(items.map((each) => [each.metadata?.name, each]));
-  } catch (error) {
-    if (error instanceof CommandFailed && /doesn't have a resource type/.test(error.output.stderr))
-      throw new NotReady('Argo CD must be installed first');
-    throw error;
+/** Argo CD, through the API server. */
+export class ArgoCd {
+  constructor(private readonly kubernetes: Kubernetes) {}
+
+  /** Its applications by name. @throws NotReady while their kind is not known */
+  async applications(): Promise<ReadonlyMap<string, any>> {
+    try {
+      const items: any[] = (await this.kubernetes.get(['applications.argoproj.io', '-n', 'argocd']))?.items ?? [];
+      return new Map(items.map((each) => [each.metadata?.name, each]));
+    } catch (error) {
+      if (error instanceof CommandFailed && /doesn't have a resource type/.test(error.output.stderr))
+        throw new NotReady('Argo CD must be installed first');
+      throw error;
+    }
+  }
+
+  /** Whether it runs and has applications: only then does it make again what is deleted. */
+  async hasApplications(): Promise<boolean> {
+    if ((await this.kubernetes.get(['crd', 'applications.argoproj.io'])) === undefined) return false;
+    return (await this.applications()).size > 0;
+  }
+
+  /** Has it forget that it gave up a sync, and sync as it does by itself: as often, and with the same options. */
+  async syncAgain(name: string): Promise<void> {
+    const patch = ['--type=merge', `--patch=${JSON.stringify(TRY_AGAIN)}`];
+    await this.kubernetes.change(['patch', `applications.argoproj.io/${name}`, '-n', 'argocd', ...patch]);
   }
 }
 
@@ -48,12 +61,8 @@ export function gaveUp(application: any): string | undefined {
   )?.message;
 }
 
-/** Argo CD forgets that it tried, and tries as it does by itself: as often, and with the same options. */
+/** The patch of an application with which Argo CD syncs it again. */
 export const TRY_AGAIN = {
   metadata: { annotations: { 'argocd.argoproj.io/refresh': 'normal' } },
   status: { operationState: null },
 } as const;
-export async function tryAgain(context: Context, name: string): Promise<void> {
-  const patch = ['--type=merge', `--patch=${JSON.stringify(TRY_AGAIN)}`];
-  await kubectlChange(context, ['patch', `applications.argoproj.io/${name}`, '-n', 'argocd', ...patch]);
-}

@@ -9,6 +9,7 @@ import { Log } from '../engine/log';
 import { ROOT } from '../engine/root';
 import { Sops } from '../engine/sops';
 import { ADMIN } from '../../machines/ai-vm';
+import { Kubernetes } from './kubernetes';
 
 /** What every stage may use. */
 export interface Context {
@@ -17,12 +18,14 @@ export interface Context {
   readonly sops: Sops;
   readonly ask: Ask;
   readonly log: Log;
+  readonly kubernetes: Kubernetes;
 }
 
 export function context(homelab: Homelab, ask: Ask): Context {
   const log = new Log(join(ROOT, '.homelab', 'bootstrap.log'));
   const commands = new Commands(log);
-  return { homelab, commands, ask, log, sops: new Sops(commands, log, ROOT) };
+  const sops = new Sops(commands, log, ROOT);
+  return { homelab, commands, ask, log, sops, kubernetes: new Kubernetes(commands, sops, log) };
 }
 
 /** Root on a Proxmox host. Its key must be known: the owner has logged in once and compared it. */

@@ -1,14 +1,13 @@
 import { CommandFailed } from '../engine/commands';
-import type { Context } from './context';
 import { json } from '../engine/json';
 import { NotReady, Blocked } from '../engine/problem';
-import { kubectl, kubectlGet } from './kubernetes';
+import type { Kubernetes } from './kubernetes';
 
-/** The nodes that the API server knows, or undefined while it does not answer. @throws Later without a kubeconfig */
-export async function registeredNodes(context: Context): Promise<any[] | undefined> {
+/** The nodes that the API server knows, or undefined while it does not answer. @throws NotReady without a kubeconfig */
+export async function registeredNodes(kubernetes: Kubernetes): Promise<any[] | undefined> {
   let stdout: string;
   try {
-    ({ stdout } = await kubectl(context, ['get', 'nodes', '-o', 'json']));
+    ({ stdout } = await kubernetes.read(['get', 'nodes', '-o', 'json']));
   } catch (error) {
     if (error instanceof CommandFailed) return undefined;
     throw error;
@@ -19,9 +18,9 @@ export async function registeredNodes(context: Context): Promise<any[] | undefin
   return items;
 }
 
-/** One node as the API server knows it. @throws Later while it does not answer */
-export async function nodeObject(context: Context, name: string): Promise<any> {
-  const nodes = await registeredNodes(context);
+/** One node as the API server knows it. @throws NotReady while it does not answer */
+export async function nodeObject(kubernetes: Kubernetes, name: string): Promise<any> {
+  const nodes = await registeredNodes(kubernetes);
   if (nodes === undefined) throw new NotReady('the Kubernetes API does not answer yet');
   const node = nodes.find(({ metadata }) => metadata.name === name);
   if (node === undefined) throw new NotReady(`${name} is no node of the cluster yet`);
@@ -36,8 +35,8 @@ export function isReady(node: any, boot?: string): boolean {
 }
 
 /** Whether the network policies that homelab.ts wants are enforced by the flannel that runs; Talos only makes it once. */
-export async function enforcesPolicies(context: Context): Promise<boolean | undefined> {
-  const flannel = await kubectlGet(context, ['daemonset', 'kube-flannel', '-n', 'kube-system']);
+export async function enforcesPolicies(kubernetes: Kubernetes): Promise<boolean | undefined> {
+  const flannel = await kubernetes.get(['daemonset', 'kube-flannel', '-n', 'kube-system']);
   const containers = flannel?.spec?.template?.spec?.containers;
   if (!Array.isArray(containers)) return undefined;
   return containers.some(({ name }) => name === 'kube-network-policies');

@@ -1,17 +1,117 @@
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { LOCALHOST, type CommandOptions, type Output } from '../engine/commands';
-import type { Context } from './context';
-import { ROOT } from '../engine/root';
-import { NotReady, Blocked } from '../engine/problem';
-import { ageKeyFile, SECRETS, writeWhole } from '../engine/sops';
+import { command } from '../engine/actions';
+import { LOCALHOST, type CommandOptions, type Commands, type Output } from '../engine/commands';
 import { json } from '../engine/json';
+import type { Log } from '../engine/log';
+import { NotReady, Blocked } from '../engine/problem';
+import { ROOT } from '../engine/root';
+import { ageKeyFile, SECRETS, writeWhole, type Sops } from '../engine/sops';
+import type { Action } from '../engine/step';
 
 /** Where kubectl finds the cluster. It holds no secret: sops gives the key to kubectl at each call. */
 export const KUBECONFIG = join(ROOT, '.homelab', 'kubeconfig');
 
-/** Keeps what Talos gave out as a kubeconfig: the key encrypted, in the form that kubectl wants to be given it. */
-export async function keepKubeconfig({ sops, log }: Context, kubeconfig: string): Promise<void> {
+/** As kubectl takes an object: `job` or `job.batch`, its name, and its namespace where it has one. */
+export interface ObjectName {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+}
+
+/** The Kubernetes API, through kubectl. Every call throws NotReady while there is no kubeconfig. */
+export class Kubernetes {
+  private isConfigured = false;
+
+  constructor(
+    private readonly commands: Commands,
+    private readonly sops: Sops,
+    private readonly log: Log,
+  ) {}
+
+  async read(args: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    return this.commands.read(LOCALHOST, await this.argv(args), options);
+  }
+
+  async change(args: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    return this.commands.change(LOCALHOST, await this.argv(args), options);
+  }
+
+  /** One object, or the list of a kind, as the API server has it; undefined where there is none. */
+  async get(args: readonly string[]): Promise<any> {
+    const { stdout } = await this.read(['get', ...args, '--ignore-not-found', '-o', 'json']);
+    return stdout.trim() === '' ? undefined : json(stdout, `kubectl get ${args.join(' ')}`);
+  }
+
+  /** A command in a container that is running. */
+  exec(
+    { namespace, pod, container }: { readonly namespace: string; readonly pod: string; readonly container: string },
+    argv: readonly string[],
+    options: CommandOptions = {},
+  ): Promise<Output> {
+    const input = options.stdin === undefined ? [] : ['-i'];
+    return this.read(['exec', ...input, '-n', namespace, pod, '-c', container, '--', ...argv], options);
+  }
+
+  /** A call that changes something, as the plan shows it: without where the kubeconfig lies. */
+  command(args: readonly string[], options: CommandOptions = {}): Action {
+    const { lines } = command(this.commands, LOCALHOST, ['kubectl', ...args]);
+    return { lines, run: async () => void (await this.change(args, options)) };
+  }
+
+  /**
+   * Sets the fields of these objects, and takes them from whoever else has set them.
+   * @param manager owns the fields from then on
+   */
+  apply(manager: string, objects: readonly any[]): Action {
+    const args = ['apply', '--server-side', `--field-manager=${manager}`, '--force-conflicts', '-f', '-'];
+    const stdin = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+    const names =
+      objects.length > MANY
+        ? [`${objects.length} objects`]
+        : objects.map(
+            ({ kind, metadata: { namespace, name } }) => `${kind} ${namespace ? `${namespace}/` : ''}${name}`,
+          );
+    return {
+      lines: [`kubectl apply --server-side: ${names.join(', ')}`],
+      run: async () => void (await this.change(args, { stdin, waitsFor: names.join(', ') })),
+    };
+  }
+
+  /** Does not wait until it is gone. */
+  delete({ kind, name, namespace }: ObjectName): Action {
+    const where = namespace === undefined ? [] : ['-n', namespace];
+    return this.command(['delete', kind, name, ...where, '--ignore-not-found', '--wait=false']);
+  }
+
+  /** Keeps what Talos gave out as a kubeconfig: the key encrypted, in the form that kubectl wants to be given it. */
+  async keepKubeconfig(kubeconfig: string): Promise<void> {
+    const { server, authority, status } = loginOf(kubeconfig);
+    this.log.hide(...Object.values(status));
+    await this.sops.write(SECRETS.kubeconfig, {
+      server,
+      authority,
+      credential: { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status },
+    });
+    writeKubeconfig(server, authority);
+  }
+
+  private async argv(args: readonly string[]): Promise<string[]> {
+    if (!this.isConfigured) {
+      const tree = await this.sops.read(SECRETS.kubeconfig);
+      if (tree === undefined) throw new NotReady('there is no kubeconfig yet; stage talos makes it');
+      writeKubeconfig(String(tree.server), String(tree.authority));
+      this.isConfigured = true;
+    }
+    return ['kubectl', '--kubeconfig', KUBECONFIG, '--request-timeout=30s', ...args];
+  }
+}
+
+/** More than that are counted, not named: they stand in the lines above. */
+const MANY = 3;
+
+/** @throws Blocked when it is no kubeconfig */
+function loginOf(kubeconfig: string): { server: string; authority: string; status: Record<string, string> } {
   const { clusters, users } = parse(kubeconfig) as Record<string, any>;
   const user = users?.[0]?.user ?? {};
   const status: Record<string, string> = {};
@@ -22,16 +122,10 @@ export async function keepKubeconfig({ sops, log }: Context, kubeconfig: string)
   const { server, 'certificate-authority-data': authority } = clusters?.[0]?.cluster ?? {};
   if (!server || !authority || Object.keys(status).length === 0)
     throw new Blocked('talosctl must give a kubeconfig with a cluster and a user, and did not; nothing was kept');
-  log.hide(...Object.values(status));
-  await sops.write(SECRETS.kubeconfig, {
-    server,
-    authority,
-    credential: { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status },
-  });
-  await writeKubeconfig({ server, authority });
+  return { server, authority, status };
 }
 
-async function writeKubeconfig({ server, authority }: { server: string; authority: string }): Promise<void> {
+function writeKubeconfig(server: string, authority: string): void {
   const name = 'homelab';
   const exec = {
     apiVersion: 'client.authentication.k8s.io/v1',
@@ -49,39 +143,4 @@ async function writeKubeconfig({ server, authority }: { server: string; authorit
     'current-context': name,
   };
   writeWhole(KUBECONFIG, stringify(config, { lineWidth: 0 }), 0o600);
-}
-
-/** Asks the Kubernetes API. A change goes through `kubectlChange`. @throws Later while there is no cluster */
-export async function kubectl(
-  context: Context,
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<Output> {
-  return context.commands.read(LOCALHOST, await kubectlCommand(context, args), options);
-}
-
-export async function kubectlChange(
-  context: Context,
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<Output> {
-  return context.commands.change(LOCALHOST, await kubectlCommand(context, args), options);
-}
-
-/** One object as the API server has it, or undefined. */
-export async function kubectlGet(context: Context, args: readonly string[]): Promise<any> {
-  const { stdout } = await kubectl(context, ['get', ...args, '--ignore-not-found', '-o', 'json']);
-  return stdout.trim() === '' ? undefined : json(stdout, `kubectl get ${args.join(' ')}`);
-}
-
-const configured = new WeakSet<Context>();
-
-async function kubectlCommand(context: Context, args: readonly string[]): Promise<string[]> {
-  if (!configured.has(context)) {
-    const tree = await context.sops.read(SECRETS.kubeconfig);
-    if (tree === undefined) throw new NotReady('there is no kubeconfig yet; stage talos makes it');
-    await writeKubeconfig(tree as { server: string; authority: string });
-    configured.add(context);
-  }
-  return ['kubectl', '--kubeconfig', KUBECONFIG, '--request-timeout=30s', ...args];
 }

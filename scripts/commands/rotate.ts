@@ -12,6 +12,7 @@ import { EXIT, Blocked, Usage } from '../engine/problem';
 import { absentJobs, rotationSteps } from '../secrets/rotation';
 import { byHand } from '../secrets/readers';
 import type { Stage, Step } from '../engine/step';
+import { action } from '../engine/actions';
 import { pushProblem } from '../stages/gitops/repository';
 import { isUnderWay, questionsOf, replaced } from '../stages/secrets';
 import { applyStage } from './plan';
@@ -32,6 +33,11 @@ export async function rotate(context: Context, [name]: readonly string[]): Promi
 
 function rotation(context: Context, declared: readonly DeclaredSecret[], secret: DeclaredSecret): Stage {
   let begun = false;
+  const what = `a new value of ${changingKeys(secret).join(', ')}; the old one is kept until nobody uses it`;
+  const replace = async () => {
+    const kept = await keptSecrets(context, declared);
+    await keepSecrets(context, declared, await replaced(context, secret, kept, changingKeys(secret)));
+  };
   const begin: Step = {
     title: `${SECRETS.cluster} holds a new value for ${secret.name}`,
     async plan() {
@@ -42,7 +48,7 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
         throw new Blocked(
           `${secret.name} must have a value before it gets another one; npm run bootstrap -- apply secrets`,
         );
-      const absent = await absentJobs(context, secret);
+      const absent = await absentJobs(context.kubernetes, secret);
       const problem = absent.length > 0 ? await pushProblem(context) : undefined;
       if (problem !== undefined) {
         const { url, revision = 'main' } = context.homelab.git;
@@ -52,13 +58,9 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
       }
       const questions = questionsOf(secret, changingKeys(secret));
       return {
-        lines: [`${secret.name}: ${changingKeys(secret).join(', ')}: a new value; the old one stays beside it for now`],
+        actions: [action(`${SECRETS.cluster}: ${what}`, replace)],
         ...(questions.length > 0 && { secrets: questions }),
       };
-    },
-    async apply() {
-      const kept = await keptSecrets(context, declared);
-      await keepSecrets(context, declared, await replaced(context, secret, kept, changingKeys(secret)));
     },
   };
   return {

@@ -7,6 +7,7 @@ import { ROOT } from '../engine/root';
 import { NotReady, Blocked } from '../engine/problem';
 import { writeWhole } from '../engine/sops';
 import type { Step } from '../engine/step';
+import { action } from '../engine/actions';
 
 /** What devices are made to trust: public, and committed. */
 export const AUTHORITY_FILE = join(ROOT, 'ca.crt');
@@ -43,11 +44,12 @@ export function authoritySteps(context: Context): Step[] {
       async plan() {
         if ((await keptAuthority(context)) !== undefined) return undefined;
         const { domain } = context.homelab.network;
-        return { lines: [`${SECRETS.authority}: a new authority for ${domain} and names below it, for ten years`] };
-      },
-      async apply() {
-        const { certificate, key } = await makeAuthority(context.homelab.name, context.homelab.network.domain);
-        await context.sops.write(SECRETS.authority, { certificate, key }, ([name]) => name === 'certificate');
+        const what = `keep in ${SECRETS.authority}, encrypted: a new authority for ${domain} and names below it, for ten years`;
+        const make = async () => {
+          const { certificate, key } = await makeAuthority(context.homelab.name, domain);
+          await context.sops.write(SECRETS.authority, { certificate, key }, ([name]) => name === 'certificate');
+        };
+        return { actions: [action(what, make)] };
       },
     },
     {
@@ -57,10 +59,8 @@ export function authoritySteps(context: Context): Step[] {
         if (kept === undefined) throw new NotReady('the authority comes first');
         const there = fs.existsSync(AUTHORITY_FILE) ? fs.readFileSync(AUTHORITY_FILE, 'utf8') : undefined;
         if (there === kept.certificate) return undefined;
-        return { lines: [`${there === undefined ? 'write' : 'replace'} ca.crt; then, on the Mac: ${TRUST_ON_MAC}`] };
-      },
-      async apply() {
-        writeWhole(AUTHORITY_FILE, (await keptAuthority(context))!.certificate);
+        const what = [`${there === undefined ? 'write' : 'replace'} ca.crt; then, on the Mac:`, `  ${TRUST_ON_MAC}`];
+        return { actions: [action(what, async () => writeWhole(AUTHORITY_FILE, kept.certificate))] };
       },
     },
   ];

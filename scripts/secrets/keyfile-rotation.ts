@@ -1,7 +1,7 @@
 import type { Context } from '../clients/context';
-import { keptSecrets, valuesOf, type DeclaredSecret, type Values } from './kept';
+import { keptSecrets, valuesOf, type DeclaredSecret } from './kept';
 import { keyfileStages } from './keyfile-stages';
-import { applySecret, liveSecrets } from './live';
+import { liveSecrets, secretAction } from './live';
 import { NotReady } from '../engine/problem';
 import { changed, restart, type Part } from './rotation-parts';
 import { readersOf, stalePods } from './readers';
@@ -17,41 +17,30 @@ export function keyfileParts(
   const [namespace] = secret.namespaces as [string];
   const members = readersOf(secret).filter(({ kind }) => kind === 'StatefulSet');
   const stale = async () => {
-    const since = await changed(context, secret, namespace);
-    return (await Promise.all(members.map((reader) => stalePods(context, reader, since)))).flat();
+    const since = await changed(context.kubernetes, secret, namespace);
+    return (await Promise.all(members.map((reader) => stalePods(context.kubernetes, reader, since)))).flat();
   };
   return STAGES.flatMap((what, index): (readonly [string, Part])[] => [
     [
       `${namespace}/${secret.name} holds ${what}`,
-      {
-        async plan() {
-          const now = await stageOf(context, declared, secret, namespace);
-          if (now >= index) return undefined;
-          if (now < index - 1 || (now >= 0 && (await stale()).length > 0))
-            throw new NotReady('every member must have started with the keys before');
-          return { lines: [`${namespace}/${secret.name}: ${what}`] };
-        },
-        async apply() {
-          const stages = await stagesOf(context, declared, secret, namespace);
-          await applySecret(context, secret, namespace, { keyfile: stages[index]! } satisfies Values);
-        },
+      async () => {
+        const now = await stageOf(context, declared, secret, namespace);
+        if (now >= index) return undefined;
+        if (now < index - 1 || (now >= 0 && (await stale()).length > 0))
+          throw new NotReady('every member must have started with the keys before');
+        const keyfile = (await stagesOf(context, declared, secret, namespace))[index]!;
+        return { lines: [`keyfile: ${what}`], actions: [secretAction(context, secret, namespace, { keyfile })] };
       },
     ],
-    ...members.map((reader): readonly [string, Part] => {
-      const part = restart(context, secret, reader);
-      return [
-        `statefulset ${reader.namespace}/${reader.name} has started with ${what}`,
-        {
-          ...part,
-          async plan() {
-            const now = await stageOf(context, declared, secret, namespace);
-            if (now > index) return undefined;
-            if (now < index) throw new NotReady(`${namespace}/${secret.name} must hold ${what} first`);
-            return part.plan();
-          },
-        },
-      ];
-    }),
+    ...members.map((reader): readonly [string, Part] => [
+      `statefulset ${reader.namespace}/${reader.name} has started with ${what}`,
+      async () => {
+        const now = await stageOf(context, declared, secret, namespace);
+        if (now > index) return undefined;
+        if (now < index) throw new NotReady(`${namespace}/${secret.name} must hold ${what} first`);
+        return restart(context.kubernetes, secret, reader)();
+      },
+    ]),
   ]);
 }
 
@@ -72,7 +61,7 @@ async function stageOf(
   secret: DeclaredSecret,
   namespace: string,
 ): Promise<number> {
-  const live = (await liveSecrets(context, namespace, [secret.name])).get(secret.name);
+  const live = (await liveSecrets(context.kubernetes, namespace, [secret.name])).get(secret.name);
   const keyfile = Buffer.from(live?.data?.keyfile ?? '', 'base64').toString();
   return (await stagesOf(context, declared, secret, namespace)).indexOf(keyfile);
 }

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { kubectl, kubectlChange } from '../clients/kubernetes';
 import { SECRETS } from '../engine/sops';
-import { json } from '../engine/json';
+import type { Kubernetes } from '../clients/kubernetes';
 import type { Context } from '../clients/context';
 import type { DeclaredSecret, Kept, Values } from './kept';
 import { Blocked } from '../engine/problem';
+import type { Action } from '../engine/step';
 import { keyfileStages } from './keyfile-stages';
 import { readersOf } from './readers';
 
@@ -21,37 +21,25 @@ export type Comparison =
 
 /** Secrets of a namespace by name. Their values pass through a pipe and are never shown. */
 export async function liveSecrets(
-  context: Context,
+  kubernetes: Kubernetes,
   namespace: string,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, any>> {
-  const args = [
-    'get',
-    'secret',
-    '-n',
-    namespace,
-    ...names,
-    '--ignore-not-found',
-    '--show-managed-fields',
-    '-o',
-    'json',
-  ];
-  const { stdout } = await kubectl(context, args);
-  if (stdout.trim() === '') return new Map();
-  const found = json(stdout, `kubectl get secret -n ${namespace}`);
+  const found = await kubernetes.get(['secret', '-n', namespace, ...names, '--show-managed-fields']);
+  if (found === undefined) return new Map();
   return new Map((found.items ?? [found]).map((each: any) => [each.metadata?.name, each]));
 }
 
 /** Each secret in each of its namespaces, as it is in the cluster: one question for each namespace. */
 export async function liveDeclared(
-  context: Context,
+  kubernetes: Kubernetes,
   declared: readonly DeclaredSecret[],
 ): Promise<{ secret: DeclaredSecret; namespace: string; live: any }[]> {
   const found: { secret: DeclaredSecret; namespace: string; live: any }[] = [];
   for (const namespace of [...new Set(declared.flatMap(({ namespaces }) => namespaces))].sort()) {
     const here = declared.filter(({ namespaces }) => namespaces.includes(namespace));
     const names = here.map(({ name }) => name);
-    const live = await liveSecrets(context, namespace, names);
+    const live = await liveSecrets(kubernetes, namespace, names);
     found.push(...here.map((secret) => ({ secret, namespace, live: live.get(secret.name) })));
   }
   return found;
@@ -118,29 +106,25 @@ function restarts(secret: DeclaredSecret): string {
 }
 
 /** Puts a secret into the cluster, by standard input. Fields that someone else set have been compared before. */
-export async function applySecret(
-  context: Context,
+export function secretAction(
+  { kubernetes, log }: Pick<Context, 'kubernetes' | 'log'>,
   { name, type }: Pick<DeclaredSecret, 'name' | 'type'>,
   namespace: string,
   values: Values,
   { labels, annotations }: { readonly labels?: Values; readonly annotations?: Values } = {},
-): Promise<void> {
+): Action {
   const data = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
   );
-  context.log.hide(...Object.values(data));
-  const object = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name, namespace, annotations, labels: { 'app.kubernetes.io/managed-by': FIELD_MANAGER, ...labels } },
-    type,
-    data,
+  log.hide(...Object.values(data));
+  const metadata = {
+    name,
+    namespace,
+    annotations,
+    labels: { 'app.kubernetes.io/managed-by': FIELD_MANAGER, ...labels },
   };
-  await kubectlChange(
-    context,
-    ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
-    { stdin: JSON.stringify(object) },
-  );
+  const { lines, run } = kubernetes.apply(FIELD_MANAGER, [{ apiVersion: 'v1', kind: 'Secret', metadata, type, data }]);
+  return { lines: lines.map((line) => `${line} (${Object.keys(values).join(', ')})`), run };
 }
 
 /** Annotation of a secret that has lost its previous value: since when it has the value that it has. */

@@ -1,7 +1,6 @@
 import { databasePods, type Homelab } from '../../inventory';
-import { kubectl } from '../clients/kubernetes';
-import { json } from '../engine/json';
-import { manifests, type Context } from '../clients/context';
+import type { Kubernetes } from '../clients/kubernetes';
+import { manifests } from '../clients/context';
 import type { DeclaredSecret } from './kept';
 
 /** A workload of dist/ that reads a secret when it starts. */
@@ -60,10 +59,8 @@ function secretsRead(pod: any): Set<string> {
 }
 
 /** Pods of a reader that started before a moment, and so hold what the secret was then. */
-export async function stalePods(context: Context, reader: Reader, since: number): Promise<string[]> {
-  const args = ['get', 'pod', '-n', reader.namespace, '-l', reader.selector, '-o', 'json'];
-  const { stdout } = await kubectl(context, args);
-  const items: any[] = json(stdout, `kubectl ${args.slice(0, 4).join(' ')}`).items ?? [];
+export async function stalePods(kubernetes: Kubernetes, reader: Reader, since: number): Promise<string[]> {
+  const items: any[] = (await kubernetes.get(['pod', '-n', reader.namespace, '-l', reader.selector]))?.items ?? [];
   return items
     .filter(({ status }) => !['Succeeded', 'Failed'].includes(status?.phase))
     .filter(({ metadata, status }) => Date.parse(status?.startTime ?? metadata.creationTimestamp) < since)

@@ -1,7 +1,8 @@
 import type { Context } from '../clients/context';
 import { keptSecrets, valuesOf, type DeclaredSecret, type Values } from './kept';
 import { keyfileParts } from './keyfile-rotation';
-import { applySecret, changedAt, liveSecrets, VALUE_SINCE } from './live';
+import { changedAt, liveSecrets, secretAction, VALUE_SINCE } from './live';
+import type { Kubernetes } from '../clients/kubernetes';
 import { NotReady } from '../engine/problem';
 import { after, forget, replacement, rerun, restart, type Part } from './rotation-parts';
 import { readersOf } from './readers';
@@ -34,11 +35,10 @@ export function rotationSteps(
     title,
     async plan() {
       const { previous } = await keptSecrets(context, declared);
-      if (secret.namespaces.some((namespace) => previous[namespace]?.[secret.name])) return part.plan();
+      if (secret.namespaces.some((namespace) => previous[namespace]?.[secret.name])) return part();
       if (await isComing()) throw new NotReady(`the new value of ${secret.name} comes first`);
       return undefined;
     },
-    apply: part.apply,
   }));
 }
 
@@ -59,7 +59,7 @@ function valueParts(context: Context, declared: readonly DeclaredSecret[], secre
     ...rest.map((namespace): Titled => [has(namespace), replaced.get(namespace)!]),
     ...others.map((reader): Titled => [
       `${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has started with it`,
-      after(restart(context, secret, reader), mustHave(reader.namespace), replaced.get(reader.namespace)!),
+      after(restart(context.kubernetes, secret, reader), mustHave(reader.namespace), replaced.get(reader.namespace)!),
     ]),
   ];
   const withPrevious = first.map((namespace): Titled => [
@@ -67,7 +67,7 @@ function valueParts(context: Context, declared: readonly DeclaredSecret[], secre
     besides(context, declared, secret, namespace, [replaced.get(namespace)!, ...late.map(([, part]) => part)]),
   ]);
   const runs = jobs.map((job) =>
-    after(rerun(context, secret, job), mustHave(job.namespace), ...withPrevious.map(([, part]) => part)),
+    after(rerun(context.kubernetes, secret, job), mustHave(job.namespace), ...withPrevious.map(([, part]) => part)),
   );
   const named = (what: string, parts: readonly Part[]) =>
     jobs.map(({ namespace, name }, index): Titled => [`job ${namespace}/${name} ${what}`, parts[index]!]);
@@ -102,21 +102,17 @@ function besides(
   later: readonly Part[],
 ): Part {
   const isDone = async () => {
-    for (const part of later) if ((await part.plan()) !== undefined) return false;
+    for (const part of later) if ((await part()) !== undefined) return false;
     return true;
   };
-  return {
-    async plan() {
-      const change = await replacement(context, declared, secret, namespace).plan();
-      if (change !== undefined) return change;
-      if ((await previousKeys(context, secret, namespace)).length > 0 || (await isDone())) return undefined;
-      return { lines: [`${namespace}/${secret.name}: the previous value beside the new one`] };
-    },
-    async apply() {
-      const kept = await keptSecrets(context, declared);
-      const { [secret.name]: previous = {} } = kept.previous[namespace] ?? {};
-      await applySecret(context, secret, namespace, withPreviousValues(valuesOf(secret, kept), previous));
-    },
+  return async () => {
+    const kept = await keptSecrets(context, declared);
+    const { [secret.name]: previous = {} } = kept.previous[namespace] ?? {};
+    const actions = [secretAction(context, secret, namespace, withPreviousValues(valuesOf(secret, kept), previous))];
+    const change = await replacement(context, declared, secret, namespace)();
+    if (change !== undefined) return { ...change, actions };
+    const hasPrevious = (await previousKeys(context.kubernetes, secret, namespace)).length > 0;
+    return hasPrevious || (await isDone()) ? undefined : { actions };
   };
 }
 
@@ -129,26 +125,27 @@ function alone(
   beside: Part,
   before: readonly Part[],
 ): Part {
-  return {
-    async plan() {
-      const why = `not everybody has the new value of ${secret.name} yet`;
-      if ((await beside.plan()) !== undefined) throw new NotReady(why);
-      const keys = await previousKeys(context, secret, namespace);
-      if (keys.length === 0) return undefined;
-      for (const part of before) if ((await part.plan()) !== undefined) throw new NotReady(why);
-      return { lines: [`${namespace}/${secret.name}: without ${keys.join(', ')}`] };
-    },
-    async apply() {
-      const live = (await liveSecrets(context, namespace, [secret.name])).get(secret.name);
-      // What reads it has the value since then: to leave the previous one out restarts nobody.
-      const since = { [VALUE_SINCE]: new Date(changedAt(live)).toISOString() };
-      const values = valuesOf(secret, await keptSecrets(context, declared));
-      await applySecret(context, secret, namespace, values, { annotations: since });
-    },
+  return async () => {
+    const why = `not everybody has the new value of ${secret.name} yet`;
+    if ((await beside()) !== undefined) throw new NotReady(why);
+    const live = (await liveSecrets(context.kubernetes, namespace, [secret.name])).get(secret.name);
+    const keys = previousOf(live);
+    if (keys.length === 0) return undefined;
+    for (const part of before) if ((await part()) !== undefined) throw new NotReady(why);
+    // What reads it has the value since then: to leave the previous one out restarts nobody.
+    const annotations = { [VALUE_SINCE]: new Date(changedAt(live)).toISOString() };
+    const values = valuesOf(secret, await keptSecrets(context, declared));
+    return {
+      lines: [`without ${keys.join(', ')}`],
+      actions: [secretAction(context, secret, namespace, values, { annotations })],
+    };
   };
 }
 
-async function previousKeys(context: Context, { name }: DeclaredSecret, namespace: string): Promise<string[]> {
-  const live = (await liveSecrets(context, namespace, [name])).get(name);
+async function previousKeys(kubernetes: Kubernetes, { name }: DeclaredSecret, namespace: string): Promise<string[]> {
+  return previousOf((await liveSecrets(kubernetes, namespace, [name])).get(name));
+}
+
+function previousOf(live: any): string[] {
   return Object.keys(live?.data ?? {}).filter((key) => key.startsWith(PREVIOUS));
 }

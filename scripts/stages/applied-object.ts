@@ -1,7 +1,6 @@
-import { kubectl, kubectlChange } from '../clients/kubernetes';
 import { json } from '../engine/json';
 import { CommandFailed } from '../engine/commands';
-import type { Context } from '../clients/context';
+import type { Kubernetes } from '../clients/kubernetes';
 import { differences } from '../clients/differences';
 import { NotReady } from '../engine/problem';
 import type { Step } from '../engine/step';
@@ -22,28 +21,18 @@ const ARGO_CD = 'argocd-controller';
 const TRACKED = 'argocd.argoproj.io/tracking-id';
 
 /** An object of dist/ that must be there before Argo CD is, and is Argo CD's from its first sync on. */
-export function handedOver(context: Context, { file, text, object }: DistFile): Step {
+export function appliedObject(kubernetes: Kubernetes, { file, text, object }: DistFile): Step {
+  const actions = [kubernetes.apply(ARGO_CD, [object])];
   return {
     title: `dist/${file} is in the cluster`,
     async plan() {
-      const live = await liveObject(context, text);
-      if (live === undefined) return { lines: [`apply dist/${file} as it is`] };
+      const live = await liveObject(kubernetes, text);
+      if (live === undefined) return { actions };
       if (isArgoCds(live)) return undefined;
       const different = differences(object, live);
-      return different.length === 0 ? undefined : { lines: different };
-    },
-    async apply() {
-      await applyAsArgoCd(context, text);
+      return different.length === 0 ? undefined : { lines: different, actions };
     },
   };
-}
-
-export async function applyAsArgoCd(context: Context, text: string): Promise<void> {
-  await kubectlChange(
-    context,
-    ['apply', '--server-side', `--field-manager=${ARGO_CD}`, '--force-conflicts', '-f', '-'],
-    { stdin: text },
-  );
 }
 
 /** Whether Argo CD keeps an object, so that the bootstrap must leave it alone: its own change would be undone, or undo Argo CD's. */
@@ -51,10 +40,10 @@ export function isArgoCds(live: any): boolean {
   return live.metadata?.annotations?.[TRACKED] !== undefined;
 }
 
-/** The object of a manifest as the API server has it. @throws Later while its kind is not known there */
-export async function liveObject(context: Context, text: string): Promise<any> {
+/** The object of a manifest as the API server has it. @throws NotReady while its kind is not known there */
+export async function liveObject(kubernetes: Kubernetes, text: string): Promise<any> {
   try {
-    const { stdout } = await kubectl(context, ['get', '-f', '-', '--ignore-not-found', '-o', 'json'], { stdin: text });
+    const { stdout } = await kubernetes.read(['get', '-f', '-', '--ignore-not-found', '-o', 'json'], { stdin: text });
     if (stdout.trim() === '') return undefined;
     // Asked for by a file, it answers with a list, as the file may hold several.
     const found = json(stdout, 'kubectl get');

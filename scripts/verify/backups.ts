@@ -15,7 +15,7 @@ export function backupChecks(context: Context): Record<string, Check> {
     storedDatabases(context).map(([name, database]) => [
       `backup of ${name}`,
       async () => {
-        const all = await backupStatuses(context, name, database);
+        const all = await backupStatuses(context.kubernetes, name, database);
         return [backupFinding(name, database, backupOf(context.homelab, database)!, all, Date.now())];
       },
     ]),

@@ -10,15 +10,13 @@ import {
 } from '../../inventory';
 import { daysLeft } from '../secrets/certificates';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
-import { kubectl, kubectlGet } from '../clients/kubernetes';
 import { SECRETS } from '../engine/sops';
 import { json } from '../engine/json';
 import { manifests, type Context } from '../clients/context';
 import { certificateKeys, declaredSecrets, keptSecrets, missingKeys, undeclared, valuesOf } from '../secrets/kept';
 import { compare, liveDeclared } from '../secrets/live';
 import { NotReady, Blocked } from '../engine/problem';
-import { applicationProblem } from '../clients/argo-cd';
-import { applications } from '../clients/argo-cd';
+import { ArgoCd, applicationProblem } from '../clients/argo-cd';
 import { keptAuthority } from '../secrets/authority';
 import { isUnderWay } from '../stages/secrets';
 import { resources } from '../clients/talos';
@@ -41,7 +39,10 @@ export function clusterChecks(context: Context): Record<string, Check> {
 }
 
 async function nodeFindings(context: Context): Promise<Finding[]> {
-  const { items = [] } = json((await kubectl(context, ['get', 'nodes', '-o', 'json'])).stdout, 'kubectl get nodes');
+  const { items = [] } = json(
+    (await context.kubernetes.read(['get', 'nodes', '-o', 'json'])).stdout,
+    'kubectl get nodes',
+  );
   return nodes(context.homelab).map(([name, { labels = {} }]) => {
     const what = `${name} is ready`;
     const node = items.find(({ metadata }: any) => metadata?.name === name);
@@ -83,7 +84,7 @@ function holdsMongod({ databases, machines }: Homelab, node: string): boolean {
 
 /** A claim that is not bound keeps its replica from starting. */
 async function claimFindings(context: Context): Promise<Finding[]> {
-  const { stdout } = await kubectl(context, ['get', 'pvc', '-A', '-o', 'json']);
+  const { stdout } = await context.kubernetes.read(['get', 'pvc', '-A', '-o', 'json']);
   const { items = [] } = json(stdout, 'kubectl get pvc');
   return Object.entries(context.homelab.databases).map(([namespace, database]) => {
     const wanted = databasePods(namespace, database).map((pod) => `data-${pod}`);
@@ -120,7 +121,7 @@ async function applicationFindings(context: Context): Promise<Finding[]> {
     .map(({ metadata }) => metadata.name as string);
   let found: ReadonlyMap<string, any>;
   try {
-    found = await applications(context);
+    found = await new ArgoCd(context.kubernetes).applications();
   } catch (error) {
     if (!(error instanceof NotReady)) throw error;
     return [bad('Argo CD', 'it is not installed', 'npm run bootstrap -- apply gitops')];
@@ -146,7 +147,7 @@ async function secretFindings(context: Context): Promise<Finding[]> {
       bad(`secret ${namespace}/${secret.name}`, `${SECRETS.cluster} lacks ${keys.join(', ')}`, APPLY),
     ),
   );
-  for (const { secret, namespace, live } of await liveDeclared(context, declared)) {
+  for (const { secret, namespace, live } of await liveDeclared(context.kubernetes, declared)) {
     const what = `secret ${namespace}/${secret.name}`;
     const values = valuesOf(secret, kept);
     try {
@@ -218,7 +219,7 @@ export function entryAddresses({ homelab }: Context): string[] {
 
 /** Running pods of a workload, oldest name first. */
 export async function runningPods(context: Context, namespace: string, selector: string): Promise<string[]> {
-  const found = await kubectlGet(context, ['pod', '-n', namespace, '-l', selector]);
+  const found = await context.kubernetes.get(['pod', '-n', namespace, '-l', selector]);
   return (found?.items ?? [])
     .filter(({ status, metadata }: any) => status?.phase === 'Running' && metadata.deletionTimestamp === undefined)
     .map(({ metadata }: any) => metadata.name as string)

@@ -1,6 +1,5 @@
 import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
 import { bad, causeOf, good, warning, type Check, type Finding } from '../engine/findings';
-import { kubectl } from '../clients/kubernetes';
 import { json } from '../engine/json';
 import type { Context } from '../clients/context';
 import { mongosh } from '../clients/mongosh';
@@ -110,7 +109,7 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
 }
 
 async function exec(context: Context, namespace: string, pod: string, container: string, command: readonly string[]) {
-  return kubectl(context, ['exec', '-n', namespace, pod, '-c', container, '--', ...command], {
+  return context.kubernetes.read(['exec', '-n', namespace, pod, '-c', container, '--', ...command], {
     seconds: 60,
     waitsFor: `${pod} to answer`,
   });

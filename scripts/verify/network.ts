@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { databasePods, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
 import { labelSelector } from '../../values/labels';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
-import { kubectl, kubectlGet } from '../clients/kubernetes';
 import { CommandFailed, LOCALHOST } from '../engine/commands';
 import { manifests, type Context } from '../clients/context';
 import { ROOT } from '../engine/root';
@@ -111,7 +110,7 @@ async function modelsFromInside(context: Context): Promise<Finding[]> {
         ),
       ];
   }
-  const job = await kubectlGet(context, ['job', `${service}-proof`, '-n', 'services']);
+  const job = await context.kubernetes.get(['job', `${service}-proof`, '-n', 'services']);
   if (job?.status?.succeeded > 0) return [good(what, `the proof after the last sync, ${job.status.completionTime}`)];
   const logs = `kubectl -n services logs job/${service}-proof`;
   return [
@@ -139,7 +138,7 @@ interface Target {
 
 /** A few connections that are declared work, and a few that are not do not. */
 async function policies(context: Context): Promise<Finding[]> {
-  const enforced = await enforcesPolicies(context);
+  const enforced = await enforcesPolicies(context.kubernetes);
   if (enforced !== true && !context.homelab.talos.enforceNetworkPolicies)
     return [
       warning(
@@ -333,7 +332,7 @@ async function inPod(
   const text = fs.readFileSync(join(ROOT, 'scripts', 'remote', script), 'utf8');
   const where = ['exec', '-i', '-n', namespace, pod, ...(container ? ['-c', container] : [])];
   try {
-    return await kubectl(context, [...where, '--', 'sh', '-s', '--', ...args], {
+    return await context.kubernetes.read([...where, '--', 'sh', '-s', '--', ...args], {
       stdin: text,
       seconds: 30,
       waitsFor: `${pod} to try`,

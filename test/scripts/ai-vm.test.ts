@@ -24,13 +24,8 @@ import {
   type GpuRecord,
 } from '../../scripts/stages/ai-vm/gpu-record';
 import { planRestart, planStart, type Restart } from '../../scripts/stages/ai-vm/restart';
-import { aiVm, apply, run, Told, withAiVm } from './ubuntu';
+import { aiVm, apply, podsOf, run, Told, withAiVm } from './ubuntu';
 
-const podsOf = jest.fn();
-jest.mock('../../scripts/clients/kubernetes', () => ({
-  ...jest.requireActual('../../scripts/clients/kubernetes'),
-  kubectl: () => podsOf(),
-}));
 
 const restart = async (commands: Told, kind: Restart) =>
   run((await planRestart(commands.context(), aiVm(commands), kind)).actions);

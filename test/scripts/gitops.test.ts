@@ -6,7 +6,6 @@ import homelab from '../fixtures/homelab';
 import smallest from '../../examples/smallest/homelab';
 import { argoCdObjects, INSTALLED, isDefinition, versionOf } from '../../scripts/stages/gitops/manifest';
 import { makeAuthority } from '../../scripts/secrets/certificates';
-import { kubectl, kubectlChange } from '../../scripts/clients/kubernetes';
 import { differences } from '../../scripts/clients/differences';
 import { memoryFolder } from '../../scripts/engine/memory-files';
 import { NotReady } from '../../scripts/engine/problem';
@@ -16,13 +15,9 @@ import { applicationProblem } from '../../scripts/clients/argo-cd';
 import { gitops } from '../../scripts/stages/gitops';
 import { knownHostsOf, trustingGitServer } from '../../scripts/stages/gitops/git-server';
 import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/gitops/repository';
+import { fakeKubernetes } from './kubernetes';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/clients/kubernetes', () => ({
-  ...jest.requireActual('../../scripts/clients/kubernetes'),
-  kubectl: jest.fn(),
-  kubectlChange: jest.fn(),
-}));
 jest.mock('../../scripts/engine/memory-files', () => {
   const { mkdtempSync, writeFileSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
   const folder = mkdtempSync('/tmp/gitops-');
@@ -32,6 +27,8 @@ jest.mock('../../scripts/engine/memory-files', () => {
   };
 });
 afterAll(() => fs.rmSync(memoryFolder(), { recursive: true }));
+
+const kubernetes = fakeKubernetes();
 
 const container = { name: 'argocd-server', image: 'quay.io/argoproj/argocd:v3.5.1' };
 const MANIFEST = [
@@ -212,8 +209,8 @@ test('the place that the root application is pointed to must have the dist/ that
   }));
   const root = { file: 'root.yaml', text: 'root', object: { spec: { source } } };
   const look = (live: object | undefined) => {
-    jest.mocked(kubectl).mockResolvedValue({ stdout: live ? JSON.stringify(live) : '', stderr: '', code: 0 });
-    return isPushed({ commands: { read }, homelab } as any, root).plan();
+    kubernetes.read.mockResolvedValue({ stdout: live ? JSON.stringify(live) : '', stderr: '', code: 0 });
+    return isPushed({ commands: { read }, homelab, kubernetes } as any, root).plan();
   };
   expect(await look({ spec: { source: { ...source, added: 1 } } })).toBeUndefined();
   expect(read).not.toHaveBeenCalled();
@@ -228,15 +225,15 @@ test('a run that was cut off before it deleted what an earlier version had is fi
   const pins = ARGO_CD_MANIFESTS as Record<string, string>;
   pins[argoCd] = createHash('sha256').update(MANIFEST).digest('hex');
   try {
-    const context = { homelab, commands: { read: async () => ({ stdout: MANIFEST }) } } as any;
+    const context = { homelab, kubernetes, commands: { read: async () => ({ stdout: MANIFEST }) } } as any;
     const step = (await gitops(context).steps()).find(({ title }) => title === `Argo CD ${argoCd}`)!;
     const old = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'of-before', labels: INSTALLED } };
     const items = [...argoCdObjects(MANIFEST, homelab).filter((object) => !isDefinition(object)), old];
-    jest.mocked(kubectl).mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
+    kubernetes.read.mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
     const change = await step.plan();
-    expect(change!.lines).toEqual(['ConfigMap of-before: there -> nothing, for this version has none']);
-    await step.apply!(change!, () => undefined);
-    expect(jest.mocked(kubectlChange).mock.calls.map(([, args]) => args.slice(0, 3))).toEqual([
+    expect(change!.lines).toEqual(['ConfigMap of-before: this version has none']);
+    for (const { run } of change!.actions!) await run(() => undefined);
+    expect(kubernetes.change.mock.calls.map(([args]) => args.slice(0, 3))).toEqual([
       ['delete', 'configmap', 'of-before'],
     ]);
   } finally {

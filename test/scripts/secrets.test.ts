@@ -1,6 +1,5 @@
 import { makeAuthority } from '../../scripts/secrets/certificates';
 import { differences } from '../../scripts/clients/differences';
-import { kubectlChange, kubectlGet } from '../../scripts/clients/kubernetes';
 import { SECRETS } from '../../scripts/engine/sops';
 import {
   alphanumeric,
@@ -23,18 +22,16 @@ import { rotationSteps } from '../../scripts/secrets/rotation';
 import { rotate } from '../../scripts/commands/rotate';
 import { registryLogin, secrets } from '../../scripts/stages/secrets';
 import homelab from '../fixtures/homelab';
+import { execute, shownLines } from '../../scripts/engine/step';
+import { fakeKubernetes } from './kubernetes';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/secrets/kept', () => {
   const actual = jest.requireActual('../../scripts/secrets/kept');
   return { ...actual, declaredSecrets: jest.fn(actual.declaredSecrets) };
 });
-jest.mock('../../scripts/clients/kubernetes', () => ({
-  ...jest.requireActual('../../scripts/clients/kubernetes'),
-  kubectl: jest.fn(async () => ({ stdout: '', stderr: '', code: 0 })),
-  kubectlChange: jest.fn(),
-  kubectlGet: jest.fn(),
-}));
+
+const kubernetes = fakeKubernetes();
 
 const CHAT: DeclaredSecret = {
   name: 'cassandra-chat',
@@ -250,7 +247,7 @@ function files(of: Record<string, object>): any {
     read: async (path: string) => of[path],
     write: async (path: string, tree: object) => (of[path] = tree),
   };
-  return { homelab, sops };
+  return { homelab, sops, kubernetes, log: { hide: () => undefined } };
 }
 
 describe('the step that keeps values', () => {
@@ -306,16 +303,13 @@ describe('a new value', () => {
 
   test('has a job that failed made anew', async () => {
     const previous = { mongodb: { 'mongodb-search': { password: 'old' } } };
-    const { kubectl } = jest.requireMock('../../scripts/clients/kubernetes');
-    kubectl.mockImplementation(async (_: unknown, args: string[]) => ({
-      stdout: JSON.stringify(
-        args[1] === 'secret' ? { ...live(values), metadata: { name: 'mongodb-search' } } : { items: [] },
-      ),
-    }));
     const conditions = [{ type: 'Failed', status: 'True' }];
     let job: object = { metadata: {}, status: { startTime: '2026-02-01T00:00:00Z', conditions } };
-    jest.mocked(kubectlGet).mockImplementation(async () => job);
-    jest.mocked(kubectlChange).mockImplementation(async (_, args) => {
+    kubernetes.get.mockImplementation(async ([kind]) => {
+      if (kind === 'job') return job;
+      return kind === 'secret' ? { ...live(values), metadata: { name: 'mongodb-search' } } : { items: [] };
+    });
+    kubernetes.change.mockImplementation(async (args) => {
       if (args[0] === 'delete') job = { metadata: {}, status: { startTime: '2026-03-01T00:00:00Z', succeeded: 1 } };
       return { stdout: '', stderr: '', code: 0 };
     });
@@ -323,15 +317,15 @@ describe('a new value', () => {
     const steps = rotationSteps(context, declaredSecrets(), search, async () => false);
     const step = steps.find(({ title }) => title.startsWith('job mongodb/'))!;
     const change = await step.plan();
-    expect(change!.lines![0]).toMatch(/delete job/);
-    await step.apply!(change!, () => undefined);
-    expect(jest.mocked(kubectlChange).mock.calls.map(([, [verb]]) => verb)).toEqual(['delete']);
+    expect(shownLines(change!)[0]).toMatch(/delete job/);
+    expect(await execute({ step, change: change! }, () => undefined)).toBe(true);
+    expect(kubernetes.change.mock.calls.map(([[verb]]) => verb)).toEqual(['delete']);
     expect(await step.plan()).toBeUndefined();
   });
 
   test('is not made while Argo CD lacks the job that must run with it and the dist/ that has it', async () => {
     const is = (job: object | undefined) =>
-      jest.mocked(kubectlGet).mockImplementation(async (_, [kind]) => (kind === 'job' ? job : { items: [{}] }));
+      kubernetes.get.mockImplementation(async ([kind]) => (kind === 'job' ? job : { items: [{}] }));
     const asked = async (diff: number) => {
       const context = files({ [SECRETS.cluster]: { secrets: places } });
       const stdout = `${'0'.repeat(40)}\trefs/heads/main\n`;

@@ -2,7 +2,6 @@ import { Duration } from 'cdk8s';
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../fixtures/homelab';
 import { defineHomelab, nodes, type Homelab, type TalosMachine } from '../../inventory';
-import { kubectl, kubectlChange, kubectlGet } from '../../scripts/clients/kubernetes';
 import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
 import { manifests, nodesInOrder } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
@@ -24,14 +23,11 @@ import { shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proo
 import { longestGrace } from '../../values/grace';
 import { upgradeSteps } from '../../scripts/stages/talos/upgrade';
 import { stepProblem } from '../../scripts/clients/talos-versions';
+import { fakeKubernetes } from './kubernetes';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/clients/kubernetes', () => ({
-  ...jest.requireActual('../../scripts/clients/kubernetes'),
-  kubectl: jest.fn(),
-  kubectlGet: jest.fn(),
-  kubectlChange: jest.fn(),
-}));
+
+const kubernetes = fakeKubernetes();
 
 /** Nodes as the API server has them. */
 function nodesAre(...nodes: { name: string; ready?: boolean; address?: string }[]): void {
@@ -42,8 +38,8 @@ function nodesAre(...nodes: { name: string; ready?: boolean; address?: string }[
       addresses: [{ type: 'InternalIP', address }],
     },
   }));
-  jest.mocked(kubectl).mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
-  jest.mocked(kubectlGet).mockResolvedValue(undefined);
+  kubernetes.read.mockResolvedValue({ stdout: JSON.stringify({ items }), stderr: '', code: 0 });
+  kubernetes.get.mockResolvedValue(undefined);
 }
 
 const files = talosPatches(homelab);
@@ -205,21 +201,26 @@ test('a shutdown is proved until a volume of a database is in use, whatever else
   const volume = (phase: string, namespace: string) => ({ spec: { claimRef: { namespace } }, status: { phase } });
   const look = (...items: object[]) => {
     nodesAre({ name: WORKER });
-    jest.mocked(kubectlGet).mockImplementation(async (_, [kind]) => (kind === 'namespace' ? {} : { items }));
-    return shutdownProof({ homelab } as Context, WORKER, worker).plan();
+    kubernetes.get.mockImplementation(async ([kind]) => (kind === 'namespace' ? {} : { items }));
+    return shutdownProof({ homelab, kubernetes } as unknown as Context, WORKER, worker).plan();
   };
   expect(await look(volume('Available', 'cassandra'), volume('Bound', 'other'))).toHaveProperty('asks');
   expect(await look(volume('Bound', 'cassandra'))).toBeUndefined();
   expect(await look(volume('Released', 'mongodb'))).toBeUndefined();
   nodesAre({ name: WORKER });
-  expect(await shutdownProof({ homelab } as Context, WORKER, worker).plan()).toHaveProperty('asks');
+  expect(await shutdownProof({ homelab, kubernetes } as unknown as Context, WORKER, worker).plan()).toHaveProperty(
+    'asks',
+  );
   // Without a kubeconfig: said from the beginning.
-  jest.mocked(kubectl).mockRejectedValue(new NotReady('there is no kubeconfig yet'));
-  expect(await shutdownProof({ homelab } as Context, WORKER, worker).plan()).toHaveProperty('asks');
+  kubernetes.read.mockRejectedValue(new NotReady('there is no kubeconfig yet'));
+  expect(await shutdownProof({ homelab, kubernetes } as unknown as Context, WORKER, worker).plan()).toHaveProperty(
+    'asks',
+  );
 });
 
 test('a maintenance asks by itself when another node is not ready', async () => {
-  const asks = async () => (await maintenance({ homelab } as Context, WORKER, worker, 'reboot')[0]!.plan())!.asks;
+  const asks = async () =>
+    (await maintenance({ homelab, kubernetes } as unknown as Context, WORKER, worker, 'reboot')[0]!.plan())!.asks;
   nodesAre({ name: CP }, { name: WORKER, ready: false });
   expect(await asks()).toHaveLength(1);
   nodesAre({ name: CP, ready: false }, { name: WORKER });
@@ -227,7 +228,7 @@ test('a maintenance asks by itself when another node is not ready', async () => 
 });
 
 test('a node that is not called as in homelab.ts stops the stage', async () => {
-  const look = () => healthyNodes({ homelab } as Context).plan();
+  const look = () => healthyNodes({ homelab, kubernetes } as unknown as Context).plan();
   nodesAre({ name: 'talos-xyz', address: worker.address });
   await expect(look()).rejects.toThrow(
     `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, and registered as talos-xyz`,
@@ -275,16 +276,16 @@ test('a database that has not started is not asked to flush, and one that is not
   const [pod] = databasePodsOn(homelab, 'talos-worker-01');
   const flushed = async (status: object) => {
     const containerStatuses = [{ name: 'cassandra', state: { running: {} }, started: true, ready: true, ...status }];
-    jest.mocked(kubectlGet).mockResolvedValue({ status: { containerStatuses } });
+    kubernetes.get.mockResolvedValue({ status: { containerStatuses } });
     const said: string[] = [];
-    await flush({} as Context, [pod!], (what) => said.push(what));
+    await flush({ kubernetes } as unknown as Context, [pod!], (what) => said.push(what));
     return said.at(-1);
   };
   const refused = new CommandFailed({ code: 1, stdout: '', stderr: '' }, 'connection refused');
-  jest.mocked(kubectlChange).mockReset().mockRejectedValue(refused);
+  kubernetes.change.mockReset().mockRejectedValue(refused);
   expect(await flushed({ state: { waiting: {} } })).toBeUndefined();
   expect(await flushed({ started: false, ready: false })).toBeUndefined();
-  expect(kubectlChange).not.toHaveBeenCalled();
+  expect(kubernetes.change).not.toHaveBeenCalled();
   expect(await flushed({ ready: false })).toMatch(/is not ready, and did not flush: connection refused/);
   await expect(flushed({})).rejects.toBe(refused);
 });
@@ -319,7 +320,7 @@ function nodesThatAnswer(answers: (words: string, address: string, endpoint: str
     },
   };
   const sops = { exists: () => false, read: async () => ({ context: 'homelab', ...TALOS_SECRETS }) };
-  return { context: { homelab, commands, sops, log: new Log() } as unknown as Context, changed };
+  return { context: { homelab, commands, sops, kubernetes, log: new Log() } as unknown as Context, changed };
 }
 
 const UNTRUSTED = new Error('rpc error: code = Unavailable desc = x509: certificate signed by unknown authority');

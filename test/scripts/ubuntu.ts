@@ -8,6 +8,10 @@ import { ubuntuVm } from '../../scripts/clients/ubuntu';
 
 type Said = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };
 
+/** What the API server says of the pods that use the machine. */
+export const podsOf = jest.fn();
+const kubernetes = { read: () => podsOf() };
+
 /** Machines that say what a test wants, by a part of the command or the name of the script; they remember what changes them. */
 export class Told extends Commands {
   readonly changed: string[] = [];
@@ -18,7 +22,7 @@ export class Told extends Commands {
   }
 
   context(of: Homelab = homelab): Context {
-    return { homelab: of, commands: this, log: new Log(), ask: {}, sops: {} } as unknown as Context;
+    return { homelab: of, commands: this, log: new Log(), kubernetes, ask: {}, sops: {} } as unknown as Context;
   }
 
   override async read(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {

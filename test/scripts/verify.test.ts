@@ -2,7 +2,6 @@ import smallest from '../../examples/smallest/homelab';
 import homelab from '../fixtures/homelab';
 import { nodes } from '../../inventory';
 import { findings, table } from '../../scripts/engine/findings';
-import { kubectl, kubectlGet } from '../../scripts/clients/kubernetes';
 import { CommandFailed, type Output } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
@@ -11,22 +10,20 @@ import { declaredSecrets } from '../../scripts/secrets/kept';
 import { clusterChecks } from '../../scripts/verify/cluster';
 import { databaseChecks } from '../../scripts/verify/databases';
 import { addresses, networkChecks, probePairs, routesOf } from '../../scripts/verify/network';
+import { Kubernetes } from '../../scripts/clients/kubernetes';
+import { fakeKubernetes } from './kubernetes';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/clients/kubernetes', () => ({
-  ...jest.requireActual('../../scripts/clients/kubernetes'),
-  kubectl: jest.fn(),
-  kubectlGet: jest.fn(),
-}));
 jest.mock('../../scripts/clients/kubernetes-nodes', () => ({ enforcesPolicies: jest.fn() }));
 
 const answer = (stdout: string, code = 0, stderr = ''): Output => ({ stdout, stderr, code });
 const failed = (code: number, stderr: string) => new CommandFailed(answer('', code, stderr), stderr);
-const context = { homelab, log: new Log() } as unknown as Context;
+const kubernetes = fakeKubernetes();
+const context = { homelab, kubernetes, log: new Log() } as unknown as Context;
 
 /** What is said inside of a pod, by its namespace, its name and the words of the command. */
 function inPods(progress: (pod: string, command: readonly string[], container: string) => string): void {
-  jest.mocked(kubectl).mockImplementation(async (_, args) => {
+  kubernetes.read.mockImplementation(async (args) => {
     const words = args.slice(args.indexOf('--') + 1);
     const pod = args[args.indexOf('-n') + 2]!;
     return answer(progress(pod, words, args[args.indexOf('-c') + 1]!));
@@ -38,11 +35,11 @@ const states = async (looks: Parameters<typeof findings>[0]) =>
 
 beforeEach(() => {
   jest.mocked(enforcesPolicies).mockResolvedValue(true);
-  jest.mocked(kubectlGet).mockImplementation(async (_, args) => ({
-    items: [
-      { metadata: { name: `pod-of-${/instance=([\w-]+)/.exec(args.join(' '))![1]}` }, status: { phase: 'Running' } },
-    ],
-  }));
+  kubernetes.get.mockImplementation(async (args) => {
+    const service = /instance=([\w-]+)/.exec(args.join(' '))?.[1];
+    if (service === undefined) return Kubernetes.prototype.get.call(kubernetes, args);
+    return { items: [{ metadata: { name: `pod-of-${service}` }, status: { phase: 'Running' } }] };
+  });
 });
 
 describe('databases', () => {
@@ -59,7 +56,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
   const hello = (part: object) => JSON.stringify({ setName: 'rs0', hosts: ['a', 'b', 'c'], ...part });
 
   test('of which none answers say why once', async () => {
-    jest.mocked(kubectl).mockImplementation(async (_, args) => {
+    kubernetes.read.mockImplementation(async (args) => {
       throw failed(1, `The connection to the server was refused`.concat(args.includes('get') ? '' : '\n'));
     });
     expect(
@@ -125,7 +122,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
 
   test('are asked without a password, and not beside the reconciler', async () => {
     const seen: string[] = [];
-    jest.mocked(kubectl).mockImplementation(async (_, args, options) => {
+    kubernetes.read.mockImplementation(async (args, options) => {
       seen.push([...args, JSON.stringify(options)].join(' '));
       return answer('{}');
     });
@@ -145,7 +142,7 @@ test.each([
     metadata: { name, labels },
     status: { nodeInfo: { kernelVersion }, conditions: [{ type: 'Ready', status: 'True' }] },
   }));
-  jest.mocked(kubectl).mockResolvedValue(answer(JSON.stringify({ items })));
+  kubernetes.read.mockResolvedValue(answer(JSON.stringify({ items })));
   const found = await findings({ nodes: clusterChecks(context)['nodes of the cluster']! });
   expect(found.map((each) => each.state)).toEqual(['good', 'good', state]);
   if (state === 'bad')
@@ -208,7 +205,7 @@ describe('network policies', () => {
   test('are not judged by a pod that cannot be asked', async () => {
     const { allowed } = probePairs(homelab);
     const away = 'error dialing backend: dial tcp 192.168.1.22:10250: connect: no route to host';
-    jest.mocked(kubectl).mockImplementation(async (_, args) => {
+    kubernetes.read.mockImplementation(async (args) => {
       const pod = args[args.indexOf('-n') + 2]!;
       if (pod === 'pod-of-chat') throw failed(1, away);
       const host = args[args.indexOf('--') + 4]!;
@@ -220,9 +217,9 @@ describe('network policies', () => {
   });
 
   test('are not called good when no container has a shell', async () => {
-    jest
-      .mocked(kubectl)
-      .mockRejectedValue(failed(126, 'OCI runtime exec failed: exec: "sh": executable file not found in $PATH'));
+    kubernetes.read.mockRejectedValue(
+      failed(126, 'OCI runtime exec failed: exec: "sh": executable file not found in $PATH'),
+    );
     const found = await policies();
     expect(found).toContain('bad network policies: too little could be probed to say anything');
     expect(found.some((each) => /^warning .*gateway has no shell/.test(each))).toBe(true);
@@ -242,15 +239,13 @@ describe('the models from inside', () => {
   });
 
   test('that do not answer are bad; where no service has a program, the proof after the sync counts', async () => {
-    jest.mocked(kubectl).mockRejectedValue(failed(1, 'curl: (28) Connection timed out'));
+    kubernetes.read.mockRejectedValue(failed(1, 'curl: (28) Connection timed out'));
     expect((await look())[0]).toMatch(/^bad .*Connection timed out/);
-    jest.mocked(kubectl).mockRejectedValue(failed(3, 'command terminated with exit code 3'));
-    const pods = jest.mocked(kubectlGet).getMockImplementation()!;
-    jest
-      .mocked(kubectlGet)
-      .mockImplementation(async (...args) =>
-        args[1][0] === 'job' ? { status: { succeeded: 1, completionTime: '2026-01-01T00:00:00Z' } } : pods(...args),
-      );
+    kubernetes.read.mockRejectedValue(failed(3, 'command terminated with exit code 3'));
+    const pods = kubernetes.get.getMockImplementation()!;
+    kubernetes.get.mockImplementation(async (...args) =>
+      args[0][0] === 'job' ? { status: { succeeded: 1, completionTime: '2026-01-01T00:00:00Z' } } : pods(...args),
+    );
     expect((await look())[0]).toMatch(/^good .*the proof after the last sync, 2026/);
   });
 });
@@ -292,7 +287,7 @@ test('secrets are compared with those of the cluster, and no value is shown', as
   const ingress = declared.find(({ name }) => name === 'traefik-certificate')!;
   const live = structuredClone(places);
   const sops = { read: async () => ({ secrets: places }) };
-  jest.mocked(kubectl).mockImplementation(async (_, args) => {
+  kubernetes.read.mockImplementation(async (args) => {
     const items = Object.entries(live[args[3]!] ?? {}).map(([name, values]) => ({
       type: 'Opaque',
       metadata: { name },

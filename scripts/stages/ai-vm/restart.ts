@@ -1,6 +1,5 @@
 import { hostOf, nodes, type Homelab } from '../../../inventory';
 import { bootId, orderReboot, untilRebooted } from '../../clients/boots';
-import { kubectl } from '../../clients/kubernetes';
 import { action } from '../../engine/actions';
 import { json } from '../../engine/json';
 import type { Context } from '../../clients/context';
@@ -131,7 +130,7 @@ async function runningDatabases(context: Context): Promise<string[]> {
   let answer: string;
   try {
     const args = ['get', 'pods', '--all-namespaces', '--field-selector=status.phase=Running', '-o', 'json'];
-    answer = (await kubectl(context, args)).stdout;
+    answer = (await context.kubernetes.read(args)).stdout;
   } catch (error) {
     // No kubeconfig: there is no cluster, and so no database.
     if (error instanceof NotReady) return [];

@@ -1,8 +1,8 @@
-import type { Context } from '../../clients/context';
+import { action } from '../../engine/actions';
 import { NotReady, Problem } from '../../engine/problem';
-import type { Step } from '../../engine/step';
+import type { Progress, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
-import { applicationProblem, applications, gaveUp, tryAgain } from '../../clients/argo-cd';
+import { applicationProblem, gaveUp, type ArgoCd } from '../../clients/argo-cd';
 
 /**
  * For all applications together: images of some 3 GB over a slow line, a new Cassandra ring, which waits 10 minutes for a sign
@@ -10,10 +10,18 @@ import { applicationProblem, applications, gaveUp, tryAgain } from '../../client
  */
 const SETTLE_SECONDS = 60 * 60;
 
-/** Every application of dist/ is Synced and Healthy; waited for in the order of their waves, each by its name. */
-export function applicationsSettled(context: Context, wanted: readonly any[], pending: () => Promise<boolean>): Step {
+/**
+ * Every application of dist/ is Synced and Healthy; waited for in the order of their waves, each by its name.
+ * @param root the name of the application that makes the others
+ */
+export function applicationsSettled(
+  argoCd: ArgoCd,
+  wanted: readonly any[],
+  root: string,
+  pending: () => Promise<boolean>,
+): Step {
   const wave = ({ metadata }: any) => Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0);
-  const isRoot = ({ metadata }: any) => metadata.name === context.homelab.name;
+  const isRoot = ({ metadata }: any) => metadata.name === root;
   // The root is healthy when all others are.
   const names = [...wanted]
     .sort((a, b) => Number(isRoot(a)) - Number(isRoot(b)) || wave(a) - wave(b))
@@ -22,42 +30,47 @@ export function applicationsSettled(context: Context, wanted: readonly any[], pe
     title: 'every application is Synced and Healthy',
     async plan() {
       if (await pending()) throw new NotReady('Argo CD comes first');
-      const found = await applications(context);
-      if (!found.has(context.homelab.name)) throw new NotReady('the root application comes first');
+      const found = await argoCd.applications();
+      if (!found.has(root)) throw new NotReady('the root application comes first');
       if (names.every((name) => applicationProblem(found.get(name)) === undefined)) return undefined;
-      return { lines: [`wait for ${names.join(', ')}`] };
-    },
-    async apply(_change, progress) {
-      const begin = Date.now();
-      const asked = new Map<string, string>();
-      const seen = await applications(context);
-      for (const name of names.filter((each) => gaveUp(seen.get(each)) !== undefined)) {
-        asked.set(name, seen.get(name).status.operationState.finishedAt);
-        await tryAgain(context, name);
-      }
-      for (const name of names) {
-        let last = '';
-        const left = Math.max(0, SETTLE_SECONDS - Math.round((Date.now() - begin) / SECOND));
-        const failure = await until(
-          `application ${name}`,
-          { seconds: left, every: 5 },
-          (text) => progress(`${text} ${last}`),
-          async () => {
-            const found = await applications(context);
-            // Any of them: where the root gave up, the others may never be there.
-            for (const each of names) {
-              const failed = gaveUp(found.get(each));
-              if (failed !== undefined && found.get(each).status.operationState.finishedAt !== asked.get(each))
-                return `${each}: ${failed}`;
-            }
-            last = applicationProblem(found.get(name)) ?? '';
-            if (last !== '') throw new Problem(`${name}: ${last}`);
-            return '';
-          },
-        );
-        if (failure !== '')
-          throw new Problem(`${failure}; mend and push what it names, then run this again: it has Argo CD try anew`);
-      }
+      const lines = [
+        `wait until these are Synced and Healthy: ${names.join(', ')}`,
+        'sync again what Argo CD has given up',
+      ];
+      return { actions: [action(lines, (progress) => settle(argoCd, names, progress))] };
     },
   };
+}
+
+async function settle(argoCd: ArgoCd, names: readonly string[], progress: Progress): Promise<void> {
+  const begin = Date.now();
+  const asked = new Map<string, string>();
+  const seen = await argoCd.applications();
+  for (const name of names.filter((each) => gaveUp(seen.get(each)) !== undefined)) {
+    asked.set(name, seen.get(name).status.operationState.finishedAt);
+    await argoCd.syncAgain(name);
+  }
+  for (const name of names) {
+    let last = '';
+    const left = Math.max(0, SETTLE_SECONDS - Math.round((Date.now() - begin) / SECOND));
+    const failure = await until(
+      `application ${name}`,
+      { seconds: left, every: 5 },
+      (text) => progress(`${text} ${last}`),
+      async () => {
+        const found = await argoCd.applications();
+        // Any of them: where the root gave up, the others may never be there.
+        for (const each of names) {
+          const failed = gaveUp(found.get(each));
+          if (failed !== undefined && found.get(each).status.operationState.finishedAt !== asked.get(each))
+            return `${each}: ${failed}`;
+        }
+        last = applicationProblem(found.get(name)) ?? '';
+        if (last !== '') throw new Problem(`${name}: ${last}`);
+        return '';
+      },
+    );
+    if (failure !== '')
+      throw new Problem(`${failure}\nfix and push what it names, then run this again: Argo CD then syncs again`);
+  }
 }

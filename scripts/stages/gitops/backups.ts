@@ -1,8 +1,9 @@
 import { backupOf, databasePods, type Database } from '../../../inventory';
-import { kubectl } from '../../clients/kubernetes';
 import type { Context } from '../../clients/context';
+import type { Kubernetes } from '../../clients/kubernetes';
+import { action } from '../../engine/actions';
 import { isFault, Blocked } from '../../engine/problem';
-import type { Step } from '../../engine/step';
+import type { Progress, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 
 /** What the container `backup` of a pod last wrote down. */
@@ -28,12 +29,17 @@ export function storedDatabases({ homelab }: Context): [string, Database][] {
   );
 }
 
-export async function backupStatuses(context: Context, name: string, database: Database): Promise<BackupStatuses> {
+export async function backupStatuses(
+  kubernetes: Kubernetes,
+  name: string,
+  database: Database,
+): Promise<BackupStatuses> {
   const found = new Map<string, BackupStatus | undefined>();
   for (const pod of databasePods(name, database)) {
-    const command = ['exec', '-n', name, pod, '-c', 'backup', '--', 'cat', '/handover/status.json'];
     try {
-      const { stdout } = await kubectl(context, command, { seconds: 60, waitsFor: `${pod} to answer` });
+      const where = { namespace: name, pod, container: 'backup' };
+      const options = { seconds: 60, waitsFor: `${pod} to answer` };
+      const { stdout } = await kubernetes.exec(where, ['cat', '/handover/status.json'], options);
       found.set(pod, JSON.parse(stdout));
     } catch (error) {
       if (!isFault(error) && !(error instanceof SyntaxError)) throw error;
@@ -57,28 +63,38 @@ export function backupErrors(all: BackupStatuses): string[] {
 
 /** The first backup of each database: until it is there, the disks are all there is. */
 export function firstBackups(context: Context): Step[] {
+  const { kubernetes } = context;
   return storedDatabases(context).map(([name, database]) => ({
     title: `${name} is stored for the first time`,
     async plan() {
-      const all = await backupStatuses(context, name, database);
+      const all = await backupStatuses(kubernetes, name, database);
       if (newestBackup(database, all) !== undefined) return undefined;
-      return { lines: ['its first backup is made by its own pods; this waits for it', ...backupErrors(all)] };
-    },
-    async apply(_change, progress) {
-      let errors: string[] = [];
-      const stored = async () => {
-        const all = await backupStatuses(context, name, database);
-        errors = backupErrors(all);
-        return newestBackup(database, all);
-      };
-      await until(`the first backup of ${name}`, { seconds: FIRST_BACKUP_SECONDS, every: 10 }, progress, stored).catch(
-        (error: Error) => {
-          if (errors.length === 0) throw error;
-          throw new Blocked(
-            `${name} must be stored once, and its pods cannot: ${errors.join('; ')}. Make the target ready (docs/backup.md), then run this again`,
-          );
-        },
+      const wait = action(`wait until the pods of ${name} have made its first backup`, (progress) =>
+        firstBackup(kubernetes, name, database, progress),
       );
+      return { lines: backupErrors(all), actions: [wait] };
     },
   }));
+}
+
+async function firstBackup(
+  kubernetes: Kubernetes,
+  name: string,
+  database: Database,
+  progress: Progress,
+): Promise<void> {
+  let errors: string[] = [];
+  const stored = async () => {
+    const all = await backupStatuses(kubernetes, name, database);
+    errors = backupErrors(all);
+    return newestBackup(database, all);
+  };
+  await until(`the first backup of ${name}`, { seconds: FIRST_BACKUP_SECONDS, every: 10 }, progress, stored).catch(
+    (error: Error) => {
+      if (errors.length === 0) throw error;
+      throw new Blocked(
+        `${name} must be stored once, and its pods cannot: ${errors.join('; ')}. Make the target ready (docs/backup.md), then run this again`,
+      );
+    },
+  );
 }

@@ -8,20 +8,21 @@ import {
   isWorkload,
   versionOf,
 } from './manifest';
-import { kubectl, kubectlChange, kubectlGet } from '../../clients/kubernetes';
-import { json } from '../../engine/json';
-import { LOCALHOST } from '../../engine/commands';
+import { ArgoCd } from '../../clients/argo-cd';
+import type { Kubernetes } from '../../clients/kubernetes';
+import { action } from '../../engine/actions';
+import { LOCALHOST, type Commands } from '../../engine/commands';
 import { manifests, type Context } from '../../clients/context';
 import { differences } from '../../clients/differences';
-import { handedOver, isArgoCds, liveObject, type DistFile } from '../applied-object';
+import { appliedObject, isArgoCds, liveObject, type DistFile } from '../applied-object';
 import { FIELD_MANAGER } from '../../secrets/live';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
 import { rolloutProblem } from '../../clients/rollout';
-import type { Stage, Step } from '../../engine/step';
+import type { Action, Progress, Stage, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { ARGO_CD_MANIFESTS, argoCdManifest } from '../../../machines/pins';
-import { afterFirstSync } from './after-first-sync';
 import { applicationsSettled } from './applications';
+import { firstBackups } from './backups';
 import { knownHostsOf, trustingGitServer } from './git-server';
 import { isPushed, repositoryAccess } from './repository';
 
@@ -30,11 +31,13 @@ const START_SECONDS = 15 * 60;
 
 /** Stage 8: Argo CD, and dist/ handed over to it. */
 export function gitops(context: Context): Stage {
+  const { homelab, kubernetes } = context;
   return {
     name: 'gitops',
     title: 'Argo CD, which keeps the cluster as dist/ says from then on',
     async steps() {
-      const wanted = await trustingGitServer(context, await wantedObjects(context));
+      const manifest = await installManifest(context.commands, homelab.versions.argoCd);
+      const wanted = await trustingGitServer(context, argoCdObjects(manifest, homelab));
       const files = manifests('argocd');
       const of = (kind: string, name: string): DistFile => {
         const found = files.find(({ object }) => object?.kind === kind && object.metadata.name === name);
@@ -42,48 +45,48 @@ export function gitops(context: Context): Stage {
           throw new Blocked(`dist/argocd must hold the ${kind} ${name}, and does not; npm run synth`);
         return found;
       };
-      const { name, versions } = context.homelab;
-      const pending = async () => (await changesTo(context, wanted)).lines.length > 0;
+      const { name, versions, git } = homelab;
+      const pending = async () => (await changesTo(kubernetes, wanted)).lines.length > 0;
       return [
-        handedOver(context, of('Namespace', ARGO_CD_NAMESPACE)),
-        installed(context, `definitions of Argo CD ${versions.argoCd}`, wanted.filter(isDefinition), established),
-        handedOver(context, of('ConfigMap', 'argocd-cm')),
+        appliedObject(kubernetes, of('Namespace', ARGO_CD_NAMESPACE)),
+        definitions(kubernetes, versions.argoCd, wanted.filter(isDefinition)),
+        appliedObject(kubernetes, of('ConfigMap', 'argocd-cm')),
         installed(
-          context,
+          kubernetes,
           `Argo CD ${versions.argoCd}`,
           wanted.filter((object) => !isDefinition(object)),
         ),
-        running(context, wanted, pending),
+        running(kubernetes, wanted, pending),
         ...repositoryAccess(context, knownHostsOf(wanted) ?? ''),
         isPushed(context, of('Application', name)),
-        handedOver(context, of('AppProject', name)),
-        handedOver(context, of('Application', name)),
-        sourceOf(context, of('AppProject', name), ['sourceRepos']),
-        sourceOf(context, of('Application', name), ['source']),
+        appliedObject(kubernetes, of('AppProject', name)),
+        appliedObject(kubernetes, of('Application', name)),
+        sourceOf(kubernetes, git.url, of('AppProject', name), ['sourceRepos']),
+        sourceOf(kubernetes, git.url, of('Application', name), ['source']),
         applicationsSettled(
-          context,
+          new ArgoCd(kubernetes),
           files.map(({ object }) => object).filter(({ kind }) => kind === 'Application'),
+          name,
           pending,
         ),
-        ...afterFirstSync(context),
+        // Once, after Argo CD has brought everything up for the first time.
+        ...firstBackups(context),
       ];
     },
   };
 }
 
-/** The pinned manifest as it is applied here. @throws Stop when what came is not what was pinned: nothing of it is used */
-async function wantedObjects(context: Context): Promise<any[]> {
-  const { commands, homelab } = context;
-  const version = homelab.versions.argoCd;
+/** The pinned manifest. @throws Blocked when what came is not what was pinned: nothing of it is used */
+async function installManifest(commands: Commands, version: string): Promise<string> {
   const url = argoCdManifest(version);
   const pin = ARGO_CD_MANIFESTS[version];
   if (pin === undefined)
     throw new Blocked(
       `machines/pins.ts must hold the SHA-256 of Argo CD ${version}'s install manifest (it knows ${Object.keys(ARGO_CD_MANIFESTS).join(', ')}); compare ${url} with the tag in Argo CD's repository, and add its line to ARGO_CD_MANIFESTS`,
     );
-  // Each look reads it again; it is fetched once a run.
-  const known = fetched.get(context);
-  if (known !== undefined) return argoCdObjects(known, homelab);
+  // Each stage that asks for it reads it again; it is fetched once a run.
+  const known = fetched.get(commands);
+  if (known !== undefined) return known;
   const { stdout } = await commands.read(
     LOCALHOST,
     ['curl', '--fail', '--silent', '--show-error', '--location', '--proto', '=https', '--max-time', '120', url],
@@ -94,11 +97,11 @@ async function wantedObjects(context: Context): Promise<any[]> {
     throw new Blocked(
       `${url} must have SHA-256\n  ${pin} (machines/pins.ts), and what came has\n  ${digest}; nothing of it was used. Compare it with the tag in Argo CD's repository before you change the pin`,
     );
-  fetched.set(context, stdout);
-  return argoCdObjects(stdout, homelab);
+  fetched.set(commands, stdout);
+  return stdout;
 }
 
-const fetched = new WeakMap<Context, string>();
+const fetched = new WeakMap<Commands, string>();
 
 interface Changes {
   readonly lines: readonly string[];
@@ -109,8 +112,8 @@ interface Changes {
 }
 
 /** What is to be done to make the cluster hold these objects, and no others that an earlier version brought. */
-async function changesTo(context: Context, wanted: readonly any[]): Promise<Changes> {
-  const live = await installedObjects(context, wanted);
+async function changesTo(kubernetes: Kubernetes, wanted: readonly any[]): Promise<Changes> {
+  const live = await installedObjects(kubernetes, wanted);
   const key = ({ kind, metadata }: any) => `${kind} ${metadata.name}`;
   const found = new Map(live.map((object) => [key(object), object]));
   const names = new Set(wanted.map(key));
@@ -126,7 +129,7 @@ async function changesTo(context: Context, wanted: readonly any[]): Promise<Chan
     return different.length > 0;
   });
   const gone = live.filter((object) => !names.has(key(object)));
-  for (const object of gone) lines.push(`${key(object)}: there -> nothing, for this version has none`);
+  for (const object of gone) lines.push(`${key(object)}: this version has none`);
   return { lines, objects, gone };
 }
 
@@ -137,7 +140,7 @@ function brief(different: readonly string[]): string {
 }
 
 /** Objects of these kinds that this stage has installed. */
-async function installedObjects(context: Context, wanted: readonly any[]): Promise<any[]> {
+async function installedObjects(kubernetes: Kubernetes, wanted: readonly any[]): Promise<any[]> {
   const selector = Object.entries(INSTALLED)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
@@ -146,8 +149,7 @@ async function installedObjects(context: Context, wanted: readonly any[]): Promi
     const kinds = [...new Set(wanted.filter((object) => isClusterScoped(object) === scoped).map(resource))];
     if (kinds.length === 0) continue;
     const where = scoped ? [] : ['-n', ARGO_CD_NAMESPACE];
-    const { stdout } = await kubectl(context, ['get', kinds.join(','), ...where, '-l', selector, '-o', 'json']);
-    found.push(...(json(stdout, `kubectl get ${kinds.join(',')}`).items ?? []));
+    found.push(...((await kubernetes.get([kinds.join(','), ...where, '-l', selector]))?.items ?? []));
   }
   return found;
 }
@@ -158,63 +160,53 @@ function resource({ kind, apiVersion }: any): string {
   return group === '' ? kind.toLowerCase() : `${kind.toLowerCase()}.${group}`;
 }
 
-function installed(
-  context: Context,
-  title: string,
-  wanted: readonly any[],
-  then?: (context: Context, objects: readonly any[], progress: (what: string) => void) => Promise<void>,
-): Step {
+function installed(kubernetes: Kubernetes, title: string, wanted: readonly any[], then: readonly Action[] = []): Step {
   return {
     title,
     async plan() {
-      const { lines } = await changesTo(context, wanted);
-      return lines.length === 0 ? undefined : { lines };
-    },
-    async apply(_change, progress) {
-      const { objects, gone } = await changesTo(context, wanted);
-      // None are left where an earlier run was cut off before it deleted; kubectl refuses an empty list.
-      if (objects.length > 0)
-        await kubectlChange(
-          context,
-          ['apply', '--server-side', `--field-manager=${FIELD_MANAGER}`, '--force-conflicts', '-f', '-'],
-          {
-            stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
-            waitsFor: `${objects.length} objects`,
-          },
-        );
-      await then?.(context, wanted, progress);
-      for (const object of gone)
-        await kubectlChange(context, [
-          'delete',
-          resource(object),
-          object.metadata.name,
-          ...(isClusterScoped(object) ? [] : ['-n', ARGO_CD_NAMESPACE]),
-          '--ignore-not-found',
-          '--wait=false',
-        ]);
+      const { lines, objects, gone } = await changesTo(kubernetes, wanted);
+      if (lines.length === 0) return undefined;
+      return {
+        lines,
+        actions: [
+          // None are left where an earlier run was cut off before it deleted; kubectl refuses an empty list.
+          ...(objects.length > 0 ? [kubernetes.apply(FIELD_MANAGER, objects)] : []),
+          ...then,
+          ...gone.map((object) =>
+            kubernetes.delete({
+              kind: resource(object),
+              name: object.metadata.name,
+              ...(!isClusterScoped(object) && { namespace: ARGO_CD_NAMESPACE }),
+            }),
+          ),
+        ],
+      };
     },
   };
 }
 
-async function established(
-  context: Context,
-  definitions: readonly any[],
-  progress: (what: string) => void,
-): Promise<void> {
-  for (const { metadata } of definitions)
+function definitions(kubernetes: Kubernetes, version: string, wanted: readonly any[]): Step {
+  const served = action('wait until the API server serves them', (progress) =>
+    established(kubernetes, wanted, progress),
+  );
+  return installed(kubernetes, `definitions of Argo CD ${version}`, wanted, [served]);
+}
+
+async function established(kubernetes: Kubernetes, wanted: readonly any[], progress: Progress): Promise<void> {
+  for (const { metadata } of wanted)
     await until(`the API server serves ${metadata.name}`, { seconds: 60, every: 1 }, progress, async () => {
-      const live = await kubectlGet(context, ['crd', metadata.name]);
+      const live = await kubernetes.get(['crd', metadata.name]);
       const is = live?.status?.conditions?.some(({ type, status }: any) => type === 'Established' && status === 'True');
       return is ? true : undefined;
     });
 }
 
 /** Its pods are of this version and ready. */
-function running(context: Context, wanted: readonly any[], pending: () => Promise<boolean>): Step {
+function running(kubernetes: Kubernetes, wanted: readonly any[], pending: () => Promise<boolean>): Step {
   const workloads = wanted.filter(isWorkload);
   const names = workloads.map(({ metadata }) => metadata.name);
   const problems = async (): Promise<string[]> => {
-    const live = (await installedObjects(context, workloads)).map(
+    const live = (await installedObjects(kubernetes, workloads)).map(
       (object) => [object.metadata.name, rolloutProblem(object)] as const,
     );
     return names.flatMap((name) => {
@@ -227,14 +219,15 @@ function running(context: Context, wanted: readonly any[], pending: () => Promis
     title: 'Argo CD runs',
     async plan() {
       if (await pending()) throw new NotReady('it must be installed first');
-      return (await problems()).length === 0 ? undefined : { lines: [`wait until all run: ${names.join(', ')}`] };
-    },
-    async apply(_change, progress) {
-      await until('Argo CD runs', { seconds: START_SECONDS }, progress, async () => {
-        const found = await problems();
-        if (found.length > 0) throw new Problem(found.join('; '));
-        return true;
-      });
+      if ((await problems()).length === 0) return undefined;
+      const wait = action(`wait until all run: ${names.join(', ')}`, (progress) =>
+        until('Argo CD runs', { seconds: START_SECONDS }, progress, async () => {
+          const found = await problems();
+          if (found.length > 0) throw new Problem(found.join('; '));
+          return true;
+        }),
+      );
+      return { actions: [wait] };
     },
   };
 }
@@ -243,21 +236,27 @@ function running(context: Context, wanted: readonly any[], pending: () => Promis
  * Where Argo CD reads from, when that changes: it cannot learn the new place from the old one. Everything else in these
  * objects it takes from Git itself.
  */
-function sourceOf(context: Context, { file, text, object }: DistFile, fields: readonly string[]): Step {
+function sourceOf(
+  kubernetes: Kubernetes,
+  url: string,
+  { file, text, object }: DistFile,
+  fields: readonly string[],
+): Step {
   const spec = Object.fromEntries(fields.map((field) => [field, object.spec[field]]));
+  const { name } = object.metadata;
   return {
-    title: `${object.kind} ${object.metadata.name} reads ${context.homelab.git.url}`,
+    title: `${object.kind} ${name} reads ${url}`,
     async plan() {
-      const live = await liveObject(context, text);
+      const live = await liveObject(kubernetes, text);
       if (live === undefined) throw new NotReady(`dist/${file} comes first`);
       if (!isArgoCds(live)) return undefined;
       const different = differences({ spec }, live);
-      return different.length === 0 ? undefined : { lines: different };
-    },
-    async apply() {
-      await kubectlChange(context, ['patch', '-f', '-', '--type=merge', `--patch=${JSON.stringify({ spec })}`], {
-        stdin: text,
-      });
+      if (different.length === 0) return undefined;
+      const patch = ['--type=merge', `--patch=${JSON.stringify({ spec })}`];
+      return {
+        lines: different,
+        actions: [kubernetes.command(['patch', resource(object), name, '-n', ARGO_CD_NAMESPACE, ...patch])],
+      };
     },
   };
 }

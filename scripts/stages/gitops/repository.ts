@@ -9,7 +9,8 @@ import { ROOT } from '../../engine/root';
 import { differences } from '../../clients/differences';
 import { liveObject, type DistFile } from '../applied-object';
 import type { DeclaredSecret, Values } from '../../secrets/kept';
-import { applySecret, compare, liveSecrets } from '../../secrets/live';
+import { compare, liveSecrets, secretAction } from '../../secrets/live';
+import { action } from '../../engine/actions';
 import { memoryFile, memoryFolder } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
@@ -25,6 +26,7 @@ const LABELS = { 'argocd.argoproj.io/secret-type': 'repository' };
  * @param knownHosts the host keys that Argo CD will believe
  */
 export function repositoryAccess(context: Context, knownHosts: string): Step[] {
+  const { kubernetes } = context;
   const { url } = context.homelab.git;
   const { protocol } = gitAddress(url);
   if (protocol === 'file') return [];
@@ -34,12 +36,13 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
       title: `${SECRETS.repository} holds what opens ${url}`,
       async plan() {
         if ((await kept(context)) !== undefined || (!isSsh && (await isPublic(context)))) return undefined;
-        return isSsh
-          ? { lines: [`a new key (ed25519) for ${url}; its public half is for the repository`] }
-          : { lines: [`a token for ${url}, which not everybody can read`], secrets: [question(url)] };
-      },
-      async apply() {
-        await context.sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain);
+        const what = isSsh
+          ? `a new SSH key (ed25519) for ${url}; its public half is for the repository`
+          : `the token that you give for ${url}, which is not public`;
+        const keep = action(`keep in ${SECRETS.repository}, encrypted: ${what}`, async () =>
+          context.sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain),
+        );
+        return { actions: [keep], ...(!isSsh && { secrets: [question(url)] }) };
       },
     },
     accepted(context, isSsh, knownHosts),
@@ -51,17 +54,12 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
           if (!isSsh && (await isPublic(context))) return undefined;
           throw new NotReady('it must be kept first');
         }
-        const live = (await liveSecrets(context, ARGO_CD_NAMESPACE, [NAME])).get(NAME);
+        const live = (await liveSecrets(kubernetes, ARGO_CD_NAMESPACE, [NAME])).get(NAME);
         const secret: DeclaredSecret = { name: NAME, namespaces: [], type: 'Opaque', keys: {}, readers: [] };
         const wanted = credentials(values);
         const found = compare(secret, ARGO_CD_NAMESPACE, wanted, { previous: {} }, live, SECRETS.repository);
-        return found.is === 'same' ? undefined : { lines: [`${ARGO_CD_NAMESPACE}/${NAME} (${found.keys.join(', ')})`] };
-      },
-      async apply() {
-        const values = (await kept(context))!;
-        await applySecret(context, { name: NAME, type: 'Opaque' }, ARGO_CD_NAMESPACE, credentials(values), {
-          labels: LABELS,
-        });
+        if (found.is === 'same') return undefined;
+        return { actions: [secretAction(context, secret, ARGO_CD_NAMESPACE, wanted, { labels: LABELS })] };
       },
     },
   ];
@@ -76,15 +74,12 @@ export function isPushed(context: Context, root: DistFile): Step {
   return {
     title: `${revision} of ${url} has the dist/ that is here`,
     async plan() {
-      const live = await liveObject(context, root.text).catch(orNotYet);
+      const live = await liveObject(context.kubernetes, root.text).catch(orNotYet);
       const { source } = root.object.spec;
       if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
       const problem = await pushProblem(context);
       if (problem === undefined) return undefined;
       throw new Blocked(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
-    },
-    async apply() {
-      throw new Error('only the owner of the repository can bring that about');
     },
   };
 }
@@ -229,9 +224,6 @@ function accepted(context: Context, isSsh: boolean, knownHosts: string): Step {
           ? `${says}\nadd it as a deploy key that may only read, and run this again:\n${values.publicKey}`
           : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
       );
-    },
-    async apply() {
-      throw new Error('only the owner of the repository can bring that about');
     },
   };
 }

@@ -6,7 +6,8 @@ import type { Context } from '../../clients/context';
 import { ROOT } from '../../engine/root';
 import { NotReady, Blocked } from '../../engine/problem';
 import { ageKeyFile, encryptedTree, writeWhole } from '../../engine/sops';
-import type { Stage, Step } from '../../engine/step';
+import type { Action, Stage, Step } from '../../engine/step';
+import { action } from '../../engine/actions';
 import { addRule, coverageOf } from './sops-rules';
 import { talosconfig, talosSecrets } from '../talos/secrets';
 
@@ -45,9 +46,10 @@ function ageKey(context: Context): Step {
           throw new Blocked(
             `.sops.yaml encrypts for ${foreign.keys.join(' and ') || 'no age key'}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600), or remove .sops.yaml if it is none of yours`,
           );
-        return { lines: [`age-keygen: a new key in ${file} (0600)`] };
+        return { actions: [newKey(context, file)] };
       }
-      if ((fs.statSync(file).mode & 0o077) !== 0) return { lines: [`chmod 0600 ${file}`] };
+      if ((fs.statSync(file).mode & 0o077) !== 0)
+        return { actions: [action(`chmod 0600 ${file}`, async () => fs.chmodSync(file, 0o600))] };
       const own = await publicKeys(context);
       for (const { path, keys } of lockedFiles())
         if (!keys.some((key) => own.includes(key)))
@@ -56,16 +58,17 @@ function ageKey(context: Context): Step {
           );
       return undefined;
     },
-    async apply() {
-      if (fs.existsSync(file)) return fs.chmodSync(file, 0o600);
-      const { stdout } = await context.commands.change(LOCALHOST, ['age-keygen']);
-      const secret = /^AGE-SECRET-KEY-[0-9A-Z-]+$/m.exec(stdout)?.[0];
-      if (secret === undefined)
-        throw new Blocked('age-keygen must answer with a key, and did not; nothing was written');
-      context.log.hide(secret);
-      writeNew(file, stdout);
-    },
   };
+}
+
+function newKey({ commands, log }: Context, file: string): Action {
+  return action(`age-keygen: write a new key to ${file} (0600)`, async () => {
+    const { stdout } = await commands.change(LOCALHOST, ['age-keygen']);
+    const secret = /^AGE-SECRET-KEY-[0-9A-Z-]+$/m.exec(stdout)?.[0];
+    if (secret === undefined) throw new Blocked('age-keygen must answer with a key, and did not; nothing was written');
+    log.hide(secret);
+    writeNew(file, stdout);
+  });
 }
 
 /** The key that encrypts is among those of .sops.yaml; keys of others stay. */
@@ -80,11 +83,10 @@ function recipient(context: Context): Step {
           `.sops.yaml encrypts ${foreign.path} for ${foreign.keys.join(' and ') || 'no age key'}, and ${ageKeyFile()} holds the key of ${key}; bring back the key of your paper copy, or add ${key} to .sops.yaml and run sops updatekeys on every *.sops.yaml file`,
         );
       if (uncovered.length === 0) return undefined;
-      return { lines: [`.sops.yaml: files *.sops.yaml are encrypted for ${key}`] };
-    },
-    async apply() {
-      const [key] = await ownKeys(context);
-      writeWhole(RULES, addRule(rules(), key!));
+      const write = action(`.sops.yaml: encrypt files *.sops.yaml for ${key}`, async () =>
+        writeWhole(RULES, addRule(rules(), key!)),
+      );
+      return { actions: [write] };
     },
   };
 }
@@ -102,16 +104,15 @@ function paperCopy(context: Context): Step {
     async plan() {
       const keys = await used();
       if (keys.some((key) => rules()!.includes(mark(key)))) return undefined;
+      const note = action(`.sops.yaml: + ${mark(keys[0]!)}`, async () =>
+        writeWhole(RULES, `${rules()!.replace(/\n*$/, '\n')}${mark(keys[0]!)}\n`),
+      );
       return {
-        lines: [`.sops.yaml: + ${mark(keys[0]!)}`],
+        actions: [note],
         asks: [
           `without the key in ${ageKeyFile()} every secret, every backup and the cluster are lost with this machine. Is its line AGE-SECRET-KEY-... on paper, away from this machine?`,
         ],
       };
-    },
-    async apply() {
-      const [key] = await used();
-      writeWhole(RULES, `${rules()!.replace(/\n*$/, '\n')}${mark(key!)}\n`);
     },
   };
 }
@@ -141,9 +142,6 @@ function roundTrip(context: Context): Step {
       if ((await sops('decrypt', encrypted)) !== `proof: ${value}\n`)
         throw new Blocked(`sops must decrypt what it encrypted, and did not; check the key in ${ageKeyFile()}`);
       return undefined;
-    },
-    async apply() {
-      throw new Error('a proof has nothing to carry out');
     },
   };
 }

@@ -1,6 +1,7 @@
 import { SECRETS } from '../../engine/sops';
 import { manifests, type Context } from '../../clients/context';
-import { handedOver } from '../applied-object';
+import { appliedObject } from '../applied-object';
+import { action } from '../../engine/actions';
 import {
   certificateKeys,
   declaredSecrets,
@@ -17,11 +18,11 @@ import {
   type Kept,
   type Values,
 } from '../../secrets/kept';
-import { applySecret, compare, liveDeclared } from '../../secrets/live';
+import { compare, liveDeclared, secretAction } from '../../secrets/live';
 import { NotReady, Blocked } from '../../engine/problem';
 import { rotationSteps } from '../../secrets/rotation';
 import { publicHalf } from '../../secrets/ssh-key';
-import type { Stage, Step } from '../../engine/step';
+import type { Action, Progress, Stage, Step } from '../../engine/step';
 import { authoritySteps, keptAuthority } from '../../secrets/authority';
 
 /** Stage 7: the namespaces of dist/, and every secret that dist/secrets.yaml lists, generated once. */
@@ -38,7 +39,7 @@ export function secrets(context: Context): Stage {
       return [
         ...manifests()
           .filter(({ object }) => object?.kind === 'Namespace')
-          .map((file) => handedOver(context, file)),
+          .map((file) => appliedObject(context.kubernetes, file)),
         ...(certificates.length > 0 ? authoritySteps(context) : []),
         values(context, declared),
         inCluster(context, declared),
@@ -69,23 +70,30 @@ function values(context: Context, declared: readonly DeclaredSecret[]): Step {
           .filter((key) => valuesOf(secret, kept)[key] === undefined)
           .flatMap((key) => questionsOf(secret, [key])),
       );
-      return { lines: [...lines, ...left], ...(questions.length > 0 && { secrets: questions }) };
-    },
-    async apply(_change, progress) {
-      let kept = await keptSecrets(context, declared);
-      const authority = await keptAuthority(context);
-      for (const secret of declared) {
-        const known = valuesOf(secret, kept);
-        const wanted = Object.keys(secret.keys).filter((key) => known[key] === undefined);
-        const made = await makeValues(secret, wanted, authority, (key) => asked(context, secret, key));
-        kept = { ...kept, secrets: withValues(kept.secrets, secret, secret.namespaces, { ...known, ...made }) };
-      }
-      for (const [secret] of await renewals(context, declared))
-        kept = await replaced(context, secret, kept, Object.values(certificateKeys(secret)!));
-      await keepSecrets(context, declared, kept);
-      for (const line of publicHalves(declared, kept)) progress(line);
+      return {
+        lines: [...lines, ...left],
+        actions: [
+          action(`write ${SECRETS.cluster}, encrypted`, (progress) => makeMissing(context, declared, progress)),
+        ],
+        ...(questions.length > 0 && { secrets: questions }),
+      };
     },
   };
+}
+
+async function makeMissing(context: Context, declared: readonly DeclaredSecret[], progress: Progress): Promise<void> {
+  let kept = await keptSecrets(context, declared);
+  const authority = await keptAuthority(context);
+  for (const secret of declared) {
+    const known = valuesOf(secret, kept);
+    const wanted = Object.keys(secret.keys).filter((key) => known[key] === undefined);
+    const made = await makeValues(secret, wanted, authority, (key) => asked(context, secret, key));
+    kept = { ...kept, secrets: withValues(kept.secrets, secret, secret.namespaces, { ...known, ...made }) };
+  }
+  for (const [secret] of await renewals(context, declared))
+    kept = await replaced(context, secret, kept, Object.values(certificateKeys(secret)!));
+  await keepSecrets(context, declared, kept);
+  for (const line of publicHalves(declared, kept)) progress(line);
 }
 
 /** SSH keys that were made, by what their target must be told: the owner puts the lines there. */
@@ -225,29 +233,19 @@ function assertLogin({ homelab }: Context, secret: DeclaredSecret, kept: Kept): 
 
 /** The cluster has them all. What is there with another value is never overwritten. */
 function inCluster(context: Context, declared: readonly DeclaredSecret[]): Step {
-  const missing = async () => {
-    const kept = await keptSecrets(context, declared);
-    if (declared.some((secret) => missingKeys(secret, kept).length > 0)) throw new NotReady('their values come first');
-    const found: { secret: DeclaredSecret; namespace: string; keys: readonly string[]; values: Values }[] = [];
-    for (const { secret, namespace, live } of await liveDeclared(context, declared)) {
-      const values = valuesOf(secret, kept);
-      const comparison = compare(secret, namespace, values, kept, live);
-      if (comparison.is === 'missing') found.push({ secret, namespace, keys: comparison.keys, values });
-    }
-    return found;
-  };
   return {
     title: 'every secret is in the cluster',
     async plan() {
-      const found = await missing();
-      if (found.length === 0) return undefined;
-      return { lines: found.map(({ secret, namespace, keys }) => `${namespace}/${secret.name} (${keys.join(', ')})`) };
-    },
-    async apply(_change, progress) {
-      for (const { secret, namespace, values } of await missing()) {
-        progress(`${namespace}/${secret.name}`);
-        await applySecret(context, secret, namespace, values);
+      const kept = await keptSecrets(context, declared);
+      if (declared.some((secret) => missingKeys(secret, kept).length > 0))
+        throw new NotReady('their values come first');
+      const actions: Action[] = [];
+      for (const { secret, namespace, live } of await liveDeclared(context.kubernetes, declared)) {
+        const values = valuesOf(secret, kept);
+        const { is } = compare(secret, namespace, values, kept, live);
+        if (is === 'missing') actions.push(secretAction(context, secret, namespace, values));
       }
+      return actions.length === 0 ? undefined : { actions };
     },
   };
 }

@@ -1,5 +1,4 @@
 import type { TalosMachine } from '../../../inventory';
-import { keepKubeconfig } from '../../clients/kubernetes';
 import { isReady } from '../../clients/kubernetes-nodes';
 import { registeredNodes } from '../../clients/kubernetes-nodes';
 import { SECRETS } from '../../engine/sops';
@@ -130,7 +129,7 @@ export function kubeconfig(context: Context): Step {
           throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
         return stdout;
       });
-      await keepKubeconfig(context, text);
+      await context.kubernetes.keepKubeconfig(text);
     },
   };
 }
@@ -144,7 +143,7 @@ export function healthyNodes(context: Context): Step {
   return {
     title: `nodes ${names} are ready`,
     async plan() {
-      const found = await registeredNodes(context);
+      const found = await registeredNodes(context.kubernetes);
       if (found !== undefined) {
         assertNames(context, found);
         if (wanted.every(([name]) => found.some((node) => node.metadata.name === name && isReady(node))))
@@ -157,7 +156,7 @@ export function healthyNodes(context: Context): Step {
       const [, first] = wanted[0]!;
       const begin = Date.now();
       const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, progress, async () => {
-        const nodes = await registeredNodes(context);
+        const nodes = await registeredNodes(context.kubernetes);
         // Returned at once, because whatever is thrown here is tried again.
         if (nodes !== undefined && (wrongNames(context, nodes).length > 0 || nodes.some(isClosed))) return nodes;
         const missing = wanted.filter(([name]) => !nodes?.some((node) => node.metadata.name === name && isReady(node)));
@@ -191,7 +190,7 @@ export function labels(context: Context): Step {
     Object.entries(machine.labels ?? {}).map(([key, value]) => ({ name, key, value })),
   );
   const missing = async () => {
-    const nodes = (await registeredNodes(context)) ?? [];
+    const nodes = (await registeredNodes(context.kubernetes)) ?? [];
     if (nodes.length === 0) throw new NotReady('the Kubernetes API does not answer yet');
     return wanted
       .filter(

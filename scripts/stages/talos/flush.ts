@@ -1,8 +1,8 @@
 import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
-import { kubectlChange, kubectlGet } from '../../clients/kubernetes';
 import { SECRETS } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
 import type { Context } from '../../clients/context';
+import type { Kubernetes } from '../../clients/kubernetes';
 import { mongosh } from '../../clients/mongosh';
 import { Blocked } from '../../engine/problem';
 
@@ -72,7 +72,7 @@ export async function flush(
 ): Promise<void> {
   for (const pod of pods) {
     const { namespace, name } = pod;
-    const found = await kubectlGet(context, ['pod', name, '-n', namespace]);
+    const found = await context.kubernetes.get(['pod', name, '-n', namespace]);
     const { container, command, stdin } = await flushCommand(context, pod);
     const status = found?.status?.containerStatuses?.find((each: any) => each.name === container);
     // What has not started has nothing in memory that is not on its disk; there may be nobody to answer in it.
@@ -85,7 +85,7 @@ export async function flush(
     // Memtables are at most 2 GiB here; an NVMe disk shared by six replicas writes that in a minute.
     const options = { seconds: 300, waitsFor: `${name} to flush`, ...(stdin !== undefined && { stdin }) };
     try {
-      await kubectlChange(context, argv, options);
+      await context.kubernetes.change(argv, options);
     } catch (error) {
       // One that is not well may be why its node is started again. What it acknowledged is in its commit log or journal.
       if (!(error instanceof CommandFailed) || status.ready !== false) throw error;
@@ -95,15 +95,15 @@ export async function flush(
 }
 
 /** Pods that are not ready, by name. A database that was never brought to the cluster has none. */
-export async function unreadyPods(context: Context, pods: readonly DatabasePod[]): Promise<string[]> {
+export async function unreadyPods(kubernetes: Kubernetes, pods: readonly DatabasePod[]): Promise<string[]> {
   const left: string[] = [];
   const absent = new Set<string>();
   for (const namespace of new Set(pods.map((pod) => pod.namespace))) {
-    const sets = await kubectlGet(context, ['statefulsets', '-n', namespace]);
+    const sets = await kubernetes.get(['statefulsets', '-n', namespace]);
     if ((sets?.items ?? []).length === 0) absent.add(namespace);
   }
   for (const { namespace, name } of pods.filter((pod) => !absent.has(pod.namespace))) {
-    const found = await kubectlGet(context, ['pod', name, '-n', namespace]);
+    const found = await kubernetes.get(['pod', name, '-n', namespace]);
     const conditions = found?.status?.conditions ?? [];
     const ready = conditions.some(({ type, status }: any) => type === 'Ready' && status === 'True');
     if (!ready || found.metadata?.deletionTimestamp !== undefined) left.push(`${namespace}/${name}`);

@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { kubectlChange } from '../../clients/kubernetes';
 import { nodesInOrder, type Context } from '../../clients/context';
 import { ROOT } from '../../engine/root';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
@@ -54,8 +53,9 @@ export function networkPolicies(context: Context): Step {
   return {
     title: wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies',
     async plan() {
-      if ((await registeredNodes(context)) === undefined) throw new NotReady('the Kubernetes API does not answer yet');
-      const now = await enforcesPolicies(context);
+      if ((await registeredNodes(context.kubernetes)) === undefined)
+        throw new NotReady('the Kubernetes API does not answer yet');
+      const now = await enforcesPolicies(context.kubernetes);
       // Not there yet: Talos makes it as the configuration says.
       if (now === undefined || now === wanted) return undefined;
       await nothingStaged(context);
@@ -109,9 +109,9 @@ export function kubernetesUpgrade(context: Context): Step {
     },
     async apply(_, progress) {
       // Configurations of nodes name the new version before Talos' own manifests do.
-      await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}=${wanted}`, '--overwrite']);
+      await context.kubernetes.change(['annotate', 'node', first, `${BEGUN}=${wanted}`, '--overwrite']);
       await upgradeKubernetes(context, wanted).run(progress);
-      await kubectlChange(context, ['annotate', 'node', first, `${BEGUN}-`]);
+      await context.kubernetes.change(['annotate', 'node', first, `${BEGUN}-`]);
     },
   };
 }
@@ -131,7 +131,7 @@ export async function nothingStaged(context: Context): Promise<void> {
 
 /** The version to which an upgrade was begun and not ended. @throws Later while the API server does not answer */
 async function upgradeBegun(context: Context): Promise<string | undefined> {
-  return (await nodeObject(context, nodesInOrder(context)[0]![0])).metadata.annotations?.[BEGUN];
+  return (await nodeObject(context.kubernetes, nodesInOrder(context)[0]![0])).metadata.annotations?.[BEGUN];
 }
 
 /** A copy of all that Kubernetes knows, on this machine. Secrets in it are encrypted with the key in the secrets of Talos. */

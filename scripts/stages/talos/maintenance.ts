@@ -1,5 +1,4 @@
 import { hostOf, type TalosMachine } from '../../../inventory';
-import { kubectlChange } from '../../clients/kubernetes';
 import { nodesInOrder, proxmox, type Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
@@ -40,7 +39,7 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
   let over = false;
 
   const write = (note: Note) =>
-    kubectlChange(context, ['annotate', 'node', name, `${NOTE}=${JSON.stringify(note)}`, '--overwrite']);
+    context.kubernetes.change(['annotate', 'node', name, `${NOTE}=${JSON.stringify(note)}`, '--overwrite']);
   const read = async () => {
     const node = await nodeOf(context, name);
     return { node, note: noteOf(node, name, restart) };
@@ -77,7 +76,7 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
       async apply() {
         const { note } = await read();
         if (note === undefined) await write({ phase: 'announced', restart });
-        await kubectlChange(context, ['cordon', name]);
+        await context.kubernetes.change(['cordon', name]);
       },
     },
     {
@@ -125,7 +124,7 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
       },
       async apply(_, progress) {
         const { note } = await read();
-        await kubectlChange(context, ['uncordon', name]);
+        await context.kubernetes.change(['uncordon', name]);
         await write({ ...note!, phase: 'open' });
         // A disk that does not come back must not keep the databases of the others away; without it its own does not start.
         await volumesReady(context, name, machine, progress);
@@ -145,11 +144,11 @@ export function maintenance(context: Context, name: string, machine: TalosMachin
       },
       async apply(_, progress) {
         await until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, progress, async () => {
-          const left = await unreadyPods(context, pods);
+          const left = await unreadyPods(context.kubernetes, pods);
           if (left.length > 0) throw new Problem(`not ready: ${left.join(', ')}`);
           return true;
         });
-        await kubectlChange(context, ['annotate', 'node', name, `${NOTE}-`]);
+        await context.kubernetes.change(['annotate', 'node', name, `${NOTE}-`]);
         over = true;
       },
     },
@@ -166,7 +165,7 @@ const WORDS: Readonly<Record<Restart, string>> = {
 async function nodeOf(context: Context, name: string): Promise<any> {
   const node = await until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), async () => {
     try {
-      return await nodeObject(context, name);
+      return await nodeObject(context.kubernetes, name);
     } catch (error) {
       // Returned, because whatever is thrown here is tried again.
       if (isFault(error) && !(await isOn(context, name))) return new NotReady(`${name} is off`);
@@ -179,7 +178,7 @@ async function nodeOf(context: Context, name: string): Promise<any> {
 
 /** Nodes, and members elsewhere of the databases on this node, that are not there to take over. */
 async function othersNotReady(context: Context, name: string): Promise<string[]> {
-  const others = ((await registeredNodes(context)) ?? []).filter(({ metadata }) => metadata.name !== name);
+  const others = ((await registeredNodes(context.kubernetes)) ?? []).filter(({ metadata }) => metadata.name !== name);
   const here = new Set(databasePodsOn(context.homelab, name).map(({ namespace }) => namespace));
   const members = nodesInOrder(context)
     .filter(([each]) => each !== name)
@@ -187,7 +186,7 @@ async function othersNotReady(context: Context, name: string): Promise<string[]>
     .filter(({ namespace }) => here.has(namespace));
   return [
     ...others.filter((node) => !isReady(node)).map(({ metadata }) => metadata.name),
-    ...(await unreadyPods(context, members)),
+    ...(await unreadyPods(context.kubernetes, members)),
   ];
 }
 
@@ -262,7 +261,7 @@ async function startAgain(
     if (state.mode === 'maintenance' || now === boot) return undefined;
     // Before the next control plane goes: its image of etcd may have to be pulled.
     if (machine.role !== 'worker' && !(await etcdAnswers(context, machine))) return undefined;
-    return isReady(await nodeObject(context, name), now) ? state.version : undefined;
+    return isReady(await nodeObject(context.kubernetes, name), now) ? state.version : undefined;
   });
   const wanted = context.homelab.versions.talos;
   if (restart === 'upgrade' && version !== wanted)

@@ -10,6 +10,7 @@ import { memoryFile } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import { secretText, secretTree, type SecretTree } from '../../engine/sops';
 import type { Step } from '../../engine/step';
+import { action } from '../../engine/actions';
 import { patchesOf } from '../../../machines/talos';
 
 /** Certificates of Talos' and Kubernetes' admin are valid for a year; time to notice, at one run a month. */
@@ -29,22 +30,14 @@ export function talosSecrets(context: Context): Step {
         );
       await checkTalosctl(context);
       needsRules();
-      return { lines: [`talosctl gen secrets: kept encrypted in ${SECRETS.talos}`] };
-    },
-    async apply() {
-      const version = homelab.versions.talos;
-      const { stdout } = await commands.change(LOCALHOST, [
-        'talosctl',
-        'gen',
-        'secrets',
-        '--talos-version',
-        version,
-        '-o',
-        '-',
-      ]);
-      const tree = secretTree(stdout, 'talosctl gen secrets');
-      assertSecrets(tree, 'talosctl gen secrets');
-      await sops.write(SECRETS.talos, tree);
+      const argv = ['talosctl', 'gen', 'secrets', '--talos-version', homelab.versions.talos, '-o', '-'];
+      const generate = action(`${argv.join(' ')}: keep encrypted in ${SECRETS.talos}`, async () => {
+        const { stdout } = await commands.change(LOCALHOST, argv);
+        const tree = secretTree(stdout, 'talosctl gen secrets');
+        assertSecrets(tree, 'talosctl gen secrets');
+        await sops.write(SECRETS.talos, tree);
+      });
+      return { actions: [generate] };
     },
   };
 }
@@ -52,6 +45,21 @@ export function talosSecrets(context: Context): Step {
 /** How talosctl logs in. It follows from the secrets, so it can be made anew when its certificate ends. */
 export function talosconfig(context: Context): Step {
   const { commands, sops } = context;
+  const generate = async () => {
+    const { stdout } = await withSecrets(context, (file) =>
+      commands.change(LOCALHOST, [...genConfig(context, file), '--output-types', 'talosconfig']),
+    );
+    const made = secretTree(stdout, 'talosctl gen config') as any;
+    const login = made.contexts?.[made.context];
+    const texts = ['ca', 'crt', 'key'].map((part) => login?.[part]);
+    if (texts.some((text) => typeof text !== 'string' || text === ''))
+      throw new Blocked('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
+    const [ca, crt, key] = texts;
+    await sops.write(SECRETS.talosconfig, { context: 'homelab', contexts: { homelab: { ca, crt, key } } });
+  };
+  const actions = [
+    action(`talosctl gen config --output-types talosconfig: keep encrypted in ${SECRETS.talosconfig}`, generate),
+  ];
   return {
     title: `the login of talosctl, encrypted in ${SECRETS.talosconfig}`,
     async plan() {
@@ -59,23 +67,11 @@ export function talosconfig(context: Context): Step {
       if (tree === undefined) {
         if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
         await checkTalosctl(context);
-        return { lines: [`talosctl gen config --output-types talosconfig: kept encrypted in ${SECRETS.talosconfig}`] };
+        return { actions };
       }
       const end = endOf(decoded(tree.contexts?.[tree.context]?.crt), SECRETS.talosconfig);
       if (!endsSoon(end)) return undefined;
-      return { lines: [`talosctl gen config --output-types talosconfig: the certificate ends on ${day(end)}`] };
-    },
-    async apply() {
-      const { stdout } = await withSecrets(context, (file) =>
-        commands.change(LOCALHOST, [...genConfig(context, file), '--output-types', 'talosconfig']),
-      );
-      const made = secretTree(stdout, 'talosctl gen config') as any;
-      const login = made.contexts?.[made.context];
-      const texts = ['ca', 'crt', 'key'].map((part) => login?.[part]);
-      if (texts.some((text) => typeof text !== 'string' || text === ''))
-        throw new Blocked('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
-      const [ca, crt, key] = texts;
-      await sops.write(SECRETS.talosconfig, { context: 'homelab', contexts: { homelab: { ca, crt, key } } });
+      return { lines: [`the certificate ends on ${day(end)}`], actions };
     },
   };
 }

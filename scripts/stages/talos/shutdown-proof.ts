@@ -1,6 +1,5 @@
 import { hostOf, type Homelab, type TalosMachine } from '../../../inventory';
 import { longestGrace } from '../../../values/grace';
-import { kubectlChange, kubectlGet } from '../../clients/kubernetes';
 import { CommandFailed } from '../../engine/commands';
 import { manifests, proxmox, type Context } from '../../clients/context';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
@@ -29,7 +28,7 @@ export function shutdownProof(context: Context, name: string, machine: TalosMach
     title: `${name} shuts down in time`,
     async plan() {
       try {
-        const node = await nodeObject(context, name);
+        const node = await nodeObject(context.kubernetes, name);
         if (node.metadata.annotations?.[PROVED] !== undefined) return undefined;
         // Too late to prove it without harm: databases may be there.
         if (await databasesExist(context)) return undefined;
@@ -49,12 +48,12 @@ export function shutdownProof(context: Context, name: string, machine: TalosMach
         throw new Blocked(`qm shutdown ${machine.vmid} said that ${name} is off, and it is on; run this again`);
       await context.commands.change(host, ['qm', 'start', String(machine.vmid)]);
       await until(`${name} to be ready again`, { seconds: START_SECONDS }, progress, async () => {
-        return isReady(await nodeObject(context, name), await bootId(context, machine)) ? true : undefined;
+        return isReady(await nodeObject(context.kubernetes, name), await bootId(context, machine)) ? true : undefined;
       });
       await assertEnded(context, name, grace, progress);
       await removePod(context, name);
       const said = `${seconds} s of ${down} s, with a pod that took ${grace} s`;
-      await kubectlChange(context, ['annotate', 'node', name, `${PROVED}=${said}`, '--overwrite']);
+      await context.kubernetes.change(['annotate', 'node', name, `${PROVED}=${said}`, '--overwrite']);
     },
   };
 }
@@ -133,7 +132,7 @@ async function startPod(
   // One of an earlier run may have ended, or end now.
   if (!isRunning(await pod(context, name))) {
     await removePod(context, name);
-    await kubectlChange(context, ['create', '-f', '-'], { stdin: JSON.stringify(slowPod(name, grace)) });
+    await context.kubernetes.change(['create', '-f', '-'], { stdin: JSON.stringify(slowPod(name, grace)) });
   }
   await until(`a pod to run on ${name}`, { seconds: 300 }, progress, async () => {
     const found = await pod(context, name);
@@ -161,8 +160,7 @@ async function assertEnded(
 }
 
 async function removePod(context: Context, name: string): Promise<void> {
-  await kubectlChange(
-    context,
+  await context.kubernetes.change(
     [
       'delete',
       'pod',
@@ -180,7 +178,7 @@ async function removePod(context: Context, name: string): Promise<void> {
 
 /** Whether a volume of a database was ever in use. Its namespace says nothing: stage secrets makes that before any data. */
 async function databasesExist(context: Context): Promise<boolean> {
-  const { items = [] } = (await kubectlGet(context, ['persistentvolumes'])) ?? {};
+  const { items = [] } = (await context.kubernetes.get(['persistentvolumes'])) ?? {};
   const isDatabase = (namespace: string) => Object.hasOwn(context.homelab.databases, namespace);
   // Released: its claim was removed, its data is still there.
   return items.some(
@@ -190,7 +188,7 @@ async function databasesExist(context: Context): Promise<boolean> {
 }
 
 function pod(context: Context, name: string): Promise<any> {
-  return kubectlGet(context, ['pod', podName(name), '-n', 'default']);
+  return context.kubernetes.get(['pod', podName(name), '-n', 'default']);
 }
 
 function isRunning(found: any): boolean {

@@ -28,7 +28,7 @@ export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
   }
   // The control plane may just start again, from an upgrade that was stopped half way.
   const known = await until('the Kubernetes API', { seconds: 300 }, sayOnce(), async () => {
-    const found = await registeredNodes(context);
+    const found = await registeredNodes(context.kubernetes);
     if (found === undefined) throw new Problem('it does not answer');
     return found;
   });
