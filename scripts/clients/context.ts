@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { hostOf, nodes, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
+import { hostOf, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
 import type { Ask } from '../engine/ask';
 import { Commands, type Target } from '../engine/commands';
 import { DIST } from '../engine/dist';
@@ -10,6 +10,7 @@ import { ROOT } from '../engine/root';
 import { Sops } from '../engine/sops';
 import { ADMIN } from '../../machines/ai-vm';
 import { Kubernetes } from './kubernetes';
+import { Talos } from './talos';
 
 /** What every stage may use. */
 export interface Context {
@@ -19,13 +20,15 @@ export interface Context {
   readonly ask: Ask;
   readonly log: Log;
   readonly kubernetes: Kubernetes;
+  readonly talos: Talos;
 }
 
 export function context(homelab: Homelab, ask: Ask): Context {
   const log = new Log(join(ROOT, '.homelab', 'bootstrap.log'));
   const commands = new Commands(log);
   const sops = new Sops(commands, log, ROOT);
-  return { homelab, commands, ask, log, sops, kubernetes: new Kubernetes(commands, sops, log) };
+  const kubernetes = new Kubernetes(commands, sops, log);
+  return { homelab, commands, ask, log, sops, kubernetes, talos: new Talos({ homelab, commands, sops }) };
 }
 
 /** Root on a Proxmox host. Its key must be known: the owner has logged in once and compared it. */
@@ -55,11 +58,6 @@ export function ubuntu({ homelab }: Context, name: string): Target {
 /** The machines of one Proxmox host. */
 export function machinesOn({ homelab }: Context, host: string) {
   return Object.entries(homelab.machines).filter(([, machine]) => hostOf(homelab, machine) === host);
-}
-
-/** The control planes first, as they must come up. */
-export function nodesInOrder({ homelab }: Context) {
-  return nodes(homelab).sort(([, a], [, b]) => Number(a.role === 'worker') - Number(b.role === 'worker'));
 }
 
 /** Objects of dist/, by file. @throws when dist/ was not written */

@@ -1,14 +1,16 @@
-import { hostOf, type TalosMachine } from '../../inventory';
-import { jsonDocuments } from '../engine/json';
-import { CommandFailed, LOCALHOST, type CommandOptions, type Output } from '../engine/commands';
-import { nodesInOrder, proxmox, type Context } from './context';
-import { NotReady, Problem, Blocked } from '../engine/problem';
-import { sayOnce, until } from '../engine/wait';
-import { id } from './proxmox/guests';
-import { RELEASE } from './talos-versions';
 import { stringify } from 'yaml';
+import { hostOf, nodes, type Homelab, type TalosMachine } from '../../inventory';
+import { command } from '../engine/actions';
+import { CommandFailed, LOCALHOST, type CommandOptions, type Commands, type Output } from '../engine/commands';
+import { jsonDocuments } from '../engine/json';
 import { memoryFile } from '../engine/memory-files';
-import { SECRETS, type SecretTree } from '../engine/sops';
+import { NotReady, Problem, Blocked } from '../engine/problem';
+import { SECRETS, type Sops } from '../engine/sops';
+import type { Action } from '../engine/step';
+import { sayOnce, until } from '../engine/wait';
+import { machineVm } from './proxmox/host';
+import type { ProxmoxVm } from './proxmox/vm';
+import { RELEASE } from './talos-versions';
 
 /** What a machine of Talos is: without a configuration, or a node that runs a version of Talos. */
 export type NodeState = { readonly mode: 'maintenance' } | { readonly mode: 'configured'; readonly version: string };
@@ -20,168 +22,232 @@ const PROBE: CommandOptions = { seconds: 30 };
  * Time for a machine that is on and does not answer: Talos installs itself and starts again in 1 to 3 minutes, and an
  * earlier run may just have been stopped.
  */
-export const BOOT_SECONDS = 300;
+const BOOT_SECONDS = 300;
 
-/** Reads from a node that has its configuration. */
-export async function readNode(
-  context: Context,
-  { address }: TalosMachine,
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<Output> {
-  return context.commands.read(LOCALHOST, await talosctl(context, address, args), options);
+interface Lab {
+  readonly homelab: Homelab;
+  readonly commands: Commands;
+  readonly sops: Sops;
 }
 
-/** Changes a node that has its configuration. */
-export async function changeNode(
-  context: Context,
-  { address }: TalosMachine,
-  args: readonly string[],
-  options: CommandOptions = {},
-): Promise<Output> {
-  return context.commands.change(LOCALHOST, await talosctl(context, address, args), options);
+/** The nodes of the cluster, through talosctl. */
+export class Talos {
+  constructor(private readonly lab: Lab) {}
+
+  /** The control planes first, as they must come up. */
+  get nodes(): readonly TalosNode[] {
+    return nodes(this.lab.homelab)
+      .sort(([, a], [, b]) => Number(a.role === 'worker') - Number(b.role === 'worker'))
+      .map(([name, machine]) => new TalosNode(this.lab, name, machine));
+  }
+
+  /** The one that is asked for what concerns the whole cluster. */
+  get controlPlane(): TalosNode {
+    return this.nodes[0]!;
+  }
+
+  node(name: string): TalosNode | undefined {
+    return this.nodes.find((each) => each.name === name);
+  }
+
+  /** @throws Blocked when the talosctl that is installed here has another version than homelab.ts says */
+  async assertVersion(): Promise<void> {
+    const { commands, homelab } = this.lab;
+    const { stdout } = await commands.read(LOCALHOST, ['talosctl', 'version', '--client', '--short']);
+    const version = /v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
+    if (version !== homelab.versions.talos)
+      throw new Blocked(
+        `talosctl must be ${homelab.versions.talos}, as versions.talos in homelab.ts, and is ${version ?? JSON.stringify(stdout.slice(0, 80))}; install that version of talosctl`,
+      );
+  }
 }
 
-/** What a node knows of itself, by kind: `volumestatus`, `machineconfig`. */
-export async function resources(context: Context, machine: TalosMachine, args: readonly string[]): Promise<any[]> {
-  const { stdout } = await readNode(context, machine, ['get', ...args, '-o', 'json']);
-  return listed(stdout, `talosctl get ${args.join(' ')}`);
-}
+/** One machine that runs Talos. */
+export class TalosNode {
+  constructor(
+    private readonly lab: Lab,
+    readonly name: string,
+    readonly machine: TalosMachine,
+  ) {}
 
-/** The same of a machine without a configuration, which answers anybody. */
-export async function maintenanceResources(
-  { commands }: Context,
-  { address }: TalosMachine,
-  kind: string,
-): Promise<any[]> {
-  const argv = ['talosctl', '-n', address, 'get', kind, '--insecure', '-o', 'json'];
-  const { stdout } = await commands.read(LOCALHOST, argv, PROBE);
-  return listed(stdout, `talosctl get ${kind} --insecure`);
-}
+  /** The virtual machine that it is. */
+  get vm(): ProxmoxVm {
+    return machineVm(this.lab, this.name);
+  }
 
-/**
- * What the machine is now. One that does not answer is given time, as long as it is on.
- * @throws Later when another machine comes first, or it is off; Problem when it does not answer in time
- */
-export async function nodeState(context: Context, name: string, machine: TalosMachine): Promise<NodeState> {
-  const state = await until(
-    `${name} (${machine.address}) to answer`,
-    { seconds: BOOT_SECONDS },
-    sayOnce(),
-    async () => {
+  /** Asks a node that has its configuration. */
+  async read(args: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    return this.lab.commands.read(LOCALHOST, await this.argv(args), options);
+  }
+
+  /** Changes a node that has its configuration. */
+  async change(args: readonly string[], options: CommandOptions = {}): Promise<Output> {
+    return this.lab.commands.change(LOCALHOST, await this.argv(args), options);
+  }
+
+  /** The same, as the plan shows it: without where the login lies. */
+  command(args: readonly string[], options: CommandOptions = {}): Action {
+    const { lines } = command(this.lab.commands, LOCALHOST, ['talosctl', '-n', this.machine.address, ...args]);
+    return { lines, run: async () => void (await this.change(args, options)) };
+  }
+
+  /** What it knows of itself, by kind: `volumestatus`, `machineconfig`. */
+  async resources(...args: readonly string[]): Promise<any[]> {
+    const { stdout } = await this.read(['get', ...args, '-o', 'json']);
+    return parseResources(stdout, `talosctl get ${args.join(' ')}`);
+  }
+
+  /** The same of a machine without a configuration, which answers without a login. */
+  async maintenanceResources(kind: string): Promise<any[]> {
+    const argv = ['talosctl', '-n', this.machine.address, 'get', kind, '--insecure', '-o', 'json'];
+    const { stdout } = await this.lab.commands.read(LOCALHOST, argv, PROBE);
+    return parseResources(stdout, `talosctl get ${kind} --insecure`);
+  }
+
+  /**
+   * What the machine is now. One that does not answer is given time, as long as it is on.
+   * @throws NotReady when another machine comes first, or it is off; Problem when it does not answer in time
+   */
+  async state(): Promise<NodeState> {
+    const what = `${this.name} (${this.machine.address}) to answer`;
+    const state = await until(what, { seconds: BOOT_SECONDS }, sayOnce(), async () => {
       try {
-        return await probe(context, machine);
+        return await this.probe();
       } catch (error) {
         if (!(error instanceof CommandFailed)) throw error;
         // Returned, because whatever is thrown here is tried again.
-        const first = await comesFirst(context, name, machine);
+        const first = await this.comesFirst();
         if (first === undefined) throw error;
         return first;
       }
-    },
-  );
-  if (typeof state === 'string') throw new NotReady(state);
-  return state;
-}
-
-/**
- * What must be done before a node can answer, or undefined. A worker that starts gets the certificate with which it answers
- * from a control plane (secrets.APIController of Talos), so it may wait for that one.
- */
-async function comesFirst(context: Context, name: string, machine: TalosMachine): Promise<string | undefined> {
-  const [first, controlPlane] = nodesInOrder(context)[0]!;
-  for (const each of new Set([name, machine.role === 'worker' ? first : name])) {
-    if (await isOn(context, each)) continue;
-    const { vmid } = context.homelab.machines[each]!;
-    return `virtual machine ${vmid} (${each}) is off; start it: npm run bootstrap -- apply talos, or qm start ${vmid} on ${hostOf(context.homelab, context.homelab.machines[each]!)}`;
+    });
+    if (typeof state === 'string') throw new NotReady(state);
+    return state;
   }
-  if (machine.role !== 'worker') return undefined;
-  try {
-    if ((await probe(context, controlPlane)).mode === 'configured') return undefined;
-  } catch (error) {
-    if (!(error instanceof CommandFailed)) throw error;
-    return undefined;
+
+  /** The version of Talos that it runs. @throws NotReady when it has no configuration yet */
+  async version(): Promise<string> {
+    const state = await this.state();
+    if (state.mode === 'maintenance') throw new NotReady(`${this.name} has no configuration yet`);
+    return state.version;
   }
-  return `${name} must get its certificate from ${first}, which has no configuration yet; npm run bootstrap -- apply talos configures that first`;
-}
 
-/** @throws Later when the node has no configuration yet */
-export async function configured(
-  context: Context,
-  name: string,
-  machine: TalosMachine,
-): Promise<{ readonly version: string }> {
-  const state = await nodeState(context, name, machine);
-  if (state.mode === 'maintenance') throw new NotReady(`${name} has no configuration yet`);
-  return state;
-}
+  /** Its state, asked once. @throws CommandFailed when it answers in neither way */
+  async probe(): Promise<NodeState> {
+    let secure: CommandFailed;
+    try {
+      const { stdout } = await this.read(['version'], PROBE);
+      return { mode: 'configured', version: parseVersion(stdout, this.machine.address) };
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      secure = error;
+    }
+    try {
+      await this.maintenanceResources('disks');
+      return { mode: 'maintenance' };
+    } catch (error) {
+      throw error instanceof CommandFailed ? secure : error;
+    }
+  }
 
-/** Asked once. @throws CommandFailed when it answers in neither way */
-export async function probe(context: Context, machine: TalosMachine): Promise<NodeState> {
-  let secure: CommandFailed;
-  try {
-    const { stdout } = await readNode(context, machine, ['version'], PROBE);
-    const version = new RegExp(`Server:[^]*Tag:\\s*(${RELEASE.source})`).exec(stdout)?.[1];
-    if (version === undefined)
+  /** Changes with each start of the machine. */
+  async bootId(): Promise<string> {
+    const { stdout } = await this.read(['read', '/proc/sys/kernel/random/boot_id'], PROBE);
+    const id = stdout.trim();
+    if (!/^[0-9a-f-]{36}$/.test(id))
       throw new Problem(
-        `talosctl version must name the version of ${machine.address}, and answered ${JSON.stringify(stdout.slice(0, 120))}`,
+        `talosctl read must name the boot id of ${this.machine.address}, and answered ${JSON.stringify(id.slice(0, 80))}`,
       );
-    return { mode: 'configured', version };
-  } catch (error) {
-    if (!(error instanceof CommandFailed)) throw error;
-    secure = error;
+    return id;
   }
-  try {
-    await maintenanceResources(context, machine, 'disks');
-    return { mode: 'maintenance' };
-  } catch (error) {
-    throw error instanceof CommandFailed ? secure : error;
+
+  /** Whether etcd runs on it and has members. */
+  async etcdAnswers(): Promise<boolean> {
+    try {
+      const { stdout } = await this.read(['etcd', 'members'], PROBE);
+      // A table: its head, and a line for each member.
+      if (!stdout.includes('PEER URLS'))
+        throw new Problem(
+          `talosctl etcd members must list members, and answered ${JSON.stringify(stdout.slice(0, 120))}`,
+        );
+      return true;
+    } catch (error) {
+      if (error instanceof CommandFailed) return false;
+      throw error;
+    }
+  }
+
+  /** The state of etcd's service as Talos calls it: Waiting, Preparing, Running and so on. */
+  async etcdState(): Promise<string> {
+    return parseServiceState((await this.read(['service', 'etcd'], PROBE)).stdout, 'etcd');
+  }
+
+  /** Whether the virtual machine is on, in whatever state. @throws Blocked when it is not there */
+  async isOn(): Promise<boolean> {
+    return (await this.vm.status()) !== 'stopped';
+  }
+
+  /**
+   * A command of talosctl for this node, with the talosconfig from memory. The node is asked itself, so that it answers while
+   * no control plane does. A worker passes nothing on: what concerns the cluster is asked of a control plane.
+   * @throws NotReady while there is no talosconfig
+   */
+  async argv(args: readonly string[]): Promise<string[]> {
+    const tree = await this.lab.sops.read(SECRETS.talosconfig);
+    if (tree === undefined) throw new NotReady('there is no talosconfig yet; stage keys makes it');
+    const file = memoryFile('talosconfig', stringify(tree, { lineWidth: 0 }));
+    const { address } = this.machine;
+    return ['talosctl', '--talosconfig', file, '-e', address, '-n', address, ...args];
+  }
+
+  /**
+   * What must be done before it can answer, or undefined. A worker that starts gets the certificate with which it answers from
+   * a control plane (secrets.APIController of Talos), so it may wait for that one.
+   */
+  private async comesFirst(): Promise<string | undefined> {
+    const { controlPlane } = new Talos(this.lab);
+    const isWorker = this.machine.role === 'worker';
+    for (const { name, machine, vm } of isWorker ? [this, controlPlane] : [this]) {
+      if ((await vm.status()) !== 'stopped') continue;
+      const host = hostOf(this.lab.homelab, machine);
+      return `virtual machine ${machine.vmid} (${name}) is off; start it: npm run bootstrap -- apply talos, or qm start ${machine.vmid} on ${host}`;
+    }
+    if (!isWorker) return undefined;
+    try {
+      if ((await controlPlane.probe()).mode === 'configured') return undefined;
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      return undefined;
+    }
+    return `${this.name} must get its certificate from ${controlPlane.name}, which has no configuration yet; npm run bootstrap -- apply talos configures that first`;
   }
 }
 
-/** Changes with each start of the machine. */
-export async function bootId(context: Context, machine: TalosMachine): Promise<string> {
-  const { stdout } = await readNode(context, machine, ['read', '/proc/sys/kernel/random/boot_id'], PROBE);
-  const id = stdout.trim();
-  if (!/^[0-9a-f-]{36}$/.test(id))
+/** @throws Problem when `talosctl version` names no version of the node */
+export function parseVersion(text: string, address: string): string {
+  const version = new RegExp(`Server:[^]*Tag:\\s*(${RELEASE.source})`).exec(text)?.[1];
+  if (version === undefined)
     throw new Problem(
-      `talosctl read must name the boot id of ${machine.address}, and answered ${JSON.stringify(id.slice(0, 80))}`,
+      `talosctl version must name the version of ${address}, and answered ${JSON.stringify(text.slice(0, 120))}`,
     );
-  return id;
+  return version;
 }
 
-/** Whether the virtual machine is on. @throws Stop when it is not there */
-export async function isOn(context: Context, name: string): Promise<boolean> {
-  const machine = context.homelab.machines[name]!;
-  const host = hostOf(context.homelab, machine);
-  const argv = ['qm', 'status', String(machine.vmid)];
-  const { stdout, stderr } = await context.commands.read(proxmox(context, host), argv, { accepts: [0, 2, 254] });
-  if (/does not exist/.test(stderr))
-    throw new Blocked(`${id({ ...machine, name, host })} must be there, and is not; npm run bootstrap -- apply vms`);
-  const status = /^status: (\w+)$/m.exec(stdout)?.[1];
-  if (status === undefined)
+/** @throws Problem when `talosctl service NAME` names no state */
+export function parseServiceState(text: string, service: string): string {
+  const state = /^STATE +(\w+)$/m.exec(text)?.[1];
+  if (state === undefined)
     throw new Problem(
-      `qm status ${machine.vmid} must name a status, and answered ${JSON.stringify((stdout + stderr).slice(0, 80))}`,
+      `talosctl service ${service} must name a state, and answered ${JSON.stringify(text.slice(0, 120))}`,
     );
-  return status !== 'stopped';
+  return state;
 }
 
-function listed(stdout: string, from: string): any[] {
-  const found = jsonDocuments(stdout, from);
+/** @throws Blocked when `talosctl get KIND -o json` lists something else */
+export function parseResources(text: string, from: string): any[] {
+  const found = jsonDocuments(text, from);
   const bad = found.find((each) => typeof each?.metadata?.id !== 'string' || typeof each?.spec === 'undefined');
   if (bad !== undefined)
     throw new Blocked(`${from} must list resources, and listed ${JSON.stringify(bad).slice(0, 120)}`);
   return found;
-}
-
-/**
- * A command of talosctl for one node, with the talosconfig from memory. The node is asked itself, so that it answers while no
- * control plane does. A worker passes nothing on: what concerns the cluster is asked of a control plane.
- * @throws Later while there is no talosconfig
- */
-export async function talosctl(context: Context, node: string, args: readonly string[]): Promise<string[]> {
-  const tree = await context.sops.read(SECRETS.talosconfig);
-  if (tree === undefined) throw new NotReady('there is no talosconfig yet; stage keys makes it');
-  const file = memoryFile('talosconfig', stringify(tree satisfies SecretTree, { lineWidth: 0 }));
-  return ['talosctl', '--talosconfig', file, '-e', node, '-n', node, ...args];
 }

@@ -13,7 +13,7 @@ export async function snapshot(context: Context, [folder]: readonly string[]): P
   if (target !== undefined && !fs.existsSync(target))
     throw new Blocked(`${target} must be a folder that is there; mount the disk, or make it`);
   context.commands.changing = true;
-  const file = await etcdSnapshot(context, 'scheduled', () => undefined);
+  const file = await etcdSnapshot(context.talos, 'scheduled');
   if (target !== undefined) {
     const copy = join(target, basename(file));
     fs.copyFileSync(file, `${copy}.part`);

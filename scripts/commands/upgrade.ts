@@ -1,4 +1,4 @@
-import { nodesInOrder, type Context } from '../clients/context';
+import type { Context } from '../clients/context';
 import { EXIT } from '../engine/problem';
 import { upgradeSteps } from '../stages/talos/upgrade';
 import { applyStage } from './plan';
@@ -8,7 +8,7 @@ export async function upgradeCluster(context: Context): Promise<number> {
   const { talos, kubernetes } = context.homelab.versions;
   await applyStage(context, {
     name: 'upgrade',
-    title: `Talos ${talos} on ${nodesInOrder(context).length} nodes, then Kubernetes ${kubernetes}`,
+    title: `Talos ${talos} on ${context.talos.nodes.length} nodes, then Kubernetes ${kubernetes}`,
     steps: () => upgradeSteps(context),
   });
   // A newer Talos may want more in a configuration, and all of them name the image that is installed.

@@ -19,7 +19,6 @@ import { NotReady, Blocked } from '../engine/problem';
 import { ArgoCd, applicationProblem } from '../clients/argo-cd';
 import { keptAuthority } from '../secrets/authority';
 import { isUnderWay } from '../stages/secrets';
-import { resources } from '../clients/talos';
 import { userVolume } from '../../machines/talos';
 
 /** What the API server and the nodes say of themselves, and what ends by itself one day. */
@@ -104,7 +103,7 @@ async function claimFindings(context: Context): Promise<Finding[]> {
 
 async function volumeFindings(context: Context, name: string): Promise<Finding[]> {
   const machine = nodes(context.homelab).find(([each]) => each === name)![1];
-  const found = await resources(context, machine, ['volumestatus']);
+  const found = await context.talos.node(name)!.resources('volumestatus');
   const wrong = Object.keys(machine.dataDisks ?? {}).flatMap((serial) => {
     const { phase, errorMessage } = found.find(({ metadata }) => metadata?.id === userVolume(serial))?.spec ?? {};
     return phase === 'ready' ? [] : [`${serial} is ${phase ?? 'not there'}${errorMessage ? ` (${errorMessage})` : ''}`];

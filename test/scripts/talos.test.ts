@@ -1,9 +1,9 @@
 import { Duration } from 'cdk8s';
 import { parse, parseAllDocuments } from 'yaml';
 import homelab from '../fixtures/homelab';
-import { defineHomelab, nodes, type Homelab, type TalosMachine } from '../../inventory';
+import { defineHomelab, nodes, type Homelab } from '../../inventory';
 import { CommandFailed, type CommandOptions } from '../../scripts/engine/commands';
-import { manifests, nodesInOrder } from '../../scripts/clients/context';
+import { manifests } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 import { NotReady, Blocked } from '../../scripts/engine/problem';
 import { secretText, secretTree } from '../../scripts/engine/sops';
@@ -12,10 +12,10 @@ import { mark } from '../../machines/vms';
 import { addRule, coverageOf } from '../../scripts/stages/keys/sops-rules';
 import { assertSchedulable, bootstrapEtcd, healthyNodes } from '../../scripts/stages/talos/cluster';
 import { configuration, versionsIn } from '../../scripts/stages/talos/configuration';
-import { nothingStaged } from '../../scripts/stages/talos/kubernetes';
+import { assertNothingStaged } from '../../scripts/stages/talos/kubernetes';
 import { NOTE } from '../../scripts/stages/talos/maintenance-note';
 import { maintenance } from '../../scripts/stages/talos/maintenance';
-import { nodeState } from '../../scripts/clients/talos';
+import { parseResources, parseServiceState, parseVersion, Talos, type TalosNode } from '../../scripts/clients/talos';
 import { running } from '../../scripts/stages/talos/running';
 import type { Context } from '../../scripts/clients/context';
 import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/flush';
@@ -23,11 +23,14 @@ import { shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proo
 import { longestGrace } from '../../values/grace';
 import { upgradeSteps } from '../../scripts/stages/talos/upgrade';
 import { stepProblem } from '../../scripts/clients/talos-versions';
+import { execute, shownLines } from '../../scripts/engine/step';
 import { fakeKubernetes } from './kubernetes';
 
 jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
 
 const kubernetes = fakeKubernetes();
+/** A cluster whose nodes are asked of the API server alone. */
+const cluster = { homelab, kubernetes, talos: new Talos({ homelab } as any) } as unknown as Context;
 
 /** Nodes as the API server has them. */
 function nodesAre(...nodes: { name: string; ready?: boolean; address?: string }[]): void {
@@ -202,25 +205,20 @@ test('a shutdown is proved until a volume of a database is in use, whatever else
   const look = (...items: object[]) => {
     nodesAre({ name: WORKER });
     kubernetes.get.mockImplementation(async ([kind]) => (kind === 'namespace' ? {} : { items }));
-    return shutdownProof({ homelab, kubernetes } as unknown as Context, WORKER, worker).plan();
+    return shutdownProof(cluster, cluster.talos.node(WORKER)!).plan();
   };
   expect(await look(volume('Available', 'cassandra'), volume('Bound', 'other'))).toHaveProperty('asks');
   expect(await look(volume('Bound', 'cassandra'))).toBeUndefined();
   expect(await look(volume('Released', 'mongodb'))).toBeUndefined();
   nodesAre({ name: WORKER });
-  expect(await shutdownProof({ homelab, kubernetes } as unknown as Context, WORKER, worker).plan()).toHaveProperty(
-    'asks',
-  );
+  expect(await shutdownProof(cluster, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
   // Without a kubeconfig: said from the beginning.
   kubernetes.read.mockRejectedValue(new NotReady('there is no kubeconfig yet'));
-  expect(await shutdownProof({ homelab, kubernetes } as unknown as Context, WORKER, worker).plan()).toHaveProperty(
-    'asks',
-  );
+  expect(await shutdownProof(cluster, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
 });
 
 test('a maintenance asks by itself when another node is not ready', async () => {
-  const asks = async () =>
-    (await maintenance({ homelab, kubernetes } as unknown as Context, WORKER, worker, 'reboot')[0]!.plan())!.asks;
+  const asks = async () => (await maintenance(cluster, cluster.talos.node(WORKER)!, 'reboot')[0]!.plan())!.asks;
   nodesAre({ name: CP }, { name: WORKER, ready: false });
   expect(await asks()).toHaveLength(1);
   nodesAre({ name: CP, ready: false }, { name: WORKER });
@@ -228,7 +226,7 @@ test('a maintenance asks by itself when another node is not ready', async () => 
 });
 
 test('a node that is not called as in homelab.ts stops the stage', async () => {
-  const look = () => healthyNodes({ homelab, kubernetes } as unknown as Context).plan();
+  const look = () => healthyNodes(cluster).plan();
   nodesAre({ name: 'talos-xyz', address: worker.address });
   await expect(look()).rejects.toThrow(
     `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, and registered as talos-xyz`,
@@ -320,33 +318,38 @@ function nodesThatAnswer(answers: (words: string, address: string, endpoint: str
     },
   };
   const sops = { exists: () => false, read: async () => ({ context: 'homelab', ...TALOS_SECRETS }) };
-  return { context: { homelab, commands, sops, kubernetes, log: new Log() } as unknown as Context, changed };
+  const talos = new Talos({ homelab, commands, sops } as any);
+  return {
+    context: { homelab, commands, sops, kubernetes, talos, log: new Log() } as unknown as Context,
+    talos,
+    changed,
+  };
 }
 
 const UNTRUSTED = new Error('rpc error: code = Unavailable desc = x509: certificate signed by unknown authority');
 const VERSION = 'Client:\nServer:\n\tTag:         v1.13.9\n';
 const DISK = '{"metadata": {"id": "sda"}, "spec": {}}\n';
-const [[CP, controlPlane], [WORKER, worker]] = nodesInOrder({ homelab } as Context) as [
-  [string, TalosMachine],
-  [string, TalosMachine],
+const [{ name: CP, machine: controlPlane }, { name: WORKER, machine: worker }] = cluster.talos.nodes as [
+  TalosNode,
+  TalosNode,
 ];
 
 describe('a control plane that has lost its configuration', () => {
   const maintenance = (words: string) => (words === 'get disks --insecure -o json' ? DISK : UNTRUSTED);
 
   test('does not keep workers from being asked', async () => {
-    const { context } = nodesThatAnswer((words, address, endpoint) =>
+    const { talos } = nodesThatAnswer((words, address, endpoint) =>
       endpoint === controlPlane.address ? maintenance(words) : address === endpoint ? VERSION : UNTRUSTED,
     );
-    expect(await nodeState(context, CP, controlPlane)).toEqual({ mode: 'maintenance' });
-    expect(await nodeState(context, WORKER, worker)).toEqual({ mode: 'configured', version: 'v1.13.9' });
+    expect(await talos.node(CP)!.state()).toEqual({ mode: 'maintenance' });
+    expect(await talos.node(WORKER)!.state()).toEqual({ mode: 'configured', version: 'v1.13.9' });
   });
 
   test('comes before a worker that has no certificate, and nobody waits', async () => {
     const { context } = nodesThatAnswer((words, _, endpoint) =>
       endpoint === controlPlane.address ? maintenance(words) : new Error('connection refused'),
     );
-    const look = configuration(context, WORKER, worker).plan();
+    const look = configuration(context, context.talos.node(WORKER)!).plan();
     await expect(look).rejects.toThrow(NotReady);
     await expect(look).rejects.toThrow(/must get its certificate from talos-cp-01, which has no configuration yet/);
   });
@@ -362,18 +365,18 @@ describe('etcd', () => {
       return words === 'bootstrap' ? bootstrap : VERSION;
     });
   }
-  const apply = (context: Context) => bootstrapEtcd(context).apply!({ lines: [] }, () => undefined);
+  const apply = (context: Context) => execute({ step: bootstrapEtcd(context) }, () => undefined);
 
   test('is begun by one call, however long it takes to answer', async () => {
     for (const answer of ['', new Error('rpc error: code = AlreadyExists desc = etcd data directory is not empty')]) {
-      const { context, changed } = controlPlaneWith(answer, (asked) => asked > 1);
+      const { context, changed } = controlPlaneWith(answer, (asked) => asked > 2);
       await apply(context);
       expect(changed).toEqual(['bootstrap']);
     }
   }, 20_000);
 
   test('is not begun where it runs already', async () => {
-    const { context, changed } = controlPlaneWith('', (asked) => asked > 0, 'Running');
+    const { context, changed } = controlPlaneWith('', (asked) => asked > 1, 'Running');
     await apply(context);
     expect(changed).toEqual([]);
   });
@@ -402,32 +405,33 @@ test('nodes that take no pods are not waited for, since talosctl health would wa
 
 test('upgrade-k8s waits for a staged configuration, which it would drop', async () => {
   const config = (id: string, text: string) => JSON.stringify({ metadata: { id }, spec: text }, null, 4);
-  const { context } = nodesThatAnswer((words, address) => {
+  const { talos } = nodesThatAnswer((words, address) => {
     if (words !== 'get machineconfig -o json') return VERSION;
     const next = address === worker.address ? 'machine: {type: b}' : 'machine: {type: a}';
     return `${config('v1alpha1', 'machine: {type: a}')}\n${config('persistent', next)}\n`;
   });
-  await expect(nothingStaged(context)).rejects.toThrow(`npm run bootstrap -- maintenance ${WORKER}`);
+  await expect(assertNothingStaged(talos)).rejects.toThrow(`npm run bootstrap -- maintenance ${WORKER}`);
 });
 
 describe('a VM that is off', () => {
   const look = (config: string, status: string | Error = 'status: stopped\n') => {
     const qm = (words: string) => (words.startsWith('status') ? status : config);
-    const { context } = nodesThatAnswer((words) => (/^(status|config) /.test(words) ? qm(words) : UNTRUSTED), true);
-    return running(context, WORKER, worker).plan();
+    const { talos } = nodesThatAnswer((words) => (/^(status|config) /.test(words) ? qm(words) : UNTRUSTED), true);
+    return running(talos.node(WORKER)!).plan();
   };
 
   test('is started when it is ours', async () => {
-    expect((await look(`name: ${WORKER}\ndescription: ${mark(WORKER)}\n`))!.lines).toEqual(['qm start 201 on proxmox']);
+    const change = await look(`name: ${WORKER}\ndescription: ${mark(WORKER)}\n`);
+    expect(shownLines(change!)).toEqual(['proxmox: qm start 201']);
   });
 
   test('is left alone when it is not', async () => {
-    await expect(look('name: other\n')).rejects.toThrow(/VM 201 .* must be ours before it is started.*apply vms/);
+    await expect(look('name: other\n')).rejects.toThrow(/VM 201 .* must be ours before it is started[^]*apply vms/);
   });
 
   test('is made by stage vms when it is not there', async () => {
     const missing = new Error("Configuration file 'nodes/pve/qemu-server/201.conf' does not exist");
-    await expect(look('', missing)).rejects.toThrow(/VM 201 .* must be there, and is not; .* apply vms$/);
+    await expect(look('', missing)).rejects.toThrow(/VM 201 .* must be there, but it is not[^]* apply vms$/);
   });
 });
 
@@ -445,7 +449,7 @@ describe('a machine gets its secrets', () => {
       if (words.startsWith('get links --insecure')) return list([link]);
       return words.startsWith('get disks --insecure') ? list(shown) : UNTRUSTED;
     });
-    return configuration(context, WORKER, worker).plan();
+    return configuration(context, context.talos.node(WORKER)!).plan();
   };
   const system = { dev_path: SYSTEM_DISK };
 
@@ -475,14 +479,15 @@ describe('a change that needs a restart of the node', () => {
       if (words.includes('--mode=no-reboot')) return new Error("this config change can't be applied in immediate mode");
       return words.includes('--mode=staged') ? 'Config diff:\n-old\n+new\n' : VERSION;
     });
-    return configuration(context, WORKER, worker).plan();
+    return configuration(context, context.talos.node(WORKER)!).plan();
   };
 
   test('is staged, and says what takes it over', async () => {
-    expect((await look('old'))!.lines).toEqual([
+    expect(shownLines((await look('old'))!)).toEqual([
       '-old',
       '+new',
-      `apply-config --mode=staged: it takes effect with npm run bootstrap -- maintenance ${WORKER}`,
+      `it takes effect with the next start: npm run bootstrap -- maintenance ${WORKER}`,
+      `talosctl -n ${worker.address} apply-config --mode=staged`,
     ]);
   });
 
@@ -497,4 +502,23 @@ test('an upgrade to a Talos on whose kernel MongoDB stops is refused before any 
   const refused = upgradeSteps({ ...context, homelab: { ...homelab, versions } });
   await expect(refused).rejects.toThrow(/Talos v1\.15\.0 has Linux 6\.19\.3, and .*SERVER-121912.*v1\.13\.9/);
   expect(changed).toEqual([]);
+});
+
+/** In the form that talosctl 1.13 prints. */
+describe('what talosctl prints', () => {
+  test('is read', () => {
+    expect(parseVersion(VERSION, '10.0.0.1')).toBe('v1.13.9');
+    expect(parseServiceState('NODE     10.0.0.1\nID       etcd\nSTATE    Running\nHEALTH   OK\n', 'etcd')).toBe(
+      'Running',
+    );
+    const one = { metadata: { id: 'sda' }, spec: {} };
+    const text = `${JSON.stringify(one, null, 4)}\n${JSON.stringify({ ...one, metadata: { id: 'sdb' } }, null, 4)}\n`;
+    expect(parseResources(text, 'talosctl get disks').map(({ metadata }) => metadata.id)).toEqual(['sda', 'sdb']);
+  });
+
+  test('is refused where it is something else', () => {
+    expect(() => parseVersion('Client:\n\tTag: v1.13.9\n', '10.0.0.1')).toThrow(/must name the version of 10\.0\.0\.1/);
+    expect(() => parseServiceState('', 'etcd')).toThrow(/must name a state/);
+    expect(() => parseResources('{"kind": "Status"}', 'talosctl get disks')).toThrow(/must list resources/);
+  });
 });

@@ -62,7 +62,7 @@ function ageKey(context: Context): Step {
 }
 
 function newKey({ commands, log }: Context, file: string): Action {
-  return action(`age-keygen: write a new key to ${file} (0600)`, async () => {
+  return action(`age-keygen: a new key in ${file} (0600)`, async () => {
     const { stdout } = await commands.change(LOCALHOST, ['age-keygen']);
     const secret = /^AGE-SECRET-KEY-[0-9A-Z-]+$/m.exec(stdout)?.[0];
     if (secret === undefined) throw new Blocked('age-keygen must answer with a key, and did not; nothing was written');

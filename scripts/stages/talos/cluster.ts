@@ -1,16 +1,16 @@
 import type { TalosMachine } from '../../../inventory';
-import { isReady } from '../../clients/kubernetes-nodes';
-import { registeredNodes } from '../../clients/kubernetes-nodes';
+import { isReady, registeredNodes } from '../../clients/kubernetes-nodes';
 import { SECRETS } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
-import { nodesInOrder, type Context } from '../../clients/context';
+import type { Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import { secretTree } from '../../engine/sops';
-import type { Step } from '../../engine/step';
+import type { Progress, Step } from '../../engine/step';
 import { sayOnce, SECOND, until } from '../../engine/wait';
 import { userVolume } from '../../../machines/talos';
 import { unfinished } from './maintenance-note';
-import { changeNode, configured, nodeState, readNode, resources } from '../../clients/talos';
+import type { Talos, TalosNode } from '../../clients/talos';
+import { action } from '../../engine/actions';
 import { day, endOf, endsSoon } from './secrets';
 
 /** From etcd's first start until every node is ready: images come over the home line (docs/bootstrap.md, time per stage). */
@@ -38,44 +38,53 @@ const WAITS_FOR_BOOTSTRAP = ['Preparing', 'Failed', 'Finished'];
 const CORDONED_BY_TALOS = 'talos.dev/cordoned';
 
 /** etcd begins once, on the first control plane; the others join it. */
-export function bootstrapEtcd(context: Context): Step {
-  const [name, machine] = nodesInOrder(context)[0]!;
+export function bootstrapEtcd({ talos, sops }: Pick<Context, 'talos' | 'sops'>): Step {
+  const node = talos.controlPlane;
+  const actions = [
+    action(`${node.command(['bootstrap']).lines[0]} (once for the life of the cluster)`, async (progress) => {
+      const what = `${node.name} to let etcd begin`;
+      const begun = await until(what, { seconds: HEALTH_SECONDS }, progress, () => begin(node));
+      if (begun !== true) throw begun;
+    }),
+    action(`wait until etcd answers on ${node.name}`, (progress) =>
+      until(`etcd to answer on ${node.name}`, { seconds: ETCD_SECONDS }, progress, async () => {
+        if (await node.etcdAnswers()) return true;
+        throw new Problem(`it is ${await node.etcdState()}; npm run bootstrap -- talosctl ${node.name} -- dmesg`);
+      }),
+    ),
+  ];
   return {
     title: 'etcd has begun',
     async plan() {
-      await configured(context, name, machine);
-      if (await etcdAnswers(context, machine)) return undefined;
-      if (context.sops.exists(SECRETS.kubeconfig)) {
-        // A cluster that was there is never begun anew: that would be an empty one, and Argo CD would fill it.
-        const back = await until('etcd to start', { seconds: ETCD_AGAIN_SECONDS }, sayOnce(), async () =>
-          (await etcdAnswers(context, machine)) ? true : undefined,
-        ).catch((error: unknown) => {
-          if (!isFault(error)) throw error;
-          return false;
-        });
-        if (back) return undefined;
-        for (const [other, each] of nodesInOrder(context).slice(1))
-          if (each.role !== 'worker' && (await etcdAnswers(context, each)))
-            throw new Blocked(
-              `etcd does not run on ${name}, and it does on ${other}, which lets it join; npm run bootstrap -- talosctl ${name} -- dmesg says why it has not`,
-            );
-        throw new Blocked(
-          `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
-        );
-      }
-      return { lines: [`talosctl -n ${machine.address} bootstrap (once for the life of the cluster)`] };
-    },
-    async apply(_, progress) {
-      const begun = await until(`${name} to let etcd begin`, { seconds: HEALTH_SECONDS }, progress, () =>
-        begin(context, name, machine),
-      );
-      if (begun !== true) throw begun;
-      await until(`etcd to answer on ${name}`, { seconds: ETCD_SECONDS }, progress, async () => {
-        if (await etcdAnswers(context, machine)) return true;
-        throw new Problem(`it is ${await etcdState(context, machine)}; npm run bootstrap -- talosctl ${name} -- dmesg`);
-      });
+      await node.version();
+      if (await node.etcdAnswers()) return undefined;
+      if (!sops.exists(SECRETS.kubeconfig)) return { actions };
+      // A cluster that existed is never bootstrapped again: that would be an empty one, and Argo CD would fill it.
+      if (await startsAgain(node)) return undefined;
+      throw await etcdLost(talos);
     },
   };
+}
+
+async function startsAgain(node: TalosNode): Promise<boolean> {
+  return until('etcd to start', { seconds: ETCD_AGAIN_SECONDS }, sayOnce(), async () =>
+    (await node.etcdAnswers()) ? true : undefined,
+  ).catch((error: unknown) => {
+    if (!isFault(error)) throw error;
+    return false;
+  });
+}
+
+/** Why etcd of the first control plane does not run, and what to do. */
+async function etcdLost({ controlPlane: { name }, nodes }: Talos): Promise<Blocked> {
+  for (const other of nodes.slice(1))
+    if (other.machine.role !== 'worker' && (await other.etcdAnswers()))
+      return new Blocked(
+        `etcd does not run on ${name}, and it does on ${other.name}, which lets it join; npm run bootstrap -- talosctl ${name} -- dmesg says why it has not`,
+      );
+  return new Blocked(
+    `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
+  );
 }
 
 /**
@@ -83,14 +92,14 @@ export function bootstrapEtcd(context: Context): Step {
  * its folder is no longer empty (services/etcd.go, BootstrapEtcd).
  * @returns true when etcd has begun, or why it cannot, for whatever is thrown is tried again
  */
-async function begin(context: Context, name: string, machine: TalosMachine): Promise<true | Problem> {
-  if (await etcdAnswers(context, machine)) return true;
-  const state = await etcdState(context, machine);
+async function begin(node: TalosNode): Promise<true | Problem> {
+  if (await node.etcdAnswers()) return true;
+  const state = await node.etcdState();
   // A call of an earlier run, or one whose answer was lost.
   if (state === 'Running') return true;
   if (!WAITS_FOR_BOOTSTRAP.includes(state)) throw new Problem(`etcd is ${state}`);
   try {
-    await changeNode(context, machine, ['bootstrap'], { seconds: 60 });
+    await node.change(['bootstrap'], { seconds: 60 });
   } catch (error) {
     if (!isFault(error)) throw error;
     const said = error instanceof CommandFailed ? error.output.stderr : '';
@@ -99,98 +108,107 @@ async function begin(context: Context, name: string, machine: TalosMachine): Pro
     // A call that came while etcd wrote its first files stops it, and is refused; only a start of the node starts it again.
     if (state === 'Finished')
       return new Problem(
-        `etcd began on ${machine.address} and was stopped; npm run bootstrap -- talosctl ${name} -- reboot`,
+        `etcd began on ${node.machine.address} and was stopped; npm run bootstrap -- talosctl ${node.name} -- reboot`,
       );
   }
   return true;
 }
 
-/** How kubectl logs in, the key encrypted. It is given out anew before its certificate ends. */
-export function kubeconfig(context: Context): Step {
-  const [name, machine] = nodesInOrder(context)[0]!;
+/** How kubectl logs in, the key encrypted. It is given out again before its certificate ends. */
+export function kubeconfig({ talos, sops, kubernetes }: Context): Step {
+  const node = talos.controlPlane;
+  const args = ['kubeconfig', '-', '--merge=false'];
+  const keep = action(`${node.command(args).lines[0]}: keep encrypted in ${SECRETS.kubeconfig}`, async (progress) => {
+    const text = await until(`${node.name} to give out a kubeconfig`, { seconds: 300 }, progress, async () => {
+      const { stdout } = await node.read(args);
+      if (!Array.isArray(secretTree(stdout, 'talosctl kubeconfig').users))
+        throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
+      return stdout;
+    });
+    await kubernetes.keepKubeconfig(text);
+  });
   return {
     title: `the login of kubectl, encrypted in ${SECRETS.kubeconfig}`,
     async plan() {
-      const tree = (await context.sops.read(SECRETS.kubeconfig)) as any;
-      const what = `talosctl -n ${machine.address} kubeconfig: kept encrypted in ${SECRETS.kubeconfig}`;
+      const tree = (await sops.read(SECRETS.kubeconfig)) as any;
       if (tree === undefined) {
-        if ((await nodeState(context, name, machine)).mode === 'maintenance') throw new NotReady('etcd begins first');
-        return { lines: [what] };
+        if ((await node.state()).mode === 'maintenance') throw new NotReady('etcd begins first');
+        return { actions: [keep] };
       }
       const { clientCertificateData, token } = tree.credential?.status ?? {};
       if (clientCertificateData === undefined && token) return undefined;
       const end = endOf(clientCertificateData, SECRETS.kubeconfig);
-      return endsSoon(end) ? { lines: [`${what} (the certificate ends on ${day(end)})`] } : undefined;
-    },
-    async apply(_, progress) {
-      const text = await until(`${name} to give out a kubeconfig`, { seconds: 300 }, progress, async () => {
-        const { stdout } = await readNode(context, machine, ['kubeconfig', '-', '--merge=false']);
-        if (!Array.isArray(secretTree(stdout, 'talosctl kubeconfig').users))
-          throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
-        return stdout;
-      });
-      await context.kubernetes.keepKubeconfig(text);
+      return endsSoon(end) ? { lines: [`the certificate ends on ${day(end)}`], actions: [keep] } : undefined;
     },
   };
 }
 
 /** Every node of the inventory is there under its own name, ready, and nobody else. */
-export function healthyNodes(context: Context): Step {
-  const wanted = nodesInOrder(context);
-  const names = wanted.map(([name]) => name).join(', ');
-  const addresses = (role: TalosMachine['role']) =>
-    wanted.filter(([, machine]) => machine.role === role).map(([, { address }]) => address);
+export function healthyNodes({ talos, kubernetes }: Pick<Context, 'talos' | 'kubernetes'>): Step {
+  const { nodes } = talos;
+  const names = nodes.map(({ name }) => name).join(', ');
+  let begin = 0;
+  const actions = [
+    action(`wait until ${names} are ready`, async (progress) => {
+      begin = Date.now();
+      const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, progress, async () => {
+        const known = await registeredNodes(kubernetes);
+        // Returned at once, because whatever is thrown here is tried again.
+        if (known !== undefined && (wrongNames(nodes, known).length > 0 || known.some(isClosed))) return known;
+        if (known === undefined) throw new Problem('the Kubernetes API does not answer');
+        const missing = notReady(nodes, known);
+        if (missing.length > 0) throw new Problem(`not ready: ${missing.join(', ')}`);
+        return known;
+      });
+      assertNames(nodes, found);
+      assertSchedulable(found);
+    }),
+    action(`talosctl health (both at most ${HEALTH_SECONDS / 60} minutes)`, async (progress) => {
+      progress('talosctl health');
+      await health(talos, Math.max(60, HEALTH_SECONDS - Math.round((Date.now() - begin) / SECOND)));
+    }),
+  ];
   return {
     title: `nodes ${names} are ready`,
     async plan() {
-      const found = await registeredNodes(context.kubernetes);
+      const found = await registeredNodes(kubernetes);
       if (found !== undefined) {
-        assertNames(context, found);
-        if (wanted.every(([name]) => found.some((node) => node.metadata.name === name && isReady(node))))
-          return undefined;
+        assertNames(nodes, found);
+        if (notReady(nodes, found).length === 0) return undefined;
         assertSchedulable(found);
       }
-      return { lines: [`wait until ${names} are ready (talosctl health, at most ${HEALTH_SECONDS / 60} minutes)`] };
-    },
-    async apply(_, progress) {
-      const [, first] = wanted[0]!;
-      const begin = Date.now();
-      const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, progress, async () => {
-        const nodes = await registeredNodes(context.kubernetes);
-        // Returned at once, because whatever is thrown here is tried again.
-        if (nodes !== undefined && (wrongNames(context, nodes).length > 0 || nodes.some(isClosed))) return nodes;
-        const missing = wanted.filter(([name]) => !nodes?.some((node) => node.metadata.name === name && isReady(node)));
-        if (missing.length > 0)
-          throw new Problem(
-            nodes ? `not ready: ${missing.map(([name]) => name).join(', ')}` : 'the Kubernetes API does not answer',
-          );
-        return nodes;
-      });
-      assertNames(context, found);
-      assertSchedulable(found);
-      const left = Math.max(60, HEALTH_SECONDS - Math.round((Date.now() - begin) / SECOND));
-      progress('talosctl health');
-      // The nodes by address: without a discovery service nobody tells Talos of them.
-      await readNode(
-        context,
-        first,
-        [
-          ...['health', '--wait-timeout', `${left}s`, '--control-plane-nodes', addresses('control-plane').join(',')],
-          ...(addresses('worker').length > 0 ? ['--worker-nodes', addresses('worker').join(',')] : []),
-        ],
-        { seconds: left + 30, waitsFor: 'talosctl health' },
-      );
+      return { actions };
     },
   };
 }
 
+/** Names of nodes that are not ready, or not registered. */
+function notReady(nodes: readonly TalosNode[], known: readonly any[]): string[] {
+  return nodes
+    .map(({ name }) => name)
+    .filter((name) => !known.some((node) => node.metadata.name === name && isReady(node)));
+}
+
+/** The nodes by address: without a discovery service nobody tells Talos of them. */
+async function health({ nodes, controlPlane }: Talos, seconds: number): Promise<void> {
+  const addresses = (role: TalosMachine['role']) =>
+    nodes.filter(({ machine }) => machine.role === role).map(({ machine }) => machine.address);
+  await controlPlane.read(
+    [
+      ...['health', '--wait-timeout', `${seconds}s`, '--control-plane-nodes', addresses('control-plane').join(',')],
+      ...(addresses('worker').length > 0 ? ['--worker-nodes', addresses('worker').join(',')] : []),
+    ],
+    { seconds: seconds + 30, waitsFor: 'talosctl health' },
+  );
+}
+
 /** The labels on which databases find their nodes. */
-export function labels(context: Context): Step {
-  const wanted = nodesInOrder(context).flatMap(([name, machine]) =>
+export function labels({ talos, kubernetes }: Context): Step {
+  const wanted = talos.nodes.flatMap(({ name, machine }) =>
     Object.entries(machine.labels ?? {}).map(([key, value]) => ({ name, key, value })),
   );
   const missing = async () => {
-    const nodes = (await registeredNodes(context.kubernetes)) ?? [];
+    const nodes = (await registeredNodes(kubernetes)) ?? [];
     if (nodes.length === 0) throw new NotReady('the Kubernetes API does not answer yet');
     return wanted
       .filter(
@@ -198,73 +216,71 @@ export function labels(context: Context): Step {
       )
       .map(({ name, key, value }) => `${name}: ${key}=${value}`);
   };
+  const wait = async (progress: Progress) => {
+    const left = await until('labels of nodes', { seconds: 120 }, progress, async () =>
+      (await missing()).length === 0 ? true : undefined,
+    ).catch(async (error: unknown) => {
+      if (!isFault(error)) throw error;
+      return (await missing()).join(', ');
+    });
+    if (left !== true)
+      throw new Blocked(
+        `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
+      );
+  };
   return {
     title: 'nodes have their labels',
     async plan() {
       const left = await missing();
-      return left.length === 0 ? undefined : { lines: left.map((each) => `wait for ${each}, which Talos sets`) };
-    },
-    async apply(_, progress) {
-      const left = await until('labels of nodes', { seconds: 120 }, progress, async () =>
-        (await missing()).length === 0 ? true : undefined,
-      ).catch(async (error: unknown) => {
-        if (!isFault(error)) throw error;
-        return (await missing()).join(', ');
-      });
-      if (left !== true)
-        throw new Blocked(
-          `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
-        );
+      if (left.length === 0) return undefined;
+      return { lines: left, actions: [action('wait until Talos has set them', wait)] };
     },
   };
 }
 
 /** Every data disk of a node has its file system, so that a database never starts on the system disk. */
-export function volumes(context: Context, name: string, machine: TalosMachine): Step {
-  const serials = Object.keys(machine.dataDisks ?? {});
+export function volumes(node: TalosNode): Step {
+  const serials = Object.keys(node.machine.dataDisks ?? {});
   return {
-    title: `${name} has mounted ${serials.join(', ')}`,
+    title: `${node.name} has mounted ${serials.join(', ')}`,
     async plan() {
-      await configured(context, name, machine);
-      const left = await unready(context, machine);
+      await node.version();
+      const left = await unready(node);
       // What is missing changes by the second; what is waited for does not.
-      return left.length === 0 ? undefined : { lines: [`wait for the volumes ${serials.join(', ')}`] };
+      if (left.length === 0) return undefined;
+      return {
+        actions: [action('wait until Talos has mounted them', (progress) => volumesReady(node, progress))],
+      };
     },
-    apply: (_, progress) => volumesReady(context, name, machine, progress),
   };
 }
 
-export async function volumesReady(
-  context: Context,
-  name: string,
-  machine: TalosMachine,
-  progress: (what: string) => void,
-): Promise<void> {
-  await until(`the volumes of ${name}`, { seconds: VOLUME_SECONDS }, progress, async () => {
-    const left = await unready(context, machine);
+export async function volumesReady(node: TalosNode, progress: Progress): Promise<void> {
+  await until(`the volumes of ${node.name}`, { seconds: VOLUME_SECONDS }, progress, async () => {
+    const left = await unready(node);
     if (left.length > 0)
-      throw new Problem(`${left.join('; ')}; npm run bootstrap -- talosctl ${name} -- get volumestatus`);
+      throw new Problem(`${left.join('; ')}; npm run bootstrap -- talosctl ${node.name} -- get volumestatus`);
     return true;
   });
 }
 
-async function unready(context: Context, machine: TalosMachine): Promise<string[]> {
-  const found = await resources(context, machine, ['volumestatus']);
-  return Object.keys(machine.dataDisks ?? {}).flatMap((serial) => {
+async function unready(node: TalosNode): Promise<string[]> {
+  const found = await node.resources('volumestatus');
+  return Object.keys(node.machine.dataDisks ?? {}).flatMap((serial) => {
     const { phase, errorMessage } = found.find(({ metadata }) => metadata.id === userVolume(serial))?.spec ?? {};
     if (phase === 'ready') return [];
     return [`${serial} is ${phase ?? 'not there'}${errorMessage ? ` (${errorMessage})` : ''}`];
   });
 }
 
-function assertNames(context: Context, nodes: readonly any[]): void {
-  const [wrong] = wrongNames(context, nodes);
+function assertNames(wanted: readonly TalosNode[], nodes: readonly any[]): void {
+  const [wrong] = wrongNames(wanted, nodes);
   if (wrong !== undefined) throw new Blocked(wrong);
 }
 
 /**
  * talosctl health waits for nodes that take no pods, as long as it may, and would fail.
- * @throws Later when somebody must end a maintenance first; steps before this one may be what it waits for
+ * @throws NotReady when somebody must end a maintenance first; steps before this one may be what it waits for
  */
 export function assertSchedulable(nodes: readonly any[]): void {
   for (const node of nodes.filter(isClosed)) {
@@ -288,12 +304,11 @@ function isClosed(node: any): boolean {
 }
 
 /** Nodes that are not called as in the inventory: a rename later would orphan every local volume. */
-function wrongNames(context: Context, nodes: readonly any[]): string[] {
-  const wanted = nodesInOrder(context);
+function wrongNames(wanted: readonly TalosNode[], nodes: readonly any[]): string[] {
   return nodes.flatMap(({ metadata: { name }, status }) => {
-    if (wanted.some(([each]) => each === name)) return [];
+    if (wanted.some((each) => each.name === name)) return [];
     const address = (status?.addresses ?? []).find(({ type }: any) => type === 'InternalIP')?.address;
-    const meant = wanted.find(([, machine]) => machine.address === address)?.[0];
+    const meant = wanted.find(({ machine }) => machine.address === address)?.name;
     const fix = `before any data is on it: kubectl delete node ${name}, then npm run bootstrap -- apply talos`;
     return [
       meant === undefined
@@ -301,28 +316,4 @@ function wrongNames(context: Context, nodes: readonly any[]): string[] {
         : `the node at ${address} must be ${meant}, as in homelab.ts, and registered as ${name}; ${fix}`,
     ];
   });
-}
-
-/** As Talos calls it: Waiting, Preparing, Running and so on. */
-async function etcdState(context: Context, machine: TalosMachine): Promise<string> {
-  const { stdout } = await readNode(context, machine, ['service', 'etcd'], { seconds: 30 });
-  const state = /^STATE +(\w+)$/m.exec(stdout)?.[1];
-  if (state === undefined)
-    throw new Problem(`talosctl service etcd must name a state, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
-  return state;
-}
-
-export async function etcdAnswers(context: Context, machine: TalosMachine): Promise<boolean> {
-  try {
-    const { stdout } = await readNode(context, machine, ['etcd', 'members'], { seconds: 30 });
-    // A table: its head, and a line for each member.
-    if (!stdout.includes('PEER URLS'))
-      throw new Problem(
-        `talosctl etcd members must list members, and answered ${JSON.stringify(stdout.slice(0, 120))}`,
-      );
-    return true;
-  } catch (error) {
-    if (error instanceof CommandFailed) return false;
-    throw error;
-  }
 }

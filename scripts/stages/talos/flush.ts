@@ -5,6 +5,7 @@ import type { Context } from '../../clients/context';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { mongosh } from '../../clients/mongosh';
 import { Blocked } from '../../engine/problem';
+import type { Progress } from '../../engine/step';
 
 /** A pod of a database, whose disk is on one node and cannot move. */
 export interface DatabasePod {
@@ -46,7 +47,7 @@ export function databasePodsOn(homelab: Homelab, node: string): DatabasePod[] {
 
 /** How a pod is told to bring what it holds in memory to its disk. */
 export async function flushCommand(
-  { sops }: Context,
+  { sops }: Pick<Context, 'sops'>,
   { namespace, kind, hasOthers }: DatabasePod,
 ): Promise<{ container: string; command: string[]; stdin?: string }> {
   if (kind === 'cassandra') {
@@ -66,9 +67,9 @@ export async function flushCommand(
 }
 
 export async function flush(
-  context: Context,
+  context: Pick<Context, 'kubernetes' | 'sops'>,
   pods: readonly DatabasePod[],
-  progress: (what: string) => void,
+  progress: Progress,
 ): Promise<void> {
   for (const pod of pods) {
     const { namespace, name } = pod;

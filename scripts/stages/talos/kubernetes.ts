@@ -1,14 +1,13 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { nodesInOrder, type Context } from '../../clients/context';
+import type { Context } from '../../clients/context';
 import { ROOT } from '../../engine/root';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Step } from '../../engine/step';
+import type { Action, Step } from '../../engine/step';
+import { action } from '../../engine/actions';
 import { isStaged, kubernetesVersions } from './configuration';
-import { enforcesPolicies } from '../../clients/kubernetes-nodes';
-import { nodeObject } from '../../clients/kubernetes-nodes';
-import { registeredNodes } from '../../clients/kubernetes-nodes';
-import { changeNode, configured, readNode } from '../../clients/talos';
+import { enforcesPolicies, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
+import type { Talos } from '../../clients/talos';
 import { stepProblem } from '../../clients/talos-versions';
 
 /** Snapshots of etcd lie here, ignored by Git; each is as large as etcd, 20 to 50 MB. */
@@ -28,19 +27,16 @@ export function versionsAgree(context: Context): Step {
   return {
     title: `Talos ${talos} and Kubernetes ${kubernetes} run`,
     async plan() {
-      for (const [name, machine] of nodesInOrder(context)) {
-        const { version } = await configured(context, name, machine);
-        const running = await kubernetesVersions(context, name, machine);
+      for (const node of context.talos.nodes) {
+        const version = await node.version();
+        const running = await kubernetesVersions(node);
         const begun = await upgradeBegun(context);
         if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
         throw new Blocked(
-          `${name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
+          `${node.name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
         );
       }
       return undefined;
-    },
-    async apply() {
-      throw new Error('there is nothing to carry out');
     },
   };
 }
@@ -48,47 +44,43 @@ export function versionsAgree(context: Context): Step {
 /** Talos makes flannel once; what is changed below cluster.network.cni reaches it by upgrade-k8s to the same version. */
 export function networkPolicies(context: Context): Step {
   const { versions, talos } = context.homelab;
+  const { kubernetes } = context;
   const wanted = talos.enforceNetworkPolicies;
-  const upgrade = upgradeKubernetes(context, versions.kubernetes);
   return {
     title: wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies',
     async plan() {
-      if ((await registeredNodes(context.kubernetes)) === undefined)
+      if ((await registeredNodes(kubernetes)) === undefined)
         throw new NotReady('the Kubernetes API does not answer yet');
-      const now = await enforcesPolicies(context.kubernetes);
+      const now = await enforcesPolicies(kubernetes);
       // Not there yet: Talos makes it as the configuration says.
       if (now === undefined || now === wanted) return undefined;
-      await nothingStaged(context);
+      await assertNothingStaged(context.talos);
+      // What the dry run says is no part of the plan: the configuration that it goes by is only applied in a step before.
+      const tried = action(`talosctl ${upgradeArgs(versions.kubernetes).join(' ')} --dry-run`, () =>
+        upgradeLines(context, versions.kubernetes),
+      );
       return {
-        lines: [
-          `kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`,
-          'an etcd snapshot first',
-          `${upgrade.command} (--dry-run first)`,
-        ],
+        lines: [`kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`],
+        actions: [tried, ...upgradeActions(context, versions.kubernetes)],
         asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
       };
-    },
-    async apply(_, progress) {
-      // What it says is no part of the plan: the configuration that it goes by is only applied in a step before.
-      progress(`${upgrade.command} --dry-run`);
-      await upgrade.plan();
-      await upgrade.run(progress);
     },
   };
 }
 
 /** Kubernetes goes to the version of homelab.ts, one minor at a time. A run that was stopped half way is gone on with. */
 export function kubernetesUpgrade(context: Context): Step {
-  const wanted = context.homelab.versions.kubernetes;
-  const [first] = nodesInOrder(context)[0]!;
+  const { kubernetes: wanted, talos } = context.homelab.versions;
+  const { kubernetes } = context;
+  const { name: first } = context.talos.controlPlane;
+  const annotate = (change: string) => kubernetes.command(['annotate', 'node', first, change, '--overwrite']);
   return {
     title: `Kubernetes ${wanted} runs`,
     async plan() {
       const running = new Set<string>();
-      for (const [name, machine] of nodesInOrder(context)) {
-        const { version } = await configured(context, name, machine);
-        if (version !== context.homelab.versions.talos) throw new NotReady(`${name} gets its version of Talos first`);
-        for (const each of await kubernetesVersions(context, name, machine)) running.add(each);
+      for (const node of context.talos.nodes) {
+        if ((await node.version()) !== talos) throw new NotReady(`${node.name} gets its version of Talos first`);
+        for (const each of await kubernetesVersions(node)) running.add(each);
       }
       const old = [...running].filter((version) => version !== wanted);
       const begun = await upgradeBegun(context);
@@ -97,21 +89,20 @@ export function kubernetesUpgrade(context: Context): Step {
         const problem = stepProblem('Kubernetes', version, wanted);
         if (problem !== undefined) throw new Blocked(problem);
       }
-      await nothingStaged(context);
+      await assertNothingStaged(context.talos);
       return {
         lines: [
           `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
-          'an etcd snapshot first',
-          ...(await upgradeKubernetes(context, wanted).plan()),
+          ...(await upgradeLines(context, wanted)),
+        ],
+        actions: [
+          // Configurations of nodes name the new version before Talos' own manifests do.
+          annotate(`${BEGUN}=${wanted}`),
+          ...upgradeActions(context, wanted),
+          annotate(`${BEGUN}-`),
         ],
         asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
       };
-    },
-    async apply(_, progress) {
-      // Configurations of nodes name the new version before Talos' own manifests do.
-      await context.kubernetes.change(['annotate', 'node', first, `${BEGUN}=${wanted}`, '--overwrite']);
-      await upgradeKubernetes(context, wanted).run(progress);
-      await context.kubernetes.change(['annotate', 'node', first, `${BEGUN}-`]);
     },
   };
 }
@@ -119,32 +110,30 @@ export function kubernetesUpgrade(context: Context): Step {
 /**
  * upgrade-k8s writes the configuration that is in force back to the nodes: to control planes even with --dry-run
  * (patchKubeProxy), to the others with a new kubelet. What was staged would be lost.
- * @throws Later when a node waits for its reboot
+ * @throws NotReady when a node waits for its reboot
  */
-export async function nothingStaged(context: Context): Promise<void> {
-  for (const [name, machine] of nodesInOrder(context))
-    if (await isStaged(context, machine))
+export async function assertNothingStaged({ nodes }: Talos): Promise<void> {
+  for (const node of nodes)
+    if (await isStaged(node))
       throw new NotReady(
-        `${name} must take over its staged configuration first, because upgrade-k8s would drop it: npm run bootstrap -- maintenance ${name}`,
+        `${node.name} must take over its staged configuration first, because upgrade-k8s would drop it: npm run bootstrap -- maintenance ${node.name}`,
       );
 }
 
-/** The version to which an upgrade was begun and not ended. @throws Later while the API server does not answer */
-async function upgradeBegun(context: Context): Promise<string | undefined> {
-  return (await nodeObject(context.kubernetes, nodesInOrder(context)[0]![0])).metadata.annotations?.[BEGUN];
+/** The version to which an upgrade was begun and not ended. @throws NotReady while the API server does not answer */
+async function upgradeBegun({ kubernetes, talos }: Context): Promise<string | undefined> {
+  return (await nodeObject(kubernetes, talos.controlPlane.name)).metadata.annotations?.[BEGUN];
 }
 
 /** A copy of all that Kubernetes knows, on this machine. Secrets in it are encrypted with the key in the secrets of Talos. */
-export async function etcdSnapshot(context: Context, why: string, progress: (what: string) => void): Promise<string> {
-  const [, machine] = nodesInOrder(context)[0]!;
+export async function etcdSnapshot({ controlPlane }: Talos, why: string): Promise<string> {
   fs.mkdirSync(SNAPSHOTS, { recursive: true, mode: 0o700 });
   // What a killed talosctl left half written.
   for (const name of fs.readdirSync(SNAPSHOTS).filter((each) => each.endsWith('.part')))
     fs.rmSync(join(SNAPSHOTS, name));
   const time = new Date().toISOString().replace(/[:.]/g, '-');
   const file = join(SNAPSHOTS, `${time}-${why}.db`);
-  progress('an etcd snapshot');
-  await changeNode(context, machine, ['etcd', 'snapshot', file]);
+  await controlPlane.change(['etcd', 'snapshot', file]);
   if (!fs.existsSync(file) || fs.statSync(file).size === 0)
     throw new Problem(`talosctl etcd snapshot must write ${file}, and did not`);
   fs.chmodSync(file, 0o600);
@@ -157,24 +146,31 @@ export async function etcdSnapshot(context: Context, why: string, progress: (wha
   return file;
 }
 
-function upgradeKubernetes(context: Context, version: string) {
-  const [, machine] = nodesInOrder(context)[0]!;
-  const args = ['upgrade-k8s', '--to', version.slice(1), '--with-docs=false', '--with-examples=false'];
-  const command = `talosctl ${args.join(' ')}`;
-  return {
-    command,
-    async plan(): Promise<string[]> {
-      const { stdout } = await readNode(context, machine, [...args, '--dry-run', '--pre-pull-images=false'], {
-        seconds: 600,
-      });
-      // What it would change; what it finds and waits for differs from time to time.
-      const changes = stdout.split('\n').filter((line) => /^( < (?!unchanged )| > update|[+-]|updating)/.test(line));
-      return [command, ...changes.map((line) => context.log.masked(line.trimEnd()))];
-    },
-    async run(progress: (what: string) => void): Promise<void> {
-      await etcdSnapshot(context, `before-kubernetes-${version}`, progress);
+/** A snapshot of etcd, before what may break it. `why` goes into its name. */
+export function snapshotAction(talos: Talos, why: string): Action {
+  return action('an etcd snapshot in .homelab/etcd', () => etcdSnapshot(talos, why));
+}
+
+function upgradeArgs(version: string): string[] {
+  return ['upgrade-k8s', '--to', version.slice(1), '--with-docs=false', '--with-examples=false'];
+}
+
+/** What an upgrade would change; what it finds and waits for differs from time to time. */
+async function upgradeLines({ talos, log }: Context, version: string): Promise<string[]> {
+  const args = [...upgradeArgs(version), '--dry-run', '--pre-pull-images=false'];
+  const { stdout } = await talos.controlPlane.read(args, { seconds: 600 });
+  const changes = stdout.split('\n').filter((line) => /^( < (?!unchanged )| > update|[+-]|updating)/.test(line));
+  return changes.map((line) => log.masked(line.trimEnd()));
+}
+
+function upgradeActions({ talos }: Context, version: string): Action[] {
+  const options = { seconds: UPGRADE_SECONDS, waitsFor: 'upgrade-k8s' };
+  const { lines, run } = talos.controlPlane.command(upgradeArgs(version), options);
+  return [
+    snapshotAction(talos, `before-kubernetes-${version}`),
+    action(lines, (progress) => {
       progress(`upgrade-k8s (at most ${UPGRADE_SECONDS / 60} minutes)`);
-      await changeNode(context, machine, args, { seconds: UPGRADE_SECONDS, waitsFor: 'upgrade-k8s' });
-    },
-  };
+      return run(progress);
+    }),
+  ];
 }

@@ -1,19 +1,18 @@
-import { hostOf, type TalosMachine } from '../../../inventory';
-import { nodesInOrder, proxmox, type Context } from '../../clients/context';
-import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Step } from '../../engine/step';
-import { sayOnce, until } from '../../engine/wait';
+import type { Homelab } from '../../../inventory';
 import { installerImage } from '../../../machines/images';
 import { downSeconds } from '../../../machines/vms';
-import { etcdAnswers, volumesReady } from './cluster';
-import { isReady } from '../../clients/kubernetes-nodes';
-import { nodeObject } from '../../clients/kubernetes-nodes';
-import { registeredNodes } from '../../clients/kubernetes-nodes';
+import type { Context } from '../../clients/context';
+import { isReady, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
+import type { TalosNode } from '../../clients/talos';
+import { action } from '../../engine/actions';
+import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
+import type { Action, Progress, Step } from '../../engine/step';
+import { sayOnce, until } from '../../engine/wait';
+import { volumesReady } from './cluster';
 import { isStaged } from './configuration';
-import { databasePodsOn, flush, unreadyPods } from './flush';
-import { etcdSnapshot } from './kubernetes';
+import { databasePodsOn, flush, unreadyPods, type DatabasePod } from './flush';
+import { snapshotAction } from './kubernetes';
 import { again, NOTE, type Restart } from './maintenance-note';
-import { bootId, changeNode, isOn, nodeState, probe, resources } from '../../clients/talos';
 import { running } from './running';
 
 const PHASES = ['announced', 'flushed', 'restarting', 'back', 'open'] as const;
@@ -33,126 +32,183 @@ const START_SECONDS = 600;
 const QUORUM_SECONDS = 3900;
 
 /** A node whose databases cannot move is started again: without a drain, which their disruption budgets would block. */
-export function maintenance(context: Context, name: string, machine: TalosMachine, restart: Restart): Step[] {
-  const pods = databasePodsOn(context.homelab, name);
-  const podNames = pods.map(({ namespace, name }) => `${namespace}/${name}`);
-  let over = false;
-
-  const write = (note: Note) =>
-    context.kubernetes.change(['annotate', 'node', name, `${NOTE}=${JSON.stringify(note)}`, '--overwrite']);
-  const read = async () => {
-    const node = await nodeOf(context, name);
-    return { node, note: noteOf(node, name, restart) };
-  };
-  /** Whether that phase is reached. @throws Later when the one before it is not */
-  const reached = async (phase: Phase): Promise<boolean> => {
-    const { note } = await read();
-    const index = PHASES.indexOf(phase);
-    const now = note === undefined ? (over ? PHASES.length : -1) : PHASES.indexOf(note.phase);
-    if (now < index - 1) throw new NotReady(`${name} is not there yet`);
-    return now >= index;
-  };
-
+export function maintenance(context: Context, node: TalosNode, restart: Restart): Step[] {
+  const of = new Maintenance(context, node, restart);
   return [
     // Cut off while it was off: without the only control plane nothing else can be seen.
-    ...(restart === 'stop' ? [running(context, name, machine)] : []),
-    {
-      title: `${name} takes no new pods`,
-      async plan() {
-        const { node, note } = await read();
-        const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
-        if (over || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
-        const sick = await othersNotReady(context, name);
-        return {
-          lines: [`kubectl cordon ${name}`],
-          asks: [
-            ...(sick.length > 0
-              ? [`not ready: ${sick.join(', ')}; with ${name} away too, databases may not serve`]
-              : []),
-            `${name} ${WORDS[restart]}${pods.length > 0 ? `; meanwhile these are away: ${podNames.join(', ')}` : ''}${machine.role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
-          ],
-        };
-      },
-      async apply() {
-        const { note } = await read();
-        if (note === undefined) await write({ phase: 'announced', restart });
-        await context.kubernetes.change(['cordon', name]);
-      },
-    },
-    {
-      title: `databases on ${name} have written to their disks`,
-      async plan() {
-        if (await reached('flushed')) return undefined;
-        return { lines: podNames.length > 0 ? [`flush ${podNames.join(', ')}`] : ['no database is on it'] };
-      },
-      async apply(_, progress) {
-        await flush(context, pods, progress);
-        await write({ phase: 'flushed', restart });
-      },
-    },
-    {
-      title: `${name} has started again`,
-      async plan() {
-        const { note } = await read();
-        // 'restarting' only says that it was begun.
-        if (note?.phase === 'restarting') return { lines: restartLines(context, machine, restart) };
-        if (await reached('restarting')) return undefined;
-        const staged = restart !== 'upgrade' && (await isStaged(context, machine));
-        return {
-          lines: [
-            ...restartLines(context, machine, restart),
-            ...(staged ? ['its staged configuration takes effect'] : []),
-          ],
-        };
-      },
-      async apply(_, progress) {
-        let { note } = await read();
-        if (note?.phase !== 'restarting') {
-          if (restart === 'upgrade')
-            await etcdSnapshot(context, `before-${name}-${context.homelab.versions.talos}`, progress);
-          note = { phase: 'restarting', restart, boot: await bootId(context, machine) };
-          await write(note);
-        }
-        await startAgain(context, name, machine, note, progress);
-        await write({ ...note, phase: 'back' });
-      },
-    },
-    {
-      title: `${name} takes pods again`,
-      async plan() {
-        return (await reached('open')) ? undefined : { lines: [`kubectl uncordon ${name}`] };
-      },
-      async apply(_, progress) {
-        const { note } = await read();
-        await context.kubernetes.change(['uncordon', name]);
-        await write({ ...note!, phase: 'open' });
-        // A disk that does not come back must not keep the databases of the others away; without it its own does not start.
-        await volumesReady(context, name, machine, progress);
-      },
-    },
-    {
-      title: podNames.length > 0 ? `${podNames.join(', ')} serve again` : `maintenance of ${name} is over`,
-      async plan() {
-        if (over) return undefined;
-        if (!(await reached('open'))) throw new NotReady(`${name} is not there yet`);
-        return {
-          lines: [
-            ...(podNames.length > 0 ? [`wait for ${podNames.join(', ')}`] : []),
-            `forget the maintenance of ${name}`,
-          ],
-        };
-      },
-      async apply(_, progress) {
-        await until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, progress, async () => {
-          const left = await unreadyPods(context.kubernetes, pods);
-          if (left.length > 0) throw new Problem(`not ready: ${left.join(', ')}`);
-          return true;
-        });
-        await context.kubernetes.change(['annotate', 'node', name, `${NOTE}-`]);
-        over = true;
-      },
-    },
+    ...(restart === 'stop' ? [running(node)] : []),
+    cordon(of),
+    flushed(of),
+    restarted(of),
+    uncordon(of),
+    served(of),
   ];
+}
+
+/** The maintenance of one node, and how far it has come: what its steps share. */
+class Maintenance {
+  readonly name: string;
+  /** Pods whose disks it holds. */
+  readonly pods: readonly DatabasePod[];
+  readonly podNames: string;
+  /** Whether this run has ended it. */
+  isOver = false;
+
+  constructor(
+    readonly context: Context,
+    readonly node: TalosNode,
+    readonly restart: Restart,
+  ) {
+    this.name = node.name;
+    this.pods = databasePodsOn(context.homelab, node.name);
+    this.podNames = this.pods.map(({ namespace, name }) => `${namespace}/${name}`).join(', ');
+  }
+
+  async read() {
+    const node = await nodeOf(this.context, this.node);
+    return { node, note: noteOf(node, this.name, this.restart) };
+  }
+
+  /** The note holds no secret, but is of no use in a plan. */
+  async write(note: Omit<Note, 'restart'>): Promise<void> {
+    const text = JSON.stringify({ ...note, restart: this.restart });
+    await this.context.kubernetes.change(['annotate', 'node', this.name, `${NOTE}=${text}`, '--overwrite']);
+  }
+
+  /** Whether that phase is reached. @throws NotReady when the one before it is not */
+  async reached(phase: Phase): Promise<boolean> {
+    const { note } = await this.read();
+    const index = PHASES.indexOf(phase);
+    const now = note === undefined ? (this.isOver ? PHASES.length : -1) : PHASES.indexOf(note.phase);
+    if (now < index - 1) throw new NotReady(`${this.name} is not there yet`);
+    return now >= index;
+  }
+}
+
+function cordon(of: Maintenance): Step {
+  const { name, restart, podNames } = of;
+  const { role } = of.node.machine;
+  const order = of.context.kubernetes.command(['cordon', name]);
+  const actions = [
+    action(order.lines, async (progress) => {
+      if ((await of.read()).note === undefined) await of.write({ phase: 'announced' });
+      await order.run(progress);
+    }),
+  ];
+  return {
+    title: `${name} takes no new pods`,
+    async plan() {
+      const { node, note } = await of.read();
+      const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
+      if (of.isOver || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
+      const sick = await othersNotReady(of.context, name);
+      return {
+        actions,
+        asks: [
+          ...(sick.length > 0 ? [`not ready: ${sick.join(', ')}; with ${name} away too, databases may not serve`] : []),
+          `${name} ${WORDS[restart]}${podNames === '' ? '' : `; meanwhile these are away: ${podNames}`}${role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
+        ],
+      };
+    },
+  };
+}
+
+function flushed(of: Maintenance): Step {
+  const { name, pods, podNames } = of;
+  const actions = [
+    action(podNames === '' ? `no database is on ${name}: nothing to flush` : `flush ${podNames}`, async (progress) => {
+      await flush(of.context, pods, progress);
+      await of.write({ phase: 'flushed' });
+    }),
+  ];
+  return {
+    title: `databases on ${name} have written to their disks`,
+    plan: async () => ((await of.reached('flushed')) ? undefined : { actions }),
+  };
+}
+
+function restarted(of: Maintenance): Step {
+  const { name, node, restart, context } = of;
+  const begin = async () => {
+    if ((await of.read()).note?.phase === 'restarting') return;
+    await of.write({ phase: 'restarting', boot: await node.bootId() });
+  };
+  const order = restartAction(context, of);
+  const actions = [
+    ...(restart === 'upgrade' ? [snapshotOnce(of)] : []),
+    action(order.lines, async (progress) => {
+      await begin();
+      await order.run(progress);
+    }),
+    action(`wait until ${name} is ready, with another boot id`, async (progress) => {
+      const note = (await of.read()).note!;
+      await backAgain(context, node, note, progress);
+      await of.write({ ...note, phase: 'back' });
+    }),
+  ];
+  return {
+    title: `${name} has started again`,
+    async plan() {
+      const { note } = await of.read();
+      // 'restarting' only says that it was begun.
+      if (note?.phase === 'restarting') return { actions };
+      if (await of.reached('restarting')) return undefined;
+      const staged = restart !== 'upgrade' && (await isStaged(node));
+      return { lines: staged ? ['its staged configuration takes effect'] : [], actions };
+    },
+  };
+}
+
+/** Not again when an earlier run has begun the restart. */
+function snapshotOnce(of: Maintenance): Action {
+  const { lines, run } = snapshotAction(of.context.talos, `before-${of.name}-${of.context.homelab.versions.talos}`);
+  return action(lines, async (progress) => {
+    if ((await of.read()).note?.phase !== 'restarting') await run(progress);
+  });
+}
+
+function uncordon(of: Maintenance): Step {
+  const { name, node } = of;
+  const open = of.context.kubernetes.command(['uncordon', name]);
+  const hasDisks = Object.keys(node.machine.dataDisks ?? {}).length > 0;
+  const actions = [
+    action(open.lines, async (progress) => {
+      const { note } = await of.read();
+      await open.run(progress);
+      await of.write({ ...note!, phase: 'open' });
+    }),
+    // A disk that does not come back must not keep the databases of the others away; without it its own does not start.
+    ...(hasDisks ? [action('wait until its data disks are mounted', (progress) => volumesReady(node, progress))] : []),
+  ];
+  return {
+    title: `${name} takes pods again`,
+    plan: async () => ((await of.reached('open')) ? undefined : { actions }),
+  };
+}
+
+function served(of: Maintenance): Step {
+  const { name, pods, podNames } = of;
+  const { kubernetes } = of.context;
+  const wait = action(`wait until these are ready: ${podNames}`, (progress) =>
+    until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, progress, async () => {
+      const left = await unreadyPods(kubernetes, pods);
+      if (left.length > 0) throw new Problem(`not ready: ${left.join(', ')}`);
+      return true;
+    }),
+  );
+  const forget = kubernetes.command(['annotate', 'node', name, `${NOTE}-`]);
+  const end = action(forget.lines, async (progress) => {
+    await forget.run(progress);
+    of.isOver = true;
+  });
+  return {
+    title: podNames === '' ? `maintenance of ${name} is over` : `${podNames} serve again`,
+    async plan() {
+      if (of.isOver) return undefined;
+      if (!(await of.reached('open'))) throw new NotReady(`${name} is not there yet`);
+      return { actions: podNames === '' ? [end] : [wait, end] };
+    },
+  };
 }
 
 const WORDS: Readonly<Record<Restart, string>> = {
@@ -161,32 +217,33 @@ const WORDS: Readonly<Record<Restart, string>> = {
   upgrade: 'gets another version of Talos and is started again',
 };
 
-/** Waits for the API server: the control plane itself may be under maintenance. @throws Later while it is off */
-async function nodeOf(context: Context, name: string): Promise<any> {
-  const node = await until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), async () => {
+/** Waits for the API server: the control plane itself may be under maintenance. @throws NotReady while it is off */
+async function nodeOf({ kubernetes }: Context, node: TalosNode): Promise<any> {
+  const { name } = node;
+  const found = await until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), async () => {
     try {
-      return await nodeObject(context.kubernetes, name);
+      return await nodeObject(kubernetes, name);
     } catch (error) {
       // Returned, because whatever is thrown here is tried again.
-      if (isFault(error) && !(await isOn(context, name))) return new NotReady(`${name} is off`);
+      if (isFault(error) && !(await node.isOn())) return new NotReady(`${name} is off`);
       throw error;
     }
   });
-  if (node instanceof NotReady) throw node;
-  return node;
+  if (found instanceof NotReady) throw found;
+  return found;
 }
 
 /** Nodes, and members elsewhere of the databases on this node, that are not there to take over. */
-async function othersNotReady(context: Context, name: string): Promise<string[]> {
-  const others = ((await registeredNodes(context.kubernetes)) ?? []).filter(({ metadata }) => metadata.name !== name);
-  const here = new Set(databasePodsOn(context.homelab, name).map(({ namespace }) => namespace));
-  const members = nodesInOrder(context)
-    .filter(([each]) => each !== name)
-    .flatMap(([each]) => databasePodsOn(context.homelab, each))
+async function othersNotReady({ homelab, kubernetes, talos }: Context, name: string): Promise<string[]> {
+  const others = ((await registeredNodes(kubernetes)) ?? []).filter(({ metadata }) => metadata.name !== name);
+  const here = new Set(databasePodsOn(homelab, name).map(({ namespace }) => namespace));
+  const members = talos.nodes
+    .filter((each) => each.name !== name)
+    .flatMap((each) => databasePodsOn(homelab, each.name))
     .filter(({ namespace }) => here.has(namespace));
   return [
     ...others.filter((node) => !isReady(node)).map(({ metadata }) => metadata.name),
-    ...(await unreadyPods(context.kubernetes, members)),
+    ...(await unreadyPods(kubernetes, members)),
   ];
 }
 
@@ -211,59 +268,47 @@ function noteOf(node: any, name: string, restart: Restart): Note | undefined {
   return note as Note;
 }
 
-function restartLines(context: Context, machine: TalosMachine, restart: Restart): string[] {
-  const { address, vmid } = machine;
-  const down = downSeconds(context.homelab, machine);
-  if (restart === 'stop')
-    return [`qm shutdown ${vmid} --timeout ${down}, then qm start ${vmid} on ${hostOf(context.homelab, machine)}`];
-  if (restart === 'upgrade')
-    return [
-      'an etcd snapshot first',
-      `talosctl -n ${address} upgrade --drain=false --image ${installerImage(context.homelab)}`,
-    ];
-  return [`talosctl -n ${address} reboot, without a drain`];
+/** Sends the order to restart, unless the node has another boot id since the note, or an earlier run sent it. */
+function restartAction({ homelab }: Context, of: Maintenance): Action {
+  const { node, restart, name } = of;
+  const orders = restartOrders(homelab, node, restart);
+  const lines = orders.flatMap((each) => each.lines);
+  return action(lines, async (progress) => {
+    if (restart === 'stop' && !(await node.isOn())) await node.vm.start().run(progress);
+    await node.state();
+    const { boot } = (await of.read()).note!;
+    if ((await node.bootId()) !== boot || (await goesDown(node))) return;
+    progress(`${name} goes down`);
+    for (const each of orders) await each.run(progress);
+  });
 }
 
-/** Sends the command unless an earlier run did, and waits until the node has another boot id and is ready. */
-async function startAgain(
-  context: Context,
-  name: string,
-  machine: TalosMachine,
+function restartOrders(homelab: Homelab, node: TalosNode, restart: Restart): Action[] {
+  if (restart === 'stop') return [node.vm.shutdown(downSeconds(homelab, node.machine)), node.vm.start()];
+  if (restart === 'reboot') return [node.command(['reboot', '--wait=false'])];
+  const options = { seconds: 1200, waitsFor: 'the image of Talos to be pulled and installed' };
+  // Without a drain, which disruption budgets would block.
+  return [node.command(['upgrade', '--image', installerImage(homelab), '--drain=false', '--wait=false'], options)];
+}
+
+/** Waits until the node has another boot id and is ready. */
+async function backAgain(
+  { homelab, kubernetes }: Context,
+  node: TalosNode,
   { restart, boot }: Note,
-  progress: (what: string) => void,
+  progress: Progress,
 ): Promise<void> {
-  const down = downSeconds(context.homelab, machine);
-  const host = proxmox(context, hostOf(context.homelab, machine));
-  const vmid = String(machine.vmid);
-  if (restart === 'stop' && !(await isOn(context, name))) await context.commands.change(host, ['qm', 'start', vmid]);
-  await nodeState(context, name, machine);
-  if ((await bootId(context, machine)) === boot && !(await goesDown(context, machine))) {
-    progress(`${name} goes down`);
-    if (restart === 'reboot') await changeNode(context, machine, ['reboot', '--wait=false']);
-    if (restart === 'upgrade')
-      await changeNode(
-        context,
-        machine,
-        ['upgrade', '--image', installerImage(context.homelab), '--drain=false', '--wait=false'],
-        { seconds: 1200, waitsFor: 'the image of Talos to be pulled and installed' },
-      );
-    if (restart === 'stop') {
-      await context.commands.change(host, ['qm', 'shutdown', vmid, '--timeout', String(down)], {
-        seconds: down + 60,
-        waitsFor: `${name} to shut down`,
-      });
-      await context.commands.change(host, ['qm', 'start', vmid]);
-    }
-  }
-  const version = await until(`${name} to be ready again`, { seconds: down + START_SECONDS }, progress, async () => {
-    const state = await probe(context, machine);
-    const now = await bootId(context, machine);
+  const { name, machine } = node;
+  const seconds = downSeconds(homelab, machine) + START_SECONDS;
+  const version = await until(`${name} to be ready again`, { seconds }, progress, async () => {
+    const state = await node.probe();
+    const now = await node.bootId();
     if (state.mode === 'maintenance' || now === boot) return undefined;
     // Before the next control plane goes: its image of etcd may have to be pulled.
-    if (machine.role !== 'worker' && !(await etcdAnswers(context, machine))) return undefined;
-    return isReady(await nodeObject(context.kubernetes, name), now) ? state.version : undefined;
+    if (machine.role !== 'worker' && !(await node.etcdAnswers())) return undefined;
+    return isReady(await nodeObject(kubernetes, name), now) ? state.version : undefined;
   });
-  const wanted = context.homelab.versions.talos;
+  const wanted = homelab.versions.talos;
   if (restart === 'upgrade' && version !== wanted)
     throw new Blocked(
       `${name} must have started with Talos ${wanted}, and started with ${version}: it went back by itself; look at npm run bootstrap -- talosctl ${name} -- dmesg, then kubectl annotate node ${name} ${NOTE}- and kubectl uncordon ${name}`,
@@ -271,7 +316,7 @@ async function startAgain(
 }
 
 /** It was told by a run that was cut off: another order would cut short what its pods are doing to end. */
-async function goesDown(context: Context, machine: TalosMachine): Promise<boolean> {
-  const stage = (await resources(context, machine, ['machinestatus']))[0]?.spec?.stage;
+async function goesDown(node: TalosNode): Promise<boolean> {
+  const stage = (await node.resources('machinestatus'))[0]?.spec?.stage;
   return ['rebooting', 'shutting down', 'upgrading'].includes(stage);
 }

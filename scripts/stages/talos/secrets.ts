@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { API_SERVER_PORT, apiServerAddresses, type TalosMachine } from '../../../inventory';
+import { API_SERVER_PORT, apiServerAddresses } from '../../../inventory';
 import { SECRETS } from '../../engine/sops';
 import { LOCALHOST } from '../../engine/commands';
 import type { Context } from '../../clients/context';
@@ -9,6 +9,7 @@ import { ROOT } from '../../engine/root';
 import { memoryFile } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import { secretText, secretTree, type SecretTree } from '../../engine/sops';
+import type { TalosNode } from '../../clients/talos';
 import type { Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { patchesOf } from '../../../machines/talos';
@@ -18,7 +19,7 @@ export const RENEW_DAYS = 60;
 
 /** Made once: whoever has them can log in to every node and make new ones. */
 export function talosSecrets(context: Context): Step {
-  const { commands, homelab, sops } = context;
+  const { commands, homelab, sops, talos } = context;
   return {
     title: `the secrets of Talos, encrypted in ${SECRETS.talos}`,
     async plan() {
@@ -28,7 +29,7 @@ export function talosSecrets(context: Context): Step {
         throw new Blocked(
           `${rest} is there and ${SECRETS.talos}, which it was made with, is not; bring that file back from Git, because other secrets would be refused by every node`,
         );
-      await checkTalosctl(context);
+      await talos.assertVersion();
       needsRules();
       const argv = ['talosctl', 'gen', 'secrets', '--talos-version', homelab.versions.talos, '-o', '-'];
       const generate = action(`${argv.join(' ')}: keep encrypted in ${SECRETS.talos}`, async () => {
@@ -44,7 +45,7 @@ export function talosSecrets(context: Context): Step {
 
 /** How talosctl logs in. It follows from the secrets, so it can be made anew when its certificate ends. */
 export function talosconfig(context: Context): Step {
-  const { commands, sops } = context;
+  const { commands, sops, talos } = context;
   const generate = async () => {
     const { stdout } = await withSecrets(context, (file) =>
       commands.change(LOCALHOST, [...genConfig(context, file), '--output-types', 'talosconfig']),
@@ -66,7 +67,7 @@ export function talosconfig(context: Context): Step {
       const tree = (await sops.read(SECRETS.talosconfig)) as any;
       if (tree === undefined) {
         if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
-        await checkTalosctl(context);
+        await talos.assertVersion();
         return { actions };
       }
       const end = endOf(decoded(tree.contexts?.[tree.context]?.crt), SECRETS.talosconfig);
@@ -82,8 +83,7 @@ export function talosconfig(context: Context): Step {
  */
 export async function machineConfig(
   context: Context,
-  name: string,
-  machine: TalosMachine,
+  { name, machine }: TalosNode,
   versions: { readonly talos: string; readonly kubernetes: string },
 ): Promise<string> {
   const { commands } = context;
@@ -113,16 +113,6 @@ export async function withMachineConfig<T>(
   use: (file: string) => Promise<T>,
 ): Promise<T> {
   return lend(`${name}.yaml`, config, use);
-}
-
-/** @throws Stop when the talosctl that is installed here is another one than homelab.ts reckons with */
-export async function checkTalosctl({ commands, homelab }: Context): Promise<void> {
-  const { stdout } = await commands.read(LOCALHOST, ['talosctl', 'version', '--client', '--short']);
-  const version = /v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
-  if (version !== homelab.versions.talos)
-    throw new Blocked(
-      `talosctl must be ${homelab.versions.talos}, as versions.talos in homelab.ts, and is ${version ?? JSON.stringify(stdout.slice(0, 80))}; install that version of talosctl`,
-    );
 }
 
 /** When a certificate in PEM ends. */

@@ -1,15 +1,16 @@
-import { hostOf, type Homelab, type TalosMachine } from '../../../inventory';
+import type { Homelab } from '../../../inventory';
 import { longestGrace } from '../../../values/grace';
 import { CommandFailed } from '../../engine/commands';
-import { manifests, proxmox, type Context } from '../../clients/context';
+import { manifests, type Context } from '../../clients/context';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Change, Step } from '../../engine/step';
+import type { Action, Change, Progress, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
 import { downSeconds } from '../../../machines/vms';
 import { BUSYBOX } from '../../../machines/pins';
-import { isReady } from '../../clients/kubernetes-nodes';
-import { nodeObject } from '../../clients/kubernetes-nodes';
-import { bootId, isOn } from '../../clients/talos';
+import type { Kubernetes } from '../../clients/kubernetes';
+import { isReady, nodeObject } from '../../clients/kubernetes-nodes';
+import type { TalosNode } from '../../clients/talos';
+import { action } from '../../engine/actions';
 
 /** On the Node: how long its shutdown took, when that was proved. */
 export const PROVED = 'collab-homelab/shutdown-proof';
@@ -21,41 +22,58 @@ const START_SECONDS = 600;
  * Once per node, before any data exists: Proxmox' shutdown ends by itself in time, and a pod that takes as long to stop as
  * the slowest of ours was let end. If not, each power cut and each update of the host would cut databases off.
  */
-export function shutdownProof(context: Context, name: string, machine: TalosMachine): Step {
+export function shutdownProof({ homelab, kubernetes }: Context, node: TalosNode): Step {
+  const { name } = node;
   const grace = longestGrace(manifests().map(({ object }) => object));
-  const change = shutdownChange(context.homelab, name, machine, grace);
+  const down = downSeconds(homelab, node.machine);
+  const change: Change = {
+    actions: proofActions(kubernetes, node, grace, down),
+    asks: [
+      `${name} is shut down and started again, once, as long as it holds no data (about ${Math.ceil((grace + 180) / 60)} minutes)`,
+    ],
+  };
   return {
     title: `${name} shuts down in time`,
     async plan() {
       try {
-        const node = await nodeObject(context.kubernetes, name);
-        if (node.metadata.annotations?.[PROVED] !== undefined) return undefined;
+        const { metadata } = await nodeObject(kubernetes, name);
+        if (metadata.annotations?.[PROVED] !== undefined) return undefined;
         // Too late to prove it without harm: databases may be there.
-        if (await databasesExist(context)) return undefined;
+        if (await databasesExist(kubernetes, homelab)) return undefined;
       } catch (error) {
         // Said from the beginning, so that the owner agrees before anything is done.
         if (!(error instanceof NotReady)) throw error;
       }
       return change;
     },
-    async apply(_, progress) {
-      const host = proxmox(context, hostOf(context.homelab, machine));
-      await startPod(context, name, grace, progress);
-      const down = downSeconds(context.homelab, machine);
-      progress(`VM ${machine.vmid} shuts down (at most ${down} s)`);
-      const seconds = await shutdown(context, name, machine);
-      if (await isOn(context, name))
-        throw new Blocked(`qm shutdown ${machine.vmid} said that ${name} is off, and it is on; run this again`);
-      await context.commands.change(host, ['qm', 'start', String(machine.vmid)]);
-      await until(`${name} to be ready again`, { seconds: START_SECONDS }, progress, async () => {
-        return isReady(await nodeObject(context.kubernetes, name), await bootId(context, machine)) ? true : undefined;
-      });
-      await assertEnded(context, name, grace, progress);
-      await removePod(context, name);
-      const said = `${seconds} s of ${down} s, with a pod that took ${grace} s`;
-      await context.kubernetes.change(['annotate', 'node', name, `${PROVED}=${said}`, '--overwrite']);
-    },
   };
+}
+
+function proofActions(kubernetes: Kubernetes, node: TalosNode, grace: number, down: number): Action[] {
+  const { name, vm } = node;
+  let seconds = 0;
+  const off = vm.shutdown(down);
+  return [
+    action(`a pod on ${name} that takes ${grace} s to stop`, (progress) => startPod(kubernetes, name, grace, progress)),
+    action(`${off.lines[0]}: it must end by itself`, async (progress) => {
+      progress(`${vm.label} shuts down (at most ${down} s)`);
+      seconds = await shutdown(off, node, down);
+    }),
+    vm.start(),
+    action(`wait until ${name} is ready, and the pod has ended by itself`, async (progress) => {
+      await until(`${name} to be ready again`, { seconds: START_SECONDS }, progress, async () =>
+        isReady(await nodeObject(kubernetes, name), await node.bootId()) ? true : undefined,
+      );
+      await assertEnded(kubernetes, name, grace, progress);
+      await removePod(kubernetes, name);
+    }),
+    action(`note on node ${name} how long it took (${PROVED})`, () =>
+      kubernetes.change([
+        ...['annotate', 'node', name, '--overwrite'],
+        `${PROVED}=${seconds} s of ${down} s, with a pod that took ${grace} s`,
+      ]),
+    ),
+  ];
 }
 
 /** A pod that is told to stop, and takes exactly that long to do it. */
@@ -90,67 +108,40 @@ export function slowPod(name: string, grace: number): object {
   };
 }
 
-function shutdownChange(homelab: Homelab, name: string, machine: TalosMachine, grace: number): Change {
-  const down = downSeconds(homelab, machine);
-  return {
-    lines: [
-      `a pod on ${name} that takes ${grace} s to stop`,
-      `qm shutdown ${machine.vmid} --timeout ${down}: must end by itself; then qm start ${machine.vmid}`,
-    ],
-    asks: [
-      `${name} is shut down and started again, once, as long as it holds no data (about ${Math.ceil((grace + 180) / 60)} minutes)`,
-    ],
-  };
-}
-
 /** @returns the seconds that it took */
-async function shutdown(context: Context, name: string, machine: TalosMachine): Promise<number> {
-  const down = downSeconds(context.homelab, machine);
-  const host = hostOf(context.homelab, machine);
+async function shutdown(off: Action, node: TalosNode, down: number): Promise<number> {
+  const { name, vm } = node;
   const begin = Date.now();
   try {
-    await context.commands.change(
-      proxmox(context, host),
-      ['qm', 'shutdown', String(machine.vmid), '--timeout', String(down)],
-      { seconds: down + 60, waitsFor: `${name} to shut down` },
-    );
+    await off.run(() => undefined);
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     throw new Blocked(
-      `${name} must shut down by itself within ${down} s, and did not: ${error.message}; look at its console (qm terminal ${machine.vmid} on ${host}) and at talosctl dmesg, start it, and run this again; no database may be put on it before`,
+      `${name} must shut down by itself within ${down} s, and did not: ${error.message}; look at its console (qm terminal of ${vm.label}) and at talosctl dmesg, start it, and run this again; no database may be put on it before`,
     );
   }
+  if (await node.isOn()) throw new Blocked(`qm shutdown said that ${vm.label} is off, and it is on; run this again`);
   return Math.round((Date.now() - begin) / SECOND);
 }
 
-async function startPod(
-  context: Context,
-  name: string,
-  grace: number,
-  progress: (what: string) => void,
-): Promise<void> {
+async function startPod(kubernetes: Kubernetes, name: string, grace: number, progress: Progress): Promise<void> {
   // One of an earlier run may have ended, or end now.
-  if (!isRunning(await pod(context, name))) {
-    await removePod(context, name);
-    await context.kubernetes.change(['create', '-f', '-'], { stdin: JSON.stringify(slowPod(name, grace)) });
+  if (!isRunning(await pod(kubernetes, name))) {
+    await removePod(kubernetes, name);
+    await kubernetes.change(['create', '-f', '-'], { stdin: JSON.stringify(slowPod(name, grace)) });
   }
   await until(`a pod to run on ${name}`, { seconds: 300 }, progress, async () => {
-    const found = await pod(context, name);
+    const found = await pod(kubernetes, name);
     if (isRunning(found)) return true;
     const { reason, message } = found?.status?.containerStatuses?.[0]?.state?.waiting ?? {};
     throw new Problem([reason ?? found?.status?.phase ?? 'it is not there', message].filter(Boolean).join(': '));
   });
 }
 
-async function assertEnded(
-  context: Context,
-  name: string,
-  grace: number,
-  progress: (what: string) => void,
-): Promise<void> {
+async function assertEnded(kubernetes: Kubernetes, name: string, grace: number, progress: Progress): Promise<void> {
   // The kubelet tells how it ended before the machine is off, or at its next start.
   const state = await until(`the pod on ${name} to have ended`, { seconds: 120 }, progress, async () => {
-    const { terminated } = (await pod(context, name))?.status?.containerStatuses?.[0]?.state ?? {};
+    const { terminated } = (await pod(kubernetes, name))?.status?.containerStatuses?.[0]?.state ?? {};
     return terminated as { exitCode: number; reason?: string } | undefined;
   });
   if (state.exitCode !== 0)
@@ -159,8 +150,8 @@ async function assertEnded(
     );
 }
 
-async function removePod(context: Context, name: string): Promise<void> {
-  await context.kubernetes.change(
+async function removePod(kubernetes: Kubernetes, name: string): Promise<void> {
+  await kubernetes.change(
     [
       'delete',
       'pod',
@@ -177,9 +168,9 @@ async function removePod(context: Context, name: string): Promise<void> {
 }
 
 /** Whether a volume of a database was ever in use. Its namespace says nothing: stage secrets makes that before any data. */
-async function databasesExist(context: Context): Promise<boolean> {
-  const { items = [] } = (await context.kubernetes.get(['persistentvolumes'])) ?? {};
-  const isDatabase = (namespace: string) => Object.hasOwn(context.homelab.databases, namespace);
+async function databasesExist(kubernetes: Kubernetes, homelab: Homelab): Promise<boolean> {
+  const { items = [] } = (await kubernetes.get(['persistentvolumes'])) ?? {};
+  const isDatabase = (namespace: string) => Object.hasOwn(homelab.databases, namespace);
   // Released: its claim was removed, its data is still there.
   return items.some(
     ({ spec, status }: any) =>
@@ -187,8 +178,8 @@ async function databasesExist(context: Context): Promise<boolean> {
   );
 }
 
-function pod(context: Context, name: string): Promise<any> {
-  return context.kubernetes.get(['pod', podName(name), '-n', 'default']);
+function pod(kubernetes: Kubernetes, name: string): Promise<any> {
+  return kubernetes.get(['pod', podName(name), '-n', 'default']);
 }
 
 function isRunning(found: any): boolean {

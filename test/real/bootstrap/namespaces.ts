@@ -376,7 +376,7 @@ async function changesVersion(clone: Clone, client: Client): Promise<void> {
   tally.check(
     'a plan shows from which version to which, and what goes',
     plan.output.includes(`Argo CD: v3.2.5 -> ${image.split(':')[1]}`) &&
-      /ConfigMap argocd-of-before: there -> nothing/.test(plan.output),
+      /ConfigMap argocd-of-before: this version has none/.test(plan.output),
     plan.output,
   );
   const run = await clone.run('apply', 'gitops', '--yes');
