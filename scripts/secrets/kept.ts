@@ -51,7 +51,7 @@ export function declaredSecrets(file = join(DIST, 'secrets.yaml')): DeclaredSecr
 }
 
 /** The values that are kept. @throws Stop when the file has another structure, without showing a value */
-export async function keptSecrets({ sops }: Context, declared: readonly DeclaredSecret[]): Promise<Kept> {
+export async function keptSecrets({ sops }: Pick<Context, 'sops'>, declared: readonly DeclaredSecret[]): Promise<Kept> {
   const tree = (await sops.read(SECRETS.cluster, plainIn(declared))) ?? {};
   return {
     secrets: withEncoded(places(tree, 'secrets'), declared),
@@ -59,7 +59,11 @@ export async function keptSecrets({ sops }: Context, declared: readonly Declared
   };
 }
 
-export async function keepSecrets({ sops }: Context, declared: readonly DeclaredSecret[], kept: Kept): Promise<void> {
+export async function keepSecrets(
+  { sops }: Pick<Context, 'sops'>,
+  declared: readonly DeclaredSecret[],
+  kept: Kept,
+): Promise<void> {
   const previous = sorted(withoutEncoded(kept.previous, declared));
   const secrets = sorted(withoutEncoded(kept.secrets, declared));
   const tree = { secrets, ...(Object.keys(previous).length > 0 && { previous }) };

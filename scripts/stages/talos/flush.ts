@@ -5,6 +5,7 @@ import type { Context } from '../../clients/context';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { mongosh } from '../../clients/mongosh';
 import { Blocked } from '../../engine/problem';
+import { declaredSecrets, keptSecrets, type Values } from '../../secrets/kept';
 import type { Progress } from '../../engine/step';
 
 /** A pod of a database, whose disk is on one node and cannot move. */
@@ -20,8 +21,8 @@ export interface DatabasePod {
  * For the mongosh beside mongod, on its standard input, because it holds the login. A primary that others can follow steps
  * down first; alone on the node it would only interrupt clients twice. Then what is in memory goes to the disk.
  */
-function mongodbFlush({ username, password }: Record<string, unknown>, hasOthers: boolean): string {
-  const login = `${encodeURIComponent(String(username))}:${encodeURIComponent(String(password))}`;
+function mongodbFlush({ username, password }: Values, hasOthers: boolean): string {
+  const login = `${encodeURIComponent(username!)}:${encodeURIComponent(password!)}`;
   const url = `mongodb://${login}@127.0.0.1:27017/admin?directConnection=true&serverSelectionTimeoutMS=5000`;
   return `
 const admin = new Mongo(${JSON.stringify(url)}).getDB('admin');
@@ -54,9 +55,9 @@ export async function flushCommand(
     // Not drain: it ends the node's service at once. The pod's preStop does that when it is really stopped.
     return { container: 'cassandra', command: ['nodetool', 'flush'] };
   }
-  const kept = (await sops.read(SECRETS.cluster)) as any;
-  const login = kept?.secrets?.[namespace]?.[`${namespace}-root`];
-  if (typeof login?.password !== 'string')
+  const { secrets } = await keptSecrets({ sops }, declaredSecrets());
+  const login = secrets[namespace]?.[`${namespace}-root`];
+  if (login?.password === undefined)
     throw new Blocked(
       `${SECRETS.cluster} must hold the login ${namespace}-root, and does not; npm run bootstrap -- apply secrets`,
     );
