@@ -16,7 +16,7 @@ export const AUTHORITY_FILE = join(ROOT, 'ca.crt');
 export const TRUST_ON_MAC =
   'sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt';
 
-/** The own authority as it is kept, or undefined where none was made. @throws Stop when it is not one of ours */
+/** The own authority as it is kept, or undefined where none was made. @throws Blocked when it is not one of ours */
 export async function keptAuthority({ sops, homelab }: Context): Promise<Pair | undefined> {
   const tree = await sops.read(SECRETS.authority, ([key]) => key === 'certificate');
   if (tree === undefined) return undefined;

@@ -42,7 +42,7 @@ export interface Kept {
   readonly previous: Places;
 }
 
-/** Reads the list that synth wrote. @throws Stop when it is not there or is something else */
+/** Reads the list that synth wrote. @throws Blocked when it is not there or is something else */
 export function declaredSecrets(file = join(DIST, 'secrets.yaml')): DeclaredSecret[] {
   const list = fs.existsSync(file) ? parse(fs.readFileSync(file, 'utf8'))?.secrets : undefined;
   if (!Array.isArray(list))
@@ -50,7 +50,7 @@ export function declaredSecrets(file = join(DIST, 'secrets.yaml')): DeclaredSecr
   return list;
 }
 
-/** The values that are kept. @throws Stop when the file has another structure, without showing a value */
+/** The values that are kept. @throws Blocked when the file has another structure, without showing a value */
 export async function keptSecrets({ sops }: Pick<Context, 'sops'>, declared: readonly DeclaredSecret[]): Promise<Kept> {
   const tree = (await sops.read(SECRETS.cluster, plainIn(declared))) ?? {};
   return {
@@ -166,7 +166,7 @@ export function withValues(
 
 /**
  * The one value of each key of a secret that is kept, wherever it is.
- * @throws Stop when two namespaces hold different ones, when a fixed value is another one, or a key fits no certificate
+ * @throws Blocked when two namespaces hold different ones, when a fixed value is another one, or a key fits no certificate
  */
 export function valuesOf(secret: DeclaredSecret, { secrets }: Kept): Values {
   const values: Record<string, string> = {};

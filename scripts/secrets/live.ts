@@ -47,7 +47,7 @@ export async function liveDeclared(
 
 /**
  * Judges one secret in one namespace.
- * @throws Stop when it holds other values than the kept ones and those that are being replaced: it is never overwritten
+ * @throws Blocked when it holds other values than the kept ones and those that are being replaced: it is never overwritten
  */
 export function compare(
   secret: DeclaredSecret,

@@ -108,7 +108,7 @@ function orNotYet(error: unknown): undefined {
   if (!(error instanceof NotReady)) throw error;
 }
 
-/** @throws Stop when it is for another repository than homelab.ts names */
+/** @throws Blocked when it is for another repository than homelab.ts names */
 async function kept({ sops, homelab }: Context): Promise<Values | undefined> {
   const values = (await sops.read(SECRETS.repository, isPlain)) as Values | undefined;
   if (values !== undefined && values.url !== homelab.git.url)

@@ -146,7 +146,7 @@ function roundTrip(context: Context): Step {
   };
 }
 
-/** Public keys of the key file, in its order. @throws Later while there is none */
+/** Public keys of the key file, in its order. @throws NotReady while there is none */
 async function ownKeys(context: Context): Promise<string[]> {
   if (!fs.existsSync(ageKeyFile())) throw new NotReady('the age key comes first');
   return publicKeys(context);

@@ -120,7 +120,7 @@ function missingLines(secret: DeclaredSecret, kept: Kept): string[] {
 
 /**
  * Certificates that must be made anew, with the reason. None twice: a renewal that is under way is finished first.
- * @throws Later when there are certificates, and the authority that they must be from is still to be made
+ * @throws NotReady when there are certificates, and the authority that they must be from is still to be made
  */
 async function renewals(
   context: Context,
@@ -197,7 +197,7 @@ async function asked({ ask, homelab }: Context, secret: DeclaredSecret, key: str
   return registryLogin(answer, homelab.registry.server);
 }
 
-/** A login in the form that kubelet reads. @throws Stop when it is none, without showing it */
+/** A login in the form that kubelet reads. @throws Blocked when it is none, without showing it */
 export function registryLogin(answer: string, server: string): string {
   if (/^[^\s:{]+:\S+$/.test(answer))
     return JSON.stringify({ auths: { [server]: { auth: Buffer.from(answer).toString('base64') } } });
@@ -214,7 +214,7 @@ export function registryLogin(answer: string, server: string): string {
   return answer;
 }
 
-/** @throws Stop when a kept login is for another registry than homelab.ts names, without showing it */
+/** @throws Blocked when a kept login is for another registry than homelab.ts names, without showing it */
 function assertLogin({ homelab }: Context, secret: DeclaredSecret, kept: Kept): void {
   const [login] = Object.values(valuesOf(secret, kept));
   if (secret.type !== LOGIN || homelab.registry === undefined || login === undefined) return;

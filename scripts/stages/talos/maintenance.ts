@@ -69,7 +69,7 @@ class Maintenance {
     return { node, note: noteOf(node, this.name, this.restart) };
   }
 
-  /** The note holds no secret, but is of no use in a plan. */
+  /** Notes how far it has come, for a run that goes on after this one was cut off. */
   async write(note: Omit<Note, 'restart'>): Promise<void> {
     const text = JSON.stringify({ ...note, restart: this.restart });
     await this.context.kubernetes.change(['annotate', 'node', this.name, `${NOTE}=${text}`, '--overwrite']);
