@@ -26,7 +26,6 @@ import {
 import { planRestart, planStart, type Restart } from '../../scripts/stages/ai-vm/restart';
 import { aiVm, apply, podsOf, run, Told, withAiVm } from './ubuntu';
 
-
 const restart = async (commands: Told, kind: Restart) =>
   run((await planRestart(commands.context(), aiVm(commands), kind)).actions);
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEf owner@mac';
