@@ -2,7 +2,7 @@ import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { defineHomelab } from './inventory';
 
-/** This homelab. The one file to edit: dist/ and the bootstrap follow from it. */
+/** This homelab. The one file to edit: dist/ and the bootstrap are derived from it. */
 export default defineHomelab({
   name: 'collab',
 
@@ -34,7 +34,7 @@ export default defineHomelab({
   talos: {
     enforceNetworkPolicies: true,
     kubeletReserve: { controlPlane: Size.mebibytes(512), worker: Size.mebibytes(384) },
-    // Cassandra's grace of 120 s and a margin, plus the critical part.
+    // Cassandra's termination grace period of 120 s with a margin, plus the part for critical pods.
     shutdownGracePeriod: Duration.seconds(210),
     shutdownGracePeriodCriticalPods: Duration.seconds(30),
   },
@@ -103,8 +103,7 @@ export default defineHomelab({
     },
   },
 
-  // What Kubernetes, Argo CD and day two put on the nodes: requests that no chart of ours renders. kube-proxy
-  // requests nothing.
+  // Requests of pods that our charts do not render: Kubernetes, Argo CD, metrics and logs. kube-proxy requests nothing.
   system: {
     'control-plane': {
       on: 'control-plane',
@@ -115,8 +114,8 @@ export default defineHomelab({
       },
     },
     coredns: {
-      on: 'any-node', // it only prefers nodes apart
-      pods: 3, // two, and one more while it rolls
+      on: 'any-node', // its anti-affinity is only a preference
+      pods: 3, // two, and one more during a rolling update
       containers: { coredns: { memory: Size.mebibytes(70), cpu: Cpu.millis(100) } },
     },
     flannel: {
@@ -171,7 +170,8 @@ export default defineHomelab({
     },
   },
 
-  // On the Mac, off the K8 Plus. Replace the example by its own: cat /etc/ssh/ssh_host_ed25519_key.pub on the Mac.
+  // On the Mac, not on the K8 Plus. Replace the example host key by that of your Mac. Run there:
+  //   cat /etc/ssh/ssh_host_ed25519_key.pub
   backup: {
     target: {
       kind: 'sftp',
@@ -222,7 +222,7 @@ export default defineHomelab({
       connects: [{ cassandra: 'cassandra', keyspace: 'collaboration_operations' }, { service: 'documents' }],
     },
     chat: { connects: [{ cassandra: 'cassandra', keyspace: 'chat' }] },
-    // Its tables expire what they hold (default_time_to_live): who was there a minute ago is of no use.
+    // Its tables expire rows (default_time_to_live): presence that is a minute old is useless.
     presence: { connects: [{ cassandra: 'cassandra', keyspace: 'presence' }] },
     notifications: { connects: [{ mongodb: 'mongodb', database: 'notifications' }] },
     search: { connects: [{ mongodb: 'mongodb', database: 'search' }, { model: 'embeddings' }] },
@@ -234,7 +234,8 @@ export default defineHomelab({
     admin: { host: 'admin', connects: [{ service: 'gateway' }] },
   },
 
-  // Replace the example by your own: cat ~/.ssh/id_ed25519.pub
+  // Replace the example by your own public key:
+  //   cat ~/.ssh/id_ed25519.pub
   access: { sshKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE00 example'] },
 
   git: { url: 'https://github.com/owner/collab-homelab.git', revision: 'main' },

@@ -2,7 +2,7 @@ import { homelabApp } from './charts';
 import { checks } from './checks';
 import { main } from './synth';
 
-// Loaded by synth, so that what is wrong with the homelab is reported like everything else.
+// homelab.ts is loaded inside main, so that its errors are reported like all others.
 main(async () => {
   const { default: homelab } = await import('./homelab');
   return { homelab, app: homelabApp(homelab), checks };

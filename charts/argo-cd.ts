@@ -29,7 +29,7 @@ const WAVES: Readonly<Record<string, number>> = {
 };
 const DATABASE_WAVE = 1;
 
-/** Makes Argo CD keep dist/: a project limited to what is rendered, one application per folder, one that holds them all. */
+/** Makes Argo CD sync dist/: a project limited to the rendered kinds, one Application per folder, and a root Application. */
 export function argoCdChart(context: Context): void {
   const { app, homelab } = context;
   const folders = app.node.children.filter(Chart.isChart);
@@ -41,18 +41,18 @@ export function argoCdChart(context: Context): void {
       id: node.id,
       home,
       wave: WAVES[node.id] ?? DATABASE_WAVE,
-      keep: keeps(context, node.id),
+      keep: isKept(context, node.id),
     });
   application(chart, homelab, { id: NAMESPACES.argoCd, name: homelab.name, wave: 0, keep: true });
   project(chart, context);
 }
 
-/** Databases and what they stand on: their applications are never deleted, and deleting one by hand deletes nothing else. */
-function keeps({ homelab }: Context, id: string): boolean {
+/** Whether an Application is never deleted: those of the platform and of databases. Deleting one by hand keeps its objects. */
+function isKept({ homelab }: Context, id: string): boolean {
   return id === FOLDERS.platform || id in homelab.databases;
 }
 
-/** Argo CD's own namespace. Its pods come from the upstream manifest, which sets no limits and reaches repositories outside. */
+/** Argo CD's namespace. Its pods come from the upstream manifest, which sets no limits and needs repositories outside. */
 function namespace(chart: Chart, { homelab }: Context): void {
   new IsolatedNamespace(chart, 'namespace', { name: NAMESPACES.argoCd, keep: true, containerDefault: false });
   const connections = new Connections(chart, 'connections', {
@@ -68,8 +68,8 @@ function namespace(chart: Chart, { homelab }: Context): void {
   }
   const { cidrs, port: apiPort } = apiServer(homelab);
   for (const cidr of cidrs) connections.allowTo({ cidr }, { port: apiPort });
-  // The Git repository alone, at the port of its address. Nothing else is fetched: there are no Helm repositories, no single
-  // sign-on and no notifications; the API server is reached above.
+  // Only the Git repository, at the port of its address. Argo CD fetches nothing else: no Helm repositories, no single sign-on,
+  // no notifications. The API server is allowed above.
   const repository = gitAddress(homelab.git.url);
   if (repository.protocol === 'file') return;
   const { host, port } = repository;
@@ -93,8 +93,8 @@ function settings(chart: Chart, homelab: Homelab): void {
 }
 
 /**
- * What Argo CD leaves alone: objects that controllers make in masses. Its own default also names EndpointSlice, and an
- * excluded object is dropped without an error: llm-service would have no endpoint and still look synced.
+ * Objects that Argo CD ignores, because controllers create many of them. Argo CD's default also excludes EndpointSlice. It drops
+ * an excluded object without an error, so llm-service would have no endpoint and still look synced.
  */
 const EXCLUSIONS = `- apiGroups: [""]
   kinds: [Endpoints]
@@ -107,9 +107,9 @@ const EXCLUSIONS = `- apiGroups: [""]
 `;
 
 /**
- * Without it an Application counts as healthy at once (since Argo CD 1.8), and the waves of the root application wait for
- * nothing. The root is in its own first wave: judged by its own health, which is that of all the others, it would never get
- * to the waves that mend what is wrong.
+ * Health of an Application. Without this check Argo CD (since 1.8) counts each as healthy at once, and the sync waves of the root
+ * Application do not wait. The root is always healthy here: it is in its own first wave, and its real health includes all
+ * others, so a broken Application would stop the root from syncing the later waves that repair it.
  */
 function applicationHealth(root: string): string {
   return `if obj.metadata.name == "${root}" then
@@ -124,8 +124,8 @@ return { status = "Progressing", message = "not judged yet" }
 }
 
 /**
- * What Argo CD may make and delete: every kind that this library knows and what own charts add to them, in every namespace of
- * the homelab. Rendered late, so that a chart which is changed afterwards counts.
+ * What Argo CD may create and delete: every kind that this library renders and those that your own charts add, in every
+ * namespace of the homelab. Produced at rendering, so that objects added later are included.
  */
 function project(chart: Chart, { app, homelab }: Context): void {
   const spec = late((): AppProjectSpec => {
@@ -158,8 +158,8 @@ function unique(names: readonly string[]): string[] {
 }
 
 /**
- * By the types of `imports/` only: their classes come with 6,000 lines, which every synth would load for ten objects.
- * @param spec as JSON; the types differ from it in how they write `repoURL`
+ * Uses only the types of `imports/`: their classes have 6,000 lines, which every synth would load for ten objects.
+ * @param spec as JSON; the types spell `repoURL` differently
  */
 function argoObject(chart: Chart, id: string, kind: string, name: string, metadata: object, spec: object): ApiObject {
   return new ApiObject(chart, id, {
@@ -177,7 +177,7 @@ interface ApplicationOfFolder {
   readonly id: string;
   /** @default the folder's */
   readonly name?: string;
-  /** Namespace of its objects, where they share one. The project permits none but those that it names, not even "". */
+  /** Namespace of its objects, if they share one. The project permits only namespaces that it names, not even "". */
   readonly home?: string;
   readonly wave: number;
   readonly keep: boolean;
@@ -196,7 +196,7 @@ function application(chart: Chart, homelab: Homelab, { id, name = id, home, wave
   };
   const metadata = {
     annotations: { ...syncWave(wave), ...(keep && KEEP) },
-    // With it, whatever the folder brought goes when its application goes. Without a path the API server warns.
+    // Deletes the objects of the folder with its Application. The API server warns about a finalizer without a path.
     finalizers: keep ? undefined : ['resources-finalizer.argocd.argoproj.io/foreground'],
   };
   argoObject(chart, `application-${id}`, 'Application', name, metadata, {

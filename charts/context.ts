@@ -9,29 +9,29 @@ import type {
 } from '../constructs';
 import { API_SERVER_PORT, apiServerAddresses, type Homelab } from '../inventory';
 
-/** What charts know of each other, filled from left to right: databases, llm and ingress, then those who connect to them. */
+/** What charts pass to later charts: first databases, then llm and ingress, then the services that connect to them. */
 export interface Context {
   readonly app: App;
   readonly homelab: Homelab;
   readonly cassandra: ReadonlyMap<string, CassandraStatefulSet>;
   readonly mongodb: ReadonlyMap<string, MongoReplicaSet>;
-  /** Missing where the homelab has none. */
+  /** Undefined when the homelab has none. */
   readonly llm?: ExternalLlmService;
-  /** Missing where the homelab has none. */
+  /** Undefined when the homelab has none. */
   readonly ingress?: TraefikIngress;
-  /** The login of the private registry, if there is one. */
+  /** The login of the private registry, if the homelab has one. */
   readonly pullSecret?: DeclaredSecret;
 }
 
-/** Priority classes: who stays when a node runs out of room. */
+/** Priority classes: which pods stay when a node runs out of resources. */
 export const PRIORITY = { database: 'database', ingress: 'ingress', service: 'service' } as const;
 
-/** A folder of dist/, and an Argo CD application. */
+/** A chart: one folder of dist/ and one Argo CD Application. */
 export function folder(app: App, id: string, namespace?: string): Chart {
   return new Chart(app, id, { namespace, disableResourceNameHashes: true });
 }
 
-/** The API server as pods reach it, whose packets are translated before a policy sees them. */
+/** The API server's addresses for a NetworkPolicy, which sees packets after the Service address is translated. */
 export function apiServer(homelab: Homelab): ApiServerAddress {
   const cidrs = apiServerAddresses(homelab).map((address) => `${address}/32`);
   return { cidrs: cidrs as [string, ...string[]], port: API_SERVER_PORT };

@@ -27,14 +27,14 @@ import {
 } from '../inventory';
 import { folder, PRIORITY } from './context';
 
-/** Each Cassandra of the homelab, in a folder and a namespace of its own; those that run, for who connects to them. */
+/** Renders each Cassandra of the homelab in its own folder and namespace. Returns the active ones, which clients can connect to. */
 export function cassandraCharts(app: App, homelab: Homelab): Map<string, CassandraStatefulSet> {
   return chartsOf(homelab, (name, database) =>
     database.kind === 'cassandra' ? cassandra(app, homelab, name, database) : undefined,
   );
 }
 
-/** Each MongoDB of the homelab, likewise. */
+/** Renders each MongoDB of the homelab in its own folder and namespace. Returns the active ones. */
 export function mongodbCharts(app: App, homelab: Homelab): Map<string, MongoReplicaSet> {
   return chartsOf(homelab, (name, database) =>
     database.kind === 'mongodb' ? mongodb(app, homelab, name, database) : undefined,
@@ -106,7 +106,7 @@ function common(homelab: Homelab, name: string, database: Database) {
   };
 }
 
-/** What the constructs are told of the backups of a database; undefined where it has none. */
+/** Props for the backups of a database; undefined when it has none. */
 function backupProps(homelab: Homelab, database: Database): BackupProps | undefined {
   const backup = backupOf(homelab, database);
   if (backup === undefined) return undefined;
@@ -132,12 +132,12 @@ function exporterOf({ memory, cpu, ...exporter }: DatabaseExporter): Exporter {
   return { ...exporter, resources: { memory, cpu } };
 }
 
-/** The Proxmox hosts that hold its disks: with one, one power cord feeds all replicas. */
+/** The Proxmox hosts that hold its disks. With one, a power failure stops all replicas at once. */
 function hostsOf(homelab: Homelab, name: string, database: Database): Set<string> {
   return new Set(databasePods(name, database).map((pod) => hostOf(homelab, machineOfDisk(homelab, pod)[1])));
 }
 
-/** All disks of a database are of one size, judged by the inventory: a claim template has one. */
+/** Size of every disk of a database. The inventory validates that all have the same size, because a claim template has one. */
 function diskSize(homelab: Homelab, name: string, database: Database): Size {
   const first = databasePods(name, database)[0]!;
   return machineOfDisk(homelab, first)[1].dataDisks![first]!;

@@ -9,7 +9,7 @@ import { llmChart, llmProofChart } from './llm';
 import { platformChart } from './platform';
 import { serviceCharts } from './services';
 
-/** Everything that runs in the cluster of a homelab. One chart is one folder of dist/ and one Argo CD application. */
+/** All charts of a homelab. One chart is one folder of dist/ and one Argo CD Application. */
 export function homelabApp(homelab: Homelab): App {
   const app = new App({ recordConstructMetadata: false });
   const context: Context = {

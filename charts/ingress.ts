@@ -3,7 +3,7 @@ import { TraefikIngress } from '../constructs';
 import { NAMESPACES, type Homelab, type Ingress } from '../inventory';
 import { apiServer, folder, PRIORITY } from './context';
 
-/** The way in: one ingress controller on every worker, with a certificate for all host names of the domain. */
+/** One ingress controller on every worker, with a certificate for all host names of the domain. */
 export function ingressChart(app: App, homelab: Homelab, ingress: Ingress): TraefikIngress {
   const { network, machines } = homelab;
   return new TraefikIngress(folder(app, NAMESPACES.ingress, NAMESPACES.ingress), 'traefik', {

@@ -3,7 +3,7 @@ import { ExternalLlmService, LlmEndpoint, LlmProof } from '../constructs';
 import { FOLDERS, NAMESPACES, type Homelab, type Llm } from '../inventory';
 import { apiServer, folder } from './context';
 
-/** The name by which services reach the AI machine; it stands where its clients are, so that the plain name resolves. */
+/** The Service for the AI machine. It is in the namespace of its clients, so that they can use its short name. */
 export function llmChart(app: App, { machines }: Homelab, llm: Llm): ExternalLlmService {
   const at = { address: machines[llm.machine]!.address, port: llm.port };
   return new ExternalLlmService(folder(app, FOLDERS.llm, NAMESPACES.services), llm.service, {
@@ -12,7 +12,7 @@ export function llmChart(app: App, { machines }: Homelab, llm: Llm): ExternalLlm
   });
 }
 
-/** Asks after each sync whether the name leads to the models. A folder of its own, so that it blocks nothing while the AI machine is off. */
+/** Checks after each sync that the Service reaches the models. In its own folder, so that it blocks nothing while the AI machine is off. */
 export function llmProofChart(app: App, homelab: Homelab, llm: ExternalLlmService): void {
   new LlmProof(folder(app, FOLDERS.llmProof, NAMESPACES.services), 'llm-proof', {
     llm,

@@ -15,8 +15,8 @@ import { FOLDERS, NAMESPACES, workers, type Homelab } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 
 /**
- * What everything else stands on: namespaces with their limits, priority classes, volumes. Made after the other charts,
- * because volumes and quotas follow from what those declare.
+ * What all other charts need: namespaces with their limits, priority classes, volumes. Created after the other charts, because
+ * volumes and quotas are derived from what they declare.
  */
 export function platformChart(context: Context): void {
   const { app, homelab } = context;
@@ -27,9 +27,9 @@ export function platformChart(context: Context): void {
       .filter(ApiObject.isApiObject)
       .filter(({ kind, metadata }) => COUNTED.has(kind) && metadata.namespace === name);
   const namespace = (name: string, props: IsolatedNamespaceProps = {}) => {
-    // A retired database keeps its quota, which then admits nothing: left out, it would be OutOfSync for ever, as it is never pruned.
+    // A retired database keeps its quota, which then admits no pod. Argo CD never prunes it, so without it the app would stay OutOfSync.
     const limited = name in homelab.databases || workloadsIn(name).length > 0;
-    // Counted when it is rendered, so that what an own chart adds afterwards has room.
+    // Counted at rendering, so that the quota includes workloads that your own charts add later.
     const quota = limited ? () => quotaOf(workloadsIn(name).map(jsonOf), homelab) : undefined;
     new IsolatedNamespace(chart, name, { ...props, quota });
   };
@@ -61,8 +61,8 @@ function priorityClass(chart: Chart, name: string, value: number, description: s
 const COUNTED: ReadonlySet<string> = new Set([...POD_KINDS, 'HorizontalPodAutoscaler']);
 
 /**
- * What is rendered in a namespace, with the surge of every Deployment, and every job twice (a changed job starts before
- * its predecessor is pruned). Nothing more gets in, so a forgotten workload cannot take the room of a database.
+ * The sum of what is rendered in a namespace, with the surge of every Deployment, and every job twice (a changed job starts
+ * before its predecessor is pruned). Nothing more is admitted, so a forgotten workload cannot take resources of a database.
  */
 function quotaOf(objects: readonly Json[], homelab: Homelab): NamespaceQuota {
   const sum = { memory: 0, cpu: 0, pods: 0 };

@@ -5,10 +5,10 @@ import { images, MicroserviceDeployment, OutsideRoute, Placement, Probes } from 
 import { byTarget, envPrefixOf, NAMESPACES, type Service } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 
-/** Podinfo's own port; its image listens nowhere else unless told. */
+/** Default port of podinfo, the stand-in image. */
 const STAND_IN_PORT = 9898;
 
-/** The ten services and the web apps, and what each may talk to. */
+/** The services and the web apps, and the connections of each. */
 export function serviceCharts(context: Context): void {
   const { app, homelab } = context;
   const services = folder(app, NAMESPACES.services, NAMESPACES.services);

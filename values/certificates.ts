@@ -3,7 +3,7 @@ import { sentence } from './problem';
 
 const BLOCK = /-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----/g;
 
-/** What is wrong with certificates in PEM, as a sentence that shows none of it, or undefined. */
+/** Why a value is not PEM certificates, as a sentence that never prints the value; undefined when it is valid. */
 export function certificatesProblem(value: unknown, what: string): string | undefined {
   const problem = (got: string, fix: string) =>
     sentence({ what: `${what} must be certificates in PEM`, got, allowed: 'BEGIN CERTIFICATE blocks alone', fix });
@@ -11,7 +11,7 @@ export function certificatesProblem(value: unknown, what: string): string | unde
   if (/PRIVATE KEY/.test(value))
     return problem(
       'a private key',
-      'take it out at once, and make another authority: whoever saw this file can imitate it',
+      'remove it now and create a new authority: anyone who saw this file can impersonate the old one',
     );
   const blocks = value.match(BLOCK) ?? [];
   if (blocks.length === 0 || value.replace(BLOCK, '').trim() !== '')

@@ -4,21 +4,22 @@ import { sentence } from './problem';
 export type Setting =
   string | number | boolean | readonly Setting[] | { readonly [key: string]: Setting | undefined } | undefined;
 
-/** Settings of a database besides those that its construct makes, as they stand in its own configuration file. */
+/** Settings that the owner adds to a database's configuration file, under the same keys as in that file. */
 export type Settings = Readonly<Record<string, Setting>>;
 
-/** By key, or by the beginning of keys where it ends with `*`: what to do instead of setting it. */
-type Promises = Readonly<Record<string, string>>;
+/** What to do instead of setting a reserved key. A key that ends with `*` stands for every key that starts with it. */
+type Reserved = Readonly<Record<string, string>>;
 
-const FIXED = 'leave it out: it is fixed for as long as the ring lives';
+const FIXED = 'leave it out: it cannot change after the ring was created';
 const NODE = 'leave it out: node.py writes it when a node starts';
-const NAMES = 'leave it out: Services, policies and probes are made for the value that it has';
+const NAMES = 'leave it out: Services, policies and probes depend on the default value';
 const FOLDERS = 'leave it out: the volume of the pod is mounted there';
-const TLS = 'leave it out: docs/decisions/0017-no-tls-between-pods.md says why, and what protects instead';
+const TLS =
+  'leave it out: docs/decisions/0017-no-tls-between-pods.md explains why, and what protects the traffic instead';
 const LOGINS = 'leave it out: each client has a login with rights on its own data, made by a Job';
 
-/** Keys of cassandra.yaml that hold a promise of CassandraStatefulSet. Older names of some end in a unit. */
-const CASSANDRA: Promises = {
+/** Keys of cassandra.yaml that CassandraStatefulSet depends on. Some have an older name that ends in a unit. */
+const CASSANDRA: Reserved = {
   cluster_name: 'set clusterName',
   num_tokens: FIXED,
   initial_token: FIXED,
@@ -52,25 +53,25 @@ const CASSANDRA: Promises = {
   cdc_raw_directory: FOLDERS,
   'commitlog_sync*':
     'set allReplicasOnOneHost of the construct; in homelab.ts it follows from the hosts that hold the disks',
-  disk_failure_policy: 'leave it out: a node that cannot write must end, so that it is seen',
-  commit_failure_policy: 'leave it out: a node that cannot write must end, so that it is seen',
+  disk_failure_policy: 'leave it out: a node that cannot write must exit, so that the failure is visible',
+  commit_failure_policy: 'leave it out: a node that cannot write must exit, so that the failure is visible',
   'file_cache_size*': 'set heap, from which it follows',
   'networking_cache_size*': 'set heap, from which it follows',
 };
 
-const MONGOD_NAMES = 'leave it out: the Service, policies and probes are made for the value that it has';
-const MONGOD_FILES = 'leave it out: the form of the files on the volume is fixed for as long as the set lives';
+const MONGOD_NAMES = 'leave it out: the Service, policies and probes depend on the default value';
+const MONGOD_FILES = 'leave it out: the file format on the volume cannot change after the set was created';
 const FOREGROUND = 'leave it out: mongod is process 1, and logs to standard output';
 
-/** Keys of mongod.conf, by their path, that hold a promise of MongoReplicaSet. */
-const MONGOD: Promises = {
+/** Keys of mongod.conf, by their path, that MongoReplicaSet depends on. */
+const MONGOD: Reserved = {
   'net.port': MONGOD_NAMES,
   'net.bindIp*': MONGOD_NAMES,
   'net.ipv6': MONGOD_NAMES,
   'net.unixDomainSocket*': 'leave it out: the root file system is read-only',
   'net.tls*': TLS,
   'net.ssl*': TLS,
-  'security*': 'leave it out: members know each other by the keyfile, and clients have logins',
+  'security*': 'leave it out: members authenticate each other by the keyfile, and clients have logins',
   'replication.replSet*': 'set replicaSetName; in homelab.ts replicaSet',
   'replication.enableMajorityReadConcern': 'leave it out: acknowledged writes must be read back',
   'sharding*': 'leave it out: this is one replica set',
@@ -88,7 +89,7 @@ const MONGOD: Promises = {
   'systemLog.logRotate': FOREGROUND,
   'systemLog.syslogFacility': FOREGROUND,
   'auditLog*': 'leave it out: only the Enterprise server has it',
-  'setParameter.enableLocalhostAuthBypass': 'leave it out: the first start makes root by the localhost exception',
+  'setParameter.enableLocalhostAuthBypass': 'leave it out: the first start creates root by the localhost exception',
   'setParameter.authenticationMechanisms': LOGINS,
   'setParameter.enableTestCommands': 'leave it out: test commands change data without a login',
 };
@@ -96,7 +97,7 @@ const MONGOD: Promises = {
 /** What is wrong with settings for cassandra.yaml, as a sentence, or undefined. */
 export function cassandraSettingsProblem(value: unknown, what: string): string | undefined {
   return problem(value, what, { file: 'cassandra.yaml', sample: "{ compaction_throughput: '32MiB/s' }" }, (key) =>
-    /^[a-z][a-z0-9_]*$/.test(key) ? heldBy(CASSANDRA, [key]) : 'write the key as cassandra.yaml has it',
+    /^[a-z][a-z0-9_]*$/.test(key) ? reservedBy(CASSANDRA, [key]) : 'write the key as in cassandra.yaml',
   );
 }
 
@@ -106,9 +107,9 @@ export function mongodSettingsProblem(value: unknown, what: string): string | un
   return problem(value, what, { file: 'mongod.conf', sample }, (key, entry) =>
     /^[A-Za-z]+$/.test(key)
       ? pathsOf(key, entry)
-          .map((path) => heldBy(MONGOD, path))
+          .map((path) => reservedBy(MONGOD, path))
           .find((fix) => fix !== undefined)
-      : 'write sections in each other, as mongod.conf has them',
+      : 'nest the sections, as in mongod.conf',
   );
 }
 
@@ -116,7 +117,7 @@ function problem(
   value: unknown,
   what: string,
   { file, sample }: { readonly file: string; readonly sample: string },
-  promise: (key: string, value: unknown) => string | undefined,
+  reserved: (key: string, value: unknown) => string | undefined,
 ): string | undefined {
   if (!isPlain(value) || Array.isArray(value) || typeof value !== 'object')
     return sentence({
@@ -125,14 +126,14 @@ function problem(
       fix: `write it like ${sample}`,
     });
   for (const [key, entry] of Object.entries(value as object)) {
-    const fix = promise(key, entry);
+    const fix = reserved(key, entry);
     if (fix !== undefined)
-      return sentence({ what: `${what} must leave ${key} as the construct sets it`, got: entry, fix });
+      return sentence({ what: `${what} must not set ${key}: the construct sets it`, got: entry, fix });
   }
   return undefined;
 }
 
-/** Text, finite numbers, booleans, and lists and objects of those: what YAML carries without a surprise. */
+/** Text, finite numbers, booleans, and lists and objects of those: YAML writes and reads these unchanged. */
 function isPlain(value: unknown): boolean {
   if (Array.isArray(value)) return value.every(isPlain);
   if (typeof value === 'object' && value !== null) {
@@ -152,10 +153,10 @@ function pathsOf(path: string, value: unknown): string[][] {
   return entries.length === 0 ? [path.split('.')] : entries.flatMap(([key, entry]) => pathsOf(`${path}.${key}`, entry));
 }
 
-/** What to do instead of setting a key that holds a promise: its own, or that of a section which it stands in or holds. */
-function heldBy(promises: Promises, path: readonly string[]): string | undefined {
+/** What to do instead of setting a key that is reserved, or whose section is reserved. */
+function reservedBy(reserved: Reserved, path: readonly string[]): string | undefined {
   const key = path.join('.');
-  const found = Object.entries(promises).find(([name]) =>
+  const found = Object.entries(reserved).find(([name]) =>
     name.endsWith('*') ? key.startsWith(name.slice(0, -1)) : key === name || key.startsWith(`${name}.`),
   );
   return found?.[1];

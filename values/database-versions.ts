@@ -30,7 +30,7 @@ function exact(value: unknown, what: string, { product, least, sample }: Product
 
 /**
  * What is wrong with a feature compatibility version of MongoDB, as a sentence, or undefined.
- * @param version of mongod, where its image says it
+ * @param version of mongod; undefined when the image tag does not show it
  */
 export function compatibilityProblem(value: unknown, version: string | undefined, what: string): string | undefined {
   if (typeof value !== 'string' || !/^[1-9]\d*\.\d+$/.test(value))
@@ -45,9 +45,9 @@ export function compatibilityProblem(value: unknown, version: string | undefined
   const known = [...new Set([`${Number(major) - 1}.0`, `${major}.0`, `${major}.${minor}`])];
   if (known.includes(value)) return undefined;
   return sentence({
-    what: `${what} must be one that MongoDB ${version} knows`,
+    what: `${what} must be one that MongoDB ${version} supports`,
     got: value,
     allowed: known.join(', '),
-    fix: 'raise version first, one major version at a time, and this in a later commit',
+    fix: 'first raise version, one major version at a time; change this value in a later commit',
   });
 }

@@ -6,20 +6,24 @@ const MAX_DATA = 1024 ** 2;
 
 /** What is wrong with a key of a ConfigMap or a Secret, as a sentence, or undefined. A mounted key is the name of a file. */
 export function dataKeyProblem(key: string, what: string): string | undefined {
-  // Two dots first are the kubelet's own files in the volume.
+  // The kubelet keeps its own files in the volume under names that start with two dots.
   if (/^[-._a-zA-Z0-9]{1,253}$/.test(key) && key !== '.' && !key.startsWith('..')) return undefined;
   return sentence({
     what: `${what} must be the name of a file in a ConfigMap or Secret`,
     got: key,
-    allowed: '1 to 253 letters, digits, -, _ and ., not . and not two dots first',
-    fix: 'choose another name; a folder is another mount',
+    allowed: '1 to 253 letters, digits, -, _ and .; not . alone, and not starting with ..',
+    fix: 'choose another name; use another mount for a folder',
   });
 }
 
 /** What is wrong with files of a ConfigMap, as a sentence, or undefined. */
 export function filesProblem(files: unknown, what: string): string | undefined {
   if (typeof files !== 'object' || files === null || Array.isArray(files))
-    return sentence({ what: `${what} must be files by name`, got: files, fix: "write it as { 'app.yaml': '...' }" });
+    return sentence({
+      what: `${what} must be an object of files by name`,
+      got: files,
+      fix: "write it as { 'app.yaml': '...' }",
+    });
   for (const [name, text] of Object.entries(files)) {
     const problem =
       dataKeyProblem(name, `the name of a file in ${what}`) ?? textProblem(text, `${what}[${JSON.stringify(name)}]`);
@@ -35,8 +39,8 @@ export function filesProblem(files: unknown, what: string): string | undefined {
   });
 }
 
-/** Folders whose content an image and its container cannot do without: a mount would hide it. */
-const HIDES = [
+/** Folders that an image and its container need: a mount would hide their content. */
+const NEEDED_BY_IMAGE = [
   '/',
   '/bin',
   '/boot',
@@ -55,24 +59,24 @@ const HIDES = [
   '/usr',
   '/var',
 ];
-/** Below these the kernel has its own files, and no container runtime mounts there. */
+/** File systems of the kernel. A container runtime refuses mounts below them. */
 const OF_THE_KERNEL = ['/proc', '/sys', '/dev'];
 
 /** What is wrong with paths at which volumes are mounted together, as a sentence, or undefined. */
 export function mountPathsProblem(paths: readonly string[], what: string): string | undefined {
   const problem = (got: unknown, fix: string) =>
-    sentence({ what: `${what} must be an absolute path of its own`, got, fix });
+    sentence({ what: `${what} must be an absolute path that overlaps no other mount`, got, fix });
   for (const [index, path] of paths.entries()) {
     if (typeof path !== 'string' || !/^\/[^\0:]*$/.test(path) || path.split('/').includes('..'))
       return problem(path, 'write it like /etc/config, without : and ..');
     const plain = normal(path);
-    if (HIDES.includes(plain) || OF_THE_KERNEL.some((folder) => isWithin(plain, folder)))
-      return problem(path, 'choose a folder below: a mount hides what the image has there');
+    if (NEEDED_BY_IMAGE.includes(plain) || OF_THE_KERNEL.some((folder) => isWithin(plain, folder)))
+      return problem(path, 'choose a subfolder: a mount would hide the files of the image');
     const other = paths.slice(0, index).find((each) => isWithin(plain, normal(each)) || isWithin(normal(each), plain));
     if (other !== undefined)
       return problem(
-        `${path}, which ${normal(other) === plain ? 'is' : 'is inside, or around,'} ${other}`,
-        'choose another folder: no mount may be inside another',
+        `${path}, which ${normal(other) === plain ? 'is' : 'is inside or contains'} ${other}`,
+        'choose another folder: mounts must not be nested',
       );
   }
   return undefined;

@@ -5,7 +5,7 @@ import { sentence } from './problem';
 /** Where a Git repository lies. */
 export type GitAddress =
   | { readonly protocol: 'https' | 'ssh'; readonly host: string; readonly port: number }
-  /** A folder that Argo CD sees: nothing is asked over the network. */
+  /** A folder that Argo CD can read: needs no network. */
   | { readonly protocol: 'file' };
 
 interface Parts {
@@ -23,14 +23,14 @@ function partsOf(url: unknown): Parts | undefined {
   const [, scheme, user, host, port, path] =
     /^(https|ssh):\/\/(?:([^/@]*)@)?([^/:@]+)(?::(\d*))?\/([^@]+)$/.exec(url) ?? [];
   if (scheme !== undefined) return { protocol: scheme as 'https' | 'ssh', user, host: host!, port, path: path! };
-  // As scp writes it: such an address has no place for a port.
+  // The scp syntax, which cannot hold a port.
   const [, login, server, folder] = /^([^/:@]+)@([^/:@]+):([^@]+)$/.exec(url) ?? [];
   return login === undefined
     ? undefined
     : { protocol: 'ssh', user: login, host: server!, port: undefined, path: folder! };
 }
 
-/** An address that `gitAddressProblem` finds nothing wrong with. */
+/** Parses an address that `gitAddressProblem` accepts. */
 export function gitAddress(url: string): GitAddress {
   const parts = partsOf(url);
   if (parts === undefined) return { protocol: 'file' };
@@ -44,10 +44,10 @@ export function gitAddressProblem(value: unknown, what: string): string | undefi
   const parts = partsOf(value);
   if (typeof value === 'string' && /^(http|git):\/\//.test(value))
     return sentence({
-      what: `${what} must be an address whose server proves who it is`,
+      what: `${what} must be an address whose server authenticates itself`,
       got: value,
       allowed: 'https:// or ssh://',
-      fix: 'anybody between could change what Argo CD applies; use the SSH port of the server, or give it a certificate (git.ca)',
+      fix: 'otherwise anyone on the path could change what Argo CD applies; use the SSH port of the server, or give it a certificate (git.ca)',
     });
   if (parts === undefined)
     return sentence({
@@ -59,7 +59,7 @@ export function gitAddressProblem(value: unknown, what: string): string | undefi
   const { protocol, user, host, port, path } = parts;
   if (protocol === 'https' && user !== undefined)
     return sentence({
-      what: `${what} must have no login in it: it is published in dist/`,
+      what: `${what} must not contain a login: it is published in dist/`,
       got: String(value).replace(/\/\/[^@]*@/, '//...@'),
       fix: `write https://${host}${port === undefined ? '' : `:${port}`}/${path}; the bootstrap asks for the login and keeps it encrypted`,
     });
@@ -67,14 +67,14 @@ export function gitAddressProblem(value: unknown, what: string): string | undefi
     return sentence({
       what: `${what} must name the user to log in as, without a password`,
       got: value,
-      fix: `Git servers mostly call it git: ssh://git@${host}${port === undefined ? '' : `:${port}`}/${path}`,
+      fix: `on most Git servers the user is git: ssh://git@${host}${port === undefined ? '' : `:${port}`}/${path}`,
     });
   if (!String(value).startsWith(`${protocol}://`) && /^\d+\//.test(path)) {
     const [number, ...rest] = path.split('/');
     return sentence({
-      what: `${what} must be an ssh:// address where it has a port`,
+      what: `${what} must be an ssh:// address when it has a port`,
       got: value,
-      fix: `Git takes ${number} for a folder here: write ssh://${user}@${host}:${number}/${rest.join('/')}, or ssh://${user}@${host}/${path} where it is one`,
+      fix: `Git reads ${number} as a folder here: write ssh://${user}@${host}:${number}/${rest.join('/')} for a port, or ssh://${user}@${host}/${path} for a folder`,
     });
   }
   return (

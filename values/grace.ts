@@ -1,7 +1,7 @@
-/** Kubernetes' own default for a pod that does not say its grace, in seconds. */
+/** Kubernetes' default of `terminationGracePeriodSeconds`. */
 const DEFAULT_GRACE = 30;
 
-/** The longest time that a pod of rendered objects may take to stop, in seconds. */
+/** The longest `terminationGracePeriodSeconds` of the pods of rendered objects. */
 export function longestGrace(objects: readonly unknown[]): number {
   return Math.max(DEFAULT_GRACE, ...objects.flatMap(graces));
 }

@@ -1,8 +1,8 @@
-/** Recommended labels of Kubernetes that select pods: what it is, as `cassandra`, and which one, by its own name. */
+/** Recommended labels of Kubernetes that select pods: the application, such as `cassandra`, and the name of the instance. */
 export const NAME_LABEL = 'app.kubernetes.io/name';
 export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
 
-/** What manages an object. */
+/** Recommended label for the tool that manages an object. */
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 
 /** The value of `managed-by` on every object that a construct renders. */

@@ -1,21 +1,21 @@
 import type { Duration } from 'cdk8s';
 import { sentence } from './problem';
 
-/** Members of a replica set that vote, at most (MongoDB's limit). */
+/** Maximum number of voting members of a replica set (MongoDB's limit). */
 export const MAX_VOTERS = 7;
 
-/** What a member of a replica set is besides a copy that may become primary. */
+/** Makes a member something other than a plain one, which clients read and which may become primary. */
 export interface MemberOptions {
   /**
-   * Whether clients do not see it: a copy for backups or reports. It votes, acknowledges writes, and never becomes primary.
+   * Hides the member from clients: a copy for backups or reports. It votes, acknowledges writes, and never becomes primary.
    * @default false, but true with `delay`
    */
   readonly hidden?: boolean;
   /**
-   * By how much it stays behind, so that a mistake can be taken back from it: whole seconds, from 1 minute to 366 days (MongoDB's
-   * own limit). It is hidden and does not vote: otherwise writes of clients would wait for it as long when another member is
-   * down. The oplog must hold more than that, or the member is lost; MongoDB makes it 5 % of the disk, `replication.oplogSizeMB` in
-   * `config` sets that of a new member. @default none
+   * How far the member stays behind, so that data from before a mistake can be recovered from it: whole seconds, from 1 minute
+   * to 366 days (MongoDB's limit). It is hidden and does not vote: otherwise writes of clients would wait for this delay when
+   * another member is down. The oplog must cover more time than the delay, or the member needs a full copy of the data. MongoDB
+   * gives the oplog 5 % of the disk; `replication.oplogSizeMB` in `config` sets it for a new member. @default none
    */
   readonly delay?: Duration;
 }
@@ -23,7 +23,7 @@ export interface MemberOptions {
 /** Options by the ordinal of the member. */
 export type OptionsOfMembers = Readonly<Record<number, MemberOptions>>;
 
-/** One member, as the set is told. */
+/** One member, as the configuration of the replica set holds it. */
 export interface Member {
   readonly votes: 0 | 1;
   readonly priority: number;
@@ -32,8 +32,8 @@ export interface Member {
 }
 
 /**
- * What each member is: the first seven that are not delayed vote. Ordinal 0 wins elections while it is well: an update goes from
- * the highest ordinal down, so the primary rolls last.
+ * Configuration of each member. The first seven that are not delayed vote. Ordinal 0 wins elections while it is healthy: a
+ * StatefulSet updates from the highest ordinal down, so the primary restarts last.
  */
 export function membersOf(count: number, options: OptionsOfMembers = {}): Member[] {
   let voters = 0;
@@ -50,7 +50,7 @@ export function membersOf(count: number, options: OptionsOfMembers = {}): Member
   });
 }
 
-/** What is wrong with a number of members of a replica set and with what they are, as a sentence, or undefined. */
+/** What is wrong with the number of members of a replica set or with their options, as a sentence, or undefined. */
 export function membersProblem(
   value: unknown,
   what: string,
@@ -71,21 +71,21 @@ export function membersProblem(
       what: `${what} must leave an odd number of voters: a delayed member does not vote`,
       got: `${members} members, ${delayed} delayed`,
       allowed: '1, 3, 5 or 7 voters, or more members',
-      fix: `use ${members + 1} members: an even number of voters survives no more failures than one less`,
+      fix: `use ${members + 1} members: an even number of voters survives no more failures than one voter fewer`,
     });
   if (voters <= MAX_VOTERS && voters % 2 === 0)
     return sentence({
       what: `${what} must be an odd number while all of them vote`,
       got: value,
-      allowed: '1, 3, 5, 7; from 8 on the further ones do not vote',
-      fix: `use ${members - 1} or ${members + 1}: an even one more survives no more failures`,
+      allowed: '1, 3, 5, 7, or 8 and more, of which only 7 vote',
+      fix: `use ${members - 1} or ${members + 1}: ${members} members survive no more failures than ${members - 1}`,
     });
   const electable = membersOf(members, options).filter(({ priority }) => priority > 0).length;
   if (voters === 1 || electable > 1) return undefined;
   return sentence({
     what: `${optionsPlace} must leave two members that may become primary`,
-    got: `${electable}: hidden members never do`,
-    fix: 'let one of the hidden members be a plain one, or add members: without a second one nothing is written while ordinal 0 is down',
+    got: `${electable}: a hidden member never becomes primary`,
+    fix: 'make one of the hidden members plain, or add members: otherwise writes stop while ordinal 0 is down',
   });
 }
 
@@ -93,7 +93,7 @@ function optionsProblem(ordinal: string, options: MemberOptions, members: number
   const { hidden, delay } = options;
   if (!/^\d+$/.test(ordinal) || Number(ordinal) >= members)
     return sentence({
-      what: `${what} must be of a member`,
+      what: `${what} must be the ordinal of a member`,
       got: ordinal,
       allowed: `ordinals from 1 to ${members - 1}`,
       fix: 'correct the ordinal, or raise members',
@@ -102,7 +102,7 @@ function optionsProblem(ordinal: string, options: MemberOptions, members: number
     return sentence({ what: `${what}.hidden must be true or false`, got: hidden, fix: 'write hidden: true' });
   if (ordinal === '0' && (hidden || delay !== undefined))
     return sentence({
-      what: `${what} must be plain: ordinal 0 is the primary while it is well`,
+      what: `${what} must be plain: ordinal 0 is the primary while it is healthy`,
       got: options,
       fix: 'hide or delay the last member instead',
     });
@@ -110,9 +110,9 @@ function optionsProblem(ordinal: string, options: MemberOptions, members: number
   const problem = delayProblem(delay, `${what}.delay`);
   if (problem !== undefined || hidden !== false) return problem;
   return sentence({
-    what: `${what}.hidden must not be false where delay is set`,
+    what: `${what}.hidden must not be false when delay is set`,
     got: hidden,
-    fix: 'leave hidden out: clients would read old data',
+    fix: 'leave hidden out: otherwise clients would read old data',
   });
 }
 
@@ -137,7 +137,7 @@ export function podsProblem(pods: unknown, members: number, what: string): strin
   return sentence({
     what: `${what} must be at least as many as members`,
     got: `${String(pods)} pods, ${members} members`,
-    fix: 'lower members first; once the set has let them go, lower pods in a second commit',
+    fix: 'lower members first; after the members have left the set, lower pods in a second commit',
   });
 }
 
@@ -147,6 +147,6 @@ export function membersPerRackProblem(members: unknown, pods: number, what: stri
   return sentence({
     what: `${what} must be between 1 and nodesPerRack`,
     got: `${String(members)} members, ${pods} pods`,
-    fix: 'lower membersPerRack first; once the nodes have left the ring, lower nodesPerRack in a second commit',
+    fix: 'lower membersPerRack first; after the nodes have left the ring, lower nodesPerRack in a second commit',
   });
 }

@@ -12,13 +12,13 @@ export function mongoRolesProblem(value: unknown, what: string): string | undefi
   const wrong = roles.filter((role) => !(MONGO_ROLES as readonly unknown[]).includes(role));
   if (roles.length > 0 && wrong.length === 0) return undefined;
   return sentence({
-    what: `${what} must be roles that end at the client's own database`,
+    what: `${what} must be roles limited to the client's own database`,
     got: value,
     allowed: `one or a list of ${MONGO_ROLES.join(', ')}`,
     fix: suggested(
       wrong[0],
       MONGO_ROLES,
-      'make a user for whoever needs more by hand, as root; for another database, add a second connection',
+      'add a second connection for another database; create a user with more rights by hand, as root',
     ),
   });
 }

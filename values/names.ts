@@ -2,7 +2,7 @@ import { sentence } from './problem';
 
 /** Names and addresses as Kubernetes, DNS and IPv4 define them. Each function returns a sentence, or undefined when all is well. */
 
-/** RFC 1123 label: what a namespace, a Service or a host may be called. */
+/** RFC 1123 label: the name of a namespace or a host. */
 export function dnsLabelProblem(value: unknown, what: string, maximum = 63): string | undefined {
   if (typeof value === 'string' && value.length <= maximum && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(value))
     return undefined;
@@ -15,8 +15,8 @@ export function dnsLabelProblem(value: unknown, what: string, maximum = 63): str
 }
 
 /**
- * RFC 1035 label: what a Service may be called. Only Kubernetes 1.34 and newer take one that starts with a digit
- * (RelaxedServiceNameValidation), and Talos 1.13 takes Kubernetes from 1.31 on.
+ * RFC 1035 label: the name of a Service. Only Kubernetes 1.34 and newer accept a first digit
+ * (RelaxedServiceNameValidation), and Talos 1.13 supports Kubernetes from 1.31 on.
  */
 export function serviceNameProblem(value: unknown, what: string, maximum = 63): string | undefined {
   if (typeof value !== 'string' || !/^\d/.test(value)) return dnsLabelProblem(value, what, maximum);
@@ -24,7 +24,7 @@ export function serviceNameProblem(value: unknown, what: string, maximum = 63): 
     what: `${what} must be a DNS label that starts with a letter`,
     got: value,
     allowed: `1 to ${maximum} of a-z, 0-9 and -, first a letter, last no -`,
-    fix: 'choose another name: Kubernetes before 1.34 takes no Service that starts with a digit',
+    fix: 'choose another name: Kubernetes before 1.34 refuses a Service name that starts with a digit',
   });
 }
 
@@ -53,7 +53,7 @@ export function portProblem(value: unknown, what: string): string | undefined {
   });
 }
 
-/** An IPv4 address as a number, or undefined. Leading zeros are refused: some readers take them for octal. */
+/** An IPv4 address as a number, or undefined. Leading zeros are refused: some parsers read them as octal. */
 export function ipv4(value: unknown): number | undefined {
   if (typeof value !== 'string') return undefined;
   const parts = value.split('.');
@@ -94,7 +94,7 @@ export function overlaps(one: Network, other: Network): boolean {
 }
 
 /**
- * The grammar by which container runtimes read an image (github.com/distribution/reference): domain, path, tag, digest.
+ * The grammar by which container runtimes parse an image (github.com/distribution/reference): domain, path, tag, digest.
  * The first part is a domain where it has a dot or a colon or is localhost; anything else is a path on Docker Hub.
  */
 const DOMAIN = /^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::(\d+))?$/i;
@@ -103,7 +103,7 @@ const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
 const PATH_MAXIMUM = 255;
 
-/** An image with an exact version, which a runtime can parse: a tag that is not `latest`, a digest, or both. */
+/** An image with an exact version that a runtime can parse: a tag that is not `latest`, a digest, or both. */
 export function imageProblem(value: unknown, what: string): string | undefined {
   const wrong = typeof value === 'string' ? imageFault(value) : 'write it in quotes';
   if (wrong === undefined) return undefined;
@@ -120,8 +120,8 @@ const EXAMPLE = 'like ghcr.io/owner/documents:1.4.2';
 /** What to change in an image that is refused, or undefined. */
 function imageFault(image: string): string | undefined {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(image))
-    return `leave out ${image.slice(0, image.indexOf('//') + 2)}: an image is no web address`;
-  if (/\s/.test(image)) return `take the white space out, ${EXAMPLE}`;
+    return `leave out ${image.slice(0, image.indexOf('//') + 2)}: an image is not a web address`;
+  if (/\s/.test(image)) return `remove the white space, ${EXAMPLE}`;
   const [named = '', digest, ...more] = image.split('@');
   if (more.length > 0) return 'write one @, before the digest';
   if (digest !== undefined && !DIGEST.test(digest))
@@ -132,7 +132,7 @@ function imageFault(image: string): string | undefined {
   const wrong = repositoryFault(repository);
   if (wrong !== undefined) return wrong;
   if (tag !== undefined && !TAG.test(tag))
-    return 'give a tag of 1 to 128 letters, digits, _, . and -, neither first a . nor a -';
+    return 'give a tag of 1 to 128 letters, digits, _, . and - that does not start with . or -';
   if (tag === 'latest' || (tag === undefined && digest === undefined))
     return `pin the version that you tested, ${EXAMPLE}`;
   return undefined;
@@ -147,13 +147,13 @@ function repositoryFault(repository: string): string | undefined {
     return `the repository has an upper case letter; write it in lower case: ${path.toLowerCase()}`;
   const port = hasDomain ? DOMAIN.exec(first) : undefined;
   if (port === null)
-    return `correct the registry ${first}, which must be a DNS name or an address, with a port where it needs one, as registry.home.arpa:5000`;
+    return `correct the registry ${first}: it must be a DNS name or an address, with a port if needed, such as registry.home.arpa:5000`;
   if (port?.[1] !== undefined && portProblem(Number(port[1]), '') !== undefined)
     return `correct the port ${port[1]} of the registry: it must be 1 to 65535`;
-  if (/(^|\/)(\/|$)/.test(path)) return `take the empty part out: a / must stand between two names, ${EXAMPLE}`;
+  if (/(^|\/)(\/|$)/.test(path)) return `remove the empty part: a / must stand between two names, ${EXAMPLE}`;
   if (!PATH.test(path))
     return `write the repository with a-z, 0-9 and between them one . or _, two _ or any number of -, ${EXAMPLE}`;
-  // Docker Hub's own images stand below library/, which counts.
+  // Official images of Docker Hub are below library/, which counts towards the length.
   const maximum = slash < 0 ? PATH_MAXIMUM - 'library/'.length : PATH_MAXIMUM;
   return path.length > maximum ? `shorten the repository to ${maximum} characters` : undefined;
 }

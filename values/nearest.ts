@@ -1,28 +1,28 @@
-/** The candidate that a misspelt word most likely stands for; undefined where none is near. */
+/** The candidate that a misspelt word most likely means; undefined when none is similar. */
 export function nearest(word: unknown, candidates: Iterable<string>): string | undefined {
   if (typeof word !== 'string' || word.length > 100) return undefined;
   const near = [...candidates]
     .map((candidate) => [candidate, distance(word.toLowerCase(), candidate.toLowerCase())] as const)
     .filter(
       ([candidate, steps]) =>
-        steps <= Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3)) || begins(word, candidate),
+        steps <= Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3)) || isPrefix(word, candidate),
     )
     .sort(([, a], [, b]) => a - b);
   return near[0]?.[0];
 }
 
-/** A fix that begins with what was probably meant. */
+/** A fix that starts with the candidate that was probably meant. */
 export function suggested(word: unknown, candidates: Iterable<string>, fix: string): string {
   const near = nearest(word, candidates);
   return near === undefined ? fix : `did you mean ${near}? Otherwise ${fix}`;
 }
 
-/** One is the beginning of the other: mongo of mongodb. */
-function begins(a: string, b: string): boolean {
+/** Whether one word is a prefix of the other: mongo of mongodb. */
+function isPrefix(a: string, b: string): boolean {
   return Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a));
 }
 
-/** Letters to add, remove, replace or swap with the next one until one word is the other. */
+/** Number of letters to add, remove, replace or swap with the next one to turn one word into the other. */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
   for (let i = 1; i <= a.length; i++) {

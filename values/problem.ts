@@ -1,10 +1,10 @@
-/** What is wrong with a value: the sentence that every refusal in this package is made of. */
+/** What is wrong with a value. Every error of this package that rejects a value is built from it. */
 export interface Problem {
   /** What is wrong, with its place: `machines.talos-cp-01.address must be an IPv4 address`. */
   readonly what: string;
   /** The value that was given. */
   readonly got: unknown;
-  /** What would be accepted, when `what` does not say it already. */
+  /** Accepted values, unless `what` already names them. */
   readonly allowed?: string;
   /** What the reader can do about it. */
   readonly fix: string;
@@ -15,7 +15,7 @@ export function sentence({ what, got, allowed, fix }: Problem): string {
   return `${what}, got ${shown(got)}${allowed === undefined ? '' : ` (allowed: ${allowed})`}; ${fix}`;
 }
 
-/** A value as a person would write it, on one line, cut where it grows long. Fails on no value. */
+/** A value as a person would write it, on one line, cut when it is long. Never throws. */
 export function shown(value: unknown): string {
   try {
     return cut(visible(text(value)));
@@ -35,7 +35,7 @@ function text(value: unknown): string {
   return JSON.stringify(value) ?? String(value);
 }
 
-/** Characters that no terminal shows, or that turn the line around, by their number. */
+/** Replaces invisible and direction-changing characters by their code. */
 export function visible(line: string): string {
   return line.replace(
     // eslint-disable-next-line no-control-regex
@@ -54,8 +54,8 @@ export function missing(problem: string): string {
 }
 
 /**
- * What an error says, with the place in the owner's own file where it says none: `Size.gibibytes(-1)` fails in cdk8s, while
- * homelab.ts is read. Refusals that are made of sentences name their place themselves.
+ * The message of an error, with the line of the owner's file in front when the message does not name a place. For example
+ * `Size.gibibytes(-1)` throws inside cdk8s while homelab.ts is loaded. Errors built by `sentence` name their place themselves.
  */
 export function withPlace(error: Error): string {
   const frames = String(error.stack)

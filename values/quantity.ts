@@ -3,8 +3,8 @@ import type { Cpu } from 'cdk8s-plus-28';
 import { sentence } from './problem';
 
 /**
- * The one place that turns `Size` into bytes and `Cpu` into millicores. Both classes are plain holders: `Size` does no
- * arithmetic, `Cpu` keeps a string, and under a transpiler without type check a plain number can stand in their place.
+ * The one place that turns `Size` into bytes and `Cpu` into millicores. Both classes only hold a value: `Size` does no
+ * arithmetic, and `Cpu` keeps a string. Without a type check, a plain number can take their place.
  */
 const KIB = 1024;
 const UNITS: readonly (readonly [string, number])[] = [
@@ -14,10 +14,10 @@ const UNITS: readonly (readonly [string, number])[] = [
   ['Ki', KIB],
 ];
 
-/** More cores than any machine has, so that the number is written without an exponent. */
+/** More cores than any machine has. The limit keeps the number free of an exponent. */
 const MAX_MILLIS = 1_000_000;
 
-/** What is wrong with a size, as a sentence, or undefined. @param zero whether it may be zero: nothing at all */
+/** What is wrong with a size, as a sentence, or undefined. @param zero whether it may be zero */
 export function sizeProblem(value: unknown, what: string, zero = false): string | undefined {
   const problem = (fix: string) =>
     sentence({
@@ -53,11 +53,11 @@ export function cpuProblem(value: unknown, what: string): string | undefined {
   const millis = rawMillis(amount);
   if (!Number.isFinite(millis) || millis < 1) return problem('give a number greater than zero');
   if (millis > MAX_MILLIS) return problem('give at most 1000 cores');
-  if (!Number.isInteger(millis)) return problem('a thousandth of a core is the smallest unit');
+  if (!Number.isInteger(millis)) return problem('round to whole millicores, the smallest unit');
   return undefined;
 }
 
-/** Bytes of a size. @throws if it is not a size, negative, NaN, or no whole number of KiB; if zero, where that may not be */
+/** Bytes of a size. @throws if it is not a Size, negative, NaN, not a whole number of KiB, or zero without `zero` */
 export function bytes(size: Size, what = 'size', zero = false): number {
   const problem = sizeProblem(size, what, zero);
   if (problem) throw new Error(problem);
@@ -71,13 +71,13 @@ export function millicores(cpu: Cpu, what = 'cpu'): number {
   return rawMillis(cpu.amount);
 }
 
-/** Bytes as the quantity that the API server itself would print: the largest binary unit that divides them. */
+/** Bytes as the API server prints the quantity: in the largest binary unit that divides them. */
 export function memoryQuantity(byteCount: number): string {
   const unit = UNITS.find(([, factor]) => byteCount >= factor && byteCount % factor === 0);
   return unit ? `${byteCount / unit[1]}${unit[0]}` : String(byteCount);
 }
 
-/** Millicores as the quantity that the API server itself would print: `250m`, `2`. */
+/** Millicores as the API server prints the quantity: `250m`, `2`. */
 export function cpuQuantity(millis: number): string {
   return millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`;
 }
@@ -99,7 +99,7 @@ export function parseQuantity(quantity: string | number): number {
   return Number(match[1]) * (UNITS.find(([unit]) => unit === suffix)?.[1] ?? decimal[suffix] ?? 1);
 }
 
-/** `Size.asString()` is its only reading that never throws: `22Gi`, `NaNGi`, `0.5Gi`. */
+/** Reads `Size.asString()`, the only method of Size that never throws: `22Gi`, `NaNGi`, `0.5Gi`. */
 function rawBytes(size: Size): number {
   const match = /^(.+?)(Ki|Mi|Gi|Ti|Pi)$/.exec(String(size.asString()));
   const factor = match?.[2] === 'Pi' ? KIB ** 5 : (UNITS.find(([unit]) => unit === match?.[2])?.[1] ?? NaN);

@@ -14,7 +14,7 @@ export function repairIntervalProblem(value: unknown, what: string): string | un
   return sentence({
     what: `${what} must be a Duration from 1 hour to 5 days`,
     got: Number.isFinite(seconds) ? `${seconds} s` : value,
-    allowed: 'whole seconds; 5 days are half of gc_grace_seconds, after which deleted rows may come back',
+    allowed: 'whole seconds; 5 days are half of gc_grace_seconds, after which deleted rows may reappear',
     fix: 'leave it out for 5 days, or write Duration.days(2)',
   });
 }

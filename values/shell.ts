@@ -1,4 +1,4 @@
-/** A word for a POSIX shell that stands for exactly this text. */
+/** Quotes text as one word for a POSIX shell. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`;
 }

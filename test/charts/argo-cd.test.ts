@@ -12,7 +12,7 @@ import { render } from '../../synth';
 import { changed, ofKind, renderedHomelab } from '../homelab';
 
 describe('Argo CD reaches its Git repository and nothing else outside', () => {
-  /** Ways out to other machines than pods of its own, the name server and the API server: [address, port]. */
+  /** Egress rules to other targets than its own pods, the name server and the API server: [address, port]. */
   const waysOut = (url: string) => {
     const policy = ofKind(
       renderedHomelab((h) => (h.git.url = url)),
@@ -38,12 +38,12 @@ describe('Argo CD reaches its Git repository and nothing else outside', () => {
     expect(waysOut(url)).toEqual([[peer, port, 'TCP']]);
   });
 
-  test('a folder that it sees needs no way out', () => {
+  test('needs no egress for a repository in a local folder', () => {
     expect(waysOut('file:///srv/git/homelab.git')).toEqual([]);
   });
 });
 
-test('the parts of Argo CD reach each other at their ports, both ways', () => {
+test('the parts of Argo CD reach each other at their ports, in both directions', () => {
   const { spec } = ofKind(renderedHomelab(), 'NetworkPolicy').find(({ metadata }) => metadata.name === 'argocd')!;
   const own = ({ to, from }: any) =>
     (to ?? from)?.[0].namespaceSelector?.matchLabels['kubernetes.io/metadata.name'] === 'argocd';
@@ -54,7 +54,7 @@ test('the parts of Argo CD reach each other at their ports, both ways', () => {
   expect(ports(spec.egress)).toEqual(all);
 });
 
-test('a sync that fails is tried again ten times, with longer and longer pauses; the project comes before all', () => {
+test('a failed sync is retried ten times with growing pauses; the project is synced first', () => {
   const rendering = renderedHomelab();
   const applications = ofKind(rendering, 'Application');
   expect(applications.length).toBeGreaterThan(5);
@@ -80,7 +80,7 @@ describe('the project', () => {
     ['as it is', () => undefined],
     ['with a proxy to the models instead of an EndpointSlice', (h) => (h.llm.via = 'tcp-proxy')],
     [
-      'without a way in',
+      'without an ingress controller',
       (h) => {
         h.webApps = {};
         delete h.ingress;
@@ -95,13 +95,13 @@ describe('the project', () => {
           service.connects = service.connects.filter((each: any) => !each.mongodb && !each.cassandra);
       },
     ],
-  ])('permits the same kinds %s, or Argo CD would never delete the last object of one', (_, change) => {
+  ])('permits the same kinds %s, or Argo CD would never delete the last object of a kind', (_, change) => {
     const project = projectOf(renderedHomelab(change));
     expect(named(project.clusterResourceWhitelist)).toEqual(known(true).sort());
     expect(named(project.namespaceResourceWhitelist)).toEqual(known(false).sort());
   });
 
-  test('permits the namespaces of the homelab, also those that nothing is in now', () => {
+  test('permits the namespaces of the homelab, including those that are empty now', () => {
     const namespaces = (rendering: Rendering) =>
       projectOf(rendering).destinations.map(({ namespace }: any) => namespace);
     expect(namespaces(renderedHomelab())).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
@@ -113,7 +113,7 @@ describe('the project', () => {
   });
 });
 
-describe('an own chart', () => {
+describe('a chart of your own', () => {
   const homelab = changed(() => undefined);
   const withOwn = (add: (app: App) => void) => {
     const app = homelabApp(homelab);
@@ -146,7 +146,7 @@ describe('an own chart', () => {
       },
     });
 
-  test('without an application is refused, whatever it is nested in', () => {
+  test('without an Application is rejected, at any depth', () => {
     const beside = withOwn((app) => cronJob(new Chart(app, 'extra', { namespace: 'services' })));
     expect(errors(beside)).toEqual([
       expect.stringMatching(
@@ -159,13 +159,13 @@ describe('an own chart', () => {
     expect(errors(inside)).toEqual([expect.stringContaining('dist/extra is read by no Argo CD application')]);
   });
 
-  test('in a chart that has one is deployed: its kind is permitted and the quota has room for it', () => {
+  test('in a chart that has one is deployed: the project permits its kind and the quota has room for it', () => {
     const room = (rendering: Rendering) =>
       ofKind(rendering, 'ResourceQuota').find(({ metadata }) => metadata.namespace === 'services')!.spec.hard;
     const own = withOwn((app) => cronJob(chartOf(app, 'services')));
     expect(errors(own)).toEqual([]);
     expect(named(own)).toContain('batch/CronJob');
-    // The run of now and that of before.
+    // The current run and the one before it.
     expect(room(own).pods).toBe(room(withOwn(() => undefined)).pods + 2);
   });
   const named = (rendering: Rendering) =>
@@ -173,7 +173,7 @@ describe('an own chart', () => {
       ({ group, kind }: any) => `${group}/${kind}`,
     );
 
-  test('in a namespace that nobody renders is refused; with the namespace it is deployed', () => {
+  test('in a namespace that is not rendered is rejected; with the namespace it is deployed', () => {
     const nowhere = withOwn((app) => cronJob(chartOf(app, 'services'), 'extra'));
     expect(errors(nowhere)).toEqual([
       expect.stringMatching(
@@ -187,7 +187,7 @@ describe('an own chart', () => {
     expect(errors(made)).toEqual([]);
   });
 
-  test('of a kind that a changed project does not permit is refused', () => {
+  test('of a kind that a changed project does not permit is rejected', () => {
     const rendering = withOwn((app) => cronJob(chartOf(app, 'services')));
     const narrow = rendering.map((each) =>
       each.object.kind !== 'AppProject'
@@ -206,7 +206,7 @@ describe('an own chart', () => {
   });
   const apart = RENDERED_KINDS.filter(({ kind }) => kind !== 'Job' && kind !== 'CronJob' && !isClusterScoped(kind));
 
-  test('is judged by nobody where no application is rendered', () => {
+  test('is not checked when no Application is rendered', () => {
     const app = Testing.app();
     cronJob(new Chart(app, 'extra', { namespace: 'extra' }));
     expect(errors(render(app))).toEqual([]);
@@ -217,7 +217,7 @@ describe('the list of kinds', () => {
   const groupAndKind = ({ apiVersion, kind }: { apiVersion: string; kind: string }) => `${groupOf(apiVersion)}/${kind}`;
   const listed = RENDERED_KINDS.map(({ group, kind }) => `${group}/${kind}`).sort();
 
-  /** Kinds that the sources make: typed classes by their name, others by what is written beside `new ApiObject`. */
+  /** Kinds that the sources render: typed classes by their name, others by the text after `new ApiObject`. */
   const made = ['constructs', 'charts'].flatMap((folder) =>
     fs
       .readdirSync(folder)
@@ -228,7 +228,7 @@ describe('the list of kinds', () => {
           groupAndKind((k8s as any)[name!].GVK),
         );
         const plain = [...text.matchAll(/new ApiObject\([^]*?apiVersion: '([^']+)',\s*kind(?:: '(\w+)')?/g)].flatMap(
-          // Where the kind is a parameter, all that the file hands to it.
+          // When the kind is a parameter, all values that the file passes for it.
           ([, apiVersion, kind]) =>
             (kind === undefined
               ? [...text.matchAll(/argoObject\(\w+, [^,]+, '(\w+)'/g)].map(([, each]) => each!)
@@ -240,12 +240,12 @@ describe('the list of kinds', () => {
       }),
   );
 
-  test('is what the sources make, no more and no less', () => {
+  test('is exactly what the sources render', () => {
     expect([...new Set(made)].sort()).toEqual(listed);
     expect(new Set(listed).size).toBe(listed.length);
   });
 
-  test.each(['the homelab of tests', ...fs.readdirSync('examples')])('holds what %s renders', async (name) => {
+  test.each(['the homelab of tests', ...fs.readdirSync('examples')])('contains what %s renders', async (name) => {
     const file = resolve('examples', name, 'homelab.ts');
     const homelab: Homelab | undefined = fs.existsSync(file)
       ? (await import(file)).default
@@ -263,10 +263,13 @@ describe('the list of kinds', () => {
 test.each<readonly [string, (homelab: any) => void]>([
   ['model', (h) => (h.llm.models.chat.tag = 'llama3.1:8b')],
   ['port', (h) => (h.llm.port = 11435)],
-])('another %s changes an object that is no hook, so that Argo CD syncs and the proof runs again', (_, change) => {
-  const text = (rendering: Rendering, kind: string) =>
-    JSON.stringify(ofKind(rendering, kind).find(({ metadata }) => metadata.name === 'llm-service-proof'));
-  const [before, after] = [renderedHomelab(), renderedHomelab(change)];
-  expect(text(after, 'Job')).not.toBe(text(before, 'Job'));
-  expect(text(after, 'ConfigMap')).not.toBe(text(before, 'ConfigMap'));
-});
+])(
+  'another %s changes an object that is not a hook, so that Argo CD syncs and the check of the models runs again',
+  (_, change) => {
+    const text = (rendering: Rendering, kind: string) =>
+      JSON.stringify(ofKind(rendering, kind).find(({ metadata }) => metadata.name === 'llm-service-proof'));
+    const [before, after] = [renderedHomelab(), renderedHomelab(change)];
+    expect(text(after, 'Job')).not.toBe(text(before, 'Job'));
+    expect(text(after, 'ConfigMap')).not.toBe(text(before, 'ConfigMap'));
+  },
+);

@@ -25,12 +25,12 @@ function onTwoHosts(h: any): void {
   };
 }
 
-test('where one power cord feeds all copies, a write waits for the disk; with two it need not', () => {
+test('a write waits for the disk when all replicas run on one physical host, and not with two hosts', () => {
   expect(cassandraYaml()).toContain('commitlog_sync: group\n');
   expect(cassandraYaml(onTwoHosts)).toContain('commitlog_sync: periodic\n');
 });
 
-test('a ring and a set are called as the homelab says, and ask for what it says', () => {
+test('a ring and a replica set get names and resources from the homelab', () => {
   expect(cassandraYaml()).toContain('cluster_name: "collab"\n');
   expect(podOf('cassandra-r1').containers[0].resources.limits.memory).toBe('5Gi');
   const mongod = podOf('mongodb').containers[0];
@@ -41,7 +41,7 @@ test('a ring and a set are called as the homelab says, and ask for what it says'
 test.each([
   ['cassandra-r1', 'cassandra'],
   ['mongodb', 'mongodb'],
-])('%s runs on the nodes of its disks alone, and goes last', (name, label) => {
+])('%s runs only on the nodes of its disks, and is evicted last', (name, label) => {
   const { affinity, priorityClassName } = podOf(name);
   const required = affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution;
   expect(required.nodeSelectorTerms[0].matchExpressions).toEqual([
@@ -50,7 +50,7 @@ test.each([
   expect(priorityClassName).toBe('database');
 });
 
-test('each pod claims a disk of the size that its machine has', () => {
+test('each pod claims the disk size of its machine', () => {
   const change = (h: any) => {
     for (const disk of ['mongodb-0', 'mongodb-1', 'mongodb-2'])
       h.machines['talos-worker-02'].dataDisks[disk] = Size.gibibytes(120);
@@ -60,7 +60,7 @@ test('each pod claims a disk of the size that its machine has', () => {
   expect(claim('cassandra-r1').spec.resources.requests.storage).toBe('100Gi');
 });
 
-test('a retired database has no pods, and what holds its data stays', () => {
+test('a retired database has no pods, and the objects that hold its data stay', () => {
   const rendering = renderedHomelab((h) => {
     h.databases.mongodb.state = 'retired';
     for (const service of Object.values<any>(h.services))
@@ -121,12 +121,12 @@ test('version, heap, settings, keyspaces and metrics come from the homelab', () 
         podSelector: { matchLabels: { app: 'prometheus' } },
       },
     ],
-    // The container `reconcile` tells by the first of them.
+    // The container `reconcile` serves the first of them.
     ports: [7012, 9216].map((port) => ({ port, protocol: 'TCP' })),
   });
 });
 
-test('how often a ring is repaired, and how many of its pods are members, is what the homelab says', () => {
+test('the repair interval of a ring and the number of its members come from the homelab', () => {
   const files = named('ConfigMap', 'cassandra-scripts', (h) => {
     Object.assign(h.databases.cassandra, { nodesPerRack: 2, membersPerRack: 1, repairEvery: Duration.days(2) });
     const { dataDisks } = h.machines['talos-worker-01'];

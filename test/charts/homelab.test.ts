@@ -30,7 +30,7 @@ describe('where pods run', () => {
   test.each([
     ['cassandra-r', 3],
     ['mongodb', 1],
-  ])('%s: on the nodes with its label and no other', (name, count) => {
+  ])('runs %s only on the nodes with its label', (name, count) => {
     const sets = ofKind(rendering, 'StatefulSet').filter(({ metadata }) => metadata.name.startsWith(name));
     expect(sets).toHaveLength(count);
     for (const set of sets)
@@ -41,7 +41,7 @@ describe('where pods run', () => {
       });
   });
 
-  test('services: on worker-02 first, allowed on worker-01, so that a drained worker-02 moves them', () => {
+  test('prefers worker-02 for services and allows worker-01, so that a drain of worker-02 moves them', () => {
     for (const name of Object.keys(homelab.services)) {
       const [service] = named(name).filter(({ kind }) => kind === 'Deployment');
       expect(required(service)).toBeUndefined();
@@ -70,7 +70,7 @@ describe('what pods may do', () => {
     expect(workloads.length).toBeGreaterThan(15);
   });
 
-  test('every namespace with pods denies both directions until someone connects, and no pod is outside of a policy of its own', () => {
+  test('every namespace with pods denies traffic in both directions by default, and every pod has its own policy', () => {
     const policies = ofKind(rendering, 'NetworkPolicy');
     const denied = policies
       .filter(({ metadata, spec }) => metadata.name === 'default-deny' && spec.policyTypes.length === 2)
@@ -89,7 +89,7 @@ describe('what pods may do', () => {
     expect(alone.map(idOf)).toEqual([]);
   });
 
-  test('every namespace is restricted, but one that says why', () => {
+  test('every namespace is restricted, except one that gives the reason', () => {
     const namespaces = ofKind(rendering, 'Namespace').map(({ metadata }) => ({
       name: metadata.name,
       level: metadata.labels['pod-security.kubernetes.io/enforce'],
@@ -101,13 +101,13 @@ describe('what pods may do', () => {
     expect(namespaces).toHaveLength(6);
   });
 
-  test('only who asks the API server something has a token', () => {
+  test('only pods that call the API server have a token', () => {
     const withToken = workloads.filter((workload) => podOf(workload).spec.automountServiceAccountToken !== false);
     expect(withToken.map(idOf)).toEqual(['DaemonSet ingress/traefik', 'Job services/llm-service-proof']);
   });
 });
 
-test('services reach what homelab.ts says and nothing else', () => {
+test('services reach only the targets in homelab.ts', () => {
   const reached = (namespace: string, name: string) => {
     const policy = ofKind(rendering, 'NetworkPolicy').find(
       ({ metadata }) => metadata.namespace === namespace && metadata.name === name,
@@ -131,7 +131,7 @@ test('services reach what homelab.ts says and nothing else', () => {
       expect([name, reached(namespace, name)]).toEqual([name, [...connects.map(target), 'dns'].sort()]);
 });
 
-describe('what a real API server said', () => {
+describe('what a real API server showed', () => {
   const everywhere = (value: any, visit: (key: string, entry: unknown) => void): void => {
     if (typeof value !== 'object' || value === null) return;
     for (const [key, entry] of Object.entries(value)) {
@@ -140,7 +140,7 @@ describe('what a real API server said', () => {
     }
   };
 
-  test('an empty matchLabels is stored as none: each sync would find a difference and apply it again', () => {
+  test('renders no empty matchLabels: the API server drops it, and each sync would apply it again', () => {
     const empty: string[] = [];
     for (const { file, object } of rendering)
       everywhere(object, (key, entry) => {
@@ -149,11 +149,11 @@ describe('what a real API server said', () => {
     expect(empty).toEqual([]);
   });
 
-  test('a priority class that is not the default does not say so: false is stored as nothing', () => {
+  test('renders no globalDefault: false in a priority class: the API server drops it', () => {
     for (const object of ofKind(rendering, 'PriorityClass')) expect(object).not.toHaveProperty('globalDefault');
   });
 
-  test('a finalizer without a path draws a warning', () => {
+  test('renders finalizers with a path: the API server warns about one without', () => {
     const finalizers = rendering.flatMap(({ object }) => object.metadata.finalizers ?? []);
     expect(finalizers.length).toBeGreaterThan(0);
     for (const finalizer of finalizers) expect(finalizer).toMatch(/^[a-z0-9.-]+\/.+/);
@@ -170,7 +170,7 @@ test('no secret and no literal password is rendered', () => {
   expect(literal).toEqual([]);
 });
 
-test('every image has an exact version and stands in the one file of images', () => {
+test('every image has an exact version and is listed in the file of images', () => {
   const used = new Set(workloads.flatMap((workload) => containersOf(workload).map(({ image }: any) => image)));
   expect([...used].filter((image) => !Object.values<string>(images).includes(image))).toEqual([]);
   for (const image of Object.values(images)) expect(image).toMatch(/(:(?!latest)[^/:]+|@sha256:[0-9a-f]{64})$/);
@@ -180,7 +180,7 @@ describe('Argo CD', () => {
   const applications = ofKind(rendering, 'Application');
   const settings = ofKind(rendering, 'ConfigMap').find(({ metadata }) => metadata.name === 'argocd-cm')!;
 
-  test('keeps what holds data and what guards it, and nothing else', () => {
+  test('keeps only objects that hold data or protect it', () => {
     const kept = rendering.map(({ object }) => object).filter(isKept);
     const kinds = (namespace: string) =>
       kept
@@ -205,13 +205,13 @@ describe('Argo CD', () => {
     expect(kept.filter(({ metadata }) => ['services', 'web', 'ingress'].includes(metadata.namespace))).toEqual([]);
   });
 
-  test('deleting the application of a database deletes nothing: it is kept and has no finalizer', () => {
+  test('deleting the Application of a database deletes nothing: it is kept and has no finalizer', () => {
     const kept = applications.filter(isKept);
     expect(kept.map(({ metadata }) => metadata.name).sort()).toEqual(['cassandra', 'collab', 'mongodb', 'platform']);
     expect(kept.filter(({ metadata }) => metadata.finalizers)).toEqual([]);
   });
 
-  test('has one application for each folder, pruned and healed, in waves that start with what the others stand on', () => {
+  test('has one Application for each folder, with prune and self-heal, in waves that start with the platform', () => {
     const folders = new Set(rendering.map(({ chart }) => chart));
     expect(applications.map(({ spec }) => spec.source.path).sort()).toEqual(
       [...folders].map((folder) => `dist/${folder}`).sort(),
@@ -237,23 +237,23 @@ describe('Argo CD', () => {
       });
   });
 
-  test('sends each application to a namespace that the project permits: without one it refuses to sync anything', () => {
+  test('gives each Application a namespace that the project permits: Argo CD refuses to sync one without', () => {
     const permitted = ofKind(rendering, 'AppProject')[0]!.spec.destinations.map(({ namespace }: any) => namespace);
     for (const { metadata, spec } of applications)
       expect([metadata.name, permitted.includes(spec.destination.namespace)]).toEqual([metadata.name, true]);
   });
 
-  test('does not leave EndpointSlices out, as it does by itself: llm-service would have no endpoint', () => {
+  test('does not exclude EndpointSlices, as its default does: llm-service would have no endpoint', () => {
     expect(settings.data['resource.exclusions']).not.toContain('EndpointSlice');
     expect(settings.data['resource.exclusions']).toContain('Endpoints');
   });
 
-  test('judges the health of applications, without which waves wait for nothing', () => {
+  test('checks the health of Applications, or sync waves would not wait', () => {
     expect(settings.data['resource.customizations.health.argoproj.io_Application']).toContain('Progressing');
   });
 });
 
-describe('a database that leaves', () => {
+describe('a database that is removed', () => {
   const retire = (h: any) => {
     h.databases.mongodb.state = 'retired';
     for (const service of Object.values<any>(h.services))
@@ -262,7 +262,7 @@ describe('a database that leaves', () => {
   const retired = renderedHomelab(retire);
   const ids = (of: Rendering) => of.map(({ object }) => idOf(object));
 
-  test('runs no pods once it is retired, and keeps namespace, policies, volumes and application', () => {
+  test('runs no pods after it is retired, and keeps namespace, policies, volumes and Application', () => {
     const left = retired.map(({ object }) => object).filter((object) => idOf(object).includes('mongodb'));
     expect(left.filter(({ kind }) => WORKLOADS.includes(kind))).toEqual([]);
     expect(left.map(idOf).sort()).toEqual([
@@ -280,7 +280,7 @@ describe('a database that leaves', () => {
     expect(left.filter((object) => !isKept(object))).toEqual([]);
   });
 
-  test('leaves nothing in Git once its entry is deleted', () => {
+  test('leaves nothing in Git after its entry is deleted', () => {
     const gone = renderedHomelab((h) => {
       retire(h);
       delete h.databases.mongodb;
@@ -290,13 +290,13 @@ describe('a database that leaves', () => {
   });
 });
 
-test('a private registry becomes a pull secret of every service, asked of the owner', () => {
+test('a private registry becomes a pull secret of every service, which the bootstrap asks the owner for', () => {
   const withRegistry = renderedHomelab((h) => (h.registry = { server: 'ghcr.io' }));
   for (const deployment of ofKind(withRegistry, 'Deployment'))
     expect(podOf(deployment).spec.imagePullSecrets).toEqual([{ name: 'registry' }]);
 });
 
-test('a second model leaves the variables of the first as they are', () => {
+test('a second model does not change the variables of the first', () => {
   const variables = (connects: object[]) => {
     const [assistant] = ofKind(
       renderedHomelab((h) => (h.services.assistant.connects = connects)),
@@ -310,7 +310,7 @@ test('a second model leaves the variables of the first as they are', () => {
   expect(variables([{ model: 'chat' }, { model: 'embeddings' }])).toEqual(['LLM_MODEL', 'LLM_EMBEDDINGS_MODEL']);
 });
 
-test('an own image replaces the stand-in, with its own port and health checks', () => {
+test('an image of your own replaces the stand-in, with its port and health checks', () => {
   const [chat] = ofKind(
     renderedHomelab(
       (h) =>
@@ -331,7 +331,7 @@ test('an own image replaces the stand-in, with its own port and health checks', 
   });
 });
 
-test('the same charts serve a second environment, in which nothing of the first is left', () => {
+test('the same charts render a second environment, without a trace of the first', () => {
   const second = renderedHomelab((h) => {
     h.name = 'staging';
     h.network = { cidr: '10.20.0.0/16', gateway: '10.20.0.1', dns: ['10.20.0.1'], domain: 'staging.home.arpa' };
@@ -374,7 +374,7 @@ describe('a database in homelab.ts', () => {
           lab.machines['talos-worker-01'].dataDisks[`cassandra-${rack}-${ordinal}`] = Size.gibibytes(100);
     });
 
-  test('may have more nodes in each rack: each has a volume, and those that run are not touched', () => {
+  test('can have more nodes in each rack: each has a volume, and running nodes do not change', () => {
     const sets = (nodesPerRack: number) =>
       ofKind(grown(nodesPerRack), 'StatefulSet').filter(({ metadata }) => metadata.namespace === 'cassandra');
     expect(sets(2).map(({ spec }) => spec.replicas)).toEqual([2, 2, 2]);
@@ -385,12 +385,12 @@ describe('a database in homelab.ts', () => {
     );
   });
 
-  test('is not accepted without a disk for each node', () => {
+  test('is rejected without a disk for each node', () => {
     const lacking = () => renderedHomelab((lab) => (lab.databases.cassandra.nodesPerRack = 2));
     expect(lacking).toThrow('cassandra-r1-1');
   });
 
-  test('knows a client by another login where its connection names one', () => {
+  test('gives a client the login that its connection names', () => {
     const objects = renderedHomelab((lab) => {
       lab.webApps.admin.connects.push(
         { cassandra: 'cassandra', keyspace: 'chat', role: 'admin-app' },
@@ -402,7 +402,7 @@ describe('a database in homelab.ts', () => {
     expect(JSON.parse(data('mongodb-users')['users.json']).users[0]).toMatchObject({ user: 'admin-app' });
   });
 
-  test('refuses a client called like one of its own logins, with the place and the way out', () => {
+  test('rejects a client named like one of its own logins, with the place and the fix', () => {
     const odd = () =>
       renderedHomelab((lab) => lab.webApps.admin.connects.push({ cassandra: 'cassandra', keyspace: 'chat' }));
     expect(odd).toThrow(

@@ -4,7 +4,7 @@ import { homelabApp } from '../../charts';
 import { render } from '../../synth';
 import { changed, ofKind, renderedHomelab } from '../homelab';
 
-/** What a namespace of the homelab lets in. */
+/** The quota of a namespace of the homelab. */
 function quota(namespace: string, change?: (homelab: any) => void) {
   const quotas = ofKind(renderedHomelab(change), 'ResourceQuota');
   return quotas.find(({ metadata }) => metadata.namespace === namespace)!.spec.hard;
@@ -12,7 +12,7 @@ function quota(namespace: string, change?: (homelab: any) => void) {
 
 describe('the quota of a namespace', () => {
   test('has room for every Deployment at its surge, and for every job twice', () => {
-    // Ten services of 256 MiB and 100m, each with one more pod while it rolls; the proof of the models with 64 MiB and 50m.
+    // Ten services of 256 MiB and 100m, each with one more pod during a rolling update; the check of the models with 64 MiB and 50m.
     expect(quota('services')).toEqual({
       'requests.memory': `${10 * 2 * 256 + 2 * 64}Mi`,
       'limits.memory': `${10 * 2 * 256 + 2 * 64}Mi`,
@@ -21,7 +21,7 @@ describe('the quota of a namespace', () => {
     });
   });
 
-  test('follows the replicas and the requests of what is in it', () => {
+  test('follows the replicas and requests of the workloads in it', () => {
     const more = quota('services', (h) => Object.assign(h.services.chat, { replicas: 3 }));
     expect(more).toMatchObject({ 'requests.memory': `${(9 * 2 + 4) * 256 + 2 * 64}Mi`, pods: 24 });
   });
@@ -30,7 +30,7 @@ describe('the quota of a namespace', () => {
     expect(quota('ingress')).toMatchObject({ 'requests.memory': `${2 * 307}Mi`, 'requests.cpu': '200m', pods: 2 });
   });
 
-  test('of a retired database stays and admits nothing: no pod, and the least that a quantity can say', () => {
+  test('of a retired database stays and admits nothing: no pod, and the smallest quantities', () => {
     const retired = quota('cassandra', (h) => {
       h.databases.cassandra.state = 'retired';
       for (const service of Object.values<any>(h.services))
@@ -40,7 +40,7 @@ describe('the quota of a namespace', () => {
     expect(retired).toEqual({ 'requests.memory': memory, 'limits.memory': memory, 'requests.cpu': cpu, pods: 0 });
   });
 
-  test('is none where nothing runs', () => {
+  test('does not exist when nothing runs', () => {
     const quotas = ofKind(
       renderedHomelab((h) => {
         h.webApps = {};
@@ -68,7 +68,7 @@ describe('the quota of a namespace', () => {
   });
 });
 
-test('a database is the last to go when a node runs out of room, and no class changes: its value is immutable', () => {
+test('a database is evicted last when a node runs out of resources, and the immutable values of the classes stay the same', () => {
   const classes = ofKind(renderedHomelab(), 'PriorityClass').map(({ metadata, value }) => [metadata.name, value]);
   expect(Object.fromEntries(classes)).toEqual({ database: 1_000_000, ingress: 900_000, service: 100_000 });
 });
@@ -77,7 +77,7 @@ describe('namespaces', () => {
   const namespaces = (change?: (homelab: any) => void) => ofKind(renderedHomelab(change), 'Namespace');
   const names = (change?: (homelab: any) => void) => namespaces(change).map(({ metadata }) => metadata.name);
 
-  test('are those of what runs', () => {
+  test('exist for the workloads that run', () => {
     expect(names()).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
     expect(names((h) => (h.webApps = {}))).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services']);
     const closed = (h: any) => {
@@ -87,7 +87,7 @@ describe('namespaces', () => {
     expect(names(closed)).toEqual(['argocd', 'cassandra', 'mongodb', 'services']);
   });
 
-  test('of databases outlive a mistake in Git, others go with what is in them', () => {
+  test('of databases survive a mistake in Git, others are deleted with their content', () => {
     const kept = namespaces()
       .filter(
         ({ metadata }) => metadata.annotations?.['argocd.argoproj.io/sync-options'] === 'Prune=false,Delete=false',
@@ -96,7 +96,7 @@ describe('namespaces', () => {
     expect(kept).toEqual(['argocd', 'cassandra', 'mongodb']);
   });
 
-  test('are restricted, but for the way in, which listens on ports of the host and says so', () => {
+  test('are restricted, except that of the ingress controller, which uses host ports and gives the reason', () => {
     const level = ({ metadata }: any) => metadata.labels['pod-security.kubernetes.io/enforce'];
     const open = namespaces().filter((namespace) => level(namespace) !== 'restricted');
     expect(open.map(({ metadata }) => metadata.name)).toEqual(['ingress']);

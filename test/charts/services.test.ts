@@ -10,13 +10,13 @@ function container(name: string, change?: (homelab: any) => void) {
 const environment = (name: string, change?: (homelab: any) => void) =>
   Object.fromEntries(container(name, change).env.map(({ name: key, value }: any) => [key, value]));
 
-test('a service without an image is stood in for by podinfo, at its port', () => {
+test('a service without an image runs podinfo, at its port', () => {
   const { image, ports } = container('chat');
   expect(image).toMatch(/\/podinfo:[\d.]+$/);
   expect(ports[0]).toMatchObject({ name: 'http', containerPort: 9898 });
 });
 
-test('an image of its own has its port, its paths of health and its environment', () => {
+test('an image of your own has its port, health check paths and environment', () => {
   const { image, ports, livenessProbe, readinessProbe, env } = container('chat', (h) =>
     Object.assign(h.services.chat, {
       image: 'ghcr.io/owner/chat:1.0.0',
@@ -33,11 +33,11 @@ test('an image of its own has its port, its paths of health and its environment'
 test.each([
   ['chat', '256Mi', '100m'],
   ['web', '128Mi', '50m'],
-])('%s asks for %s and %s until it says more', (name, memory, cpu) => {
+])('%s requests %s and %s by default', (name, memory, cpu) => {
   expect(container(name).resources).toEqual({ requests: { memory, cpu }, limits: { memory } });
 });
 
-test('the first model of a service is LLM, others are called by their names', () => {
+test('the variables of the first model start with LLM, those of others with their names', () => {
   expect(environment('assistant')).toMatchObject({ LLM_MODEL: 'qwen2.5:14b-instruct-q4_K_M' });
   const both = environment('assistant', (h) => h.services.assistant.connects.push({ model: 'embeddings' }));
   expect(both).toMatchObject({
@@ -46,13 +46,13 @@ test('the first model of a service is LLM, others are called by their names', ()
   });
 });
 
-test('a connection is called by the prefix that it is given', () => {
+test('the variables of a connection start with its envPrefix', () => {
   const { API_URL } = environment('gateway', (h) => (h.services.gateway.connects[0].envPrefix = 'API'));
   expect(API_URL).toBe('http://identity.services.svc.cluster.local:9898');
   expect(environment('gateway')).not.toHaveProperty('API_URL');
 });
 
-test('without web apps there is no application of them', () => {
+test('renders no Application for web apps when there are none', () => {
   const applications = ofKind(
     renderedHomelab((h) => (h.webApps = {})),
     'Application',
@@ -71,7 +71,7 @@ test('every service is in the namespace of services, and every web app in its ow
   expect(ofKind(rendering, 'Deployment').filter(({ metadata }) => metadata.namespace === 'services')).toHaveLength(10);
 });
 
-test('a login for a private registry is used by every service and web app', () => {
+test('every service and web app uses the login of a private registry', () => {
   const deployments = ofKind(
     renderedHomelab((h) => (h.registry = { server: 'ghcr.io' })),
     'Deployment',

@@ -425,7 +425,7 @@ test('settings of the owner stand in place of ours, each once, whatever their va
 
 test('a setting that holds a promise is refused, with what to set instead', () => {
   expect(() => rendered({ config: { cluster_name: 'x' } })).toThrow(
-    'cassandra/cassandra: config must leave cluster_name as the construct sets it, got "x"; set clusterName',
+    'cassandra/cassandra: config must not set cluster_name: the construct sets it, got "x"; set clusterName',
   );
 });
 

@@ -306,8 +306,14 @@ test.each([
     'apps/documents: the name of a file in config must be the name of a file in a ConfigMap',
   ],
   [{ config: { a: 5 as unknown as string } }, 'apps/documents: config["a"] must be text, got 5'],
-  [{ config: { a: 'x' }, configPath: '/tmp/config' }, 'apps/documents: configPath must be an absolute path of its own'],
-  [{ config: { a: 'x' }, configPath: 'config' }, 'apps/documents: configPath must be an absolute path of its own'],
+  [
+    { config: { a: 'x' }, configPath: '/tmp/config' },
+    'apps/documents: configPath must be an absolute path that overlaps no other mount',
+  ],
+  [
+    { config: { a: 'x' }, configPath: 'config' },
+    'apps/documents: configPath must be an absolute path that overlaps no other mount',
+  ],
   [{ pullSecrets: ['My_Login'] }, 'apps/documents: the name of a pull secret must be a DNS name'],
   [{ name: '2048' }, 'apps/documents: the name of a service must be a DNS label that starts with a letter, got "2048"'],
 ])('%j is refused with its place', (props, message) => {

@@ -215,7 +215,7 @@ const wrong: [string, Partial<MongoReplicaSetProps>, string][] = [
   [
     'an even number of voters',
     { members: 2 },
-    'members must be an odd number while all of them vote, got 2 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 1 or 3',
+    'members must be an odd number while all of them vote, got 2 (allowed: 1, 3, 5, 7, or 8 and more, of which only 7 vote); use 1 or 3',
   ],
   [
     'a delayed member that takes the third vote',
@@ -225,22 +225,22 @@ const wrong: [string, Partial<MongoReplicaSetProps>, string][] = [
   [
     'a hidden member 0',
     { memberOptions: { 0: { hidden: true } } },
-    'memberOptions.0 must be plain: ordinal 0 is the primary while it is well',
+    'memberOptions.0 must be plain: ordinal 0 is the primary while it is healthy',
   ],
   [
     'hidden members that leave nobody to take over',
     { memberOptions: { 1: { hidden: true }, 2: { hidden: true } } },
-    'memberOptions must leave two members that may become primary, got "1: hidden members never do"',
+    'memberOptions must leave two members that may become primary, got "1: a hidden member never becomes primary"',
   ],
   [
     'options of no member',
     { memberOptions: { 3: { hidden: true } } },
-    'memberOptions.3 must be of a member, got "3" (allowed: ordinals from 1 to 2)',
+    'memberOptions.3 must be the ordinal of a member, got "3" (allowed: ordinals from 1 to 2)',
   ],
   [
     'a delayed member that clients see',
     { members: 4, memberOptions: { 3: { hidden: false, delay: Duration.hours(1) } } },
-    'memberOptions.3.hidden must not be false where delay is set, got false; leave hidden out',
+    'memberOptions.3.hidden must not be false when delay is set, got false; leave hidden out',
   ],
   [
     'a delay that is none',
@@ -376,7 +376,7 @@ test('a changed setting restarts the members', () => {
 
 test('a setting that holds a promise is refused, and so is a version that is not exact', () => {
   expect(() => rendered({ config: { security: { authorization: 'disabled' } } })).toThrow(
-    'mongodb/mongodb: config must leave security as the construct sets it',
+    'mongodb/mongodb: config must not set security: the construct sets it',
   );
   expect(() => rendered({ version: '8.0' })).toThrow('version must be an exact version of MongoDB');
   expect(podOf({ version: '7.0.37' }).containers[0].image).toBe('docker.io/library/mongo:7.0.37');
@@ -390,7 +390,7 @@ test('the feature compatibility version is one that the version knows, and resta
     objectOf(set().chart, 'StatefulSet').spec.template,
   );
   expect(() => set('6.0')).toThrow(
-    'featureCompatibilityVersion must be one that MongoDB 8.0.26 knows, got "6.0" (allowed: 7.0, 8.0); raise version first',
+    'featureCompatibilityVersion must be one that MongoDB 8.0.26 supports, got "6.0" (allowed: 7.0, 8.0); first raise version',
   );
   expect(() => set('8')).toThrow('must be the major and minor version of a MongoDB');
   expect(() =>
@@ -423,7 +423,7 @@ test('a client may have further roles on its own database, and none that end els
   });
   for (const access of ['root', 'readWriteAnyDatabase', ['dbAdmin', 'clusterMonitor'], []] as any[])
     expect(() => client.connectTo(mongodb, { database: 'x', access, envPrefix: 'X' })).toThrow(
-      "access must be roles that end at the client's own database, got",
+      "access must be roles limited to the client's own database, got",
     );
 });
 

@@ -37,12 +37,12 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a setting of Cassandra that holds a promise',
     (h) => (h.databases.cassandra.config = { authorizer: 'AllowAllAuthorizer' }),
-    'databases.cassandra.config must leave authorizer as the construct sets it, got "AllowAllAuthorizer"; leave it out: each client has a login',
+    'databases.cassandra.config must not set authorizer: the construct sets it, got "AllowAllAuthorizer"; leave it out: each client has a login',
   ],
   [
     'a setting of MongoDB that holds a promise',
     (h) => (h.databases.mongodb.config = { net: { port: 1 } }),
-    'databases.mongodb.config must leave net as the construct sets it, got {"port":1}; leave it out',
+    'databases.mongodb.config must not set net: the construct sets it, got {"port":1}; leave it out',
   ],
   [
     'a version that is not exact',
@@ -354,12 +354,12 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'an even number of voters',
     (h) => (h.databases.mongodb.members = 4),
-    'databases.mongodb.members must be an odd number while all of them vote, got 4 (allowed: 1, 3, 5, 7; from 8 on the further ones do not vote); use 3 or 5',
+    'databases.mongodb.members must be an odd number while all of them vote, got 4 (allowed: 1, 3, 5, 7, or 8 and more, of which only 7 vote); use 3 or 5',
   ],
   [
     'a role on the whole set',
     (h) => (h.services.identity.connects.find(({ mongodb }: any) => mongodb).access = 'readAnyDatabase'),
-    'must be roles that end at the client\'s own database, got "readAnyDatabase" (allowed: one or a list of read, readWrite, dbAdmin, dbOwner)',
+    'must be roles limited to the client\'s own database, got "readAnyDatabase" (allowed: one or a list of read, readWrite, dbAdmin, dbOwner)',
   ],
   [
     'a delayed member that takes the third vote',
@@ -369,7 +369,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a hidden member 0',
     (h) => (h.databases.mongodb.memberOptions = { 0: { hidden: true } }),
-    'databases.mongodb.memberOptions.0 must be plain: ordinal 0 is the primary while it is well',
+    'databases.mongodb.memberOptions.0 must be plain: ordinal 0 is the primary while it is healthy',
   ],
   [
     'a delay in minutes, as a number',

@@ -12,8 +12,7 @@ function docstring(file: string, type: string, property: string): string {
 const IDENTITIES: Readonly<Record<string, readonly (readonly [file: string, type: string, property: string])[]>> = {
   name: [
     ['inventory/homelab.ts', 'Homelab', 'databases'],
-    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'name'],
-    ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'name'],
+    ['constructs/database.ts', 'DatabaseProps', 'name'],
   ],
   clusterName: [
     ['inventory/homelab.ts', 'Cassandra', 'clusterName'],
@@ -31,10 +30,7 @@ const IDENTITIES: Readonly<Record<string, readonly (readonly [file: string, type
     ['inventory/homelab.ts', 'MongoDb', 'replicaSet'],
     ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'replicaSetName'],
   ],
-  storageClass: [
-    ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'storage'],
-    ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'storage'],
-  ],
+  storageClass: [['constructs/database.ts', 'DatabaseProps', 'storage']],
   networks: [
     ['inventory/homelab.ts', 'NetworkPlan', 'podCidr'],
     ['inventory/homelab.ts', 'NetworkPlan', 'serviceCidr'],

@@ -138,30 +138,30 @@ test.each(['ghcr.io', 'registry.home.arpa:5000', '192.168.1.40:5000', '192.168.1
 );
 
 test.each([
-  ['https://ghcr.io', 'must be a registry as images name it'],
-  ['ghcr.io/owner', 'must be a registry as images name it'],
-  ['Registry.home.arpa', 'must be a registry as images name it'],
-  ['me@ghcr.io', 'must be a registry as images name it'],
-  ['registry.home.arpa:', 'must be a registry as images name it'],
+  ['https://ghcr.io', 'must be a registry as it stands in image names'],
+  ['ghcr.io/owner', 'must be a registry as it stands in image names'],
+  ['Registry.home.arpa', 'must be a registry as it stands in image names'],
+  ['me@ghcr.io', 'must be a registry as it stands in image names'],
+  ['registry.home.arpa:', 'must be a registry as it stands in image names'],
   ['registry.home.arpa:70000', 'must be a port'],
   ['192.168.1.400:5000', 'must be a DNS name or an IPv4 address'],
   ['localhost:5000', 'must be a server that pods and nodes can reach'],
   ['nas.local:5000', 'multicast'],
-  ['registry.web.svc.cluster.local', 'the cluster answers for cluster.local by itself'],
-  [5000, 'must be a registry as images name it'],
+  ['registry.web.svc.cluster.local', "the cluster's own DNS answers for cluster.local"],
+  [5000, 'must be a registry as it stands in image names'],
 ])('a registry is refused: %s', (server, message) => {
   expect(problemsOf((h) => (h.registry = { server }))).toEqual([expect.stringContaining(message)]);
 });
 
 test.each([
-  ['cluster.local', 'the cluster answers for cluster.local by itself'],
-  ['lab.cluster.local', 'the cluster answers for cluster.local by itself'],
-  ['svc.cluster.local', 'the cluster answers for cluster.local by itself'],
-  ['svc', 'among the Services of the cluster first'],
-  ['lab.svc', 'among the Services of the cluster first'],
+  ['cluster.local', "the cluster's own DNS answers for cluster.local"],
+  ['lab.cluster.local', "the cluster's own DNS answers for cluster.local"],
+  ['svc.cluster.local', "the cluster's own DNS answers for cluster.local"],
+  ['svc', 'to Services of the cluster first'],
+  ['lab.svc', 'to Services of the cluster first'],
   ['home.local', 'multicast'],
   ['local', 'multicast'],
-  ['lab.localhost', 'the machine that asks'],
+  ['lab.localhost', 'it always means the local machine'],
   ['1.168.192.in-addr.arpa', 'only home.arpa'],
   ['services', 'must not end in the name of a namespace'],
   ['lab.mongodb', 'must not end in the name of a namespace'],

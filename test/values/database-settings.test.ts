@@ -3,8 +3,8 @@ import { cassandraSettingsProblem, mongodSettingsProblem } from '../../values/da
 import { cassandraVersionProblem, mongodbVersionProblem } from '../../values/database-versions';
 
 test.each([
-  [{ cluster_name: 'other' }, 'config must leave cluster_name as the construct sets it, got "other"; set clusterName'],
-  [{ num_tokens: 256 }, 'config must leave num_tokens as the construct sets it, got 256; leave it out'],
+  [{ cluster_name: 'other' }, 'config must not set cluster_name: the construct sets it, got "other"; set clusterName'],
+  [{ num_tokens: 256 }, 'config must not set num_tokens: the construct sets it, got 256; leave it out'],
   [{ authenticator: 'AllowAllAuthenticator' }, 'each client has a login'],
   [{ listen_address: '0.0.0.0' }, 'Services, policies and probes'],
   [{ broadcast_rpc_address: '10.0.0.1' }, 'Services, policies and probes'],
@@ -13,17 +13,17 @@ test.each([
   [{ data_file_directories: ['/data'] }, 'the volume of the pod is mounted there'],
   // The older name of commitlog_sync_period.
   [{ commitlog_sync_period_in_ms: 10000 }, 'set allReplicasOnOneHost'],
-  [{ disk_failure_policy: 'ignore' }, 'a node that cannot write must end'],
+  [{ disk_failure_policy: 'ignore' }, 'a node that cannot write must exit'],
   [{ file_cache_size_in_mb: 4096 }, 'set heap'],
   [{ server_encryption_options: { internode_encryption: 'all' } }, 'docs/decisions/0017'],
-  [{ 'a key': 1 }, 'write the key as cassandra.yaml has it'],
-  [{ 'seeds:\nx': 1 }, 'write the key as cassandra.yaml has it'],
+  [{ 'a key': 1 }, 'write the key as in cassandra.yaml'],
+  [{ 'seeds:\nx': 1 }, 'write the key as in cassandra.yaml'],
   [{ concurrent_reads: Size.gibibytes(1) }, 'settings of cassandra.yaml: an object of plain values'],
   [{ concurrent_reads: NaN }, 'an object of plain values'],
   [{ concurrent_reads: null }, 'an object of plain values'],
   [['concurrent_reads'], 'an object of plain values'],
   ['concurrent_reads: 64', "write it like { compaction_throughput: '32MiB/s' }"],
-])('cassandra.yaml does not take %j', (settings, problem) => {
+])('rejects %j for cassandra.yaml', (settings, problem) => {
   expect(cassandraSettingsProblem(settings, 'config')).toContain(problem);
 });
 
@@ -32,25 +32,25 @@ test.each([
   [{ auto_snapshot_ttl: '7d', concurrent_reads: 64, dynamic_snitch: false }],
   [{ audit_logging_options: { enabled: true, logger: [{ class_name: 'BinAuditLogger' }] } }],
   [{}],
-])('cassandra.yaml takes %j', (settings) => {
+])('accepts %j for cassandra.yaml', (settings) => {
   expect(cassandraSettingsProblem(settings, 'config')).toBeUndefined();
 });
 
 test.each([
-  [{ net: { port: 27018 } }, 'config must leave net as the construct sets it, got {"port":27018}; leave it out'],
+  [{ net: { port: 27018 } }, 'config must not set net: the construct sets it, got {"port":27018}; leave it out'],
   [{ net: { bindIpAll: false } }, 'Service, policies and probes'],
   [{ net: { tls: { mode: 'requireTLS' } } }, 'docs/decisions/0017'],
-  [{ security: { authorization: 'disabled' } }, 'members know each other by the keyfile'],
-  [{ security: {} }, 'members know each other by the keyfile'],
+  [{ security: { authorization: 'disabled' } }, 'members authenticate each other by the keyfile'],
+  [{ security: {} }, 'members authenticate each other by the keyfile'],
   [{ replication: { replSetName: 'rs1' } }, 'set replicaSetName'],
   [{ storage: { dbPath: '/tmp' } }, 'the volume of the pod'],
   [{ storage: { 'wiredTiger.engineConfig.cacheSizeGB': 4 } }, 'set resources'],
   [{ storage: { wiredTiger: { engineConfig: { cacheSizeGB: 4 } } } }, 'set resources'],
-  [{ 'storage.dbPath': '/tmp' }, 'write sections in each other'],
+  [{ 'storage.dbPath': '/tmp' }, 'nest the sections'],
   [{ processManagement: { fork: true } }, 'mongod is process 1'],
   [{ setParameter: { enableTestCommands: true } }, 'without a login'],
   [{ setParameter: { x: new Date(0) } }, 'settings of mongod.conf: an object of plain values'],
-])('mongod.conf does not take %j', (settings, problem) => {
+])('rejects %j for mongod.conf', (settings, problem) => {
   expect(mongodSettingsProblem(settings, 'config')).toContain(problem);
 });
 
@@ -58,17 +58,17 @@ test.each([
   [{ operationProfiling: { slowOpThresholdMs: 200 } }],
   [{ setParameter: { transactionLifetimeLimitSeconds: 30 }, net: { maxIncomingConnections: 500 } }],
   [{ replication: { oplogSizeMB: 2048 }, storage: { syncPeriodSecs: 30 } }],
-])('mongod.conf takes %j', (settings) => {
+])('accepts %j for mongod.conf', (settings) => {
   expect(mongodSettingsProblem(settings, 'config')).toBeUndefined();
 });
 
-test.each(['latest', '5.0', '4.1.11', 5, '5.0.8-jammy', ''])('%p is no version of Cassandra', (version) => {
+test.each(['latest', '5.0', '4.1.11', 5, '5.0.8-jammy', ''])('rejects %p as a version of Cassandra', (version) => {
   expect(cassandraVersionProblem(version, 'version')).toMatch(
     /an exact version of Cassandra.*; write it like 5\.0\.8$/,
   );
 });
 
-test('versions are exact, and as new as what is rendered for them', () => {
+test('accepts exact versions that are not older than the rendered configuration', () => {
   expect(cassandraVersionProblem('5.0.6', 'version')).toBeUndefined();
   expect(mongodbVersionProblem('6.0.5', 'version')).toBeUndefined();
   expect(mongodbVersionProblem('5.0.31', 'version')).toContain('allowed: 6.0.0 or newer');

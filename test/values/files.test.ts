@@ -2,15 +2,18 @@ import { dataKeyProblem, filesProblem, mountPathsProblem } from '../../values/fi
 import { serviceNameProblem } from '../../values/names';
 
 test.each(['a', 'app.yaml', '.env', '_', '-', 'A'.repeat(253), '...a'.slice(2)])(
-  'a ConfigMap may have the key %p',
+  'accepts %p as a key of a ConfigMap',
   (key) => {
     expect(dataKeyProblem(key, 'key')).toBeUndefined();
   },
 );
 
-test.each(['', '.', '..', '..data', 'a/b', 'a b', 'é', 'a:b', 'a'.repeat(254), 'a\n'])('but not %p', (key) => {
-  expect(dataKeyProblem(key, 'key')).toContain('key must be the name of a file in a ConfigMap or Secret, got ');
-});
+test.each(['', '.', '..', '..data', 'a/b', 'a b', 'é', 'a:b', 'a'.repeat(254), 'a\n'])(
+  'rejects %p as a key of a ConfigMap',
+  (key) => {
+    expect(dataKeyProblem(key, 'key')).toContain('key must be the name of a file in a ConfigMap or Secret, got ');
+  },
+);
 
 test.each([
   [{ a: 'x'.repeat(1024 ** 2) }, undefined],
@@ -19,9 +22,9 @@ test.each([
   [{ a: undefined }, 'config["a"] must be text, got nothing'],
   [{ a: { b: 1 } }, 'config["a"] must be text, got {"b":1}'],
   [{ 'a/b': 'x' }, 'the name of a file in config must be'],
-  [[], 'config must be files by name'],
+  [[], 'config must be an object of files by name'],
   [{}, undefined],
-])('files are judged by name, content and size: %#', (files, message) => {
+])('validates name, content and size of files: %#', (files, message) => {
   const problem = filesProblem(files, 'config');
   if (message === undefined) expect(problem).toBeUndefined();
   else expect(problem).toContain(message);
@@ -36,22 +39,22 @@ test.each([
   [['/tmp', ''], 'write it like /etc/config'],
   [['/tmp', '/etc/a:b'], 'without : and ..'],
   [['/tmp', '/etc/../tmp'], 'without : and ..'],
-  [['/tmp', '/'], 'a mount hides what the image has there'],
-  [['/tmp', '//etc/'], 'a mount hides what the image has there'],
-  [['/tmp', '/proc/a'], 'a mount hides what the image has there'],
+  [['/tmp', '/'], 'a mount would hide the files of the image'],
+  [['/tmp', '//etc/'], 'a mount would hide the files of the image'],
+  [['/tmp', '/proc/a'], 'a mount would hide the files of the image'],
   [['/tmp', '/tmp'], 'got "/tmp, which is /tmp"'],
-  [['/tmp', '/tmp/./config/'], 'which is inside, or around, /tmp'],
-  [['/a/b', '/a'], 'which is inside, or around, /a/b'],
+  [['/tmp', '/tmp/./config/'], 'which is inside or contains /tmp'],
+  [['/a/b', '/a'], 'which is inside or contains /a/b'],
   [['/a', '/a//'], 'got "/a//, which is /a"'],
-])('mounts at %j', (paths, message) => {
+])('validates mounts at %j', (paths, message) => {
   const problem = mountPathsProblem(paths, 'configPath');
   if (message === undefined) expect(problem).toBeUndefined();
   else expect(problem).toContain(message);
 });
 
-test('a Service may not start with a digit, which only Kubernetes 1.34 takes', () => {
+test('rejects a Service name that starts with a digit, which only Kubernetes 1.34 accepts', () => {
   expect(serviceNameProblem('2048', 'name')).toBe(
-    'name must be a DNS label that starts with a letter, got "2048" (allowed: 1 to 63 of a-z, 0-9 and -, first a letter, last no -); choose another name: Kubernetes before 1.34 takes no Service that starts with a digit',
+    'name must be a DNS label that starts with a letter, got "2048" (allowed: 1 to 63 of a-z, 0-9 and -, first a letter, last no -); choose another name: Kubernetes before 1.34 refuses a Service name that starts with a digit',
   );
   expect(serviceNameProblem('a2048', 'name')).toBeUndefined();
   expect(serviceNameProblem('A', 'name')).toContain('name must be a DNS label');

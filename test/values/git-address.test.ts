@@ -10,7 +10,7 @@ test.each([
   ['forgejo@nas:/srv/git/homelab.git', { protocol: 'ssh', host: 'nas', port: 22 }],
   ['git@git.home.arpa:2222.git', { protocol: 'ssh', host: 'git.home.arpa', port: 22 }],
   ['file:///srv/git/homelab.git', { protocol: 'file' }],
-])('%s says where the repository lies', (url, address) => {
+])('parses %s', (url, address) => {
   expect(gitAddressProblem(url, 'git.url')).toBeUndefined();
   expect(gitAddress(url)).toEqual(address);
 });
@@ -18,7 +18,7 @@ test.each([
 test.each([
   [
     'git@git.home.arpa:2222/owner/homelab.git',
-    /^git\.url must be an ssh:\/\/ address where it has a port, .* write ssh:\/\/git@git\.home\.arpa:2222\/owner\/homelab\.git, or ssh:\/\/git@git\.home\.arpa\/2222\/owner\/homelab\.git where it is one$/,
+    /^git\.url must be an ssh:\/\/ address when it has a port, .* write ssh:\/\/git@git\.home\.arpa:2222\/owner\/homelab\.git for a port, or ssh:\/\/git@git\.home\.arpa\/2222\/owner\/homelab\.git for a folder$/,
   ],
   ['ssh://git.home.arpa:2222/owner/homelab.git', /must name the user .* ssh:\/\/git@git\.home\.arpa:2222\/owner/],
   ['ssh://git:secret@git.home.arpa/owner/homelab.git', /must name the user to log in as, without a password/],
@@ -29,22 +29,22 @@ test.each([
   ['https://git_server/owner/homelab.git', /the host of git\.url must be a DNS name or an IPv4 address/],
   ['https://nas.local/owner/homelab.git', /must be a server that pods and nodes can reach.*multicast/],
   ['https://127.0.0.1:3000/owner/homelab.git', /must be a server that pods and nodes can reach/],
-  ['https://gitea.git.svc.cluster.local/owner/homelab.git', /the cluster answers for cluster\.local by itself/],
+  ['https://gitea.git.svc.cluster.local/owner/homelab.git', /the cluster's own DNS answers for cluster\.local/],
   ['https://github.com', /must be an address that Argo CD can clone/],
-  ['http://git.home.arpa:3000/owner/homelab.git', /must be an address whose server proves who it is/],
-  ['git://git.home.arpa/owner/homelab.git', /must be an address whose server proves who it is/],
+  ['http://git.home.arpa:3000/owner/homelab.git', /must be an address whose server authenticates itself/],
+  ['git://git.home.arpa/owner/homelab.git', /must be an address whose server authenticates itself/],
   ['https://github.com/owner/my repo', /must be an address that Argo CD can clone/],
   ['ssh://git@[fd00::1]:2222/owner/homelab.git', /must be an address that Argo CD can clone/],
   ['https://github.com/owner/homelab.git?ref=main', /must be an address that Argo CD can clone/],
   ['file://homelab', /must be an address that Argo CD can clone/],
   ['', /must be an address that Argo CD can clone/],
   [undefined, /must be an address that Argo CD can clone, got nothing/],
-])('%s is refused with what to write', (url, message) => {
+])('rejects %s with a fix', (url, message) => {
   expect(gitAddressProblem(url, 'git.url')).toMatch(message);
 });
 
-test('a login in the address is refused without being shown', () => {
+test('rejects a login in the address without printing it', () => {
   const problem = gitAddressProblem('https://me:ghp_secret@git.home.arpa:3000/owner/homelab.git', 'git.url');
-  expect(problem).toMatch(/must have no login in it.* write https:\/\/git\.home\.arpa:3000\/owner\/homelab\.git;/);
+  expect(problem).toMatch(/must not contain a login.* write https:\/\/git\.home\.arpa:3000\/owner\/homelab\.git;/);
   expect(problem).not.toContain('ghp_secret');
 });

@@ -11,7 +11,7 @@ test.each([
   [Size.mebibytes(2048), '2Gi'],
   [Size.tebibytes(1), '1Ti'],
   [Size.gibibytes(0.5), '512Mi'],
-])('a size is printed as the API server prints it', (size, text) => {
+])('prints a size as the API server does', (size, text) => {
   expect(memoryQuantity(bytes(size))).toBe(text);
   expect(parseQuantity(text)).toBe(bytes(size));
 });
@@ -21,30 +21,30 @@ test.each([
   [Cpu.units(2), '2'],
   [Cpu.units(0.5), '500m'],
   [Cpu.millis(1000), '1'],
-])('cores are printed as the API server prints them', (cpu, text) => {
+])('prints cores as the API server does', (cpu, text) => {
   expect(cpuQuantity(millicores(cpu))).toBe(text);
   expect(parseQuantity(text) * 1000).toBe(millicores(cpu));
 });
 
 test.each([22, NaN, null, undefined, Size.gibibytes(NaN), Size.gibibytes(0), Size.gibibytes(0.3), { amount: '1' }])(
-  '%p is no size',
+  'rejects %p as a size',
   (value) => {
     expect(() => bytes(value as Size)).toThrow('must be a Size of at least 1 KiB');
   },
 );
 
 test.each([2, null, Cpu.units(-1), Cpu.units(NaN), Cpu.units(0), Cpu.units(0.0001)])(
-  '%p is no number of cores',
+  'rejects %p as a number of cores',
   (value) => {
     expect(() => millicores(value as Cpu)).toThrow('must be a Cpu of at least 1 millicore');
   },
 );
 
-test.each(['1.2.3', '01.2.3.4', '1.2.3.256', '1.2.3.4 ', '', 5])('%p is no IPv4 address', (value) => {
+test.each(['1.2.3', '01.2.3.4', '1.2.3.256', '1.2.3.4 ', '', 5])('rejects %p as an IPv4 address', (value) => {
   expect(ipv4(value)).toBeUndefined();
 });
 
-test('a network has its first and last address', () => {
+test('computes the first and the last address of a network', () => {
   expect(ipv4Network('192.168.1.0/30')).toEqual({ first: 3232235776, last: 3232235779 });
   for (const bad of ['192.168.1.1/24', '192.168.1.0/33', '192.168.1.0', '192.168.1.0/24/1'])
     expect(ipv4Network(bad)).toBeUndefined();
@@ -65,11 +65,11 @@ test.each([
   `a@sha256:${HEX.slice(0, 64)}`,
   `a@sha384:${HEX.slice(0, 96)}`,
   `ghcr.io/o/a:1@sha512:${HEX}`,
-])('%s has an exact version', (image) => {
+])('accepts %s as an image with an exact version', (image) => {
   expect(imageProblem(image, 'image')).toBeUndefined();
 });
 
-/** Each was held against ParseDockerRef of github.com/distribution/reference 0.6.0: it refuses them, or would mean another image. */
+/** Each was compared with ParseDockerRef of github.com/distribution/reference 0.6.0, which rejects it or reads another image. */
 test.each([
   ['a', 'pin the version that you tested'],
   ['a:latest', 'pin the version that you tested'],
@@ -82,10 +82,10 @@ test.each([
   ['Owner/x:1', 'upper case letter; write it in lower case: owner/x'],
   ['https://ghcr.io/owner/x:1.0', 'leave out https://'],
   ['docker://x:1', 'leave out docker://'],
-  ['ghcr.io//owner/x:1', 'take the empty part out'],
-  ['a//b:1', 'take the empty part out'],
-  ['ghcr.io/x/:1', 'take the empty part out'],
-  ['/x:1', 'take the empty part out'],
+  ['ghcr.io//owner/x:1', 'remove the empty part'],
+  ['a//b:1', 'remove the empty part'],
+  ['ghcr.io/x/:1', 'remove the empty part'],
+  ['/x:1', 'remove the empty part'],
   ['x-:1', 'write the repository with'],
   ['x..y:1', 'write the repository with'],
   ['x___y:1', 'write the repository with'],
@@ -94,8 +94,8 @@ test.each([
   ['ghcr.io:/x:1', 'correct the registry ghcr.io:'],
   ['-a.io/x:1', 'correct the registry -a.io'],
   ['ghcr.io:70000/x:1', 'correct the port 70000'],
-  ['a b:1', 'take the white space out'],
-  ['a:1\n', 'take the white space out'],
+  ['a b:1', 'remove the white space'],
+  ['a:1\n', 'remove the white space'],
   [`${'x'.repeat(248)}:1`, 'shorten the repository to 247'],
   [`o/${'x'.repeat(254)}:1`, 'shorten the repository to 255'],
   [`a:latest@sha256:${HEX.slice(0, 63)}`, 'give the whole digest'],
@@ -103,7 +103,7 @@ test.each([
   [`a@md5:${HEX.slice(0, 32)}`, 'give the whole digest'],
   [`a:1@sha256:${HEX.slice(0, 64)}@sha256:${HEX.slice(0, 64)}`, 'write one @'],
   [5, 'write it in quotes'],
-])('%p is no image with an exact version', (image, fix) => {
+])('rejects %p as an image with an exact version', (image, fix) => {
   expect(imageProblem(image, 'image')).toContain('image must be an image with an exact version, got ');
   expect(imageProblem(image, 'image')).toContain(fix);
 });
@@ -118,11 +118,11 @@ test.each([
   ['x', undefined],
   ['', undefined],
   [5, undefined],
-])('%p probably stands for %p', (word, meant) => {
+])('suggests for %p the word %p', (word, meant) => {
   expect(nearest(word, ['LEVEL', 'search', 'replicas', 'memory', 'connects', 'git'])).toBe(meant);
 });
 
-test('an error of another package is told with its place in the file of the owner, a sentence without', () => {
+test("adds the line of the owner's file to an error of another package, and to no error of ours", () => {
   const error = new Error('Storage amounts cannot be negative. Received: -1');
   error.stack = `Error: x
     at Size.gibibytes (/home/o/lab/node_modules/cdk8s/src/size.ts:9:1)
@@ -133,7 +133,7 @@ test('an error of another package is told with its place in the file of the owne
   expect(withPlace(error)).toBe('Storage amounts cannot be negative. Received: -1');
 });
 
-test('values are shown on one line, whatever they are', () => {
+test('prints any value on one line', () => {
   const cyclic: Record<string, unknown> = {};
   cyclic.self = cyclic;
   expect(shown(cyclic)).toBe('something that cannot be shown');
