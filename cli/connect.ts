@@ -10,11 +10,11 @@ import { sentence } from '../values/problem';
 import { runKubectl } from './kubectl';
 import { options, Usage } from './usage';
 
-/** A way to one pod, from this machine alone. */
+/** A forwarded port of one pod, open to this machine only. */
 interface Way {
   readonly port: number;
   readonly end: () => void;
-  /** When it ends by itself, as with the pod. */
+  /** Resolves when the connection ends by itself, for example because the pod ended. */
   readonly ended: Promise<void>;
 }
 
@@ -27,12 +27,12 @@ interface Login {
 }
 
 const FORWARD_SECONDS = 30;
-/** A way that nobody ends by Ctrl-C ends by itself. */
+/** The limit after which a forwarded port closes by itself. */
 const MOST_HOURS = 8;
 
 /**
- * Opens a shell of a database on this machine: a way to one of its pods through the API server, and the login from its Secret,
- * which passes through pipes and a file that only this user can read. Ctrl-C, or the end of the shell, closes the way.
+ * Opens a shell of a database on this machine. Forwards a port to one of its pods through the API server. Takes the login from its Secret,
+ * and passes it through pipes and a file that only this user can read. Ctrl-C, or the end of the shell, closes the port.
  */
 export async function connect(args: readonly string[]): Promise<void> {
   const { default: homelab } = await import('../homelab');
@@ -56,9 +56,9 @@ function chosen({ databases }: Homelab, name: string | undefined): Database {
   if (name !== undefined && active.includes(name)) return databases[name]!;
   throw new Usage(
     sentence({
-      what: 'connect needs the name of a database that runs',
+      what: 'connect needs the name of an active database',
       got: name,
-      allowed: active.join(', ') || 'none runs',
+      allowed: active.join(', ') || 'there is none',
       fix: suggested(
         name ?? '',
         active,
@@ -68,7 +68,7 @@ function chosen({ databases }: Homelab, name: string | undefined): Database {
   );
 }
 
-/** Of the database itself, or of a client with `--as`. */
+/** The login of the database itself, or of a client with `--as`. */
 function loginOf(
   homelab: Homelab,
   name: string,
@@ -92,7 +92,7 @@ function loginOf(
   const value = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
   if (value('password') === '')
     throw new Error(
-      `secret ${name}/${secret} must be in the cluster and hold a password; npm run bootstrap -- apply secrets`,
+      `secret ${name}/${secret} must exist in the cluster and hold a password; npm run bootstrap -- apply secrets`,
     );
   return { secret, username: value('username'), password: value('password'), data: clients.get(client ?? '') };
 }
@@ -109,7 +109,7 @@ function clientsOf({ services, webApps }: Homelab, name: string): Map<string, st
   return found;
 }
 
-/** A pod that serves; of MongoDB the primary, because the others take no writes. */
+/** A ready pod; for MongoDB the primary, because the others take no writes. */
 function podOf(name: string, database: Database, kubectl: (...command: string[]) => string): string {
   const selector = labelSelector(database.kind, name);
   const { items } = JSON.parse(kubectl('-n', name, 'get', 'pods', '-l', selector, '-o', 'json'));
@@ -128,7 +128,7 @@ function podOf(name: string, database: Database, kubectl: (...command: string[])
   return ready.includes(primary) ? primary : ready[0]!;
 }
 
-/** Of its own process group: a Ctrl-C that the shell is meant to get must not end it. */
+/** In its own process group: a Ctrl-C for the shell must not end kubectl. */
 function started(args: readonly string[]): ChildProcess {
   return spawn('kubectl', args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: process.env });
 }
@@ -139,7 +139,7 @@ async function forwarded(namespace: string, pod: string, flags: readonly string[
   const port = await new Promise<number>((resolve, reject) => {
     const late = setTimeout(() => {
       child.kill();
-      reject(new Error(`kubectl port-forward to ${pod} must be there within ${FORWARD_SECONDS} s: ${said.trim()}`));
+      reject(new Error(`kubectl port-forward to ${pod} did not start within ${FORWARD_SECONDS} s: ${said.trim()}`));
     }, FORWARD_SECONDS * 1000);
     const read = (data: Buffer) => {
       said += data.toString();
@@ -197,7 +197,7 @@ async function relayed(namespace: string, pod: string, flags: readonly string[])
   return { port: (server.address() as AddressInfo).port, end, ended };
 }
 
-/** A shell, what it is given, and how a person calls it who types the password. */
+/** A shell, its arguments, and the command for a person who types the password. */
 interface Shell {
   readonly program: string;
   /** Its arguments, the last of them a file with the login. */
@@ -207,7 +207,7 @@ interface Shell {
   readonly byHand: string;
 }
 
-/** The shell of a database with a login that stands in no command line. */
+/** The shell of a database; its login is on no command line. */
 export function shellOf(
   { kind }: Pick<Database, 'kind'>,
   port: number,
@@ -233,7 +233,7 @@ export function shellOf(
 
 async function runs({ program, args, file: [name, text] }: Shell, way: Way): Promise<number> {
   const file = memoryFile(name, text);
-  // The shell's own: it stops what it does, and goes on.
+  // Ctrl-C is for the shell: it stops the running statement and continues.
   const ignore = () => undefined;
   process.on('SIGINT', ignore);
   try {
@@ -261,6 +261,6 @@ async function waits(name: string, pod: string, way: Way, login: Login, shell: S
     void way.ended.then(() => resolve(false));
   });
   way.end();
-  if (!byOwner) console.error(`the way to ${pod} has ended, as with the pod; run this again`);
+  if (!byOwner) console.error(`the connection to ${pod} ended; the pod may have restarted. Run this command again`);
   return byOwner ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** Asks kubectl, with a kubeconfig or its own default. @throws with what it says when it fails, or takes too long */
+/** Runs kubectl with a kubeconfig or its default. @throws with the error of kubectl, or after the timeout */
 export function runKubectl(
   who: string,
   kubeconfig: string | undefined,

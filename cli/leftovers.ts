@@ -9,7 +9,7 @@ import { flag, runKubectl } from './kubectl';
 
 type Manifest = Readonly<Record<string, any>>;
 
-/** Kinds of which Argo CD is told to keep objects. Claims belong to the volumes that name them. */
+/** Kinds whose objects Argo CD is told to keep. Claims belong to the volumes that name them. */
 const KINDS = [
   'namespaces',
   'persistentvolumes',
@@ -23,23 +23,23 @@ const KINDS = [
 ];
 
 /**
- * Prints the commands that remove what Argo CD was told to keep, or the bootstrap made, and what dist/ no longer has. It asks the cluster, so it finds
- * them at any time, and nothing is left to print once they are gone.
+ * Prints the commands that remove objects that Argo CD was told to keep, and secrets of the bootstrap, that dist/ no longer has.
+ * It asks the cluster, so it finds them at any time until they are removed.
  */
 export async function leftovers(args: readonly string[], dist = 'dist'): Promise<void> {
   if (!fs.existsSync(dist))
     throw new Error('leftovers needs dist/ to compare the cluster with, got none; npm run synth');
   const commands = leftoverCommands(dist, flag(args, 'kubeconfig'));
   if (commands.length === 0)
-    return console.log('nothing is left over: all that Argo CD keeps and the bootstrap made stands in dist/');
+    return console.log('nothing is left over: dist/ has everything that Argo CD keeps and that the bootstrap made');
   console.log([LEFTOVERS, ...commands.map((command) => `  ${command}`)].join('\n'));
 }
 
-/** What the cluster has left over, as commands that remove it. */
+/** Commands that remove what is left over in the cluster. */
 export function leftoverCommands(dist: string, kubeconfig?: string): string[] {
   const ask = (...words: string[]) => runKubectl('leftovers', kubeconfig, ['get', ...words, '--all-namespaces']);
   const { items } = JSON.parse(ask(KINDS.join(','), '-o', 'json'));
-  // Names alone: nothing here needs to see a value. Argo CD's own login for the repository stands in no list.
+  // Names only: no value is read. Argo CD's login for the repository is in no list.
   const ours = `${MANAGED_BY_LABEL}=${FIELD_MANAGER},!argocd.argoproj.io/secret-type`;
   const columns = 'custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name';
   const made = ask('secrets', '-l', ours, '--no-headers', '-o', columns)
@@ -53,7 +53,7 @@ export function leftoverCommands(dist: string, kubeconfig?: string): string[] {
   return removalCommands([...leftIn(items, renderedIn(dist)), ...secrets]);
 }
 
-/** Objects that Argo CD brought and keeps, and that are rendered no more. */
+/** Objects that Argo CD deployed and keeps, and that are no longer rendered. */
 export function leftIn(live: readonly Manifest[], rendered: readonly Manifest[]): Manifest[] {
   const still = new Set(rendered.map(identity));
   return live.filter(

@@ -13,28 +13,28 @@ import { withPlace } from '../values/problem';
 const commands: Readonly<
   Record<string, { readonly what: string; readonly run: (args: readonly string[]) => Promise<void> }>
 > = {
-  backup: { what: 'NAME: store a database now, beside its schedule', run: backup },
-  budget: { what: 'what every container costs its node, and what is free', run: budget },
+  backup: { what: 'NAME: make a backup of a database now', run: backup },
+  budget: { what: 'what every container requests of its node, and what is free', run: budget },
   connect: {
-    what: 'NAME: a shell of that database on this machine [--as CLIENT] [--forward] [--kubeconfig FILE]',
+    what: 'NAME: open a shell of a database on this machine [--as CLIENT] [--forward] [--kubeconfig FILE]',
     run: connect,
   },
   leftovers: {
-    what: 'commands that remove what nobody removes and dist/ has no more [--kubeconfig=FILE]',
+    what: 'print commands that remove what dist/ no longer has [--kubeconfig=FILE]',
     run: leftovers,
   },
-  picture: { what: 'an SVG of the homelab: who may talk to whom, and what runs where', run: printPicture },
+  picture: { what: 'an SVG of the homelab: connections, and what runs where', run: printPicture },
   plan: {
     what: 'what homelab.ts would change in the cluster and on its machines; plan --help for its options',
     run: plan,
   },
-  rebind: { what: 'POD: let a claim that was made anew have the disk of that pod', run: rebind },
+  rebind: { what: 'POD: let a recreated claim bind the disk of a pod', run: rebind },
   status: {
-    what: 'how each database is; ends with 1 where something is late or broken [--kubeconfig=FILE]',
+    what: 'the state of each database; exit code 1 if something is late or broken [--kubeconfig=FILE]',
     run: status,
   },
-  restore: { what: 'NAME: load a database from its backups; docs/backup.md has its options', run: restore },
-  'restore-drill': { what: 'NAME: try whether it could be loaded from its backups; loads nothing', run: restoreDrill },
+  restore: { what: 'NAME: restore a database from its backups; options in docs/backup.md', run: restore },
+  'restore-drill': { what: 'NAME: test whether a database can be restored; changes nothing', run: restoreDrill },
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -30,15 +30,15 @@ exit codes, by the worst that homelab.ts does not accept:
    0  nothing dangerous
   10  pods restart, objects are recreated or nodes reboot
   15  somebody may do, reach or read more than before
-  20  the API server refuses an object, Argo CD never deploys it, or a quota or a node's budget is met
+  20  the API server refuses an object, Argo CD never deploys it, or a quota or a node's budget is exceeded
   30  data is at risk
-   1  the command itself failed, 2 it was called wrongly`;
+   1  the command itself failed, 2 it was called with wrong options`;
 
 const FORMATS = { markdown, json, html } as const;
 
 /**
- * Prints what a change does, and tells CI by the exit code: 0 nothing dangerous, 10 restarts, 15 more access, 20 refused, never
- * deployed or at a limit, 30 data at risk; what homelab.ts accepts does not count. 1 and 2 are failures of the command itself.
+ * Prints what a change does. The exit code is for CI: 0 nothing dangerous, 10 restarts, 15 more access, 20 refused, never
+ * deployed or at a limit, 30 data at risk. Changes that homelab.ts accepts do not count. 1 and 2: the command itself failed.
  */
 export async function plan(args: readonly string[], root = process.cwd()): Promise<void> {
   if (args.includes('--help')) return console.log(HELP);
@@ -69,20 +69,20 @@ export async function plan(args: readonly string[], root = process.cwd()): Promi
   process.exitCode = exitCode(found);
 }
 
-/** What a homelab would change against dist/ at a Git ref. @throws where there is nothing to compare with */
+/** The plan of a homelab, compared with dist/ at a Git ref. @throws without a base to compare with */
 export async function homelabPlan(homelab: Homelab, ref: string, root: string): Promise<Plan> {
   const { state: after, rendered } = stateOf(homelab);
   const before = await committed(root, ref, { rendered, machines: true });
   if ('reason' in before)
     throw new Error(
       sentence({
-        what: `plan needs dist/ at a Git ref to compare with, but ${before.reason}`,
+        what: `plan compares with dist/ at a Git ref, but ${before.reason}`,
         got: ref,
         allowed: 'a branch, tag or commit that holds dist/',
-        fix: 'name another one by --base REF, or fetch it first (git fetch origin)',
+        fix: 'name another ref with --base REF, or fetch it first (git fetch origin)',
       }),
     );
-  // Argo CD applies the change before anybody upgrades the cluster.
+  // Argo CD applies the change before the cluster is upgraded.
   const kubernetes = versionsOf(before.state).kubernetes ?? homelab.versions.kubernetes;
   const step = { before: before.state, after, kubernetes, homelab };
   const found = planStep(step, before.base);
@@ -98,7 +98,7 @@ function stateOf(homelab: Homelab): { readonly state: State; readonly rendered: 
 }
 
 function unread(files: readonly string[]): string[] {
-  return files.map((file) => `dist/${file} of the base holds no YAML and was not compared`);
+  return files.map((file) => `dist/${file} of the base is not YAML and was not compared`);
 }
 
 /** What stays in the cluster until its owner removes it. */
@@ -109,7 +109,7 @@ function leftBehind({ changes }: Plan, { before, after }: { readonly before: Sta
   const commands = removalCommands([...kept, ...secrets]);
   return commands.length === 0
     ? []
-    : ['nobody removes these but you, with all data in them, once the change is synced:', ...commands];
+    : ['only you can remove these, and their data with them, after the change is synced:', ...commands];
 }
 
 function look(given: ReadonlyMap<string, string>, out: string | undefined) {
@@ -122,7 +122,7 @@ function look(given: ReadonlyMap<string, string>, out: string | undefined) {
 }
 
 function print(text: string): void {
-  // Whoever reads may have seen enough: plan | head.
+  // The reader may close the pipe early: plan | head.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });

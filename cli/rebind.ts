@@ -2,22 +2,22 @@ import { createInterface } from 'node:readline/promises';
 import { databasePods, machineOfDisk, type Homelab } from '../inventory';
 import { flag, runKubectl } from './kubectl';
 
-/** What a volume and its claim say of each other. */
+/** How a volume and its claim refer to each other. */
 export interface Binding {
-  /** Of the claim that the volume remembers; none when it waits for one. */
+  /** UID of the claim in the volume's claimRef; none while it waits for a claim. */
   readonly remembered?: string;
-  /** Of the claim that is there; none when it is gone. */
+  /** UID of the existing claim; none if it does not exist. */
   readonly present?: string;
 }
 
-/** Whether a volume waits for a claim that is gone: then no other ever gets it, not even one of the same name. */
+/** Whether a volume waits for a deleted claim: then no other claim can bind it, not even one with the same name. */
 export function isStale({ remembered, present }: Binding): boolean {
   return remembered !== undefined && remembered !== present;
 }
 
 /**
- * Lets the volume of a database's pod be bound by the claim of the same name that was made anew. Shows claim, volume and
- * disk first, and asks. The data on the disk stays.
+ * Lets a recreated claim bind the volume of a database's pod. Shows claim, volume and
+ * disk first, and asks. Keeps the data on the disk.
  */
 export async function rebind(args: readonly string[]): Promise<void> {
   const { default: homelab } = await import('../homelab');
@@ -31,7 +31,7 @@ export async function rebind(args: readonly string[]): Promise<void> {
   const kubectl = (...command: string[]) => runKubectl('rebind', flag(args, 'kubeconfig'), command);
   const volume = kubectl('get', 'persistentvolume', place.volume, '--ignore-not-found', '-o', 'json');
   if (volume === '')
-    throw new Error(`volume ${place.volume} must be in the cluster, got nothing; sync the application platform first`);
+    throw new Error(`volume ${place.volume} must exist in the cluster, got none; sync the application platform first`);
   const claim = kubectl(
     'get',
     'persistentvolumeclaim',
@@ -50,15 +50,12 @@ export async function rebind(args: readonly string[]): Promise<void> {
   console.log(
     `volume  ${place.volume}, ${binding.remembered ? `remembers claim ${binding.remembered}` : 'waits for its claim'}`,
   );
-  console.log(`claim   ${place.namespace}/${place.claim}, ${binding.present ?? 'not there'}`);
+  console.log(`claim   ${place.namespace}/${place.claim}, ${binding.present ?? 'does not exist'}`);
   if (!isStale(binding)) return console.log('nothing to do: volume and claim agree');
-  if (
-    !args.includes('--yes') &&
-    !(await agrees(`let the next claim ${place.claim} have this disk with the data on it?`))
-  )
-    return console.log('left as it was');
+  if (!args.includes('--yes') && !(await agrees(`let the next claim ${place.claim} bind this disk and its data?`)))
+    return console.log('nothing was changed');
   const patch = [
-    // Only the claim that was shown is forgotten, should another have come meanwhile.
+    // Removes only the reference that was shown: another claim may have bound the volume since.
     { op: 'test', path: '/spec/claimRef/uid', value: binding.remembered },
     { op: 'remove', path: '/spec/claimRef/uid' },
     ...(JSON.parse(volume).spec.claimRef.resourceVersion

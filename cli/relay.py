@@ -28,7 +28,7 @@ while True:
     if not data:
         break
     peer.sendall(data)
-# What was asked for last is still answered. Then without Python's own end, which aborts while the thread holds the output.
+# Passes on the last answer. Then skips Python's own shutdown, which aborts while the thread holds the output.
 peer.shutdown(socket.SHUT_WR)
 reader.join(5)
 os._exit(0)

@@ -16,12 +16,12 @@ const HOW = {
   'restore-drill': 'npm run homelab -- restore-drill NAME [--at=TIME] [--from=NAME] [--kubeconfig=FILE]',
 } as const;
 
-/** Makes a backup now, beside those of the schedule. */
+/** Makes a backup now, in addition to the schedule. */
 export async function backup(args: readonly string[]): Promise<void> {
   const { name, homelab, kubectl } = await called('backup', args, {});
   const pods = databasePods(name, homelab.databases[name]!);
   for (const pod of pods) kubectl('exec', pod, '-n', name, '-c', 'backup', '--', 'touch', '/tmp/now');
-  console.log(`asked ${pods.join(', ')}; what they do: npm run homelab -- status`);
+  console.log(`asked ${pods.join(', ')} for a backup; to follow it: npm run homelab -- status`);
 }
 
 /** Loads a database from its backups. */
@@ -39,16 +39,16 @@ export async function restore(args: readonly string[]): Promise<void> {
     const what = given.get('only') ?? `everything in ${name}`;
     if (
       !(await agrees(
-        `what is there now in ${what} is removed, and replaced by the backup. Type ${name} to go on:`,
+        `this removes the present content of ${what} and loads the backup. Type ${name} to continue:`,
         name,
       ))
     )
-      return console.log('left as it was');
+      return console.log('nothing was changed');
   }
   await run('restore', name, requested(given), kubectl, kubeconfig);
 }
 
-/** Tries whether a database could be loaded from its backups, and loads nothing. */
+/** Tests whether a database can be restored from its backups, and restores nothing. */
 export async function restoreDrill(args: readonly string[]): Promise<void> {
   const { name, given, kubectl, kubeconfig } = await called('restore-drill', args, { at: 'value', from: 'value' });
   await run('restore-drill', name, { ...requested(given), RESTORE_DRILL: 'yes' }, kubectl, kubeconfig);
@@ -69,9 +69,9 @@ async function called(
   if (name === undefined || !names.includes(name))
     throw new Usage(
       sentence({
-        what: `${command} needs a database that is active and has a backup`,
+        what: `${command} needs an active database with a backup`,
         got: name,
-        allowed: names.join(', ') || 'none has',
+        allowed: names.join(', ') || 'there is none',
         fix: suggested(name ?? '', names, HOW[command]),
       }),
     );
@@ -86,7 +86,7 @@ async function called(
   return { name, homelab, given, kubectl, kubeconfig };
 }
 
-/** What the containers of the Job are told. */
+/** Environment variables of the Job's containers. */
 export function requested(given: ReadonlyMap<string, string>): Record<string, string> {
   const at = given.get('at');
   return {
@@ -98,7 +98,7 @@ export function requested(given: ReadonlyMap<string, string>): Record<string, st
   };
 }
 
-/** A Job of the rendered CronJob, with what was asked for. */
+/** A Job from the rendered CronJob, with the options of the command. */
 export function jobOf(cronJob: Json, name: string, asked: Readonly<Record<string, string>>): Json {
   const spec = structuredClone(cronJob.spec.jobTemplate.spec);
   const { initContainers, containers } = spec.template.spec;
@@ -121,7 +121,7 @@ async function run(
     kubectl('get', 'job', '-n', name, '-l', `${INSTANCE_LABEL}=${name}-restore`, '-o', 'json'),
   ).items.find(({ status }: Json) => status?.active > 0);
   const job = running?.metadata.name ?? `${name}-${command}-${Date.now().toString(36)}`;
-  if (running) console.log(`${job} runs already; this follows it (kubectl delete job ${job} -n ${name} ends it)`);
+  if (running) console.log(`${job} already runs; following it (to end it: kubectl delete job ${job} -n ${name})`);
   else await created(jobOf(cronJob, job, asked), kubeconfig);
   await followed(job, name, kubectl);
 }
@@ -130,15 +130,17 @@ function created(job: Json, kubeconfig: string | undefined): Promise<void> {
   const child = spawn('kubectl', [...of(kubeconfig), 'create', '-f', '-'], { stdio: ['pipe', 'ignore', 'inherit'] });
   child.stdin.end(JSON.stringify(job));
   return new Promise((resolve, reject) =>
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${job.metadata.name} was not made`)))),
+    child.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`the Job ${job.metadata.name} was not created`)),
+    ),
   );
 }
 
 const of = (kubeconfig: string | undefined) => (kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]);
 
-/** Prints what the Job's pods say until it ends. @throws where it failed */
+/** Prints the logs of the Job's pods until it ends. @throws if it failed */
 async function followed(job: string, namespace: string, kubectl: Kubectl): Promise<void> {
-  console.log(`${namespace}/${job}; it goes on when this is stopped, and the same command follows it again`);
+  console.log(`following ${namespace}/${job}; Ctrl-C does not stop the Job, and the same command follows it again`);
   const shown = new Map<string, number>();
   for (;;) {
     const { status = {} } = JSON.parse(kubectl('get', 'job', job, '-n', namespace, '-o', 'json'));
@@ -150,12 +152,12 @@ async function followed(job: string, namespace: string, kubectl: Kubectl): Promi
       ({ type, status: is }: Json) => is === 'True' && ['Complete', 'Failed'].includes(type),
     );
     if (ended?.type === 'Complete') return;
-    if (ended) throw new Error(`${job} failed: ${ended.message}; what it said stands above`);
+    if (ended) throw new Error(`${job} failed: ${ended.message}; its log is above`);
     await new Promise((resolve) => setTimeout(resolve, 3000));
   }
 }
 
-/** Lines of a pod that were not shown before. */
+/** New log lines of a pod. */
 function show({ metadata, spec, status }: Json, namespace: string, shown: Map<string, number>, kubectl: Kubectl): void {
   const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
   for (const { name } of [...spec.initContainers, ...spec.containers]) {
@@ -168,7 +170,7 @@ function show({ metadata, spec, status }: Json, namespace: string, shown: Map<st
   }
 }
 
-/** The last line in words. */
+/** The JSON result line as a sentence. */
 export function told(line: string): string {
   if (!line.startsWith('{')) return line;
   let result: Json;
@@ -187,7 +189,7 @@ export function told(line: string): string {
       Array.isArray(value) ? value.join(', ') : String(value),
     ])
     .map((pair) => pair.join(' '));
-  const done = kind === 'drill' ? 'the backup is whole and could be loaded' : 'restored';
+  const done = kind === 'drill' ? 'the backup is complete and can be restored' : 'restored';
   // Each node of Cassandra has a backup of its own.
   const each = Object.entries(snapshots ?? {}).map(([pod, taken]) => `${pod} of ${String(taken)}`);
   const source = each.length > 0 ? `the backups of ${each.join(', ')}` : `the backup of ${snapshot}`;

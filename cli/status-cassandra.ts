@@ -3,12 +3,12 @@ import { age, backupOf, type PodStatus, type Status } from './status-pod';
 
 type Json = any;
 
-/** Ops tells something every 10 minutes, also while a repair runs for hours. */
+/** Ops reports every 10 minutes, also during a repair that takes hours. */
 const SILENT_SECONDS = 1800;
 
 const COLUMNS = ['pod', 'ready', 'node', 'oldest repair', 'failures', 'pending', 'ops', 'newest backup'];
 
-/** Of a ring, from what the container `ops` of each node tells. */
+/** Status of a ring, from the reports of each node's container `ops`. */
 export function cassandraStatus(database: Cassandra, pods: readonly PodStatus[], now: number): Status {
   const members = database.racks.length * (database.membersPerRack ?? database.nodesPerRack ?? 1);
   const ring: Json[] = pods.map(({ own }) => own?.ring).find((each) => each?.length) ?? [];
@@ -62,12 +62,12 @@ function nodeState({ up, mode }: Json): string {
 function problemsOf(database: Cassandra, status: PodStatus, now: number): string[] {
   const { pod, own, problem, ready } = status;
   if (problem !== undefined) return [`${pod}: ${problem}`];
-  if (!own) return [`${pod}: its ops tells nothing: kubectl logs ${pod} -c ops`];
-  if (own.inRing === false) return isSurplus(database, status) ? [] : [`${pod}: is wanted and not in the ring yet`];
+  if (!own) return [`${pod}: its ops reports nothing: kubectl logs ${pod} -c ops`];
+  if (own.inRing === false) return isSurplus(database, status) ? [] : [`${pod}: should be in the ring and is not yet`];
   const silent = now / 1000 - own.time;
   return [
     ...(ready ? [] : [`${pod}: is not ready`]),
-    ...(silent > SILENT_SECONDS ? [`${pod}: its ops last told something ${age(own.time, now)}`] : []),
+    ...(silent > SILENT_SECONDS ? [`${pod}: its ops last reported ${age(own.time, now)}`] : []),
     ...(own.overdue ?? []).map((keyspace: string) => {
       const { last, error } = own.repairs?.[keyspace] ?? {};
       return `${pod}: the repair of ${keyspace} is late: the last one was ${age(last, now)}${error ? `, since then: ${error}` : ''}${own.waits ? `; ops waits: ${own.waits}` : ''}`;

@@ -3,7 +3,7 @@ import { age } from './status-pod';
 type Json = any;
 
 /**
- * The last drill of a database's backups, from the Jobs that are there: those of `restore-drill` and of a schedule. A scheduled one
+ * The last restore drill of a database, from the Jobs in the cluster: those of `restore-drill` and of a schedule. A scheduled one
  * keeps its last success and its last failure.
  * @param jobs of its restores
  */

@@ -3,17 +3,17 @@ import { age, backupOf, type PodStatus, type Status } from './status-pod';
 
 type Json = any;
 
-/** The reconciler tells something every 10 s. */
+/** The reconciler reports every 10 s. */
 const SILENT_SECONDS = 300;
-/** A secondary that is further behind than this serves old data, and holds up writes that wait for a majority. */
+/** A secondary with more lag than this serves old data, and delays writes that wait for a majority. */
 const LAG_SECONDS = 60;
 
-/** States of a member that has data. Of all others the set says that their last write is of 1970. */
+/** States of a member that has data. For all others the set reports a last write in 1970. */
 const HAS_DATA: readonly string[] = ['PRIMARY', 'SECONDARY', 'RECOVERING', 'ROLLBACK'];
 
 const COLUMNS = ['pod', 'ready', 'member', 'behind', 'reconcile', 'newest backup'];
 
-/** Of a replica set, from what the container `reconcile` of each member tells; the primary knows all of them. */
+/** Status of a replica set, from the reports of each member's container `reconcile`; the primary's covers all members. */
 export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now: number): Status {
   const members: Json[] = pods.map(({ own }) => own?.members).find((each) => each?.length) ?? [];
   const of = (pod: string) => members.find(({ host }) => String(host).split('.')[0] === pod);
@@ -38,7 +38,7 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
     problems: [
       ...(members.some(({ state }) => state === 'PRIMARY')
         ? []
-        : ['no member tells that it is primary: nothing can be written']),
+        : ['no member reports that it is primary: writes are impossible']),
       ...stateless.map(({ host, state }) => `${host} is ${state}`),
       ...members
         .filter(
@@ -51,12 +51,12 @@ export function mongodbStatus(database: MongoDb, pods: readonly PodStatus[], now
   };
 }
 
-/** For a column; a member that waits and is not ready is a problem with all that it says. */
+/** Short text for a column; for a member that waits and is not ready, the problem has the whole text. */
 function short(action: string): string {
   return action.length > 60 ? `${action.slice(0, 57)}...` : action;
 }
 
-/** Seconds by which a member is wanted to be behind. */
+/** The configured delay of a member in seconds. */
 function delayOf({ memberOptions = {} }: MongoDb, host: string): number {
   return memberOptions[Number(/-(\d+)\./.exec(host)?.[1])]?.delay?.toSeconds() ?? 0;
 }
@@ -64,13 +64,13 @@ function delayOf({ memberOptions = {} }: MongoDb, host: string): number {
 function problemsOf(status: PodStatus, isMember: boolean, database: MongoDb, now: number): string[] {
   const { pod, ready, problem, own } = status;
   if (problem !== undefined) return [`${pod}: ${problem}`];
-  if (!own) return [`${pod}: its reconcile tells nothing: kubectl logs ${pod} -c reconcile`];
+  if (!own) return [`${pod}: its reconcile reports nothing: kubectl logs ${pod} -c reconcile`];
   const wanted = Number(pod.split('-').at(-1)) < database.members;
   const silent = now / 1000 - own.time;
   const waits = own.action?.startsWith('wait: ') ? `: ${own.action}` : '';
   return [
     ...(ready || (!isMember && !wanted) ? [] : [`${pod}: is not ready${waits}`]),
-    ...(silent > SILENT_SECONDS ? [`${pod}: its reconcile last told something ${age(own.time, now)}`] : []),
+    ...(silent > SILENT_SECONDS ? [`${pod}: its reconcile last reported ${age(own.time, now)}`] : []),
     ...(own.error ? [`${pod}: ${own.error}`] : []),
     ...backupOf(status, now).problems,
   ];

@@ -1,16 +1,16 @@
 type Json = any;
 
-/** What is known of a pod of a database. */
+/** The state of one pod of a database. */
 export interface PodStatus {
   readonly pod: string;
   readonly ready: boolean;
-  /** Why nothing more is known of it. */
+  /** Why its state is unknown. */
   readonly problem?: string;
-  /** What its container tells that knows the database. */
+  /** The report of its container `ops` or `reconcile`. */
   readonly own?: Json;
-  /** What the container `backup` tells. */
+  /** The report of the container `backup`. */
   readonly backup?: Json;
-  /** Seconds between two backups; undefined where it makes none. */
+  /** Seconds between two backups; undefined without backups. */
   readonly backupEvery?: number;
 }
 
@@ -24,7 +24,7 @@ export interface Status {
 
 const HOUR = 3600;
 
-/** How long ago a time is, in seconds since 1970; `never` for none. */
+/** How long ago a time (seconds since 1970) was; `never` for none. */
 export function age(at: number | null | undefined, now: number): string {
   if (!at) return 'never';
   const seconds = Math.max(0, Math.round(now / 1000 - at));
@@ -32,17 +32,17 @@ export function age(at: number | null | undefined, now: number): string {
   return seconds < 48 * HOUR ? `${Math.round(seconds / HOUR)} h ago` : `${Math.round(seconds / HOUR / 24)} d ago`;
 }
 
-/** The newest backup, as a column, and what is wrong with it. A backup takes its time, so it is late after one and a half rounds. */
+/** The newest backup, as a column, and its problems. A backup takes some time, so it is late after one and a half intervals. */
 export function backupOf(
   { pod, backup, backupEvery, problem }: PodStatus,
   now: number,
 ): { column: string; problems: string[] } {
-  if (backupEvery === undefined) return { column: 'none is made', problems: [] };
+  if (backupEvery === undefined) return { column: 'off', problems: [] };
   if (problem !== undefined) return { column: '?', problems: [] };
   const newest = backup?.newest ? Date.parse(backup.newest) / 1000 : undefined;
   const limit = 1.5 * backupEvery + HOUR;
   const problems = [
-    ...(backup?.error ? [`${pod}: the last try of a backup failed: ${backup.error}`] : []),
+    ...(backup?.error ? [`${pod}: the last backup failed: ${backup.error}`] : []),
     ...(newest === undefined ? [`${pod}: there is no backup yet`] : []),
     ...(newest !== undefined && now / 1000 - newest > limit
       ? [
@@ -53,7 +53,7 @@ export function backupOf(
   return { column: age(newest, now), problems };
 }
 
-/** Columns under each other. */
+/** Aligns columns. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')}`.trimEnd());

@@ -9,14 +9,14 @@ import { options } from './usage';
 
 type Json = any;
 
-/** A cluster that does not answer must not hold anybody up. */
+/** Timeouts: the command must end even if the cluster does not answer. */
 const SECONDS = { each: 15, all: 90 };
-/** What tells of a pod: a container, and the files in it that hold JSON. */
-const TELLS = { cassandra: 'ops', mongodb: 'reconcile' } as const;
+/** The container that reports on a pod. */
+const REPORTER = { cassandra: 'ops', mongodb: 'reconcile' } as const;
 const READ =
   'for file in /tmp/status.json /handover/status.json; do cat "$file" 2>/dev/null || printf null; echo; done';
 
-/** Prints how each database is, and ends with 1 where something is late or broken. */
+/** Prints the state of each database. Exit code 1 if something is late or broken. */
 export async function status(args: readonly string[]): Promise<void> {
   const kubeconfig = options(args, { kubeconfig: 'value' }).get('kubeconfig');
   const { default: homelab } = await import('../homelab');
@@ -30,7 +30,7 @@ export async function status(args: readonly string[]): Promise<void> {
   process.exitCode = 1;
 }
 
-/** Of one database: its table, and what is late or broken. */
+/** The table of one database, and what is late or broken. */
 export function databaseStatus(
   homelab: Homelab,
   name: string,
@@ -41,18 +41,18 @@ export function databaseStatus(
   if (database.state === 'retired') return { lines: [`${name}: retired, runs no pods`], problems: [] };
   const ask: Ask = (...command) =>
     runKubectl('status', kubeconfig, [`--request-timeout=${SECONDS.each}s`, ...command], SECONDS.each);
-  const pods = podsOf(name, databasePods(name, database), TELLS[database.kind], ask, now);
-  const judged: Status =
+  const pods = podsOf(name, databasePods(name, database), REPORTER[database.kind], ask, now);
+  const status: Status =
     database.kind === 'cassandra' ? cassandraStatus(database, pods, now) : mongodbStatus(database, pods, now);
   const drill = pods.some(({ backupEvery }) => backupEvery !== undefined) && lastDrill(name, ask, now);
   const up = pods.filter(({ ready }) => ready).length;
   return {
     lines: [
-      `${name}: ${up} of ${pods.length} pods are ready, ${judged.summary}`,
-      ...table(judged.rows),
+      `${name}: ${up} of ${pods.length} pods are ready, ${status.summary}`,
+      ...table(status.rows),
       ...(drill ? [`  ${drill.line}`] : []),
     ],
-    problems: [...judged.problems, ...(drill ? drill.problems : [])],
+    problems: [...status.problems, ...(drill ? drill.problems : [])],
   };
 }
 
@@ -68,7 +68,7 @@ function podsOf(namespace: string, expected: readonly string[], container: strin
   const live = new Map<string, Json>(items.map((pod: Json) => [pod.metadata.name, pod]));
   return expected.map((pod): PodStatus => {
     const found = live.get(pod);
-    if (!found) return { pod, ready: false, problem: 'is not there' };
+    if (!found) return { pod, ready: false, problem: 'does not exist' };
     const { phase, conditions = [] } = found.status ?? {};
     const ready = conditions.some((each: Json) => each.type === 'Ready' && each.status === 'True');
     const every = Number(
@@ -79,7 +79,7 @@ function podsOf(namespace: string, expected: readonly string[], container: strin
     const about = { pod, ready, backupEvery: Number.isNaN(every) ? undefined : every };
     if (phase !== 'Running') return { ...about, problem: `is ${phase ?? 'unknown'}` };
     if (Date.now() - now > SECONDS.all * 1000)
-      return { ...about, problem: `was not asked: the pods before it took ${SECONDS.all} s` };
+      return { ...about, problem: `was skipped: the pods before it took ${SECONDS.all} s` };
     try {
       const [own, backup] = ask('exec', '-n', namespace, pod, '-c', container, '--', 'sh', '-c', READ)
         .split('\n')

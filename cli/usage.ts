@@ -1,15 +1,15 @@
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 
-/** A command that was called wrongly: exit code 2. */
+/** A wrong call of a command: exit code 2. */
 export class Usage extends Error {}
 
-/** What a command takes: whether an option has a value, or is only there. */
+/** The options of a command: with a value, or a flag without one. */
 export type Options = Readonly<Record<string, 'value' | 'flag'>>;
 
 /**
  * The options of a command line: `--name VALUE`, `--name=VALUE`, `--flag` and, where a flag may be declined, `--no-flag`.
- * @throws Usage naming what is not known
+ * @throws Usage naming the unknown option
  */
 export function options(args: readonly string[], known: Options): Map<string, string> {
   const found = new Map<string, string>();
@@ -20,7 +20,7 @@ export function options(args: readonly string[], known: Options): Map<string, st
     if (kind === undefined)
       throw new Usage(
         sentence({
-          what: 'an option must be one that the command has',
+          what: 'the option must be one of this command',
           got: arg,
           allowed: all.join(', '),
           fix: suggested(arg, all, 'leave it out'),
@@ -33,7 +33,7 @@ export function options(args: readonly string[], known: Options): Map<string, st
       throw new Usage(sentence({ what: `${arg} needs a value`, got: value, fix: `write ${arg}=VALUE` }));
     if (found.has(arg.slice(2)))
       throw new Usage(
-        sentence({ what: `${arg} must stand once`, got: `${args.join(' ')}`, fix: 'leave one of them out' }),
+        sentence({ what: `${arg} may be given only once`, got: `${args.join(' ')}`, fix: 'leave one of them out' }),
       );
     found.set(arg.slice(2), value);
   }

@@ -1,6 +1,6 @@
 import type { Files } from './publish';
 
-/** What a new rendering changes, folder by folder, as lines for a terminal. */
+/** The changes of a new rendering by folder, as lines for a terminal. */
 export function changes(before: Files, after: Files): string[] {
   const folders = [...new Set([...before.keys(), ...after.keys()].map(folderOf))].sort();
   const lines = folders.flatMap((folder) => {

@@ -4,12 +4,12 @@ import { SECRETS_FILE, secretsIn, type Manifest } from '../checks/step/objects';
 import { blobs, gitText } from './git';
 import type { Files } from './publish';
 
-/** What one dist/ says, and what it was rendered to, so that the same text need not be parsed. */
+/** The files and the objects of one dist/; with both, a file with the same text need not be parsed. */
 export interface Rendered {
   /** Texts by their path below dist/. */
   readonly files: Files;
   readonly objects: readonly Placed[];
-  /** What its list of secrets says. @default the list is parsed, also where it is the same */
+  /** The parsed list of secrets. @default the list is parsed, even if it is unchanged */
   readonly secrets?: readonly Manifest[];
 }
 
@@ -18,29 +18,29 @@ export interface Committed {
   readonly state: State;
   /** As HEAD (1a2b3c4), for people. */
   readonly base: string;
-  /** Files of dist/ that hold no YAML, such as one with a conflict of a merge in it. */
+  /** Files of dist/ that are not YAML, such as one with a merge conflict. */
   readonly unreadable: readonly string[];
 }
 
-/** Why there is nothing to compare with, as the end of a sentence. */
+/** Why there is no base to compare with, as the end of a sentence. */
 export interface NotCommitted {
   readonly reason: string;
 }
 
 /** What to read besides dist/. */
 export interface CommittedOptions {
-  /** What is rendered now: files of the same text are not read again. @default all files are read */
+  /** The present rendering: files with the same text are not read again. @default all files are read */
   readonly rendered?: Rendered;
-  /** Whether a text that differs is parsed; where not, the rendered objects of its file stand for it. @default every text is */
+  /** Whether to parse a text that differs; if not, the rendered objects of its file replace it. @default every text is parsed */
   readonly matters?: (text: string) => boolean;
-  /** Whether scripts/rendered is read, too. @default false */
+  /** Whether to read scripts/rendered, too. @default false */
   readonly machines?: boolean;
 }
 
-/** Where the files for machines stand below the root. */
+/** Folder of the files for machines, relative to the root. */
 const MACHINES = 'scripts/rendered';
 
-/** Reads dist/ of a Git ref in the repository that holds a folder. Never fails: it says why it could not. */
+/** Reads dist/ of a Git ref in the repository that holds a folder. Never throws: it returns the reason. */
 export async function committed(
   root: string,
   ref = 'HEAD',
@@ -58,8 +58,9 @@ async function read(
   ref: string,
   { machines, ...now }: CommittedOptions,
 ): Promise<Committed | NotCommitted> {
-  if (ref.startsWith('-') || /[\n\0]/.test(ref)) return { reason: `${JSON.stringify(ref)} is no name of a commit` };
-  // Paths that start with ./ are those of the working folder, which may be any folder of the repository.
+  if (ref.startsWith('-') || /[\n\0]/.test(ref))
+    return { reason: `${JSON.stringify(ref)} is not the name of a commit` };
+  // Paths that start with ./ are relative to the working folder, which may be any folder of the repository.
   const names = [`${ref}^{commit}`, `${ref}:./dist`, `${ref}:./${MACHINES}`];
   const answers = (await gitText(root, ['cat-file', '--batch-check'], `${names.join('\n')}\n`)).trimEnd().split('\n');
   const [commit, dist, scripts] = answers.map((line, at) => hashOf(line, at === 0 ? 'commit' : 'tree'));
@@ -79,7 +80,7 @@ function hashOf(line: string, wanted: string): string | undefined {
   return kind === wanted ? hash : undefined;
 }
 
-/** Paths of a tree and the hashes of their blobs, those in its folders included. */
+/** Paths of a tree and the hashes of their blobs, including subfolders. */
 async function tree(root: string, hash: string): Promise<[path: string, hash: string][]> {
   // Paths end with a zero byte and are not quoted, whatever core.quotePath says.
   const list = await gitText(root, ['ls-tree', '-r', '-z', '--full-tree', hash]);
@@ -125,7 +126,7 @@ function byFile(objects: readonly Placed[]): Map<string, Placed[]> {
   return found;
 }
 
-/** Whether Git's name of a text is this one: by SHA-1, or by SHA-256 where the repository was made so. */
+/** Whether a text has this Git hash: SHA-1, or SHA-256 in a repository of that format. */
 function isBlob(text: string, hash: string): boolean {
   const bytes = Buffer.from(text);
   return (
@@ -136,7 +137,7 @@ function isBlob(text: string, hash: string): boolean {
   );
 }
 
-/** Documents of each file, undefined where a file holds no YAML. The parser is loaded only where something differs. */
+/** Documents of each file, undefined if a file is not YAML. The parser is loaded only if something differs. */
 async function parseAll(files: readonly (readonly [path: string, text: string])[]) {
   const parsed = new Map<string, Manifest[] | undefined>();
   if (files.length === 0) return parsed;
@@ -151,9 +152,9 @@ function placed(file: string, objects: readonly Manifest[]): Placed[] {
 }
 
 function why({ code, message }: NodeJS.ErrnoException, root: string): string {
-  if (code === 'ENOENT') return 'there is no git program, or it cannot be started in this folder';
+  if (code === 'ENOENT') return 'git is not installed, or cannot be started in this folder';
   if (message.includes('dubious ownership'))
     return `Git does not trust this folder, which belongs to another user: git config --global --add safe.directory ${root}`;
-  if (/not a git repository/i.test(message)) return 'this folder is in no Git repository';
-  return `Git could not read it: ${message.split('\n')[0]}`;
+  if (/not a git repository/i.test(message)) return 'this folder is not in a Git repository';
+  return `Git could not read dist/: ${message.split('\n')[0]}`;
 }

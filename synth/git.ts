@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 
-/** What a Git program answered. */
+/** The result of a Git command. */
 export interface Answer {
   readonly code: number;
   readonly out: Buffer;
   readonly err: string;
 }
 
-/** Variables that bind Git to a repository or an index: a hook sets them, and they may name another one than the folder's. */
+/** Variables that bind Git to a repository or an index. A Git hook sets them, and they may name another repository. */
 const BINDING = [
   'GIT_DIR',
   'GIT_WORK_TREE',
@@ -18,7 +18,7 @@ const BINDING = [
   'GIT_PREFIX',
 ];
 
-/** Runs Git in the repository that holds a folder. @throws where there is no Git program, or no such folder */
+/** Runs Git in the repository that holds a folder. @throws without git or without the folder */
 export function git(folder: string, args: readonly string[], input = ''): Promise<Answer> {
   const env: NodeJS.ProcessEnv = { ...process.env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0' };
   for (const name of BINDING) env[name] = undefined;
@@ -32,12 +32,12 @@ export function git(folder: string, args: readonly string[], input = ''): Promis
     child.on('close', (code) =>
       resolve({ code: code ?? 1, out: Buffer.concat(out), err: Buffer.concat(err).toString('utf8') }),
     );
-    child.stdin.on('error', () => undefined); // it ended before it read all; its exit code says why
+    child.stdin.on('error', () => undefined); // it ended before it read all input; its exit code says why
     child.stdin.end(input);
   });
 }
 
-/** Git's answer as text. @throws with what Git said where it failed */
+/** Output of Git as text. @throws with the error of Git */
 export async function gitText(folder: string, args: readonly string[], input?: string): Promise<string> {
   return (await succeeded(folder, args, input)).toString('utf8');
 }

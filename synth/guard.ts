@@ -6,7 +6,7 @@ import type { AcceptedChange } from '../inventory';
 import { committed } from './committed';
 import type { Files } from './publish';
 
-/** What is about to be published. */
+/** What a synth is about to publish. */
 export interface Guarded {
   /** Folder that holds dist/. */
   readonly root: string;
@@ -17,17 +17,16 @@ export interface Guarded {
 }
 
 /**
- * Compares what is about to be published with dist/ at Git's HEAD, which is what Argo CD was given last.
- * @returns lines to print: that the proof was not made and why, accepted changes, and the next commit of a way that takes several
- * @throws where data would be at risk that nobody accepted
+ * Compares the new rendering with dist/ at Git's HEAD, which is what Argo CD deployed last.
+ * @returns lines to print: why nothing was compared, accepted changes, and the next commit of a change that takes several
+ * @throws if the change puts data at risk and is not accepted
  */
 export async function guard({ root, files, rendering, secrets, accept }: Guarded): Promise<string[]> {
   const after = renderedState(rendering, secrets);
   const found = await committed(root, 'HEAD', { rendered: { files, ...after }, matters });
-  if ('reason' in found)
-    return [`not proved that no data is at risk, because nothing committed could be compared with: ${found.reason}`];
+  if ('reason' in found) return [`could not check whether data is at risk: ${found.reason}`];
   const { state: before, base, unreadable } = found;
-  const lines = unreadable.map((file) => `warning: dist/${file} at ${base} is no YAML, so it was not compared`);
+  const lines = unreadable.map((file) => `warning: dist/${file} at ${base} is not YAML, so it was not compared`);
   if (isUnchanged({ before, after }) && accept.length === 0) return lines;
   const [{ dataRisks }, { acceptRisks, staleNote }, { nextCommits }, { pairs }] = await Promise.all([
     import('../checks/step/data'),
@@ -43,18 +42,18 @@ export async function guard({ root, files, rendering, secrets, accept }: Guarded
   return [...lines, ...risks.map(letThrough), ...stale.map(staleNote), ...nextCommits(step, all).map(nextLine)];
 }
 
-/** Kinds that hold no data by themselves, unless they name a volume or a file that a rule reads. */
+/** Kinds that hold no data, unless they name a volume or a file that a rule reads. */
 const HARMLESS =
   /^kind: "?(Deployment|DaemonSet|Job|CronJob|ConfigMap|Service|ServiceAccount|Role|RoleBinding|ClusterRole|ClusterRoleBinding|NetworkPolicy|LimitRange|ResourceQuota|PodDisruptionBudget|HorizontalPodAutoscaler|PriorityClass|Ingress|IngressClass|HTTPRoute|EndpointSlice)"?\s*$/m;
 const TELLING =
   /persistentVolumeClaim|hostPath|nfs|iscsi|csi|volumeClaimTemplate|cassandra|mongod|members\.json|schema\.json|^---\n[^]*^---$/m;
 
-/** Whether a text can be of data: parsing all of dist/, as after a change of every label, would cost more than the rules. */
+/** Whether a text can concern data: to parse all of dist/, as after a change of every label, would take longer than the rules. */
 function matters(text: string): boolean {
   return !HARMLESS.test(text) || TELLING.test(text);
 }
 
-/** Nothing of YAML, and no rule, is loaded for a rendering that is committed already. */
+/** Loads no YAML parser and no rule for a rendering that is already committed. */
 function isUnchanged({ before, after }: Step): boolean {
   if (before.objects.length !== after.objects.length || before.secrets !== after.secrets) return false;
   const now = new Set(after.objects.map(({ object }) => object));
@@ -74,7 +73,7 @@ async function refusal(risks: readonly Risk[], base: string, tree: string): Prom
   const today = new Date().toISOString().slice(0, 10);
   const several = risks.length > 1;
   return [
-    `dist/ is as it was, because this change puts data at risk, compared with dist/ at ${base}:`,
+    `dist/ is unchanged, because this change puts data at risk, compared with dist/ at ${base}:`,
     ...risks.map((risk) => described(risk, acceptEntry(risk, today))),
     `The whole plan of it: npm run homelab -- plan. To let ${several ? 'them' : 'it'} through, write the reason${several ? 's' : ''} into because, and the entr${several ? 'ies' : 'y'} into accept: [] of homelab.ts. Where nothing of dist/ runs yet, one entry lets all of it through:`,
     `      ${acceptEverything(tree, today)}`,

@@ -22,23 +22,23 @@ import { printYaml } from './yaml';
 
 export { printYaml, render, secretsList };
 
-/** What is to be published. */
+/** What a synth publishes. */
 export interface Synthesis {
-  /** With all of its charts. It is rendered here, so nobody calls `app.synth()`. */
+  /** The app with all of its charts. `synthesize` renders it, so do not call `app.synth()`. */
   readonly app: App;
-  /** Made in this order before anything is written. */
+  /** Checks that run in this order before anything is written. */
   readonly checks: readonly Check[];
-  /** @default none: checks that need it are not made */
+  /** @default none: checks that need it do not run */
   readonly homelab?: Homelab;
-  /** Changes that are let through although they put data at risk. @default those of the homelab */
+  /** Accepted changes: published although they put data at risk. @default those of the homelab */
   readonly accept?: readonly AcceptedChange[];
 }
 
-/** Where files are; the defaults suit a run by the cdk8s CLI. */
+/** Paths of the input and output; the defaults suit a run by the cdk8s CLI. */
 export interface Places {
   /** Folder that holds dist/. @default the working folder */
   readonly root?: string;
-  /** Where the cdk8s CLI wants the manifests. @default CDK8S_OUTDIR */
+  /** Folder in which the cdk8s CLI expects the manifests. @default CDK8S_OUTDIR */
   readonly outdir?: string;
 }
 
@@ -46,9 +46,9 @@ export interface Places {
 const SCRATCH = '.synth';
 
 /**
- * Loads, renders, checks and publishes to dist/ as one swap; with an output folder of its own (`-o DIR`, `--stdout`) writes there
- * and publishes nothing. Says on standard error what changed: the CLI keeps standard output to itself.
- * @throws with every error that a check found, or with the data that the change puts at risk against dist/ at Git's HEAD; dist/
+ * Loads, renders, checks and publishes to dist/ in one swap; with another output folder (`-o DIR`, `--stdout`) it writes there
+ * and publishes nothing. Prints to standard error what changed, because the CLI uses standard output.
+ * @throws with every error of a check, or with the data that the change puts at risk compared with dist/ at Git's HEAD; dist/
  * is then as it was
  */
 export async function synthesize(
@@ -61,20 +61,20 @@ export async function synthesize(
   recover(dist);
   if (output === dist)
     throw new Error(
-      'cdk8s synth -o dist deletes dist/ before this program runs; bring it back with git checkout -- dist, then run cdk8s synth without -o',
+      'cdk8s synth -o dist deletes dist/ before this program runs; restore it with git checkout -- dist, then run cdk8s synth without -o',
     );
   const { app, homelab, checks, accept = homelab?.accept ?? [] } = await load();
   const rendering = render(app);
   const secrets = DeclaredSecret.all(app);
   const encrypted = await encryptedNames(join(root, 'secrets.sops.yaml'));
-  report(verdict(checks, { rendering, homelab, secrets: named(secrets), encrypted }), 'dist/ is as it was, because:');
+  report(verdict(checks, { rendering, homelab, secrets: named(secrets), encrypted }), 'dist/ is unchanged, because:');
   const manifests = rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]);
   const files = new Map([...manifests, ['secrets.yaml', secretsList(secrets)]]);
   if (output !== scratch) return write(output, files);
   const said = await guard({ root, files, rendering, secrets: named(secrets), accept });
   for (const line of said) console.error(line);
   await replace(dist, files);
-  // One file, because the CLI lists what it finds here below what changed, and shows it to its validation plugins.
+  // One file, because the CLI lists the files of this folder and passes them to its validation plugins.
   fs.mkdirSync(scratch, { recursive: true });
   fs.writeFileSync(join(scratch, 'manifests.yaml'), manifests.map(([, text]) => text).join(''));
 }
@@ -90,22 +90,22 @@ async function replace(dist: string, files: Files): Promise<void> {
       [
         LEFTOVERS,
         ...commands.map((command) => `  ${command}`),
-        'Run them once the change is pushed and synced. To find them again: npm run homelab -- leftovers',
+        'Run them after the change is pushed and synced. To print them again: npm run homelab -- leftovers',
       ].join('\n'),
     );
 }
 
 /**
- * Makes, over everything that an app renders, the checks that need no homelab: the one line for an app that calls
- * `app.synth()` by itself. Prints warnings. @returns also which checks were not made @throws with every error
+ * Runs the checks that need no homelab over everything that an app renders: the one line for an app that calls
+ * `app.synth()` by itself. Prints warnings. @returns also which checks did not run @throws with every error
  */
 export function checkApp(app: App, checks: readonly Check[] = everyCheck): Verdict {
   const found = verdict(checks, { rendering: render(app), secrets: named(DeclaredSecret.all(app)) });
-  report(found, 'the checks of collab-homelab found:');
+  report(found, 'collab-homelab found errors:');
   return found;
 }
 
-/** A plan as text: for a terminal, a pull request, a program or a browser. Nothing of it is loaded before it is called. */
+/** A plan as text: for a terminal, a pull request, a program or a browser. Its code is loaded at the first call. */
 export async function planText(
   plan: Plan,
   format: 'terminal' | 'markdown' | 'json' | 'html' = 'terminal',
@@ -114,14 +114,14 @@ export async function planText(
   return formats[format](plan);
 }
 
-/** What to tell CI of a plan: 0 nothing dangerous, 10 restarts, 15 more access, 20 refused, never deployed or at a limit, 30 data at risk. */
+/** The exit code of a plan: 0 nothing dangerous, 10 restarts, 15 more access, 20 refused, never deployed or at a limit, 30 data at risk. */
 export async function planExitCode(plan: Plan): Promise<number> {
   const { exitCode } = await import('./plan');
   return exitCode(plan);
 }
 
 function named(secrets: readonly DeclaredSecret[]): NamedSecret[] {
-  // What follows from another key is not in the encrypted file.
+  // A key that is derived from another key is not in the encrypted file.
   const kept = ({ keys }: DeclaredSecret) => Object.keys(keys).filter((key) => !('percentEncoded' in keys[key]!));
   return secrets.map((secret) => ({ name: secret.name, namespaces: secret.namespaces, keys: kept(secret) }));
 }
@@ -132,7 +132,7 @@ function report({ findings }: Verdict, headline: string): void {
   for (const { message } of findings) console.error(`warning: ${message}`);
 }
 
-/** Runs a synth as a program: what is wrong, in the homelab or in what it renders, is printed without a stack. */
+/** Runs a synth as a program: prints errors of the homelab and of its rendering without a stack trace. */
 export function main(load: () => Promise<Synthesis>): void {
   synthesize(load).catch((error: Error) => {
     console.error(withPlace(error));
@@ -141,8 +141,8 @@ export function main(load: () => Promise<Synthesis>): void {
 }
 
 /**
- * The cdk8s CLI prints a stack of its own when the app fails. Where the app made no output folder it says so in one line and
- * ends with 1 all the same, so that is how a refusal is told to it. A folder that is not empty is left, and the stack accepted.
+ * The cdk8s CLI prints its own stack trace when the app fails. Without an output folder it prints one line instead and
+ * also ends with 1, so this removes the folder if it is empty. Otherwise the folder stays, and the stack trace is printed.
  */
 function endsInTheCli(): boolean {
   const { CDK8S_OUTDIR: outdir, CDK8S_RECORD_CONSTRUCT_METADATA: setByTheCli } = process.env;

@@ -2,13 +2,13 @@ import { identity, isKept, permits, SECRETS_FILE, secretsIn, type Manifest } fro
 import { groupOf, isClusterScoped } from '../constructs';
 import type { Files } from './publish';
 
-/** What `npm run synth` and `npm run homelab -- leftovers` say before the commands. */
+/** What `npm run synth` and `npm run homelab -- leftovers` print before the commands. */
 export const LEFTOVERS =
-  'Nobody removes these but you, with all data in them. In this order, each command once more if it is cut off:';
+  'Only you can remove these, and their data with them. Run the commands in this order; repeat a command that was interrupted:';
 
 /**
- * Commands that remove what left dist/ and what nobody deletes: objects that Argo CD was told to keep, objects whose kind or
- * namespace its project does not permit any more, and secrets that the bootstrap made. Parsing YAML is loaded only where
+ * Commands that remove what left dist/ and nothing else deletes: objects that Argo CD was told to keep, objects whose kind or
+ * namespace its project does not permit any more, and secrets that the bootstrap made. The YAML parser is loaded only if
  * something left.
  */
 export async function leftovers(before: Files, after: Files): Promise<string[]> {
@@ -19,7 +19,7 @@ export async function leftovers(before: Files, after: Files): Promise<string[]> 
     [...files].map(([, text]) => parse(text));
   const now = manifests([...after].filter(([path]) => path.includes('/')));
   const declared = (files: Files) => secretsIn(parse(files.get(SECRETS_FILE) ?? '{}'));
-  // An object that another chart renders now is still there.
+  // An object that another chart renders now did not leave.
   const still = new Set([...now, ...declared(after)].map(identity));
   const projects = now.filter(({ kind }) => kind === 'AppProject');
   const stays = (object: Manifest) => isKept(object) || projects.some((project) => !permits(project, object));
@@ -29,17 +29,17 @@ export async function leftovers(before: Files, after: Files): Promise<string[]> 
 }
 
 /**
- * Applications first, or they would make again what is deleted; then claims and their volumes, which go only once no pod uses
- * them, so nobody waits there; namespaces last, with everything that is left in them.
+ * Applications first, or they would create again what is deleted; then claims and their volumes, which end only when no pod uses
+ * them, so kubectl does not wait for them; namespaces last, with everything that is left in them.
  */
 const ORDER: readonly string[] = ['Application', 'AppProject', '', 'PersistentVolume', 'StorageClass', 'Namespace'];
 
-/** Commands that remove objects, in an order that works whether their pods still run or not. */
+/** Commands that remove objects, in an order that works with and without running pods. */
 export function removalCommands(objects: readonly Manifest[]): string[] {
   const namespaces = new Set(objects.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name));
   const place = ({ kind }: Manifest) => ORDER.indexOf(ORDER.includes(kind) ? kind : '');
   const sorted = objects
-    // Its namespace takes it along.
+    // It is deleted with its namespace.
     .filter(({ kind, metadata }) => isClusterScoped(kind) || !namespaces.has(metadata.namespace))
     .sort((a, b) => place(a) - place(b) || (identity(a) < identity(b) ? -1 : 1));
   return sorted.flatMap(({ apiVersion, kind, metadata, spec }) => {

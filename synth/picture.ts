@@ -27,7 +27,7 @@ interface Node {
   readonly targets: readonly string[];
 }
 
-/** The homelab as one SVG: who may talk to whom, and what runs on which machine. Follows light and dark mode. */
+/** The homelab as one SVG: connections, and what runs on which machine. Follows light and dark mode. */
 export function picture(homelab: Homelab): string {
   const nodes = nodesOf(homelab);
   const columns = Math.max(...nodes.map(({ column }) => column)) + 1;
@@ -53,7 +53,7 @@ export function picture(homelab: Homelab): string {
 function nodesOf(homelab: Homelab): Node[] {
   const { services, webApps, databases, llm } = homelab;
   const columns = new Map<string, number>();
-  /** The longest way from a web app; services that call each other in a circle stay where they were first met. */
+  /** The longest path from a web app; services that call each other in a cycle keep their first column. */
   const visit = (name: string, column: number, path: readonly string[]): void => {
     if (path.includes(name) || (columns.get(name) ?? -1) >= column) return;
     columns.set(name, column);
@@ -152,7 +152,7 @@ function hostWords(host: Host): string {
   return `${host.model}, ${gib(bytes(host.memory))}, ${host.address}`;
 }
 
-/** Databases whose backups lie on a host. */
+/** Databases whose backups are stored on a host. */
 function hostNotes(homelab: Homelab, { address }: Host): string[] {
   const kept = Object.entries(homelab.databases).filter(([, database]) => {
     const backup = backupOf(homelab, database);

@@ -6,14 +6,14 @@ import { promisify } from 'node:util';
 export type Files = ReadonlyMap<string, string>;
 
 /**
- * Replaces a folder by a new one, wholly or not at all. Both states stand beside it under names that say whose they are:
- * `dist.next.PID` is being written, `dist.old.PID` is the one that was. Whoever comes next reads from these names what to
+ * Replaces a folder by a new one, wholly or not at all. Both states lie beside it, and each name holds the process ID:
+ * `dist.next.PID` is being written, `dist.old.PID` is the previous one. The next synth reads from these names what to
  * finish or undo, so a process that is killed at any point leaves nothing half done.
  *
- *   write dist.next.PID, fsync it     not there yet: whoever comes next removes it
- *   dist      -> dist.old.PID         dist is gone, dist.next.PID is complete: whoever comes next finishes
+ *   write dist.next.PID, fsync it     not published yet: the next synth removes it
+ *   dist      -> dist.old.PID         dist is gone, dist.next.PID is complete: the next synth renames it
  *   dist.next.PID -> dist             done
- *   dist.old.PID  -> dist.next.PID    so that dist.old is always whole; then it is removed
+ *   dist.old.PID  -> dist.next.PID    so that dist.old is always complete; then it is removed
  */
 export async function publish(folder: string, files: Files, before: Files = published(folder)): Promise<void> {
   const next = `${folder}.next.${process.pid}`;
@@ -32,7 +32,7 @@ export async function publish(folder: string, files: Files, before: Files = publ
   if (replaces) discard(old, next);
 }
 
-/** Finishes or undoes what a killed process left. @throws where another process is publishing at this moment */
+/** Finishes or undoes what a killed process left. @throws while another process publishes */
 export function recover(folder: string): void {
   const parent = dirname(folder);
   const name = folder.slice(parent.length + 1);
@@ -43,7 +43,7 @@ export function recover(folder: string): void {
   for (const { path, pid } of left) {
     if (pid !== process.pid && isAlive(pid)) {
       throw new Error(
-        `another synth (process ${pid}) is publishing ${name}/; wait for it. If no such process is a synth, remove ${path} and try again`,
+        `another synth (process ${pid}) is publishing ${name}/; wait for it. If that process is no synth, remove ${path} and try again`,
       );
     }
   }
@@ -56,7 +56,7 @@ export function recover(folder: string): void {
   if (left.length > 0) syncFolder(parent);
 }
 
-/** The files of a published folder; empty where there is none. */
+/** The files of a published folder; empty if the folder does not exist. */
 export function published(folder: string): Files {
   if (!fs.existsSync(folder)) return new Map();
   const entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
@@ -64,20 +64,20 @@ export function published(folder: string): Files {
   return new Map(paths.map((path) => [path.slice(folder.length + 1), fs.readFileSync(path, 'utf8')]));
 }
 
-/** Where a file's text stands already: the folder that is replaced, and what is in it. */
+/** The folder that is replaced, and its files: a file with the same text is linked instead of written. */
 export interface Published {
   readonly folder: string;
   readonly files: Files;
 }
 
-/** Writes files into a new folder, and waits until the disk has them. What `same` holds already is linked, not written again. */
+/** Writes files into a new folder, and waits until they are on the disk. Files that `same` already holds are linked. */
 export async function write(folder: string, files: Files, same?: Published): Promise<void> {
   const folders = new Set([folder, ...[...files.keys()].map((path) => dirname(join(folder, path)))]);
   for (const path of folders) fs.mkdirSync(path, { recursive: true });
   const changed = [...files].filter(
     ([path, text]) => same?.files.get(path) !== text || !linked(join(same.folder, path), join(folder, path)),
   );
-  // All of a batch at once: each waits for the disk, and the disk writes them together. A batch has fewer files than a process may open.
+  // A batch is written at once, because each fsync waits for the disk. A batch has fewer files than a process may open.
   for (let at = 0; at < changed.length; at += 100) await writeBatch(folder, changed.slice(at, at + 100));
   await Promise.all([...folders].map(async (path) => syncAndClose(fs.openSync(path, 'r'))));
 }
@@ -99,7 +99,7 @@ async function syncAndClose(file: number): Promise<void> {
   }
 }
 
-/** @returns false where the file system knows no hard links */
+/** @returns false if the file system has no hard links */
 function linked(from: string, to: string): boolean {
   try {
     fs.linkSync(from, to);
@@ -111,7 +111,7 @@ function linked(from: string, to: string): boolean {
 
 const sync = promisify(fs.fsync);
 
-/** Renamed first, so that a folder that is half removed is never taken for a whole one. */
+/** Renames it first, so that a half removed folder never looks complete. */
 function discard(path: string, garbage: string): void {
   fs.rmSync(garbage, { recursive: true, force: true });
   fs.renameSync(path, garbage);

@@ -1,6 +1,6 @@
 /**
- * Prints JSON-like data as YAML that every reader takes for the same: YAML 1.1 and 1.2, JavaScript's, Python's and Go's.
- * A string stands bare only where no reader could take it for anything else; text of several lines stands as a block,
+ * Prints JSON-like data as YAML that every parser reads the same: YAML 1.1 and 1.2, in JavaScript, Python and Go.
+ * A string has no quotes only if no parser could read it as another type; text of several lines is a block,
  * so that a script in a ConfigMap reads like a script in a diff. Keys keep their order.
  * @throws on what YAML cannot hold: NaN, functions, half a surrogate pair
  */
@@ -8,7 +8,7 @@ export function printYaml(value: unknown): string {
   return node(value, '', '').replace(/^[ \n]/, '');
 }
 
-/** A node as it stands after `key:` or `-`: a space and a scalar, or a line break and a block one level deeper. */
+/** The text of a node after `key:` or `-`: a space and a scalar, or a line break and a block one level deeper. */
 function node(value: unknown, indent: string, path: string): string {
   if (typeof value === 'string') return ` ${text(value, indent, path)}\n`;
   if (value === null || value === undefined) return ' null\n';
@@ -42,13 +42,13 @@ function sequence(value: readonly unknown[], indent: string, path: string): stri
 function number(value: number, path: string): string {
   if (!Number.isFinite(value)) throw new Error(`${path || 'the value'} cannot be written as YAML: it is ${value}`);
   const digits = Object.is(value, -0) ? '0' : String(value);
-  // A float without a point is a string to readers of YAML 1.1.
+  // A float without a point is a string in YAML 1.1.
   return digits.includes('e') && !digits.includes('.') ? digits.replace('e', '.0e') : digits;
 }
 
-/** Letters first, then nothing that could end or change a bare scalar. */
+/** A letter first, then nothing that could end or change an unquoted scalar. */
 const BARE = /^[A-Za-z/][A-Za-z0-9 _./@+,=()%-]*(?::[A-Za-z0-9_./@+-]+)*$/;
-/** Words that some reader takes for true, false, null or a number. */
+/** Words that some parser reads as true, false, null or a number. */
 const RESERVED = /^(?:y|n|yes|no|on|off|true|false|null|nan|inf|infinity|e[-+]?\d+)$/i;
 
 function isBare(value: string): boolean {
@@ -87,14 +87,14 @@ function block(value: string, indent: string): string {
   return `|${chomping}\n${lines.join('\n')}${'\n'.repeat(Math.max(0, breaks - 1))}`;
 }
 
-/** JSON's escapes are YAML's; beyond them what a reader may refuse, fold or strip. */
+/** YAML takes the escapes of JSON. This also escapes what a parser may reject, fold or strip. */
 const UNSAFE = /[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]/g;
 const HALF_PAIR = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
 function quoted(value: string, path: string): string {
   if (HALF_PAIR.test(value))
     throw new Error(
-      `${path || 'the value'} cannot be written as YAML: it holds half a surrogate pair, which is no character`,
+      `${path || 'the value'} cannot be written as YAML: it holds half a surrogate pair, which is not a character`,
     );
   return JSON.stringify(value).replace(
     UNSAFE,

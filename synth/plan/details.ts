@@ -2,7 +2,7 @@ import type { FieldChange, ObjectChange, Plan, Risk, Rollout } from '../../check
 import { severity, span, value } from './words';
 import { isLong, textDiff, type DiffLine } from './text-diff';
 
-/** What changes in one folder of dist/, the worst first. */
+/** The changes in one folder of dist/, the worst first. */
 export interface Folder {
   readonly name: string;
   readonly changes: readonly ObjectChange[];
@@ -21,17 +21,17 @@ export function byFolder({ changes }: Plan): Folder[] {
     .map(([name, there]) => ({ name, changes: there.sort((a, b) => severity(b.verdict) - severity(a.verdict)) }));
 }
 
-/** A field as it is shown: one line, or a difference of lines where it is a long text. */
+/** A field as shown: one line, or a line diff for a long text. */
 export interface ShownField {
   readonly path: string;
   readonly before: string;
   readonly after: string;
   readonly diff?: readonly DiffLine[];
-  /** Left out where the object says the same. */
+  /** Empty if the object gives the same reason. */
   readonly reason: string;
 }
 
-/** The fields of an object, and how many more there are. */
+/** The first fields of an object, and the number of the others. */
 export function shownFields(
   { fields, reason }: ObjectChange,
   most = 40,
@@ -55,7 +55,7 @@ function shownField({ path, before, after, reason }: FieldChange, said: string, 
   };
 }
 
-/** What a rollout is, a line for each fact. */
+/** A rollout, one line for each fact. */
 export function rolloutLines({ pods, count, order, wave, seconds, available, clients }: Rollout): string[] {
   const names = pods.length > 8 ? `${pods.slice(0, 7).join(', ')} and ${pods.length - 7} more` : pods.join(', ');
   return [
@@ -65,7 +65,7 @@ export function rolloutLines({ pods, count, order, wave, seconds, available, cli
   ];
 }
 
-/** What there is to read about a risk, besides its line. */
+/** The details of a risk, besides its line. */
 export function riskLines({ from, to, problem, way = [], docs, objects, path, accepted }: Risk): string[] {
   return [
     ...(from === to ? [] : [`${value(from || 'none', 200)} -> ${value(to || 'none', 200)}`]),

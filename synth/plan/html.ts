@@ -6,7 +6,7 @@ import { itself, summary } from './summary';
 import { ENTITIES, severity, VERDICT_WORDS, withoutGroup } from './words';
 
 /**
- * A plan as one page: no script, no request to anywhere, readable on a phone and in the dark. The check boxes filter by
+ * A plan as one page: no script, no network request, readable on a phone and in dark mode. The check boxes filter by
  * verdict with CSS alone.
  */
 export function html(plan: Plan): string {

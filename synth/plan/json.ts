@@ -2,7 +2,7 @@ import type { ChangeVerdict, Plan } from '../../checks/step/plan';
 import { exitCode, summary, verdictOf } from './summary';
 
 /**
- * A plan for programs. `version` grows when a field changes its meaning or goes; new fields may come within a version.
+ * A plan for programs. `version` grows when a field changes its meaning or is removed; a version may get new fields.
  *
  *   version    1
  *   verdict    the worst that is not accepted, one of the words of VERDICTS

@@ -1,17 +1,17 @@
 import { visible } from '../../values/problem';
 import { ENTITIES } from './words';
 
-/** Between two characters, so that GitHub makes no link of them. Nobody sees it, and no value has one: visible() shows it by its number. */
+/** An invisible character that keeps GitHub from making links. No value holds one, because visible() shows it by its number. */
 const BREAK = '\u200b';
 
 /**
  * A text as Markdown shows it, character by character: no value of an object may make a heading, a link, a tag, a comment,
  * a mention or the end of a table cell.
- * @param most bytes: what would be longer is cut
+ * @param most bytes: a longer text is cut
  */
 export function prose(text: string, most = 600): string {
   const line = quiet(visible(text.slice(0, most)).trim());
-  // What begins a list, a heading or a rule, does so only at the start of a line.
+  // These characters begin a list, a heading or a rule only at the start of a line.
   const [, digits = ''] = /^(\d+)[.)]/.exec(line) ?? [];
   const begins = digits !== '' ? `${digits}\\` : /^[-+=]/.test(line) ? '\\' : '';
   const rest = within(line.slice(digits.length), most, text.length > most, (character) =>
@@ -20,13 +20,13 @@ export function prose(text: string, most = 600): string {
   return `${begins}${rest}`;
 }
 
-/** The same in the title of a block, which is HTML. */
+/** The same for the title of a block, which is HTML. */
 export function title(text: string, most = 200): string {
   const line = quiet(visible(text.slice(0, most)));
   return within(line, most, text.length > most, (character) => ENTITIES[character] ?? character);
 }
 
-/** Without what GitHub makes links, mentions and pictures of by itself. */
+/** Breaks up what GitHub turns into links, mentions and pictures. */
 function quiet(text: string): string {
   return text
     .replace(/@/g, `@${BREAK}`)
@@ -37,7 +37,7 @@ function quiet(text: string): string {
     .replace(/:(?=[\w+-]+:)/g, `:${BREAK}`);
 }
 
-/** Escapes character by character, as far as there is room, so that no escape is cut in two. */
+/** Escapes one character after another until the limit, so that no escape is cut in two. */
 function within(text: string, most: number, isCut: boolean, escape: (character: string) => string): string {
   let size = 0;
   let kept = '';
@@ -50,7 +50,7 @@ function within(text: string, most: number, isCut: boolean, escape: (character: 
   return isCut ? `${kept}…` : kept;
 }
 
-/** A text as code on one line: nothing in it means anything. @param most bytes: what would be longer is cut */
+/** A text as code on one line: Markdown interprets nothing in it. @param most bytes: a longer text is cut */
 export function code(text: string, most = 300): string {
   const line = cutBytes(visible(text), most);
   if (line === '') return '';
@@ -59,7 +59,7 @@ export function code(text: string, most = 300): string {
   return `${fence}${pad}${line}${pad}${fence}`;
 }
 
-/** Lines as a block of code that none of them can end. */
+/** Lines as a code block, with a fence that no line can close. */
 export function codeBlock(language: string, lines: readonly string[], indent = ''): string[] {
   const fence = '`'.repeat(Math.max(3, longestRun(lines.join('\n')) + 1));
   return [`${fence}${language}`, ...lines, fence].map((line) => `${indent}${line}`);

@@ -4,12 +4,12 @@ import { code, codeBlock, prose, title } from './markdown-text';
 import { itself, shares, summary, type Section } from './summary';
 import { counted, severity, VERDICT_WORDS, withoutGroup } from './words';
 
-/** By this the workflow finds the comment that it wrote before. */
+/** The workflow finds its earlier comment by this marker. */
 export const MARKER = '<!-- collab-homelab plan -->';
 
 /**
- * GitHub takes comments of 65,536 characters; what is more is refused as a whole. Counted in bytes, which are never fewer
- * than characters, whoever counts them.
+ * GitHub accepts comments of 65,536 characters and rejects longer ones. Counted in bytes, which are never fewer
+ * than characters.
  */
 const MOST_BYTES = 59_500;
 
@@ -17,11 +17,11 @@ const MOST_BYTES = 59_500;
 interface Part {
   readonly group: string;
   readonly severity: number;
-  /** Called only while there is room. */
+  /** Called only while the comment has room. */
   text(): string;
 }
 
-/** A plan for a comment of a pull request: the summary, then collapsed details, the least severe left out where it is too much. */
+/** A plan for a comment of a pull request: the summary, then collapsed details, the most severe first. */
 export function markdown(plan: Plan): string {
   const head = [MARKER, ...summaryLines(plan), ''].join('\n');
   const parts = [...riskParts(plan), ...byFolder(plan).flatMap(({ changes }) => changes.map(objectPart))];
@@ -56,7 +56,7 @@ function sectionLines({ title: name, lines }: Section, given: number): string[] 
 
 function riskParts({ risks }: Plan): Part[] {
   return risks.map((risk) => ({
-    group: 'The dangers in full, with the safe way',
+    group: 'Details of the dangers, with the safe way',
     severity: severity(risk.verdict),
     text: () => riskText(risk),
   }));
@@ -114,7 +114,7 @@ function fitting(parts: readonly Part[], room: number): { kept: Map<Part, string
     const heading = opened.has(part.group) ? 0 : Buffer.byteLength(title(part.group)) + 120;
     const text = part.text();
     size += Buffer.byteLength(text) + 1 + heading;
-    // What is less severe is left out even where it would fit: a reader must know where the list ends.
+    // Less severe parts are left out even if they would fit: the list must have one clear end.
     if (size > room) return { kept, left: sorted.slice(at) };
     kept.set(part, text);
     opened.add(part.group);
@@ -145,6 +145,6 @@ function footer(left: readonly Part[], { base }: Plan): string[] {
   if (left.length === 0) return [];
   const ref = /^[\w./-]+/.exec(base)?.[0] ?? 'HEAD';
   return [
-    `Left out, because a comment has no room for it: ${counted(left.length, 'detail')}, the least severe. All of it: ${code(`npm run homelab -- plan --base ${ref}`, 200)}`,
+    `Left out, because a comment has no room for more: ${counted(left.length, 'detail')}, the least severe. The whole plan: ${code(`npm run homelab -- plan --base ${ref}`, 200)}`,
   ];
 }

@@ -19,22 +19,22 @@ export interface SummaryLine {
 /** A paragraph of the first screen. */
 export interface Section {
   readonly title: string;
-  /** The colour that it has. */
+  /** The verdict that sets its colour. */
   readonly verdict: ChangeVerdict;
   readonly lines: readonly SummaryLine[];
 }
 
-/** What somebody must know before anything else. */
+/** What the reader must know first. */
 export interface Summary {
-  /** The worst that is not accepted. */
+  /** The worst verdict that is not accepted. */
   readonly verdict: ChangeVerdict;
   /** As "5 data at risk, 5 refused". */
   readonly headline: string;
-  /** The worst first; none is empty. */
+  /** Sections, the worst first; none is empty. */
   readonly sections: readonly Section[];
 }
 
-/** Exit codes of the command by what is the worst: those of the command itself are 1 and 2. */
+/** Exit codes of the command by the worst verdict; 1 and 2 are failures of the command itself. */
 export const EXIT_CODES: Readonly<Partial<Record<ChangeVerdict, number>>> = {
   restart: 10,
   recreate: 10,
@@ -45,17 +45,17 @@ export const EXIT_CODES: Readonly<Partial<Record<ChangeVerdict, number>>> = {
   data: 30,
 };
 
-/** What CI is told. */
+/** The exit code for CI. */
 export function exitCode(plan: Plan): number {
   return EXIT_CODES[verdictOf(plan)] ?? 0;
 }
 
-/** The worst of a plan. What homelab.ts accepts does not count. */
+/** The worst verdict of a plan. Changes that homelab.ts accepts do not count. */
 export function verdictOf({ changes, risks, machines }: Plan): ChangeVerdict {
   const named = new Set(risks.filter(({ accepted }) => accepted !== undefined).flatMap(({ objects }) => objects));
   return worst([
     ...risks.filter(({ accepted }) => accepted === undefined).map(({ verdict }) => verdict),
-    // An object whose danger is accepted counts with what it does besides.
+    // An object with an accepted danger counts with its other effects.
     ...changes.map((change) => (named.has(change.id) ? itself(change) : change.verdict)),
     ...machines.map(machineVerdict),
   ]);
@@ -76,11 +76,11 @@ const FAMILIES = [
   ['data', 'Data at risk', 'data at risk'],
   ['refused', 'Refused by the API server', 'refused'],
   ['not-deployed', 'Never deployed, or waiting', 'never deployed'],
-  ['limit', 'Limits that are met', 'at a limit'],
+  ['limit', 'Limits that are reached', 'at a limit'],
   ['access', 'More access than before', 'with more access'],
 ] as const;
 
-/** The facts of the first screen. */
+/** The content of the first screen. */
 export function summary(plan: Plan): Summary {
   const dangers = FAMILIES.map(([verdict, title, word]) => ({
     verdict,
@@ -121,7 +121,7 @@ export function summary(plan: Plan): Summary {
   };
 }
 
-/** How many lines of each section fit: each gets a few, the rest goes to the worst first. */
+/** How many lines of each section fit: each gets a few, then the worst sections get the rest. */
 export function shares(sections: readonly Section[], rows: number): number[] {
   const wanted = sections.map(({ lines }) => lines.length);
   const given = wanted.map(() => 0);
@@ -138,7 +138,7 @@ export function shares(sections: readonly Section[], rows: number): number[] {
 function dangerLines({ changes, risks }: Plan, verdict: Risk['verdict'] | 'refused'): SummaryLine[] {
   const found = risks.filter((risk) => risk.verdict === verdict && !isAccepted(risk));
   const told = new Set(found.flatMap(({ objects }) => objects));
-  // An object that is refused, or waits behind one that is, by itself.
+  // An object that is itself refused, or waits behind a refused one.
   const alone = verdict === 'refused' || verdict === 'not-deployed';
   const objects = changes.filter((change) => alone && itself(change) === verdict && !told.has(change.id));
   return [...found.map(riskLine), ...objects.map(({ id, reason }) => ({ subject: withoutGroup(id), says: reason }))];
@@ -158,7 +158,7 @@ function isAccepted({ accepted }: Risk): boolean {
   return accepted !== undefined;
 }
 
-/** Objects whose pods are replaced, the longest first, then those that are deleted and made again. */
+/** Objects whose pods are replaced, the longest first, then those that are deleted and recreated. */
 function restartLines({ changes }: Plan): SummaryLine[] {
   const rolled = changes.filter(({ rollout }) => rollout !== undefined);
   rolled.sort((a, b) => b.rollout!.seconds.most - a.rollout!.seconds.most);
@@ -172,7 +172,7 @@ function restartLines({ changes }: Plan): SummaryLine[] {
         says: `${counted(count, 'pod')}, ${span(seconds.least, seconds.most)}${noticed}; ${available}`,
       };
     }),
-    ...made.map(({ id, reason }) => ({ subject: withoutGroup(id), says: `deleted and made again: ${reason}` })),
+    ...made.map(({ id, reason }) => ({ subject: withoutGroup(id), says: `deleted and recreated: ${reason}` })),
   ];
 }
 
@@ -192,7 +192,7 @@ function machineLine({ machine, effect, reason, pods, clients, command }: Machin
   };
 }
 
-/** How many objects of each kind change without a danger, in a line for each thing that happens to them. */
+/** How many objects of each kind change without a danger, one line for each verdict. */
 function harmlessLines({ changes }: Plan): SummaryLine[] {
   return Object.entries(HARMLESS_WORDS).flatMap(([verdict, words]) => {
     const here = changes.filter((change) => change.verdict === verdict);

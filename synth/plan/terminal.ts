@@ -3,7 +3,7 @@ import { byFolder, riskLines, rolloutLines, shownFields, type ShownField } from 
 import { itself, shares, summary, type Section, type SummaryLine } from './summary';
 import { severity, short, VERDICT_WORDS, withoutGroup } from './words';
 
-/** How a plan looks in a terminal. */
+/** Format of a plan in a terminal. */
 export interface TerminalOptions {
   /** @default false */
   readonly color?: boolean;
@@ -30,7 +30,7 @@ const COLORS: Readonly<Record<ChangeVerdict, string>> = {
 
 type Paint = (code: string, text: string) => string;
 
-/** A plan for a terminal: the first screen, then what is to be read about each danger, then every object by its folder. */
+/** A plan for a terminal: the first screen, then the details of each danger, then every object by folder. */
 export function terminal(plan: Plan, options: TerminalOptions = {}): string {
   const width = Math.max(60, options.width ?? 120);
   const paint: Paint = options.color ? (code, text) => `\x1b[${code}m${text}\x1b[0m` : (_, text) => text;
@@ -44,7 +44,7 @@ export function terminal(plan: Plan, options: TerminalOptions = {}): string {
     .concat('\n');
 }
 
-/** The first screen, line by line: whole sentences where they fit, else one line for each. */
+/** The first screen, line by line: whole sentences if they fit, else one cut line for each. */
 export function firstScreen(
   plan: Plan,
   { width = 120, rows = 50 }: TerminalOptions,
@@ -61,7 +61,7 @@ export function firstScreen(
     ...sectionLines(section, section.lines.length, { width, subject: Math.min(36, longest), whole: true }, paint),
   ]);
   if (lines.length + whole.length <= rows) return [...lines, ...whole];
-  // A title each, one line that says what is left out, and no blank line where it gets tight.
+  // Each section has a title and one line for what is left out; without space there are no blank lines.
   const wanted = sections.reduce((all, section) => all + section.lines.length + 2, lines.length);
   const blank = wanted <= rows;
   const given = shares(sections, Math.max(sections.length, rows - lines.length - sections.length * 2));
@@ -74,9 +74,9 @@ export function firstScreen(
 
 interface Columns {
   readonly width: number;
-  /** Of what a line is about; a longer one is cut, or has a line of its own. */
+  /** Width of a line's subject; a longer one is cut, or gets its own line. */
   readonly subject: number;
-  /** Whether a line goes on below itself, instead of being cut. */
+  /** Whether to wrap a long line instead of cutting it. */
   readonly whole: boolean;
 }
 
@@ -156,7 +156,7 @@ function fieldLines({ path, before, after, diff, reason }: ShownField, width: nu
   ];
 }
 
-/** A text in lines of a width; what is longer than a line is broken. */
+/** Wraps a text to a width; breaks words that are longer than a line. */
 function wrapped(text: string, width: number, indent: string): string[] {
   if (text === '') return [];
   const room = Math.max(20, width - indent.length);

@@ -1,12 +1,12 @@
 import { visible } from '../../values/problem';
 
-/** One line of a difference: `-` before, `+` after, a blank for what stands around it, `…` where lines are left out. */
+/** One line of a diff: `-` before, `+` after, a blank for context, `…` for lines that are left out. */
 export interface DiffLine {
   readonly sign: '-' | '+' | ' ' | '…';
   readonly text: string;
 }
 
-/** Whether a field is shown as a difference of lines. */
+/** Whether a field is shown as a line diff. */
 export function isLong(before: unknown, after: unknown): boolean {
   return [before, after].every((each) => typeof each === 'string' || each === undefined) && hasLines(before, after);
 }
@@ -15,10 +15,10 @@ function hasLines(...values: readonly unknown[]): boolean {
   return values.some((each) => typeof each === 'string' && each.trimEnd().includes('\n'));
 }
 
-/** More lines than that between what is the same at both ends are not compared one by one, because that grows by the square. */
+/** More differing lines than this are not compared one by one, because the time grows with the square. */
 const COMPARED = 400;
 
-/** What differs between two texts, line by line, cut to a number of lines. */
+/** The line diff of two texts, cut to a number of lines. */
 export function textDiff(before: string, after: string, most = 12, width = 200): DiffLine[] {
   const [a, b] = [before.split('\n'), after.split('\n')];
   let head = 0;
@@ -41,7 +41,7 @@ function all(sign: '-' | '+', lines: readonly string[]): DiffLine[] {
   return lines.map((text) => ({ sign, text }));
 }
 
-/** The longest common subsequence, as everybody does it. */
+/** The longest common subsequence. */
 function compared(a: readonly string[], b: readonly string[]): DiffLine[] {
   const same = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--)
@@ -60,13 +60,13 @@ function compared(a: readonly string[], b: readonly string[]): DiffLine[] {
   return lines;
 }
 
-/** Leaves out lines that are the same and stand away from any that differ. */
+/** Leaves out equal lines that are not next to a difference. */
 function closeTogether(lines: readonly DiffLine[]): DiffLine[] {
   const near = (at: number) => [at - 1, at, at + 1].some((each) => lines[each] && lines[each].sign !== ' ');
   return lines.flatMap((line, at) => (near(at) ? [line] : near(at - 1) ? [{ sign: '…' as const, text: '' }] : []));
 }
 
-/** Shows both sides where only a part fits: the first lines of each. */
+/** Shows the first lines of both sides if not all lines fit. */
 function cut(lines: readonly DiffLine[], most: number): DiffLine[] {
   if (lines.length <= most) return [...lines];
   const shown = lines.slice(0, most - 1);

@@ -1,7 +1,7 @@
 import { VERDICTS, type ChangeVerdict, type MachineChange } from '../../checks/step/plan';
 import { visible } from '../../values/problem';
 
-/** What a verdict is called in front of an object. */
+/** The word for a verdict, printed before an object. */
 export const VERDICT_WORDS: Readonly<Record<ChangeVerdict, string>> = {
   nothing: 'nothing',
   live: 'live',
@@ -17,11 +17,11 @@ export const VERDICT_WORDS: Readonly<Record<ChangeVerdict, string>> = {
   data: 'data',
 };
 
-/** What happens to objects of a verdict that is no danger. */
+/** What happens to objects with a harmless verdict. */
 export const HARMLESS_WORDS: Readonly<Partial<Record<ChangeVerdict, string>>> = {
   nothing: 'nothing happens',
   live: 'updated in place',
-  created: 'made anew',
+  created: 'created',
   pruned: 'deleted by Argo CD',
   kept: 'left in the cluster',
 };
@@ -38,7 +38,7 @@ export const EFFECT_WORDS: Readonly<Record<MachineChange['effect'], string>> = {
   data: 'DATA AT RISK',
 };
 
-/** How bad a verdict is, from 0. */
+/** Severity of a verdict, from 0. */
 export function severity(verdict: ChangeVerdict): number {
   return VERDICTS.indexOf(verdict);
 }
@@ -48,7 +48,7 @@ export function counted(count: number, thing: string, plural = `${thing}s`): str
   return `${count} ${count === 1 ? thing : plural}`;
 }
 
-/** A time as people say it: 45 s, 4 min, 2 h 5 min. */
+/** A duration for people: 45 s, 4 min, 2 h 5 min. */
 export function time(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   const minutes = Math.round(seconds / 60);
@@ -56,7 +56,7 @@ export function time(seconds: number): string {
   return `${Math.floor(minutes / 60)} h${minutes % 60 === 0 ? '' : ` ${minutes % 60} min`}`;
 }
 
-/** The least and the most time, with one unit where it is the same. */
+/** The least and the most time, with one unit if both have the same. */
 export function span(least: number, most: number): string {
   const [from, to] = [time(least), time(most)];
   if (from === to) return from;
@@ -64,22 +64,22 @@ export function span(least: number, most: number): string {
   return `${from.endsWith(unit) && !unit.includes('h') ? from.slice(0, -unit.length) : from} to ${to}`;
 }
 
-/** Names, and how many more there are. */
+/** The first names, and the number of the others. */
 export function named(names: readonly string[], most = 4): string {
   const shown = names.slice(0, names.length > most ? most - 1 : most);
   return `${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
 }
 
-/** Workloads by namespace and name, and how many more there are; a namespace that all share stands once. */
+/** Workloads by namespace and name, and the number of the others; a namespace that all share is written once. */
 export function workloads(names: readonly string[]): string {
   const [space] = names[0]?.split('/') ?? [];
   if (names.length < 2 || !names.every((name) => name.startsWith(`${space}/`))) return named(names);
   return `${named(names.map((name) => name.slice(space!.length + 1)))} of ${space}`;
 }
 
-/** A text on one line, of at most so many characters. */
+/** A text on one line, cut to a number of characters. */
 export function short(text: string, most: number): string {
-  // A text that is much longer is cut before it is made visible: a ConfigMap may hold a megabyte.
+  // Cuts a much longer text before it escapes it: a ConfigMap may hold a megabyte.
   const line = visible(text.length > most * 4 ? text.slice(0, most * 4) : text);
   const characters = [...line];
   if (characters.length <= most && text.length <= most * 4) return line;
@@ -97,7 +97,7 @@ export function withoutGroup(id: string): string {
   return id.slice(id.indexOf('/') + 1).replace(' /', ' ');
 }
 
-/** Characters that mean something in HTML, as HTML shows them. */
+/** The escapes of characters that are special in HTML. */
 export const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',

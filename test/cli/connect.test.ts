@@ -45,7 +45,7 @@ esac
   );
 }
 
-test('a shell of MongoDB gets the login in a file of its owner, and the way ends with it', async () => {
+test('a shell of MongoDB gets the login in a file of its owner, and the port closes with the shell', async () => {
   cluster();
   program(
     'mongosh',
@@ -61,7 +61,7 @@ test('a shell of MongoDB gets the login in a file of its owner, and the way ends
   expect(told('asked')).toContain('port-forward --address 127.0.0.1 pod/m-1 :27017');
   expect(told('asked') + told('args')).not.toContain('p@');
   expect(fs.existsSync(told('args').trim().split(' ').at(-1)!)).toBe(true);
-  // The way is ended, not left behind.
+  // The port-forward was stopped.
   const isThere = () => {
     try {
       return process.kill(Number(told('pid')), 0);
@@ -74,7 +74,7 @@ test('a shell of MongoDB gets the login in a file of its owner, and the way ends
   expect(isThere()).toBe(false);
 });
 
-test('a shell of Cassandra is given the keyspace and the login of a client', () => {
+test('a shell of Cassandra gets the keyspace and the login of a client', () => {
   const login = { username: 'chat', password: 'p', data: 'chat' };
   const { program: name, args, file, byHand } = shellOf({ kind: 'cassandra' }, 9, login);
   expect([name, ...args('F')].join(' ')).toBe('cqlsh -k chat 127.0.0.1 9 --credentials F');
@@ -82,7 +82,7 @@ test('a shell of Cassandra is given the keyspace and the login of a client', () 
   expect(byHand).toBe('cqlsh -k chat -u chat 127.0.0.1 9');
 });
 
-test('where the way ends by itself, it says so', async () => {
+test('reports when the connection ends by itself', async () => {
   cluster();
   program('kubectl', told('kubectl').replace('exec sleep 60', 'exit 0').replace('#!/bin/sh\n', ''));
   const said: string[] = [];
@@ -91,21 +91,21 @@ test('where the way ends by itself, it says so', async () => {
   await connect(['mongodb', '--forward']);
   expect(process.exitCode).toBe(1);
   expect(said.join('\n')).toContain('kubectl -n mongodb get secret mongodb-root -o jsonpath');
-  expect(said.join('\n')).toContain('the way to m-1 has ended');
+  expect(said.join('\n')).toContain('the connection to m-1 ended');
   expect(said.join('\n')).not.toContain('p@');
 });
 
 test.each([
-  [['nosql'], 'connect needs the name of a database that runs, got "nosql" (allowed: cassandra, mongodb)'],
-  [[], 'connect needs the name of a database that runs'],
+  [['nosql'], 'connect needs the name of an active database, got "nosql" (allowed: cassandra, mongodb)'],
+  [[], 'connect needs the name of an active database'],
   [['mongodb', '--as', 'chat'], '--as must be a client of that database, got "chat"'],
-  [['mongodb', '--readonly'], 'an option must be one that the command has'],
+  [['mongodb', '--readonly'], 'the option must be one of this command'],
 ])('%j is refused', async (args, problem) => {
   await expect(connect(args)).rejects.toThrow(problem);
   await expect(connect(args)).rejects.toThrow(Usage);
 });
 
-test('the relay passes bytes both ways, and ends with its input', async () => {
+test('the relay passes bytes in both directions, and ends with its input', async () => {
   const got: Buffer[] = [];
   const server = createServer((socket) => {
     socket.on('data', (data) => {

@@ -13,7 +13,7 @@ const object = (kind: string, name: string, annotations: object, more: object = 
   spec: kind === 'PersistentVolume' ? { claimRef: { name: 'data-mongodb-0', namespace: 'mongodb' } } : {},
 });
 
-test('left over is what Argo CD brought and keeps, is rendered no more and is not going already', () => {
+test('left over is what Argo CD deployed and keeps, what is no longer rendered and not yet being deleted', () => {
   const namespace = object('Namespace', 'mongodb', { ...KEPT, ...TRACKED });
   expect(leftIn([namespace], [])).toEqual([namespace]);
   expect(leftIn([namespace], [object('Namespace', 'mongodb', KEPT)])).toEqual([]);
@@ -71,7 +71,7 @@ case "$*" in *' secrets '*) cat '${folder}/secrets' ;; *) cat '${folder}/answer.
     );
   });
 
-  test('names secrets that were made and are declared no more, without asking for their values', async () => {
+  test('names secrets that exist and are no longer declared, without reading their values', async () => {
     const list = { secrets: [{ name: 'cassandra-chat', namespaces: ['cassandra', 'services'] }] };
     fs.writeFileSync(join(folder, 'dist', 'secrets.yaml'), printYaml(list));
     kubectlAnswers([], 'services   mongodb-chat\nservices   cassandra-chat\nmongodb    mongodb-chat\n');
@@ -83,13 +83,13 @@ case "$*" in *' secrets '*) cat '${folder}/secrets' ;; *) cat '${folder}/answer.
     expect(fs.readFileSync(join(folder, 'asked'), 'utf8')).not.toMatch(/secrets.*(json|yaml)/);
   });
 
-  test('says so where nothing is left', async () => {
+  test('reports that nothing is left over', async () => {
     kubectlAnswers([object('Namespace', 'cassandra', all)]);
     await leftovers([], join(folder, 'dist'));
-    expect(said).toEqual(['nothing is left over: all that Argo CD keeps and the bootstrap made stands in dist/']);
+    expect(said).toEqual(['nothing is left over: dist/ has everything that Argo CD keeps and that the bootstrap made']);
   });
 
-  test('says what is missing: dist/, or an answer of kubectl', async () => {
+  test('reports a missing dist/ and a failure of kubectl', async () => {
     await expect(leftovers([], join(folder, 'none'))).rejects.toThrow('leftovers needs dist/');
     fs.writeFileSync(join(folder, 'kubectl'), '#!/bin/sh\necho refused >&2\nexit 1\n', { mode: 0o755 });
     await expect(leftovers([], join(folder, 'dist'))).rejects.toThrow(/^kubectl get .* failed: refused$/);

@@ -36,7 +36,7 @@ function program(name: string, text: string): void {
   fs.writeFileSync(join(bin, name), `#!/bin/bash\n${text}`, { mode: 0o755 });
 }
 
-/** What a step handed over by GITHUB_OUTPUT. */
+/** The outputs that a step wrote to GITHUB_OUTPUT. */
 function outputs(): Record<string, string> {
   const found: Record<string, string> = {};
   const lines = read('output').split('\n');
@@ -59,7 +59,7 @@ beforeEach(() => {
 });
 afterEach(() => repository.remove());
 
-/** Asked for comments, gh tells ids; what it is told to write is kept. */
+/** A fake gh: lists ids of comments, and records what it is told to write. */
 function github(ids: string): void {
   program(
     'gh',
@@ -81,7 +81,7 @@ const comment = (more: Readonly<Record<string, string>> = {}) =>
     ...more,
   });
 
-test('runs no code of a pull request where a token can write, and takes no text of it into a script', () => {
+test('runs no code of a pull request with a write token, and inserts no text of it into a script', () => {
   expect(workflow.permissions).toEqual({});
   expect(workflow.jobs.plan.permissions).toEqual({ contents: 'read' });
   expect(workflow.jobs.comment.permissions).toEqual({ 'pull-requests': 'write' });
@@ -93,7 +93,7 @@ test('runs no code of a pull request where a token can write, and takes no text 
   expect(script('comment')).toContain(`startswith("${MARKER}")`);
 });
 
-test('the plan of a real repository is handed over with its exit code, and commented', () => {
+test('passes on the plan of a real repository with its exit code, and comments it', () => {
   github('');
   for (const room of ['charts', 'checks', 'constructs', 'imports', 'inventory', 'synth', 'values', 'node_modules'])
     fs.symlinkSync(fs.realpathSync(join(ROOT, room)), join(repository.root, room));
@@ -142,7 +142,7 @@ test.each([
   expect(fs.existsSync(path('ran'))).toBe(false);
 });
 
-test('a plan that cannot be made is told in the comment', () => {
+test('the comment reports a plan that failed', () => {
   program('npm', 'echo broken >&2; exit 1\n');
   expect(run('plan', { BASE: 'main' }).status).toBe(0);
   const { code, comment: written } = outputs();
@@ -150,7 +150,7 @@ test('a plan that cannot be made is told in the comment', () => {
   expect(written).toMatch(/^<!-- collab-homelab plan -->\nThe plan of this commit could not be made \(exit code 1\)/);
 });
 
-test('the base branch is one word, whatever it is called', () => {
+test('any name of the base branch stays one word', () => {
   program(
     'npm',
     `printf '%s\\n' "$@" > '${path('args')}'; while [ $# -gt 1 ]; do shift; done; echo plan > "$1"; exit 30\n`,
@@ -160,7 +160,7 @@ test('the base branch is one word, whatever it is called', () => {
   expect(outputs()).toEqual({ code: '30', comment: 'plan' });
 });
 
-test('the comment that is there is updated, the first of several', () => {
+test('updates the existing comment, the first of several', () => {
   github('11\n12\n');
   expect(comment().status).toBe(0);
   expect(read('asked').trim().split('\n').at(-1)).toMatch(
@@ -180,7 +180,7 @@ test.each([
   expect(read('summary')).toContain('no token that can write a comment');
 });
 
-test('a comment that GitHub refuses fails the job', () => {
+test('the job fails if GitHub rejects the comment', () => {
   program('gh', 'echo "HTTP 500" >&2; exit 1\n');
   expect(comment().status).toBe(1);
 });

@@ -6,7 +6,7 @@ import homelab from '../fixtures/homelab';
 import { changed } from '../homelab';
 import { Repository } from './repository';
 
-// The command reads homelab.ts, which is the owner's.
+// The command reads homelab.ts, which the owner edits.
 jest.mock('../../homelab', () => jest.requireActual('../fixtures/homelab'));
 
 let repository: Repository;
@@ -21,14 +21,14 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-test('what was committed changes nothing', async () => {
+test('a committed rendering changes nothing', async () => {
   repository.commitHomelab(homelab);
   const found = await homelabPlan(homelab, 'HEAD', root);
   expect(found).toMatchObject({ changes: [], risks: [], machines: [], next: [], notes: [] });
   expect(found.base).toMatch(/^HEAD \([0-9a-f]{7}\)$/);
 });
 
-test('a change against a branch, by folder, with what stays behind', async () => {
+test('compares with a branch, by folder, and lists what is left over', async () => {
   repository.commitHomelab(homelab);
   repository.git('checkout', '-qb', 'other');
   const other = changed((copy) => {
@@ -49,22 +49,22 @@ test('a change against a branch, by folder, with what stays behind', async () =>
 
 test.each([
   ['no such commit', 'nowhere', /Git knows no commit nowhere, got "nowhere".*--base REF/],
-  ['an option instead of a ref', '--upload-pack=x', /is no name of a commit/],
+  ['an option instead of a ref', '--upload-pack=x', /is not the name of a commit/],
 ])('says why it has nothing to compare with: %s', async (_, ref, message) => {
   repository.commitHomelab(homelab);
   await expect(homelabPlan(homelab, ref, root)).rejects.toThrow(message);
 });
 
-test('says that there is no dist/ at a ref, no commit, no repository', async () => {
+test('reports a missing dist/ at a ref, a missing commit, a missing repository', async () => {
   await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('there is no commit yet');
   repository.write('README.md', '');
   repository.commit();
   await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('there is no folder dist/ at HEAD');
   fs.rmSync(join(root, '.git'), { recursive: true });
-  await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('this folder is in no Git repository');
+  await expect(homelabPlan(homelab, 'HEAD', root)).rejects.toThrow('this folder is not in a Git repository');
 });
 
-test('an upgrade is read from both sides, and judged by what runs until then', async () => {
+test('reads an upgrade from both sides, and validates objects by the version before it', async () => {
   repository.commitHomelab(homelab);
   const next = changed((h) => void Object.assign(h.versions, { kubernetes: 'v1.36.4', argoCd: 'v3.5.2' }));
   const { machines } = await homelabPlan(next, 'HEAD', root);
@@ -100,14 +100,14 @@ describe('npm run homelab -- plan', () => {
     }
   });
 
-  test('ends with the code of the worst', async () => {
+  test('exits with the code of the worst verdict', async () => {
     repository.commitHomelab(changed((copy) => (copy.services.chat = { ...copy.services.chat, replicas: 2 })));
     await plan(['--no-color'], root);
     expect(said).toContain('Deployment services/chat');
     expect(process.exitCode).toBeLessThan(20);
   });
 
-  test('tells its options and exit codes', async () => {
+  test('prints its options and exit codes', async () => {
     await plan(['--help'], root);
     for (const code of ['0', '10', '15', '20', '30']) expect(said).toMatch(new RegExp(`^ +${code} `, 'm'));
   });
@@ -120,7 +120,7 @@ describe('npm run homelab -- plan', () => {
     [['--base', '--json'], /--base needs a value, got "--json"/],
     [['--json=yes'], /--json takes no value/],
     [['--json', '--html'], /prints in one format, got "--json --html"/],
-    [['--json', '--json'], /--json must stand once/],
+    [['--json', '--json'], /--json may be given only once/],
   ])('refuses %j', async (args, message) => {
     await expect(plan(args, root)).rejects.toThrow(message);
     await expect(plan(args, root)).rejects.toBeInstanceOf(Usage);

@@ -8,7 +8,7 @@ import type { Homelab } from '../../inventory';
 import { machineFiles } from '../../machines';
 import { printYaml, render, secretsList } from '../../synth';
 
-/** A Git repository of an owner, in a folder of its own. */
+/** The Git repository of an owner, in its own folder. */
 export class Repository {
   readonly root = fs.mkdtempSync(join(tmpdir(), 'repository-'));
 

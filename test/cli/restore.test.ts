@@ -1,6 +1,6 @@
 import { jobOf, requested, told } from '../../cli/restore';
 
-test('what is asked for becomes variables of the containers, in the words that they know', () => {
+test('options of the command become variables of the containers', () => {
   const given = new Map([
     ['at', '2026-11-28T02:30Z'],
     ['only', 'shop'],
@@ -16,7 +16,7 @@ test('what is asked for becomes variables of the containers, in the words that t
   expect(requested(new Map())).toEqual({});
 });
 
-test('a Job is what the CronJob renders, and nothing of it but the asked variables is changed', () => {
+test('a Job equals the rendered CronJob, except for the variables', () => {
   const container = (name: string) => ({
     name,
     env: [
@@ -46,12 +46,12 @@ test('a Job is what the CronJob renders, and nothing of it but the asked variabl
   expect(cronJob.spec.jobTemplate.spec.template.spec.containers[0]!.env[0]!.value).toBe('');
 });
 
-test('the last line is told in words, every other one as it is', () => {
+test('prints the last line as a sentence, and every other line unchanged', () => {
   expect(told('{"restored":{"snapshot":"T","databases":["a","b"],"documents":3,"seconds":7}}')).toBe(
     'restored: the backup of T, in 7 s; databases a, b; documents 3',
   );
   expect(told('{"drill":{"ok":true,"snapshot":"T","documents":3,"seconds":7}}')).toBe(
-    'the backup is whole and could be loaded: the backup of T, in 7 s; documents 3',
+    'the backup is complete and can be restored: the backup of T, in 7 s; documents 3',
   );
   const nodes = {
     tables: 2,
@@ -64,7 +64,7 @@ test('the last line is told in words, every other one as it is', () => {
     'restored: the backups of c-r1-0 of T1, c-r2-0 of T2, in 26 s; tables 2; differs a.t',
   );
   expect(told(JSON.stringify({ drill: { ...nodes, notCompared: ['b.t'], ok: true, snapshot: 'T2' } }))).toMatch(
-    /^the backup is whole .*: the backups of c-r1-0 of T1, c-r2-0 of T2, in 26 s; tables 2; not compared b\.t; differs a\.t$/,
+    /^the backup is complete .*: the backups of c-r1-0 of T1, c-r2-0 of T2, in 26 s; tables 2; not compared b\.t; differs a\.t$/,
   );
   for (const line of ['{not json', '{"other":{}}', 'a: 3 documents, equal']) expect(told(line)).toBe(line);
 });

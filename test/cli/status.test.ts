@@ -27,7 +27,7 @@ afterEach(() => {
 interface Live {
   readonly ready?: boolean;
   readonly phase?: string;
-  /** What its container tells, or the error of kubectl exec. */
+  /** The report of its container, or the error of kubectl exec. */
   readonly own?: object | string;
   readonly backup?: object;
   readonly every?: number;
@@ -91,7 +91,7 @@ const racks = (edit: Record<string, Live> = {}): Record<string, Live> => ({
 
 const cassandra = (lab = homelab) => databaseStatus(lab, 'cassandra', 'FILE', NOW);
 
-test('a ring that is well: one line for each pod, and nothing is late', () => {
+test('a healthy ring: one line for each pod, and nothing is late', () => {
   kubectlAnswers(
     racks({
       'cassandra-r1-0': {
@@ -109,8 +109,8 @@ test('a ring that is well: one line for each pod, and nothing is late', () => {
     ['cassandra: 3 of 3 pods are ready, 3 of 3 nodes in the ring'],
     ['pod', 'ready', 'node', 'oldest repair', 'failures', 'pending', 'ops', 'newest backup'],
     ['cassandra-r1-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'repair chat', '10 h ago'],
-    ['cassandra-r2-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'none is made'],
-    ['cassandra-r3-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'none is made'],
+    ['cassandra-r2-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'off'],
+    ['cassandra-r3-0', 'yes', 'up, normal', '30 h ago', '0', pending, 'nothing to do', 'off'],
     ['no drill of its backups has succeeded: npm run homelab -- restore-drill cassandra'],
   ]);
   const asked = fs.readFileSync(join(folder, 'asked'), 'utf8');
@@ -118,7 +118,7 @@ test('a ring that is well: one line for each pod, and nothing is late', () => {
 });
 
 test.each<[string, Record<string, Live>, string]>([
-  ['a pod that is not there', { 'cassandra-r2-0': undefined as any }, 'cassandra-r2-0: is not there'],
+  ['a pod that is not there', { 'cassandra-r2-0': undefined as any }, 'cassandra-r2-0: does not exist'],
   ['one that waits', { 'cassandra-r2-0': { ready: false, phase: 'Pending' } }, 'cassandra-r2-0: is Pending'],
   ['one that is not ready', { 'cassandra-r2-0': { ready: false, own: node(2) } }, 'cassandra-r2-0: is not ready'],
   [
@@ -126,11 +126,11 @@ test.each<[string, Record<string, Live>, string]>([
     { 'cassandra-r2-0': { own: 'container ops is waiting' } },
     'cassandra-r2-0: kubectl exec cassandra failed: container ops is waiting',
   ],
-  ['an ops without a status', { 'cassandra-r2-0': {} }, 'cassandra-r2-0: its ops tells nothing'],
+  ['an ops without a status', { 'cassandra-r2-0': {} }, 'cassandra-r2-0: its ops reports nothing'],
   [
     'an ops that hangs',
     { 'cassandra-r2-0': { own: node(2, { time: SECONDS - HOUR }) } },
-    'cassandra-r2-0: its ops last told something 60 min ago',
+    'cassandra-r2-0: its ops last reported 60 min ago',
   ],
   [
     'a node that is down',
@@ -168,7 +168,7 @@ test.each<[string, Record<string, Live>, string]>([
   [
     'one that failed',
     { 'cassandra-r1-0': { own: node(1), every: 86400, backup: { newest: '2026-11-28T02:00:00Z', error: 'no route' } } },
-    'cassandra-r1-0: the last try of a backup failed: no route',
+    'cassandra-r1-0: the last backup failed: no route',
   ],
 ])('%s is a problem', (_, edit, problem) => {
   const pods = Object.fromEntries(Object.entries(racks(edit)).filter(([, live]) => live !== undefined));
@@ -176,7 +176,7 @@ test.each<[string, Record<string, Live>, string]>([
   expect(cassandra().problems.join('\n')).toContain(problem);
 });
 
-test('pods that should leave the ring are named until they have left, and are no problem then', () => {
+test('names pods that should leave the ring until they have left, and reports no problem then', () => {
   const lab = defineHomelab(
     changed((h) => {
       Object.assign(h.databases.cassandra, { racks: ['r1'], nodesPerRack: 2, membersPerRack: 1 });
@@ -213,16 +213,16 @@ const set = (members: object[], edit: Record<string, Live> = {}) => ({
 });
 const mongodb = (lab = homelab) => databaseStatus(lab, 'mongodb', undefined, NOW);
 
-test('a replica set that is well', () => {
+test('a healthy replica set', () => {
   kubectlAnswers(set([member(0, 'PRIMARY'), member(1, 'SECONDARY', 2), member(2, 'SECONDARY')]));
   const { lines, problems } = mongodb();
   expect(problems).toEqual([]);
   expect(lines[0]).toBe('mongodb: 3 of 3 pods are ready, 3 of 3 members in the set');
-  expect(lines[3]).toMatch(/^ {2}mongodb-1 {2}yes {4}secondary {2}2 s {5}nothing: as wanted {2}none is made$/);
+  expect(lines[3]).toMatch(/^ {2}mongodb-1 {2}yes {4}secondary {2}2 s {5}nothing: as wanted {2}off$/);
 });
 
 test.each<[string, Record<string, Live>, string]>([
-  ['no primary', set([]), 'no member tells that it is primary: nothing can be written'],
+  ['no primary', set([]), 'no member reports that it is primary: writes are impossible'],
   [
     'a member that does not answer',
     set([member(0, 'PRIMARY'), member(1, '(not reachable/healthy)')]),
@@ -237,19 +237,19 @@ test.each<[string, Record<string, Live>, string]>([
   [
     'one that hangs',
     set([member(0, 'PRIMARY')], { 'mongodb-1': told([], { time: SECONDS - 600 }) }),
-    'mongodb-1: its reconcile last told something 10 min ago',
+    'mongodb-1: its reconcile last reported 10 min ago',
   ],
 ])('%s is a problem', (_, pods, problem) => {
   kubectlAnswers(pods);
   expect(mongodb().problems.join('\n')).toContain(problem);
 });
 
-test('a member that waits for someone says all of it, and once', () => {
+test('prints the whole text of a member that waits, and only once', () => {
   const action = 'wait: this member has no data and no member is primary, so most copies may be gone: touch the file';
   kubectlAnswers(set([], { 'mongodb-1': { ready: false, ...told([], { action }) } }));
   const { lines, problems } = mongodb();
   expect(problems).toContain(`mongodb-1: is not ready: ${action}`);
-  expect(lines[3]).toContain('wait: this member has no data and no member is primary, s...  none is made');
+  expect(lines[3]).toContain('wait: this member has no data and no member is primary, s...  off');
 });
 
 describe('the last drill', () => {
@@ -280,7 +280,7 @@ describe('the last drill', () => {
   };
   const never = 'no drill of its backups has succeeded: npm run homelab -- restore-drill mongodb';
 
-  test('is told with the time that it took', () => {
+  test('shows how long it took', () => {
     const restore = job('mongodb-restore-x', 'Complete', 1, [{ name: 'RESTORE_DRILL', value: undefined as never }]);
     expect(drilled(job('older', 'Failed', 90), job('a', 'Complete', 80), restore)).toEqual([
       'last drill of its backups: 3 d ago, in 78 s',
@@ -288,7 +288,7 @@ describe('the last drill', () => {
     expect(drilled(restore, job('runs', undefined, 0))).toEqual([never]);
   });
 
-  test('that failed is a problem until another one succeeds', () => {
+  test('is a problem after a failure, until another one succeeds', () => {
     expect(drilled(job('a', 'Complete', 80), job('b', 'Failed', 3))).toEqual([
       'last drill of its backups: 3 d ago, in 78 s',
       'the last drill of its backups failed 3 h ago: kubectl -n mongodb logs job/b --all-containers',
@@ -314,7 +314,7 @@ test('a delayed member is late only beyond its delay', () => {
   expect(problems(3700)).toEqual(['mongodb-3.mongodb.mongodb.svc:27017 is 3700 s behind the primary']);
 });
 
-test('a member without data is not said to be behind since 1970', () => {
+test('a member without data has no lag since 1970', () => {
   const never = NOW / 1000;
   const without = [member(1, '(not reachable/healthy)', never), member(2, 'STARTUP2', never)];
   kubectlAnswers(set([member(0, 'PRIMARY'), ...without, member(3, 'RECOVERING', 90)]));
@@ -325,10 +325,8 @@ test('a member without data is not said to be behind since 1970', () => {
   ]);
 });
 
-test('a cluster that does not answer ends in time and says so; a wrong option is named', async () => {
+test('reports a cluster that does not answer within the timeout, and names a wrong option', async () => {
   fs.writeFileSync(join(folder, 'kubectl'), '#!/bin/sh\necho "connection refused" >&2\nexit 1\n', { mode: 0o755 });
   expect(() => cassandra()).toThrow('kubectl get pods failed: connection refused');
-  await expect(status(['--kubeconf=x'])).rejects.toThrow(
-    'an option must be one that the command has, got "--kubeconf"',
-  );
+  await expect(status(['--kubeconf=x'])).rejects.toThrow('the option must be one of this command, got "--kubeconf"');
 });

@@ -16,7 +16,7 @@ const read = async (root = repo.folder, ref = 'HEAD', options = {}) =>
   (await committed(root, ref, options)) as Committed & { reason?: string };
 const names = ({ state }: Committed) => state.objects.map(({ file, object }) => `${file} ${object.metadata.name}`);
 
-test('what a commit holds, whatever the working folder or the index say', async () => {
+test('reads a commit, not the working folder or the index', async () => {
   repo.commit({ 'dist/a/configmap.x.yaml': configMap('x'), 'dist/secrets.yaml': secrets });
   repo.write({ 'dist/a/configmap.x.yaml': configMap('x', '2'), 'dist/a/configmap.y.yaml': configMap('y') });
   repo.git('add', '-A');
@@ -28,7 +28,7 @@ test('what a commit holds, whatever the working folder or the index say', async 
   expect(found.state.tree).toBe(repo.git('rev-parse', 'HEAD:dist').trim());
 });
 
-test('files of the same text are not read again, and keep the rendered object', async () => {
+test('does not read files with the same text, and keeps the rendered object', async () => {
   repo.commit({ 'dist/a/x.yaml': configMap('x'), 'dist/a/y.yaml': configMap('y'), 'dist/secrets.yaml': secrets });
   const object = { kind: 'ConfigMap', metadata: { name: 'x' } };
   const rendered = {
@@ -68,7 +68,7 @@ test('a folder of the repository, another ref, a worktree, a shallow clone, hash
   other.end();
 });
 
-test('the repository of the folder counts, not the one of a hook that runs', async () => {
+test('uses the repository of the folder, not that of a running Git hook', async () => {
   const other = repository();
   other.commit({ 'dist/a/other.yaml': configMap('other') });
   repo.commit({ 'dist/a/x.yaml': configMap('x') });
@@ -83,7 +83,7 @@ test('the repository of the folder counts, not the one of a hook that runs', asy
   }
 });
 
-test('several documents and lists in a file, line ends of Windows, a file that is no YAML', async () => {
+test('several documents and lists in a file, line ends of Windows, a file that is not YAML', async () => {
   repo.git('config', 'core.autocrlf', 'false');
   const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [{ kind: 'A', metadata: { name: 'l' } }] });
   repo.commit({
@@ -97,24 +97,24 @@ test('several documents and lists in a file, line ends of Windows, a file that i
   expect(found.unreadable).toEqual(['a/conflict.yaml']);
 });
 
-test('says why there is nothing to compare with', async () => {
+test('says why there is no base to compare with', async () => {
   expect((await read()).reason).toBe('there is no commit yet');
   repo.commit({ 'README.md': 'text' });
   expect((await read()).reason).toBe('there is no folder dist/ at HEAD');
   expect((await read(repo.folder, 'nowhere')).reason).toBe('Git knows no commit nowhere');
-  expect((await read(repo.folder, '--output=x')).reason).toBe('"--output=x" is no name of a commit');
+  expect((await read(repo.folder, '--output=x')).reason).toBe('"--output=x" is not the name of a commit');
   fs.rmSync(join(repo.folder, '.git'), { recursive: true });
-  expect((await read()).reason).toBe('this folder is in no Git repository');
+  expect((await read()).reason).toBe('this folder is not in a Git repository');
   const path = process.env.PATH;
   process.env.PATH = '/nowhere';
   try {
-    expect((await read()).reason).toBe('there is no git program, or it cannot be started in this folder');
+    expect((await read()).reason).toBe('git is not installed, or cannot be started in this folder');
   } finally {
     process.env.PATH = path;
   }
 });
 
-test('a folder that belongs to somebody else is named, with the command that trusts it', async () => {
+test('names a folder of another user, with the command to trust it', async () => {
   repo.commit({ 'dist/a/x.yaml': configMap('x') });
   const variables = { GIT_TEST_ASSUME_DIFFERENT_OWNER: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
   const before = { ...process.env };

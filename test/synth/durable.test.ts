@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 
 /**
- * What publishing asks of the disk, in order: a power cut after a swap must find the new files whole, and before it the old ones.
- * Renames are kept in order by the file system; what was written before them is only by fsync.
+ * The order of the disk operations of a publish. After a power cut the new files must be complete if the swap was done, else the old ones.
+ * The file system keeps the order of renames; only fsync keeps a write before them.
  */
 const real = jest.requireActual<typeof fs>('node:fs');
 const said: string[] = [];
@@ -41,7 +41,7 @@ const recording = {
   },
 };
 
-/** The module as it is loaded with a file system that writes down what it is asked. */
+/** The module, loaded with a file system that records its calls. */
 function publisher(): typeof import('../../synth/publish') {
   let loaded: unknown;
   jest.isolateModules(() => {
@@ -64,7 +64,7 @@ const FIRST = new Map([
   ['b/two.yaml', '2'],
 ]);
 
-test('every new file and folder is on the disk before the swap, and each rename before what follows it', async () => {
+test('syncs every new file and folder before the swap, and each rename before the next step', async () => {
   await publisher().publish(join(root, 'dist'), FIRST);
   const swap = said.indexOf('rename dist.next.PID dist');
   expect(said.slice(0, swap).sort()).toEqual([
@@ -78,13 +78,13 @@ test('every new file and folder is on the disk before the swap, and each rename 
   expect(said.slice(swap + 1)).toEqual(['fsync .']);
 });
 
-test('a folder that is replaced goes aside first, and away last', async () => {
+test('moves the replaced folder first, and removes it last', async () => {
   const { publish } = publisher();
   await publish(join(root, 'dist'), FIRST);
   said.length = 0;
   await publish(join(root, 'dist'), new Map([...FIRST, ['b/two.yaml', 'changed']]));
   const aside = said.indexOf('rename dist dist.old.PID');
-  // What stays as it is is on the disk already.
+  // Unchanged files are already on the disk.
   expect(said.slice(0, aside).sort()).toEqual([
     'fsync dist.next.PID',
     'fsync dist.next.PID/a',
@@ -102,7 +102,7 @@ test('a folder that is replaced goes aside first, and away last', async () => {
   expect(real.readdirSync(root)).toEqual(['dist']);
 });
 
-test('a file system without hard links gets the files themselves', async () => {
+test('copies files on a file system without hard links', async () => {
   const { publish } = publisher();
   await publish(join(root, 'dist'), FIRST);
   const link = jest.spyOn(recording, 'linkSync').mockImplementation(() => {
@@ -120,7 +120,7 @@ test('a file system without hard links gets the files themselves', async () => {
   expect(real.readFileSync(join(root, 'dist', 'a', 'one.yaml'), 'utf8')).toBe('1');
 });
 
-test('a swap that fails puts back what was there', async () => {
+test('restores the old folder if the swap fails', async () => {
   await publisher().publish(join(root, 'dist'), FIRST);
   const rename = jest.spyOn(recording, 'renameSync').mockImplementation((from, to) => {
     if (short(from) === 'dist.next.PID') throw new Error('no space');
@@ -129,7 +129,7 @@ test('a swap that fails puts back what was there', async () => {
   const { publish, published } = publisher();
   await expect(publish(join(root, 'dist'), new Map([['c.yaml', '3']]))).rejects.toThrow('no space');
   expect([...published(join(root, 'dist'))]).toEqual([...FIRST]);
-  // At the first time there is nothing to put back, and what is said is why it failed.
+  // The first publish has nothing to restore, and the error is the reason of the failure.
   rename.mockImplementation(() => {
     throw new Error('no space');
   });
@@ -138,7 +138,7 @@ test('a swap that fails puts back what was there', async () => {
   expect(published(join(root, 'first')).size).toBe(0);
 });
 
-test('more files than are written at once are all written', async () => {
+test('writes all files of several batches', async () => {
   const many = new Map(Array.from({ length: 250 }, (_, n) => [`a/${n}.yaml`, `${n}`]));
   const { publish, published } = publisher();
   await publish(join(root, 'dist'), many);
@@ -147,7 +147,7 @@ test('more files than are written at once are all written', async () => {
 });
 
 describe('what a killed synth left', () => {
-  // No process has this number: it is larger than any system gives.
+  // No process has this ID: it is larger than any system gives.
   const DEAD = 99999999;
   const at = (...path: string[]) => join(root, ...path);
   /** Folders that each hold a file with their own name. */
@@ -177,7 +177,7 @@ describe('what a killed synth left', () => {
     expect(said.at(-1)).toBe('fsync .');
   });
 
-  test('is nothing where every folder belongs to somebody else', () => {
+  test('is nothing if every folder belongs to another process', () => {
     const others = ['dist.next', 'dist.next.1x', 'dist.older.1', 'dist.old.1.bak', `other.old.${DEAD}`, 'dist.x.old.1'];
     there('dist', ...others);
     expect(recovered()).toEqual(['dist']);
@@ -185,7 +185,7 @@ describe('what a killed synth left', () => {
     expect(said).toEqual([]);
   });
 
-  test('is left alone while its process lives, also one of another user', () => {
+  test('stays while its process lives, also one of another user', () => {
     there('dist', 'dist.next.1');
     const kill = jest.spyOn(process, 'kill').mockImplementation(() => {
       throw Object.assign(new Error(), { code: 'EPERM' });

@@ -50,10 +50,10 @@ const refusal = async (...args: Parameters<typeof synth>): Promise<string> => {
 };
 const entry = { on: '2026-11-27', because: 'nothing of it is used' };
 
-test('data at risk is refused with what, why, the safe way, the page and the entry that lets it through; dist/ stays', async () => {
+test('fails if data is at risk, with the reason, the safe way, the page and the entry to accept it; dist/ is unchanged', async () => {
   const message = await refusal(change.members(1));
   expect(message).toMatch(
-    /^dist\/ is as it was, because this change puts data at risk, compared with dist\/ at HEAD \([0-9a-f]{7}\):\n/,
+    /^dist\/ is unchanged, because this change puts data at risk, compared with dist\/ at HEAD \([0-9a-f]{7}\):\n/,
   );
   expect(message).toContain(
     '  - mongodb.members, from 3 members, 3 pods to 1 member, 1 pod: mongodb-1 and mongodb-2 end at once',
@@ -79,7 +79,7 @@ test.each([
   expect(await refusal(edit)).toMatch(new RegExp(`^ {2}- (cassandra|mongodb)\\.${aspect}, from `, 'm'));
 });
 
-test('what loses nothing is published without a word of the guard', async () => {
+test('publishes a safe change without a message', async () => {
   for (const edit of [change.members(1, 3), change.retired, change.nodesPerRack(2), (h: any) => (h.name = 'other')]) {
     said = [];
     expect(await refusal(edit)).toBe('published');
@@ -87,14 +87,14 @@ test('what loses nothing is published without a word of the guard', async () => 
   }
 });
 
-test('HEAD counts, not what lies in the working folder: a change is judged until it is committed', async () => {
+test('compares with HEAD, not with the working folder, until the change is committed', async () => {
   await synth(change.members(1), [
     { what: 'mongodb.members', from: '3 members, 3 pods', to: '1 member, 1 pod', ...entry },
   ]);
   expect(await refusal(change.members(1))).toContain('mongodb.members');
 });
 
-test('an accepted change lets through itself and nothing else, and stands in what is said', async () => {
+test('an entry accepts its own change only, and the message names it', async () => {
   const accept = [{ what: 'mongodb.replicaSet', from: 'rs0', to: 'rs1', ...entry }];
   const rename = (h: any) => (h.databases.mongodb.replicaSet = 'rs1');
   expect(await refusal(rename, accept)).toBe('published');
@@ -103,7 +103,7 @@ test('an accepted change lets through itself and nothing else, and stands in wha
   expect(await refusal(change.both(rename, change.diskSize(50)), accept)).not.toContain('mongodb.replicaSet, from');
 });
 
-test('an entry for everything is bound to the very dist/ that it names', async () => {
+test('an entry for everything applies only to the dist/ that it names', async () => {
   const tree = repo.git('rev-parse', 'HEAD:dist').trim();
   const everything = (from: string) => [{ what: 'everything', from, ...entry }];
   const all = change.both(change.members(1), change.diskSize(50), change.racks(['r1']));
@@ -111,14 +111,14 @@ test('an entry for everything is bound to the very dist/ that it names', async (
   expect(await refusal(all, everything('0123456'))).toContain('mongodb.members');
 });
 
-test('the first commit of a way that takes several says what the next is, and when it is safe', async () => {
+test('the first of several commits prints the next one, and when it is safe', async () => {
   await synth(change.members(1, 3));
   const text = said.join('\n');
   expect(text).toContain('the next commit: databases.mongodb.pods: 1');
   expect(text).toMatch(/\n {2}once the primary says "as wanted" with one host and no more: kubectl -n mongodb logs /);
 });
 
-test('an entry that is done is reported, never an error, and renders nothing', async () => {
+test('reports an entry that is no longer needed, without an error', async () => {
   const accept = [{ what: 'mongodb.replicaSet', from: 'rs0', to: 'rs1', ...entry }];
   expect(await refusal(undefined, accept)).toBe('published');
   expect(said).toEqual([
@@ -127,17 +127,15 @@ test('an entry that is done is reported, never an error, and renders nothing', a
   ]);
 });
 
-test('outside of Git it publishes, and says in one line that the proof was not made', async () => {
+test('outside of Git it publishes, and prints that nothing was compared', async () => {
   const folder = fs.mkdtempSync(join(repo.folder, '..', 'no-repository-'));
   await synth(change.members(1), undefined, folder);
-  expect(said[0]).toBe(
-    'not proved that no data is at risk, because nothing committed could be compared with: this folder is in no Git repository',
-  );
+  expect(said[0]).toBe('could not check whether data is at risk: this folder is not in a Git repository');
   expect(published(join(folder, 'dist')).size).toBeGreaterThan(100);
   fs.rmSync(folder, { recursive: true });
 });
 
-test('what goes elsewhere than to dist/ is not judged', async () => {
+test('does not check output to another folder than dist/', async () => {
   const homelab = defineHomelab(changed(change.members(1)) as Homelab);
   const outdir = join(repo.folder, 'elsewhere');
   await synthesize(async () => ({ homelab, app: homelabApp(homelab), checks: [] }), { root: repo.folder, outdir });

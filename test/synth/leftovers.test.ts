@@ -12,7 +12,7 @@ const withoutMongodb = (h: any) => {
     service.connects = service.connects.filter((each: any) => !each.mongodb);
 };
 
-test('a database that leaves: application first, namespace last, and nobody waits for claims that pods still use', async () => {
+test('a removed database: application first, namespace last, and no command waits for claims that pods still use', async () => {
   expect(await leftovers(before, filesOf(renderedHomelab(withoutMongodb)))).toEqual([
     'kubectl delete application.argoproj.io mongodb -n argocd',
     ...[0, 1, 2].flatMap((n) => [
@@ -23,7 +23,7 @@ test('a database that leaves: application first, namespace last, and nobody wait
   ]);
 });
 
-test('what is not kept, or what another chart renders now, leaves nothing over', async () => {
+test('objects that are not kept, or that another chart renders now, are not left over', async () => {
   const without = filesOf(
     renderedHomelab((h) => {
       h.webApps = {};
@@ -37,7 +37,7 @@ test('what is not kept, or what another chart renders now, leaves nothing over',
   expect(await leftovers(before, before)).toEqual([]);
 });
 
-test('what Argo CD may not delete any more is left over: its kind or its namespace is no longer permitted', async () => {
+test('objects that Argo CD may no longer delete are left over: their kind or namespace is no longer permitted', async () => {
   const own = (apiVersion: string, kind: string, namespace: string) =>
     printYaml({ apiVersion, kind, metadata: { name: 'own', namespace } });
   const had = new Map([
@@ -52,14 +52,14 @@ test('what Argo CD may not delete any more is left over: its kind or its namespa
   ]);
 });
 
-test('what is in a namespace that stays is removed by name', () => {
+test('removes objects by name in a namespace that stays', () => {
   const policy = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: 'a', namespace: 'n' } };
   const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'n' } };
   expect(removalCommands([policy])).toEqual(['kubectl delete networkpolicy a -n n']);
   expect(removalCommands([namespace, policy])).toEqual(['kubectl delete namespace n']);
 });
 
-test('secrets that the bootstrap made leave with what declared them, unless their namespace goes too', async () => {
+test('removes secrets of the bootstrap that are no longer declared, unless their namespace is removed too', async () => {
   const list = (...secrets: object[]) => new Map([...before, ['secrets.yaml', printYaml({ secrets })]]);
   const kept = { name: 'cassandra-chat', namespaces: ['cassandra', 'services'] };
   const had = list(kept, { name: 'mongodb-chat', namespaces: ['mongodb', 'services'] });

@@ -11,12 +11,12 @@ const shipped = changed((h) => (h.backup = { target }));
 const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map(([, words]) => words!);
 const lines = (svg: string, kind: string) => svg.match(new RegExp(`<path class="${kind}"`, 'g'))?.length ?? 0;
 
-test('docs/picture.svg is the homelab as it is shipped', () => {
+test('docs/picture.svg shows the committed homelab', () => {
   // To draw it again: npm run homelab -- picture > docs/picture.svg
   expect(fs.readFileSync('docs/picture.svg', 'utf8')).toBe(picture(shipped));
 });
 
-test('every service, database, model, machine and disk stands in it, and a line for each connection', () => {
+test('shows every service, database, model, machine and disk, and a line for each connection', () => {
   const svg = picture(homelab);
   const { services, webApps, databases, machines, llm } = homelab;
   const disks = Object.values(machines).flatMap((machine) =>
@@ -33,7 +33,7 @@ test('every service, database, model, machine and disk stands in it, and a line 
   );
 });
 
-test('services that call each other, a homelab without models, and names with markup are drawn', () => {
+test('draws services that call each other, a homelab without models, and names with markup', () => {
   const circle = changed((h) => {
     h.services = { a: { connects: [{ service: 'b' }] }, b: { connects: [{ service: 'a' }] } };
     h.webApps = {};

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** A real Git repository in a folder of its own; `end` removes it. */
+/** A real Git repository in its own folder; `end` removes it. */
 export interface Repository {
   readonly folder: string;
   git(...args: readonly string[]): string;

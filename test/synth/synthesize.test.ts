@@ -13,8 +13,8 @@ let said: string[];
 beforeEach(() => {
   root = fs.mkdtempSync(join(tmpdir(), 'synth-'));
   said = [];
-  // These folders are in no repository, which the guard says each time; test/synth/guard.test.ts judges it.
-  const other = (line: string) => !line.startsWith('not proved that no data is at risk');
+  // These folders are in no repository, so the guard prints that each time; test/synth/guard.test.ts tests the message.
+  const other = (line: string) => !line.startsWith('could not check whether data is at risk');
   jest.spyOn(console, 'error').mockImplementation((line: string) => void (other(line) && said.push(line)));
 });
 afterEach(() => {
@@ -35,7 +35,7 @@ const run = (app: App, checks: readonly Check[] = [], outdir?: string): Promise<
   synthesize(async (): Promise<Synthesis> => ({ app, checks }), { root, outdir });
 const dist = () => published(join(root, 'dist'));
 
-test('one folder per chart, one file per object, each a document of its own that ends with a line feed', async () => {
+test('one folder per chart, one file per object, each one document that ends with a line feed', async () => {
   await run(appOf(['a']));
   expect([...dist().keys()]).toEqual([
     'apps/deployment.a.yaml',
@@ -47,7 +47,7 @@ test('one folder per chart, one file per object, each a document of its own that
   for (const text of dist().values()) expect(text).toMatch(/^---\n[^]*[^\n]\n$/);
 });
 
-test('says what changed, folder by folder', async () => {
+test('prints what changed by folder', async () => {
   await run(appOf(['a', 'b']));
   said = [];
   await run(appOf(['a', 'b'], (chart) => new k8s.KubeConfigMap(chart, 'c', { metadata: { name: 'c' } })));
@@ -60,7 +60,7 @@ test('says what changed, folder by folder', async () => {
   expect(said).toEqual(['dist/: nothing changed']);
 });
 
-test('what Argo CD was told to keep leaves with the commands that remove it', async () => {
+test('prints the commands that remove what Argo CD was told to keep', async () => {
   const withDisk = (chart: Chart) => {
     DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'n' }).declare(chart, 'db', 'data', ['db-0']);
     new PersistentVolumes(chart, 'volumes');
@@ -69,15 +69,15 @@ test('what Argo CD was told to keep leaves with the commands that remove it', as
   said = [];
   await run(appOf(['a']));
   expect(said.join('\n')).toContain(
-    'with all data in them. In this order, each command once more if it is cut off:\n' +
+    'and their data with them. Run the commands in this order; repeat a command that was interrupted:\n' +
       '  kubectl delete persistentvolumeclaim data-db-0 -n db --wait=false\n' +
       '  kubectl delete persistentvolume db-data-db-0 --wait=false\n' +
       '  kubectl delete storageclass local-data\n' +
-      'Run them once the change is pushed and synced. To find them again: npm run homelab -- leftovers',
+      'Run them after the change is pushed and synced. To print them again: npm run homelab -- leftovers',
   );
 });
 
-describe('a synth that fails leaves dist/ byte for byte as it was', () => {
+describe('a synth that fails does not change dist/', () => {
   let before: ReturnType<typeof dist>;
   beforeEach(async () => {
     await run(appOf(['a']));
@@ -99,7 +99,7 @@ describe('a synth that fails leaves dist/ byte for byte as it was', () => {
       new k8s.KubeService(other, 'again', { metadata: { name: 'a' } });
     });
     await expect(run(twice, [duplicateObjects])).rejects.toThrow(
-      'dist/ is as it was, because:\n  - Service apps/a is rendered twice: by apps/a/service and by other/again; give one of the two another name',
+      'dist/ is unchanged, because:\n  - Service apps/a is rendered twice: by apps/a/service and by other/again; give one of the two another name',
     );
   });
 
@@ -110,16 +110,16 @@ describe('a synth that fails leaves dist/ byte for byte as it was', () => {
     );
   });
 
-  test('when a construct finds itself wrong', async () => {
+  test('when a construct is invalid', async () => {
     const app = appOf(['a'], (chart) => chart.node.addValidation({ validate: () => ['is wrong'] }));
     await expect(run(app)).rejects.toThrow('apps: is wrong');
   });
 
   test('when -o names dist/ itself', async () => {
-    await expect(run(appOf(['b']), [], 'dist')).rejects.toThrow('bring it back with git checkout -- dist');
+    await expect(run(appOf(['b']), [], 'dist')).rejects.toThrow('restore it with git checkout -- dist');
   });
 
-  test('and one with an output of its own writes there and publishes nothing', async () => {
+  test('and one with another output folder writes there and publishes nothing', async () => {
     const outdir = fs.mkdtempSync(join(tmpdir(), 'elsewhere-'));
     await run(appOf(['b']), [], outdir);
     expect([...published(outdir).keys()]).toContain('apps/deployment.b.yaml');
@@ -127,7 +127,7 @@ describe('a synth that fails leaves dist/ byte for byte as it was', () => {
   });
 });
 
-test('a file that stays as it is is not written again: what is on the disk already needs no waiting', async () => {
+test('does not write unchanged files again', async () => {
   const inode = (path: string) => fs.statSync(join(root, 'dist', path)).ino;
   await run(appOf(['a', 'b']));
   const before = ['a', 'b'].map((name) => inode(`apps/service.${name}.yaml`));
@@ -140,14 +140,14 @@ test('a file that stays as it is is not written again: what is on the disk alrea
   expect(inode('apps/service.b.yaml')).not.toBe(before[1]);
 });
 
-test('another synth that is publishing is waited for, not run over', async () => {
+test('fails while another synth publishes', async () => {
   fs.mkdirSync(join(root, `dist.next.${process.ppid}`));
   await expect(run(appOf(['a']))).rejects.toThrow(`another synth (process ${process.ppid}) is publishing dist/`);
 });
 
-test('what a killed synth left is finished or undone by the next', async () => {
+test('the next synth finishes or undoes what a killed one left', async () => {
   await publish(join(root, 'dist'), new Map([['apps/old.yaml', '---\n']]));
-  // No process has this number: it is larger than any system gives.
+  // No process has this ID: it is larger than any system gives.
   fs.renameSync(join(root, 'dist'), join(root, 'dist.old.99999999'));
   await publish(join(root, 'dist.next.99999999'), new Map([['apps/new.yaml', '---\n']]));
   await expect(synthesize(() => Promise.reject(new Error('broken')), { root })).rejects.toThrow('broken');
@@ -184,7 +184,7 @@ secrets:
 `);
   });
 
-  test('that the encrypted file lacks are named before they are missed in the cluster', async () => {
+  test('that the encrypted file lacks are reported before pods wait for them', async () => {
     fs.writeFileSync(
       join(root, 'secrets.sops.yaml'),
       'secrets:\n  apps:\n    db:\n      username: ENC[x]\nsops:\n  version: 3.13.3\n',
@@ -194,7 +194,7 @@ secrets:
   });
 });
 
-test('what judges the whole app is said without an empty construct path', () => {
+test('an error of the whole app has no empty construct path', () => {
   const app = new App();
   const chart = new Chart(app, 'apps');
   for (const id of ['a', 'b'])

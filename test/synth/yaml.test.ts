@@ -37,7 +37,7 @@ const readers: [string, (text: string) => unknown][] = [
   ['yaml 1.1', (text) => parse(text, { version: '1.1' })],
 ];
 
-test.each(readers)(`any value in any place is read back as it was by %s (seed ${seed})`, (_name, read) => {
+test.each(readers)(`%s reads back any value in any place unchanged (seed ${seed})`, (_name, read) => {
   fc.assert(
     fc.property(anyValue, (value) => {
       const data = { value: normal(value) };
@@ -80,7 +80,7 @@ test.each([
   expect(printYaml({ text })).toBe(`text: ${text}\n`);
 });
 
-test('a script reads like a script', () => {
+test('a script is readable as a script', () => {
   expect(
     printYaml({
       data: { 'run.sh': 'set -e\n\nif true; then\n  echo: "x"\nfi\n' },
@@ -106,7 +106,7 @@ test('a script reads like a script', () => {
   );
 });
 
-test('what YAML cannot hold is refused with its place', () => {
+test('fails on what YAML cannot hold, and names its place', () => {
   expect(() => printYaml({ a: [{ b: NaN }] })).toThrow('.a[0].b cannot be written as YAML: it is NaN');
   expect(() => printYaml({ a: '\ud800' })).toThrow('.a cannot be written as YAML: it holds half a surrogate pair');
   expect(() => printYaml({ a: () => 1 })).toThrow('.a cannot be written as YAML: it is a function');

@@ -12,7 +12,7 @@ test('one page with every danger and object, and a check box for each verdict', 
   expect(page).not.toContain('id="show-live"');
 });
 
-test('it asks nobody for anything, and runs nothing', () => {
+test('makes no request and runs no script', () => {
   const page = html(PLAN);
   expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
   expect(page).not.toMatch(/<script|<link|<img|<iframe|url\(|@import|https?:| on\w+=/i);
@@ -20,7 +20,7 @@ test('it asks nobody for anything, and runs nothing', () => {
   expect(page).toContain('name="viewport"');
 });
 
-test('what stands in an object stays text', () => {
+test('the content of an object stays text', () => {
   const text = `</style></title><script>alert("1")</script><b onclick='x'>&amp;\u202e`;
   const evil = largePlan(1, () => ({
     id: `/ConfigMap services/${text}`,
@@ -39,7 +39,7 @@ test('what stands in an object stays text', () => {
   expect(page).toContain('&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;');
 });
 
-test('every tag that is opened is closed', () => {
+test('every opened tag is closed', () => {
   const open: string[] = [];
   for (const [tag, slash, name] of html(PLAN).matchAll(/<(\/?)([a-z]\w*)[^>]*>/g)) {
     if (['meta', 'input'].includes(name!)) continue;

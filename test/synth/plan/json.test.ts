@@ -1,7 +1,7 @@
 import { json } from '../../../synth/plan';
 import { PLAN } from '../../fixtures/plan';
 
-test('a program reads back the whole plan, with a version and what CI is told', () => {
+test('holds the whole plan, a version and the exit code', () => {
   const { plan, ...rest } = JSON.parse(json(PLAN));
   expect(plan).toEqual(PLAN);
   expect(rest).toEqual({

@@ -5,7 +5,7 @@ import { code, codeBlock, prose, title } from '../../../synth/plan/markdown-text
 import { largePlan, PLAN } from '../../fixtures/plan';
 
 const MarkdownIt = jest.requireActual('markdown-it');
-// As GitHub reads it: tags are tags.
+// As GitHub renders it: HTML tags are tags.
 const reader = new MarkdownIt({ html: true });
 const page = (text: string): string => reader.render(text);
 const tags = (text: string): string[] => [...new Set(page(text).match(/<[^>]*>/g) ?? [])].sort();
@@ -21,7 +21,7 @@ const words = (text: string): string =>
     .replace(/\u200b/g, '')
     .trim();
 
-/** What somebody writes who wants more of a page than to be read. */
+/** Texts that try to inject markup. */
 const EVIL = [
   '`` ` ``` ````',
   '<script>alert(1)</script>',
@@ -97,24 +97,24 @@ test('a plan as a comment', () => {
   expect(tags(markdown(PLAN)).filter((tag) => !ALLOWED.test(tag))).toEqual([MARKER]);
 });
 
-test.each(EVIL)('nothing in an object becomes more than text: %s', (text) => {
+test.each(EVIL)('the content of an object stays text: %s', (text) => {
   const comment = markdown(evilPlan(text));
   expect(comment.startsWith(`${MARKER}\n`)).toBe(true);
   expect(tags(comment).filter((tag) => !ALLOWED.test(tag))).toEqual([MARKER]);
-  // One of each that is opened is closed.
+  // Every opened tag is closed.
   const rendered = page(comment);
   expect(rendered.match(/<details>/g)).toHaveLength(rendered.match(/<\/details>/g)!.length);
   expect(rendered.match(/<details>/g)).toHaveLength(2);
 });
 
-test('a mention, an issue and an address are no links outside code', () => {
+test('mentions, issues and addresses outside code become no links', () => {
   const outside = markdown(evilPlan('@octocat #1 GH-1 https://a.example www.a.example x@a.example'))
     .replace(/`[^`]*`/g, '')
     .replace(/```diff[^]*?```/g, '');
   expect(outside).not.toMatch(/@\w|#\d|GH-\d|https:|www\./);
 });
 
-test('any text reads as it was written', () => {
+test('any text is rendered as it was written', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), (text) => {
       const line = text.replace(/\s+/g, ' ').trim();
@@ -130,7 +130,7 @@ test('any text reads as it was written', () => {
   );
 });
 
-test('no line ends a block of code', () => {
+test('no line closes a code block', () => {
   for (const text of ['```', '~~~', '````````', ' ```'])
     expect(page(codeBlock('diff', [text, 'after']).join('\n')).match(/<pre>/g)).toHaveLength(1);
 });
@@ -177,7 +177,7 @@ test.each([
   expect(tags(comment).filter((tag) => !ALLOWED.test(tag))).toEqual([MARKER]);
 });
 
-test('the least severe is left out first, and how much', () => {
+test('leaves out the least severe first, and says how much', () => {
   const plan = largePlan(3000, (index) =>
     index % 300 === 0 ? { verdict: 'refused', itself: 'refused', reason: 'immutable' } : {},
   );
@@ -187,7 +187,7 @@ test('the least severe is left out first, and how much', () => {
   const live = details.match(/\*\*live\*\*/g)!.length;
   expect(live).toBeGreaterThan(100);
   expect(comment).toContain(
-    `room for it: ${3000 - 10 - live} details, the least severe. All of it: \`npm run homelab -- plan --base HEAD\``,
+    `room for more: ${3000 - 10 - live} details, the least severe. The whole plan: \`npm run homelab -- plan --base HEAD\``,
   );
 });
 

@@ -41,7 +41,7 @@ test.each([
   expect(exitCode({ ...EMPTY, changes: [change(verdict)] })).toBe(code);
 });
 
-test('the worst counts, of objects, risks and machines', () => {
+test('the verdict is the worst of objects, risks and machines', () => {
   expect(verdictOf(EMPTY)).toBe('nothing');
   expect(verdictOf({ ...EMPTY, changes: [change('restart')], risks: [risk('access')] })).toBe('access');
   const machine = { machine: 'm', files: [], reason: '', pods: [], clients: [] };
@@ -50,7 +50,7 @@ test('the worst counts, of objects, risks and machines', () => {
   expect(exitCode({ ...EMPTY, machines: [{ ...machine, effect: 'next-start' }] })).toBe(0);
 });
 
-test('what is accepted does not count, but what the object does besides does', () => {
+test('an accepted risk does not count, other effects of its object do', () => {
   const accepted = risk('data', { objects: ['apps/Deployment services/data'], accepted: 'nothing is in it yet' });
   const step = { ...EMPTY, changes: [change('data', { itself: 'restart' })] };
   expect(exitCode({ ...step, risks: [accepted] })).toBe(10);
@@ -60,13 +60,13 @@ test('what is accepted does not count, but what the object does besides does', (
   expect(sections.find(({ title }) => title === 'Accepted in homelab.ts')!.lines).toHaveLength(1);
 });
 
-test('the worst comes first, and every danger is there', () => {
+test('shows every danger, the worst first', () => {
   const { headline, sections } = summary(PLAN);
   expect(sections.map(({ title, lines }) => [title, lines.length])).toEqual([
     ['Data at risk', 1],
     ['Refused by the API server', 1],
     ['Never deployed, or waiting', 1],
-    ['Limits that are met', 1],
+    ['Limits that are reached', 1],
     ['More access than before', 1],
     ['Restarts: 1 pod, 12 s to 2 min', 1],
     ['Machines', 1],
@@ -80,7 +80,7 @@ test('the worst comes first, and every danger is there', () => {
   );
 });
 
-test('an object that is refused is told beside a danger of its data', () => {
+test('shows a refused object also if its data is at risk', () => {
   const both = change('data', { itself: 'refused', reason: 'immutable' });
   const { sections } = summary({ ...EMPTY, changes: [both], risks: [risk('data', { objects: [both.id] })] });
   expect(sections.map(({ title }) => title)).toEqual(['Data at risk', 'Refused by the API server']);
@@ -104,7 +104,7 @@ test('pods of one wave restart at once, waves one after another', () => {
   expect(summary({ ...EMPTY, changes }).headline).toBe('3 restarts (6 pods, 3 to 15 min)');
 });
 
-test('lines are shared: each section has some, the worst has the rest', () => {
+test('each section gets some lines, the worst gets the rest', () => {
   const section = (count: number): Section => ({
     title: 't',
     verdict: 'data',
@@ -115,7 +115,7 @@ test('lines are shared: each section has some, the worst has the rest', () => {
   expect(shares([section(9), section(9), section(9)], 2)).toEqual([1, 1, 0]);
 });
 
-test('times, names and values as people read them', () => {
+test('formats times, names and values for people', () => {
   expect([time(45), time(150), time(7200), time(7500)]).toEqual(['45 s', '3 min', '2 h', '2 h 5 min']);
   expect([span(10, 10), span(10, 90), span(60, 150), span(180, 900), span(180, 7500)]).toEqual([
     '10 s',

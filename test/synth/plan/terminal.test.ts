@@ -4,11 +4,11 @@ import { largePlan, PLAN } from '../../fixtures/plan';
 // eslint-disable-next-line no-control-regex
 const COLOR = /\x1b\[[\d;]*m/g;
 
-test('the first screen, what there is to read about each danger, and the objects by folder', () => {
+test('the first screen, the details of each danger, and the objects by folder', () => {
   expect(terminal(PLAN)).toMatchSnapshot();
 });
 
-test('colour changes no letter', () => {
+test('colour does not change the text', () => {
   expect(terminal(PLAN)).not.toMatch(COLOR);
   const colored = terminal(PLAN, { color: true });
   expect(colored).toMatch(COLOR);
@@ -21,7 +21,7 @@ test.each([60, 80, 120, 200])('no line is wider than %d columns', (width) => {
     for (const line of terminal(plan, { width }).split('\n')) expect([...line].length).toBeLessThanOrEqual(width);
 });
 
-test('the first screen has at most its rows, and says how much it leaves out', () => {
+test('the first screen keeps its number of rows, and says how much it leaves out', () => {
   const refused = largePlan(300, (index) => ({
     id: `apps/Deployment services/s${index}`,
     verdict: 'refused',
@@ -39,6 +39,6 @@ test('a value cannot move the cursor', () => {
   expect(terminal(evil)).toContain('\\u001b[2J\\u000d\\u202e');
 });
 
-test('nothing changes is one line', () => {
+test('a plan without changes is one line', () => {
   expect(terminal(largePlan(0))).toBe('Plan against HEAD (1a2b3c4)\nnothing changes\n');
 });

@@ -59,7 +59,7 @@ async function lateAndBroken(lab: Lab, keeper: string): Promise<void> {
   await store.stop();
   await backedUp(lab, keeper);
   const broken = await owner.homelab('status');
-  const said = broken.code === 1 && /the last try of a backup failed/.test(broken.output);
+  const said = broken.code === 1 && /the last backup failed/.test(broken.output);
   tally.check('status ends with 1 where the target is away', said, broken.output);
   await store.start(store.authorized);
   await backedUp(lab, keeper);
