@@ -4,7 +4,7 @@ import type { Backup } from './backup';
 import type { Homelab } from './homelab';
 import { at } from './shape';
 
-/** Where backups go by SSH: the pods may reach one address, so it must be one. */
+/** Validates the target of backups by SSH: it must be one address, because the NetworkPolicy of the pods allows only that. */
 export function backupProblems(homelab: Homelab): string[] {
   const places: [string, Backup | false | undefined][] = [
     ['backup', homelab.backup],
@@ -23,7 +23,7 @@ export function backupProblems(homelab: Homelab): string[] {
           what: `${place}.target.host must be a machine of hosts or an IPv4 address`,
           got: target.host,
           allowed: Object.keys(homelab.hosts).join(', '),
-          fix: 'name one of them, or write its address',
+          fix: 'name one of them, or write an address',
         }),
       ];
     if (target.kind !== 's3' || target.networks !== undefined) return [];
@@ -31,9 +31,9 @@ export function backupProblems(homelab: Homelab): string[] {
     if (ipv4(hostname) !== undefined) return [];
     return [
       sentence({
-        what: `${place}.target.networks must say where ${hostname} leads, because a NetworkPolicy knows no names`,
+        what: `${place}.target.networks must list the networks of ${hostname}: a NetworkPolicy cannot hold names`,
         got: undefined,
-        fix: "write the networks of the store as ['203.0.113.0/24'], or ['0.0.0.0/0'] for its port anywhere",
+        fix: "write the networks of the store as ['203.0.113.0/24'], or ['0.0.0.0/0'] to allow its port anywhere",
       }),
     ];
   });

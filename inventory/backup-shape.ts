@@ -45,7 +45,7 @@ export const backup = is.shape<lab.Backup>({
   ),
 });
 
-/** Of one database: false for none. */
+/** Rule for `backup` of one database, where false means no backup. */
 export const backupOrNone: is.Rule = (value, path, problems) => {
   if (value !== false) backup(value, path, problems);
 };

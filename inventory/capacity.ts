@@ -6,13 +6,13 @@ import { at } from './shape';
 
 const GIB = 1024 ** 3;
 
-/** What QEMU itself takes for each machine, as seen on Proxmox with virtio disks. */
+/** Memory overhead of QEMU for each machine, as seen on Proxmox with virtio disks. */
 export const QEMU_OVERHEAD = 0.3 * GIB;
 
-/** Share of a storage that all disks on it may have together: a thin pool that runs full takes every disk on it down. */
+/** Share of a storage that its disks may use together: when a thin pool runs full, every disk on it fails. */
 export const SHARE_OF_STORAGE = 0.9;
 
-/** EFI variables and cloud-init, with each machine. */
+/** Disks for EFI variables and cloud-init of each machine. */
 const SMALL_DISKS = 8 * 1024 ** 2;
 
 /** The machines that run on a host. */
@@ -20,7 +20,7 @@ export function machinesOf(homelab: Homelab, host: string): [string, Machine][] 
   return Object.entries(homelab.machines).filter(([, machine]) => hostOf(homelab, machine) === host);
 }
 
-/** What machines of these sizes take of a host's memory, with what the BIOS and Proxmox keep. In bytes. */
+/** Memory of a host that machines of these sizes use, plus what the BIOS and Proxmox keep. In bytes. */
 export function memoryTaken(host: ProxmoxHost, machines: readonly number[]): number {
   const kept = bytes(host.igpuCarveOut, 'igpuCarveOut', true) + bytes(host.reserve);
   return sum(machines) + machines.length * QEMU_OVERHEAD + kept;
@@ -32,7 +32,7 @@ export function diskTaken(machine: Machine): number {
   return bytes(machine.systemDisk) + sum(dataDisks.map((size) => bytes(size))) + SMALL_DISKS;
 }
 
-/** What does not fit: machines on their hosts, models on their machine. */
+/** Reports machines that do not fit on their hosts, and models that do not fit on their machine. */
 export function capacityProblems(homelab: Homelab): string[] {
   return [
     ...Object.entries(homelab.hosts).flatMap(([name, host]) =>
@@ -63,7 +63,7 @@ function hostProblems(homelab: Homelab, name: string, host: ProxmoxHost): string
   if (disk > room)
     problems.push(
       sentence({
-        what: `${place}.disk must hold all disks of its machines in ${SHARE_OF_STORAGE * 100} % of it, or its pool runs full`,
+        what: `${place}.disk must hold all disks of its machines in ${SHARE_OF_STORAGE * 100} % of its size, or its pool runs full`,
         got: `${gib(disk)} of ${gib(room)}`,
         fix: `make disks on ${name} ${gib(disk - room)} smaller`,
       }),
@@ -71,10 +71,10 @@ function hostProblems(homelab: Homelab, name: string, host: ProxmoxHost): string
   return problems;
 }
 
-/** What the system beside the models needs at the least. */
+/** Minimum memory of the operating system beside the models. */
 const OF_THE_SYSTEM = GIB;
 
-/** Bytes of a weight in the quantization that a tag names; Ollama's own default is q4_K_M. */
+/** Bytes of a weight in the quantization that a tag names; Ollama's default is q4_K_M. */
 function weightBytes(tag: string): number {
   if (/(fp|f|bf)16/i.test(tag)) return 2;
   const bits = Number(/q([2-8])/i.exec(tag)?.[1] ?? 4);
@@ -82,8 +82,8 @@ function weightBytes(tag: string): number {
 }
 
 /**
- * Memory that a model takes at the least, in bytes: weights, and the conversation in 4 bits (36 KiB a token with 8 billion
- * parameters, twice that with four times as many). Undefined where its tag does not say how many parameters it has.
+ * Minimum memory of a model, in bytes: weights, and the context in 4 bits (36 KiB a token with 8 billion parameters, twice that
+ * with four times as many). Undefined when the tag does not contain the number of parameters.
  */
 function leastMemory({ tag, context }: Model): number | undefined {
   const billions = Number(/(?:^|[:_-])(\d+(?:\.\d+)?)b(?:$|[-_])/i.exec(tag)?.[1]);
@@ -91,7 +91,7 @@ function leastMemory({ tag, context }: Model): number | undefined {
   return billions * 1e9 * weightBytes(tag) + context * 36 * 1024 * Math.sqrt(billions / 8);
 }
 
-/** A coarse bound: what certainly does not fit. All resident models are loaded at once, any other beside them. */
+/** A coarse lower bound, which reports only what certainly does not fit. All resident models are loaded, plus any one other. */
 function modelProblems({ llm, machines }: Homelab): string[] {
   if (!llm || !Object.hasOwn(machines, llm.machine)) return [];
   const machine = machines[llm.machine]!;

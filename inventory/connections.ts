@@ -2,7 +2,7 @@ import type { Connection, Service } from './homelab';
 
 type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: string }>;
 
-/** What to do with a connection, by the kind of its target. */
+/** One handler for each kind of target of a connection. */
 export interface ByTarget<T> {
   readonly service: (connection: Of<'service'>) => T;
   readonly mongodb: (connection: Of<'mongodb'>) => T;
@@ -10,14 +10,14 @@ export interface ByTarget<T> {
   readonly model: (connection: Of<'model'>) => T;
 }
 
-/** Handles a connection by the kind of its target. A new kind is added here, and the compiler names every place that lacks it. */
+/** Calls the handler for the kind of target. Add a new kind here: the compiler then reports every caller that does not handle it. */
 export function byTarget<T>(connection: Connection, cases: ByTarget<T>): T {
   if ('service' in connection) return cases.service(connection);
   if ('mongodb' in connection) return cases.mongodb(connection);
   return 'cassandra' in connection ? cases.cassandra(connection) : cases.model(connection);
 }
 
-/** Which kind of target a connection has, and its name. */
+/** Kind and name of the target of a connection. */
 export function targetOf(connection: Connection): readonly [kind: keyof ByTarget<unknown>, name: string] {
   return byTarget<readonly [keyof ByTarget<unknown>, string]>(connection, {
     service: ({ service }) => ['service', service],
@@ -27,7 +27,7 @@ export function targetOf(connection: Connection): readonly [kind: keyof ByTarget
   });
 }
 
-/** What a connection's variables are called behind their prefix, by the kind of its target. */
+/** Names of a connection's variables after the prefix, by the kind of its target. */
 const VARIABLES = {
   service: ['HOST', 'PORT', 'URL'],
   mongodb: ['USERNAME', 'PASSWORD', 'PASSWORD_IN_URI', 'DATABASE', 'URI'],
@@ -35,7 +35,7 @@ const VARIABLES = {
   model: ['HOST', 'PORT', 'BASE_URL', 'MODEL'],
 } as const;
 
-/** What the variables of one of a client's connections start with. A second model changes nothing for the first. */
+/** Prefix of the variables of a connection. A second model does not change the prefix of the first. */
 export function envPrefixOf({ connects }: Service, connection: Connection): string {
   if (connection.envPrefix !== undefined) return connection.envPrefix;
   const [kind, name] = targetOf(connection);
@@ -50,7 +50,7 @@ export function variablesOf(service: Service, connection: Connection): string[] 
   return VARIABLES[targetOf(connection)[0]].map((name) => `${prefix}_${name}`);
 }
 
-/** Who a client logs in as, and to which database or keyspace. Undefined where the target is no database. */
+/** Login of a client, and its database or keyspace. Undefined when the target is not a database. */
 export function clientLoginOf(
   client: string,
   connection: Connection,

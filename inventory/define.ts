@@ -4,10 +4,10 @@ import { plain } from './plain';
 import { referenceProblems } from './references';
 import { homelabRule } from './shapes';
 
-/** Problems that are printed: more come from one mistake in a loop. */
+/** Maximum number of problems to print: more usually come from one mistake in a loop. */
 const MAX_SHOWN = 50;
 
-/** Everything that is wrong with a homelab, at once. */
+/** Reports all problems of a homelab at once. */
 export class HomelabError extends Error {
   constructor(
     /** One sentence each: what, the value got, what is allowed, the fix. */
@@ -26,7 +26,7 @@ export class HomelabError extends Error {
   }
 }
 
-/** Judges a homelab where it is written, and returns it as plain data. @throws HomelabError with every problem: what, the value got, what is allowed, the fix */
+/** Validates a homelab and returns it as plain data. @throws HomelabError with every problem: what, the value got, what is allowed, the fix */
 export function defineHomelab(written: Homelab): Homelab {
   const problems: string[] = [];
   const homelab = plain(written, problems) as Homelab;
@@ -38,7 +38,7 @@ export function defineHomelab(written: Homelab): Homelab {
     if (controlPlanes % 2 === 0)
       problems.push(
         sentence({
-          what: 'machines must hold one Talos control plane, or an odd number for etcd to agree',
+          what: 'machines must hold an odd number of Talos control planes, so that etcd has a majority',
           got: controlPlanes,
           fix: "give one machine role: 'control-plane'",
         }),

@@ -15,17 +15,17 @@ interface Named {
 const EVERYWHERE: readonly Named[] = [
   { what: 'the network "this host"', cidr: '0.0.0.0/8' },
   { what: 'loopback', cidr: '127.0.0.0/8' },
-  // Talos' own name server on each node has 169.254.116.108.
+  // Talos' name server on each node has 169.254.116.108.
   { what: 'link-local addresses', cidr: '169.254.0.0/16' },
   { what: 'multicast', cidr: '224.0.0.0/4' },
 ];
 
-/** The controller manager gives each node a /24 of the pods' network (its --node-cidr-mask-size). */
+/** The controller manager gives each node a /24 of the pod network (its --node-cidr-mask-size). */
 const NODE_PREFIX = 24;
 
 /**
- * Networks apart from each other, and addresses apart from the networks of the cluster: a packet for an address that lies in
- * two networks goes to the pods or Services, and the machine in the LAN is never reached.
+ * Validates that networks do not overlap and that no address is in a network of the cluster. The cluster routes packets for such
+ * an address to pods or Services, so they never reach the machine in the LAN.
  */
 export function networkProblems(homelab: Homelab): string[] {
   const { podCidr, serviceCidr } = clusterNetworks(homelab);
@@ -49,30 +49,30 @@ export function networkProblems(homelab: Homelab): string[] {
         .filter((network) => contains(rangeOf(network), address))
         .map(({ what, cidr }) =>
           sentence({
-            what: `${place} must lie outside of ${what} ${cidr}, or the cluster takes it for its own`,
+            what: `${place} must lie outside of ${what} ${cidr}, which the cluster uses itself`,
             got: address,
-            fix: `give it another address, or set ${what} to a network that nobody else uses`,
+            fix: `give it another address, or set ${what} to an unused network`,
           }),
         ),
       ...EVERYWHERE.filter((network) => contains(rangeOf(network), address)).map(({ what, cidr }) =>
         sentence({
-          what: `${place} must be the address of another machine`,
+          what: `${place} must be an address that other machines can reach`,
           got: `${address}, of ${what} ${cidr}`,
-          fix: 'write the address by which every machine of the network reaches it',
+          fix: 'write the address under which every machine of the network reaches it',
         }),
       ),
     ]),
   ];
 }
 
-/** What the networks of the cluster can be where their defaults are taken. */
+/** Alternatives for networks of the cluster, to suggest when the defaults overlap. */
 const CANDIDATES: Readonly<Record<string, readonly string[]>> = {
   'network.podCidr': ['10.244.0.0/16', '172.20.0.0/16', '192.168.128.0/20'],
   'network.serviceCidr': ['10.96.0.0/16', '172.24.0.0/16', '192.168.144.0/20'],
 };
 
 function overlap({ what, cidr }: Named, other: Named, all: readonly Named[]): string {
-  // The home network is given by a router; those of the cluster can be chosen.
+  // The router determines the home network; the networks of the cluster can be chosen.
   const settable = [what, other.what].find((name) => name in CANDIDATES);
   const free = CANDIDATES[settable ?? '']?.find((candidate) =>
     all.every(
@@ -85,17 +85,17 @@ function overlap({ what, cidr }: Named, other: Named, all: readonly Named[]): st
     fix:
       settable === undefined
         ? 'give the home network a private range, like 192.168.1.0/24'
-        : `set ${settable} to a network that nobody else uses${free === undefined ? '' : `, like ${free}`}`,
+        : `set ${settable} to an unused network${free === undefined ? '' : `, like ${free}`}`,
   });
 }
 
-/** Pods look for app.services among Services first: it is the Service app of the namespace services. */
+/** Pods resolve app.services to a Service first: to app in the namespace services. */
 function domainInside({ network, databases }: Homelab): string[] {
   const last = network.domain.split('.').at(-1)!;
   if (![...FIXED_NAMESPACES, ...Object.keys(databases)].includes(last)) return [];
   return [
     sentence({
-      what: 'network.domain must not end in the name of a namespace: pods would look among its Services first',
+      what: 'network.domain must not end in the name of a namespace: pods would resolve its hosts to Services first',
       got: network.domain,
       fix: 'use a domain below home.arpa, like collab.home.arpa, or one that you own',
     }),
@@ -106,9 +106,9 @@ function authorityUnused({ git }: Homelab): string[] {
   if (git.ca === undefined || gitAddress(git.url).protocol === 'https') return [];
   return [
     sentence({
-      what: 'git.ca must go with an https:// address',
+      what: 'git.ca must be used with an https:// address',
       got: git.url,
-      fix: 'leave it out: over SSH the server is known by its host key',
+      fix: 'leave it out: SSH authenticates the server by its host key',
     }),
   ];
 }
@@ -131,14 +131,14 @@ function sizes(homelab: Homelab, podCidr: string, serviceCidr: string): string[]
       sentence({
         what: 'network.serviceCidr must be a network from /12 to /28',
         got: serviceCidr,
-        allowed: "the API server takes at most a /12; the cluster's name server has the tenth address",
+        allowed: "the API server accepts at most a /12; the cluster's name server has the tenth address",
         fix: 'a /16 is enough',
       }),
     );
   return problems;
 }
 
-/** Addresses outside the cluster that nodes, pods or the owner must reach; those in network.cidr are judged with it. */
+/** Addresses outside the cluster that nodes, pods or the owner must reach; those in network.cidr are checked with that network. */
 function outsideAddresses({ network, access, git, registry }: Homelab): [string, string][] {
   const repository = gitAddress(git.url);
   const all: [string, string | undefined][] = [

@@ -1,15 +1,15 @@
 import { sentence, shown } from '../values/problem';
 import { at, isRecord } from './shape';
 
-/** Entries of one object or list that are read, at most: more are a mistake of a program that makes them. */
+/** Maximum number of entries of an object or list: more are a mistake in generated data. */
 const MAX_ENTRIES = 10_000;
 
-/** Levels of objects in objects; a homelab has six. */
+/** Maximum nesting of objects; a homelab has six levels. */
 const MAX_DEPTH = 12;
 
 /**
- * A copy of what was written, as plain objects, lists without holes and single values, so that whatever judges or renders
- * it meets no surprise. Instances of classes (sizes, durations) are single values. What cannot be copied is a problem.
+ * Copies a value to plain objects, dense lists and single values, so that validation and rendering never see getters, proxies
+ * or holes. Instances of classes (sizes, durations) are single values. Reports a problem for everything that it cannot copy.
  */
 export function plain(written: unknown, problems: string[]): unknown {
   return copy(() => written, '', []);
@@ -19,13 +19,18 @@ export function plain(written: unknown, problems: string[]): unknown {
       const value = read();
       const inside = [...above, value];
       if (above.includes(value) && typeof value === 'object' && value !== null)
-        return problem(path, 'written out', 'an object that it stands in itself', 'write a value there');
+        return problem(
+          path,
+          'a value without a circular reference',
+          'a reference to an object that contains it',
+          'write a value there',
+        );
       if (above.length > MAX_DEPTH)
-        return problem(path, 'a plain value', 'too many objects in objects', 'write a value there');
+        return problem(path, 'a plain value', 'objects nested too deeply', 'write a value there');
       if (Array.isArray(value)) return list(value, path, inside);
       return isRecord(value) ? record(value, path, inside) : value;
     } catch (error) {
-      const got = `something that fails when it is read (${shown((error as Error | undefined)?.message)})`;
+      const got = `something that throws when it is read (${shown((error as Error | undefined)?.message)})`;
       return problem(path, 'a plain value', got, 'write the value itself');
     }
   }
@@ -36,7 +41,7 @@ export function plain(written: unknown, problems: string[]): unknown {
     return Array.from({ length: entries.length }, (_, index) => {
       const place = `${path}[${index}]`;
       if (index in entries) return copy(() => entries[index], place, above);
-      return problem(place, 'a value', 'a hole in the list', 'remove the comma too many');
+      return problem(place, 'a value', 'a hole in the list', 'remove the extra comma');
     });
   }
 
@@ -44,7 +49,7 @@ export function plain(written: unknown, problems: string[]): unknown {
     const keys = Reflect.ownKeys(fields);
     const symbol = keys.find((key) => typeof key === 'symbol');
     if (symbol !== undefined)
-      return problem(path, 'an object whose properties have names', symbol, 'write the name as text');
+      return problem(path, 'an object without symbols as keys', symbol, 'write the key as text');
     if (keys.length > MAX_ENTRIES)
       return problem(path, `an object of at most ${MAX_ENTRIES} properties`, `${keys.length}`, 'shorten it');
     return Object.fromEntries(

@@ -11,7 +11,7 @@ import { capacityProblems } from './capacity';
 import { networkProblems } from './networks';
 import { at } from './shape';
 
-/** What one value means for another: addresses within the network, names that exist, things used once. */
+/** Validates values against each other: addresses within the network, names that exist, values that must be unique. */
 export function referenceProblems(homelab: Homelab): string[] {
   return [
     addresses,
@@ -29,10 +29,10 @@ export function referenceProblems(homelab: Homelab): string[] {
     graces,
     capacityProblems,
     acceptedChanges,
-  ].flatMap((judge) => judge(homelab));
+  ].flatMap((validate) => validate(homelab));
 }
 
-/** One that names a change says both sides of it; one for everything says which dist/ it is bound to. */
+/** An entry for one change needs `from` and `to`; an entry for everything names the dist/ that it is valid for. */
 function acceptedChanges({ accept = [] }: Homelab): string[] {
   return accept.flatMap(({ what, from, to }, index) => {
     const place = `accept[${index}]`;
@@ -44,7 +44,7 @@ function acceptedChanges({ accept = [] }: Homelab): string[] {
               sentence({
                 what: `${place}.from must be the first 7 or more digits of the tree of dist/ for what: 'everything'`,
                 got: from,
-                fix: 'write what git rev-parse HEAD:dist prints; so it lets no later change through',
+                fix: 'write the output of git rev-parse HEAD:dist; the entry then accepts no later change',
               }),
             ]),
         ...(to === undefined
@@ -55,9 +55,9 @@ function acceptedChanges({ accept = [] }: Homelab): string[] {
       ? [
           missing(
             sentence({
-              what: `${place}.to must say what ${what} becomes`,
+              what: `${place}.to must be the new value of ${what}`,
               got: to,
-              fix: 'copy the entry that the refusal of synth prints',
+              fix: 'copy the entry that synth prints with the error',
             }),
           ),
         ]
@@ -87,7 +87,7 @@ function addresses({ hosts, network, machines }: Homelab): string[] {
         sentence({
           what: `${place} must lie within network.cidr ${network.cidr}`,
           got: address,
-          fix: 'give it a free address of the home network',
+          fix: 'give it an unused address of the home network',
         }),
       );
     }
@@ -95,7 +95,7 @@ function addresses({ hosts, network, machines }: Homelab): string[] {
     if (other)
       problems.push(
         sentence({
-          what: `${place} must be an address of its own`,
+          what: `${place} must be unique`,
           got: `${address}, which ${other} has`,
           fix: 'give one of the two another address',
         }),
@@ -105,14 +105,14 @@ function addresses({ hosts, network, machines }: Homelab): string[] {
   return problems;
 }
 
-/** Numbers and MAC addresses of machines, each once. */
+/** Validates that VM IDs and MAC addresses of machines are unique. */
 function numbers({ machines }: Homelab): string[] {
   return (['vmid', 'mac'] as const).flatMap((field) =>
     twice(Object.entries(machines).map(([name, machine]) => [at(at('machines', name), field), machine[field]])),
   );
 }
 
-/** Services, web apps and databases share one space of names: each becomes a namespace, a Service or a user. */
+/** Services, web apps and databases share one name space: each becomes a namespace, a Service or a user. */
 function names({ services, webApps, databases, llm }: Homelab): string[] {
   const taken: readonly string[] = [...FIXED_NAMESPACES, ...Object.values(FOLDERS)];
   const entries: [string, string][] = [
@@ -130,7 +130,7 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
         sentence({
           what: `${at('databases', name)} must not be named like a namespace or folder of the homelab`,
           got: name,
-          fix: 'name it after what it is, like cassandra',
+          fix: 'choose another name, like cassandra',
         }),
       ),
   ];
@@ -153,12 +153,10 @@ function twice(entries: readonly (readonly [string, unknown])[]): string[] {
   });
 }
 
-/** One of the names that are there. */
+/** Validates that a name is one of the existing names. */
 function oneOf(what: string, name: string, names: readonly string[], fix = 'correct the name, or add it'): string[] {
   if (names.includes(name)) return [];
-  return [
-    sentence({ what, got: name, allowed: names.join(', ') || 'none is there', fix: suggested(name, names, fix) }),
-  ];
+  return [sentence({ what, got: name, allowed: names.join(', ') || 'none exists', fix: suggested(name, names, fix) })];
 }
 
 function machineReferences(homelab: Homelab): string[] {
@@ -179,7 +177,7 @@ function machineReferences(homelab: Homelab): string[] {
     ...(ingress === undefined && Object.keys(webApps).length > 0
       ? [
           sentence({
-            what: 'ingress must be there for web apps to be reached',
+            what: 'ingress must be set when there are web apps',
             got: undefined,
             fix: "add ingress: { statusMachine: 'talos-worker-01', memory: Size.mebibytes(307), cpu: Cpu.millis(100) }",
           }),
@@ -198,7 +196,7 @@ function machineReferences(homelab: Homelab): string[] {
   ];
 }
 
-/** Talos runs no Ollama: a model on a node would be a name that leads nowhere. */
+/** Models must run beside the cluster, because a Talos node cannot run Ollama. */
 function besideTheCluster(name: string, machines: Homelab['machines']): string[] {
   if (!Object.hasOwn(machines, name) || machines[name]!.kind !== 'talos') return [];
   const beside = Object.keys(machines).filter((each) => machines[each]!.kind !== 'talos');
@@ -206,13 +204,13 @@ function besideTheCluster(name: string, machines: Homelab['machines']): string[]
     sentence({
       what: 'llm.machine must be a machine beside the cluster',
       got: `${name}, a Talos node`,
-      allowed: beside.join(', ') || 'none is there',
+      allowed: beside.join(', ') || 'none exists',
       fix: "name a machine with kind: 'ubuntu', or add one",
     }),
   ];
 }
 
-/** Which machine runs on which host, and who has its GPU. */
+/** Validates which machine runs on which host, and that one machine at most has the GPU of a host. */
 function hosts(homelab: Homelab): string[] {
   const proxmox = Object.keys(homelab.hosts).filter((name) => homelab.hosts[name]!.kind === 'proxmox');
   if (proxmox.length === 0)
@@ -227,7 +225,7 @@ function hosts(homelab: Homelab): string[] {
   return Object.entries(homelab.machines).flatMap(([name, machine]) => {
     const place = at('machines', name);
     if (machine.host === undefined && proxmox.length > 1) {
-      const what = `${place}.host must be said where there are several Proxmox hosts`;
+      const what = `${place}.host must be set when there are several Proxmox hosts`;
       return [sentence({ what, got: undefined, allowed: proxmox.join(', '), fix: 'name the host that it runs on' })];
     }
     const problems = oneOf(`${place}.host must be a Proxmox host of this homelab`, hostOf(homelab, machine), proxmox);
@@ -236,7 +234,7 @@ function hosts(homelab: Homelab): string[] {
     gpus.set(hostOf(homelab, machine), name);
     if (other === undefined) return problems;
     const what = `${place}.gpu must be the only one on its host`;
-    return [...problems, sentence({ what, got: `true, as on ${other}`, fix: 'a GPU is passed to one machine' })];
+    return [...problems, sentence({ what, got: `true, as on ${other}`, fix: 'pass the GPU to one machine only' })];
   });
 }
 
@@ -244,12 +242,12 @@ function gpuRoms(homelab: Homelab): string[] {
   return Object.entries(homelab.hosts).flatMap(([name, host]) => {
     const { sound, audioRom } = (host.kind === 'proxmox' && host.gpuPassthrough) || {};
     if (sound !== false || audioRom === undefined) return [];
-    const what = `${at('hosts', name)}.gpuPassthrough.audioRom must go with sound`;
+    const what = `${at('hosts', name)}.gpuPassthrough.audioRom must be used with sound`;
     return [sentence({ what, got: `${audioRom} and sound: false`, fix: 'leave one of the two out' })];
   });
 }
 
-/** Every pod of a database has one disk, and every disk a pod: a disk that nobody uses is a typing error. */
+/** Validates that every pod of a database has one disk and every disk a pod: an unused disk is a typing error. */
 function disks(homelab: Homelab): string[] {
   const places = new Map<string, string[]>();
   for (const [name, machine] of Object.entries(homelab.machines)) {
@@ -341,7 +339,7 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
     if (database.kind === 'cassandra')
       problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));
   }
-  // A node of one ring that gets an address of the other would join it: the name is what keeps them apart.
+  // The cluster name keeps rings apart: otherwise a node that gets an old address of another ring would join that ring.
   const rings = Object.entries(all).flatMap(([name, database]) =>
     database.kind === 'cassandra'
       ? [[at(at('databases', name), 'clusterName'), database.clusterName] as [string, string]]
@@ -362,7 +360,7 @@ function labelProblems(place: string, { key, value }: NodeLabel, machines: Homel
   return [sentence({ what: `${place} must be a label of a machine`, got: `${key}=${value}`, fix })];
 }
 
-/** Every service and web app, with its place. */
+/** Every service and web app, with its path in homelab.ts. */
 function clients(homelab: Homelab): (readonly [place: string, name: string, client: Service])[] {
   return (['services', 'webApps'] as const).flatMap((group) =>
     Object.entries(homelab[group]).map(([name, client]) => [at(group, name), name, client] as const),
@@ -405,7 +403,7 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
   ];
 }
 
-/** A variable that two connections set, or a connection and `env`. */
+/** Reports a variable that two connections set, or a connection and `env`. */
 function variables(service: Service, client: string): string[] {
   const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
   return service.connects.flatMap((connection, index) => {
@@ -425,22 +423,22 @@ function variables(service: Service, client: string): string[] {
   });
 }
 
-/** The stand-in has its own port and paths: what is said of them without an image would be ignored. */
+/** The stand-in has its own port and paths, so these fields would be ignored without an image. */
 function services(homelab: Homelab): string[] {
   return clients(homelab).flatMap(([place, , service]) =>
     (['port', 'health'] as const)
       .filter((field) => service.image === undefined && service[field] !== undefined)
       .map((field) =>
         sentence({
-          what: `${at(place, field)} must go with an image`,
+          what: `${at(place, field)} must be used with an image`,
           got: service[field],
-          fix: 'give image as well, or leave it out: the stand-in has its own',
+          fix: 'set image too, or leave it out: the stand-in has its own',
         }),
       ),
   );
 }
 
-/** Proxmox pulls the plug after `down`; before that the kubelet must have ended every pod. */
+/** Proxmox kills a machine after `down`: the kubelet must have stopped every pod before. */
 function graces({ talos, machines }: Homelab): string[] {
   const grace = talos.shutdownGracePeriod.toSeconds();
   const critical = talos.shutdownGracePeriodCriticalPods.toSeconds();
@@ -451,7 +449,7 @@ function graces({ talos, machines }: Homelab): string[] {
           sentence({
             what: 'talos.shutdownGracePeriodCriticalPods must be shorter than shutdownGracePeriod',
             got: `${critical} s of ${grace} s`,
-            fix: 'leave ordinary pods the larger part',
+            fix: 'leave the larger part to ordinary pods',
           }),
         ];
   for (const [name, machine] of Object.entries(machines)) {

@@ -14,24 +14,24 @@ import { repairIntervalProblem } from '../values/repair';
 import { textProblem } from '../values/text';
 
 /**
- * What values must look like, one rule each. Types say the same, but synth runs without a type check: a rule refuses at
- * run time what the compiler refuses in the editor, with the same meaning.
+ * One rule for the form of each value. The types state the same, but synth runs without a type check: a rule rejects at run
+ * time what the compiler rejects in the editor.
  */
 export type Rule = (value: unknown, path: string, problems: string[]) => void;
 
 /** A rule for each property of T: a property without a rule, or a rule without its property, does not compile. */
 export type Shape<T> = { readonly [K in keyof Required<T>]: Rule };
 
-/** A rule made from a judgement that returns a sentence or undefined. Foreign objects that stand for a quantity may fail when they are asked. */
-function judged(judge: (value: unknown, path: string) => string | undefined): Rule {
+/** Makes a rule from a function that returns a problem as a sentence, or undefined. It may throw on a foreign object. */
+function ruleBy(validate: (value: unknown, path: string) => string | undefined): Rule {
   return (value, path, problems) => {
     let problem: string | undefined;
     try {
-      problem = judge(value, path);
+      problem = validate(value, path);
     } catch (error) {
       problem = sentence({
-        what: `${path} must be what it says it is`,
-        got: `an object that fails when it is read (${String((error as Error | undefined)?.message)})`,
+        what: `${path} must be a valid object of its class`,
+        got: `an object that throws when it is read (${String((error as Error | undefined)?.message)})`,
         fix: 'write the value itself, as Size.gibibytes(22) or Duration.seconds(210)',
       });
     }
@@ -39,30 +39,30 @@ function judged(judge: (value: unknown, path: string) => string | undefined): Ru
   };
 }
 
-export const size = judged((value, path) => sizeProblem(value, path));
-/** A size that may be zero: nothing at all. */
-export const sizeOrZero = judged((value, path) => sizeProblem(value, path, true));
-export const cpu = judged(cpuProblem);
-export const dnsLabel = judged((value, path) => dnsLabelProblem(value, path));
-export const dnsName = judged(dnsNameProblem);
-export const domain = judged(domainProblem);
-export const registry = judged(registryProblem);
-export const certificates = judged(certificatesProblem);
-export const gitAddress = judged(gitAddressProblem);
-export const address = judged(ipv4Problem);
-export const port = judged(portProblem);
-export const image = judged(imageProblem);
-export const mongoRoles = judged(mongoRolesProblem);
-export const delay = judged(delayProblem);
-export const cassandraSettings = judged(cassandraSettingsProblem);
-export const mongodSettings = judged(mongodSettingsProblem);
-export const repairInterval = judged(repairIntervalProblem);
-export const cassandraVersion = judged(cassandraVersionProblem);
-export const mongodbVersion = judged(mongodbVersionProblem);
-/** Whether its version knows it, is judged where that is known. */
-export const compatibility = judged((value, path) => compatibilityProblem(value, undefined, path));
+export const size = ruleBy((value, path) => sizeProblem(value, path));
+/** A size that may be zero. */
+export const sizeOrZero = ruleBy((value, path) => sizeProblem(value, path, true));
+export const cpu = ruleBy(cpuProblem);
+export const dnsLabel = ruleBy((value, path) => dnsLabelProblem(value, path));
+export const dnsName = ruleBy(dnsNameProblem);
+export const domain = ruleBy(domainProblem);
+export const registry = ruleBy(registryProblem);
+export const certificates = ruleBy(certificatesProblem);
+export const gitAddress = ruleBy(gitAddressProblem);
+export const address = ruleBy(ipv4Problem);
+export const port = ruleBy(portProblem);
+export const image = ruleBy(imageProblem);
+export const mongoRoles = ruleBy(mongoRolesProblem);
+export const delay = ruleBy(delayProblem);
+export const cassandraSettings = ruleBy(cassandraSettingsProblem);
+export const mongodSettings = ruleBy(mongodSettingsProblem);
+export const repairInterval = ruleBy(repairIntervalProblem);
+export const cassandraVersion = ruleBy(cassandraVersionProblem);
+export const mongodbVersion = ruleBy(mongodbVersionProblem);
+/** The form only: the construct also checks that the version of MongoDB supports it. */
+export const compatibility = ruleBy((value, path) => compatibilityProblem(value, undefined, path));
 
-export const cidr = judged((value, path) =>
+export const cidr = ruleBy((value, path) =>
   ipv4Network(value)
     ? undefined
     : sentence({
@@ -74,23 +74,23 @@ export const cidr = judged((value, path) =>
 );
 
 /** One line of text, of at least one character. */
-export const text = judged((value, path) =>
+export const text = ruleBy((value, path) =>
   typeof value === 'string' && value.length > 0 && value === visible(value)
     ? textProblem(value, path)
     : sentence({ what: `${path} must be text on one line`, got: value, fix: 'write it in quotes' }),
 );
 
-/** What a process can be given: several lines and no characters at all are fine. */
-export const anyText = judged(textProblem);
+/** Text that a process can receive: may have several lines, and may be empty. */
+export const anyText = ruleBy(textProblem);
 
-export const flag = judged((value, path) =>
+export const flag = ruleBy((value, path) =>
   typeof value === 'boolean'
     ? undefined
     : sentence({ what: `${path} must be true or false`, got: value, fix: 'write true or false without quotes' }),
 );
 
-/** A day of the calendar. Whether it lies ahead is not judged: that would depend on the clock. */
-export const date = judged((value, path) => {
+/** A calendar day. May lie in the future, because a check against today would depend on the clock. */
+export const date = ruleBy((value, path) => {
   const day =
     typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T00:00:00Z`) : undefined;
   if (day !== undefined && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value as string))
@@ -103,9 +103,9 @@ export const date = judged((value, path) => {
   });
 });
 
-/** A span of time of at least a second, at most a day: longer ones are a wrong unit. */
+/** A duration from a second to a day: a longer one is probably in a wrong unit. */
 function span(allowed: string, fits: (seconds: number) => boolean): Rule {
-  return judged((value, path) => {
+  return ruleBy((value, path) => {
     const seconds =
       typeof (value as Partial<Duration> | null | undefined)?.toSeconds === 'function'
         ? (value as Duration).toSeconds({ integral: false })
@@ -122,11 +122,11 @@ function span(allowed: string, fits: (seconds: number) => boolean): Rule {
 }
 
 export const duration = span('whole seconds', Number.isInteger);
-/** One that is given to a program that knows fractions. */
+/** A duration for a program that supports fractions of a second. */
 export const fractionalDuration = span('fractions too', () => true);
 
 /** Time between two backups. */
-export const backupInterval = judged((value, path) => {
+export const backupInterval = ruleBy((value, path) => {
   const hours =
     typeof (value as Partial<Duration> | null | undefined)?.toHours === 'function'
       ? (value as Duration).toHours({ integral: false })
@@ -140,7 +140,7 @@ export const backupInterval = judged((value, path) => {
 });
 
 export function whole(minimum: number, maximum: number): Rule {
-  return judged((value, path) =>
+  return ruleBy((value, path) =>
     Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
       ? undefined
       : sentence({
@@ -151,9 +151,9 @@ export function whole(minimum: number, maximum: number): Rule {
   );
 }
 
-/** Text of a form that the pattern gives; `example` shows it. */
+/** Text that matches a pattern; `example` shows a match. */
 export function matching(pattern: RegExp, what: string, example: string): Rule {
-  return judged((value, path) =>
+  return ruleBy((value, path) =>
     typeof value === 'string' && pattern.test(value)
       ? undefined
       : sentence({ what: `${path} must be ${what}`, got: value, fix: `write it like ${example}` }),
@@ -161,7 +161,7 @@ export function matching(pattern: RegExp, what: string, example: string): Rule {
 }
 
 export function oneOf(...values: readonly string[]): Rule {
-  return judged((value, path) =>
+  return ruleBy((value, path) =>
     values.includes(value as string)
       ? undefined
       : sentence({
@@ -172,7 +172,7 @@ export function oneOf(...values: readonly string[]): Rule {
   );
 }
 
-/** May be left out. */
+/** A value that may be left out. */
 export function optional(rule: Rule): Rule {
   return (value, path, problems) => {
     if (value !== undefined) rule(value, path, problems);
@@ -197,7 +197,7 @@ export function shape<T>(rules: Shape<T>): Rule {
     for (const key of unknown)
       problems.push(
         sentence({
-          what: `${at(path, key)} must be something this file knows`,
+          what: `${at(path, key)} must be a known property`,
           got: value[key],
           allowed: Object.keys(rules).join(', '),
           fix: suggested(key, Object.keys(rules), 'correct the name or remove it'),
@@ -218,7 +218,7 @@ export function shape<T>(rules: Shape<T>): Rule {
   };
 }
 
-/** Objects by name: the rule for each, and one for the names. */
+/** Objects by name: a rule for each object, and one for the names. */
 export function byName(name: Rule, rule: Rule): Rule {
   return (value, path, problems) => {
     if (!isRecord(value)) {
@@ -234,7 +234,7 @@ export function byName(name: Rule, rule: Rule): Rule {
   };
 }
 
-/** Entries of a list, at most: more are a mistake, and would be as many sentences. */
+/** Maximum number of entries of a list: more are a mistake, and would print as many errors. */
 const MAX_ENTRIES = 1000;
 
 export function listOf(rule: Rule, minimum = 0): Rule {
@@ -255,7 +255,7 @@ export function listOf(rule: Rule, minimum = 0): Rule {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** One of several shapes, told apart by a function that picks the rule. `word` is what it looked at, and those that it knows. */
+/** One of several shapes; a function picks the rule. `word` is the value that it read, and the values that it knows. */
 export function either(
   pick: (value: Fields) => Rule | undefined,
   allowed: string,
@@ -270,7 +270,7 @@ export function either(
   };
 }
 
-/** One of several shapes, told apart by their `kind`. */
+/** One of several shapes, picked by `kind`. */
 export function byKind(rules: Readonly<Record<string, Rule>>): Rule {
   const kinds = Object.keys(rules);
   return either(
@@ -285,10 +285,10 @@ export function at(path: string, key: string): string {
   return `${path}[${JSON.stringify(visible(key.length > 100 ? `${key.slice(0, 97)}...` : key))}]`;
 }
 
-/** Written as `{ ... }`: an instance of a class is none. */
+/** Whether a value is an object literal, not an instance of a class. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value);
-  // Object.prototype of any realm has no prototype itself.
+  // Object.prototype of every realm has no prototype.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

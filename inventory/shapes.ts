@@ -4,7 +4,7 @@ import { nearest } from '../values/nearest';
 import { backup, backupOrNone } from './backup-shape';
 import * as is from './shape';
 
-/** The form of each part of a homelab. What one value means for another is judged in references.ts. */
+/** The form of each part of a homelab. references.ts validates values against each other. */
 
 const version = is.matching(/^v\d+\.\d+\.\d+$/, 'an exact version', 'v1.36.3');
 const mac = is.matching(
@@ -12,14 +12,14 @@ const mac = is.matching(
   'a unicast MAC address in lower case',
   '02:00:00:00:02:01',
 );
-/** virtio cuts a serial after 20 bytes, and a disk whose serial is cut is never found again. */
+/** virtio cuts a serial after 20 bytes, and a disk with a cut serial is never found. */
 const serial = is.matching(
   /^[A-Za-z0-9-]{1,20}$/,
-  'a disk serial of 1 to 20 letters, digits and -, or virtio would cut it',
+  'a disk serial of 1 to 20 letters, digits and -, because virtio cuts longer ones',
   'cassandra-r1-0',
 );
 const fixedName = is.matching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/, '1 to 48 letters, digits, _ and -', 'collab');
-/** Shorter than a DNS label: kinds of objects append to it. */
+/** Shorter than a DNS label, because objects append a suffix to it. */
 const shortLabel = is.matching(
   /^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$/,
   'a DNS label of at most 30 characters that starts with a letter',
@@ -27,7 +27,7 @@ const shortLabel = is.matching(
 );
 const objectName: is.Rule = (value, path, problems) => {
   shortLabel(value, path, problems);
-  // Children of a construct are properties of a plain object, which has one of this name.
+  // The construct library keeps children in a plain object, which already has the property constructor.
   is.matching(/^(?!constructor$)/, 'a name other than constructor', 'documents')(
     value === 'constructor' ? value : '',
     path,
@@ -53,7 +53,7 @@ const nodeLabelKey: is.Rule = (value, path, problems) => {
   const prefix = typeof value === 'string' && value.includes('/') ? value.split('/')[0] : '';
   is.matching(
     /^(?!(.*\.)?(kubernetes|k8s)\.io$)/,
-    'a label that a node may set on itself, not one below kubernetes.io or k8s.io',
+    'a label that a node may set on itself, outside of kubernetes.io and k8s.io',
     'storage-type',
   )(prefix, path, problems);
 };
@@ -243,7 +243,7 @@ const llm: is.Shape<lab.Llm> = {
 };
 
 const envPrefix = is.optional(
-  is.matching(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, '1 to 50 letters, digits and _, not first a digit', 'ARCHIVE'),
+  is.matching(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, '1 to 50 letters, digits and _, not starting with a digit', 'ARCHIVE'),
 );
 const connectionKinds: Readonly<Record<string, is.Rule>> = {
   service: is.shape<Connection<'service'>>({ service: is.text, envPrefix }),
@@ -265,10 +265,10 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
 };
 type Connection<Kind extends string> = Extract<lab.Connection, { readonly [K in Kind]: string }>;
 
-/** Told apart by the word that names the target. */
+/** The property that names the target picks the shape. */
 const connection = is.either(
   (value) => connectionKinds[Object.keys(connectionKinds).find((kind) => Object.hasOwn(value, kind)) ?? ''],
-  '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }, each with envPrefix where it needs one',
+  '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }, each with an optional envPrefix',
   (value) => ({
     got: value,
     near: Object.keys(value)
@@ -277,7 +277,7 @@ const connection = is.either(
   }),
 );
 
-const urlPath = is.matching(/^\/[!-~]*$/, 'the path of an address', '/healthz');
+const urlPath = is.matching(/^\/[!-~]*$/, 'the path of a URL', '/healthz');
 
 const service: is.Shape<lab.Service> = {
   image: is.optional(is.image),
@@ -297,7 +297,7 @@ const acceptedChange = is.shape<lab.AcceptedChange>({
   on: is.date,
   because: is.matching(
     /\S+\s+\S+\s+\S/,
-    'the reason why nothing is lost, in at least three words',
+    'the reason why no data is lost, in at least three words',
     "because: 'copied to the new database and read back'",
   ),
 });

@@ -14,27 +14,27 @@ const SERIES: Readonly<Record<string, string>> = {
   'v1.14': '6.18',
 };
 
-/** The kernel of the nodes, or its series; undefined for a Talos that is not known here. */
+/** The kernel of the nodes, or its series; undefined for an unknown version of Talos. */
 export function linuxOf({ versions: { talos, linux } }: Homelab): string | undefined {
   return linux ?? SERIES[talos.replace(/\.\d+$/, '')];
 }
 
 /**
- * MongoDB 8.0 and newer stops at its start on Linux 6.19 to 7.0.13, because its allocator would corrupt memory there
- * (SERVER-121912, https://www.mongodb.com/docs/manual/release-notes/8.0/). Releases up to 8.0.28 stop on every newer kernel too
+ * MongoDB 8.0 and newer refuses to start on Linux 6.19 to 7.0.13, because its allocator would corrupt memory there
+ * (SERVER-121912, https://www.mongodb.com/docs/manual/release-notes/8.0/). Releases up to 8.0.28 also refuse every newer kernel
  * (SERVER-125742).
  */
 const FIRST_BAD = [6, 19, 0];
 const FIRST_GOOD = [7, 0, 14];
 const LAST_TOO_STRICT = [8, 0, 28];
 
-/** Why a MongoDB does not start on a kernel, as a sentence. */
+/** Reason why MongoDB does not start on a kernel, for an error message. */
 export const MONGOD_STOPS = 'MongoDB 8 and newer stops on Linux 6.19 to 7.0.13 (SERVER-121912)';
-/** What an owner can do about it. */
+/** The fix for an error message. */
 export const MONGOD_WAY_OUT =
   'write a versions.talos whose release notes say "Linux:" below 6.19, such as v1.13.9, or 7.0.14 and newer';
 
-/** Whether mongod 8 or newer starts on a kernel, as 6.18.44-talos; `perhaps` where it takes a newer release of it. */
+/** Whether mongod 8 or newer starts on a kernel, such as 6.18.44-talos; `perhaps` when that depends on the release of mongod. */
 export function mongodStarts(linux: string, mongod = '8.0'): 'yes' | 'no' | 'perhaps' {
   const kernel = numbers(linux);
   if (compare(numbers(mongod), [8]) < 0 || compare(kernel, FIRST_BAD) < 0) return 'yes';
@@ -46,7 +46,7 @@ function numbers(version: string): number[] {
   return (/^v?(\d+(\.\d+)*)/.exec(version)?.[1] ?? '').split('.').map(Number);
 }
 
-/** A part that is left out is 0: of 7.0 the worst is assumed. */
+/** A missing part counts as 0: for 7.0 this assumes the worst case. */
 function compare(a: readonly number[], b: readonly number[]): number {
   return b.map((part, index) => (a[index] ?? 0) - part).find((difference) => difference !== 0) ?? 0;
 }

@@ -15,14 +15,14 @@ function problems(...accept: readonly object[]): readonly string[] {
   }
 }
 
-test('takes what a refusal prints, with a reason', () => {
+test('accepts the entry that an error prints, with a reason', () => {
   expect(problems(good, everything)).toEqual([]);
 });
 
 test.each([
   [
     { ...good, because: '' },
-    'accept[0].because must be the reason why nothing is lost, in at least three words, got ""',
+    'accept[0].because must be the reason why no data is lost, in at least three words, got ""',
   ],
   [{ ...good, because: 'is fine' }, 'accept[0].because must be the reason'],
   [
@@ -34,13 +34,13 @@ test.each([
   [{ ...good, from: undefined }, 'accept[0].from must be text on one line, but it is missing'],
   [
     { ...good, to: undefined },
-    'accept[0].to must say what cassandra.racks becomes, but it is missing; copy the entry that the refusal of synth prints',
+    'accept[0].to must be the new value of cassandra.racks, but it is missing; copy the entry that synth prints with the error',
   ],
   [{ ...good, reason: 'x' }, 'accept[0]'],
   [{ ...everything, from: 'HEAD' }, 'accept[0].from must be the first 7 or more digits of the tree of dist/'],
   [{ ...everything, from: '1a2b3' }, 'accept[0].from must be the first 7'],
   [{ ...everything, to: 'x' }, "accept[0].to must be left out for what: 'everything'"],
-])('refuses %j', (entry, problem) => {
+])('rejects %j', (entry, problem) => {
   expect(problems(entry).join('\n')).toContain(problem);
 });
 

@@ -97,7 +97,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a store by a name alone',
     (h) => (h.backup = { target: { kind: 's3', endpoint: 'https://s3.example.org', bucket: 'abc' } }),
-    'backup.target.networks must say where s3.example.org leads',
+    'backup.target.networks must list the networks of s3.example.org',
   ],
   [
     'a backup of a database that is true',
@@ -127,7 +127,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'an address outside the network',
     (h) => (h.machines['ai-vm'].address = '10.0.0.30'),
-    'machines.ai-vm.address must lie within network.cidr 192.168.1.0/24, got "10.0.0.30"; give it a free address of the home network',
+    'machines.ai-vm.address must lie within network.cidr 192.168.1.0/24, got "10.0.0.30"; give it an unused address of the home network',
   ],
   [
     'the address of the network itself',
@@ -137,7 +137,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'an address used twice',
     (h) => (h.machines['ai-vm'].address = '192.168.1.21'),
-    'machines.ai-vm.address must be an address of its own, got "192.168.1.21, which machines.talos-worker-01.address has"',
+    'machines.ai-vm.address must be unique, got "192.168.1.21, which machines.talos-worker-01.address has"',
   ],
   [
     'an address that is none',
@@ -167,7 +167,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a ROM for a function that is left out',
     (h) => (h.hosts.proxmox.gpuPassthrough = { sound: false, audioRom: 'roms/a.rom' }),
-    'hosts.proxmox.gpuPassthrough.audioRom must go with sound, got "roms/a.rom and sound: false"; leave one of the two out',
+    'hosts.proxmox.gpuPassthrough.audioRom must be used with sound, got "roms/a.rom and sound: false"; leave one of the two out',
   ],
   ...['/root/a.rom', '../a.rom', 'a,x-vga=1.rom', 'roms/a.efi', ''].map(
     (audioRom): [string, (h: any) => void, string] => [
@@ -180,12 +180,12 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a disk serial that virtio would cut',
     (h) => (h.machines['talos-worker-01'].dataDisks['cassandra-rack-number-1'] = Size.gibibytes(1)),
-    'must be a disk serial of 1 to 20 letters, digits and -, or virtio would cut it, got "cassandra-rack-number-1"',
+    'must be a disk serial of 1 to 20 letters, digits and -, because virtio cuts longer ones, got "cassandra-rack-number-1"',
   ],
   [
     'a label that a node may not set on itself',
     (h) => (h.machines['talos-worker-01'].labels['node-role.kubernetes.io/db'] = 'yes'),
-    'must be a label that a node may set on itself, not one below kubernetes.io or k8s.io',
+    'must be a label that a node may set on itself, outside of kubernetes.io and k8s.io',
   ],
   [
     'a connection to a service that is not there',
@@ -230,7 +230,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a misspelt property',
     (h) => (h.services.chat.replica = 2),
-    'services.chat.replica must be something this file knows, got 2 (allowed: image, port, health, memory, cpu, replicas, env, connects); did you mean replicas? Otherwise correct the name or remove it',
+    'services.chat.replica must be a known property, got 2 (allowed: image, port, health, memory, cpu, replicas, env, connects); did you mean replicas? Otherwise correct the name or remove it',
   ],
   [
     'a missing property',
@@ -300,12 +300,12 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a prefix that no variable may start with',
     (h) => (h.services.chat.connects[0].envPrefix = '2ND'),
-    'services.chat.connects[0].envPrefix must be 1 to 50 letters, digits and _, not first a digit, got "2ND"',
+    'services.chat.connects[0].envPrefix must be 1 to 50 letters, digits and _, not starting with a digit, got "2ND"',
   ],
   [
     'a hole in a list',
     (h) => h.services.search.connects.splice(1, 1) && (h.services.search.connects.length = 2),
-    'services.search.connects[1] must be a value, got "a hole in the list"; remove the comma too many',
+    'services.search.connects[1] must be a value, got "a hole in the list"; remove the extra comma',
   ],
   [
     'a duration in fractions of a second',
@@ -313,12 +313,12 @@ const broken: [string, (homelab: any) => void, string][] = [
     'machines.ai-vm.down must be a Duration of at least 1 s, got "1.5 s" (allowed: whole seconds, at most a day)',
   ],
   [
-    'an object that stands in itself',
+    'a circular reference',
     (h) => (h.services.chat.env = h.services),
-    'services.chat.env must be written out, got "an object that it stands in itself"',
+    'services.chat.env must be a value without a circular reference, got "a reference to an object that contains it"',
   ],
   [
-    'a property that fails when it is read',
+    'a property that throws when it is read',
     (h) =>
       Object.defineProperty(h.llm, 'port', {
         enumerable: true,
@@ -326,15 +326,15 @@ const broken: [string, (homelab: any) => void, string][] = [
           throw new Error('no port');
         },
       }),
-    'llm.port must be a plain value, got "something that fails when it is read (',
+    'llm.port must be a plain value, got "something that throws when it is read (',
   ],
   [
-    'a path of a health check that is none',
+    'an invalid path of a health check',
     (h) => {
       h.services.chat.image = 'ghcr.io/owner/chat:1';
       h.services.chat.health = { live: 'healthz', ready: '/readyz' };
     },
-    'services.chat.health.live must be the path of an address, got "healthz"; write it like /healthz',
+    'services.chat.health.live must be the path of a URL, got "healthz"; write it like /healthz',
   ],
   [
     'replicas of zero',
@@ -362,7 +362,7 @@ const broken: [string, (homelab: any) => void, string][] = [
     'must be roles limited to the client\'s own database, got "readAnyDatabase" (allowed: one or a list of read, readWrite, dbAdmin, dbOwner)',
   ],
   [
-    'a delayed member that takes the third vote',
+    'a delayed member that leaves two voters',
     (h) => (h.databases.mongodb.memberOptions = { 2: { delay: Duration.hours(1) } }),
     'databases.mongodb.members must leave an odd number of voters: a delayed member does not vote, got "3 members, 1 delayed"',
   ],
@@ -410,17 +410,17 @@ const broken: [string, (homelab: any) => void, string][] = [
     'databases.cassandra.racks[2] must be used once',
   ],
   [
-    'a plug that is pulled too early',
+    'a shutdown timeout that is too short',
     (h) => (h.machines['talos-worker-01'].down = Duration.seconds(180)),
     'machines.talos-worker-01.down must be longer than talos.shutdownGracePeriod, got "180 s" (allowed: more than 210 s); 450 s leave room',
   ],
   [
-    'a model that moves',
+    'a model with the tag latest',
     (h) => (h.llm.models.chat.tag = 'qwen2.5:latest'),
     'llm.models.chat.tag must be a model with an exact tag, never latest, got "qwen2.5:latest"',
   ],
   [
-    'a machine that is not there',
+    'a machine that does not exist',
     (h) => (h.llm.machine = 'ai'),
     'llm.machine must be a machine of this homelab, got "ai" (allowed: talos-cp-01',
   ],
@@ -440,7 +440,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'no control plane',
     (h) => (h.machines['talos-cp-01'].role = 'worker'),
-    'machines must hold one Talos control plane, or an odd number for etcd to agree, got 0',
+    'machines must hold an odd number of Talos control planes, so that etcd has a majority, got 0',
   ],
   [
     'a GPU passed to two machines',
@@ -452,26 +452,26 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a machine on one of several hosts, without saying which',
     (h) => (h.hosts.second = { ...h.hosts.proxmox, address: '192.168.1.11' }),
-    'machines.ai-vm.host must be said where there are several Proxmox hosts, got nothing (allowed: proxmox, second)',
+    'machines.ai-vm.host must be set when there are several Proxmox hosts, got nothing (allowed: proxmox, second)',
   ],
   ['no Proxmox host', (h) => delete h.hosts.proxmox, 'hosts must hold a Proxmox host, got ["mac"]'],
   [
-    'a port without the image that it is for',
+    'a port without an image',
     (h) => (h.services.chat.port = 3000),
-    'services.chat.port must go with an image, got 3000; give image as well',
+    'services.chat.port must be used with an image, got 3000; set image too',
   ],
   [
-    'web apps without a way in',
+    'web apps without an ingress controller',
     (h) => delete h.ingress,
-    'ingress must be there for web apps to be reached, got nothing',
+    'ingress must be set when there are web apps, got nothing',
   ],
   [
-    'a model without a machine for it',
+    'a model when there are no models',
     (h) => delete h.llm,
-    'services.search.connects[1].model must be a model of this homelab, got "embeddings" (allowed: none is there)',
+    'services.search.connects[1].model must be a model of this homelab, got "embeddings" (allowed: none exists)',
   ],
   [
-    'a control plane whose plug is pulled too early',
+    'a control plane whose shutdown timeout is too short',
     (h) => (h.machines['talos-cp-01'].down = Duration.seconds(10)),
     'machines.talos-cp-01.down must be longer than talos.shutdownGracePeriod, got "10 s"',
   ],
@@ -488,7 +488,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'disks that do not fit into nine tenths of their host',
     (h) => (h.hosts.proxmox.disk = Size.gibibytes(1170)),
-    'hosts.proxmox.disk must hold all disks of its machines in 90 % of it, or its pool runs full, got "1060 GiB of 1053 GiB"',
+    'hosts.proxmox.disk must hold all disks of its machines in 90 % of its size, or its pool runs full, got "1060 GiB of 1053 GiB"',
   ],
   [
     'a model on a node',
@@ -517,11 +517,11 @@ const broken: [string, (homelab: any) => void, string][] = [
   ],
 ];
 
-test.each(broken)('%s is refused with what to do', (_name, breakIt, message) => {
+test.each(broken)('rejects %s with a fix', (_name, breakIt, message) => {
   expect(messageOf(breakIt)).toContain(message);
 });
 
-test('a negative size is refused by Size itself, where it is written', () => {
+test('Size itself rejects a negative size, with the line in homelab.ts', () => {
   expect(() => Size.mebibytes(-1)).toThrow('Storage amounts cannot be negative');
 });
 
@@ -534,13 +534,13 @@ test('all problems are reported at once', () => {
   expect(message).toMatch(/^homelab.ts has 3 problems:\n/);
 });
 
-test('a plain number where a Size belongs does not compile', () => {
-  // @ts-expect-error a number is no Size
+test('a plain number in place of a Size does not compile', () => {
+  // @ts-expect-error a number is not a Size
   const memory: Size = 22;
   expect(memory).toBe(22);
 });
 
-test('a variable without characters, and a GPU for which the BIOS takes nothing, are accepted', () => {
+test('accepts an empty variable, and a GPU for which the BIOS reserves no memory', () => {
   const homelab = defineHomelab(
     changed((h) => {
       h.services.chat.env = { EMPTY: '', LINES: 'a\nb' };
@@ -550,7 +550,7 @@ test('a variable without characters, and a GPU for which the BIOS takes nothing,
   expect(homelab.services.chat!.env).toEqual({ EMPTY: '', LINES: 'a\nb' });
 });
 
-test('of many problems the first fifty are printed, and their number', () => {
+test('prints the first fifty of many problems, and their number', () => {
   const message = messageOf((h) => {
     for (let index = 0; index < 60; index++) h.services[`s${index}`] = { connects: [], replicas: 0 };
   });

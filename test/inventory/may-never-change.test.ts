@@ -37,14 +37,17 @@ const IDENTITIES: Readonly<Record<string, readonly (readonly [file: string, type
   ],
 };
 
-test.each(Object.values(IDENTITIES).flat())('%s: %s.%s says that it may never change, and what happens', (...place) => {
-  expect(docstring(...place)).toMatch(/May never change[^:]*: \w+/);
-});
+test.each(Object.values(IDENTITIES).flat())(
+  '%s: the docs of %s.%s state that it may never change, and why',
+  (...place) => {
+    expect(docstring(...place)).toMatch(/May never change[^:]*: \w+/);
+  },
+);
 
 test.each([
   ['inventory/homelab.ts', 'Cassandra'],
   ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps'],
-])('%s: %s.nodesPerRack says that it may never be lowered before its members are', (file, type) => {
+])('%s: the docs of %s.nodesPerRack state that membersPerRack must be lowered first', (file, type) => {
   expect(docstring(file, type, 'nodesPerRack')).toMatch(
     /May never be lowered while the pods that leave are members: \w+/,
   );

@@ -14,7 +14,7 @@ const made = [
   ...ofKind(renderedHomelab(), 'Namespace').map(({ metadata }) => metadata.name),
 ].filter((name) => !(name in homelab.databases));
 
-test('every namespace and folder that charts make is known to the inventory', () => {
+test('the inventory lists every namespace and folder that charts render', () => {
   const known = [...FIXED_NAMESPACES, ...Object.values(FOLDERS)];
   expect([...new Set(made)].filter((name) => !known.includes(name))).toEqual([]);
   expect(Object.values(FOLDERS).filter((folder) => !made.includes(folder))).toEqual([]);
@@ -27,7 +27,7 @@ test.each([...new Set([...made, 'kube-system', 'kube-public'])])('no database ma
   );
 });
 
-test('a connection is handled by the kind of its target', () => {
+test('calls the handler for the kind of target of a connection', () => {
   const connections = [
     { service: 'identity' },
     { mongodb: 'mongodb', database: 'notes', user: 'reader' },
@@ -50,7 +50,7 @@ test('a connection is handled by the kind of its target', () => {
   expect(connections.map((each) => byTarget(each, kinds))).toEqual([1, 2, 3, 4]);
 });
 
-test('Argo CD follows the branch main where homelab.ts names no other', () => {
+test('Argo CD follows the branch main by default', () => {
   expect(revisionOf(changed((h) => delete h.git.revision))).toBe('main');
   expect(revisionOf(changed((h) => (h.git.revision = 'v2')))).toBe('v2');
 });

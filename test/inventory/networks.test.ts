@@ -26,12 +26,12 @@ describe('networks', () => {
     [
       'the pods of Talos',
       moved('10.244.7.0/24', '10.244.7'),
-      'network.podCidr must not overlap network.cidr 10.244.7.0/24, got "10.244.0.0/16"; set network.podCidr to a network that nobody else uses, like 172.20.0.0/16',
+      'network.podCidr must not overlap network.cidr 10.244.7.0/24, got "10.244.0.0/16"; set network.podCidr to an unused network, like 172.20.0.0/16',
     ],
     [
       'the Services of Talos',
       moved('10.100.0.0/16', '10.100.0'),
-      'network.serviceCidr must not overlap network.cidr 10.100.0.0/16, got "10.96.0.0/12"; set network.serviceCidr to a network that nobody else uses, like 10.96.0.0/16',
+      'network.serviceCidr must not overlap network.cidr 10.100.0.0/16, got "10.96.0.0/12"; set network.serviceCidr to an unused network, like 10.96.0.0/16',
     ],
     [
       'loopback',
@@ -67,7 +67,7 @@ describe('networks', () => {
     [
       "Talos' own name server",
       { podCidr: '169.254.0.0/16' },
-      'network.podCidr must not overlap link-local addresses 169.254.0.0/16, got "169.254.0.0/16"; set network.podCidr to a network that nobody else uses, like 10.244.0.0/16',
+      'network.podCidr must not overlap link-local addresses 169.254.0.0/16, got "169.254.0.0/16"; set network.podCidr to an unused network, like 10.244.0.0/16',
     ],
     ['no network', { podCidr: '10.244.0.1/16' }, 'network.podCidr must be an IPv4 network, got "10.244.0.1/16"'],
     [
@@ -115,7 +115,7 @@ test.each(['127.0.0.53', '169.254.116.108', '224.0.0.251', '0.0.0.0'])(
   '%s is no name server for other machines',
   (own) => {
     expect(problemsOf((h) => h.network.dns.push(own))).toEqual([
-      expect.stringContaining(`network.dns[1] must be the address of another machine, got "${own}, of `),
+      expect.stringContaining(`network.dns[1] must be an address that other machines can reach, got "${own}, of `),
     ]);
   },
 );
@@ -182,7 +182,7 @@ test('an authority of the Git server goes with HTTPS, one of the registry with a
   expect(problemsOf((h) => (h.git = { url: 'https://git.home.arpa/o/h.git', ca }))).toEqual([]);
   expect(problemsOf((h) => (h.registry = { server: '192.168.1.40:5000', ca }))).toEqual([]);
   expect(problemsOf((h) => (h.git = { url: 'git@git.home.arpa:o/h.git', ca }))).toEqual([
-    'git.ca must go with an https:// address, got "git@git.home.arpa:o/h.git"; leave it out: over SSH the server is known by its host key',
+    'git.ca must be used with an https:// address, got "git@git.home.arpa:o/h.git"; leave it out: SSH authenticates the server by its host key',
   ]);
   expect(problemsOf((h) => (h.git = { url: 'https://git.home.arpa/o/h.git', ca: '~/ca.crt' }))).toEqual([
     expect.stringContaining('git.ca must be certificates in PEM, got "something else"'),

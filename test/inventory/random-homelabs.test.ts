@@ -18,7 +18,7 @@ const cyclic: Record<string, unknown> = {};
 cyclic.self = cyclic;
 const nested = Array.from({ length: 500 }).reduce<unknown>((inner) => ({ inner }), 'deep');
 
-/** What a program, a typing error or a merge may leave in the place of a value. */
+/** Values that a program, a typing error or a merge may leave in place of a valid one. */
 const junk: readonly (readonly [name: string, value: unknown])[] = [
   ['undefined', undefined],
   ['null', null],
@@ -94,7 +94,7 @@ function places(value: unknown, path: readonly (string | number)[] = []): (reado
   return [path, ...Object.entries(value).flatMap(([key, inner]) => places(inner, [...path, key]))];
 }
 
-/** One place of each kind: what goes for a service goes for the next. */
+/** One place of each kind: all services behave alike. */
 const everyPlace = [
   ...new Map(
     places(changed(() => undefined))
@@ -127,7 +127,7 @@ function putWhereItCan(...args: Parameters<typeof put>): void {
   try {
     put(...args);
   } catch {
-    // A proxy that fails stands on the way.
+    // A throwing proxy is on the path.
   }
 }
 
@@ -154,7 +154,7 @@ function outcome(homelab: unknown): readonly string[] {
 
 const SENTENCE = /^[\w"'[\].\\ -]+.* must .*(, got |, but it is missing).*; \S/;
 
-test.each(junk)('%s in any place is refused with its place, or does no harm', (_name, value) => {
+test.each(junk)('%s in any place is rejected with its path, or does no harm', (_name, value) => {
   for (const path of everyPlace) {
     const homelab = changed((h) => put(h, path, (owner, key) => (owner[key] = value)));
     const problems = outcome(homelab);
@@ -168,7 +168,7 @@ test.each(junk)('%s in any place is refused with its place, or does no harm', (_
   }
 });
 
-test('holes, properties that are gone and junk in several places at once', () => {
+test('rejects holes, missing properties and junk in several places at once', () => {
   const place = fc.constantFrom(...everyPlace);
   const change = fc.oneof(
     fc.record({ place, index: fc.nat(junk.length - 1) }).map(({ place: path, index }) => ({
@@ -195,6 +195,6 @@ test('holes, properties that are gone and junk in several places at once', () =>
   );
 });
 
-test('what is no homelab at all is refused', () => {
+test('rejects what is not a homelab', () => {
   for (const [, value] of junk) expect(() => defineHomelab(value as Homelab)).toThrow(HomelabError);
 });
