@@ -1,5 +1,5 @@
 import { bytes } from '../values/quantity';
-import type { Database, Homelab, Machine, ProxmoxHost, TalosMachine } from './homelab';
+import type { Database, Homelab, Machine, TalosMachine } from './homelab';
 
 /** Values that are derived from a homelab. */
 
@@ -38,8 +38,10 @@ export function hostOf({ hosts }: Homelab, { host }: Machine): string {
   return host ?? Object.keys(hosts).find((name) => hosts[name]!.kind === 'proxmox')!;
 }
 
-/** A Proxmox host with defaults for the fields that homelab.ts leaves out. */
-export function hostWithDefaults(host: ProxmoxHost) {
+/** The settings of a Proxmox host, with defaults for the fields that homelab.ts leaves out. */
+export function proxmoxSettings({ hosts }: Pick<Homelab, 'hosts'>, name: string) {
+  const host = hosts[name];
+  if (host?.kind !== 'proxmox') throw new Error(`${name} is no Proxmox host`);
   const { storage = 'local-lvm', files = 'local', bridge = 'vmbr0' } = host;
   return { ...host, storage, files, bridge };
 }

@@ -1,12 +1,4 @@
-import {
-  downSeconds,
-  hostOf,
-  hostWithDefaults,
-  type Homelab,
-  type Machine,
-  type ProxmoxHost,
-  type TalosMachine,
-} from '../inventory';
+import { downSeconds, hostOf, proxmoxSettings, type Homelab, type Machine, type TalosMachine } from '../inventory';
 import { bytes } from '../values/quantity';
 import { quoted } from '../values/shell';
 import type { MachineFiles } from './files';
@@ -63,7 +55,7 @@ export function mark(name: string): string {
 export function vmOf(homelab: Homelab, name: string): Vm {
   const machine = homelab.machines[name]!;
   const host = hostOf(homelab, machine);
-  const { storage, files, bridge } = hostWithDefaults(homelab.hosts[host] as ProxmoxHost);
+  const { storage, files, bridge } = proxmoxSettings(homelab, host);
   const image = imageOf(homelab, machine);
   return {
     ...{ name, host, machine, storage, files, vmid: machine.vmid },

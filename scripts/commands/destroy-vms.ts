@@ -1,22 +1,16 @@
-import { SECRETS } from '../engine/sops';
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
-import { CommandFailed } from '../engine/commands';
-import { machinesOn, proxmox, proxmoxHosts, type Context } from '../clients/context';
-import { EXIT, Blocked, Usage } from '../engine/problem';
-import { shownLines, planStage, type Change, type Step } from '../engine/step';
-import { vmOf, type Vm } from '../../machines/vms';
+import type { Vm } from '../../machines/vms';
+import { GIB } from '../../values/quantity';
+import { proxmoxHosts, type Guest } from '../clients/proxmox/host';
 import { drive } from '../clients/proxmox/settings';
-import {
-  guests,
-  id,
-  isEmptyShell,
-  isOurs,
-  nodeName,
-  readConfig,
-  readStatus,
-  type Guest,
-} from '../clients/proxmox/guests';
+import { hasHostDevice, isEmptyShell, isOurs, type ProxmoxVm } from '../clients/proxmox/vm';
+import { CommandFailed } from '../engine/commands';
+import type { Context } from '../clients/context';
+import { Blocked, EXIT, Usage } from '../engine/problem';
+import { SECRETS } from '../engine/sops';
+import { planStage, shownLines, type Action, type Change, type Step } from '../engine/step';
+import { subjects, type Subject } from '../stages/vms/live';
 import { executeAll } from './plan';
 
 /** What must be typed where nobody names a backup. */
@@ -39,14 +33,18 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
   }
   const serials = ours.flatMap((each) => each.serials);
   if (serials.length > 0) await proveBackup(context, backup);
-  for (const { vm, serials } of ours) {
-    await context.ask.typed(`${id(vm)} goes for ever, with all its disks.`, vm.name);
+  for (const { subject, serials } of ours) {
+    const { vm, client } = subject;
+    await context.ask.typed(`${client.label} is deleted with all its disks. This cannot be undone.`, vm.name);
     for (const serial of serials)
-      await context.ask.typed(`Disk ${serial} of ${vm.name} and what is on it go for ever.`, serial);
+      await context.ask.typed(
+        `Disk ${serial} of ${vm.name} is deleted with what is on it. This cannot be undone.`,
+        serial,
+      );
   }
-  const steps = ours.map(({ vm }) => vmIsGone(context, vm));
-  const planned = await planStage({ name: 'vms', title: 'goes', steps: async () => steps });
-  for (const { change } of planned) console.log((change === undefined ? [] : shownLines(change)).join('\n'));
+  const steps = async () => ours.map(({ subject }) => vmIsGone(subject));
+  const planned = await planStage({ name: 'vms', title: 'removed', steps });
+  for (const { change } of planned) console.log(shownLines(change ?? {}).join('\n'));
   await context.ask.agree('do that now?');
   await executeAll(context, planned);
   if (context.sops.exists(SECRETS.kubeconfig))
@@ -55,52 +53,56 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
 }
 
 interface Found {
-  readonly vm: Vm;
+  readonly subject: Subject;
   readonly isOurs: boolean;
-  /** Of its disks with data: their serials, or the volume of one that has no place. */
+  /** Of its disks with data: their serials, or the volume of one that is detached. */
   readonly serials: readonly string[];
   readonly text: string;
 }
 
 async function present(context: Context): Promise<readonly Found[]> {
   const found: Found[] = [];
-  for (const [host] of proxmoxHosts(context)) {
-    const ours = machinesOn(context, host).map(([name]) => vmOf(context.homelab, name));
-    if (ours.length === 0) continue;
-    const all = await guests(context, host);
-    for (const vm of ours) {
-      const guest = all.find(({ vmid }) => vmid === vm.vmid);
-      if (guest !== undefined) found.push(await described(context, vm, guest));
+  for (const host of proxmoxHosts(context)) {
+    const guests = await host.guests();
+    for (const subject of subjects(context.homelab, host)) {
+      const guest = guests.find(({ vmid }) => vmid === subject.vm.vmid);
+      if (guest !== undefined) found.push(await described(subject, guest));
     }
   }
   return found;
 }
 
-async function described(context: Context, vm: Vm, { type, node }: Guest): Promise<Found> {
-  const foreign = (why: string) => ({ vm, isOurs: false, serials: [], text: `${id(vm)}: ${why}; it is left alone` });
+async function described(subject: Subject, { type, node }: Guest): Promise<Found> {
+  const { host, vm, client } = subject;
+  const { label } = client;
+  const foreign = (why: string) => ({
+    subject,
+    isOurs: false,
+    serials: [],
+    text: `${label}: ${why}; it is left alone`,
+  });
   if (type !== 'qemu') return foreign('is a container');
-  if (node !== (await nodeName(context, vm.host))) return foreign(`is on ${node}`);
-  const config = await readConfig(context, proxmox(context, vm.host), vm.vmid);
+  if (node !== (await host.nodeName())) return foreign(`is on ${node}`);
+  const config = await client.config();
   if (isEmptyShell(config))
-    return { vm, isOurs: true, serials: [], text: `${id(vm)}: nothing but a lock that was left` };
-  if (!isOurs(config, vm.name)) return foreign(`is called ${config.name ?? 'nothing'} and has not our mark`);
+    return { subject, isOurs: true, serials: [], text: `${label}: nothing but a lock that was left` };
+  if (!isOurs(config, vm.name)) return foreign(`is called ${config.name ?? 'nothing'} and does not have our mark`);
   const disks = Object.keys(config)
     .filter((key) => /^(efidisk|scsi|virtio|ide|sata|tpmstate|unused)\d+$/.test(key))
-    .sort();
-  const rows = disks.map((slot) => {
-    const { volume, options, size } = drive(config[slot]!);
-    const length = size === undefined ? '' : `  ${(size / 1024 ** 3).toFixed(2)} GiB`;
+    .sort()
+    .map((slot) => ({ slot, ...drive(config[slot]!) }));
+  const rows = disks.map(({ slot, volume, options, size }) => {
+    const length = size === undefined ? '' : `  ${(size / GIB).toFixed(2)} GiB`;
     return `  ${slot.padEnd(9)} ${volume}${length}${options.serial ? `  ${options.serial}` : ''}`;
   });
-  // A disk without a place has lost its serial, and may hold data all the same.
-  const serials = disks.flatMap((slot) => {
-    const { volume, options } = drive(config[slot]!);
-    return options.serial ?? (slot.startsWith('unused') ? volume : []);
-  });
-  return { vm, isOurs: true, serials, text: [id(vm), ...rows].join('\n') };
+  // A detached disk has lost its serial, and may hold data all the same.
+  const serials = disks.flatMap(
+    ({ slot, volume, options }) => options.serial ?? (slot.startsWith('unused') ? volume : []),
+  );
+  return { subject, isOurs: true, serials, text: [label, ...rows].join('\n') };
 }
 
-/** A file, or a folder in which something is new. @throws Stop when it is older than a day, or not there */
+/** A file, or a folder in which something is new. @throws Blocked when it is older than a day, or not there */
 async function proveBackup(context: Context, backup: string | undefined): Promise<void> {
   if (backup === undefined)
     return context.ask.typed(
@@ -109,15 +111,15 @@ async function proveBackup(context: Context, backup: string | undefined): Promis
     );
   const path = resolve(backup);
   const newest = newestFile(path);
-  if (newest === undefined) throw new Blocked(`a backup must be at ${path}, and nothing with a content is there`);
+  if (newest === undefined) throw new Blocked(`a backup must be at ${path}, but no file with content is there`);
   const age = Date.now() / 1000 - newest;
   if (age > DAY)
     throw new Blocked(
-      `the backup at ${path} must be younger than a day, and the newest of it is ${Math.round(age / 3600)} h old`,
+      `the backup at ${path} must be younger than a day, but its newest file is ${Math.round(age / 3600)} h old`,
     );
 }
 
-/** When the newest file with a content was written, in seconds. */
+/** When the newest file with content was written, in seconds. */
 function newestFile(path: string): number | undefined {
   const stat = fs.statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return undefined;
@@ -128,55 +130,51 @@ function newestFile(path: string): number | undefined {
   return newest === -Infinity ? undefined : newest;
 }
 
-function vmIsGone(context: Context, vm: Vm): Step {
-  const { commands } = context;
-  const place = proxmox(context, vm.host);
-  const down = /down=(\d+)/.exec(vm.settings.startup!)![1]!;
-  const shutdown = ['qm', 'shutdown', `${vm.vmid}`, '--timeout', down];
-  const now = async () => {
-    if (!(await guests(context, vm.host)).some(({ vmid }) => vmid === vm.vmid)) return [];
-    const config = await readConfig(context, place, vm.vmid);
-    if (isEmptyShell(config)) return [['qm', 'destroy', `${vm.vmid}`, '--skiplock', '1', '--purge', '1']];
-    if (!isOurs(config, vm.name)) throw new Blocked(`${id(vm)} is not ours any more; it was left alone`);
-    if (config.lock !== undefined && config.lock !== 'destroyed')
-      throw new Blocked(
-        `${id(vm)} must not be locked, and is (${config.lock}); when no task works on it: qm unlock ${vm.vmid}`,
-      );
-    const skip = config.lock === undefined ? [] : ['--skiplock', '1'];
-    return [
-      ...((await readStatus(context, place, vm.vmid)) === 'stopped' ? [] : [shutdown]),
-      ...(config.protection === '1' ? [['qm', 'set', `${vm.vmid}`, ...skip, '--protection', '0']] : []),
-      ['qm', 'destroy', `${vm.vmid}`, ...skip, '--purge', '1'],
-    ];
-  };
+function vmIsGone({ host, vm, client }: Subject): Step {
   return {
     title: `VM ${vm.vmid} (${vm.name}) is gone`,
     async plan(): Promise<Change | undefined> {
-      const todo = await now();
-      return todo.length === 0 ? undefined : { lines: todo.map((argv) => argv.join(' ')) };
-    },
-    async apply(_, progress) {
-      for (const argv of await now()) {
-        progress(argv.slice(0, 3).join(' '));
-        if (argv === shutdown) await switchedOff(context, vm, shutdown, Number(down));
-        else await commands.change(place, argv);
-      }
+      if (!(await host.guests()).some(({ vmid }) => vmid === vm.vmid)) return undefined;
+      const config = await client.config();
+      if (isEmptyShell(config)) return { actions: [client.destroy({ ignoreLock: true })] };
+      if (!isOurs(config, vm.name)) throw new Blocked(`${client.label} is not ours any more. It was left alone`);
+      if (config.lock !== undefined && config.lock !== 'destroyed')
+        throw new Blocked(
+          `${client.label} is locked (${config.lock}). When no task works on it:\n  qm unlock ${vm.vmid}`,
+        );
+      const ignoreLock = config.lock !== undefined;
+      return {
+        actions: [
+          ...((await client.status()) === 'stopped' ? [] : [switchOff(client, downSeconds(vm))]),
+          ...(config.protection === '1' ? [client.set({ protection: '0' }, { ignoreLock })] : []),
+          client.destroy({ ignoreLock }),
+        ],
+      };
     },
   };
 }
 
+/** The time that it has to shut down. */
+function downSeconds({ settings }: Vm): number {
+  return Number(/down=(\d+)/.exec(settings.startup!)![1]);
+}
+
 /** What does not hear the power button is switched off; never with a GPU, which then hangs the host. */
-async function switchedOff(context: Context, vm: Vm, shutdown: readonly string[], down: number): Promise<void> {
-  const place = proxmox(context, vm.host);
-  try {
-    await context.commands.change(place, shutdown, { seconds: down + 60, waitsFor: `${id(vm)} to shut down` });
-  } catch (error) {
-    if (!(error instanceof CommandFailed)) throw error;
-    const config = await readConfig(context, place, vm.vmid);
-    if (Object.keys(config).some((key) => /^hostpci\d+$/.test(key)))
-      throw new Blocked(
-        `${id(vm)} did not shut down within ${down} s, and has the GPU: switching it off could hang the host. Shut it down from inside (sudo poweroff), then run this again`,
-      );
-    await context.commands.change(place, ['qm', 'stop', `${vm.vmid}`]);
-  }
+function switchOff(client: ProxmoxVm, down: number): Action {
+  const shutdown = client.shutdown(down);
+  return {
+    lines: [...shutdown.lines, `if it does not: ${client.stop().lines.join()}`],
+    async run(progress) {
+      try {
+        await shutdown.run(progress);
+      } catch (error) {
+        if (!(error instanceof CommandFailed)) throw error;
+        if (hasHostDevice(await client.config()))
+          throw new Blocked(
+            `${client.label} did not shut down within ${down} s, and has the GPU: switching it off could hang the host. Shut it down from inside (sudo poweroff), then run this again`,
+          );
+        await client.stop().run(progress);
+      }
+    },
+  };
 }

@@ -82,7 +82,9 @@ test('a backup takes the place of words, if it is one and young', async () => {
   );
   fs.mkdirSync(join(folder, 'backup'));
   fs.writeFileSync(file, '');
-  await expect(destroy(context(machine(), names), ['vms', join(folder, 'backup')])).rejects.toThrow(/with a content/);
+  await expect(destroy(context(machine(), names), ['vms', join(folder, 'backup')])).rejects.toThrow(
+    /no file with content/,
+  );
   fs.writeFileSync(file, 'x');
   fs.utimesSync(file, 0, Date.now() / 1000 - 25 * 3600);
   await expect(destroy(context(machine(), names), ['vms', file])).rejects.toThrow(/younger than a day.*25 h old/);
@@ -96,7 +98,7 @@ test('a VM without our mark is left alone', async () => {
   const proxmox = machine();
   proxmox.vms[201]!.description = 'mine';
   await destroy(context(proxmox, ['without backup', NAME, ...SERIALS]), ['vms']);
-  expect(said[0]).toMatch(/has not our mark; it is left alone/);
+  expect(said[0]).toMatch(/does not have our mark; it is left alone/);
   expect(proxmox.changed).toEqual([]);
 });
 

@@ -2,12 +2,12 @@ import { Duration, Size } from 'cdk8s';
 import homelab from '../fixtures/homelab';
 import type { Homelab, TalosMachine } from '../../inventory';
 import type { Context } from '../../scripts/clients/context';
-import { execute, planStage, type Step } from '../../scripts/engine/step';
+import { execute, planStage, shownLines, type Step } from '../../scripts/engine/step';
 import { downSeconds, NEW_DRIVE, QM, renderVms, vmOf } from '../../machines/vms';
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/clients/proxmox/settings';
-import { isEmptyShell } from '../../scripts/clients/proxmox/guests';
-import { volumesIn } from '../../scripts/clients/proxmox/volumes';
+import { isEmptyShell } from '../../scripts/clients/proxmox/vm';
+import { parseVolumes } from '../../scripts/clients/proxmox/storage';
 import { Killed, Proxmox } from './proxmox';
 
 // Parsing all of dist/ for each of hundreds of plans would take a minute.
@@ -30,7 +30,7 @@ async function stepsOf(context: Context, name: string): Promise<Step[]> {
 async function apply(context: Context, name = 'talos-worker-01'): Promise<string[][]> {
   const planned = await planStage({ name: 'vms', title: '', steps: () => stepsOf(context, name) });
   for (const each of planned) await execute(each, quiet);
-  return planned.map(({ change }) => [...(change?.lines ?? [])]);
+  return planned.map(({ change }) => shownLines(change ?? {}));
 }
 
 async function made(): Promise<{ proxmox: Proxmox; context: Context }> {
@@ -74,14 +74,14 @@ describe('a machine that is not there', () => {
     [
       'there are disks of a lost VM',
       (on) => (on.volumes['local-lvm:vm-201-disk-4'] = 1024 ** 3),
-      /has local-lvm:vm-201-disk-4\. They may hold the data/,
+      /no such VM: local-lvm:vm-201-disk-4\. They may hold the data/,
     ],
     [
       'the storage is too small',
       (on) => (on.total = 900 * 1024 ** 3),
-      /has 900 GiB, of which disks may have 810 GiB \(90 %\): those of homelab.ts have 1060 GiB/,
+      /has 900 GiB, and disks may take 810 GiB of it \(90 %\)\. Those of homelab.ts take 1060 GiB/,
     ],
-    ['the pool is full', (on) => (on.metadata = '85.10'), /at most 85 % full.*metadata is 85\.1 %/],
+    ['the pool is full', (on) => (on.metadata = '85.10'), /at most 85 % full.*metadata is at 85\.1 %/],
     ['an answer is nonsense', (on) => (on.says['pvesm list'] = '%%'), /pvesm list local-lvm must answer/],
     ['an answer is empty', (on) => (on.says['pvesm status'] = ''), /pvesm status --storage local-lvm must answer/],
     [
@@ -95,7 +95,7 @@ describe('a machine that is not there', () => {
     [
       'it is on another node, on which all guests are',
       (on) => (on.says['pvesh get /cluster'] = '[{"type":"qemu","vmid":201,"node":"other"}]'),
-      /VM 201 .* must be on this host, and is on other/,
+      /VM 201 .* must be on this host, but it is on other/,
     ],
     ['the list of guests is nonsense', (on) => (on.says['pvesh get /cluster'] = '{}'), /must list the guests/],
   ])('is not made when %s', async (_, arrange, message) => {
@@ -113,7 +113,7 @@ describe('a machine that is not there', () => {
       title: '',
       steps: async () => (await stepsOf(proxmox.context(), 'talos-worker-01')).slice(0, 1),
     });
-    expect(planned[0]!.change?.lines!.join()).toContain('qm create 201');
+    expect(shownLines(planned[0]!.change!).join()).toContain('qm create 201');
   });
 
   // Proxmox gives a VM its UUID and generation when it makes it, and never later.
@@ -152,7 +152,7 @@ describe('a machine that is not there', () => {
     proxmox.vms[WORKER] = { lock: 'create', name: settings.name!, description: settings.description! };
     const context = proxmox.context();
     const [first] = await apply(context);
-    expect(first![0]).toBe('its creation was cut off, and is finished');
+    expect(first![0]).toBe('its creation was cut off: it is finished');
     expect(proxmox.changed.slice(0, 2)).toEqual([expect.stringContaining('--skiplock 1 --'), 'qm unlock 201']);
     expect(await apply(context)).toEqual([]);
   });
@@ -183,7 +183,9 @@ describe('a machine that was made again by hand, before its volumes have their p
     proxmox.vms[vmid] = { ...settings };
     for (const [volume, size] of Object.entries(left)) proxmox.volumes[`local-lvm:vm-${vmid}-${volume}`] = size;
     await expect(apply(proxmox.context(), name)).rejects.toThrow(
-      new RegExp(`must not have volumes without a place .*they may hold data.*qm disk rescan --vmid ${vmid}`),
+      new RegExp(
+        `has volumes on local-lvm that are not attached: .*they may hold data[^]*qm disk rescan --vmid ${vmid}`,
+      ),
     );
     expect(proxmox.changed).toEqual([]);
   });
@@ -195,14 +197,16 @@ describe('a machine that is there', () => {
     proxmox.vms[WORKER]!.memory = '20480';
     proxmox.vms[WORKER]!.protection = '0';
     const [planned] = await planStage({ name: 'vms', title: '', steps: () => stepsOf(context, 'talos-worker-01') });
-    expect(planned!.change).toEqual({
-      lines: ['memory: 20480 -> 22528', 'protection: 0 -> 1', 'qm set 201 --memory 22528 --protection 1'],
-      asks: [
-        expect.stringMatching(
-          /^VM 201 .* runs, so these change at its next stop and start \(npm run bootstrap -- maintenance talos-worker-01 stop\): memory\./,
-        ),
-      ],
-    });
+    expect(shownLines(planned!.change!)).toEqual([
+      'memory: 20480 -> 22528',
+      'protection: 0 -> 1',
+      'proxmox: qm set 201 --memory 22528 --protection 1',
+    ]);
+    expect(planned!.change!.asks).toEqual([
+      expect.stringMatching(
+        /^VM 201 .* runs, so these settings change at its next stop and start \(npm run bootstrap -- maintenance talos-worker-01 stop\): memory\./,
+      ),
+    ]);
   });
 
   test('has its network card exchanged at once, which is asked for only while it runs', async () => {
@@ -225,7 +229,7 @@ describe('a machine that is there', () => {
     jest.useFakeTimers();
     try {
       const stopped = expect(apply(context)).rejects.toThrow(
-        /must not be locked, and is \(backup\), also after 60 s.* its lock is a leftover: qm unlock 201$/,
+        /is locked \(backup\), and was for 60 s[^]*qm unlock 201$/,
       );
       await jest.advanceTimersByTimeAsync(70_000);
       await stopped;
@@ -238,18 +242,22 @@ describe('a machine that is there', () => {
   });
 
   test.each<[string, (config: Record<string, string>) => void, RegExp]>([
-    ['is called otherwise', (vm) => (vm.name = 'other'), /must be ours.*its name is "other"/],
+    ['is called otherwise', (vm) => (vm.name = 'other'), /must be ours.*Its name is "other"/],
     ['has not our mark', (vm) => delete vm.description, /must be ours.*notes begin with ""/],
-    ['has a disk without a place', (vm) => (vm.unused0 = 'local-lvm:vm-201-disk-9'), /unused0 is local-lvm/],
+    [
+      'has a disk without a place',
+      (vm) => (vm.unused0 = 'local-lvm:vm-201-disk-9'),
+      /has a detached disk, unused0: local-lvm/,
+    ],
     [
       'has a serial that nobody knows while one is missing',
       (vm) => (vm.virtio1 = vm.virtio1!.replace('cassandra-r1-0', 'x')),
-      /virtio1 .* must have a serial of homelab.ts, and has x, while the disk cassandra-r1-0 is missing/,
+      /virtio1 .* must have a serial of homelab.ts, but it has x, and the disk cassandra-r1-0 is missing/,
     ],
     [
       'has one serial twice',
       (vm) => (vm.virtio9 = vm.virtio1!.replace('disk-2', 'disk-9')),
-      /serial cassandra-r1-0 must stand for one disk, and virtio1 and virtio9/,
+      /serial cassandra-r1-0 must belong to one disk, but virtio1 and virtio9/,
     ],
     ['would have to shrink', (vm) => (vm.virtio1 = vm.virtio1!.replace('100G', '200G')), /cannot shrink: it has 200G/],
     ['lost its system disk', (vm) => delete vm.scsi0, /must have a system disk \(scsi0\), as it has virtio1/],
@@ -279,9 +287,9 @@ describe('a machine that is there', () => {
     const lines = await apply(context);
     expect(lines).toEqual([
       [
-        'virtio1: local-lvm:vm-201-disk-2 has 100G, and the settings say 50G: they are told anew',
-        'talos-worker-01 may see its size only after a stop and a start of the VM',
-        'qm set 201 --virtio1 local-lvm:vm-201-disk-2,backup=0,cache=none,discard=on,iothread=1,mbps=9,serial=cassandra-r1-0',
+        'virtio1: local-lvm:vm-201-disk-2 has 100G, but the settings still say 50G: they are written again',
+        'talos-worker-01 may see the new size only after a stop and a start of the VM',
+        'proxmox: qm set 201 --virtio1 local-lvm:vm-201-disk-2,backup=0,cache=none,discard=on,iothread=1,mbps=9,serial=cassandra-r1-0',
       ],
     ]);
     expect(proxmox.vms[WORKER]!.virtio1).toMatch(/,mbps=9,.*,size=100G$/);
@@ -294,13 +302,15 @@ describe('a machine that is there', () => {
     proxmox.volumes['local-lvm:vm-201-disk-2'] = 50 * GIB;
     proxmox.failing['qm disk resize'] = 'VM is locked (backup)\n';
     await expect(apply(context)).rejects.toThrow(
-      'proxmox: qm disk resize 201 virtio1 100G was done in vain, and said: VM is locked (backup)',
+      'proxmox: qm disk resize 201 virtio1 100G ended with 0, but changed nothing. It said: VM is locked (backup)',
     );
     const fresh = new Proxmox();
     fresh.vms[WORKER] = { ...vmOf(homelab, 'talos-worker-01').settings };
     fresh.volumes['local-lvm:vm-201-disk-0'] = 8 * GIB;
     fresh.failing['pvesm free'] = 'lvremove failed\n';
-    await expect(apply(fresh.context())).rejects.toThrow(/pvesm free .*disk-0 was done in vain, and said: lvremove/);
+    await expect(apply(fresh.context())).rejects.toThrow(
+      /pvesm free .*disk-0 ended with 0, but changed nothing\. It said: lvremove/,
+    );
     expect(fresh.changed).toEqual(['pvesm free local-lvm:vm-201-disk-0']);
     const warned = new Proxmox();
     jest.spyOn(warned, 'change').mockImplementation(async (place, argv) => ({
@@ -328,7 +338,7 @@ describe('a machine that is there', () => {
       proxmox.changed.length = 0;
       proxmox.running.add(WORKER);
       await expect(apply(context)).rejects.toThrow(
-        new RegExp(`must be stopped before it gets its ${slot}, and is running.* qm stop 201 .*run this again`),
+        new RegExp(`must be stopped before it gets its ${slot}, but it is running[^]* qm stop 201 [^]*run this again`),
       );
       expect(proxmox.changed).toEqual([]);
       proxmox.running.clear();
@@ -355,7 +365,7 @@ describe('a machine that is there', () => {
     const { proxmox, context } = await made();
     delete proxmox.vms[WORKER]!.virtio3;
     proxmox.written.add('local-lvm:vm-201-disk-4');
-    await expect(apply(context)).rejects.toThrow(/has local-lvm:vm-201-disk-4 \(100G\): they may hold data/);
+    await expect(apply(context)).rejects.toThrow(/not attached: local-lvm:vm-201-disk-4 \(100G\)\. They may hold data/);
     proxmox.written.clear();
     await apply(context);
     expect(proxmox.changed).toEqual([
@@ -381,14 +391,14 @@ local:iso/a name with 12 images 3.iso                        iso     iso        
 `;
 
 test('whatever lies on a storage is understood', () => {
-  expect(volumesIn(LIST, 'pvesm list local')).toEqual([
+  expect(parseVolumes(LIST, 'pvesm list local')).toEqual([
     { id: 'local:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst', type: 'backup', size: 123456, vmid: 201 },
     { id: 'local-lvm:vm-201-disk-0', type: 'images', size: 512, vmid: 201 },
     { id: 'local-lvm:vm-201-disk-1', type: 'images', size: undefined, vmid: 201 },
     { id: 'local-lvm:subvol-300-disk-0', type: 'rootdir', size: 1024, vmid: 300 },
     { id: 'local:iso/a name with 12 images 3.iso', type: 'iso', size: 654321, vmid: undefined },
   ]);
-  expect(() => volumesIn(`${LIST}nonsense\n`, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
+  expect(() => parseVolumes(`${LIST}nonsense\n`, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
 });
 
 test('killed at any command, the next run finishes, and nothing is made twice', async () => {
@@ -423,7 +433,7 @@ test('a shutdown may take as long as pods, sandboxes and a margin', () => {
 test('a grace of the kubelet that is shorter than that of a pod stops the stage', async () => {
   const talos = { ...homelab.talos, shutdownGracePeriod: Duration.seconds(149) };
   await expect(vms(new Proxmox().context({ ...homelab, talos })).steps()).rejects.toThrow(
-    /must be at least 150 s: cassandra\/.* takes up to 120 s/,
+    /must be at least 150 s, but it is 149 s: cassandra\/.* takes up to 120 s/,
   );
 });
 

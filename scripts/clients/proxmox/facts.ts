@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { hostWithDefaults } from '../../../inventory';
+import { proxmoxSettings } from '../../../inventory';
 import type { Commands, Target } from '../../engine/commands';
 import { json } from '../../engine/json';
 import { proxmox, type Context } from '../context';
@@ -134,19 +134,15 @@ export const WATCHED = [...Object.values(HOST_FILES), ...Object.values(UNDO_FILE
 
 export async function readFacts(commands: Commands, target: Target, storage: string): Promise<HostFacts> {
   const args = [storage, ...WATCHED];
-  const { stdout } = await commands.readScript(target, 'proxmox/host-facts.sh', args, { seconds: 120 });
+  const { stdout } = await commands.readScript(target, 'proxmox/host-facts.sh', args, {
+    seconds: 120,
+    recent: true,
+  });
   return parseFacts(stdout, target.name);
 }
 
 export function hostFacts(context: Context, host: string): Promise<HostFacts> {
-  return readFacts(context.commands, proxmox(context, host), settings(context, host).storage);
-}
-
-/** The settings of a Proxmox host with their defaults. */
-export function settings({ homelab }: Pick<Context, 'homelab'>, name: string) {
-  const host = homelab.hosts[name];
-  if (host?.kind !== 'proxmox') throw new Error(`${name} is no Proxmox host`);
-  return hostWithDefaults(host);
+  return readFacts(context.commands, proxmox(context, host), proxmoxSettings(context.homelab, host).storage);
 }
 
 /** @throws Blocked for an answer that makes no sense, so that nothing is concluded from it */

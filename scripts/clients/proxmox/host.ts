@@ -1,4 +1,5 @@
-import * as inventory from '../../../inventory';
+import { hostOf, proxmoxSettings, type Homelab } from '../../../inventory';
+import { hostsWithMachines } from '../../../machines/host';
 import type { Commands, Target } from '../../engine/commands';
 import { json } from '../../engine/json';
 import { Blocked } from '../../engine/problem';
@@ -16,17 +17,16 @@ export interface Guest {
 /** A Proxmox host, over SSH as its root. */
 export class ProxmoxHost {
   readonly target: Target;
-  /** What homelab.ts says of it, with defaults. */
-  readonly settings: ReturnType<typeof inventory.hostWithDefaults>;
 
+  /** @param settings what homelab.ts says of it */
   constructor(
     readonly commands: Commands,
     readonly name: string,
-    host: inventory.ProxmoxHost,
+    readonly settings: ReturnType<typeof proxmoxSettings>,
   ) {
-    this.settings = inventory.hostWithDefaults(host);
+    const { address } = settings;
     // Its key must be known: the owner has logged in once and compared it.
-    this.target = { name, ssh: { user: 'root', address: host.address, options: ['-o', 'StrictHostKeyChecking=yes'] } };
+    this.target = { name, ssh: { user: 'root', address, options: ['-o', 'StrictHostKeyChecking=yes'] } };
   }
 
   /** @param name for messages */
@@ -86,19 +86,22 @@ export class ProxmoxHost {
   }
 }
 
-type Lab = { readonly homelab: inventory.Homelab; readonly commands: Commands };
+type Lab = { readonly homelab: Homelab; readonly commands: Commands };
+
+/** The Proxmox hosts of homelab.ts on which machines run. */
+export function proxmoxHosts(lab: Lab): readonly ProxmoxHost[] {
+  return hostsWithMachines(lab.homelab).map(([name]) => proxmoxHost(lab, name));
+}
 
 /** The host of that name in homelab.ts. */
 export function proxmoxHost({ homelab, commands }: Lab, name: string): ProxmoxHost {
-  const host = homelab.hosts[name];
-  if (host?.kind !== 'proxmox') throw new Error(`${name} is no Proxmox host`);
-  return new ProxmoxHost(commands, name, host);
+  return new ProxmoxHost(commands, name, proxmoxSettings(homelab, name));
 }
 
 /** The virtual machine of that name in homelab.ts, on its host. */
 export function machineVm(lab: Lab, name: string): ProxmoxVm {
   const machine = lab.homelab.machines[name]!;
-  return proxmoxHost(lab, inventory.hostOf(lab.homelab, machine)).vm(machine.vmid, name);
+  return proxmoxHost(lab, hostOf(lab.homelab, machine)).vm(machine.vmid, name);
 }
 
 /** @throws Blocked when `pvesh get /cluster/resources` prints something else */

@@ -60,6 +60,12 @@ export class ProxmoxStorage {
     return (await this.volumes()).filter((each) => each.type === 'images' && each.vmid === vmid && !named.has(each.id));
   }
 
+  /** Whether nothing was ever written to a volume. */
+  async isEmpty(volume: string): Promise<boolean> {
+    const { stdout } = await this.commands.readScript(this.target, 'proxmox/volume-is-empty.sh', [volume]);
+    return stdout.trim() === 'empty';
+  }
+
   /** @throws Blocked when it is not active */
   async usage(): Promise<Usage> {
     const argv = ['pvesm', 'status', '--storage', this.name];

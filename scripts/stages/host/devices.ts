@@ -1,11 +1,8 @@
-import type { Homelab } from '../../../inventory';
-import type { Finding } from '../../engine/findings';
+import { proxmoxSettings, type Homelab } from '../../../inventory';
+import { bad, good, warning, type Finding } from '../../engine/findings';
 import { passedThrough } from '../../../machines/host';
-import { settings, type HostFacts, type PciFunction } from '../../clients/proxmox/facts';
-import { type Subject } from './finding';
-import { bad } from '../../engine/findings';
-import { warning } from '../../engine/findings';
-import { good } from '../../engine/findings';
+import { type HostFacts, type PciFunction } from '../../clients/proxmox/facts';
+import type { Subject } from './finding';
 
 /** What is handed to a machine: found by what it is, never by ids that were written down. */
 export interface HandedOver {
@@ -37,7 +34,7 @@ function isNpu({ vendor, modules, name }: PciFunction): boolean {
 export function devices({ homelab, name, facts }: Subject): Finding[] {
   const wanted = passedThrough(homelab, name);
   if (!wanted.gpu && !wanted.npu) return [];
-  const host = settings({ homelab }, name);
+  const host = proxmoxSettings(homelab, name);
   const { gpu, audio, npu } = handedOver(homelab, name, facts);
   const found: Finding[] = [];
   if (wanted.gpu) {

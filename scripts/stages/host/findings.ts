@@ -1,15 +1,10 @@
-import { machinesOf, memoryTaken, type Homelab } from '../../../inventory';
-import { bytes } from '../../../values/quantity';
-import type { Finding } from '../../engine/findings';
+import { machinesOf, memoryTaken, proxmoxSettings, type Homelab } from '../../../inventory';
+import { bytes, gib, GIB } from '../../../values/quantity';
+import { bad, good, warning, type Finding } from '../../engine/findings';
 import { passedThrough, UNDO_MINUTES } from '../../../machines/host';
 import { devices } from './devices';
-import { settings, type HostFacts } from '../../clients/proxmox/facts';
-import { type Subject } from './finding';
-import { gib } from '../../../values/quantity';
-import { GIB } from '../../../values/quantity';
-import { bad } from '../../engine/findings';
-import { warning } from '../../engine/findings';
-import { good } from '../../engine/findings';
+import { type HostFacts } from '../../clients/proxmox/facts';
+import type { Subject } from './finding';
 import { pinState } from './network-cards';
 import { disks, storages } from './storages';
 
@@ -56,7 +51,7 @@ const visible = (memory: number) => memory * (1 - 1 / 64) - GIB;
 const LARGEST_CARVE_OUT = 16 * GIB;
 
 function memory({ homelab, name, facts }: Subject): Finding[] {
-  const host = settings({ homelab }, name);
+  const host = proxmoxSettings(homelab, name);
   const [built, carveOut] = [bytes(host.memory), bytes(host.igpuCarveOut, 'igpuCarveOut', true)];
   const { total, free } = facts.memory;
   const what = `${name} has ${gib(built)} of memory, ${gib(carveOut)} of it for the GPU`;
@@ -94,7 +89,7 @@ function cache(name: string, { storages, arcMaximum }: HostFacts, reserve: numbe
 
 /** The name of a host is for people; one that shares no word with what the host calls itself is another host. */
 function model({ homelab, name, facts }: Subject): Finding[] {
-  const wanted = settings({ homelab }, name).model;
+  const wanted = proxmoxSettings(homelab, name).model;
   const what = `${name} is a ${wanted}`;
   if (facts.model === '') return [];
   const words = (text: string): readonly string[] => text.toLowerCase().match(/[a-z0-9]{2,}/g) ?? [];
@@ -110,7 +105,7 @@ function model({ homelab, name, facts }: Subject): Finding[] {
 }
 
 function guestMemory({ homelab, name, facts }: Subject): Finding[] {
-  const host = settings({ homelab }, name);
+  const host = proxmoxSettings(homelab, name);
   const machines = machinesOf(homelab, name);
   const numbers = new Set(machines.map(([, { vmid }]) => vmid));
   const others = facts.guests.filter(({ vmid, running }) => running && !numbers.has(vmid));
@@ -145,7 +140,7 @@ function loader({ homelab, name, facts: { boot } }: Subject): Finding[] {
 }
 
 function network({ homelab, name, facts: { network } }: Subject): Finding[] {
-  const { bridge } = settings({ homelab }, name);
+  const { bridge } = proxmoxSettings(homelab, name);
   const what = `${name} has the bridge ${bridge}`;
   const found: Finding[] = [];
   if (!network.bridges.includes(bridge))

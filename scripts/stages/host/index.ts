@@ -1,3 +1,4 @@
+import { proxmoxSettings } from '../../../inventory';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { CommandFailed } from '../../engine/commands';
@@ -16,7 +17,7 @@ import {
   UNDO_MINUTES,
 } from '../../../machines/host';
 import { bootSteps, changesBoot, digest, isUnmade, isWritten, rebootReasons } from './boot';
-import { hostFacts, settings, type HostFacts } from '../../clients/proxmox/facts';
+import { hostFacts, type HostFacts } from '../../clients/proxmox/facts';
 import { hostFindings, unexpectedReboot } from './findings';
 import { linkFile, pinning, unpinned, usesTool } from './network-cards';
 import { reboot, rebootQuestion } from './reboot';
@@ -134,19 +135,19 @@ function stepsOf(context: Context, name: string): Step[] {
     ...(gpu ? roms(context, name, judged, step) : []),
     ...(gpu || npu ? bootSteps(context, name, judged, step) : []),
     step(
-      `storage ${settings(context, name).files} of ${name} takes images and cloud-init files`,
+      `storage ${proxmoxSettings(context.homelab, name).files} of ${name} takes images and cloud-init files`,
       async () => {
         const content = contentOf(context, name, await judged());
         return content.missing.length === 0
           ? undefined
           : {
               lines: [
-                `pvesm set ${settings(context, name).files} --content ${content.wanted} (was ${content.present})`,
+                `pvesm set ${proxmoxSettings(context.homelab, name).files} --content ${content.wanted} (was ${content.present})`,
               ],
             };
       },
       async () => {
-        const { files } = settings(context, name);
+        const { files } = proxmoxSettings(context.homelab, name);
         await commands.change(place, [
           'pvesm',
           'set',
@@ -233,7 +234,7 @@ const AWAY = /cannot be reached: [^]*(timed out|refused|No route to host|reset b
 
 /** `pvesm set --content` replaces, so that what is there is named again. */
 function contentOf(context: Context, name: string, { storages }: HostFacts) {
-  const present = storages.find((each) => each.name === settings(context, name).files)!.content;
+  const present = storages.find((each) => each.name === proxmoxSettings(context.homelab, name).files)!.content;
   const missing = ['snippets', 'import'].filter((kind) => !present.includes(kind));
   return {
     present: present.join(','),

@@ -8,11 +8,11 @@ import type { Step } from '../../engine/step';
 import { AUDIO_ROM, VBIOS, VBIOS_FOLDER } from '../../../machines/host';
 import type { Judged, MakeStep } from './boot';
 import { handedOver } from './devices';
-import { settings } from '../../clients/proxmox/facts';
+import { proxmoxSettings } from '../../../inventory';
 
 /** The ROMs that homelab.ts gives the functions of the GPU. */
 export function roms(context: Context, name: string, judged: Judged, step: MakeStep): Step[] {
-  const { rom = true, audioRom } = settings(context, name).gpuPassthrough ?? {};
+  const { rom = true, audioRom } = proxmoxSettings(context.homelab, name).gpuPassthrough ?? {};
   return [
     ...(rom ? [vbios(context, name, judged, step)] : []),
     ...(audioRom === undefined ? [] : [ofSound(context, name, audioRom, judged, step)]),

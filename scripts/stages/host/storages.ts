@@ -1,14 +1,9 @@
-import { diskTaken, machinesOf, SHARE_OF_STORAGE } from '../../../inventory';
-import type { Finding } from '../../engine/findings';
+import { diskTaken, machinesOf, proxmoxSettings, SHARE_OF_STORAGE } from '../../../inventory';
+import { bad, good, warning, type Finding } from '../../engine/findings';
 import { roomForImages } from '../../../machines/images';
-import { settings, type StorageFacts } from '../../clients/proxmox/facts';
-import { type Subject } from './finding';
-import { gib } from '../../../values/quantity';
-import { sum } from '../../../values/quantity';
-import { GIB } from '../../../values/quantity';
-import { bad } from '../../engine/findings';
-import { warning } from '../../engine/findings';
-import { good } from '../../engine/findings';
+import { type StorageFacts } from '../../clients/proxmox/facts';
+import type { Subject } from './finding';
+import { gib, GIB, sum } from '../../../values/quantity';
 
 /** A thin pool that runs full takes every disk on it down. */
 const WARN = 70;
@@ -18,7 +13,7 @@ const BLOCKS = ['lvm', 'lvmthin', 'zfspool', 'zfs', 'rbd', 'iscsi', 'iscsidirect
 
 /** The storages that the inventory names, and how full they are. */
 export function storages(subject: Subject): Finding[] {
-  const { storage, files } = settings(subject, subject.name);
+  const { storage, files } = proxmoxSettings(subject.homelab, subject.name);
   return [
     ...oneStorage(subject, 'storage', storage, ({ content }) =>
       content.includes('images')
@@ -86,7 +81,7 @@ function oneStorage(
 
 /** Whether all disks that were and will be made can be full. */
 export function disks({ homelab, name, facts }: Subject): Finding[] {
-  const { storage } = settings({ homelab }, name);
+  const { storage } = proxmoxSettings(homelab, name);
   const total = facts.storages.find((each) => each.name === storage)?.total ?? 0;
   if (total === 0) return [];
   const machines = machinesOf(homelab, name);

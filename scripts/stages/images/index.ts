@@ -1,12 +1,15 @@
-import type { Target } from '../../engine/commands';
-import { machinesOn, proxmox, proxmoxHosts, type Context } from '../../clients/context';
-import { json } from '../../engine/json';
-import { DIGESTS, knownDigest, otherDigest, rememberDigest } from '../../engine/digests';
-import { Blocked } from '../../engine/problem';
-import type { Change, Stage, Step } from '../../engine/step';
+import { machinesOf, type Homelab } from '../../../inventory';
 import { imageOf, schematic, schematicId, type Image } from '../../../machines/images';
 import { IMAGE_FACTORY, UBUNTU_IMAGES, UBUNTU_IMAGE_SIGNER } from '../../../machines/pins';
 import type { Vm } from '../../../machines/vms';
+import { gib } from '../../../values/quantity';
+import { proxmoxHosts, type ProxmoxHost } from '../../clients/proxmox/host';
+import { action, remoteScript } from '../../engine/actions';
+import type { Context } from '../../clients/context';
+import { DIGESTS, knownDigest, otherDigest, rememberDigest } from '../../engine/digests';
+import { json } from '../../engine/json';
+import { Blocked } from '../../engine/problem';
+import type { Change, Progress, Stage, Step } from '../../engine/step';
 
 /** Where Debian's ubuntu-keyring has the keys of cloud images. */
 const KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
@@ -21,224 +24,187 @@ export function images(context: Context): Stage {
     name: 'images',
     title: 'disk images of Talos and Ubuntu, checked',
     async steps() {
+      const { homelab } = context;
       const steps: Step[] = [];
-      for (const [host, { files = 'local' }] of proxmoxHosts(context)) {
-        const wanted = imagesOn(context, host);
-        if (wanted.length === 0) continue;
-        const folder = `${await filesFolder(context, host, files, 'import')}/import`;
-        if (wanted.some(({ published }) => published)) steps.push(keyring(context, host));
-        steps.push(...wanted.map((image) => imageStep(context, host, folder, image)));
+      for (const host of proxmoxHosts(context)) {
+        const wanted = imagesOn(homelab, host.name);
+        const folder = await host.files.folder('import');
+        if (wanted.some(({ published }) => published)) steps.push(keyring(host));
+        steps.push(...wanted.map((image) => imageStep(homelab, { host, folder, image })));
       }
       return steps;
     },
   };
 }
 
-/** The images that the machines of a host need, each once. @throws Stop for a release that is not pinned */
-export function imagesOn(context: Context, host: string): readonly Image[] {
-  const all = machinesOn(context, host).map(([name, machine]) => {
-    const image = imageOf(context.homelab, machine);
+/** The images that the machines of a host need, each once. @throws Blocked for a release that is not pinned */
+function imagesOn(homelab: Homelab, host: string): readonly Image[] {
+  const all = machinesOf(homelab, host).map(([name, machine]) => {
+    const image = imageOf(homelab, machine);
     if (image === undefined)
       throw new Blocked(
-        `machines.${name}.release must be pinned in machines/pins.ts, and ${machine.kind === 'ubuntu' ? machine.release : ''} is not; allowed: ${Object.keys(UBUNTU_IMAGES).join(', ')}`,
+        `machines.${name}.release must be pinned in machines/pins.ts, but ${machine.kind === 'ubuntu' ? machine.release : ''} is not; allowed: ${Object.keys(UBUNTU_IMAGES).join(', ')}`,
       );
     return image;
   });
   return [...new Map(all.map((image) => [image.file, image])).values()];
 }
 
-/**
- * Folder of the storage that holds images and cloud-init files.
- * @throws Stop when it is none, or may not hold `content`
- */
-export async function filesFolder(context: Context, host: string, files: string, content: string): Promise<string> {
-  const argv = ['pvesh', 'get', '/storage', '--output-format', 'json'];
-  const { stdout } = await context.commands.read(proxmox(context, host), argv, { recent: true });
-  const all = json(stdout, argv.join(' '));
-  if (!Array.isArray(all)) throw new Blocked(`${argv.join(' ')} must list storages, and said ${stdout.slice(0, 120)}`);
-  const storage = all.find((each) => each?.storage === files);
-  if (storage === undefined)
-    throw new Blocked(
-      `${host} must have the storage ${files} for images, and has ${all.map((each) => each?.storage).join(', ')}; set hosts.${host}.files in homelab.ts`,
-    );
-  if (typeof storage.path !== 'string' || !storage.path.startsWith('/'))
-    throw new Blocked(`storage ${files} on ${host} must be a folder, and is ${storage.type}; set hosts.${host}.files`);
-  const contents = String(storage.content ?? '').split(',');
-  if (!contents.includes(content))
-    throw new Blocked(
-      `storage ${files} on ${host} must take ${content}, and takes ${contents.join(', ')}: pvesm set ${files} --content ${[...contents, content].join(',')} (stage host does it; Proxmox 8.4 or newer)`,
-    );
-  return storage.path.replace(/\/$/, '');
-}
-
-/** Whether a machine's image is in its place, which it only is after it was checked. */
-export async function imageIsThere(context: Context, { host, files, machine }: Vm): Promise<boolean> {
-  const image = imageOf(context.homelab, machine);
+/** Whether a VM's image is in its place, which it only is after it was checked. */
+export async function imageIsThere(host: ProxmoxHost, { image }: Vm): Promise<boolean> {
   if (image === undefined) return false;
-  const folder = `${await filesFolder(context, host, files, 'import')}/import`;
-  return (await look(context, proxmox(context, host), folder, image)).digest !== undefined;
+  const folder = await host.files.folder('import');
+  return (await imageState({ host, folder, image: { file: image.split('/').at(-1)! } })).digest !== undefined;
 }
 
 /** Installed where it is missing; Debian has it since release 13, the base of Proxmox 9. */
-function keyring(context: Context, host: string): Step {
-  const place = proxmox(context, host);
+function keyring({ commands, target }: ProxmoxHost): Step {
   return {
-    title: `keys of Ubuntu's cloud images on ${host}`,
+    title: `keys of Ubuntu's cloud images on ${target.name}`,
     async plan() {
       const argv = ['sh', '-c', 'test -s "$1" && command -v gpgv >/dev/null', 'sh', KEYRING];
-      const { code } = await context.commands.read(place, argv, { accepts: [0, 1, 127] });
-      return code === 0 ? undefined : { lines: ['apt-get install --no-install-recommends ubuntu-keyring gpgv'] };
-    },
-    async apply() {
-      await context.commands.changeScript(place, 'proxmox/ubuntu-keyring.sh');
+      const { code } = await commands.read(target, argv, { accepts: [0, 1, 127] });
+      if (code === 0) return undefined;
+      return {
+        lines: ['installs the packages ubuntu-keyring and gpgv'],
+        actions: [remoteScript(commands, target, 'proxmox/ubuntu-keyring.sh')],
+      };
     },
   };
 }
 
-function imageStep(context: Context, host: string, folder: string, image: Image): Step {
-  const { commands } = context;
-  const place = proxmox(context, host);
+/** An image on a host, and where it belongs there. */
+interface Place<T = Image> {
+  readonly host: ProxmoxHost;
+  readonly folder: string;
+  readonly image: T;
+}
+
+function imageStep(homelab: Homelab, place: Place): Step {
+  const { host, folder, image } = place;
   const { what, url, file, published } = image;
   return {
-    title: `image of ${what} on ${host}`,
+    title: `image of ${what} on ${host.name}`,
     async plan(): Promise<Change | undefined> {
-      const { digest, free } = await look(context, place, folder, image);
+      const { digest, free } = await imageState(place);
       const known = published?.sha256 ?? knownDigest(url);
       if (digest !== undefined) {
-        if (known === undefined) return { lines: [`${DIGESTS}: ${digest}, as it is on ${host}`] };
         if (digest === known) return undefined;
-        throw new Blocked(
-          `${folder}/${file} on ${host} must come from a download with SHA-256\n  ${known} (${published ? 'machines/pins.ts' : DIGESTS}), and comes from\n  ${digest}; find out why, then rm ${folder}/${file}*`,
-        );
+        if (known !== undefined)
+          throw new Blocked(
+            `${folder}/${file} on ${host.name} must come from a download with SHA-256\n  ${known} (${published ? 'machines/pins.ts' : DIGESTS}), but it comes from one with\n  ${digest}. Find out why, then remove it there:\n  rm ${folder}/${file}*`,
+          );
+        const remember = action(`write to ${DIGESTS}: ${digest}`, async () => rememberDigest(url, digest));
+        return {
+          lines: [`${folder}/${file} is on ${host.name}, and its digest was never written down`],
+          actions: [remember],
+        };
       }
       if (free < image.room)
         throw new Blocked(
-          `${folder} on ${host} must have ${gib(image.room)} free for ${what}, and has ${gib(free)}; remove old images or backups there`,
+          `${folder} on ${host.name} must have ${gib(image.room)} free for ${what}, but it has ${gib(free)}. Remove old images or backups there`,
         );
       // The same for every host, also once the first of them has brought the digest.
       const check = published
         ? `check that ${published.list} is signed by ${UBUNTU_IMAGE_SIGNER} and says ${published.sha256}`
-        : `its SHA-256 must be that in ${DIGESTS}, where that of the first download is kept`;
-      return { lines: [`download ${url}`, check, `keep it as ${folder}/${file}`] };
-    },
-    async apply(_, progress) {
-      const present = await look(context, place, folder, image);
-      if (present.digest !== undefined && !published) return rememberDigest(url, present.digest);
-      if (published) await assertPublished(context, place, published);
-      else await announceSchematic(context, place);
-      progress(`downloading ${url}`);
-      const digest = await download(context, place, folder, image);
-      const known = published?.sha256 ?? knownDigest(url);
-      if (known !== undefined && digest !== known) {
-        await commands.change(place, ['rm', '-f', `${folder}/${file}.part`]);
-        throw new Blocked(published ? wrongDigest(url, known, digest) : otherDigest(url, known, digest));
-      }
-      if (known === undefined && image.packed) await assertUnpacks(context, place, folder, image);
-      // Before the image can be used, so that nothing is ever used that is not written down.
-      if (!published) rememberDigest(url, digest);
-      progress(`unpacking ${file}`);
-      await commands.changeScript(place, 'proxmox/keep-image.sh', [folder, file, digest, image.packed ? 'yes' : 'no'], {
-        seconds: UNPACK_SECONDS,
-        waitsFor: `${folder}/${file}`,
-      });
+        : `check that its SHA-256 is the one in ${DIGESTS}, where the digest of the first download is kept`;
+      const lines = [`download ${url}`, check, `keep it as ${folder}/${file}`].map((each) => `${host.name}: ${each}`);
+      return { actions: [action(lines, (progress) => bring(homelab, place, progress))] };
     },
   };
 }
 
-async function look(
-  { commands }: Context,
-  place: Target,
-  folder: string,
-  { file }: Image,
-): Promise<{ digest: string | undefined; free: number }> {
-  const { stdout } = await commands.readScript(place, 'proxmox/image-state.sh', [folder, file], { recent: true });
+async function bring(homelab: Homelab, place: Place, progress: Progress): Promise<void> {
+  const { host, folder, image } = place;
+  const { url, file, published } = image;
+  if (published) await assertPublished(host, published);
+  else await announceSchematic(homelab, host);
+  progress(`downloading ${url}`);
+  const digest = await download(place);
+  const known = published?.sha256 ?? knownDigest(url);
+  if (known !== undefined && digest !== known) {
+    await removePart(place);
+    throw new Blocked(published ? wrongDigest(url, known, digest) : otherDigest(url, known, digest));
+  }
+  if (known === undefined && image.packed) await assertUnpacks(place);
+  // Before the image can be used, so that nothing is ever used that is not written down.
+  if (!published) rememberDigest(url, digest);
+  progress(`unpacking ${file}`);
+  const args = [folder, file, digest, image.packed ? 'yes' : 'no'];
+  const options = { seconds: UNPACK_SECONDS, waitsFor: `${folder}/${file}` };
+  await host.commands.changeScript(host.target, 'proxmox/keep-image.sh', args, options);
+}
+
+async function imageState({ host, folder, image: { file } }: Place<Pick<Image, 'file'>>) {
+  const args = [folder, file];
+  const { stdout } = await host.commands.readScript(host.target, 'proxmox/image-state.sh', args, { recent: true });
   const [, state, digest, free] = /^(there ([0-9a-f]{64})|absent)\nfree (\d+)\n$/.exec(stdout) ?? [];
   if (state === undefined)
     throw new Blocked(
-      `the look at ${folder}/${file} on ${place.name} must say what is there, and said ${JSON.stringify(stdout.slice(0, 120))}`,
+      `image-state.sh on ${host.name} must say whether ${folder}/${file} is there, but it said ${JSON.stringify(stdout.slice(0, 120))}`,
     );
   return { digest, free: Number(free) };
 }
 
-async function download({ commands }: Context, place: Target, folder: string, { file, url }: Image): Promise<string> {
-  const { stdout } = await commands.changeScript(place, 'proxmox/download-image.sh', [folder, file, url], {
-    seconds: DOWNLOAD_SECONDS,
-    waitsFor: url,
-  });
+async function download({ host, folder, image: { file, url } }: Place): Promise<string> {
+  const options = { seconds: DOWNLOAD_SECONDS, waitsFor: url };
+  const args = [folder, file, url];
+  const { stdout } = await host.commands.changeScript(host.target, 'proxmox/download-image.sh', args, options);
   return sha256(stdout, url);
 }
 
+async function removePart({ host, folder, image: { file } }: Place): Promise<void> {
+  await host.commands.change(host.target, ['rm', '-f', `${folder}/${file}.part`]);
+}
+
 /** Before a first digest is kept: that of a damaged download would refuse every good one. */
-async function assertUnpacks(
-  { commands }: Context,
-  place: Target,
-  folder: string,
-  { file, url }: Image,
-): Promise<void> {
-  const part = `${folder}/${file}.part`;
-  const { code, stderr } = await commands.read(place, ['xz', '--test', part], {
-    accepts: [0, 1],
-    seconds: UNPACK_SECONDS,
-    waitsFor: part,
-  });
+async function assertUnpacks(place: Place): Promise<void> {
+  const { host, folder, image } = place;
+  const part = `${folder}/${image.file}.part`;
+  const options = { accepts: [0, 1], seconds: UNPACK_SECONDS, waitsFor: part };
+  const { code, stderr } = await host.commands.read(host.target, ['xz', '--test', part], options);
   if (code === 0) return;
-  await commands.change(place, ['rm', '-f', part]);
+  await removePart(place);
   throw new Blocked(
-    `${url} must be a whole file that xz can unpack, and is not: ${stderr.trim()}; what came was removed, run this again`,
+    `${image.url} must be a whole file that xz can unpack, but it is not: ${stderr.trim()}. The download was removed. Run this again`,
   );
 }
 
 /** The signed list must say what is pinned: a list of another day is signed as well. */
-async function assertPublished({ commands }: Context, place: Target, published: NonNullable<Image['published']>) {
+async function assertPublished(host: ProxmoxHost, published: NonNullable<Image['published']>): Promise<void> {
   const { list, name, sha256: pinned } = published;
-  const { stdout } = await commands.changeScript(place, 'proxmox/signed-digest.sh', [list, name, UBUNTU_IMAGE_SIGNER]);
+  const args = [list, name, UBUNTU_IMAGE_SIGNER];
+  const { stdout } = await host.commands.changeScript(host.target, 'proxmox/signed-digest.sh', args);
   const signed = sha256(stdout, list);
   if (signed !== pinned)
     throw new Blocked(
-      `${list} must say\n  ${pinned} (machines/pins.ts) for ${name}, and says\n  ${signed}; nothing was downloaded`,
+      `${list} must say\n  ${pinned} (machines/pins.ts) for ${name}, but it says\n  ${signed}. Nothing was downloaded`,
     );
 }
 
+const CURL = ['curl', '--fail', '--silent', '--show-error', '--connect-timeout', '30', '--retry', '5'];
+
 /** The factory builds what it was told of; what is in no schematic it knows from the start. */
-async function announceSchematic({ homelab, commands }: Context, place: Target): Promise<void> {
+async function announceSchematic(homelab: Homelab, { commands, target }: ProxmoxHost): Promise<void> {
   if ((homelab.talos.extensions ?? []).length === 0) return;
   const url = `https://${IMAGE_FACTORY}/schematics`;
-  const { stdout } = await commands.change(
-    place,
-    [
-      'curl',
-      '--fail',
-      '--silent',
-      '--show-error',
-      '--connect-timeout',
-      '30',
-      '--retry',
-      '5',
-      '--data-binary',
-      '@-',
-      url,
-    ],
-    { stdin: schematic(homelab) },
-  );
+  const options = { stdin: schematic(homelab) };
+  const { stdout } = await commands.change(target, [...CURL, '--data-binary', '@-', url], options);
   const { id } = json(stdout, url) ?? {};
   const wanted = schematicId(homelab);
   if (id !== wanted)
     throw new Blocked(
-      `${url} must give our schematic the id\n  ${wanted}, and gave\n  ${JSON.stringify(id)}; it writes schematics down in another way now, see machines/images.ts`,
+      `${url} must give our schematic the id\n  ${wanted}, but it gave\n  ${JSON.stringify(id)}. It writes schematics down in another way now: see machines/images.ts`,
     );
 }
 
 function sha256(stdout: string, of: string): string {
   const digest = stdout.trim();
   if (!/^[0-9a-f]{64}$/.test(digest))
-    throw new Blocked(`the SHA-256 of ${of} must have 64 digits, and is ${JSON.stringify(digest.slice(0, 120))}`);
+    throw new Blocked(`the SHA-256 of ${of} must have 64 digits, but it is ${JSON.stringify(digest.slice(0, 120))}`);
   return digest;
 }
 
 function wrongDigest(url: string, wanted: string, got: string): string {
-  return `${url} must have SHA-256\n  ${wanted} (signed, and in machines/pins.ts), and what came has\n  ${got}; it was removed, run this again`;
-}
-
-function gib(size: number): string {
-  return `${(size / 1024 ** 3).toFixed(1)} GiB`;
+  return `${url} must have SHA-256\n  ${wanted} (signed, and in machines/pins.ts), but the download has\n  ${got}. It was removed. Run this again`;
 }

@@ -1,44 +1,36 @@
 import { bytes } from '../../../values/quantity';
-import { proxmox, type Context } from '../../clients/context';
-import { NotReady, Blocked } from '../../engine/problem';
-import type { Change, Step } from '../../engine/step';
-import { quoted } from '../../../values/shell';
 import {
   CLOUD_INIT_SLOT,
   EFI_SLOT,
   NEW_DRIVE,
-  QM,
   sizeText,
   SYSTEM_SLOT,
   VIRTIO_SLOTS,
   type DataDisk,
   type Vm,
 } from '../../../machines/vms';
-import { imageIsThere } from '../images';
-import { assertRoom } from './room';
-import { strays } from '../../clients/proxmox/volumes';
-import { volumes } from '../../clients/proxmox/volumes';
 import { differences, drive, line, optionsOf, withOptions } from '../../clients/proxmox/settings';
-import { id, liveVm, stopAndStart, type LiveVm } from '../../clients/proxmox/guests';
-import type { Volume } from '../../clients/proxmox/volumes';
+import type { Volume } from '../../clients/proxmox/storage';
+import type { VmConfig } from '../../clients/proxmox/vm';
+import { Blocked, NotReady } from '../../engine/problem';
+import type { Action, Change, Step } from '../../engine/step';
+import { imageIsThere } from '../images';
+import { liveVm, stopAndStart, type LiveVm, type Subject } from './live';
+import { assertRoom } from './room';
 
 /**
  * The disks of a VM, a step each: `STORE:SIZE` allocates, so it is sent only for a slot that a look just before saw empty.
  * What a killed allocation left on the storage is freed while the VM has no system disk yet, and taken into use when it is
  * an empty data disk; anything else stops.
  */
-export function diskSteps(context: Context, vm: Vm): Step[] {
-  const { machine, dataDisks } = vm;
+export function diskSteps(subject: Subject): Step[] {
+  const { name, machine, dataDisks } = subject.vm;
   return [
-    step(context, vm, `UEFI variables of ${vm.name}`, (live) => efi(context, vm, live)),
-    step(context, vm, `system disk of ${vm.name}`, (live) => system(context, vm, live)),
-    step(context, vm, `system disk of ${vm.name} has ${sizeText(bytes(machine.systemDisk))}`, (live) =>
-      systemSize(context, vm, live),
-    ),
-    step(context, vm, `cloud-init drive of ${vm.name}`, (live) => cloudInit(context, vm, live)),
-    ...dataDisks.map((disk) =>
-      step(context, vm, `disk ${disk.serial} of ${vm.name}`, (live) => data(context, vm, live, disk)),
-    ),
+    step(subject, `UEFI variables of ${name}`, efi),
+    step(subject, `system disk of ${name}`, system),
+    step(subject, `system disk of ${name} has ${sizeText(bytes(machine.systemDisk))}`, systemSize),
+    step(subject, `cloud-init drive of ${name}`, cloudInit),
+    ...dataDisks.map((disk) => step(subject, `disk ${disk.serial} of ${name}`, (_, live) => data(subject, live, disk))),
   ];
 }
 
@@ -54,116 +46,97 @@ export function hasAllDisks({ dataDisks, machine }: Vm, { config }: LiveVm): boo
   );
 }
 
-/** The commands of a step; `notes` stand beside them in the plan. */
-interface Work {
-  readonly commands: readonly (readonly string[])[];
-  readonly notes?: readonly string[];
-  readonly asks?: readonly string[];
+/** Without the VM the plan shows what it will get. */
+const NO_VM: LiveVm = { config: {}, status: 'stopped', leftover: false, shell: false };
+
+type Planned = Promise<Change | undefined>;
+
+function step(subject: Subject, title: string, plan: (subject: Subject, live: LiveVm) => Planned): Step {
+  return { title, plan: async () => plan(subject, (await liveVm(subject)) ?? NO_VM) };
 }
 
-/** Copying an image, or making a disk, on a slow storage. */
-const DISK_SECONDS = 1800;
-
-function step(context: Context, vm: Vm, title: string, work: (live: LiveVm) => Promise<Work | undefined>): Step {
-  const place = proxmox(context, vm.host);
-  // Without the VM the plan shows what it will get.
-  const now = async () =>
-    work((await liveVm(context, vm)) ?? { config: {}, status: 'stopped', leftover: false, shell: false });
-  return {
-    title,
-    async plan(): Promise<Change | undefined> {
-      const found = await now();
-      if (found === undefined) return undefined;
-      const { commands, notes = [], asks } = found;
-      return { lines: [...notes, ...commands.map((argv) => argv.map(quoted).join(' '))], ...(asks && { asks }) };
-    },
-    async apply(_, progress) {
-      const { commands = [] } = (await now()) ?? {};
-      for (const [index, argv] of commands.entries()) {
-        progress(argv.slice(0, 3).join(' '));
-        const waitsFor = `${vm.storage} on ${vm.host}`;
-        const { stderr } = await context.commands.change(place, argv, { seconds: DISK_SECONDS, waitsFor });
-        if (stderr.trim() === '') continue;
-        // `qm disk resize` and `pvesm free` end with 0 also when they failed. A mere warning stands there as well.
-        const left = (await now())?.commands.length ?? 0;
-        if (left >= commands.length - index)
-          throw new Blocked(`${vm.host}: ${argv.map(quoted).join(' ')} was done in vain, and said: ${stderr.trim()}`);
-      }
-    },
-  };
-}
-
-async function efi(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
+async function efi(subject: Subject, live: LiveVm): Planned {
   const { config } = live;
   if (config[EFI_SLOT] !== undefined) return undefined;
-  if (Object.keys(config).length === 0) return { commands: [QM.set(vm.vmid, NEW_DRIVE.efi(vm))] };
-  assertOff(vm, live, EFI_SLOT);
-  await assertRoom(context, vm);
-  return { commands: [...(await freed(context, vm, config)), QM.set(vm.vmid, NEW_DRIVE.efi(vm))] };
+  const create = subject.client.set(NEW_DRIVE.efi(subject.vm));
+  if (Object.keys(config).length === 0) return { actions: [create] };
+  assertOff(subject, live, EFI_SLOT);
+  await assertRoom(subject);
+  return { actions: [...(await freed(subject, config)), create] };
 }
 
-async function system(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
+async function system(subject: Subject, live: LiveVm): Planned {
+  const { host, vm, client } = subject;
   const { config, status } = live;
   const present = config[SYSTEM_SLOT];
-  if (present !== undefined) return changedOptions(vm, SYSTEM_SLOT, present, vm.systemOptions, status);
+  if (present !== undefined) return changedOptions(subject, SYSTEM_SLOT, present, vm.systemOptions, status);
   if (vm.image === undefined)
     throw new Blocked(`${vm.name} must have a release that machines/pins.ts knows; see UBUNTU_IMAGES there`);
-  const data = Object.keys(config).find((key) => /^virtio\d+$/.test(key));
+  const data = virtio(config)[0];
   if (data !== undefined)
     throw new Blocked(
-      `${id(vm)} must have a system disk (${SYSTEM_SLOT}), as it has ${data}: ${config[data]}. A new one is not made beside disks with data; give it the old one: qm set ${vm.vmid} --${SYSTEM_SLOT} VOLUME,${vm.systemOptions}`,
+      `${client.label} must have a system disk (${SYSTEM_SLOT}), as it has ${data}: ${config[data]}. No new one is made beside disks with data. Attach the old one:\n  qm set ${vm.vmid} --${SYSTEM_SLOT} VOLUME,${vm.systemOptions}`,
     );
-  assertOff(vm, live, SYSTEM_SLOT);
+  assertOff(subject, live, SYSTEM_SLOT);
+  const create = client.set(NEW_DRIVE.system(vm));
   // The step before this one looks at the same.
-  if (config[EFI_SLOT] === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.system(vm))] };
-  if (!(await imageIsThere(context, vm)))
-    throw new Blocked(`${vm.image} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`);
-  await assertRoom(context, vm);
-  return { commands: [...(await freed(context, vm, config)), QM.set(vm.vmid, NEW_DRIVE.system(vm))] };
+  if (config[EFI_SLOT] === undefined) return { actions: [create] };
+  if (!(await imageIsThere(host, vm)))
+    throw new Blocked(
+      `${vm.image} must be on ${vm.host} for ${client.label}, but it is not. To bring it:\n  npm run bootstrap -- apply images`,
+    );
+  await assertRoom(subject);
+  return { actions: [...(await freed(subject, config)), create] };
 }
 
-async function systemSize(context: Context, vm: Vm, { config, status }: LiveVm): Promise<Work | undefined> {
+async function systemSize(subject: Subject, { config, status }: LiveVm): Planned {
   const present = config[SYSTEM_SLOT];
-  if (present === undefined) throw new NotReady(`${id(vm)} must have a system disk first`);
-  return grown(context, vm, status, SYSTEM_SLOT, present, bytes(vm.machine.systemDisk));
+  if (present === undefined) throw new NotReady(`${subject.client.label} must have a system disk first`);
+  return grown(subject, status, SYSTEM_SLOT, present, bytes(subject.vm.machine.systemDisk));
 }
 
-async function cloudInit(context: Context, vm: Vm, live: LiveVm): Promise<Work | undefined> {
+async function cloudInit(subject: Subject, live: LiveVm): Planned {
+  const { host, vm, client } = subject;
   const { config } = live;
   if (config[CLOUD_INIT_SLOT] !== undefined) return undefined;
-  assertOff(vm, live, CLOUD_INIT_SLOT);
-  if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.cloudInit(vm))] };
-  const left = (await strays(context, vm, config)).find(isCloudInit);
-  // Proxmox writes it anew with each start, so one that was left is as good as a new one.
-  if (left) return { commands: [QM.set(vm.vmid, { [CLOUD_INIT_SLOT]: `${left.id},media=cdrom` })] };
-  return { commands: [QM.set(vm.vmid, NEW_DRIVE.cloudInit(vm))] };
+  assertOff(subject, live, CLOUD_INIT_SLOT);
+  const create = client.set(NEW_DRIVE.cloudInit(vm));
+  if (config[SYSTEM_SLOT] === undefined) return { actions: [create] };
+  const left = (await host.disks.strays(vm.vmid, config)).find(isCloudInit);
+  // Proxmox writes it at each start, so one that was left is as good as a new one.
+  return { actions: [left ? client.set({ [CLOUD_INIT_SLOT]: `${left.id},media=cdrom` }) : create] };
 }
 
-async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: DataDisk): Promise<Work | undefined> {
+async function data(subject: Subject, { config, status }: LiveVm, disk: DataDisk): Planned {
+  const { host, vm, client } = subject;
   const present = slotOf(config, disk.serial);
   if (present !== undefined)
     return both(
-      await grown(context, vm, status, present, config[present]!, disk.bytes),
-      changedOptions(vm, present, config[present]!, disk.options, status),
+      await grown(subject, status, present, config[present]!, disk.bytes),
+      changedOptions(subject, present, config[present]!, disk.options, status),
     );
   // What is left on the storage is freed before there is a system disk.
-  if (config[SYSTEM_SLOT] === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, disk.slot))] };
-  assertNoOtherSerial(vm, config, disk);
-  await assertRoom(context, vm);
+  if (config[SYSTEM_SLOT] === undefined) return { actions: [client.set(NEW_DRIVE.data(vm, disk, disk.slot))] };
+  assertNoOtherSerial(subject, config, disk);
+  await assertRoom(subject);
   const missing = vm.dataDisks.filter(({ serial }) => slotOf(config, serial) === undefined);
-  const slot = freeSlots(vm, config, missing)[missing.indexOf(disk)]!;
-  const left = (await strays(context, vm, config)).filter((each) => !isCloudInit(each));
+  const slot = freeSlots(subject, config, missing)[missing.indexOf(disk)]!;
+  const create = { actions: [client.set(NEW_DRIVE.data(vm, disk, slot))] };
+  const left = (await host.disks.strays(vm.vmid, config)).filter((each) => !isCloudInit(each));
   const [first] = left;
-  if (first === undefined) return { commands: [QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, slot))] };
-  if (left.length > 1 || first.size !== missing[0]!.bytes || !(await isEmpty(context, vm, first)))
+  if (first === undefined) return create;
+  if (left.length > 1 || first.size !== missing[0]!.bytes || !(await host.disks.isEmpty(first.id)))
     throw new Blocked(
-      `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(left)}: they may hold data, so no new disk is made for ${disk.serial}. Give one of them its place (qm set ${vm.vmid} --${slot} ${first.id},${disk.options}), or remove what is worth nothing (pvesm free VOLUME)`,
+      `${client.label} has volumes on ${vm.storage} that are not attached: ${list(left)}. They may hold data, so no new disk is made for ${disk.serial}. Attach one of them:
+  qm set ${vm.vmid} --${slot} ${first.id},${disk.options}
+or remove what is worth nothing:
+  pvesm free VOLUME`,
     );
   // Disks are made in their order, so the one that was cut off is the first that is missing.
-  if (disk !== missing[0]) return { commands: [QM.set(vm.vmid, NEW_DRIVE.data(vm, disk, slot))] };
+  if (disk !== missing[0]) return create;
   return {
-    commands: [QM.set(vm.vmid, { [slot]: `${first.id},${disk.options}` })],
-    notes: [`${first.id} is empty, has the right size and no place: left by an allocation that was cut off`],
+    lines: [`${first.id} is empty, has the right size and is not attached: left by an allocation that was cut off`],
+    actions: [client.set({ [slot]: `${first.id},${disk.options}` })],
   };
 }
 
@@ -171,154 +144,149 @@ async function data(context: Context, vm: Vm, { config, status }: LiveVm, disk: 
  * `onboot` starts a VM also before it has its disks, when the host boots meanwhile. What it needs to boot would then wait for
  * its next start, and look as if it was there.
  */
-function assertOff(vm: Vm, { status }: LiveVm, slot: string): void {
+function assertOff({ vm, client }: Subject, { status }: LiveVm, slot: string): void {
   if (status !== 'stopped')
     throw new Blocked(
-      `${id(vm)} must be stopped before it gets its ${slot}, and is ${status}: it was started before it was finished. On ${vm.host}: qm stop ${vm.vmid} (if a system already works in it: qm shutdown ${vm.vmid}), then run this again`,
+      `${client.label} must be stopped before it gets its ${slot}, but it is ${status}: it was started before it was finished. On ${vm.host}:
+  qm stop ${vm.vmid} (if a system already works in it: qm shutdown ${vm.vmid})
+Then run this again`,
     );
 }
 
 /**
- * Volumes to free before the system disk is made. A cut off command leaves one: of the UEFI variables, or a system disk as
- * large as its image. A VM that was lost leaves several, and its system disk has grown.
+ * Frees volumes before the system disk is made. A cut off command leaves one: of the UEFI variables, or a system disk as large
+ * as its image. A VM that was lost leaves several, and its system disk has grown.
  */
-async function freed(
-  context: Context,
-  vm: Vm,
-  config: Readonly<Record<string, string>>,
-): Promise<readonly (readonly string[])[]> {
+async function freed({ host, vm, client }: Subject, config: VmConfig): Promise<readonly Action[]> {
   if (config[SYSTEM_SLOT] !== undefined) return [];
-  const left = await strays(context, vm, config);
+  const left = await host.disks.strays(vm.vmid, config);
   const isLarge = ({ size }: Volume) =>
     size === undefined || size >= bytes(vm.machine.systemDisk) || vm.dataDisks.some((disk) => disk.bytes === size);
   if (left.length > 1 || left.some(isLarge))
     throw new Blocked(
-      `${id(vm)} must not have volumes without a place on ${vm.storage}, and has ${list(left)}: more than a cut off command leaves, they may hold data. Give them their places (qm disk rescan --vmid ${vm.vmid}, then qm set ${vm.vmid} --SLOT VOLUME,OPTIONS), or remove what is worth nothing (pvesm free VOLUME)`,
+      `${client.label} has volumes on ${vm.storage} that are not attached: ${list(left)}. A cut off command leaves less, so they may hold data. Attach them:
+  qm disk rescan --vmid ${vm.vmid}
+  qm set ${vm.vmid} --SLOT VOLUME,OPTIONS
+or remove what is worth nothing:
+  pvesm free VOLUME`,
     );
-  return left.map((volume) => ['pvesm', 'free', volume.id]);
+  return left.map(({ id }) => host.disks.free(id));
 }
 
 /** Growing works while the VM runs; shrinking never. */
 async function grown(
-  context: Context,
-  vm: Vm,
+  { homelab, host, vm, client }: Subject,
   status: string,
   slot: string,
   value: string,
   wanted: number,
-): Promise<Work | undefined> {
+): Planned {
   const present = drive(value);
   const { size, volume } = present;
   if (size === undefined)
     throw new Blocked(
-      `${slot} of ${id(vm)} must have a size in its settings, and has none: ${value}; qm disk rescan --vmid ${vm.vmid}`,
+      `${slot} of ${client.label} must have a size in its settings, but it has none: ${value}. To write it there:\n  qm disk rescan --vmid ${vm.vmid}`,
     );
   if (size === wanted) return undefined;
   if (size > wanted)
     throw new Blocked(
-      `${slot} of ${id(vm)} cannot shrink: it has ${sizeText(size)}, homelab.ts says ${sizeText(wanted)}; say ${sizeText(size)} there`,
+      `${slot} of ${client.label} cannot shrink: it has ${sizeText(size)}, but homelab.ts says ${sizeText(wanted)}. Write ${sizeText(size)} there`,
     );
-  if (status !== 'stopped' && (await isPending(context, vm, slot)))
+  if (status !== 'stopped' && (await client.isPending(slot)))
     throw new Blocked(
-      `${slot} of ${id(vm)} must have no settings that wait for its next start, or its size cannot be told; first it needs a ${stopAndStart(vm)}`,
+      `${slot} of ${client.label} has settings that wait for its next start, so its size cannot be read. First it needs a ${stopAndStart(vm)}`,
     );
   // Proxmox resizes the volume first and writes the size down last. Cut off between them, it does neither a second time.
-  const all = await volumes(context, { host: vm.host, storage: volume.split(':')[0]! });
-  const real = all.find((each) => each.id === volume)?.size ?? 0;
+  const all = await host.storage(volume.split(':')[0]!).volumes();
+  const real = all.find(({ id }) => id === volume)?.size ?? 0;
   if (real >= wanted)
     return {
-      commands: [QM.set(vm.vmid, { [slot]: withOptions(present, {}) })],
-      notes: [
-        `${slot}: ${volume} has ${sizeText(real)}, and the settings say ${sizeText(size)}: they are told anew`,
-        ...(status === 'stopped' ? [] : [`${vm.name} may see its size only after a stop and a start of the VM`]),
+      lines: [
+        `${slot}: ${volume} has ${sizeText(real)}, but the settings still say ${sizeText(size)}: they are written again`,
+        ...(status === 'stopped' ? [] : [`${vm.name} may see the new size only after a stop and a start of the VM`]),
       ],
+      actions: [client.set({ [slot]: withOptions(present, {}) })],
     };
-  await assertRoom(context, vm);
+  await assertRoom({ homelab, host });
   return {
-    commands: [QM.resize(vm.vmid, slot, wanted)],
-    notes: [
-      `${slot}: ${sizeText(size)} -> ${sizeText(wanted)}; its file system grows with the next start of the machine`,
-    ],
+    lines: [`${slot}: ${sizeText(size)} -> ${sizeText(wanted)}; its file system grows at the machine's next start`],
+    actions: [client.resize(slot, wanted)],
   };
-}
-
-async function isPending(context: Context, vm: Vm, slot: string): Promise<boolean> {
-  const { stdout } = await context.commands.read(proxmox(context, vm.host), ['qm', 'pending', `${vm.vmid}`]);
-  return stdout.split('\n').some((line) => line.startsWith(`new ${slot}: `));
 }
 
 /** One after the other; the second may ask. */
-function both(first: Work | undefined, second: Work | undefined): Work | undefined {
+function both(first: Change | undefined, second: Change | undefined): Change | undefined {
   if (first === undefined || second === undefined) return first ?? second;
   return {
     ...second,
-    commands: [...first.commands, ...second.commands],
-    notes: [...(first.notes ?? []), ...(second.notes ?? [])],
+    lines: [...(first.lines ?? []), ...(second.lines ?? [])],
+    actions: [...(first.actions ?? []), ...(second.actions ?? [])],
   };
 }
 
-function changedOptions(vm: Vm, slot: string, value: string, options: string, status: string): Work | undefined {
+function changedOptions(
+  { vm, client }: Subject,
+  slot: string,
+  value: string,
+  options: string,
+  status: string,
+): Change | undefined {
   const present = drive(value);
-  const changed = differences(present.options as Record<string, string>, optionsOf(options));
+  const changed = differences(present.options, optionsOf(options));
   if (changed.length === 0) return undefined;
   return {
-    commands: [QM.set(vm.vmid, { [slot]: withOptions(present, optionsOf(options)) })],
-    notes: changed.map((each) => line(`${slot}.`, each)),
+    lines: changed.map((each) => line(`${slot}.`, each)),
+    actions: [client.set({ [slot]: withOptions(present, optionsOf(options)) })],
     ...(status !== 'stopped' && {
       asks: [
-        `${id(vm)} runs: ${slot} changes at its next ${stopAndStart(vm)}. Nothing is stopped now. Note the change?`,
+        `${client.label} runs, so ${slot} changes at its next ${stopAndStart(vm)}. Nothing is stopped now. Change it?`,
       ],
     }),
   };
 }
 
-/** @throws Stop when two disks have the same serial */
-function slotOf(config: Readonly<Record<string, string>>, serial: string): string | undefined {
+/** @throws Blocked when two disks have the same serial */
+function slotOf(config: VmConfig, serial: string): string | undefined {
   const slots = virtio(config).filter((slot) => drive(config[slot]!).options.serial === serial);
   if (slots.length > 1)
-    throw new Blocked(`serial ${serial} must stand for one disk, and ${slots.join(' and ')} of ${config.name} have it`);
+    throw new Blocked(`serial ${serial} must belong to one disk, but ${slots.join(' and ')} of ${config.name} have it`);
   return slots[0];
 }
 
 /** A disk with a serial that homelab.ts does not name could be the very one that is missing. */
-function assertNoOtherSerial(vm: Vm, config: Readonly<Record<string, string>>, disk: DataDisk): void {
+function assertNoOtherSerial({ vm, client }: Subject, config: VmConfig, disk: DataDisk): void {
   const known = new Set(vm.dataDisks.map(({ serial }) => serial));
   const other = virtio(config).find((slot) => !known.has(drive(config[slot]!).options.serial ?? ''));
-  if (other !== undefined)
-    throw new Blocked(
-      `${other} of ${id(vm)} must have a serial of homelab.ts, and has ${drive(config[other]!).options.serial ?? 'none'}, while the disk ${disk.serial} is missing. If it is that disk, say so: qm set ${vm.vmid} --${other} ${withOptions(drive(config[other]!), optionsOf(disk.options))}; if not, name it in dataDisks, or take it off`,
-    );
+  if (other === undefined) return;
+  const present = drive(config[other]!);
+  throw new Blocked(
+    `${other} of ${client.label} must have a serial of homelab.ts, but it has ${present.options.serial ?? 'none'}, and the disk ${disk.serial} is missing. If it is that disk, say so:
+  qm set ${vm.vmid} --${other} ${withOptions(present, optionsOf(disk.options))}
+If not, name it in dataDisks, or detach it`,
+  );
 }
 
 /** A slot for each missing disk: that of a new machine where it is free, else the next that is. */
-function freeSlots(vm: Vm, config: Readonly<Record<string, string>>, missing: readonly DataDisk[]): string[] {
+function freeSlots({ client }: Subject, config: VmConfig, missing: readonly DataDisk[]): string[] {
   const taken = new Set(virtio(config));
   return missing.map((disk) => {
     const slots = [disk.slot, ...Array.from({ length: VIRTIO_SLOTS }, (_, index) => `virtio${index}`)];
     const free = slots.find((slot) => !taken.has(slot) && Number(slot.slice('virtio'.length)) < VIRTIO_SLOTS);
     if (free === undefined)
-      throw new Blocked(`${id(vm)} has room for ${VIRTIO_SLOTS} data disks, and none for ${disk.serial}`);
+      throw new Blocked(`${client.label} can have ${VIRTIO_SLOTS} data disks, so none is left for ${disk.serial}`);
     taken.add(free);
     return free;
   });
 }
 
-function virtio(config: Readonly<Record<string, string>>): string[] {
+function virtio(config: VmConfig): string[] {
   return Object.keys(config).filter((key) => /^virtio\d+$/.test(key));
 }
 
-async function isEmpty(context: Context, vm: Vm, volume: Volume): Promise<boolean> {
-  const place = proxmox(context, vm.host);
-  const { stdout } = await context.commands.readScript(place, 'proxmox/volume-is-empty.sh', [volume.id]);
-  return stdout.trim() === 'empty';
-}
-
-function isCloudInit({ id: volume }: Volume): boolean {
-  return /[:/]vm-\d+-cloudinit(\.\w+)?$/.test(volume);
+function isCloudInit({ id }: Volume): boolean {
+  return /[:/]vm-\d+-cloudinit(\.\w+)?$/.test(id);
 }
 
 function list(all: readonly Volume[]): string {
-  return all
-    .map(({ id: volume, size }) => `${volume} (${size === undefined ? 'of unknown size' : sizeText(size)})`)
-    .join(', ');
+  return all.map(({ id, size }) => `${id} (${size === undefined ? 'of unknown size' : sizeText(size)})`).join(', ');
 }

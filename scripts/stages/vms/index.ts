@@ -1,23 +1,19 @@
-import { machinesOn, manifests, proxmox, proxmoxHosts, ubuntuMachines, type Context } from '../../clients/context';
-import { Blocked } from '../../engine/problem';
-import { remoteFile } from '../../engine/remote-file';
-import { quoted } from '../../../values/shell';
-import type { Change, Stage, Step } from '../../engine/step';
-import { until } from '../../engine/wait';
 import { hostOf } from '../../../inventory';
 import { cloudInit } from '../../../machines/ai-vm';
-import { requireLoginKeys } from '../login-keys';
-import { QM, snippetFiles, SYSTEM_SLOT, vmOf, type Vm } from '../../../machines/vms';
+import { snippetFiles, SYSTEM_SLOT } from '../../../machines/vms';
 import { longestGrace } from '../../../values/grace';
-import { filesFolder, imageIsThere } from '../images';
-import { diskSteps, hasAllDisks } from './disks';
-import { assertAddressIsFree, assertMacIsFree, assertRoom } from './room';
-import { strays } from '../../clients/proxmox/volumes';
+import { proxmoxHosts, type ProxmoxHost } from '../../clients/proxmox/host';
 import { differences, isCard, line, needsStart } from '../../clients/proxmox/settings';
-import { id, liveVm, readStatus, stopAndStart } from '../../clients/proxmox/guests';
-
-/** `qm start` waits for the memory to be there, a second per GiB (its own default timeout), and for the disks. */
-const START_SECONDS = 300;
+import { hasHostDevice } from '../../clients/proxmox/vm';
+import { manifests, ubuntuMachines, type Context } from '../../clients/context';
+import { Blocked } from '../../engine/problem';
+import { remoteFile } from '../../engine/remote-file';
+import type { Action, Change, Stage, Step } from '../../engine/step';
+import { imageIsThere } from '../images';
+import { requireLoginKeys } from '../login-keys';
+import { diskSteps, hasAllDisks } from './disks';
+import { liveVm, stopAndStart, subjects, type LiveVm, type Subject } from './live';
+import { assertAddressIsFree, assertMacIsFree, assertRoom } from './room';
 
 /** Makes the virtual machines, or shows in which field one differs. One that has anything is never made again. */
 export function vms(context: Context): Stage {
@@ -27,11 +23,10 @@ export function vms(context: Context): Stage {
     async steps() {
       assertGraceFits(context);
       const steps: Step[] = [];
-      for (const [host] of proxmoxHosts(context)) {
+      for (const host of proxmoxHosts(context)) {
         steps.push(...(await snippetSteps(context, host)));
-        const machines = machinesOn(context, host).map(([name]) => vmOf(context.homelab, name));
-        for (const vm of machines.sort((a, b) => a.machine.startOrder - b.machine.startOrder || a.vmid - b.vmid))
-          steps.push(settingsStep(context, vm), ...diskSteps(context, vm), startStep(context, vm));
+        for (const subject of subjects(context.homelab, host))
+          steps.push(settingsStep(subject), ...diskSteps(subject), startStep(subject));
       }
       return steps;
     },
@@ -39,133 +34,129 @@ export function vms(context: Context): Stage {
 }
 
 /** The VM with everything but its disks. */
-function settingsStep(context: Context, vm: Vm): Step {
-  const { commands } = context;
-  const place = proxmox(context, vm.host);
-  const now = async () => {
-    const live = await liveVm(context, vm);
-    if (live === undefined || live.shell) {
-      await assertCanBeMade(context, vm);
-      return live === undefined
-        ? { commands: [QM.create(vm.vmid, vm.settings)], lines: [], asks: [] }
-        : {
-            commands: [
-              ['qm', 'destroy', `${vm.vmid}`, '--skiplock', '1', '--purge', '1'],
-              QM.create(vm.vmid, vm.settings),
-            ],
-            lines: ['its creation was cut off before it had anything: it is made again'],
-            asks: [],
-          };
-    }
-    const { config, leftover, status } = live;
-    // The boot order names the system disk, so it comes with it.
-    const boot: Record<string, string> = config[SYSTEM_SLOT] === undefined ? {} : { boot: `order=${SYSTEM_SLOT}` };
-    const changed = differences(config, { ...vm.settings, ...boot });
-    const settings = Object.fromEntries(changed.map(({ key, to }) => [key, to]));
-    const changing = status === 'stopped' ? [] : changed.map(({ key }) => key);
-    const cards = changing.filter(isCard);
-    const waiting = changing.filter(needsStart);
-    return {
-      // While it is locked nobody else touches it; a VM without the lock is one with our name.
-      commands: leftover
-        ? [...(changed.length > 0 ? [QM.set(vm.vmid, settings, true)] : []), ['qm', 'unlock', `${vm.vmid}`]]
-        : changed.length > 0
-          ? [QM.set(vm.vmid, settings)]
-          : [],
-      lines: [
-        ...(leftover ? [`its creation was cut off, and is finished`] : []),
-        ...changed.map((each) => line('', each)),
-      ],
-      asks: [
-        ...(cards.length > 0
-          ? [
-              `${id(vm)} runs, and its network card is exchanged at once: ${cards.join(', ')}. It has no network for a moment, and with another MAC until its own configuration knows that; if it stays away: qm shutdown ${vm.vmid} and qm start ${vm.vmid} on ${vm.host}. Exchange it now?`,
-            ]
-          : []),
-        ...(waiting.length > 0
-          ? [
-              `${id(vm)} runs, so these change at its next ${stopAndStart(vm)}: ${waiting.join(', ')}. Nothing is stopped now. Note them?`,
-            ]
-          : []),
-      ],
-    };
-  };
+function settingsStep(subject: Subject): Step {
+  const { vm, client } = subject;
   return {
     title: `VM ${vm.vmid} (${vm.name}) with its settings`,
-    async plan(): Promise<Change | undefined> {
-      const { commands, lines, asks } = await now();
-      if (commands.length === 0) return undefined;
+    async plan() {
+      const live = await liveVm(subject);
+      if (live !== undefined && !live.shell) return changedSettings(subject, live);
+      await assertCanBeMade(subject);
+      const create = client.create(vm.settings);
+      if (live === undefined) return { actions: [create] };
       return {
-        lines: [...lines, ...commands.map((argv) => argv.map(quoted).join(' '))],
-        ...(asks.length > 0 && { asks }),
+        lines: ['its creation was cut off before it had anything: it is made again'],
+        actions: [client.destroy({ ignoreLock: true }), create],
       };
-    },
-    async apply() {
-      for (const argv of (await now()).commands) await commands.change(place, argv);
     },
   };
 }
 
-/** @throws Stop when something is in the way of a VM that is not there yet */
-async function assertCanBeMade(context: Context, vm: Vm): Promise<void> {
-  if (vm.machine.kind === 'ubuntu') requireLoginKeys(context.homelab);
-  if (!(await imageIsThere(context, vm)))
+function changedSettings({ vm, client }: Subject, { config, leftover, status }: LiveVm): Change | undefined {
+  // The boot order names the system disk, so it comes with it.
+  const boot: Record<string, string> = config[SYSTEM_SLOT] === undefined ? {} : { boot: `order=${SYSTEM_SLOT}` };
+  const changed = differences(config, { ...vm.settings, ...boot });
+  if (changed.length === 0 && !leftover) return undefined;
+  const settings = Object.fromEntries(changed.map(({ key, to }) => [key, to]));
+  const asks = status === 'stopped' ? [] : questions({ vm, client }, Object.keys(settings));
+  return {
+    lines: [
+      ...(leftover ? ['its creation was cut off: it is finished'] : []),
+      ...changed.map((each) => line('', each)),
+    ],
+    // While it is locked nobody else touches it; a VM without the lock is one with our name.
+    actions: [
+      ...(changed.length > 0 ? [client.set(settings, { ignoreLock: leftover })] : []),
+      ...(leftover ? [client.unlock()] : []),
+    ],
+    ...(asks.length > 0 && { asks }),
+  };
+}
+
+/** What the owner must know of changes to a VM that runs. */
+function questions({ vm, client }: Pick<Subject, 'vm' | 'client'>, keys: readonly string[]): string[] {
+  const [cards, waiting] = [keys.filter(isCard), keys.filter(needsStart)];
+  return [
+    ...(cards.length > 0
+      ? [
+          `${client.label} runs, and its network card is exchanged at once: ${cards.join(', ')}. It has no network for a moment, and with another MAC until its own configuration has that. If it stays unreachable, on ${vm.host}: qm shutdown ${vm.vmid}, then qm start ${vm.vmid}. Exchange it now?`,
+        ]
+      : []),
+    ...(waiting.length > 0
+      ? [
+          `${client.label} runs, so these settings change at its next ${stopAndStart(vm)}: ${waiting.join(', ')}. Nothing is stopped now. Change them?`,
+        ]
+      : []),
+  ];
+}
+
+/** @throws Blocked when something is in the way of a VM that is not there yet */
+async function assertCanBeMade(subject: Subject): Promise<void> {
+  const { homelab, host, vm, client } = subject;
+  if (vm.machine.kind === 'ubuntu') requireLoginKeys(homelab);
+  if (!(await imageIsThere(host, vm)))
     throw new Blocked(
-      `${vm.image ?? 'an image'} must be on ${vm.host} for ${id(vm)}; npm run bootstrap -- apply images`,
+      `${vm.image ?? 'an image'} must be on ${vm.host} for ${client.label}, but it is not. To bring it:\n  npm run bootstrap -- apply images`,
     );
-  const left = await strays(context, vm, {});
+  const left = await host.disks.strays(vm.vmid, {});
   if (left.length > 0)
     throw new Blocked(
-      `${vm.storage} on ${vm.host} must have no volumes of VM ${vm.vmid}, as there is no such VM, and has ${left.map((each) => each.id).join(', ')}. They may hold the data of a VM that was lost: attach them to one (qm create ${vm.vmid} ..., qm disk rescan --vmid ${vm.vmid}), or remove what is worth nothing (pvesm free VOLUME)`,
+      `${vm.storage} on ${vm.host} has volumes of VM ${vm.vmid}, but there is no such VM: ${left.map(({ id }) => id).join(', ')}. They may hold the data of a VM that was lost. Attach them to one:
+  qm create ${vm.vmid} ...
+  qm disk rescan --vmid ${vm.vmid}
+or remove what is worth nothing:
+  pvesm free VOLUME`,
     );
-  await assertRoom(context, vm);
-  await assertMacIsFree(context, vm);
-  await assertAddressIsFree(context, vm);
+  await assertRoom(subject);
+  await assertMacIsFree(subject);
+  await assertAddressIsFree(subject);
 }
 
 /** Talos then waits in maintenance mode; the machine beside the cluster begins without its GPU. */
-function startStep(context: Context, vm: Vm): Step {
-  const place = proxmox(context, vm.host);
+function startStep(subject: Subject): Step {
+  const { vm, client } = subject;
   return {
     title: `VM ${vm.vmid} (${vm.name}) runs`,
     async plan() {
-      const live = await liveVm(context, vm);
-      const change = { lines: [QM.start(vm.vmid).join(' ')] };
+      const live = await liveVm(subject);
+      const change = { actions: [startOf(subject)] };
       if (live?.status === 'running') return undefined;
       // Steps before this one bring what is missing, and look at the same.
       if (live === undefined || live.leftover || live.shell || !hasAllDisks(vm, live)) return change;
-      const { config, status } = live;
-      // A start with the GPU can hang the host: stage ai-vm judges it.
-      if (Object.keys(config).some((key) => /^hostpci\d+$/.test(key))) return undefined;
-      if (status !== 'stopped')
+      // A start with the GPU can hang the host: stage ai-vm decides on it.
+      if (hasHostDevice(live.config)) return undefined;
+      if (live.status !== 'stopped')
         throw new Blocked(
-          `${id(vm)} must run or be stopped, and is ${status}; qm resume ${vm.vmid}, or look at it in Proxmox`,
+          `${client.label} must run or be stopped, but it is ${live.status}. Look at it in Proxmox, or:\n  qm resume ${vm.vmid}`,
         );
-      await assertAddressIsFree(context, vm);
+      await assertAddressIsFree(subject);
       return change;
     },
-    async apply(_, progress) {
-      const live = await liveVm(context, vm);
-      if (live === undefined || !hasAllDisks(vm, live))
-        throw new Blocked(`${id(vm)} must have all its disks before it starts`);
-      await context.commands.change(place, QM.start(vm.vmid), { seconds: START_SECONDS, waitsFor: id(vm) });
-      await until(`${id(vm)} to run`, { seconds: 30, every: 1 }, progress, async () =>
-        (await readStatus(context, place, vm.vmid)) === 'running' ? true : undefined,
-      );
+  };
+}
+
+function startOf(subject: Subject): Action {
+  const start = subject.client.start();
+  return {
+    ...start,
+    async run(progress) {
+      const live = await liveVm(subject);
+      if (live === undefined || !hasAllDisks(subject.vm, live))
+        throw new Blocked(`${subject.client.label} must have all its disks before it starts. Run this again`);
+      await start.run(progress);
     },
   };
 }
 
 /** Files of cloud-init, where the machines beside the cluster find them when they start. */
-async function snippetSteps(context: Context, host: string): Promise<Step[]> {
-  const ours = ubuntuMachines(context).filter(([, machine]) => hostOf(context.homelab, machine) === host);
+async function snippetSteps(context: Context, host: ProxmoxHost): Promise<Step[]> {
+  const ours = ubuntuMachines(context).filter(([, machine]) => hostOf(context.homelab, machine) === host.name);
   if (ours.length === 0) return [];
-  const { files } = vmOf(context.homelab, ours[0]![0]);
-  const folder = `${await filesFolder(context, host, files, 'snippets')}/snippets`;
+  const folder = await host.files.folder('snippets');
   return ours.flatMap(([name]) => {
     const texts = cloudInit(context.homelab, name);
     return Object.entries(snippetFiles(name)).map(([kind, file]) =>
-      remoteFile(context.commands, proxmox(context, host), {
+      remoteFile(context.commands, host.target, {
         path: `${folder}/${file}`,
         content: texts[kind as keyof typeof texts],
       }),
@@ -175,15 +166,15 @@ async function snippetSteps(context: Context, host: string): Promise<Step[]> {
 
 /**
  * The kubelet ends ordinary pods within its grace less the critical part, and Proxmox' `down` is reckoned from it.
- * @throws Stop when a pod of dist/ may take longer
+ * @throws Blocked when a pod of dist/ may take longer
  */
-function assertGraceFits(context: Context): void {
-  const { shutdownGracePeriod, shutdownGracePeriodCriticalPods: critical } = context.homelab.talos;
+function assertGraceFits({ homelab }: Pick<Context, 'homelab'>): void {
+  const { shutdownGracePeriod, shutdownGracePeriodCriticalPods: critical } = homelab.talos;
   const longest = slowestPod();
   const room = shutdownGracePeriod.toSeconds() - critical.toSeconds();
   if (longest.seconds > room)
     throw new Blocked(
-      `talos.shutdownGracePeriod must be at least ${longest.seconds + critical.toSeconds()} s: ${longest.file} takes up to ${longest.seconds} s to stop, and ${critical.toSeconds()} s are kept for critical pods; it is ${shutdownGracePeriod.toSeconds()} s`,
+      `talos.shutdownGracePeriod must be at least ${longest.seconds + critical.toSeconds()} s, but it is ${shutdownGracePeriod.toSeconds()} s: ${longest.file} takes up to ${longest.seconds} s to stop, and ${critical.toSeconds()} s are kept for critical pods`,
     );
 }
 
@@ -202,6 +193,6 @@ function objects() {
     return manifests();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new Blocked('dist/ must be there: how long pods take to stop is read from it; npm run synth');
+    throw new Blocked('dist/ must be there: it says how long pods take to stop. To write it:\n  npm run synth');
   }
 }
