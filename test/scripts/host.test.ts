@@ -238,9 +238,7 @@ describe('names of network cards', () => {
   test('stay by hand where the owner has pinned one by hand, whom Proxmox tool does not know', () => {
     const linkFiles = BY_HAND.replace('NAME', 'enp1s0');
     const { network } = facts({ links: two, interfaces: OLD, linkFiles });
-    expect(pinning('proxmox', network)?.lines).toEqual([
-      'write /etc/systemd/network/10-collab-homelab-enp2s0.link: 84:47:09:00:00:02 stays enp2s0',
-    ]);
+    expect(pinning('proxmox', network)).toEqual(['84:47:09:00:00:02 stays enp2s0']);
     const half = { links: two, interfaces: OLD, linkFiles, pinning: '/var/lib/collab-homelab/pinning' };
     expect(() => pinning('proxmox', facts(half).network)).toThrow(/10-enwan0\.link on proxmox must not pin enp1s0/);
   });
@@ -270,14 +268,12 @@ describe('names of network cards', () => {
     expect(() => plan(wake)).toThrow(/10-wol\.link on proxmox must say MACAddress= and Name=/);
     expect(() => plan(wake.replace(/MACAddress=.*/, 'Driver=r8169'))).toThrow(/10-wol\.link/);
     for (const harmless of [wake.replace('00:01', '00:07'), wake.replace('10-wol', '90-wol')])
-      expect(plan(harmless)?.lines![0]).toBe('pve-network-interface-pinning generate');
+      expect(plan(harmless)![0]).toBe('pve-network-interface-pinning generate');
   });
 
   test('keep what they have where Proxmox has no tool for it', () => {
     const { network } = facts({ links: links('enp1s0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
-    expect(pinning('proxmox', network)?.lines).toEqual([
-      'write /etc/systemd/network/10-collab-homelab-enp1s0.link: 84:47:09:00:00:01 stays enp1s0',
-    ]);
+    expect(pinning('proxmox', network)).toEqual(['84:47:09:00:00:01 stays enp1s0']);
     const { network: early } = facts({ links: links('eth0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
     expect(() => pinning('proxmox', early)).toThrow('eth0');
   });
@@ -320,8 +316,10 @@ test('a boot that was undone while this run waited for it is told as the next ru
   });
   const steps = await host(commands.context()).steps();
   const reboot = steps.find(({ title }) => title === 'proxmox was booted with all of that')!;
-  const apply = reboot.apply!({ lines: [] }, () => undefined);
-  await expect(apply).rejects.toThrow(/^the last boot .*: it was undone at 2026-01-01T00:00:00Z.*rm .*undone there/);
+  const [action] = (await reboot.plan())!.actions!;
+  await expect(action!.run(() => undefined)).rejects.toThrow(
+    /^the last boot .*: it was undone at 2026-01-01T00:00:00Z.*rm .*undone there/,
+  );
 });
 
 describe('a host whose files were written', () => {
@@ -361,9 +359,11 @@ describe('a host whose files were written', () => {
   test('is in vain only when nothing is left to write, and warns of the undo', async () => {
     const inVain = { ...finished, cmdline: 'quiet', armed: FIRST };
     await expect(reboot(inVain)).rejects.toThrow(/was booted since its files were written.*\nuntil that is solved/);
-    await expect(reboot({ ...inVain, armed: '' })).rejects.toThrow(/to make them anew$/);
+    await expect(reboot({ ...inVain, armed: '' })).rejects.toThrow(
+      /had no effect.*To make them again: rm .* there, then apply host$/,
+    );
     expect(await reboot(finished, withNpu)).toEqual([
-      'reboot for: boot loader and initramfs are made anew; 0000:c6:00.1 goes from amdxdna to vfio-pci',
+      'reboot for: boot loader and initramfs are made again; 0000:c6:00.1 goes from amdxdna to vfio-pci',
     ]);
     const card = JSON.stringify([
       ...JSON.parse(links()),
@@ -377,7 +377,7 @@ describe('a host whose files were written', () => {
 
   test('reboots for an initramfs of this boot, and stays armed until then', async () => {
     const said = { ...finished, booted: `${made} ${SECOND}`, armed: SECOND };
-    expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs are made anew']);
+    expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs are made again']);
     const { step: last } = await step('waits to be undone', said);
     await expect(last.plan()).rejects.toThrow('must be done first');
   });
@@ -390,7 +390,7 @@ describe('a host whose files were written', () => {
     const { commands, step: first } = await step('the last boot', { ...finished, booted, armed: FIRST });
     const change = (await first.plan())!;
     expect(change.lines).toEqual([expect.stringMatching(line)]);
-    await first.apply!(change, () => undefined);
+    for (const action of change.actions!) await action.run(() => undefined);
     expect(commands.changed).toEqual([expect.stringMatching(script)]);
   });
 });

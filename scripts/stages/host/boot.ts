@@ -1,67 +1,67 @@
 import { createHash } from 'node:crypto';
-import { proxmox, type Context } from '../../clients/context';
-import { Blocked } from '../../engine/problem';
-import { writeRemote } from '../../engine/remote-file';
-import type { Step } from '../../engine/step';
 import { HOST_FILES, hostFiles, KERNEL_OPTIONS, passedThrough, UNDO_FILES } from '../../../machines/host';
-import { handedOver } from './devices';
 import type { HostFacts } from '../../clients/proxmox/facts';
+import { action } from '../../engine/actions';
+import { Blocked } from '../../engine/problem';
+import { fileOn } from '../../engine/remote-file';
+import type { Step } from '../../engine/step';
+import { handedOver } from './devices';
 import { pinState, usesTool } from './network-cards';
-
-export type Judged = () => Promise<HostFacts>;
-export type MakeStep = (title: string, look: Step['plan'], apply: NonNullable<Step['apply']>) => Step;
+import { soundFacts, type Site } from './site';
 
 /** The files that hand the GPU over, and what the boot loader and the initramfs make of them. */
-export function bootSteps(context: Context, name: string, judged: Judged, step: MakeStep): Step[] {
-  const { commands } = context;
-  const place = proxmox(context, name);
-  const oneFile = (path: string) =>
-    step(
-      `${path} on ${name}`,
-      async () => {
-        const found = await judged();
-        const text = wantedFiles(context, name, found).get(path);
-        if (text === undefined || found.digests[path] === digest(text)) return undefined;
-        const said = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-        return { lines: [`${found.digests[path] ? 'replace' : 'write'} ${path}:`, ...said.map((line) => `  ${line}`)] };
-      },
-      async () => {
-        const content = wantedFiles(context, name, await judged()).get(path)!;
-        await writeRemote(commands, place, { path, content });
-      },
-    );
-  return [
-    ...[HOST_FILES.modules, HOST_FILES.modprobe, HOST_FILES.ids, HOST_FILES.grub].map(oneFile),
-    step(
-      `${HOST_FILES.cmdline} on ${name}`,
-      async () => {
-        const { boot } = await judged();
-        const wanted = withOptions(name, boot);
-        return wanted === undefined
-          ? undefined
-          : { lines: [`${HOST_FILES.cmdline}: ${boot.kernelOptions} -> ${wanted}`] };
-      },
-      async () => {
-        const { boot } = await judged();
-        await commands.changeScript(place, 'proxmox/kernel-options.sh', [boot.kernelOptions, withOptions(name, boot)!]);
-      },
-    ),
-    step(
-      `boot loader and initramfs of ${name} are made of them`,
-      async () => {
-        const found = await judged();
-        if (filesMissing(context, name, found).length === 0 && found.boot.made?.of === madeOf(found)) return undefined;
-        return { lines: bootCommands(found) };
-      },
-      async () => {
-        const found = await judged();
-        await commands.changeScript(place, 'proxmox/boot-files.sh', [madeOf(found), ...found.boot.loaders], {
-          seconds: 1800,
-          waitsFor: 'an initramfs for each kernel',
-        });
-      },
-    ),
-  ];
+export function bootSteps(site: Site): Step[] {
+  const { modules, modprobe, ids, grub } = HOST_FILES;
+  return [...[modules, modprobe, ids, grub].map((path) => bootFile(site, path)), kernelOptions(site), bootMade(site)];
+}
+
+function bootFile(site: Site, path: string): Step {
+  const { commands, name, target } = site.host;
+  return {
+    title: `${path} on ${name}`,
+    async plan() {
+      const facts = await soundFacts(site);
+      const content = wantedFiles(site, facts).get(path);
+      if (content === undefined || facts.digests[path] === digest(content)) return undefined;
+      const write = fileOn(commands, target, { path, content }, facts.digests[path] ? 'replace' : 'write');
+      const told = content.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+      return { actions: [{ ...write, lines: [...write.lines, ...told.map((line) => `  ${line}`)] }] };
+    },
+  };
+}
+
+function kernelOptions(site: Site): Step {
+  const { commands, name, target } = site.host;
+  return {
+    title: `${HOST_FILES.cmdline} on ${name}`,
+    async plan() {
+      const { boot } = await soundFacts(site);
+      const wanted = withOptions(name, boot);
+      if (wanted === undefined) return undefined;
+      const write = () => commands.changeScript(target, 'proxmox/kernel-options.sh', [boot.kernelOptions, wanted]);
+      return { actions: [action(`${name}: ${HOST_FILES.cmdline}: ${boot.kernelOptions} -> ${wanted}`, write)] };
+    },
+  };
+}
+
+function bootMade(site: Site): Step {
+  const { commands, name, target } = site.host;
+  return {
+    title: `boot loader and initramfs of ${name} are made of them`,
+    async plan() {
+      const facts = await soundFacts(site);
+      if (filesMissing(site, facts).length === 0 && facts.boot.made?.of === madeOf(facts)) return undefined;
+      const lines = bootCommands(facts).map((each) => `${name}: ${each}`);
+      const options = { seconds: 1800, waitsFor: 'an initramfs for each kernel' };
+      const make = async () => {
+        // The steps before this one wrote what it is made of.
+        const written = await soundFacts(site);
+        const args = [madeOf(written), ...written.boot.loaders];
+        await commands.changeScript(target, 'proxmox/boot-files.sh', args, options);
+      };
+      return { actions: [action(lines, make)] };
+    },
+  };
 }
 
 function bootCommands({ boot }: HostFacts): string[] {
@@ -73,7 +73,7 @@ function bootCommands({ boot }: HostFacts): string[] {
 }
 
 /** The files of ours that are to be on a host, the ids that it has among them. */
-function wantedFiles({ homelab }: Context, name: string, facts: HostFacts): ReadonlyMap<string, string> {
+function wantedFiles({ homelab, host: { name } }: Site, facts: HostFacts): ReadonlyMap<string, string> {
   const { gpu, audio, npu } = handedOver(homelab, name, facts);
   const ids = [gpu, audio, npu].flatMap((each) => (each ? [`${each.vendor}:${each.device}`] : []));
   const rendered = [...hostFiles(homelab, name)].filter(
@@ -94,14 +94,15 @@ function wantedFiles({ homelab }: Context, name: string, facts: HostFacts): Read
   ]);
 }
 
-function filesMissing(context: Context, name: string, facts: HostFacts): string[] {
-  const { gpu, npu } = passedThrough(context.homelab, name);
+function filesMissing(site: Site, facts: HostFacts): string[] {
+  const { homelab, host } = site;
+  const { gpu, npu } = passedThrough(homelab, host.name);
   if (!gpu && !npu) return [];
   return [
-    ...[...wantedFiles(context, name, facts)]
+    ...[...wantedFiles(site, facts)]
       .filter(([path, text]) => facts.digests[path] !== digest(text))
       .map(([path]) => path),
-    ...(withOptions(name, facts.boot) === undefined ? [] : [HOST_FILES.cmdline]),
+    ...(withOptions(host.name, facts.boot) === undefined ? [] : [HOST_FILES.cmdline]),
   ];
 }
 
@@ -111,7 +112,7 @@ function withOptions(name: string, boot: HostFacts['boot']): string | undefined 
   const present = boot.kernelOptions.split(/\s+/);
   if (boot.kernelOptions === '' || boot.kernelOptions.includes('\n'))
     throw new Blocked(
-      `${HOST_FILES.cmdline} on ${name} must be one line, got ${JSON.stringify(boot.kernelOptions)}; proxmox-boot-tool needs it to boot`,
+      `${HOST_FILES.cmdline} on ${name} must be one line, but it is ${JSON.stringify(boot.kernelOptions)}. proxmox-boot-tool needs it to boot`,
     );
   const missing = KERNEL_OPTIONS.filter((option) => !present.includes(option));
   return missing.length === 0 ? undefined : [boot.kernelOptions, ...missing].join(' ');
@@ -126,31 +127,30 @@ export function madeOf({ digests }: HostFacts): string {
 }
 
 /** Whether all files are as they should be, and boot loader and initramfs made of them. */
-export function isWritten(context: Context, name: string, facts: HostFacts): boolean {
-  return (
-    pinState(facts.network).state === 'pinned' &&
-    filesMissing(context, name, facts).length === 0 &&
-    !isUnmade(context, name, facts)
-  );
+export function isWritten(site: Site, facts: HostFacts): boolean {
+  return pinState(facts.network).state === 'pinned' && filesMissing(site, facts).length === 0 && !isUnmade(site, facts);
 }
 
 /** Whether files were written since boot loader and initramfs were made: no boot has tried them. */
-export function isUnmade({ homelab }: Context, name: string, facts: HostFacts): boolean {
-  const { gpu, npu } = passedThrough(homelab, name);
+export function isUnmade({ homelab, host }: Site, facts: HostFacts): boolean {
+  const { gpu, npu } = passedThrough(homelab, host.name);
   return (gpu || npu) && facts.boot.made?.of !== madeOf(facts);
 }
 
 /** Whether anything is still to be done that the next boot would bring. */
-export function changesBoot(context: Context, name: string, facts: HostFacts): boolean {
-  return !isWritten(context, name, facts) || rebootReasons(context, name, facts).length > 0;
+export function changesBoot(site: Site, facts: HostFacts): boolean {
+  return !isWritten(site, facts) || rebootReasons(site, facts).length > 0;
 }
 
 /** What a reboot would bring. */
-export function rebootReasons(context: Context, name: string, facts: HostFacts): string[] {
-  const { homelab } = context;
+export function rebootReasons(site: Site, facts: HostFacts): string[] {
+  const {
+    homelab,
+    host: { name },
+  } = site;
   const wanted = passedThrough(homelab, name);
   const { made } = facts.boot;
-  const areMade = filesMissing(context, name, facts).length > 0 || isUnmade(context, name, facts);
+  const areMade = filesMissing(site, facts).length > 0 || isUnmade(site, facts);
   const { gpu, audio, npu } = handedOver(homelab, name, facts);
   const options = wanted.gpu || wanted.npu ? KERNEL_OPTIONS.filter((option) => !facts.options.includes(option)) : [];
   const renamed =
@@ -158,7 +158,7 @@ export function rebootReasons(context: Context, name: string, facts: HostFacts):
     (usesTool(facts.network) && pinState(facts.network).state !== 'pinned');
   return [
     // What it brings need not show in what follows: another text of modprobe.d.
-    ...(areMade || made?.boot === facts.bootId ? ['boot loader and initramfs are made anew'] : []),
+    ...(areMade || made?.boot === facts.bootId ? ['boot loader and initramfs are made again'] : []),
     ...(renamed ? ['network cards get the names that stay'] : []),
     ...options.map((option) => `the kernel gets ${option}`),
     ...[gpu, audio, npu].flatMap((each) =>

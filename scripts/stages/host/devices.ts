@@ -1,8 +1,8 @@
 import { proxmoxSettings, type Homelab } from '../../../inventory';
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { passedThrough } from '../../../machines/host';
-import { type HostFacts, type PciFunction } from '../../clients/proxmox/facts';
-import type { Subject } from './finding';
+import type { HostFacts, PciFunction } from '../../clients/proxmox/facts';
+import type { Subject } from './subject';
 
 /** What is handed to a machine: found by what it is, never by ids that were written down. */
 export interface HandedOver {

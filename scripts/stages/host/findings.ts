@@ -3,8 +3,8 @@ import { bytes, gib, GIB } from '../../../values/quantity';
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { passedThrough, UNDO_MINUTES } from '../../../machines/host';
 import { devices } from './devices';
-import { type HostFacts } from '../../clients/proxmox/facts';
-import type { Subject } from './finding';
+import type { HostFacts } from '../../clients/proxmox/facts';
+import type { Subject } from './subject';
 import { pinState } from './network-cards';
 import { disks, storages } from './storages';
 

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { Blocked } from '../../engine/problem';
 import type { RemoteFile } from '../../engine/remote-file';
-import type { Change } from '../../engine/step';
 import type { Card, Network } from '../../clients/proxmox/facts';
 
 /**
@@ -54,8 +53,8 @@ export function unpinned({ cards }: Network) {
   return cards.filter(({ pinned }) => pinned === undefined);
 }
 
-/** What would be done for names that stay. */
-export function pinning(name: string, network: Network): Change | undefined {
+/** What would be done for names that stay; undefined when they do. @throws Blocked when that is not safe */
+export function pinning(name: string, network: Network): string[] | undefined {
   const { state } = pinState(network);
   if (state === 'pinned') return undefined;
   const byHand = pinnedByHand(network);
@@ -63,8 +62,7 @@ export function pinning(name: string, network: Network): Change | undefined {
     throw new Blocked(
       `${byHand.pinnedBy} on ${name} must not pin ${byHand.name} while pve-network-interface-pinning, which does not know that file, was cut off; move it away, then apply host`,
     );
-  if (state === 'half')
-    return { lines: ['pve-network-interface-pinning generate, once more: an earlier try was cut off'] };
+  if (state === 'half') return ['pve-network-interface-pinning generate, once more: an earlier try was cut off'];
   if (network.staged)
     throw new Blocked(
       `/etc/network/interfaces.new on ${name} must not be there before names of network cards are pinned; apply these changes in Proxmox (Network, Apply Configuration), or remove the file`,
@@ -77,12 +75,10 @@ export function pinning(name: string, network: Network): Change | undefined {
       `${unclear} on ${name} must say MACAddress= and Name=, and says no more than one of them: of all .link files that match a card only the first counts, so a later one would not keep its name. Add what is missing (${cards.map((card) => `${card.mac} is ${card.name}`).join(', ')}), or call it 90-….link`,
     );
   if (usesTool(network))
-    return {
-      lines: [
-        'pve-network-interface-pinning generate',
-        ...cards.map((card) => `  ${card.name} (${card.mac}) gets its name at the next boot`),
-      ],
-    };
+    return [
+      'pve-network-interface-pinning generate',
+      ...cards.map((card) => `  ${card.name} (${card.mac}) gets its name at the next boot`),
+    ];
   const unknown = cards.find((card) => card.master !== undefined && !isNamed(network, card.name));
   if (unknown)
     throw new Blocked(
@@ -93,7 +89,7 @@ export function pinning(name: string, network: Network): Change | undefined {
     throw new Blocked(
       `${early.name} on ${name} must have a name that can be kept, not one that the kernel gives by chance; take net.ifnames=0 out of its kernel options, or upgrade it to Proxmox 9`,
     );
-  return { lines: cards.map((card) => `write ${linkFile(card).path}: ${card.mac} stays ${card.name}`) };
+  return cards.map((card) => `${card.mac} stays ${card.name}`);
 }
 
 /** Tells udev the name of a card, by its address. */

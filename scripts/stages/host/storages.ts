@@ -1,8 +1,8 @@
 import { diskTaken, machinesOf, proxmoxSettings, SHARE_OF_STORAGE } from '../../../inventory';
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { roomForImages } from '../../../machines/images';
-import { type StorageFacts } from '../../clients/proxmox/facts';
-import type { Subject } from './finding';
+import type { StorageFacts } from '../../clients/proxmox/facts';
+import type { Subject } from './subject';
 import { gib, GIB, sum } from '../../../values/quantity';
 
 /** A thin pool that runs full takes every disk on it down. */
