@@ -1,19 +1,20 @@
+import type { Homelab } from '../../inventory';
 import type { Finding, Check } from '../engine/findings';
-import { CommandFailed, type Target } from '../engine/commands';
-import { proxmox, ubuntu, ubuntuMachines, type Context } from '../clients/context';
+import { CommandFailed, type Commands, type Target } from '../engine/commands';
+import { ubuntu, ubuntuMachines, type Context } from '../clients/context';
 import { isFault } from '../engine/problem';
-import { hostFacts } from '../clients/proxmox/facts';
+import type { ProxmoxHost } from '../clients/proxmox/host';
 import { hostFindings } from '../stages/host/findings';
 
 /** Whether a Proxmox host lets us in, and all that is so on it. Notes which of its guests run. */
-export function hostCheck(context: Context, name: string, guests: Map<string, ReadonlySet<number>>): Check {
+export function hostCheck(homelab: Homelab, host: ProxmoxHost, guests: Map<string, ReadonlySet<number>>): Check {
   return async () => {
-    const place = proxmox(context, name);
-    const refused = await reach(context, place);
+    const { commands, name, target } = host;
+    const refused = await reach(commands, target);
     if (refused) return [refused];
-    const facts = await hostFacts(context, name);
+    const facts = await host.facts();
     guests.set(name, new Set(facts.guests.filter(({ running }) => running).map(({ vmid }) => vmid)));
-    return [reached(place), ...hostFindings(context.homelab, name, facts)];
+    return [reached(target), ...hostFindings(homelab, name, facts)];
   };
 }
 
@@ -23,27 +24,27 @@ export function machineCheck(context: Context, guests: ReadonlyMap<string, Reado
     const found: Finding[] = [];
     for (const [name, { vmid }] of ubuntuMachines(context)) {
       if (![...guests.values()].some((running) => running.has(vmid))) continue;
-      const place = ubuntu(context, name);
-      found.push((await reach(context, place)) ?? reached(place));
+      const target = ubuntu(context, name);
+      found.push((await reach(context.commands, target)) ?? reached(target));
     }
     return found;
   };
 }
 
 /** @returns why not, and what to do */
-async function reach({ commands }: Context, place: Target): Promise<Finding | undefined> {
+async function reach(commands: Commands, target: Target): Promise<Finding | undefined> {
   try {
-    await commands.read(place, ['true'], { seconds: 30 });
+    await commands.read(target, ['true'], { seconds: 30 });
     return undefined;
   } catch (error) {
     if (!isFault(error)) throw error;
     const said = error instanceof CommandFailed ? error.output.stderr.trim() : '';
     const last = said.split('\n').at(-1)!.trim();
     return {
-      what: `${place.name} lets us in`,
+      what: `${target.name} lets us in`,
       state: 'bad',
-      saw: last === '' ? error.message : `${place.ssh!.address}: ${last}`,
-      fix: remedy(place, said),
+      saw: last === '' ? error.message : `${target.ssh!.address}: ${last}`,
+      fix: remedy(target, said),
     };
   }
 }

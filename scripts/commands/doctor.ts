@@ -1,7 +1,7 @@
 import { findings, table, type Finding, type Check } from '../engine/findings';
-import { proxmoxHosts, type Context } from '../clients/context';
+import type { Context } from '../clients/context';
+import { proxmoxHosts } from '../clients/proxmox/host';
 import { EXIT } from '../engine/problem';
-import { hostsWithMachines } from '../../machines/host';
 import { machineCheck, hostCheck } from './doctor-machines';
 import { ownChecks } from './doctor-here';
 import type { CommandLine } from './command';
@@ -9,9 +9,8 @@ import type { CommandLine } from './command';
 /** Everything that stands in the way, at once, each with what to do about it. It only reads. */
 export async function doctor(context: Context, _: readonly string[], { json }: CommandLine): Promise<number> {
   const guests = new Map<string, ReadonlySet<number>>();
-  const used = new Set(hostsWithMachines(context.homelab).map(([name]) => name));
   const looks: Record<string, Check> = { ...ownChecks(context) };
-  for (const [name] of proxmoxHosts(context)) if (used.has(name)) looks[name] = hostCheck(context, name, guests);
+  for (const host of proxmoxHosts(context)) looks[host.name] = hostCheck(context.homelab, host, guests);
   looks['machines beside the cluster'] = machineCheck(context, guests);
   const found = await findings(looks);
   console.log(json ? JSON.stringify(found, null, 2) : report(found));
