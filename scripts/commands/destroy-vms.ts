@@ -163,7 +163,10 @@ function downSeconds({ settings }: Vm): number {
 function switchOff(client: ProxmoxVm, down: number): Action {
   const shutdown = client.shutdown(down);
   return {
-    lines: [...shutdown.lines, `if it does not: ${client.stop().lines.join()}`],
+    lines: [
+      ...shutdown.lines,
+      `if it is not off after ${down} s, and no GPU is passed through to it: ${client.stop().lines.join()}`,
+    ],
     async run(progress) {
       try {
         await shutdown.run(progress);

@@ -3,7 +3,7 @@ import { Blocked, Usage } from '../engine/problem';
 import { destroyImages } from './destroy-images';
 import { destroyVms } from './destroy-vms';
 
-/** What takes a stage back. Only what can be made anew by `apply`, and only with its names typed. */
+/** What takes a stage back. Only what `apply` can make again, and only with its names typed. */
 const DESTROY: Readonly<Record<string, (context: Context, args: readonly string[]) => Promise<number>>> = {
   images: destroyImages,
   vms: destroyVms,

@@ -71,11 +71,11 @@ async function tool(
   { commands }: Context,
   name: string,
   args: readonly string[],
-  judge: (said: string) => Finding,
+  check: (said: string) => Finding,
 ): Promise<Finding> {
   try {
     const { stdout, stderr } = await commands.read(LOCALHOST, [name, ...args], { accepts: [0, 1, 2, 255] });
-    return judge(`${stdout}${stderr}`);
+    return check(`${stdout}${stderr}`);
   } catch (error) {
     if (!(error instanceof CommandFailed) || !/must be installed/.test(error.message)) throw error;
     return bad(name, 'it is not installed', FROM[name] ?? `install ${name}`);

@@ -56,7 +56,7 @@ function reached({ name, ssh }: Target): Finding {
 export function remedy({ name, ssh }: Pick<Target, 'name' | 'ssh'>, said: string): string {
   const at = `${ssh!.user}@${ssh!.address}`;
   if (/IDENTIFICATION HAS CHANGED/.test(said))
-    return `another machine answers, or ${name} was installed anew: compare its key at its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); only if it is the new one, ssh-keygen -R ${ssh!.address}`;
+    return `another machine answers, or ${name} was installed again: compare its key at its console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); only if it is the new one, ssh-keygen -R ${ssh!.address}`;
   if (/host key is known|Host key verification failed/.test(said))
     return `ssh ${at} once; it shows a fingerprint, which must be the one at its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`;
   if (/Permission denied/.test(said))

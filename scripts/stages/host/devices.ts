@@ -4,7 +4,7 @@ import { passedThrough } from '../../../machines/host';
 import type { HostFacts, PciFunction } from '../../clients/proxmox/facts';
 import type { Subject } from './subject';
 
-/** What is handed to a machine: found by what it is, never by ids that were written down. */
+/** What is passed through to a machine: found by what it is, never by ids that were written down. */
 export interface HandedOver {
   readonly gpu?: PciFunction;
   /** Its sound, function 1 of the same device. */
@@ -62,7 +62,7 @@ export function devices({ homelab, name, facts }: Subject): Finding[] {
         bad(
           `${name} has the sound of its GPU`,
           `no function at ${gpu.slot.replace(/\.0$/, '.1')}`,
-          'enable HDMI audio in the BIOS: both are handed over together',
+          'enable HDMI audio in the BIOS: both are passed through together',
         ),
       );
   }
@@ -91,8 +91,8 @@ export function devices({ homelab, name, facts }: Subject): Finding[] {
   if (ours.length > 0)
     found.push(
       held.length === ours.length
-        ? good(`what is handed over waits for its machine`, saw)
-        : warning('what is handed over waits for its machine', saw, 'npm run bootstrap -- apply host'),
+        ? good('devices for passthrough wait for their machine', saw)
+        : warning('devices for passthrough wait for their machine', saw, 'npm run bootstrap -- apply host'),
     );
   return found;
 }
@@ -115,7 +115,7 @@ function iommu(name: string, { pci, options }: HostFacts, ours: readonly PciFunc
     ...ours.flatMap(({ slot, group }) => {
       const alone = `${slot} is alone in its IOMMU group`;
       if (group === undefined) return [bad(alone, 'it is in none', 'update the BIOS')];
-      // A bridge (0604) may be in the group: it is not handed over.
+      // A bridge (0604) may be in the group: it is not passed through.
       const others = pci.filter((each) => each.group === group && !slots.has(each.slot) && each.kind !== '0604');
       if (others.length === 0) return [good(alone, `group ${group}`)];
       return [

@@ -19,7 +19,7 @@ export function hostFindings(homelab: Homelab, name: string, facts: HostFacts): 
       ),
     ];
   return [version, memory, model, guestMemory, devices, loader, network, storages, disks, kernel, undo].flatMap(
-    (judge) => judge({ homelab, name, facts }),
+    (check) => check({ homelab, name, facts }),
   );
 }
 

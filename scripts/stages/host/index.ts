@@ -65,7 +65,9 @@ function filesTakeContent(site: Site): Step {
       const missing = ['snippets', 'import'].filter((kind) => !present.includes(kind));
       if (missing.length === 0) return undefined;
       return {
-        lines: [`content: ${present.join(',')} -> and ${missing.join(',')}`],
+        lines: [
+          `it accepts ${present.join(',')}; ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing`,
+        ],
         // It replaces, so that what is there is named again.
         actions: [files.setContent([...present.filter((kind) => kind !== 'none'), ...missing])],
       };
