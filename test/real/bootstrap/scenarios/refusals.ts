@@ -64,7 +64,7 @@ const CASES: readonly Case[] = [
     what: 'no room for the images',
     stage: 'images',
     prepare: ({ simulation: { state } }) => void (state.storages.local!.used = state.storages.local!.total - GIB),
-    says: /must have .* GiB free for .*, and has/,
+    says: /must have .* GiB free for .*, but it has/,
   },
   {
     what: 'an address that somebody has',
