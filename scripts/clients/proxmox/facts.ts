@@ -5,7 +5,7 @@ import { json } from '../../engine/json';
 import { proxmox, type Context } from '../context';
 import { Blocked } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
-import { parseThinPools, parseVolumes, type ThinPools, type Volume } from './storage';
+import { parseStorages, parseThinPools, parseVolumes, type StorageFacts, type ThinPools, type Volume } from './storage';
 
 /** What is so on a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, understood here. */
 export interface HostFacts {
@@ -93,19 +93,6 @@ export interface Card {
   readonly pinnedBy?: string;
 }
 
-export interface StorageFacts {
-  readonly name: string;
-  readonly type: string;
-  readonly content: readonly string[];
-  readonly active: boolean;
-  /** In bytes. */
-  readonly total: number;
-  readonly used: number;
-  readonly free: number;
-  /** VG/LV of a thin pool. */
-  readonly pool?: string;
-}
-
 export interface Guest {
   readonly vmid: number;
   readonly name: string;
@@ -188,7 +175,7 @@ export function parseFacts(text: string, host: string): HostFacts {
     pci: pci(part('pci', /^Slot:[^]*$/)[0]),
     vfio: of('vfio').trim() !== '',
     network: network(said, list(of('links'), 'links', host)),
-    storages: storages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
+    storages: parseStorages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
     // Nothing: there is no such storage.
     volumes: of('volumes').trim() === '' ? [] : parseVolumes(of('volumes'), `pvesm list on ${host}`),
     pools: parseThinPools(of('pools'), `lvs on ${host}`),
@@ -363,25 +350,6 @@ function linkFiles(text: string): LinkFile[] {
 /** A MAC address may be written with colons, hyphens or dots. */
 function hex(mac: string): string {
   return mac.toLowerCase().replace(/[^0-9a-f]/g, '');
-}
-
-function storages(states: any[], configs: any[]): StorageFacts[] {
-  return states.map((state) => {
-    const config = configs.find(({ storage }) => storage === state.storage) ?? {};
-    const { vgname, thinpool } = config;
-    return {
-      name: String(state.storage),
-      type: String(state.type ?? config.type),
-      content: String(config.content ?? state.content ?? '')
-        .split(',')
-        .filter((each) => each !== ''),
-      active: Number(state.active ?? 1) === 1 && Number(state.enabled ?? 1) === 1,
-      total: Number(state.total ?? 0),
-      used: Number(state.used ?? 0),
-      free: Number(state.avail ?? 0),
-      ...(vgname && thinpool && { pool: `${vgname}/${thinpool}` }),
-    };
-  });
 }
 
 function bootFacts(of: (name: string) => string): BootFacts {

@@ -33,6 +33,20 @@ export interface StorageConfig {
   readonly thinpool?: string;
 }
 
+/** What it is, how full it is, and what it holds. */
+export interface StorageFacts {
+  readonly name: string;
+  readonly type: string;
+  readonly content: readonly string[];
+  readonly active: boolean;
+  /** In bytes. */
+  readonly total: number;
+  readonly used: number;
+  readonly free: number;
+  /** VG/LV of a thin pool. */
+  readonly pool?: string;
+}
+
 /** LVM's logical volumes that are thin pools, by VG/LV: bytes, and percent of data and metadata. */
 export type ThinPools = Readonly<
   Record<string, { readonly size: number; readonly data: number; readonly metadata: number }>
@@ -181,6 +195,26 @@ export function parseThinPools(text: string, asked: string): ThinPools {
       return [`${vg_name}/${lv_name}`, pool];
     }),
   );
+}
+
+/** `pvesh get` of a node's storages, with `pvesh get /storage`, which knows their pools. */
+export function parseStorages(states: any[], configs: any[]): StorageFacts[] {
+  return states.map((state) => {
+    const config = configs.find(({ storage }) => storage === state.storage) ?? {};
+    const { vgname, thinpool } = config;
+    return {
+      name: String(state.storage),
+      type: String(state.type ?? config.type),
+      content: String(config.content ?? state.content ?? '')
+        .split(',')
+        .filter((each) => each !== ''),
+      active: Number(state.active ?? 1) === 1 && Number(state.enabled ?? 1) === 1,
+      total: Number(state.total ?? 0),
+      used: Number(state.used ?? 0),
+      free: Number(state.avail ?? 0),
+      ...(vgname && thinpool && { pool: `${vgname}/${thinpool}` }),
+    };
+  });
 }
 
 export function unexpectedOutput(asked: string, said: string): Blocked {

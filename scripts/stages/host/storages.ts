@@ -1,7 +1,7 @@
 import { diskTaken, machinesOf, proxmoxSettings, SHARE_OF_STORAGE } from '../../../inventory';
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { roomForImages } from '../../../machines/images';
-import type { StorageFacts } from '../../clients/proxmox/facts';
+import type { StorageFacts } from '../../clients/proxmox/storage';
 import type { Subject } from './subject';
 import { gib, GIB, sum } from '../../../values/quantity';
 
