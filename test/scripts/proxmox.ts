@@ -61,7 +61,7 @@ export class Proxmox extends Commands {
       return ok(`Name Type Status Total Used Available %\nlocal-lvm lvmthin active ${this.total / 1024} 0 1 0.00%\n`);
     if (words.startsWith('lvs'))
       return ok(
-        `{"report":[{"lv":[{"vg_name":"pve","lv_name":"data","lv_size":"1","data_percent":"3.1","metadata_percent":"${this.metadata}"}]}]}`,
+        `{"report":[{"lv":[{"vg_name":"pve","lv_name":"data","lv_size":"1849998999552","data_percent":"3.1","metadata_percent":"${this.metadata}"}]}]}`,
       );
     if (words.startsWith('ping')) return { ...ok(''), code: this.answering.has(argv.at(-1)!) ? 0 : accepts[1]! };
     throw new Error(`unexpected: ${words}`);

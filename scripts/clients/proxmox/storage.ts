@@ -97,7 +97,8 @@ export class ProxmoxStorage {
     const pools = parseThinPools((await this.commands.read(this.target, lvs, RECENT)).stdout, 'lvs');
     const pool = pools[`${config.vgname}/${config.thinpool}`];
     if (pool === undefined) throw unexpectedOutput('lvs', JSON.stringify(pools));
-    return { ...size, pool };
+    const { data, metadata } = pool;
+    return { ...size, pool: { data, metadata } };
   }
 
   /**
