@@ -1,3 +1,4 @@
+import { NAMESPACES } from '../../inventory';
 import { CommandFailed } from '../engine/commands';
 import { NotReady } from '../engine/problem';
 import type { Kubernetes } from './kubernetes';
@@ -9,7 +10,8 @@ export class ArgoCd {
   /** Its applications by name. @throws NotReady while their kind is not known */
   async applications(): Promise<ReadonlyMap<string, any>> {
     try {
-      const items: any[] = (await this.kubernetes.get(['applications.argoproj.io', '-n', 'argocd']))?.items ?? [];
+      const items: any[] =
+        (await this.kubernetes.get(['applications.argoproj.io', '-n', NAMESPACES.argoCd]))?.items ?? [];
       return new Map(items.map((each) => [each.metadata?.name, each]));
     } catch (error) {
       if (error instanceof CommandFailed && /doesn't have a resource type/.test(error.output.stderr))
@@ -27,7 +29,7 @@ export class ArgoCd {
   /** Has it forget that it gave up a sync, and sync as it does by itself: as often, and with the same options. */
   async syncAgain(name: string): Promise<void> {
     const patch = ['--type=merge', `--patch=${JSON.stringify(TRY_AGAIN)}`];
-    await this.kubernetes.change(['patch', `applications.argoproj.io/${name}`, '-n', 'argocd', ...patch]);
+    await this.kubernetes.change(['patch', `applications.argoproj.io/${name}`, '-n', NAMESPACES.argoCd, ...patch]);
   }
 }
 

@@ -17,7 +17,7 @@ export async function destroyImages(context: Context, args: readonly string[]): 
     console.log('there are no images of ours');
     return EXIT.done;
   }
-  for (const { change } of planned) console.log(shownLines(change ?? {}).join('\n'));
+  for (const { change } of planned) console.log(change === undefined ? '' : shownLines(change).join('\n'));
   await context.ask.typed('These images are removed. Stage images downloads them again.', 'images');
   await executeAll(context, planned);
   return EXIT.done;

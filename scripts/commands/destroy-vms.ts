@@ -44,7 +44,7 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
   }
   const steps = async () => ours.map(({ subject }) => vmIsGone(subject));
   const planned = await planStage({ name: 'vms', title: 'removed', steps });
-  for (const { change } of planned) console.log(shownLines(change ?? {}).join('\n'));
+  for (const { change } of planned) console.log(change === undefined ? '' : shownLines(change).join('\n'));
   await context.ask.agree('do that now?');
   await executeAll(context, planned);
   if (context.sops.exists(SECRETS.kubeconfig))

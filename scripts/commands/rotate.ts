@@ -1,3 +1,4 @@
+import { revisionOf } from '../../inventory';
 import { SECRETS } from '../engine/sops';
 import type { Context } from '../clients/context';
 import {
@@ -51,7 +52,8 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
       const absent = await absentJobs(context.kubernetes, secret);
       const problem = absent.length > 0 ? await pushProblem(context) : undefined;
       if (problem !== undefined) {
-        const { url, revision = 'main' } = context.homelab.git;
+        const { url } = context.homelab.git;
+        const revision = revisionOf(context.homelab);
         throw new Blocked(
           `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
         );

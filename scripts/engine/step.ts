@@ -20,7 +20,7 @@ export interface Change {
   /** Why, or what differs, one line each: `memory: 20480 -> 22528`. The actions stand below them. @default none */
   readonly lines?: readonly string[];
   /** What apply runs, in this order. Killed at any point, a further plan and apply finish it. */
-  readonly actions?: readonly Action[];
+  readonly actions: readonly Action[];
   /** What the owner must agree to by itself, besides the plan as a whole: `the host reboots; every machine on it stops`. */
   readonly asks?: readonly string[];
   /** What only the owner knows, as the questions that an action will put to `ask.secret`: asked before anything is done. */
@@ -28,7 +28,7 @@ export interface Change {
 }
 
 /** Everything that the plan shows of a change. */
-export function shownLines({ lines = [], actions = [] }: Change): string[] {
+export function shownLines({ lines = [], actions }: Change): string[] {
   return [...lines, ...actions.flatMap((action) => action.lines)];
 }
 
@@ -41,8 +41,6 @@ export interface Step {
    * @throws Blocked when the owner must act first, NotReady when an earlier step of this stage must
    */
   plan(): Promise<Change | undefined>;
-  /** Brings it about, where the actions of the change do not. Killed at any point, a further plan() and apply() finish it. */
-  apply?(change: Change, progress: Progress): Promise<void>;
 }
 
 /** A part of the way from bare machines to the homelab. Its steps run in order. */
@@ -92,8 +90,7 @@ export async function execute({ step, change: planned }: PlannedStep, progress: 
     throw new Blocked(
       `${step.title}: what is to be done is no longer what the plan showed\nplanned: ${shownLines(planned).join('; ')}\nnow: ${shownLines(change).join('; ')}\nrun the plan again`,
     );
-  await step.apply?.(change, progress);
-  for (const action of change.actions ?? []) await action.run(progress);
+  for (const action of change.actions) await action.run(progress);
   const left = await step.plan();
   if (left !== undefined)
     throw new Blocked(`${step.title}: applied, but still differs: ${shownLines(left).join('; ')}`);

@@ -110,7 +110,7 @@ async function modelsFromInside(context: Context): Promise<Finding[]> {
         ),
       ];
   }
-  const job = await context.kubernetes.get(['job', `${service}-proof`, '-n', 'services']);
+  const job = await context.kubernetes.get(['job', `${service}-proof`, '-n', NAMESPACES.services]);
   if (job?.status?.succeeded > 0) return [good(what, `the proof after the last sync, ${job.status.completionTime}`)];
   const logs = `kubectl -n services logs job/${service}-proof`;
   return [

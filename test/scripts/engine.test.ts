@@ -17,12 +17,15 @@ import { until } from '../../scripts/engine/wait';
 
 const quiet = () => undefined;
 
+const make = (title: string, state: Set<string>): Change => ({
+  actions: [action(`make ${title}`, async () => state.add(title))],
+});
+
 /** A step on a value in memory: it is done when the value is there. */
 function step(title: string, state: Set<string>, extra: Partial<Step> = {}): Step {
   return {
     title,
-    plan: async () => (state.has(title) ? undefined : { lines: [`make ${title}`] }),
-    apply: async () => void state.add(title),
+    plan: async () => (state.has(title) ? undefined : make(title, state)),
     ...extra,
   };
 }
@@ -44,11 +47,11 @@ describe('a stage', () => {
     const later = step('second', state, {
       plan: async () => {
         if (!state.has('first')) throw new NotReady('first comes first');
-        return state.has('second') ? undefined : { lines: ['make second'] };
+        return state.has('second') ? undefined : make('second', state);
       },
     });
     const planned = await planStage(stage(step('first', state), later));
-    expect(planned.map(({ change }) => change?.lines)).toEqual([['make first'], undefined]);
+    expect(planned.map(({ change }) => change && shownLines(change))).toEqual([['make first'], undefined]);
     for (const each of planned) await execute(each, quiet);
     expect(state).toEqual(new Set(['first', 'second']));
   });
@@ -61,17 +64,20 @@ describe('a stage', () => {
   });
 
   test('does only what the plan showed', async () => {
-    let wanted: Change = { lines: ['disk: 100 -> 200'] };
     let done = 0;
-    const each: Step = { title: 'disk', plan: async () => wanted, apply: async () => void done++ };
+    const resize = (line: string): Change => ({ lines: [line], actions: [action('resize', async () => done++)] });
+    let wanted = resize('disk: 100 -> 200');
+    const each: Step = { title: 'disk', plan: async () => wanted };
     const [planned] = await planStage(stage(each));
-    wanted = { lines: ['disk: 50 -> 200'] };
-    await expect(execute(planned!, quiet)).rejects.toThrow(/planned: disk: 100 -> 200\nnow: disk: 50 -> 200/);
+    wanted = resize('disk: 50 -> 200');
+    await expect(execute(planned!, quiet)).rejects.toThrow(
+      /planned: disk: 100 -> 200; resize\nnow: disk: 50 -> 200; resize/,
+    );
     expect(done).toBe(0);
   });
 
   test('a step that did nothing is a failure', async () => {
-    const [planned] = await planStage(stage(step('idle', new Set(), { apply: async () => undefined })));
+    const [planned] = await planStage(stage(step('idle', new Set(), { plan: async () => make('idle', new Set()) })));
     await expect(execute(planned!, quiet)).rejects.toThrow(/still differs: make idle/);
   });
 
@@ -218,7 +224,7 @@ describe('a plan without a program', () => {
 
   test('shows the steps that do not need it, where only a plan is wanted', async () => {
     const planned = await planStage(all(), true);
-    expect(planned.map(({ step, change, needs }) => [step.title, change?.lines, needs])).toEqual([
+    expect(planned.map(({ step, change, needs }) => [step.title, change && shownLines(change), needs])).toEqual([
       ['key', ['make key'], undefined],
       ['secrets', undefined, 'talosctl'],
       ['login', undefined, undefined],

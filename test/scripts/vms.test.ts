@@ -30,7 +30,7 @@ async function stepsOf(context: Context, name: string): Promise<Step[]> {
 async function apply(context: Context, name = 'talos-worker-01'): Promise<string[][]> {
   const planned = await planStage({ name: 'vms', title: '', steps: () => stepsOf(context, name) });
   for (const each of planned) await execute(each, quiet);
-  return planned.map(({ change }) => shownLines(change ?? {}));
+  return planned.map(({ change }) => (change === undefined ? [] : shownLines(change)));
 }
 
 async function made(): Promise<{ proxmox: Proxmox; context: Context }> {

@@ -1,9 +1,9 @@
 import { parseAllDocuments } from 'yaml';
-import { nodes, type Homelab, type SystemWorkload } from '../../../inventory';
+import { NAMESPACES, nodes, type Homelab, type SystemWorkload } from '../../../inventory';
 import { bytes, cpuQuantity, memoryQuantity, millicores } from '../../../values/quantity';
 import { Blocked } from '../../engine/problem';
 
-export const ARGO_CD_NAMESPACE = 'argocd';
+export const ARGO_CD_NAMESPACE = NAMESPACES.argoCd;
 
 /** On each object of the install manifest, so that one which a later version lacks is found, and nothing else is. */
 export const INSTALLED = { 'collab-homelab/installed-with': 'argo-cd' } as const;

@@ -1,3 +1,4 @@
+import { revisionOf } from '../../../inventory';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { gitAddress } from '../../../values/git-address';
@@ -70,7 +71,8 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
  * pushed after that, Argo CD takes by itself.
  */
 export function isPushed(context: Context, root: DistFile): Step {
-  const { url, revision = 'main' } = context.homelab.git;
+  const { url } = context.homelab.git;
+  const revision = revisionOf(context.homelab);
   return {
     title: `${revision} of ${url} has the dist/ that is here`,
     async plan() {
@@ -86,7 +88,8 @@ export function isPushed(context: Context, root: DistFile): Step {
 
 /** What the repository does not have, with what to do; undefined also where this machine has no login there. */
 export async function pushProblem({ commands, homelab }: Pick<Context, 'commands' | 'homelab'>) {
-  const { url, revision = 'main' } = homelab.git;
+  const { url } = homelab.git;
+  const revision = revisionOf(homelab);
   const git = (args: readonly string[], accepts: readonly number[]) =>
     commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { env: { GIT_TERMINAL_PROMPT: '0' }, accepts });
   const remote = await git(['ls-remote', url, `refs/heads/${revision}`, `refs/tags/${revision}`], [0, 128]);
