@@ -137,7 +137,7 @@ async function otherOptions(lab: Lab, tally: Tally): Promise<void> {
   lab.edit(gpu, `${gpu} gpuPassthrough: { audioRom: 'roms/AMDGopDriver.rom' },`);
   simulation.state.extra.ollamaTurned = { needs: ['hostpci1', 'romfile=collab-homelab-audio.rom'] };
   await stops('without the ROM', 'ai-vm', /collab-homelab-audio\.rom must be on proxmox/);
-  await stops('without its file', 'host', /AMDGopDriver\.rom is not there; put it there/);
+  await stops('without its file', 'host', /AMDGopDriver\.rom is not there\. Put it there/);
   write(Buffer.from('MZ'.repeat(1000)));
   await stops('with a file that is no ROM', 'host', /must name an option ROM.*begins with 4d5a/);
   write(rom);
