@@ -1,7 +1,7 @@
 import { backupHost, backupOf, type Backup, type Homelab } from '../inventory';
 import type { Check, Finding } from './finding';
 
-/** Every database is stored in another place than the host that it runs on, or somebody wrote down why not. */
+/** Every database has a backup off its own host, or a written reason why not. */
 export const backups: Check = {
   name: 'backups',
   needs: ['homelab'],
@@ -15,7 +15,7 @@ export const backups: Check = {
       return [
         {
           severity: 'warning',
-          message: `databases.${name} has no backup: what breaks the disks of its host, or deletes its documents, takes them away for good; write backup in homelab.ts (docs/backup.md), or backup: false there where they can be made again`,
+          message: `databases.${name} has no backup: if the disks of its host break, or its data is deleted, it is lost; write backup in homelab.ts (docs/backup.md), or backup: false if you can create the data again`,
         },
       ];
     });
@@ -34,17 +34,17 @@ function sameHost(name: string, backup: Backup, homelab: Homelab): Finding[] {
     return [
       {
         severity: 'warning',
-        message: `${place}.sameHost gives a reason, and the target ${host} is none of this homelab's own hosts and machines; remove it`,
+        message: `${place}.sameHost is not needed: the target ${host} is not a host or machine of this homelab; remove it`,
       },
     ];
   const what =
     host === undefined
-      ? 'is a claim, of which nobody knows here where its volume lies'
+      ? 'is a claim, and its volume may be on the same host'
       : `is ${host}, a machine on the host of the databases`;
   return [
     {
       severity: 'error',
-      message: `${place}.target of ${name} ${what}: what breaks that host takes the backups along; choose a target off it, or write ${place}.sameHost with the reason`,
+      message: `${place}.target of ${name} ${what}: a failure of that host destroys the backups, too; choose another target, or write ${place}.sameHost with the reason`,
     },
   ];
 }

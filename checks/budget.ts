@@ -13,17 +13,17 @@ import { bytes, millicores } from '../values/quantity';
 import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
 
-/** What one container costs one node. */
+/** The requests of one container on one node. */
 export interface BudgetRow {
   /** Name of the machine. */
   readonly node: string;
-  /** NAMESPACE/NAME of what is rendered; of system workloads the name in the inventory. */
+  /** NAMESPACE/NAME of a rendered workload; the inventory's name of a system workload. */
   readonly workload: string;
-  /** Its name; where an init container asks for more than all containers together, a row of its own holds the rest. */
+  /** Its name; if an init container requests more than all containers together, an extra row holds the difference. */
   readonly container: string;
-  /** Pods at rest on this node, and more of them while it rolls. */
+  /** Pods on this node without and with a rollout. */
   readonly pods: number;
-  /** Pods more while it rolls, all of them counted on the first of its nodes. */
+  /** Additional pods during a rollout, all counted on the first of its nodes. */
   readonly surge: number;
   /** Request of the container in one pod, in bytes. */
   readonly memory: number;
@@ -31,7 +31,7 @@ export interface BudgetRow {
   readonly cpu: number;
 }
 
-/** The sum of what runs on each node must leave room, with every Deployment rolling at once. */
+/** The pods of each node must fit, even if every Deployment rolls at once. */
 export const budget: Check = {
   name: 'budget',
   needs: ['homelab'],
@@ -57,21 +57,21 @@ function overspent(
   if (memory > room.memory)
     findings.push(
       tooMuch(
-        `${node} is asked for ${mib(memory)} MiB of memory, surge included, and has ${mib(room.memory)} MiB (98 % of the machine less the kubelet's reserve and 100 MiB)`,
+        `the pods of ${node} request ${mib(memory)} MiB of memory, surge included, and it has ${mib(room.memory)} MiB (98 % of the machine, minus the kubelet's reserve and 100 MiB)`,
         `${mib(memory - room.memory)} MiB too much; lower a request, move a workload or give the machine more memory: npm run homelab -- budget`,
       ),
     );
   if (cpu > room.cpu)
     findings.push(
       tooMuch(
-        `${node} is asked for ${cpu} millicores, surge included, and has ${room.cpu} (its cores less ${SYSTEM_MILLICORES} for the system)`,
+        `the pods of ${node} request ${cpu} millicores, surge included, and it has ${room.cpu} (its cores, minus ${SYSTEM_MILLICORES} for the system)`,
         'lower a request or give the machine more cores: npm run homelab -- budget',
       ),
     );
   return findings;
 }
 
-/** What rows cost together while everything rolls. Units: bytes and millicores. */
+/** The sum of rows while everything rolls, in bytes and millicores. */
 export function budgetSum(rows: readonly BudgetRow[]): { memory: number; cpu: number } {
   const sum = (cost: (row: BudgetRow) => number) =>
     rows.reduce((total, row) => total + cost(row) * (row.pods + row.surge), 0);
@@ -84,7 +84,7 @@ function tooMuch(what: string, fix: string): Finding {
 
 const mib = (byteCount: number) => Math.ceil(byteCount / 1024 ** 2);
 
-/** Every container on every node: ours as rendered, the others as the inventory states them. */
+/** Every container on every node: rendered ones, and those that the inventory lists. */
 export function budgetRows(rendering: Rendering, homelab: Homelab): BudgetRow[] {
   return [...systemRows(homelab), ...rendering.flatMap((rendered) => workloadRows(rendered, rendering, homelab))];
 }
@@ -96,7 +96,7 @@ function systemRows(homelab: Homelab): BudgetRow[] {
         node,
         workload,
         container,
-        // With any-node the scheduler may put all of them here.
+        // With any-node the scheduler may place all of them here.
         pods: pods ?? 1,
         surge: 0,
         memory: bytes(memory),
@@ -147,7 +147,7 @@ function requests(container: any): { memory: number; cpu: number } {
   };
 }
 
-/** Where pods go: nodes that a selector or a required affinity names, else those that are preferred, else any worker. */
+/** The nodes of pods: those of a selector or a required affinity, else preferred ones, else any worker. */
 function homesOf(template: any, machines: readonly (readonly [string, TalosMachine])[]): string[] {
   const affinity = template.affinity?.nodeAffinity;
   const terms =
@@ -171,7 +171,7 @@ function meets(labels: Readonly<Record<string, string>>, { matchExpressions = []
   });
 }
 
-/** Pods whose claims have volumes on a node of their own run there and nowhere else. */
+/** Pods whose claims have volumes on one node run only there. */
 function byDisk(object: any, pods: number, rendering: Rendering): (readonly [string, number])[] | undefined {
   const [claim] = object.spec.volumeClaimTemplates ?? [];
   if (claim === undefined) return undefined;

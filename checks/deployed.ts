@@ -3,21 +3,21 @@ import type { Check, Finding } from './finding';
 import type { RenderedObject, Rendering } from './rendering';
 
 /**
- * Argo CD takes from dist/ only what it is told to: a folder without an application is never read, and an object whose kind or
- * namespace its project does not permit stops the sync of its whole folder. Nothing is found where no application is rendered:
- * then others deploy.
+ * Argo CD deploys only what its applications name: it never reads a folder without an application, and an object whose kind or
+ * namespace its project does not permit stops the sync of its whole folder. Finds nothing if no application is rendered:
+ * then another tool deploys.
  */
 export const deployed: Check = {
   name: 'deployed',
   find: ({ rendering }) => undeployed(rendering).map(({ severity, message }) => ({ severity, message })),
 };
 
-/** What Argo CD would not take, and the objects that it is about. */
+/** A reason why Argo CD would not deploy, and the objects concerned. */
 export interface Undeployed extends Finding {
   readonly objects: readonly RenderedObject[];
 }
 
-/** Everything that Argo CD would not take from a rendering. */
+/** Everything in a rendering that Argo CD would not deploy. */
 export function undeployed(rendering: Rendering): Undeployed[] {
   const applications = argoObjects(rendering, 'Application');
   if (applications.length === 0) return [];
@@ -55,7 +55,7 @@ function unread(folder: string, objects: readonly RenderedObject[], applications
   return error(
     objects,
     `dist/${folder} is read by no Argo CD application, so ${names.join(', ')}${more} would never be deployed`,
-    `make them in a chart that has one (${charts.join(', ')}), as new MyConstruct(app.node.findChild('services') as Chart, 'my'), or render an Application for dist/${folder} in the chart argocd`,
+    `put them into a chart that has one (${charts.join(', ')}), as new MyConstruct(app.node.findChild('services') as Chart, 'my'), or render an Application for dist/${folder} in the chart argocd`,
   );
 }
 

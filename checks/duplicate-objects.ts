@@ -2,7 +2,7 @@ import { groupOf, isClusterScoped } from '../constructs';
 import type { Check, Finding } from './finding';
 import type { Rendering } from './rendering';
 
-/** Two objects of one kind, namespace and name: the second would overwrite the first in the cluster, without a word. */
+/** Two objects of one kind, namespace and name: the second would silently overwrite the first in the cluster. */
 export const duplicateObjects: Check = { name: 'duplicate objects', find: ({ rendering }) => duplicates(rendering) };
 
 function duplicates(rendering: Rendering): Finding[] {

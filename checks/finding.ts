@@ -5,19 +5,19 @@ import type { Rendering } from './rendering';
 export interface Finding {
   /** Whether it stops publishing, or is only printed. */
   readonly severity: 'error' | 'warning';
-  /** The whole sentence: object, what was found, the limit, the arithmetic behind it, the fix. */
+  /** The whole message: object, problem, limit, arithmetic, fix. */
   readonly message: string;
 }
 
-/** What checks look at. */
+/** The input of checks. */
 export interface Checked {
   /** Every object of the app. */
   readonly rendering: Rendering;
-  /** Missing where constructs are used without one. */
+  /** Undefined if constructs are used without one. */
   readonly homelab?: Homelab;
   /** Secrets that constructs declared: names and keys. */
   readonly secrets?: readonly NamedSecret[];
-  /** Names in the encrypted secrets file as namespace/name/key; missing where there is no file. */
+  /** Names in the encrypted secrets file as namespace/name/key; undefined without a file. */
   readonly encrypted?: ReadonlySet<string>;
 }
 
@@ -31,25 +31,25 @@ export interface NamedSecret {
   readonly keys: readonly string[];
 }
 
-/** A proof over everything that was rendered. */
+/** A check of everything that was rendered. */
 export interface Check {
-  /** As it is called in reports. */
+  /** Its name in reports. */
   readonly name: string;
-  /** What it cannot be made without, besides the rendering. @default nothing */
+  /** Inputs that it needs besides the rendering. @default none */
   readonly needs?: readonly (keyof Checked)[];
-  /** What is wrong. Called only where what it needs is there. */
+  /** Returns what is wrong. Called only if its inputs exist. */
   find(checked: Checked): Finding[];
 }
 
-/** What checks found, and which of them could not be made. */
+/** What checks found, and which of them did not run. */
 export interface Verdict {
-  /** Of all checks that were made, in the order of the checks. */
+  /** Findings of all checks that ran, in the order of the checks. */
   readonly findings: readonly Finding[];
-  /** Names of checks whose needs were not there. */
+  /** Names of checks whose inputs are missing. */
   readonly notMade: readonly string[];
 }
 
-/** Makes every check whose needs are there. */
+/** Runs every check whose inputs exist. */
 export function verdict(checks: readonly Check[], checked: Checked): Verdict {
   const missing = ({ needs = [] }: Check) => needs.some((need) => checked[need] === undefined);
   return {

@@ -10,7 +10,7 @@ import { plainCredentials } from './plain-credentials';
 import { shutdown } from './shutdown';
 import { talosKubernetes } from './talos-kubernetes';
 
-/** Every proof that is made before anything is published. */
+/** Every check that runs before a rendering is published. */
 export const checks: readonly Check[] = [
   duplicateObjects,
   deployed,

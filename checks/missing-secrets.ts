@@ -1,6 +1,6 @@
 import type { Check, Finding, NamedSecret } from './finding';
 
-/** Secrets that pods wait for and nobody has generated yet. Made only where there is an encrypted file to look into. */
+/** Secrets that pods wait for and that are not generated yet. Runs only if the encrypted file exists. */
 export const missingSecrets: Check = {
   name: 'missing secrets',
   needs: ['secrets', 'encrypted'],

@@ -2,7 +2,7 @@ import { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts, type Homelab } fro
 import type { Check, Finding } from './finding';
 import type { Rendering } from './rendering';
 
-/** The kernel of the declared Talos must be one that the rendered mongod starts on. */
+/** The rendered mongod must start on the kernel of the declared Talos. */
 export const mongodLinux: Check = {
   name: 'mongod and Linux',
   needs: ['homelab'],
@@ -22,7 +22,7 @@ function mongods(rendering: Rendering): Mongod[] {
       .map(({ image }: { image: string }) => ({
         place: `${metadata.namespace}/${metadata.name}`,
         image,
-        // A tag that names no version may well be one of them.
+        // A tag without a version may be one of them.
         version: /:v?(\d+(\.\d+)*)[^/:]*$/.exec(image.replace(/@.*$/, ''))?.[1] ?? '8',
       })),
   );
@@ -50,7 +50,7 @@ function judged({ place, image, version }: Mongod, homelab: Homelab): Finding[] 
       return [
         {
           severity: 'warning',
-          message: `${what}, perhaps: up to 8.0.28 mongod stops on every kernel from 6.19 on (SERVER-125742); use a newer image`,
+          message: `${what} if it is 8.0.28 or older: those stop on every kernel from 6.19 on (SERVER-125742); use a newer image`,
         },
       ];
   }

@@ -1,6 +1,6 @@
 import type { Check } from './finding';
 
-/** Without enforcement every NetworkPolicy is accepted, and none has an effect. */
+/** Without enforcement NetworkPolicies are accepted, but have no effect. */
 export const openNetwork: Check = {
   name: 'open network',
   needs: ['homelab'],
@@ -11,7 +11,7 @@ export const openNetwork: Check = {
           {
             severity: 'warning',
             message:
-              'talos.enforceNetworkPolicies is false: every pod may reach every other one, all databases and the home network, whatever connections homelab.ts declares; write true, unless another program enforces NetworkPolicy',
+              'talos.enforceNetworkPolicies is false: every pod may reach every other pod, all databases and the home network, and the connections in homelab.ts have no effect; write true, unless another program enforces NetworkPolicy',
           },
         ],
 };

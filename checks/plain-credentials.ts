@@ -1,6 +1,6 @@
 import type { Check, Finding } from './finding';
 
-/** Values of environment variables that look like credentials: dist/ is in Git, and Git forgets nothing. */
+/** Values of environment variables that look like credentials: dist/ is in Git, and the history of Git keeps them. */
 export const plainCredentials: Check = {
   name: 'plain credentials',
   find: ({ rendering }) =>
@@ -19,8 +19,8 @@ interface Variable {
 function judged(construct: string, { name, value }: Variable): Finding[] {
   const why = value === undefined ? undefined : reason(name, value);
   if (why === undefined) return [];
-  // Never the value: what is printed may be kept in a log.
-  const message = `${construct}: environment variable ${name} looks like a credential (${why}), and would stand in Git as plain text; declare a secret (DeclaredSecret) and use a key of it, or change the password if it was ever committed`;
+  // Never prints the value: a log may keep it.
+  const message = `${construct}: environment variable ${name} looks like a credential (${why}), and would be in Git as plain text; declare a secret (DeclaredSecret) and use a key of it, or change the password if it was ever committed`;
   return [{ severity: 'warning', message }];
 }
 
@@ -28,11 +28,11 @@ const SECRET_NAME =
   /(^|_)(PASS(WD|WORD|PHRASE)?|PWD|SECRET|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|SECRET|AUTH)_?KEY)$/i;
 const KNOWN =
   /^(gh[pousr]_|github_pat_|glpat-|sk-|xox[abpr]-|AKIA|eyJ[\w-]+\.|AGE-SECRET-KEY-|-----BEGIN [A-Z ]*PRIVATE KEY)/;
-/** Random bytes have some 3.5 bits a character in hex, and more in base64; what people write has fewer. */
+/** Random bytes have about 3.5 bits a character in hex, and more in base64; written words have fewer. */
 const RANDOM_BITS = 3.4;
 
 function reason(name: string, value: string): string | undefined {
-  // What refers to a secret holds none itself.
+  // A reference to a secret is not a secret.
   const text = value.replace(/\$\([^)]*\)/g, '');
   if (KNOWN.test(text)) return 'the form of a known kind of key';
   if (/:\/\/[^/\s:@]+:[^/\s@]+@/.test(text)) return 'an address with a password in it';

@@ -1,7 +1,7 @@
 import { ApiObject, Chart, type App } from 'cdk8s';
 import { jsonOf, renderOnce } from '../constructs';
 
-/** An object as it will stand in a file. */
+/** A rendered object and its file. */
 export interface RenderedObject {
   /** The chart's id: its folder in dist/ and its Argo CD application. */
   readonly chart: string;
@@ -16,11 +16,11 @@ export interface RenderedObject {
 /** Everything that one app rendered. */
 export type Rendering = readonly RenderedObject[];
 
-/** Renders each object of an app once. @throws what the constructs' own validations found, all of it at once */
+/** Renders each object of an app once. @throws all errors of the constructs' validations at once */
 export function render(app: App): Rendering {
   const rendering = renderOnce(() => {
     const constructs = app.node.findAll();
-    // What judges the whole tree stands at its root, which has no path.
+    // Validations of the whole tree are at its root, which has no path.
     const problems = constructs.flatMap(({ node }) =>
       node.validate().map((message) => (node.path === '' ? message : `${node.path}: ${message}`)),
     );
@@ -29,7 +29,7 @@ export function render(app: App): Rendering {
   });
   const files = new Map<string, string>();
   for (const { file, construct } of rendering) {
-    // Case does not count: the Mac's file system knows one of the two.
+    // Ignores case: the file system of a Mac does, too.
     const other = files.get(file.toLowerCase());
     if (other)
       throw new Error(
@@ -46,7 +46,7 @@ function renderedObject(apiObject: ApiObject): RenderedObject {
   const { kind, metadata } = object;
   if (typeof metadata?.name !== 'string')
     throw new Error(
-      `${construct}: metadata.name must be text when it is rendered, got ${JSON.stringify(metadata?.name)}; a late value cannot stand there`,
+      `${construct}: metadata.name must be text when it is rendered, got ${JSON.stringify(metadata?.name)}; it cannot be a lazy value`,
     );
   const chart = Chart.of(apiObject);
   const elsewhere = metadata.namespace !== undefined && metadata.namespace !== chart.namespace;
@@ -56,7 +56,7 @@ function renderedObject(apiObject: ApiObject): RenderedObject {
 
 const FIRST = ['apiVersion', 'kind', 'metadata'];
 
-/** Keys by code unit, whatever the language of the machine; the three that say what an object is come first. */
+/** Sorts keys by code unit, in any locale; apiVersion, kind and metadata come first. */
 function inOrder(value: unknown, top = false): unknown {
   if (Array.isArray(value)) return value.map((entry) => inOrder(entry));
   if (typeof value !== 'object' || value === null) return value;

@@ -3,7 +3,7 @@ import { longestGrace } from '../values/grace';
 import { sentence } from '../values/problem';
 import type { Check } from './finding';
 
-/** The kubelet must let every pod end by itself when its node is shut down, and Proxmox the kubelet. */
+/** At a shutdown the kubelet must wait for every pod, and Proxmox for the kubelet. */
 export const shutdown: Check = {
   name: 'shutdown',
   needs: ['homelab'],

@@ -2,7 +2,7 @@ import { sentence } from '../values/problem';
 import type { Check } from './finding';
 
 /**
- * Minor versions of Kubernetes 1 that each minor version of Talos takes: MinimumKubernetesVersion and MaximumKubernetesVersion in
+ * Minor versions of Kubernetes 1 that each minor version of Talos supports: MinimumKubernetesVersion and MaximumKubernetesVersion in
  * pkg/machinery/compatibility of siderolabs/talos, read at v1.13.9, for 1.14 on its main branch.
  */
 const TAKES: Readonly<Record<string, readonly [first: number, last: number]>> = {
@@ -14,7 +14,7 @@ const TAKES: Readonly<Record<string, readonly [first: number, last: number]>> = 
   'v1.14': [32, 37],
 };
 
-/** A Kubernetes that the declared Talos refuses to run; nothing is said of a Talos that is not known here. */
+/** A version of Kubernetes that the declared Talos does not support; finds nothing for an unknown Talos. */
 export const talosKubernetes: Check = {
   name: 'Talos and Kubernetes',
   needs: ['homelab'],
@@ -24,7 +24,7 @@ export const talosKubernetes: Check = {
     const [major, minor] = kubernetes.slice(1).split('.').map(Number);
     if (takes === undefined || (major === 1 && minor! >= takes[0] && minor! <= takes[1])) return [];
     const message = sentence({
-      what: `versions.kubernetes must be one that Talos ${talos} takes`,
+      what: `versions.kubernetes must be one that Talos ${talos} supports`,
       got: kubernetes,
       allowed: `v1.${takes[0]} to v1.${takes[1]}`,
       fix: 'change one of the two; both go up one minor version at a time',

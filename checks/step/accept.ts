@@ -2,10 +2,10 @@ import type { AcceptedChange } from '../../inventory';
 import type { Risk } from './plan';
 import type { Step } from './step';
 
-/** What of an accepted change stands for all risks of a step. */
+/** The name in an accepted change that accepts all risks of a step. */
 const EVERYTHING = 'everything';
 
-/** Risks with the owner's reason where one lets them through, and entries that let nothing through any more. */
+/** Risks with the owner's reason if they are accepted, and entries that match no risk any more. */
 export function acceptRisks(
   step: Step,
   risks: readonly Risk[],
@@ -25,19 +25,19 @@ export function acceptRisks(
   };
 }
 
-/** What is said of an entry that lets nothing through: its change is done, or was never made like this. */
+/** Message for an entry that matches no risk: its change is done, or was another one. */
 export function staleNote({ what, from, to }: AcceptedChange): string {
   const change =
     to === undefined ? `what: '${what}', from: '${from}'` : `what: '${what}', from: '${from}', to: '${to}'`;
-  return `accept { ${change} } matches no change, as it is done or was another one: remove it`;
+  return `accept { ${change} } matches no change (it is already committed, or differs): remove it`;
 }
 
-/** The entry that lets a risk through, as it is pasted; the reason is the owner's to write. */
+/** The entry that accepts a risk, ready to paste; the owner writes the reason. */
 export function acceptEntry({ what, from, to }: Pick<Risk, 'what' | 'from' | 'to'>, today: string): string {
   return `{ what: ${quoted(what)}, from: ${quoted(from)}, to: ${quoted(to)}, on: '${today}', because: '' }`;
 }
 
-/** The entry that lets all of a step through, for a homelab of which nothing runs yet. */
+/** The entry that accepts all risks of a step, for a homelab that is not running yet. */
 export function acceptEverything(tree: string, today: string): string {
   return `{ what: '${EVERYTHING}', from: '${tree.slice(0, 10)}', on: '${today}', because: '' }`;
 }

@@ -9,24 +9,24 @@ import { ANY, kindRules, rulesOf, type ServerRules } from './api-server/rules';
 import type { Manifest } from './objects';
 import type { FieldChange } from './plan';
 
-/** What the API server makes of an object that is applied over the one that is there. */
+/** The effect of applying an object over the existing one. */
 export interface ApiChange {
   readonly verdict: 'nothing' | 'live' | 'refused';
   /** Why, in one sentence. */
   readonly reason: string;
-  /** The way round, where it refuses. */
+  /** The workaround if it refuses. */
   readonly way?: string;
   readonly fields: readonly FieldChange[];
-  /** The object as the server holds it before, with what it fills in. */
+  /** The object as the server stores it before, with its defaults. */
   readonly live: Manifest;
   /** And after. */
   readonly next: Manifest;
 }
 
 /**
- * Judges one object by server-side apply, as Argo CD does it.
+ * Simulates server-side apply of one object, as Argo CD does it.
  * @param kubernetes version, as v1.36.3
- * @param classes StorageClasses by name; of one that is missing, claims are taken to grow
+ * @param classes StorageClasses by name; claims of an unknown class may grow
  */
 export function apiServerChange(before: Manifest, after: Manifest, kubernetes?: string, classes?: Classes): ApiChange {
   if (same(before, after))
@@ -34,7 +34,7 @@ export function apiServerChange(before: Manifest, after: Manifest, kubernetes?: 
   return judged(rulesOf(kubernetes), before, after, classes);
 }
 
-/** The same by given rules. */
+/** The same, with given rules. */
 export function judged(rules: ServerRules, before: Manifest, after: Manifest, classes?: Classes): ApiChange {
   const kind = kindRules(rules, after);
   const live = filled(rules, before);

@@ -17,7 +17,7 @@ export function planOfApp(app: App, baseFolder: string, { accept, kubernetes }: 
   const rendering = render(app);
   const declared = DeclaredSecret.all(app).map(({ name, namespaces }) => ({ name, namespaces, keys: [] }));
   const after = renderedState(rendering, declared);
-  // An app that writes other files than ours has no list of secrets: it says nothing of those that are gone.
+  // An app with another layout of files has no list of secrets, so removed secrets are not reported.
   const secrets = before.secrets.length > 0 ? before.secrets : after.secrets;
   const step = { before: { ...inFoldersOf(after, before), secrets }, after, accept, kubernetes };
   return planStep(step, baseFolder);
@@ -25,7 +25,7 @@ export function planOfApp(app: App, baseFolder: string, { accept, kubernetes }: 
 
 function stateBelow(folder: string): State {
   if (!fs.existsSync(folder))
-    throw new Error(`planApp needs a folder of manifests to compare with, got ${folder}, which is not there`);
+    throw new Error(`planApp needs a folder of manifests to compare with, got ${folder}, which does not exist`);
   const files = fs
     .readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(ya?ml|json)$/.test(file) && fs.statSync(join(folder, file)).isFile())
@@ -52,7 +52,7 @@ function stateBelow(folder: string): State {
   return { objects, secrets };
 }
 
-/** Where the base has no folders of charts, as with one file for each chart, an object stands where it is rendered now. */
+/** If the base has no folders of charts, as with one file for each chart, an object keeps its rendered folder. */
 function inFoldersOf(after: State, before: State): State {
   const folders = new Set(after.objects.map(({ folder }) => folder));
   if (before.objects.some(({ folder }) => folders.has(folder))) return before;

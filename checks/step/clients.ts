@@ -2,13 +2,13 @@ import type { Manifest } from './objects';
 import type { State } from './step';
 import { add, selects, workloads, type Workload } from './workloads';
 
-/** Who may talk to whom, by the NetworkPolicies of a state. */
+/** Allowed connections by the NetworkPolicies of a state. */
 interface Connections {
   /** Workloads that a policy selects together with one, by more than their namespace. */
   parts(workload: Workload): ReadonlySet<Workload>;
-  /** Workloads that its policies let in; undefined where no policy judges what comes in. */
+  /** Workloads that its policies let in; undefined if no policy restricts ingress. */
   letsIn(workload: Workload): ReadonlySet<Workload> | undefined;
-  /** Workloads that its policies let it open connections to; undefined where no policy judges what goes out. */
+  /** Workloads that its policies let it connect to; undefined if no policy restricts egress. */
   reaches(workload: Workload): ReadonlySet<Workload> | undefined;
   /** Workloads whose policies name one as what they connect to. */
   named(workload: Workload): readonly Workload[];
@@ -20,7 +20,7 @@ const known = new WeakMap<State, Connections>();
 
 /**
  * Workloads that may open connections to one, by name, as services/chat: a policy of one of both sides names the other, and
- * none of them forbids it. What runs once and ends is left out, and so are the other parts of the same thing, such as the
+ * none of them forbids it. Leaves out Jobs, and the other parts of the same workload, such as the
  * racks of a ring: the same policy selects both.
  */
 export function clientsOf(state: State, target: Workload): string[] {
@@ -50,7 +50,7 @@ function index(state: State): Connections {
   const selected = policiesByWorkload(state);
   const policies = (workload: Workload) => selected.get(workload) ?? [];
   const namespaces = namespacesOf(state);
-  // Many policies select the same pods and name the same peers, so each peer is looked up once.
+  // Many policies select the same pods and name the same peers, so each peer is resolved once.
   const peers = { ingress: once(peersOf('ingress')), egress: once(peersOf('egress')) };
   const groups = new Map<string, readonly Workload[]>();
   const group = ([key, { home, podSelector, namespaceSelector }]: readonly [string, Peer]) => {

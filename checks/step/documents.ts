@@ -1,7 +1,7 @@
 import { parseAllDocuments } from 'yaml';
 import type { Manifest } from './objects';
 
-/** Objects of a file of YAML or JSON, those of a List one by one; undefined where it holds something else. */
+/** Objects of a YAML or JSON file, with the items of a List; undefined if it holds something else. */
 export function documents(text: string): Manifest[] | undefined {
   try {
     return read(text);

@@ -18,7 +18,7 @@ export interface Effect {
   readonly rollout?: Rollout;
 }
 
-/** What follows from a change of an object that is there before and after, once the API server has judged it. */
+/** The effect of a change of an object that exists before and after, given the result of the API server. */
 export function effectOf(pair: Pair, change: ApiChange, step: Step): Effect {
   const { verdict, reason, way, fields } = change;
   const remade = remadeBecause(pair.after!, step);
@@ -31,14 +31,14 @@ export function effectOf(pair: Pair, change: ApiChange, step: Step): Effect {
   return { verdict, reason: pods?.reason ?? meanwhile(change.next, step) ?? reason, fields };
 }
 
-/** What there is to say of an object that is new, besides that. */
+/** An additional reason for a new object. */
 export function createdBecause({ after }: Pair, { before }: Step): string | undefined {
   const { object } = after!;
   if (object.kind !== 'Job') return undefined;
   const stem = withoutHash(object.metadata.name);
   if (stem === undefined) return undefined;
   const earlier = hashNamed(before).get(`${object.metadata.namespace}/${stem}`);
-  return earlier && `what ${stem} does has changed: it runs again, and ${earlier} is pruned`;
+  return earlier && `the work of ${stem} has changed: it runs again, and ${earlier} is pruned`;
 }
 
 const hashed = new WeakMap<State, Map<string, string>>();
@@ -55,12 +55,12 @@ function hashNamed(state: State): Map<string, string> {
   return found;
 }
 
-/** What there is to say of an object that leaves Git, besides that. */
+/** An additional reason for an object that leaves Git. */
 export function prunedBecause({ before }: Pair): string | undefined {
   const { object } = before!;
-  if (object.kind === 'Job') return 'it left Git: the Job is deleted with its pods, and what it did stays done';
+  if (object.kind === 'Job') return 'it left Git: the Job is deleted with its pods; the results of its run stay';
   if (!templateOf(object)) return undefined;
-  return object.kind === 'CronJob' ? 'it left Git: nothing runs any more' : 'it left Git, and its pods end';
+  return object.kind === 'CronJob' ? 'it left Git: it runs no more Jobs' : 'it left Git, and its pods end';
 }
 
 /** Ten hexadecimal digits at the end, as hash-named-job.ts writes them. */
@@ -68,14 +68,14 @@ function withoutHash(name: string): string | undefined {
   return /^(.+)-[0-9a-f]{10}$/.exec(name)?.[1];
 }
 
-/** Fields of a pod template are those that pods restart for. */
+/** A change in a pod template restarts pods. */
 function restarting(field: FieldChange): FieldChange {
   return field.verdict === 'live' && field.path.startsWith('spec.template')
     ? { ...field, verdict: 'restart', reason: 'it is in the pod template' }
     : field;
 }
 
-/** When a change of an object without pods of its own is seen, and by whom. */
+/** When workloads see a change of an object without pods, and which ones. */
 function meanwhile(next: Manifest, step: Step): string | undefined {
   switch (next.kind) {
     case 'ConfigMap':
@@ -84,9 +84,9 @@ function meanwhile(next: Manifest, step: Step): string | undefined {
     case 'HorizontalPodAutoscaler':
       return 'the number of pods follows its limits; pods that stay do not restart';
     case 'LimitRange':
-      return 'only pods that are made from now on get its defaults';
+      return 'only new pods get its defaults';
     case 'PodDisruptionBudget':
-      return 'it counts for drains; it limits no rollout';
+      return 'it limits drains, not rollouts';
     default:
       return undefined;
   }
@@ -98,7 +98,7 @@ function whoReads(next: Manifest, step: Step): string {
   const restarted = new Set(readers.map(({ workload }) => workload).filter((each) => restarts(each, step)));
   const others = readers.filter(({ workload }) => !restarted.has(workload));
   const own =
-    others.length < readers.length ? [`${listed([...restarted])} restart with it, by a change of their own`] : [];
+    others.length < readers.length ? [`${listed([...restarted])} restart anyway, because they change, too`] : [];
   const parts = [
     ...own,
     ...by(others, 'file', (names) => `${names} see it in their files within about a minute, without a restart`),
@@ -120,7 +120,7 @@ function listed(of: readonly Reader['workload'][]): string {
   return `pods of ${names.length > 0 ? `${names.join(', ')} and ` : ''}${last}`;
 }
 
-/** Whether the pod template of a workload changes in the same step; a Job under a new name is one that starts. */
+/** Whether the pod template of a workload changes in the same step; a Job with a new name starts. */
 function restarts({ kind, name, placed }: Reader['workload'], { before }: Step): boolean {
   const was = workloads(before).byName.get(`${kind} ${name}`);
   return (

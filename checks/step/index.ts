@@ -15,7 +15,7 @@ import { worst, type ChangeVerdict, type ObjectChange, type Plan, type Risk } fr
 import { pairs, type Pair, type Step } from './step';
 import { synced } from './synced';
 
-/** Says what a step does: to each object, to data, to access, to quotas, to machines. @param base what it is compared with, for people */
+/** Plans a step: its effect on each object, data, access, quotas and machines. @param base name of the base, for people */
 export function planStep(step: Step, base: string): Plan {
   const all = pairs(step);
   const found = [dataRisks, deploymentRisks, limitRisks, accessRisks].flatMap((find) => find(step, all));
@@ -37,7 +37,7 @@ export function planStep(step: Step, base: string): Plan {
   };
 }
 
-/** Whether two objects say different things, in whatever order their keys stand. */
+/** Whether two objects differ; ignores the order of keys. */
 function differs(before: Manifest | undefined, after: Manifest | undefined): boolean {
   if (before === after || JSON.stringify(before) === JSON.stringify(after)) return false;
   return !isDeepStrictEqual(before, after);
@@ -61,7 +61,7 @@ function objectChange(pair: Pair, step: Step, classes: ReadonlyMap<string, Manif
   return { ...common, ...effectOf(pair, change, step) };
 }
 
-/** What the risks say of each object, by its id. */
+/** The risks of each object, by its id. */
 function verdictsOf(risks: readonly Risk[]): Map<string, ChangeVerdict> {
   const found = new Map<string, ChangeVerdict>();
   for (const { verdict, objects } of risks)

@@ -5,61 +5,62 @@ import { isKept, permits, type Manifest } from './objects';
 import { isHook } from './remade';
 import type { Pair, State, Step } from './step';
 
-/** What becomes of an object that leaves Git. */
+/** What happens to an object that leaves Git. */
 export interface Leaving {
   readonly verdict: 'pruned' | 'kept';
-  /** Why, in one sentence; undefined where it is pruned as everything is. */
+  /** The reason in one sentence; undefined if it is simply pruned. */
   readonly reason?: string;
 }
 
-/** Whether Argo CD deletes an object that leaves Git. Without Argo CD whatever applies the rendering is expected to. */
+/** Whether Argo CD deletes an object that leaves Git. Without Argo CD, assumes that the deploying tool prunes. */
 export function leaving({ before }: Pair, step: Step): Leaving {
   const { folder, object } = before!;
   const namespace = isClusterScoped(object.kind) ? undefined : object.metadata.namespace;
-  // Kubernetes deletes what is in a namespace, and asks for no annotation of Argo CD.
+  // Kubernetes deletes everything in a namespace, and ignores annotations of Argo CD.
   if (namespace !== undefined && goingNamespaces(step).has(namespace))
     return { verdict: 'pruned', reason: `its namespace ${namespace} is deleted with everything in it` };
   const [was, is] = [argoOf(step.before), argoOf(step.after)];
-  if (was.applications.size === 0) return isKept(object) ? kept('it is told to stay') : { verdict: 'pruned' };
+  if (was.applications.size === 0)
+    return isKept(object) ? kept('its annotation says to keep it') : { verdict: 'pruned' };
   const application = was.reads(folder);
-  if (!application) return kept('no application of Argo CD read its folder, so none knows it');
+  if (!application) return kept('no Argo CD application read its folder, so none deletes it');
   if (projects(step.after).some((project) => !permits(project, object)))
-    return kept('the project of Argo CD does not permit its kind or namespace any more, and deletes nothing there');
+    return kept("Argo CD's project no longer permits its kind or namespace, so Argo CD does not delete it");
   const now = is.applications.get(application.metadata.name);
   return now ? withoutIt(object, now, step.after) : withApplication(object, application, step.before);
 }
 
-/** Its application stays: it prunes what it brought and what is in Git no more (gitops-engine/pkg/sync/sync_context.go). */
+/** Its application stays: it prunes what it deployed and what is no longer in Git (gitops-engine/pkg/sync/sync_context.go). */
 function withoutIt(object: Manifest, application: Manifest, after: State): Leaving {
   const { name } = application.metadata;
   if (isHook(object)) return kept('it is a hook, and Argo CD prunes no hooks');
   const option = optionOf('Prune', object, application);
-  if (option === 'false') return kept('Argo CD is told to keep it');
-  if (option === 'confirm') return kept(`Argo CD waits until somebody confirms in ${name} that it may be deleted`);
+  if (option === 'false') return kept('its options tell Argo CD to keep it');
+  if (option === 'confirm') return kept(`Argo CD waits until you confirm in ${name} that it may be deleted`);
   if (!prunes(application)) return kept(`its application ${name} does not prune by itself`);
-  // A folder that is not there is an error; one without objects is not synced automatically (autoSync in controller/appcontroller.go).
+  // A missing folder is an error; a folder without objects is not synced automatically (autoSync in controller/appcontroller.go).
   if (!foldersOf(application).some((folder) => filledFolders(after).has(folder)))
-    return kept(`its application ${name} finds nothing any more, and then deletes nothing`);
+    return kept(`its application ${name} finds no objects any more, and then deletes nothing`);
   return { verdict: 'pruned' };
 }
 
-/** Its application leaves, too: what counts then is shouldBeDeleted in controller/appcontroller.go. */
+/** Its application leaves, too: then shouldBeDeleted decides, in controller/appcontroller.go. */
 function withApplication(object: Manifest, application: Manifest, before: State): Leaving {
   const { name } = application.metadata;
   const owner = argoOf(before).ownerOf(application);
   if (['false', 'confirm'].includes(optionOf('Prune', application, owner) ?? '') || (owner && !prunes(owner)))
     return kept(`its application ${name} is kept and finds no folder any more, so it deletes nothing`);
   if (!cascades(application))
-    return kept(`its application ${name} is deleted without the finalizer that takes its objects along`);
+    return kept(`its application ${name} is deleted without the finalizer that deletes its objects`);
   if (isNeverDeleted(object, application))
     return kept(
       object.kind === 'CustomResourceDefinition'
-        ? `its application ${name} is deleted, and Argo CD takes no CustomResourceDefinition along`
-        : `its application ${name} is deleted, and Argo CD is told not to take it along`,
+        ? `its application ${name} is deleted, and Argo CD keeps its CustomResourceDefinitions`
+        : `its application ${name} is deleted, and its options tell Argo CD to keep it`,
     );
   if (optionOf('Delete', object, application) === 'confirm')
-    return kept(`the end of its application ${name} waits until somebody confirms that it may be deleted`);
-  return { verdict: 'pruned', reason: `its application ${name} is deleted, and takes it along` };
+    return kept(`the deletion of its application ${name} waits until you confirm it`);
+  return { verdict: 'pruned', reason: `its application ${name} is deleted with its objects` };
 }
 
 const going = new WeakMap<Step, ReadonlySet<string>>();

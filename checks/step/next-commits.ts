@@ -9,7 +9,7 @@ import { claimTemplates, replicasOf } from './data/workloads';
 import type { NextCommit } from './plan';
 import type { Pair, Step } from './step';
 
-/** What follows a step that is one of several: the next commit, and how its owner sees that the time for it has come. */
+/** The next commit after a step that is one of several, and how to see that it is safe. */
 export function nextCommits(step: Step, pairs: readonly Pair[]): NextCommit[] {
   if (pairs.every(({ before, after }) => before?.object === after?.object)) return [];
   const before = indexOf(step.before);
@@ -39,8 +39,8 @@ function members(was: Database, is: Database, thing: string): NextCommit[] {
   if (has!.pods.length <= count) return [];
   return [
     {
-      what: `databases.${thing}.pods: ${count}, or leave pods out; and take the disks of the pods that leave out of their machine`,
-      when: `the primary says "as wanted" with ${count === 1 ? 'one host' : `${count} hosts`} and no more: ${asWanted(is.namespace, is.name)}`,
+      what: `databases.${thing}.pods: ${count}, or leave pods out; and remove the disks of the removed pods from their machine`,
+      when: `the primary says "as wanted" with exactly ${count === 1 ? 'one host' : `${count} hosts`}: ${asWanted(is.namespace, is.name)}`,
     },
   ];
 }
@@ -51,7 +51,7 @@ function fewerNodes(was: Database, is: Database, thing: string): NextCommit[] {
   const pods = replicasOf(is.sets[0]!) - surplus.length / is.sets.length;
   return [
     {
-      what: `databases.${thing}.nodesPerRack: ${pods}, and take membersPerRack out; and take the disks of the pods that leave out of their machine`,
+      what: `databases.${thing}.nodesPerRack: ${pods}, and take membersPerRack out; and remove the disks of the removed pods from their machine`,
       when: `${surplus.join(', ')} ${surplus.length === 1 ? 'has' : 'have'} left the ring: ${membersLook(thing)}`,
     },
   ];
@@ -59,8 +59,8 @@ function fewerNodes(was: Database, is: Database, thing: string): NextCommit[] {
 
 function deleteNext({ namespace, name }: Database, thing: string): NextCommit {
   return {
-    what: `take databases.${thing} and its disks out of homelab.ts, or set it to active again`,
-    when: `a backup was read back (docs/worst-day.md), nobody misses it, and its pods are gone: kubectl -n ${namespace} get pods -l ${INSTANCE_LABEL}=${name}`,
+    what: `remove databases.${thing} and its disks from homelab.ts, or set it to active again`,
+    when: `you restored a backup as a test (docs/worst-day.md), nobody needs the database, and its pods are gone: kubectl -n ${namespace} get pods -l ${INSTANCE_LABEL}=${name}`,
   };
 }
 
@@ -69,7 +69,7 @@ function nodes(was: Database, is: Database, thing: string): NextCommit[] {
   if (was.engine !== 'cassandra' || has <= had) return [];
   return [
     {
-      what: `the next change of ${thing}; ops removes what nodes no longer hold (cleanup) by itself`,
+      what: `the next change of ${thing}; ops removes data that nodes no longer own (cleanup) by itself`,
       when: `all ${has} nodes say UN: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status`,
     },
   ];
@@ -81,7 +81,7 @@ function copies(was: Database, is: Database, thing: string): NextCommit[] {
   return [
     {
       what: `the next change of ${thing}: its keyspaces get ${has} copies first`,
-      when: `the job of the schema has ended, each copy repaired: kubectl -n ${is.namespace} wait --for=condition=complete --timeout=2h job -l app.kubernetes.io/instance=${is.name}-schema; reads at ONE may miss rows until then`,
+      when: `the schema Job has ended and every replica is repaired: kubectl -n ${is.namespace} wait --for=condition=complete --timeout=2h job -l app.kubernetes.io/instance=${is.name}-schema; reads at ONE may miss rows until then`,
     },
   ];
 }
@@ -94,20 +94,20 @@ function version(was: Database, is: Database, thing: string): NextCommit[] {
     return [
       {
         what: `databases.${thing}.featureCompatibilityVersion: '${major}.0', with an accepted change; the next major version only after that`,
-        when: `every pod runs ${has.join('.')} for some days, nobody wants to go back, and the primary says "as wanted": ${asWanted(is.namespace, is.name)}`,
+        when: `every pod has run ${has.join('.')} for some days, you do not want to go back, and the primary says "as wanted": ${asWanted(is.namespace, is.name)}`,
       },
     ];
   if (was.engine === 'cassandra')
     return [
       {
-        what: `the next change of ${thing}, after ops rewrote the files of each node (upgradesstables)`,
+        what: `the next change of ${thing}, after ops has rewritten the files of each node (upgradesstables)`,
         when: `every node says UN and runs ${has.join('.')}: kubectl -n ${is.namespace} exec ${is.sets[0]!.metadata.name}-0 -c cassandra -- nodetool status, and npm run homelab -- status shows no upgradesstables`,
       },
     ];
   return [];
 }
 
-/** One disk on another machine at a time: the others follow, each once the one before is filled. */
+/** Moves one disk at a time to another machine: the next one follows when the data of the one before is copied. */
 function disks(pairs: readonly Pair[], before: Index): NextCommit[] {
   const claims = claimants(before);
   return pairs.flatMap(({ before: was, after: is }) => {
@@ -123,14 +123,14 @@ function disks(pairs: readonly Pair[], before: Index): NextCommit[] {
         : `its node says UN: kubectl -n ${namespace} exec ${pod} -c cassandra -- nodetool status`;
     return [
       {
-        what: `the next disk to another machine, one a commit; ${pod} is first let go by hand: kubectl -n ${namespace} delete pvc ${claimRef.name} --wait=false; kubectl -n ${namespace} delete pod ${pod}; kubectl delete pv ${was.object.metadata.name}`,
-        when: `${pod} is filled by the others: ${look}, and npm run bootstrap -- verify has no BAD`,
+        what: `the next disk to another machine, one a commit; first delete the claim, pod and volume of ${pod} by hand: kubectl -n ${namespace} delete pvc ${claimRef.name} --wait=false; kubectl -n ${namespace} delete pod ${pod}; kubectl delete pv ${was.object.metadata.name}`,
+        when: `${pod} has copied its data from the others: ${look}, and npm run bootstrap -- verify has no BAD`,
       },
     ];
   });
 }
 
-/** A StatefulSet of an own chart that was stopped as a whole. */
+/** A StatefulSet of an own chart that was scaled to zero. */
 function stopped(pairs: readonly Pair[]): NextCommit[] {
   return pairs.flatMap(({ before: was, after: is }) => {
     if (was?.object.kind !== 'StatefulSet' || !is || claimTemplates(was.object).length === 0) return [];
@@ -138,8 +138,8 @@ function stopped(pairs: readonly Pair[]): NextCommit[] {
     const { name, namespace } = is.object.metadata;
     return [
       {
-        what: `take StatefulSet ${name} out, or start it again`,
-        when: `a backup was read back and nobody misses it; its claims stay: kubectl -n ${namespace} get pods,pvc`,
+        what: `remove the StatefulSet ${name}, or start it again`,
+        when: `you restored a backup as a test, and nobody needs it; its claims stay: kubectl -n ${namespace} get pods,pvc`,
       },
     ];
   });

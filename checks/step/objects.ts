@@ -1,24 +1,24 @@
 import { groupOf, isClusterScoped } from '../../constructs';
 
-/** An object as it stands in a file or in the cluster. */
+/** An object in a file or in the cluster. */
 export type Manifest = Readonly<Record<string, any>>;
 
-/** The one file of dist/ that is no object: which secrets there must be. */
+/** The only file of dist/ that is not an object: the list of required secrets. */
 export const SECRETS_FILE = 'secrets.yaml';
 
-/** What dist/secrets.yaml lists, as the objects that the bootstrap makes of it. */
+/** The entries of dist/secrets.yaml, as the Secrets that the bootstrap creates. */
 export function secretsIn({ secrets = [] }: Manifest): Manifest[] {
   return secrets.flatMap(({ name, namespaces }: Manifest) =>
     namespaces.map((namespace: string) => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace } })),
   );
 }
 
-/** Whether Argo CD was told to leave an object when it leaves Git. */
+/** Whether Argo CD keeps an object that leaves Git. */
 export function isKept({ metadata }: Manifest): boolean {
   return String(metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? '').includes('Prune=false');
 }
 
-/** What makes an object the same: group, kind, namespace and name. */
+/** The identity of an object: group, kind, namespace and name. */
 export function identity({ apiVersion, kind, metadata }: Manifest): string {
   const place = isClusterScoped(kind) ? '' : (metadata.namespace ?? '');
   return `${groupOf(apiVersion)}/${kind} ${place}/${metadata.name}`;
@@ -39,7 +39,7 @@ export function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Mani
   );
 }
 
-/** Patterns of Argo CD, in which * stands for anything. */
+/** Patterns of Argo CD, in which * matches anything. */
 function matches(pattern: string, text: string): boolean {
   if (!pattern?.includes('*')) return pattern === text;
   const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));

@@ -11,7 +11,7 @@ const GRACE = 30;
 const PERIOD = 10;
 const PROGRESS_DEADLINE = 600;
 
-/** How long a pod takes to end: preStop and what its grace allows for both. */
+/** How long a pod takes to end: preStop and termination, within its grace period. */
 export function stopSeconds({ spec = {} }: Manifest): Seconds {
   const most = spec.terminationGracePeriodSeconds ?? GRACE;
   const sleeps = containers(spec).map(({ lifecycle }) => lifecycle?.preStop?.sleep?.seconds ?? 0);
@@ -19,8 +19,8 @@ export function stopSeconds({ spec = {} }: Manifest): Seconds {
 }
 
 /**
- * How long a pod takes until it counts as available. At least what its probes wait before they can succeed; at most what they
- * allow for the start before the kubelet starts the container again. Pulling an image and init containers are not in it.
+ * How long a pod takes until it is available. The least is when its probes can first succeed; the most is what they
+ * allow before the kubelet restarts the container. Does not include the image pull and init containers.
  */
 export function startSeconds({ spec = {} }: Manifest, minReadySeconds = 0): Seconds {
   const each = containers(spec).map(containerStart);
@@ -35,7 +35,7 @@ function containerStart({ startupProbe, livenessProbe, readinessProbe }: Manifes
   const allowed = startupProbe ?? livenessProbe;
   const toStart = allowed
     ? delay(allowed) + (allowed.periodSeconds ?? PERIOD) * (allowed.failureThreshold ?? 3)
-    : // Without a probe that ends it, a container may take as long as its Deployment waits.
+    : // Without a liveness or startup probe, a container may take as long as its Deployment waits.
       readinessProbe
       ? PROGRESS_DEADLINE
       : 0;

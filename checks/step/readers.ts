@@ -2,20 +2,20 @@ import type { Manifest } from './objects';
 import type { State } from './step';
 import { workloads, type Workload } from './workloads';
 
-/** How a workload gets to see a ConfigMap or Secret. */
+/** How a workload reads a ConfigMap or Secret. */
 export interface Reader {
   readonly workload: Workload;
   /**
    *   file      a mounted volume: the kubelet writes the new content within about a minute
-   *   sub-path  one file of it, mounted by subPath: it stays as it was until the pod is replaced
-   *   env       a variable: it stays as it was until the pod is replaced
+   *   sub-path  one file of it, mounted by subPath: it does not change until the pod is replaced
+   *   env       a variable: it does not change until the pod is replaced
    */
   readonly how: 'file' | 'sub-path' | 'env';
 }
 
 const known = new WeakMap<State, Map<string, Reader[]>>();
 
-/** Who reads a ConfigMap or Secret, and how. */
+/** The workloads that read a ConfigMap or Secret, and how. */
 export function readersOf(state: State, { kind, metadata }: Manifest): readonly Reader[] {
   const found = known.get(state) ?? index(state);
   known.set(state, found);

@@ -2,31 +2,31 @@ import type { Manifest } from './objects';
 import type { Placed, State, Step } from './step';
 
 /**
- * Why Argo CD deletes an object and makes it again instead of changing it; undefined where it changes it. Hooks that run once
+ * Why Argo CD deletes and recreates an object instead of changing it; undefined if it changes it. Hooks that run once
  * more, and objects with both Replace=true and Force=true, which is kubectl replace --force; Force=true alone does nothing
  * with server-side apply.
  */
 export function remadeBecause({ folder, object }: Placed, step: Step): string | undefined {
   if (isHook(object)) {
     if (!runsAgain(object)) return undefined;
-    return `it is a hook: Argo CD deletes the earlier one and makes it again with every sync of ${folder}`;
+    return `it is a hook: Argo CD deletes and recreates it at every sync of ${folder}`;
   }
   const options = annotated(object, 'argocd.argoproj.io/sync-options');
   const replaces = options.includes('Replace=true') || replacingFolders(step.after).has(folder);
-  // Argo CD updates these two in place, because everything in them would go with them.
+  // Argo CD updates these two in place, because everything in them would be deleted with them.
   if (!replaces || !options.includes('Force=true') || ['Namespace', 'CustomResourceDefinition'].includes(object.kind))
     return undefined;
-  return 'its sync options Replace=true and Force=true make Argo CD delete it and make it again';
+  return 'its sync options Replace=true and Force=true make Argo CD delete and recreate it';
 }
 
-/** Whether Argo CD makes an object only while it syncs, apart from all others. */
+/** Whether an object is a hook: Argo CD creates it only during a sync. */
 export function isHook(object: Manifest): boolean {
   const types = annotated(object, 'argocd.argoproj.io/hook');
   if (types.length > 0) return types.some((type) => type !== 'Skip');
   return annotated(object, 'helm.sh/hook').some((type) => type !== 'crd-install');
 }
 
-/** A hook stays only where it is told to go when it fails, and nothing else. */
+/** A hook stays only if its delete policy is HookFailed alone. */
 export function runsAgain(object: Manifest): boolean {
   const policies = [
     ...annotated(object, 'argocd.argoproj.io/hook-delete-policy'),

@@ -1,13 +1,13 @@
 import type { Manifest } from './objects';
 import { sameTemplate } from './same-template';
 
-/** What a controller does to the pods of one workload, once the API server holds the change. */
+/** What a controller does to the pods of one workload after the API server stored the change. */
 export interface PodsEffect {
   /**
    *   none     pods stay as they are
    *   replace  pods end, and new ones come in their place
-   *   held     the change reaches no pod yet: only those that are made from now on
-   *   perhaps  pods are replaced that an earlier change has not reached; whether there is one, the cluster alone knows
+   *   held     the change affects only new pods
+   *   perhaps  pods are replaced that an earlier change has not reached; only the cluster knows whether such pods exist
    */
   readonly does: 'none' | 'replace' | 'held' | 'perhaps';
   /** How many are replaced. */
@@ -16,7 +16,7 @@ export interface PodsEffect {
   readonly names?: readonly string[];
   /** As "one after another, from the last ordinal down". */
   readonly order: string;
-  /** Pods that come or go besides, because the number of them changes. */
+  /** Pods that are added or removed because the number changes. */
   readonly added: number;
   readonly removed: number;
   /** Names of those that go, where they are known, in the order in which they go. */
@@ -25,7 +25,7 @@ export interface PodsEffect {
   readonly reason: string;
 }
 
-/** What the rendered objects around a workload say of it. */
+/** What other rendered objects say about a workload. */
 export interface Around {
   /** How many pods an autoscaler keeps at least, where there is one. */
   readonly autoscaled?: number;
@@ -35,7 +35,7 @@ export interface Around {
 
 const NOTHING = { count: 0, order: '', added: 0, removed: 0 };
 
-/** Judges what the API server holds of one workload before and after. Undefined for kinds that have no pods. */
+/** Compares one workload before and after, as the API server stores it. Undefined for kinds without pods. */
 export function replacedPods(live: Manifest, next: Manifest, around: Around = {}): PodsEffect | undefined {
   switch (next.kind) {
     case 'Deployment':
@@ -84,7 +84,7 @@ function deployment(live: Manifest, next: Manifest, { autoscaled }: Around): Pod
           ...NOTHING,
           ...scale,
           does: 'held',
-          reason: 'the Deployment is paused: its pods change once spec.paused is gone',
+          reason: 'the Deployment is paused: its pods change after spec.paused is removed',
         }
       : { ...NOTHING, ...scale, does: 'none', reason: scale.why ?? outside('a Deployment') };
   if (kept > 0 && changes(live, next))
@@ -107,7 +107,7 @@ function deployment(live: Manifest, next: Manifest, { autoscaled }: Around): Pod
 }
 
 function deploymentOrder(next: Manifest, to: number): string {
-  if (next.spec.strategy?.type === 'Recreate') return 'all end, then the new ones start';
+  if (next.spec.strategy?.type === 'Recreate') return 'all pods end, then the new ones start';
   const { surge, unavailable } = rollingLimits(next, to);
   if (unavailable === 0)
     return surge === 1 || to === 1
@@ -138,7 +138,7 @@ function statefulSet(live: Manifest, next: Manifest): PodsEffect {
     does,
     count: names.length,
     names,
-    order: names.length > 1 ? 'one after another, from the last ordinal down' : 'it ends, then starts anew',
+    order: names.length > 1 ? 'one after another, from the last ordinal down' : 'it ends, then starts again',
     reason,
   });
   if (changes(live, next)) {
@@ -188,7 +188,7 @@ function statefulScale(
     return `${pods(before.length)} ${after.length}: ${gone.map(name).join(', ')} end${gone.length > 1 ? '' : 's'}${order}${claims ? ', and their claims are deleted' : kept ? '; their claims stay' : ''}`;
   }
   return after.length > before.length
-    ? `${pods(before.length)} ${after.length}: those that are there stay as they are`
+    ? `${pods(before.length)} ${after.length}: existing pods do not change`
     : undefined;
 }
 
@@ -227,27 +227,27 @@ export function daemonLimits({ spec }: Manifest, nodes: number): { surge: number
 
 function job(live: Manifest, next: Manifest): PodsEffect {
   const [was, is] = [live.spec.suspend === true, next.spec.suspend === true];
-  if (!was && is) return { ...NOTHING, does: 'none', reason: 'it is suspended: pods of it that run are ended' };
+  if (!was && is) return { ...NOTHING, does: 'none', reason: 'it is suspended: its running pods end' };
   if (was && !is) return { ...NOTHING, does: 'none', reason: 'it is no longer suspended: its pods start' };
-  if (is) return { ...NOTHING, does: 'none', reason: 'it is suspended: what changes counts once it runs' };
+  if (is) return { ...NOTHING, does: 'none', reason: 'it is suspended: the change takes effect when it runs' };
   return {
     ...NOTHING,
     does: 'none',
-    reason: 'a Job that has ended stays as it is; one that runs keeps its pods',
+    reason: 'a finished Job does not change; a running one keeps its pods',
   };
 }
 
 function cronJob(live: Manifest, next: Manifest): PodsEffect {
   if (next.spec.suspend === true) return { ...NOTHING, does: 'none', reason: 'it is suspended: nothing runs' };
   if (sameTemplate(live.spec.jobTemplate, next.spec.jobTemplate))
-    return { ...NOTHING, does: 'none', reason: 'runs that have begun go on as they are' };
-  return { ...NOTHING, does: 'held', reason: 'the next run uses it; runs that have begun go on as they are' };
+    return { ...NOTHING, does: 'none', reason: 'running Jobs do not change' };
+  return { ...NOTHING, does: 'held', reason: 'the next run uses it; running Jobs do not change' };
 }
 
 function replicaSet(live: Manifest, next: Manifest): PodsEffect {
   const scale = scaled(replicas(live), replicas(next));
   return changes(live, next)
-    ? { ...NOTHING, ...scale, does: 'held', reason: 'pods that are there keep what they have; only new ones get it' }
+    ? { ...NOTHING, ...scale, does: 'held', reason: 'existing pods do not change; only new ones get it' }
     : { ...NOTHING, ...scale, does: 'none', reason: scale.why ?? outside(`a ${next.kind}`) };
 }
 
@@ -275,8 +275,8 @@ function scaled(from: number, to: number): { added: number; removed: number; why
     from === to
       ? undefined
       : to > from
-        ? `${pods(from)} ${to}: those that are there stay as they are`
-        : `${pods(from)} ${to}: ${from - to} go, first those that are not ready, then the youngest`;
+        ? `${pods(from)} ${to}: existing pods do not change`
+        : `${pods(from)} ${to}: ${from - to} end, first those that are not ready, then the youngest`;
   return { added: Math.max(0, to - from), removed: Math.max(0, from - to), why };
 }
 
@@ -285,5 +285,5 @@ function pods(count: number): string {
 }
 
 function outside(what: string): string {
-  return `${what} replaces its pods for a change of spec.template alone`;
+  return `${what} replaces its pods only if spec.template changes`;
 }

@@ -10,7 +10,7 @@ import type { Pair, Placed, State, Step } from './step';
 import { waveOf } from './waves';
 import { selects, templateOf, workloads } from './workloads';
 
-/** What controllers do to pods once the API server has taken a change; undefined where no pod is replaced. */
+/** What controllers do to pods after the API server accepted a change; undefined if no pod is replaced. */
 export function rolloutOf(pair: Pair, change: Pick<ApiChange, 'live' | 'next'>, step: Step): Rollout | undefined {
   const effect = effectOnPods(pair, change, step);
   return effect && (effect.does === 'replace' || effect.does === 'perhaps')
@@ -18,7 +18,7 @@ export function rolloutOf(pair: Pair, change: Pick<ApiChange, 'live' | 'next'>, 
     : undefined;
 }
 
-/** What a controller does to the pods of a workload. Undefined where there is none, before or after. */
+/** What a controller does to the pods of a workload. Undefined without a workload before or after. */
 export function effectOnPods(
   { before, after }: Pair,
   { live, next }: Pick<ApiChange, 'live' | 'next'>,
@@ -27,7 +27,7 @@ export function effectOnPods(
   return before && after ? replacedPods(live, next, around(next, step)) : undefined;
 }
 
-/** All pods of a workload that is deleted and made again. */
+/** All pods of a workload that is deleted and recreated. */
 export function remadeAtOnce({ after }: Pair, next: Manifest, step: Step): Rollout | undefined {
   const template = templateOf(next);
   if (!after || !template || next.kind === 'CronJob') return undefined;
@@ -97,7 +97,7 @@ function countOf(object: Manifest, { autoscaled, nodes = 1 }: Around): number {
   return autoscaled ?? object.spec.replicas ?? 1;
 }
 
-/** What stands around a workload: its autoscaler, and the machines that would take a pod of a DaemonSet. */
+/** The context of a workload: its autoscaler, and the machines that would run a pod of a DaemonSet. */
 function around(next: Manifest, step: Step): Around {
   if (next.kind === 'DaemonSet') return { nodes: Math.max(1, nodesOf(next, step)) };
   return next.kind === 'Deployment' ? { autoscaled: autoscalers(step.after).get(nameOf(next)) } : {};

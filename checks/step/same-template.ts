@@ -7,7 +7,7 @@ const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimi
 const HASH_LABEL = 'pod-template-hash';
 
 /**
- * Whether controllers take two pod templates for the same. They compare what the API server stores: the order of keys does not
+ * Whether controllers treat two pod templates as equal. They compare what the API server stores: the order of keys does not
  * count, nor how a quantity is written; the order of every list does, and so do labels and annotations of the template.
  */
 export function sameTemplate(a: unknown, b: unknown): boolean {

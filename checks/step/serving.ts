@@ -6,7 +6,7 @@ import { ownWave } from './waves';
 import type { State } from './step';
 import { workloads, type Workload } from './workloads';
 
-/** What goes on serving while pods of a workload are replaced, in one sentence. @param gap how long one pod is away @param pods how many there are */
+/** What keeps serving while pods of a workload are replaced, in one sentence. @param gap how long one pod is away @param pods how many there are */
 export function servingMeanwhile(state: State, next: Manifest, effect: PodsEffect, gap: Seconds, pods: number): string {
   switch (next.kind) {
     case 'Deployment':
@@ -46,29 +46,31 @@ function statefulSet(state: State, next: Manifest, effect: PodsEffect, gap: Seco
   if (all <= 1) return `Nothing serves for ${time(gap)}: there is one pod.`;
   const same = members.filter(({ placed }) => ownWave(placed.object) === ownWave(next));
   const sameTime =
-    same.length > 1 ? ` ${same.length} StatefulSets of it are in the same wave: one pod of each is away at once.` : '';
+    same.length > 1
+      ? ` ${same.length} StatefulSets of it are in the same wave: one pod of each is down at the same time.`
+      : '';
   const away = Math.max(1, same.length);
   const serve = `${all - away} of ${all} pods serve all the time`;
   if (database === 'mongodb') return `${mongo(effect, all, gap)}${sameTime}`;
   if (database === 'cassandra') return `${cassandra(serve, all, away)}${sameTime}`;
-  return `${serve}; what one pod alone holds is away for ${time(gap)}.${sameTime}`;
+  return `${serve}; data that only one pod holds is unavailable for ${time(gap)}.${sameTime}`;
 }
 
 function mongo(effect: PodsEffect, all: number, gap: Seconds): string {
-  if (all === 2) return `A set of two has no majority without one: nothing can be written for ${time(gap)}, twice.`;
-  const primary = effect.count === all ? 'when the turn comes to the primary' : 'if the primary is among them';
+  if (all === 2) return `A set of two has no majority without one member: writes fail for ${time(gap)}, twice.`;
+  const primary = effect.count === all ? 'when the primary is replaced' : 'if the primary is among them';
   return `A majority of ${all} stays; ${primary} it steps down, and clients wait for an election of some seconds.`;
 }
 
 function cassandra(serve: string, all: number, away: number): string {
   if (all - away < 2)
-    return `${serve}: QUORUM needs two of three copies, so requests at QUORUM fail meanwhile; those at ONE find a copy where there are two.`;
+    return `${serve}: QUORUM needs two of three replicas, so requests at QUORUM fail meanwhile; requests at ONE succeed if there are two replicas.`;
   return away === 1
-    ? `${serve}: QUORUM stays for keyspaces with three copies.`
-    : `${serve}: QUORUM fails for what has two copies on the pods that are away.`;
+    ? `${serve}: QUORUM still succeeds for keyspaces with three replicas.`
+    : `${serve}: QUORUM fails for data with two replicas on the stopped pods.`;
 }
 
-/** StatefulSets that are one thing, such as the racks of a ring: the same governing Service and the same name in their labels. */
+/** StatefulSets of one workload, such as the racks of a ring: they share the governing Service and the name label. */
 function together(state: State, next: Manifest): readonly Workload[] {
   const { [NAME_LABEL]: app, [INSTANCE_LABEL]: instance } = next.spec.template?.metadata?.labels ?? {};
   if (!app || !instance) return [];
@@ -78,7 +80,7 @@ function together(state: State, next: Manifest): readonly Workload[] {
     .filter(({ kind, placed }) => kind === 'StatefulSet' && placed.object.spec.serviceName === next.spec.serviceName);
 }
 
-/** By what it runs, because labels are anybody's. */
+/** Detects by the image and command, because labels may be anything. */
 function databaseOf({ spec }: Manifest): 'cassandra' | 'mongodb' | undefined {
   const text = JSON.stringify(
     (spec.template?.spec?.containers ?? []).map(({ image, command, args }: Manifest) => [image, command, args]),

@@ -1,17 +1,17 @@
 import type { AcceptedChange, Homelab } from '../../inventory';
 import { identity, type Manifest } from './objects';
 
-/** A change from what is committed to what would be: what the plan and its guard judge. */
+/** A change from the committed state to the new one: the input of the plan and the guard. */
 export interface Step {
-  /** What is deployed: dist/ of a Git ref. */
+  /** The deployed state: dist/ of a Git ref. */
   readonly before: State;
-  /** What would be deployed after it. */
+  /** The new state. */
   readonly after: State;
   /** Version of Kubernetes that the cluster runs, as v1.36.3. @default the newest whose rules are known here */
   readonly kubernetes?: string;
-  /** The homelab that the second state was rendered from; constructs are used without one, too. */
+  /** The homelab of the new state; undefined if constructs are used without one. */
   readonly homelab?: Homelab;
-  /** Risks that the owner lets through. @default those of the homelab */
+  /** Risks that the owner accepts. @default those of the homelab */
   readonly accept?: readonly AcceptedChange[];
 }
 
@@ -19,11 +19,11 @@ export interface Step {
 export interface State {
   /** Every object, in the order of its files. */
   readonly objects: readonly Placed[];
-  /** What secrets.yaml lists: one entry per namespace and name. */
+  /** The entries of secrets.yaml, one for each namespace and name. */
   readonly secrets: readonly Manifest[];
-  /** Files that machines are told, by their path below scripts/rendered. @default none */
+  /** Files for machines, by their path below scripts/rendered. @default none */
   readonly machines?: ReadonlyMap<string, string>;
-  /** Hash of dist/ as Git's tree, to which an accepted change of everything is bound. @default none: nothing matches it */
+  /** Hash of dist/ as a Git tree; an entry that accepts everything names it. @default none: no entry matches */
   readonly tree?: string;
 }
 
@@ -36,7 +36,7 @@ export interface Placed {
   readonly object: Manifest;
 }
 
-/** One object before and after; at least one of the two is there. */
+/** One object before and after; at least one of the two is defined. */
 export interface Pair {
   /** Group, kind, namespace and name: apps/StatefulSet cassandra/cassandra-r1. */
   readonly id: string;
@@ -44,7 +44,7 @@ export interface Pair {
   readonly after?: Placed;
 }
 
-/** Every object of a step, those that do not change included, in the order of their folders and files. */
+/** Every object of a step, including unchanged ones, in the order of their folders and files. */
 export function pairs({ before, after }: Step): Pair[] {
   const found = new Map<string, { id: string; before?: Placed; after?: Placed }>();
   for (const [side, { objects }] of [

@@ -1,16 +1,16 @@
 import type { Manifest } from './objects';
 
-/** Where restic writes copies to, outside the database whose they are. */
+/** The repository to which restic writes the backups of a database. */
 export interface Store {
   /** Machine and folder, bucket, or volume, for people. */
   readonly place: string;
   /** User of that machine. */
   readonly user?: string;
-  /** Public keys of which that machine must have one. */
+  /** Host keys; the machine must have one of them. */
   readonly hostKeys: readonly string[];
 }
 
-/** The one that a pod writes to; undefined where no container of it runs restic. */
+/** The repository of a pod; undefined if no container runs restic. */
 export function storeOf(
   pod: Manifest | undefined,
   namespace: string,
@@ -31,7 +31,7 @@ export function storeOf(
     : sshStore(path, filesOf(mounted, namespace, byId));
 }
 
-/** A volume, and where a container has it. */
+/** A volume and its mount path in a container. */
 interface Mounted {
   readonly at: string;
   readonly volume: Manifest;
@@ -50,7 +50,7 @@ function sshStore(path: string, files: Readonly<Record<string, string>>): Store 
   };
 }
 
-/** A path says nothing of the machine that it lies on: the volume does. A bucket is no path. */
+/** A path does not name its machine, but the volume does. A bucket is not a path. */
 function onVolume(
   repository: string,
   mounted: readonly Mounted[],

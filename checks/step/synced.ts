@@ -6,7 +6,7 @@ import type { Placed, Step } from './step';
 import { ownWave } from './waves';
 
 /**
- * What Argo CD makes of changes as whole applications: one object that the project does not permit stops all of its
+ * How Argo CD syncs changes as whole applications: one object that the project does not permit stops all of its
  * application, one that the API server refuses stops what comes in later waves, and hooks run only with a sync.
  */
 export function synced(changes: readonly ObjectChange[], step: Step): ObjectChange[] {
@@ -20,7 +20,7 @@ export function synced(changes: readonly ObjectChange[], step: Step): ObjectChan
   });
 }
 
-/** An object that stops the sync of its application before it begins. */
+/** An object that blocks the sync of its application. */
 interface Stop {
   readonly id: string;
   readonly project: string;
@@ -45,7 +45,7 @@ function stoppedBy(change: ObjectChange, { id, project }: Stop): ObjectChange {
   return notDeployed(change, change.id === id ? `${problem}, so Argo CD syncs nothing of ${change.folder}` : reason);
 }
 
-/** Waves start only when all of the one before went well; what is refused anyway stays refused. */
+/** A wave starts only if the whole wave before succeeded. Refused objects stay refused. */
 function behindRefused(changes: readonly ObjectChange[]): ObjectChange[] {
   const refused = changes.filter(({ verdict }) => verdict === 'refused');
   if (refused.length === 0) return [...changes];
@@ -59,7 +59,7 @@ function behindRefused(changes: readonly ObjectChange[]): ObjectChange[] {
   );
 }
 
-/** In which wave each is synced: what is pruned goes in the reverse order of the waves in which it came. */
+/** The wave of each object; pruned objects are deleted in the reverse order of waves. */
 function syncWaves(changes: readonly ObjectChange[]): Map<string, number> {
   const own = ({ before, after }: ObjectChange) => ownWave((after ?? before)!);
   const pruned = [...new Set(changes.filter(({ verdict }) => verdict === 'pruned').map(own))].sort((a, b) => a - b);
@@ -71,7 +71,7 @@ function syncWaves(changes: readonly ObjectChange[]): Map<string, number> {
 
 const IDLE: readonly ChangeVerdict[] = ['nothing'];
 
-/** Hooks run with every sync of their application, changed or not, and a hook alone starts none. */
+/** Hooks run with every sync of their application, changed or not. A changed hook alone starts no sync. */
 function withHooks(changes: readonly ObjectChange[], folder: string, hooks: readonly Hook[]): ObjectChange[] {
   if (hooks.length === 0) return [...changes];
   const isHere = new Set(hooks.map(({ object }) => identity(object)));
@@ -100,7 +100,7 @@ function withHooks(changes: readonly ObjectChange[], folder: string, hooks: read
 
 type Hook = Placed & { readonly wasThere: boolean };
 
-/** Hooks of each folder, and whether they were there before. */
+/** Hooks of each folder, and whether they existed before. */
 function hooksOf({ before, after }: Step): Map<string, Hook[]> {
   const was = new Set(before.objects.filter(({ object }) => isHook(object)).map(({ object }) => identity(object)));
   return byFolder(

@@ -1,13 +1,13 @@
 import { documents } from './documents';
 import type { State } from './step';
 
-/** What runs below everything else, by the names of versions in homelab.ts; ollama is that of the language models. */
+/** Versions of the platform, by their names in homelab.ts; ollama is that of the language models. */
 export type Versions = Readonly<Partial<Record<'proxmox' | 'talos' | 'kubernetes' | 'argoCd' | 'ollama', string>>>;
 
 /** Path below scripts/rendered. */
 export const VERSIONS_FILE = 'versions.yaml';
 
-/** The versions of a state; none where they were not rendered yet. */
+/** The versions of a state; empty if they were not rendered yet. */
 export function versionsOf({ machines }: Pick<State, 'machines'>): Versions {
   const text = machines?.get(VERSIONS_FILE);
   const [found = {}] = (text === undefined ? undefined : documents(text)) ?? [];

@@ -28,7 +28,7 @@ function applicationWaves(state: State): Map<string, number> {
 }
 
 /**
- * How long the restarts of a plan take, in seconds. Applications that are there sync each by itself, so folders run side by
+ * How long the restarts of a plan take, in seconds. Existing applications sync independently, so folders run side by
  * side; in a folder one wave follows the other, and what is in the same wave runs side by side.
  */
 export function restartSeconds({ changes }: Pick<Plan, 'changes'>): Seconds {

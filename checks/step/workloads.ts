@@ -2,7 +2,7 @@ import { groupOf, isClusterScoped } from '../../constructs';
 import type { Manifest } from './objects';
 import type { Placed, State } from './step';
 
-/** Something that has pods, and what its pods are. */
+/** A workload and its pods. */
 export interface Workload {
   readonly placed: Placed;
   readonly kind: string;
@@ -13,7 +13,7 @@ export interface Workload {
   readonly podSpec: Manifest;
 }
 
-/** Finds what a label selector selects without a look at every object. */
+/** Finds the objects of a label selector with an index. */
 export interface Workloads {
   readonly all: readonly Workload[];
   /** By kind and name, as Deployment services/chat. */
@@ -75,7 +75,7 @@ export function add<K, T>(map: Map<K, T[]>, key: K, value: T): void {
   else map.set(key, [value]);
 }
 
-/** Everything by a key, in the order in which it came. */
+/** Groups items by a key, in their order. */
 export function grouped<T>(all: readonly T[], key: (each: T) => string): Map<string, T[]> {
   const found = new Map<string, T[]>();
   for (const each of all) add(found, key(each), each);

@@ -38,6 +38,6 @@ test.each([
 test('a reason that excuses nothing is reported', () => {
   const own = sftp('mac', { sameHost: 'there is no other' });
   expect(found((h) => ((h.backup = sftp('mac')), (h.databases.mongodb.backup = own)))).toEqual([
-    expect.stringContaining('warning: databases.mongodb.backup.sameHost gives a reason'),
+    expect.stringContaining('warning: databases.mongodb.backup.sameHost is not needed'),
   ]);
 });

@@ -144,17 +144,19 @@ describe('a node', () => {
   test('may be asked for all that it has, and not for a byte or a millicore more', () => {
     expect(judged(String(room), '5950m')).toEqual([]);
     expect(judged(String(room + 1), '5950m')).toEqual([
-      expect.stringMatching(/^error talos-worker-01 is asked for 21594 MiB .* has 21594 MiB .*; 1 MiB too much; lower/),
+      expect.stringMatching(
+        /^error the pods of talos-worker-01 request 21594 MiB .* has 21594 MiB .*; 1 MiB too much; lower/,
+      ),
     ]);
     expect(judged(String(room), '5951m')).toEqual([
-      'error talos-worker-01 is asked for 5951 millicores, surge included, and has 5950 (its cores less 50 for the system); lower a request or give the machine more cores: npm run homelab -- budget',
+      'error the pods of talos-worker-01 request 5951 millicores, surge included, and it has 5950 (its cores, minus 50 for the system); lower a request or give the machine more cores: npm run homelab -- budget',
     ]);
   });
 
   test('is asked for each of its pods', () => {
     expect(judged('10Gi', '1', { replicas: 4 })).toEqual([]);
     expect(judged('10Gi', '1', { replicas: 5 })).toEqual([
-      expect.stringMatching(/^error talos-worker-01 is asked for 30720 MiB/),
+      expect.stringMatching(/^error the pods of talos-worker-01 request 30720 MiB/),
     ]);
   });
 });

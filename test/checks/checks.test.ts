@@ -24,7 +24,7 @@ describe('budget', () => {
   test('refuses more memory than a node has, with the arithmetic and the fix', () => {
     expect(judged((h) => (h.databases.cassandra.memory = Size.gibibytes(7)))).toEqual([
       expect.stringMatching(
-        /^talos-worker-01 is asked for \d+ MiB of memory, surge included, and has \d+ MiB \(98 % of the machine less the kubelet's reserve and 100 MiB\); \d+ MiB too much; lower a request/,
+        /^the pods of talos-worker-01 request \d+ MiB of memory, surge included, and it has \d+ MiB \(98 % of the machine, minus the kubelet's reserve and 100 MiB\); \d+ MiB too much; lower a request/,
       ),
     ]);
   });
@@ -32,7 +32,7 @@ describe('budget', () => {
   test('refuses more CPU than a node has', () => {
     expect(judged((h) => (h.machines['talos-worker-02'].cores = 4))).toEqual([
       expect.stringMatching(
-        /^talos-worker-02 is asked for \d+ millicores, surge included, and has 3950 \(its cores less 50 for the system\);/,
+        /^the pods of talos-worker-02 request \d+ millicores, surge included, and it has 3950 \(its cores, minus 50 for the system\);/,
       ),
     ]);
   });
@@ -65,7 +65,7 @@ describe('budget', () => {
     };
     // Once there is room for it on the control plane, twice there is not.
     expect(judged((h) => Object.assign(h.system, large))).toContainEqual(
-      expect.stringMatching(/^talos-cp-01 is asked for \d+ millicores, surge included, and has 1950 /),
+      expect.stringMatching(/^the pods of talos-cp-01 request \d+ millicores, surge included, and it has 1950 /),
     );
     expect(judged((h) => Object.assign(h.system, { dns: { ...large.dns, pods: 1 } }))).toEqual([]);
   });

@@ -27,7 +27,7 @@ test('a plug that is pulled before Talos is through is a warning, with the time 
 
 test('policies that nobody enforces are a warning that says what it means', () => {
   expect(found(openNetwork, (h) => (h.talos.enforceNetworkPolicies = false))).toEqual([
-    expect.stringMatching(/^warning: talos.enforceNetworkPolicies is false: every pod may reach every other one/),
+    expect.stringMatching(/^warning: talos.enforceNetworkPolicies is false: every pod may reach every other pod/),
   ]);
 });
 
@@ -68,12 +68,12 @@ test.each([
   [
     'v1.13.9',
     'v1.37.0',
-    'error: versions.kubernetes must be one that Talos v1.13.9 takes, got "v1.37.0" (allowed: v1.31 to v1.36); change one of the two; both go up one minor version at a time',
+    'error: versions.kubernetes must be one that Talos v1.13.9 supports, got "v1.37.0" (allowed: v1.31 to v1.36); change one of the two; both go up one minor version at a time',
   ],
   [
     'v1.13.9',
     'v1.30.9',
-    'error: versions.kubernetes must be one that Talos v1.13.9 takes, got "v1.30.9" (allowed: v1.31 to v1.36); change one of the two; both go up one minor version at a time',
+    'error: versions.kubernetes must be one that Talos v1.13.9 supports, got "v1.30.9" (allowed: v1.31 to v1.36); change one of the two; both go up one minor version at a time',
   ],
   ['v1.13.0', 'v1.31.0', undefined],
   ['v1.14.1', 'v1.37.2', undefined],

@@ -115,14 +115,14 @@ test('the first of several commits prints the next one, and when it is safe', as
   await synth(change.members(1, 3));
   const text = said.join('\n');
   expect(text).toContain('the next commit: databases.mongodb.pods: 1');
-  expect(text).toMatch(/\n {2}once the primary says "as wanted" with one host and no more: kubectl -n mongodb logs /);
+  expect(text).toMatch(/\n {2}once the primary says "as wanted" with exactly one host: kubectl -n mongodb logs /);
 });
 
 test('reports an entry that is no longer needed, without an error', async () => {
   const accept = [{ what: 'mongodb.replicaSet', from: 'rs0', to: 'rs1', ...entry }];
   expect(await refusal(undefined, accept)).toBe('published');
   expect(said).toEqual([
-    "accept { what: 'mongodb.replicaSet', from: 'rs0', to: 'rs1' } matches no change, as it is done or was another one: remove it",
+    "accept { what: 'mongodb.replicaSet', from: 'rs0', to: 'rs1' } matches no change (it is already committed, or differs): remove it",
     'dist/: nothing changed',
   ]);
 });

@@ -67,9 +67,9 @@ test.each<[string, Edits, string]>([
   [
     'Prune=false among others',
     { map: annotated(OPTIONS, 'Delete=false, Prune=false') },
-    'kept: Argo CD is told to keep it',
+    'kept: its options tell Argo CD to keep it',
   ],
-  ['Prune=confirm', { map: annotated(OPTIONS, 'Prune=confirm') }, 'kept: Argo CD waits until somebody confirms'],
+  ['Prune=confirm', { map: annotated(OPTIONS, 'Prune=confirm') }, 'kept: Argo CD waits until you confirm'],
   ['Delete=false alone', { map: annotated(OPTIONS, 'Delete=false') }, 'pruned: '],
   ['the policy of Helm', { map: annotated('helm.sh/resource-policy', 'keep') }, 'pruned: '],
   [
@@ -85,7 +85,7 @@ test.each<[string, Edits, string]>([
   [
     'Prune=false for the whole application',
     { application: ({ spec }) => spec.syncPolicy.syncOptions.push('Prune=false') },
-    'kept: Argo CD is told to keep it',
+    'kept: its options tell Argo CD to keep it',
   ],
   [
     'the same, and its own word against it',
@@ -95,28 +95,28 @@ test.each<[string, Edits, string]>([
     },
     'pruned: ',
   ],
-  ['all of a folder at once', { end: 'folder empty' }, 'kept: its application apps finds nothing any more'],
-  ['a folder that nobody read', { unread: true }, 'kept: no application of Argo CD read its folder'],
+  ['all of a folder at once', { end: 'folder empty' }, 'kept: its application apps finds no objects any more'],
+  ['a folder that nobody read', { unread: true }, 'kept: no Argo CD application read its folder'],
 ])('leaves Git: %s', (_, edits, expected) => expect(told(edits)).toContain(expected));
 
 test.each<[string, Edits, string]>([
-  ['that takes it along', {}, 'pruned: its application apps is deleted, and takes it along'],
+  ['that takes it along', {}, 'pruned: its application apps is deleted with its objects'],
   [
     'although Prune=false',
     { map: annotated(OPTIONS, 'Prune=false') },
-    'pruned: its application apps is deleted, and takes it along',
+    'pruned: its application apps is deleted with its objects',
   ],
   [
     'Delete=false',
     { map: annotated(OPTIONS, 'Delete=false') },
-    'kept: its application apps is deleted, and Argo CD is',
+    'kept: its application apps is deleted, and its options tell',
   ],
-  ['the policy of Helm', { map: annotated('helm.sh/resource-policy', 'keep') }, 'told not to take it along'],
-  ['Delete=confirm', { map: annotated(OPTIONS, 'Delete=confirm') }, 'kept: the end of its application apps waits'],
+  ['the policy of Helm', { map: annotated('helm.sh/resource-policy', 'keep') }, 'its options tell Argo CD to keep it'],
+  ['Delete=confirm', { map: annotated(OPTIONS, 'Delete=confirm') }, 'kept: the deletion of its application apps waits'],
   [
     'Delete=false for the whole application',
     { application: ({ spec }) => spec.syncPolicy.syncOptions.push('Delete=false') },
-    'kept: its application apps is deleted, and Argo CD is',
+    'kept: its application apps is deleted, and its options tell',
   ],
   ['without a finalizer', { application: ({ metadata }) => delete metadata.finalizers }, 'without the finalizer'],
   [
@@ -137,6 +137,6 @@ test('goes with its namespace, whatever it says itself', () => {
   const map = annotated(OPTIONS, 'Prune=false,Delete=false');
   expect(told({ map, namespaceGoes: true })).toBe('pruned: its namespace apps is deleted with everything in it');
   expect(told({ map, namespaceGoes: true, namespace: annotated(OPTIONS, 'Prune=false') })).toBe(
-    'kept: Argo CD is told to keep it',
+    'kept: its options tell Argo CD to keep it',
   );
 });

@@ -8,14 +8,14 @@ const next = (step: Step) => nextCommits(step, pairs(step));
 test('after members come pods, after retired comes the end, each with the command that shows when', () => {
   expect(next(homelabStep(change.members(1, 3)))).toEqual([
     {
-      what: 'databases.mongodb.pods: 1, or leave pods out; and take the disks of the pods that leave out of their machine',
-      when: 'the primary says "as wanted" with one host and no more: kubectl -n mongodb logs -l app.kubernetes.io/instance=mongodb -c reconcile --prefix --tail=2',
+      what: 'databases.mongodb.pods: 1, or leave pods out; and remove the disks of the removed pods from their machine',
+      when: 'the primary says "as wanted" with exactly one host: kubectl -n mongodb logs -l app.kubernetes.io/instance=mongodb -c reconcile --prefix --tail=2',
     },
   ]);
   expect(next(homelabStep(change.retired))).toEqual([
     {
-      what: 'take databases.mongodb and its disks out of homelab.ts, or set it to active again',
-      when: expect.stringContaining('a backup was read back'),
+      what: 'remove databases.mongodb and its disks from homelab.ts, or set it to active again',
+      when: expect.stringContaining('you restored a backup as a test'),
     },
   ]);
 });
@@ -24,13 +24,13 @@ test('one disk elsewhere: the next one when this replica is filled', () => {
   const [only, ...others] = next(homelabStep(change.moved('mongodb-2')));
   expect(others).toEqual([]);
   expect(only!.what).toContain('kubectl delete pv mongodb-data-mongodb-2');
-  expect(only!.when).toContain('mongodb-2 is filled by the others: the primary says "as wanted"');
+  expect(only!.when).toContain('mongodb-2 has copied its data from the others: the primary says "as wanted"');
 });
 
 test('after members of a ring come its pods, once the nodes have left', () => {
   expect(next(homelabStep(change.nodesPerRack(2, 1), change.nodesPerRack(2)))).toEqual([
     {
-      what: 'databases.cassandra.nodesPerRack: 1, and take membersPerRack out; and take the disks of the pods that leave out of their machine',
+      what: 'databases.cassandra.nodesPerRack: 1, and take membersPerRack out; and remove the disks of the removed pods from their machine',
       when: 'cassandra-r1-1, cassandra-r2-1, cassandra-r3-1 have left the ring: npm run homelab -- status says of cassandra that the pods that leave have left',
     },
   ]);

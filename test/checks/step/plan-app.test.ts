@@ -86,7 +86,7 @@ test('a harmless change stands among the changes alone', async () => {
 });
 
 test('says which folder or file cannot be read', async () => {
-  await expect(planApp(shop({}), join(folder, 'nowhere'))).rejects.toThrow('which is not there');
+  await expect(planApp(shop({}), join(folder, 'nowhere'))).rejects.toThrow('which does not exist');
   fs.writeFileSync(join(folder, 'a.yaml'), '<<<<<<< HEAD\na: 1\n');
   await expect(planApp(shop({}), folder)).rejects.toThrow('a.yaml: it must hold Kubernetes objects as YAML or JSON');
 });

@@ -168,7 +168,7 @@ describe('the plan of a restart', () => {
       'services/documents',
       'services/presence',
     ]);
-    expect(racks[0]!.rollout!.available).toContain('QUORUM stays');
+    expect(racks[0]!.rollout!.available).toContain('QUORUM still succeeds');
     expect(racks[0]!.rollout!.seconds.most).toBe(120 + 360 * 10 + 10);
     expect(restartSeconds(plan).most).toBe(3 * (120 + 360 * 10 + 10));
   });
@@ -195,7 +195,7 @@ describe('the plan of a restart', () => {
     );
     expect(change).toMatchObject({ verdict: 'live' });
     expect(change.rollout).toBeUndefined();
-    expect(change.reason).toBe('1 pod becomes 3: those that are there stay as they are');
+    expect(change.reason).toBe('1 pod becomes 3: existing pods do not change');
   });
 
   test('a Job with a hash runs again, a hook runs with the ConfigMap beside it', () => {
@@ -204,12 +204,14 @@ describe('the plan of a restart', () => {
       h.llm.models.embeddings.tag = 'nomic-embed-text:v1.6';
     });
     const job = plan.changes.find(({ id, itself }) => itself === 'created' && id.startsWith('batch/Job mongodb/'))!;
-    expect(job.reason).toMatch(/^what mongodb-users does has changed: it runs again, and mongodb-users-\w+ is pruned$/);
+    expect(job.reason).toMatch(
+      /^the work of mongodb-users has changed: it runs again, and mongodb-users-\w+ is pruned$/,
+    );
     const hook = of(plan, 'batch/Job services/llm-service-proof');
     expect(hook.verdict).toBe('recreate');
     const users = of(plan, '/ConfigMap mongodb/mongodb-users');
     expect(users).toMatchObject({ verdict: 'live' });
-    expect(users.reason).toMatch(/^pods of mongodb\/mongodb-users-\w+ restart with it/);
+    expect(users.reason).toMatch(/^pods of mongodb\/mongodb-users-\w+ restart anyway/);
   });
 });
 

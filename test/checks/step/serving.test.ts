@@ -86,7 +86,7 @@ describe('what serves meanwhile', () => {
       'Nothing serves for up to 20 s: there is one pod.',
     );
     expect(available(workload('StatefulSet', { replicas: 3 }))).toBe(
-      '2 of 3 pods serve all the time; what one pod alone holds is away for up to 20 s.',
+      '2 of 3 pods serve all the time; data that only one pod holds is unavailable for up to 20 s.',
     );
   });
 
@@ -107,7 +107,7 @@ describe('what serves meanwhile', () => {
         return { ...rack, metadata: { ...rack.metadata, name: `ring-${index}` } };
       });
     expect(available(...racks([1, 2, 3]))).toBe(
-      '2 of 3 pods serve all the time: QUORUM stays for keyspaces with three copies.',
+      '2 of 3 pods serve all the time: QUORUM still succeeds for keyspaces with three replicas.',
     );
     expect(available(...racks([1, 1, 1]))).toContain('3 StatefulSets of it are in the same wave');
   });

@@ -87,7 +87,7 @@ describe('a folder that leaves Git with its application', () => {
   test('goes with it', () => {
     const changes = without('web', (object) => object.metadata.namespace === 'web' && object.kind === 'Deployment');
     expect(changes.get('apps/Deployment web/web')!.verdict).toBe('pruned');
-    expect(changes.get('apps/Deployment web/web')!.reason).toContain('takes it along');
+    expect(changes.get('apps/Deployment web/web')!.reason).toContain('is deleted with its objects');
   });
 
   test('takes its hooks along', () =>
