@@ -35,6 +35,8 @@ export class CassandraRing {
   constructor(
     private readonly scope: IConstruct,
     private readonly props: CassandraStatefulSetProps,
+    /** The first datacenter of the ring, where this is another one. */
+    private readonly first?: CassandraRing,
   ) {
     this.names = databaseNames('cassandra', props.name ?? scope.node.id, namespaceOf(scope, props.namespace));
     this.image = imageOf(scope, images.cassandra, props);
@@ -91,9 +93,14 @@ export class CassandraRing {
       absentSeconds: 600,
       intervalSeconds: 3,
       service: this.nodesHost,
+      datacenter: this.datacenter,
       copies: this.copies(),
-      seeds: this.seeds(),
-      members: this.members(),
+      seeds: (this.first ?? this).seeds(),
+      // Those of the first datacenter come before: a ring is never started here.
+      members: [
+        ...(this.first?.members().map((node) => ({ ...node, datacenter: this.first!.datacenter })) ?? []),
+        ...this.members(),
+      ],
       ...(this.membersPerRack < this.nodesPerRack && {
         surplus: this.nodes().filter((node) => ordinalOf(node) >= this.membersPerRack),
       }),
@@ -101,7 +108,7 @@ export class CassandraRing {
   }
 
   /** Up to three, in different racks where there are as many. */
-  private seeds(): string[] {
+  seeds(): string[] {
     return this.members()
       .sort((a, b) => ordinalOf(a) - ordinalOf(b))
       .slice(0, 3)
@@ -142,6 +149,39 @@ export class CassandraRing {
     }
     assertValid(scope, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
   }
+
+  /** Fails where another datacenter cannot be told from those of the ring that it joins. */
+  assertJoins(others: readonly CassandraRing[]): void {
+    const { scope, props } = this;
+    const first = others[0]!;
+    const fields = {
+      clusterName: [props.clusterName, first.props.clusterName],
+      namespace: [this.names.namespace, first.names.namespace],
+    };
+    for (const [field, [own, theirs]] of Object.entries(fields))
+      if (own !== theirs)
+        fail(scope, {
+          what: `${field} must be that of the ring that it joins`,
+          got: own,
+          allowed: theirs,
+          fix: `set ${field} to ${theirs}, or leave joins out for a ring of its own`,
+        });
+    const taken = others.flatMap(({ datacenter, racks }) => [datacenter, ...racks]);
+    const twice = [this.datacenter, ...this.racks].filter((name) => taken.includes(name));
+    if (twice.length > 0)
+      fail(scope, {
+        what: 'datacenter and racks must have names that no other datacenter of the ring uses',
+        got: twice,
+        fix: "name them after the place, as datacenter 'dc2' with racks ['dc2-r1']",
+      });
+    for (const field of ['keyspaces', 'backup'] as const)
+      if (props[field] !== undefined)
+        fail(scope, {
+          what: `${field} must not stand on a datacenter that joins a ring`,
+          got: props[field],
+          fix: `give ${field} to the first datacenter, which has every keyspace`,
+        });
+  }
 }
 
 /** What a ring has whether it runs or not. */
@@ -149,10 +189,11 @@ export function keptCassandra(
   scope: Construct,
   ring: CassandraRing,
   storage: DataStorage,
+  admin?: DeclaredSecret,
 ): { readonly connections: Connections; readonly adminSecret: DeclaredSecret } {
   const pods = ring.nodes().map(({ pod }) => pod);
   return {
     connections: keptData(scope, ring.names, { storage, pods, identity: ring.identity }),
-    adminSecret: superuser(scope, ring.names, 'admin'),
+    adminSecret: admin ?? superuser(scope, ring.names, 'admin'),
   };
 }

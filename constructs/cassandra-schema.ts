@@ -8,6 +8,8 @@ export interface CassandraSchema {
   readonly nodes: readonly string[];
   /** Copies of the keyspace that holds roles and rights. */
   readonly copies: number;
+  /** Other datacenters of the ring, with the most copies that each can hold. */
+  readonly elsewhere: readonly (readonly [string, number])[];
   /** Copies by name of keyspace. */
   readonly keyspaces: ReadonlyMap<string, number>;
   /** Keyspaces of each role by its name: it gets rights on those and on nothing else. */
@@ -15,13 +17,18 @@ export interface CassandraSchema {
 }
 
 /** The schema as `cassandra-schema.py` reads it. A password stands there by the variable that holds it. */
-export function schemaJson({ keyspaces, roles, ...schema }: CassandraSchema): string {
+export function schemaJson({ keyspaces, roles, elsewhere, ...schema }: CassandraSchema): string {
   const clients = inOrder(roles).map(([role, uses]) => {
     const { own, readOnly } = DatabaseLogins.parted(uses);
     return [role, { ...loginVariables(role), passwordFrom: passwordVariable(role), keyspaces: own, readOnly }];
   });
   return `${JSON.stringify(
-    { ...schema, keyspaces: Object.fromEntries(inOrder(keyspaces)), roles: Object.fromEntries(clients) },
+    {
+      ...schema,
+      ...(elsewhere.length > 0 && { elsewhere: Object.fromEntries(elsewhere) }),
+      keyspaces: Object.fromEntries(inOrder(keyspaces)),
+      roles: Object.fromEntries(clients),
+    },
     null,
     2,
   )}\n`;

@@ -23,7 +23,7 @@ import { disruptionBudget } from './disruption-budget';
 import { exporterContainer, scrapeAnnotations } from './exporter';
 import { HashNamedJob } from './hash-named-job';
 import { late } from './late';
-import { contentHash, overrideManifests } from './rendering';
+import { contentHash, onRender, overrideManifests } from './rendering';
 import { scriptFile } from './script-file';
 import type { DeclaredSecret } from './secrets';
 import { fail } from './validation';
@@ -39,6 +39,15 @@ export interface CassandraStatefulSetProps extends DatabaseProps {
   readonly clusterName: string;
   /** May never change: nodes refuse to start in another one, and copies of keyspaces are counted by it. @default dc1 */
   readonly datacenter?: string;
+  /**
+   * The ring that this one joins as a datacenter of its own: for reports that must not slow the others down, or in another
+   * place. It has the same `clusterName` and namespace, and other names for `datacenter` and `racks`. Its nodes join once the
+   * ring runs. Then the schema job gives it a copy of every keyspace, up to as many as there, one after the other, each
+   * repaired. Clients that connect to it have roles of the ring, and write or read at LOCAL_ONE or LOCAL_QUORUM here. Keyspaces
+   * and backups stand on the first datacenter. Before it is removed its nodes must leave: docs/constructs has the steps.
+   * @default none: a ring of its own
+   */
+  readonly joins?: CassandraStatefulSet;
   /**
    * One StatefulSet each; pods are NAME-RACK-0. May never change, neither names nor number: a node keeps its rack, and copies
    * are placed by it. A rack becomes a host when there are more. @default r1, r2, r3
@@ -111,6 +120,10 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   /** How the memory of each node is divided, as jvm-server.options says it. */
   readonly memory: CassandraMemory;
   private readonly ring: CassandraRing;
+  /** The first datacenter, which has the roles and keyspaces of all. */
+  private readonly first: CassandraStatefulSet;
+  /** Of the ring, the first one first; of the first datacenter alone. */
+  private readonly datacenters: CassandraStatefulSet[] = [this];
   private readonly exporter?: k8s.Container;
   private readonly backup?: CassandraBackup;
   private readonly keyspaces = new Map<string, number>();
@@ -122,24 +135,29 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     private readonly props: CassandraStatefulSetProps,
   ) {
     super(scope, id);
-    this.ring = new CassandraRing(this, props);
+    this.first = props.joins?.first ?? this;
+    const joins = this.first === this ? undefined : this.first;
+    this.ring = new CassandraRing(this, props, joins?.ring);
+    if (joins) this.ring.assertJoins(joins.datacenters.map(({ ring }) => ring));
     const { names } = this.ring;
     this.name = names.name;
     this.namespace = names.namespace;
     this.memory = divideMemory(this, props.resources.memory, props.heap);
     for (const [keyspace, { replicationFactor }] of Object.entries(props.keyspaces ?? {}))
       this.addKeyspace(keyspace, replicationFactor);
-    const kept = keptCassandra(this, this.ring, props.storage);
+    const kept = keptCassandra(this, this.ring, props.storage, joins?.adminSecret);
     this.connections = kept.connections;
     this.adminSecret = kept.adminSecret;
     this.exporter = exporterContainer(this, props.exporter);
-    this.logins = new DatabaseLogins(this, {
-      name: this.name,
-      namespace: this.namespace,
-      noun: 'role',
-      reserved: ['admin', 'cassandra'],
-      job: () => this.schemaJob,
-    });
+    this.logins =
+      joins?.logins ??
+      new DatabaseLogins(this, {
+        name: this.name,
+        namespace: this.namespace,
+        noun: 'role',
+        reserved: ['admin', 'cassandra'],
+        job: () => this.schemaJob,
+      });
     this.backup = props.backup && this.makeBackup(props.backup);
     this.statefulSets = this.makeStatefulSets();
     openBetween(this.connections, this.connections, ...Object.values(PORTS));
@@ -150,13 +168,14 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
     this.service = this.makeService('service', '', {});
     this.podDisruptionBudget = disruptionBudget(this, metadataOf(names), names.selector);
-    this.schemaJob = this.makeSchemaJob();
+    this.schemaJob = joins?.schemaJob ?? this.makeSchemaJob();
+    joins?.addDatacenter(this);
     overrideManifests(this, props.overrideManifest);
   }
 
   /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
   accept(client: Client, { keyspace, role, envPrefix, access }: CassandraConnection): void {
-    this.addKeyspace(keyspace);
+    this.first.addKeyspace(keyspace);
     const { secret, uses } = this.logins.of(client, role);
     uses.set(keyspace, widest(uses.get(keyspace), access));
     const prefix = envPrefix ?? 'CASSANDRA';
@@ -191,6 +210,18 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       });
     }
     this.keyspaces.set(keyspace, factor);
+  }
+
+  private addDatacenter(other: CassandraStatefulSet): void {
+    for (const each of this.datacenters) openBetween(each.connections, other.connections, ...Object.values(PORTS));
+    for (const each of this.datacenters) openBetween(other.connections, each.connections, ...Object.values(PORTS));
+    openBetween(this.schemaJob.connections, other.connections, PORTS.tell);
+    this.datacenters.push(other);
+  }
+
+  /** Sync waves that the racks of all datacenters take, one each. */
+  private waves(): number {
+    return this.datacenters.reduce((sum, { ring }) => sum + ring.racks.length, 0);
   }
 
   private makeService(
@@ -266,7 +297,8 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     });
     // Without node.json, which a node reads when it starts: one node more must not restart all others.
     const checksum = contentHash([config, scripts]);
-    return this.ring.racks.map((rack, index) => this.makeStatefulSet(rack, index + 1, checksum));
+    const before = this.first === this ? 0 : this.first.waves();
+    return this.ring.racks.map((rack, index) => this.makeStatefulSet(rack, before + index + 1, checksum));
   }
 
   /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */
@@ -300,8 +332,9 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         'schema.py': scriptFile('cassandra-schema.py'),
         'schema.json': schemaJson({
           datacenter: ring.datacenter,
-          nodes: ring.nodes().map(({ host }) => host),
+          nodes: this.datacenters.flatMap((each) => each.ring.nodes().map(({ host }) => host)),
           copies: ring.copies(),
+          elsewhere: this.datacenters.slice(1).map((each) => [each.ring.datacenter, each.ring.copies()]),
           keyspaces: this.keyspaces,
           roles: this.logins.uses,
         }),
@@ -317,7 +350,11 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       reads: { '/schema': schema },
       priorityClassName: this.props.priorityClassName,
       pullSecrets: this.props.pullSecrets,
-      wave: ring.racks.length + 1,
+    });
+    // After all racks, also those of datacenters that come later.
+    onRender(job.job, (json) => {
+      const annotations = { ...json.metadata.annotations, ...syncWave(this.waves() + 1) };
+      return { ...json, metadata: { ...json.metadata, annotations } };
     });
     job.addEnv({
       CASSANDRA_HOST: ring.clientHost,

@@ -23,7 +23,13 @@ export class RetiredCassandra extends Construct {
     super(scope, id);
     const ring = new CassandraRing(this, props);
     ({ name: this.name, namespace: this.namespace } = ring.names);
-    ({ connections: this.connections, adminSecret: this.adminSecret } = keptCassandra(this, ring, props.storage));
+    const admin = props.joins?.adminSecret;
+    ({ connections: this.connections, adminSecret: this.adminSecret } = keptCassandra(
+      this,
+      ring,
+      props.storage,
+      admin,
+    ));
     overrideManifests(this, props.overrideManifest);
   }
 }

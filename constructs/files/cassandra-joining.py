@@ -76,6 +76,7 @@ def loss(ring, others, quiet, config, accept):
     and state of every other pod. One that does not answer yet may be empty too, or hold data. 'accept' is the file by which
     someone agrees.
     """
+    ring = own(ring, config)
     copies, racks = config["copies"], {node["rack"] for node in ring}
     empty, unknown = {}, {}
     for rack in racks:
@@ -110,16 +111,28 @@ def no_room(free, data):
     )
 
 
-def racks_to_allocate(rack, ring, copies):
+def own(ring, config):
+    """The nodes of our own datacenter. A member that runs an older script does not tell datacenters."""
+    return [node for node in ring if node.get("datacenter", config["datacenter"]) == config["datacenter"]]
+
+
+def racks_to_allocate(rack, ring, config):
     """Tokens are spread within each rack as soon as there are as many racks as copies; Cassandra refuses fewer racks."""
-    return min(copies, len({node["rack"] for node in ring} | {rack}))
+    return min(config["copies"], len({node["rack"] for node in own(ring, config)} | {rack}))
 
 
 def parse_status(text):
     """The nodes that `nodetool status` prints. Load in bytes, None where it is not known."""
     line = re.compile(r"^([UD?])([NLJM])\s+(\S+)\s+(\?|[\d.,]+ \w+)\s.*\s(\S+)\s+(\S+)$")
-    found = [line.match(each.strip()) for each in text.splitlines()]
-    return [{"up": m[1] == "U", "mode": m[2], "address": m[3], "load": size(m[4]), "id": m[5], "rack": m[6]} for m in found if m]
+    nodes, datacenter = [], None
+    for each in text.splitlines():
+        heading, m = re.match(r"Datacenter: (\S+)$", each.strip()), line.match(each.strip())
+        if heading:
+            datacenter = heading[1]
+        if m:
+            node = {"up": m[1] == "U", "mode": m[2], "address": m[3], "load": size(m[4]), "id": m[5], "rack": m[6]}
+            nodes.append({**node, "datacenter": datacenter})
+    return nodes
 
 
 def size(text):

@@ -263,6 +263,10 @@ class Start:
             say("%s: %s" % (action, why))
             self.said, self.said_at = (action, why), time.monotonic()
 
+    def racks(self):
+        """Those of our own datacenter."""
+        return {each["rack"] for each in self.members if each.get("datacenter") == self.me.get("datacenter")}
+
     def look(self):
         return {each["pod"]: state_of(each["host"], self.config["service"], self.node.address) for each in self.others}
 
@@ -281,7 +285,7 @@ class Start:
         if os.path.exists(JOINED):
             self.until_room()
             say("joined before: starting")
-            self.node.run(configure(config["seeds"], copies, min(copies, len({each["rack"] for each in self.members}))))
+            self.node.run(configure(config["seeds"], copies, min(copies, len(self.racks()))))
         seen, since = None, time.monotonic()
         while True:
             states = self.look()
@@ -332,8 +336,7 @@ class Start:
                     return self.say("wait", why)
             live = [each["host"] for each in self.others if now[each["pod"]] == "joined"]
             seeds = [seed for seed in self.config["seeds"] if seed != self.me["host"]] or live
-            copies = self.config["copies"]
-            extra = configure(seeds, copies, racks_to_allocate(self.me["rack"], ring, copies))
+            extra = configure(seeds, self.config["copies"], racks_to_allocate(self.me["rack"], ring, self.config))
             say("join: the ring exists")
             if what == "take":
                 say("taking the place of the dead node %s" % detail)

@@ -30,21 +30,33 @@ MADE_HERE = "made_by_schema_job"
 UNREPAIRED = "unrepaired_"
 
 
-def replication(datacenter, copies):
-    return "{'class': 'NetworkTopologyStrategy', %s: %d}" % (literal(datacenter), copies)
+def replication(copies):
+    options = ", ".join("%s: %d" % (literal(datacenter), number) for datacenter, number in copies.items() if number > 0)
+    return "{'class': 'NetworkTopologyStrategy', %s}" % options
 
 
-def copies_of(options, datacenter):
-    """How many copies system_schema.keyspaces tells for our datacenter, and whether the options are ours."""
-    ours = options.get("class", "").endswith(".NetworkTopologyStrategy") and set(options) == {"class", datacenter}
-    return int(options.get(datacenter, options.get("replication_factor", 0))), ours
+def wanted_copies(schema, copies):
+    """Copies by datacenter: our own one first, then others of this ring, which have as many as they can hold."""
+    elsewhere = {datacenter: min(copies, most) for datacenter, most in schema.get("elsewhere", {}).items()}
+    return {schema["datacenter"]: copies, **elsewhere}
+
+
+def copies_of(options, datacenters):
+    """How many copies system_schema.keyspaces tells for our datacenters, and whether the options are ours."""
+    ours = options.get("class", "").endswith(".NetworkTopologyStrategy") and set(options) <= {"class", *datacenters}
+    own, *others = datacenters
+    now = {own: int(options.get(own, options.get("replication_factor", 0)))}
+    return {**now, **{each: int(options.get(each, 0)) for each in others}}, ours
 
 
 def next_copies(now, ours, wanted):
-    """The next number of copies on the way to the wanted one, or None when there is nothing to do."""
-    if now == wanted:
-        return None if ours else wanted
-    return wanted if now > wanted or now == 0 else now + 1
+    """The next copies on the way to the wanted ones, or None when there is nothing to do."""
+    for datacenter, number in wanted.items():
+        there = now[datacenter]
+        if there != number:
+            at_once = there > number or not any(now.values())
+            return {**now, datacenter: number if at_once else there + 1}
+    return None if ours else wanted
 
 
 # CREATE on a keyspace makes tables and types; ALTER on its tables also makes indexes. ALTER on the keyspace itself would
@@ -102,25 +114,35 @@ def all_joined(schema):
     return all(state_of(host) in ("joined",) + OUTSIDE for host in schema["nodes"])
 
 
+def total(copies):
+    return sum(copies.values())
+
+
+def told(copies):
+    """A number where there is one datacenter."""
+    numbers = list(copies.items())
+    return str(numbers[0][1]) if len(numbers) == 1 else ", ".join("%d in %s" % (number, datacenter) for datacenter, number in numbers)
+
+
 def replicate(session, schema, keyspaces, keyspace, wanted):
     """Brings the copies of a keyspace that is there to the wanted number."""
-    datacenter, mark = schema["datacenter"], name(UNREPAIRED + keyspace)
-    now, ours = copies_of(keyspaces[keyspace], datacenter)
+    mark, wanted = name(UNREPAIRED + keyspace), wanted_copies(schema, wanted)
+    now, ours = copies_of(keyspaces[keyspace], list(wanted))
     unrepaired = (UNREPAIRED + keyspace) in schema["known"]
     while True:
         following = next_copies(now, ours, wanted)
         if following is None and not unrepaired:
             return
         if not all_joined(schema):
-            raise Failed("%s has %d copies and should have %d; waiting until every node has joined" % (keyspace, now, wanted))
+            raise Failed("%s has %s copies and should have %s; waiting until every node has joined" % (keyspace, told(now), told(wanted)))
         if following is not None:
             # With a copy on every node there is no other node that a copy could move to.
-            raised = following > now or (not ours and len(schema["nodes"]) > now)
+            raised = total(following) > total(now) or (not ours and len(schema["nodes"]) > total(now))
             if raised and not unrepaired:
                 session.run("CREATE ROLE IF NOT EXISTS %s WITH LOGIN = false;" % mark)
                 unrepaired = True
-            print("%s: %d copies" % (keyspace, following), flush=True)
-            session.run("ALTER KEYSPACE %s WITH replication = %s;" % (name(keyspace), replication(datacenter, following)))
+            print("%s: %s copies" % (keyspace, told(following)), flush=True)
+            session.run("ALTER KEYSPACE %s WITH replication = %s;" % (name(keyspace), replication(following)))
             now, ours = following, True
         if unrepaired:
             repair(schema, keyspace)
@@ -148,7 +170,7 @@ def reconcile(session, schema):
     for keyspace, copies in sorted(schema["keyspaces"].items()):
         session.run(
             "CREATE KEYSPACE IF NOT EXISTS %s WITH replication = %s AND durable_writes = true;"
-            % (name(keyspace), replication(schema["datacenter"], copies))
+            % (name(keyspace), replication(wanted_copies(schema, copies)))
         )
     there = replications(session)
     for keyspace, copies in sorted(schema["keyspaces"].items()):

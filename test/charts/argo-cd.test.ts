@@ -150,7 +150,7 @@ describe('a chart of your own', () => {
     const beside = withOwn((app) => cronJob(new Chart(app, 'extra', { namespace: 'services' })));
     expect(errors(beside)).toEqual([
       expect.stringMatching(
-        /^dist\/extra is read by no Argo CD application, so CronJob cleanup would never be deployed; make them in a chart that has one \(argocd, cassandra, ingress,/,
+        /^dist\/extra is read by no Argo CD application, so CronJob cleanup would never be deployed; put them into a chart that has one \(argocd, cassandra, ingress,/,
       ),
     ]);
     const inside = withOwn((app) =>

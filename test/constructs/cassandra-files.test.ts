@@ -190,7 +190,7 @@ describe('what is left becomes the truth only when someone has said so', () => {
   const loss = (others: Record<string, string>, quiet = 99, copies = 3, nodes: object[] = ring) => {
     const json = (value: unknown) => JSON.stringify(value).replace(/true/g, 'True').replace(/false/g, 'False');
     const pods = Object.entries(others).map(([pod, state]) => ({ rack: pod.slice(0, 2), state }));
-    const config = json({ copies, quietSeconds: 30 });
+    const config = json({ copies, quietSeconds: 30, datacenter: 'dc1' });
     return python('node', `node.loss(${json(nodes)}, ${json(pods)}, ${quiet}, ${config}, "/data/accept-loss")`);
   };
 
@@ -241,7 +241,12 @@ test.each([
   ['more racks than copies', 'r1', ['r1', 'r2', 'r3', 'r4'], 3, 3],
 ])('tokens are never spread over more racks than there are: %s', (_name, rack, racks, copies, expected) => {
   const ring = JSON.stringify(racks.map((each) => ({ rack: each })));
-  expect(python('node', `node.racks_to_allocate(${JSON.stringify(rack)}, ${ring}, ${copies})`)).toBe(expected);
+  expect(
+    python(
+      'node',
+      `node.racks_to_allocate(${JSON.stringify(rack)}, ${ring}, {"copies": ${copies}, "datacenter": "dc1"})`,
+    ),
+  ).toBe(expected);
 });
 
 test('what nodetool status prints is read as it is, also of a node whose load is not known', () => {
@@ -254,7 +259,9 @@ UN  10.99.1.6  110.4 KiB  16      100.0%            2a5f3a0f-9d5a-4f0e-8c3f-8d7b
 DN  10.99.1.7  ?          16      100.0%            9a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f12  r2
 UJ  10.99.1.8  64 KiB     16      ?                 1a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f13  rack-3
 `;
-  expect(python('node', `node.parse_status(${JSON.stringify(text)})`)).toEqual([
+  const nodes = python('node', `node.parse_status(${JSON.stringify(text)})`);
+  expect(nodes.map(({ datacenter }: any) => datacenter)).toEqual(['dc1', 'dc1', 'dc1']);
+  expect(nodes).toMatchObject([
     { up: true, mode: 'N', address: '10.99.1.6', load: 113049, id: '2a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f11', rack: 'r1' },
     { up: false, mode: 'N', address: '10.99.1.7', load: null, id: '9a5f3a0f-9d5a-4f0e-8c3f-8d7b7c9c1f12', rack: 'r2' },
     {
@@ -341,6 +348,7 @@ function runNode(options: {
     intervalSeconds: 0.1,
     service: 'nodes.service',
     copies: 3,
+    datacenter: 'dc1',
     seeds: members.map((each: any) => each.host),
     members,
     ...(options.surplus && { surplus: options.surplus }),
@@ -502,8 +510,12 @@ describe('the schema job', () => {
     expect(python('schema', `[schema.name("order"), schema.literal("it's")]`)).toEqual(['"order"', "'it''s'"]);
   });
 
-  const copies = (now: number, ours: boolean, wanted: number) =>
-    python('schema', `schema.next_copies(${now}, ${ours ? 'True' : 'False'}, ${wanted})`);
+  const next = (now: object, ours: boolean, wanted: object) =>
+    python(
+      'schema',
+      `schema.next_copies(${JSON.stringify(now)}, ${ours ? 'True' : 'False'}, ${JSON.stringify(wanted)})`,
+    );
+  const copies = (now: number, ours: boolean, wanted: number) => next({ dc1: now }, ours, { dc1: wanted })?.dc1 ?? null;
 
   test('raises copies one at a time, so that a read at QUORUM always meets a node that has the data', () => {
     expect([copies(1, true, 3), copies(2, true, 3), copies(3, true, 3)]).toEqual([2, 3, null]);
@@ -513,10 +525,29 @@ describe('the schema job', () => {
     expect([copies(3, true, 1), copies(3, false, 3)]).toEqual([1, 3]);
     const simple = `{"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "3"}`;
     const own = `{"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc1": "2"}`;
-    expect(python('schema', `[schema.copies_of(${simple}, "dc1"), schema.copies_of(${own}, "dc1")]`)).toEqual([
-      [3, false],
-      [2, true],
+    expect(python('schema', `[schema.copies_of(${simple}, ["dc1"]), schema.copies_of(${own}, ["dc1"])]`)).toEqual([
+      [{ dc1: 3 }, false],
+      [{ dc1: 2 }, true],
     ]);
+  });
+
+  test('gives another datacenter copies one at a time, once our own has all', () => {
+    const wanted = { dc1: 3, dc2: 2 };
+    expect(next({ dc1: 2, dc2: 0 }, true, wanted)).toEqual({ dc1: 3, dc2: 0 });
+    expect(next({ dc1: 3, dc2: 0 }, true, wanted)).toEqual({ dc1: 3, dc2: 1 });
+    expect(next({ dc1: 3, dc2: 1 }, true, wanted)).toEqual(wanted);
+    expect(next(wanted, true, wanted)).toBeNull();
+    expect(python('schema', 'schema.replication({"dc1": 3, "dc2": 0})')).toBe(
+      "{'class': 'NetworkTopologyStrategy', 'dc1': 3}",
+    );
+    const schema = '{"datacenter": "dc1", "elsewhere": {"dc2": 1}}';
+    expect(python('schema', `schema.wanted_copies(${schema}, 3)`)).toEqual({ dc1: 3, dc2: 1 });
+  });
+
+  test('takes the copies of a datacenter that is no longer there away at once', () => {
+    const both = `{"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc1": "3", "dc2": "1"}`;
+    expect(python('schema', `schema.copies_of(${both}, ["dc1"])`)).toEqual([{ dc1: 3 }, false]);
+    expect(next({ dc1: 3 }, false, { dc1: 3 })).toEqual({ dc1: 3 });
   });
 
   const statements = (now: Record<string, string[]>, keyspaces: string[]): string[] => {

@@ -12,6 +12,7 @@ import { MONGODB_BACKUPS } from './backups/mongodb';
 import { rclone } from './backups/stores';
 import { databasePrograms, MONGOD_VERSION } from './binaries';
 import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
+import { DATACENTERS } from './datacenters';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import { HIDDEN_MEMBERS } from './hidden-members';
@@ -99,6 +100,7 @@ async function main(): Promise<void> {
     ...SHRINKING,
     ...SETTINGS,
     ...UPGRADES,
+    ...DATACENTERS,
     ...MONGODB_BACKUPS,
     ...ROTATION,
     ...MONGODB_STEPS,
