@@ -43,7 +43,7 @@ function differs(before: Manifest | undefined, after: Manifest | undefined): boo
   return !isDeepStrictEqual(before, after);
 }
 
-/** StorageClasses by name: they say whether claims may grow. */
+/** StorageClasses by name: they define whether claims may grow. */
 function storageClasses({ before, after }: Step): Map<string, Manifest> {
   const objects = [...before.objects, ...after.objects].map(({ object }) => object);
   return new Map(objects.filter(({ kind }) => kind === 'StorageClass').map((object) => [object.metadata.name, object]));

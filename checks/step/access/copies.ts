@@ -3,7 +3,7 @@ import { storeOf, type Store } from '../stores';
 import { grouped } from '../workloads';
 import { earlier, listed, type View, type Workload } from './view';
 
-/** What is new of where the pods of one workload store their copies. */
+/** What changed in where the pods of one workload store their backups. */
 interface Found {
   readonly workload: Workload;
   readonly aspect: 'copies' | 'hostKeys';
@@ -12,8 +12,8 @@ interface Found {
 }
 
 /**
- * Copies of a database that newly go to a place, an account or a machine of another key. No NetworkPolicy tells a bucket from
- * another one, and what the node mounts passes none. The racks of a ring share one line.
+ * Backups of a database that newly go to another place, account or machine key. A NetworkPolicy cannot tell a bucket from
+ * another one, and does not apply to mounts of the node. The racks of a ring share one line.
  */
 export function copyRisks(before: View, after: View): Risk[] {
   const found = [...after.workloads.values()].flatMap((workload) => foundOf(workload, before, after));
@@ -29,7 +29,7 @@ export function copyRisks(before: View, after: View): Risk[] {
       to,
       problem:
         aspect === 'copies'
-          ? `Copies of all data of ${names} newly go to ${to}. Who has the password of the repository reads them there; who owns that place can delete them.`
+          ? `Copies of all data of ${names} newly go to ${to}. Everyone with the password of the repository can read them there; the owner of that place can delete them.`
           : `${names} newly trusts a machine with the key ${to}, and sends it copies of all data. Compare the key on that machine: cat /etc/ssh/ssh_host_ed25519_key.pub.`,
     };
   });

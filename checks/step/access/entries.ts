@@ -3,7 +3,7 @@ import type { Risk } from '../plan';
 import { grouped } from '../workloads';
 import { listed, stable, type View } from './view';
 
-/** Ways in from outside the cluster that are new, or no longer over TLS. */
+/** Entry points from outside the cluster that are new, or no longer use TLS. */
 export function entryRisks(before: View, after: View): Risk[] {
   return [...serviceRisks(before, after), ...routeRisks(before, after), ...guardRisks(before, after)];
 }
@@ -22,7 +22,7 @@ function serviceRisks(before: View, after: View): Risk[] {
   });
 }
 
-/** How a Service is reached from outside; which pods it leads to counts there, too. */
+/** How a Service is reached from outside, including its pods. */
 function waysIn(service: Manifest | undefined): string[] {
   if (!service) return [];
   const { type = 'ClusterIP', ports = [], externalIPs = [], loadBalancerSourceRanges = [], selector } = service.spec;
@@ -77,7 +77,7 @@ function routeRisks(before: View, after: View): Risk[] {
               [id],
               'TLS',
               'no TLS',
-              `Without TLS from now on: ${listed(bare)}; who is on the way reads passwords and sessions.`,
+              `Without TLS from now on: ${listed(bare)}; everyone on the network path can read passwords and sessions.`,
             ),
           ]
         : []),
@@ -122,7 +122,7 @@ function gatewayRoutes(route: Manifest): Route[] {
   );
 }
 
-/** Annotations by which controllers ask for a login or admit some addresses only. */
+/** Annotations by which controllers require a login or restrict addresses. */
 const GUARDS = /(auth|allowlist|whitelist|ipallow|middlewares|force-ssl-redirect|ssl-redirect)/i;
 
 function guardRisks(before: View, after: View): Risk[] {
@@ -139,7 +139,7 @@ function guardRisks(before: View, after: View): Risk[] {
         [id],
         String(value),
         now[key] ?? 'nothing',
-        `The Ingress ${name} asked its controller to hold people back by ${key}, and ${now[key] === undefined ? 'no longer does' : 'does it in another way'}.`,
+        `The Ingress ${name} restricted access with ${key}, and ${now[key] === undefined ? 'no longer does' : 'does it in another way'}.`,
         `metadata.annotations[${key}]`,
       ),
     );

@@ -2,7 +2,7 @@ import type { Manifest } from '../objects';
 import type { Risk } from '../plan';
 import { containersOf, earlier, listed, type View, type Workload } from './view';
 
-/** What a pod may do on its node that a hardened one may not. */
+/** A privilege of a pod on its node that a hardened pod does not have. */
 interface Freedom {
   /** Same text, same freedom. */
   readonly text: string;
@@ -12,7 +12,7 @@ interface Freedom {
   readonly grave: boolean;
 }
 
-/** Freedoms that pods get and did not have before. */
+/** Privileges that pods get and did not have before. */
 export function hardeningRisks(before: View, after: View): Risk[] {
   return [...after.workloads.values()].flatMap((workload) => {
     const then = earlier(workload, before);
@@ -31,7 +31,7 @@ function risk({ name, id }: Workload, fresh: readonly Freedom[], isNew: boolean)
     what: `${name}.securityContext`,
     objects: [id],
     path: 'spec.template.spec',
-    from: isNew ? 'no such pods' : 'held tighter',
+    from: isNew ? 'no such pods' : 'more restricted',
     to: listed(texts, 10),
     problem: `Pods of ${name} may newly do more on their node: ${listed(texts, 10)}.`,
   };

@@ -15,8 +15,8 @@ import { listed, viewOf, type View, type Workload } from './view';
 import { waitingRisks } from './waiting';
 
 /**
- * Who may do, reach or read more than before. Everything is compared by what it permits: other names, another order or the same
- * in two objects is no risk. What a new service needs for its work is one line.
+ * Finds what may do, reach or read more than before. Compares what objects permit: other names, another order or the same
+ * in two objects is no risk. The needs of a new service are one line.
  */
 export function accessRisks({ before, after }: Step, pairs: readonly Pair[]): Risk[] {
   const [was, is] = [viewOf(before), viewOf(after)];
@@ -44,7 +44,7 @@ export function accessRisks({ before, after }: Step, pairs: readonly Pair[]): Ri
   ];
 }
 
-/** One for each direction of a workload; workloads of a namespace to which the same happens share one. */
+/** One for each direction of a workload; workloads of a namespace with the same change share one. */
 function networkRisks(opened: readonly Opening[]): Risk[] {
   const subjects = grouped(opened, ({ subject, direction }) => `${direction} ${subject.id}`);
   const alike = grouped([...subjects.values()], (all) =>
@@ -61,7 +61,7 @@ function networkRisk(groups: readonly (readonly Opening[])[]): Risk {
   const out = direction === 'egress';
   const outward = all.some(({ outside }) => outside);
   const verb = out ? 'may newly reach' : 'can newly be reached from';
-  const extra = out && outward ? ' That is a new way out of the cluster.' : '';
+  const extra = out && outward ? ' These targets are outside the cluster.' : '';
   const objects = [...new Set(groups.flat().flatMap((each) => each.objects))];
   return {
     verdict: 'access',
@@ -74,13 +74,13 @@ function networkRisk(groups: readonly (readonly Opening[])[]): Risk {
   };
 }
 
-/** Those that are not rendered are called pods already. */
+/** Names of pods that are not rendered already contain the word pods. */
 function podsOf(names: readonly string[]): string {
   const text = listed([...names].sort((a, b) => Number(!a.includes('/')) - Number(!b.includes('/'))));
   return names.every((name) => !name.includes('/')) ? `${text[0]!.toUpperCase()}${text.slice(1)}` : `Pods of ${text}`;
 }
 
-/** What a new workload reaches, is reached by and reads: one line each. */
+/** What a new workload connects to, is reached from and reads: one line each. */
 function newcomers(opened: readonly Opening[], secrets: readonly NewSecrets[], before: View, after: View): Risk[] {
   const found = new Map<string, { workload: Workload; texts: string[]; names: readonly string[]; objects: string[] }>();
   const entry = (workload: Workload) => {

@@ -5,7 +5,7 @@ import { openings } from './network';
 import { newSecrets } from './secrets';
 import { listed, viewOf, type View } from './view';
 
-/** Who may do, reach or read less than before, a line each: safe, and noticed by those who still try. What leaves is not told. */
+/** What may do, reach or read less than before, one line each: safe, but clients that still try will fail. Does not list removed workloads. */
 export function lessAccess({ before, after }: Step): string[] {
   const [was, is] = [viewOf(before), viewOf(after)];
   const secrets = newSecrets(is, was)
@@ -14,7 +14,7 @@ export function lessAccess({ before, after }: Step): string[] {
   return [...lessRights(was, is), ...closings(was, is), ...secrets].map((line) => `Less access: ${line}.`);
 }
 
-/** What pods of a namespace can no longer reach, or be reached by: one line for those to which the same happens. */
+/** What pods of a namespace can no longer reach, or be reached from: one line for the same change. */
 function closings(was: View, is: View): string[] {
   const closed = openings(is, was).filter(({ isNew }) => !isNew);
   const subjects = [...grouped(closed, ({ subject, direction }) => `${direction} ${subject.id}`).values()].map(

@@ -3,24 +3,24 @@ import { identity, type Manifest } from '../objects';
 import type { Risk } from '../plan';
 import { listed, type View } from './view';
 
-/** What one login of a database may do, as the job that makes it is told. */
+/** Permissions of one database login, as configured for the Job that creates it. */
 interface Login {
   /** For people: search of mongodb/mongodb. */
   readonly name: string;
   /** Of the database, as NAMESPACE/NAME. */
   readonly database: string;
-  /** ConfigMap that says it, and the file in it. */
+  /** Its ConfigMap, and the file in it. */
   readonly object: string;
   readonly file: string;
-  /** Databases or keyspaces: whether it may write, too. Further roles stand here as "dbAdmin on search". */
+  /** Databases or keyspaces, with true if it may write. Further roles are here as "dbAdmin on search". */
   readonly writes: ReadonlyMap<string, boolean>;
 }
 
 const FILES = ['users.json', 'schema.json'];
 
 /**
- * Logins that may read or write more than before. A new login is no news beside its secret, unless it gets at what others had
- * already.
+ * Logins that may read or write more than before. A new login is not reported besides its secret, unless it accesses data that others
+ * already had.
  */
 export function loginRisks(before: View, after: View): Risk[] {
   const [was, is] = [loginsOf(before), loginsOf(after)];
@@ -46,19 +46,19 @@ export function loginRisks(before: View, after: View): Risk[] {
   });
 }
 
-/** Those that may do less, a line each. A login that is dropped is one. */
+/** Logins that may do less, one line each, including dropped logins. */
 export function lessRights(before: View, after: View): string[] {
   const is = loginsOf(after);
   return [...loginsOf(before)].flatMap(([key, login]) => {
     const now = is.get(key);
-    // A database that is retired drops none.
+    // A retired database drops no logins.
     if (!now) return after.byId.has(login.object) ? [`the login ${login.name} is dropped`] : [];
     const less = gained(now, login).map((own) => (now.writes.has(own) ? `write ${own}` : rightText(login, own)));
     return less.length === 0 ? [] : [`the login ${login.name} may no longer ${listed(less)}`];
   });
 }
 
-/** What a login may read that another may not, or write that it may only read. */
+/** What a login may read or write and another may not. */
 function gained(less: Login | undefined, more: Login): string[] {
   return [...more.writes]
     .filter(([own, writes]) => (writes ? !less?.writes.get(own) : !less?.writes.has(own)))
@@ -93,7 +93,7 @@ function loginsOf(view: View): Map<string, Login> {
   return new Map(found);
 }
 
-/** MongoDB's users, or Cassandra's roles. Text of somebody else's says nothing here. */
+/** MongoDB's users, or Cassandra's roles. Ignores files of other programs. */
 function clientsOf(text: string): [string, Map<string, boolean>][] {
   const { users = [], roles = {} } = parsed(text);
   const all: [string, Manifest][] = [...users.map((user: Manifest) => [user.user, user]), ...Object.entries(roles)];

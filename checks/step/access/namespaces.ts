@@ -4,10 +4,10 @@ import type { Pair } from '../step';
 
 const ENFORCE = 'pod-security.kubernetes.io/enforce';
 
-/** From loose to tight. Without a label the cluster decides: Talos enforces baseline, plain Kubernetes nothing. */
+/** From loose to tight. Without a label the default of the cluster applies: Talos enforces baseline, plain Kubernetes nothing. */
 const LEVELS = ['privileged', undefined, 'baseline', 'restricted'];
 
-/** Namespaces that let in pods which they refused before. The levels of `warn` and `audit` refuse nothing. */
+/** Namespaces that admit pods which they refused before. The levels of `warn` and `audit` refuse nothing. */
 export function namespaceRisks(pairs: readonly Pair[]): Risk[] {
   return pairs.flatMap(({ id, before, after }) => {
     if (after?.object.kind !== 'Namespace') return [];
@@ -24,7 +24,7 @@ export function namespaceRisks(pairs: readonly Pair[]): Risk[] {
         path: `metadata.labels[${ENFORCE}]`,
         from,
         to: levelText(is),
-        problem: `The namespace ${name} lets in pods that it refused before: Pod Security ${from} becomes ${levelText(is)}.`,
+        problem: `The namespace ${name} admits pods that it refused before: Pod Security ${from} becomes ${levelText(is)}.`,
       },
     ];
   });

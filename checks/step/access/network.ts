@@ -74,9 +74,9 @@ class Comparison {
   private readonly found: Opening[] = [];
   private readonly connections = new Set<string>();
   private readonly pods = new Map<string, Subject[]>();
-  /** Pods that may do everything in a direction since this step: single connections of theirs say nothing more. */
+  /** Pods that may do everything in a direction since this step: their single connections are not reported again. */
   private readonly wideOpen = new Set<string>();
-  /** Peers that are told as such, by direction and pods: a single connection to one of them says nothing more. */
+  /** Peers that are already reported, by direction and pods: a single connection to one of them is not reported again. */
   private readonly told = new Map<string, Manifest[]>();
   private readonly relabelled: boolean;
   private byPeer: Map<string, Subject[]> | undefined;
@@ -105,7 +105,7 @@ class Comparison {
     return this.found;
   }
 
-  /** Pods that policies select and nobody renders here: those of other programs in the namespace. */
+  /** Pods that policies select and that are not rendered: those of other programs in the namespace. */
   private selectedOnly(): Subject[] {
     const found = new Map<string, Subject>();
     const rendered = this.selectingRendered();
@@ -149,7 +149,7 @@ class Comparison {
     );
   }
 
-  /** Peers that are no pods of ours: addresses, everybody, pods that others render. */
+  /** Peers that are not rendered pods: addresses, everyone, pods of other charts. */
   private oneSide(subject: Subject, direction: Direction): void {
     const { now, then } = subject;
     const before = then ? this.before.side(then, direction).rules : [];
@@ -176,7 +176,7 @@ class Comparison {
     return witnesses(peer).flatMap((pods) => portsWithout(ports, portsTo(before, pods, listener)));
   }
 
-  /** Whether a peer means pods that are rendered, as closely as before: then each connection is judged by itself. */
+  /** Whether a peer selects only rendered pods: then each connection is compared by itself. */
   private isKnown({ peer }: Rule, before: readonly Rule[]): boolean {
     const asked = demands(peer!);
     if (asked === 0 || peer!.namespaceSelector?.matchLabels?.[NAME_LABEL] === undefined) return false;
@@ -191,7 +191,7 @@ class Comparison {
     );
   }
 
-  /** Connections between pods of ours: open where both sides permit them. */
+  /** Connections between rendered pods: open if both sides permit them. */
   private bothSides(subject: Subject, direction: Direction): void {
     for (const { peer } of unique(this.after.side(subject.now, direction).rules))
       if (peer && !peer.ipBlock)
@@ -253,7 +253,7 @@ class Comparison {
   private add(subject: Subject, direction: Direction, ports: readonly Ports[], rule: Rule, outside: boolean): void {
     if (ports.length === 0) return;
     const { now, then } = subject;
-    // Where nobody isolates anything, new pods that are not isolated are no news.
+    // In a namespace without isolation, new pods without isolation are not reported.
     if (!then && !this.after.side(now, direction).isolated && !this.isolates(now.namespace)) return;
     const objects = this.changed([
       ...this.after.side(now, direction).policies,

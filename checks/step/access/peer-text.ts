@@ -1,7 +1,7 @@
 import type { Manifest } from '../objects';
 import { NAME_LABEL } from './view';
 
-/** A peer of a rule for people; without one it is anybody. */
+/** A peer of a rule for people; without a peer it is any address. */
 export function podsText(peer: Manifest | undefined): string {
   if (!peer) return 'anywhere';
   if (peer.ipBlock) {

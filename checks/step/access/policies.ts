@@ -11,7 +11,7 @@ import {
 } from './ranges';
 import { containersOf, NAME_LABEL, stable, type Labels, type View, type Workload } from './view';
 
-/** What NetworkPolicies permit, by their meaning: their names, their number and the order of rules do not count. */
+/** What NetworkPolicies permit, independent of their names, their number and the order of rules. */
 
 export type Direction = 'egress' | 'ingress';
 
@@ -23,7 +23,7 @@ export interface PodPeer {
 
 /** One peer of one rule. */
 export interface Rule {
-  /** Missing where the rule names no peer: anybody. */
+  /** Undefined if the rule names no peer: everyone. */
   readonly peer?: Manifest;
   /** Missing where the peer is no block of addresses. */
   readonly block?: readonly Range[];
@@ -39,7 +39,7 @@ export interface Side {
   readonly policies: readonly string[];
 }
 
-/** The policies of a state, ready to be asked. */
+/** The policies of a state, indexed. */
 export class Policies {
   private readonly byLabel = new Map<string, Manifest[]>();
   private readonly sides = new Map<string, Side>();

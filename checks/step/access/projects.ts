@@ -11,7 +11,7 @@ export function projectRisks(pairs: readonly Pair[]): Risk[] {
     const fresh = permissions(after.object).filter(
       (now) => !old.some((then) => then.every((pattern, index) => covers(pattern, now[index]!))),
     );
-    // A new project permits something in any case; worth a word is one that permits everything.
+    // Every new project permits something; only one that permits everything is reported.
     const told = before ? fresh : fresh.filter((each) => each.slice(1).some((part) => part === '*'));
     const lifted = before ? withoutAll(barriers(before.object), barriers(after.object)) : [];
     if (told.length + lifted.length === 0) return [];
@@ -25,7 +25,7 @@ export function projectRisks(pairs: readonly Pair[]): Risk[] {
         path: 'spec',
         from: 'not permitted',
         to: listed(texts),
-        problem: `By the project ${name}, who writes to its repository may newly use ${listed(texts)}.`,
+        problem: `With the project ${name}, everyone who can push to its repository may newly use ${listed(texts)}.`,
       },
     ];
   });

@@ -1,9 +1,9 @@
-/** Addresses and ports as ranges of whole numbers, so that lists can be compared by what they permit. Pure. */
+/** Addresses and ports as ranges of whole numbers, to compare lists by what they permit. Pure. */
 
 /** From and to, both included. */
 export type Range = readonly [bigint, bigint];
 
-/** Where addresses of IPv6 start in the one row of numbers that holds both. */
+/** Offset of IPv6 addresses in the number range that holds both families. */
 const IPV6 = 1n << 64n;
 
 /** Every address of IPv4 and of IPv6. */
@@ -36,7 +36,7 @@ function ipv6Number(address: string): bigint {
   return all.reduce((sum, word) => sum * 65536n + BigInt(`0x${word}`), 0n);
 }
 
-/** What is in some ranges and in none of others. */
+/** The difference of two lists of ranges. */
 export function without(ranges: readonly Range[], others: readonly Range[]): Range[] {
   return others.reduce<Range[]>(
     (left, [from, to]) =>
@@ -51,7 +51,7 @@ export function without(ranges: readonly Range[], others: readonly Range[]): Ran
   );
 }
 
-/** Ports of one protocol. A name that no container explains stands as a protocol of its own: TCP:http. */
+/** Ports of one protocol. A named port that no container defines is its own protocol: TCP:http. */
 export interface Ports {
   readonly protocol: string;
   readonly from: number;
@@ -65,7 +65,7 @@ export const ALL_PORTS: readonly Ports[] = ['TCP', 'UDP', 'SCTP'].map((protocol)
   to: 65535,
 }));
 
-/** What is in some ports and in none of others. */
+/** The difference of two lists of ports. */
 export function portsWithout(ports: readonly Ports[], others: readonly Ports[]): Ports[] {
   return others.reduce<Ports[]>(
     (left, other) =>
@@ -90,7 +90,7 @@ function covers({ protocol, from, to }: Ports, named: string): boolean {
   return named.startsWith(`${protocol}:`) && from === 0 && to === 65535;
 }
 
-/** What is in both. */
+/** The intersection. */
 export function portsInBoth(some: readonly Ports[], others: readonly Ports[]): Ports[] {
   return portsWithout(some, portsWithout(some, others));
 }

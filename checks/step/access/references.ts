@@ -2,7 +2,7 @@ import type { Manifest } from '../objects';
 import { containersOf, type Workload } from './view';
 import { accountOf } from './subjects';
 
-/** An object that pods name: they do not start without it, unless it is optional. */
+/** An object that pods refer to: they do not start without it, unless it is optional. */
 export interface Reference {
   readonly kind: 'Secret' | 'ConfigMap' | 'PersistentVolumeClaim' | 'ServiceAccount' | 'PriorityClass';
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Reference {
   readonly read: boolean;
 }
 
-/** What the pods of a workload name, in the order of their spec. */
+/** The references of a workload's pods, in the order of their spec. */
 export function referencesOf(workload: Workload): Reference[] {
   const { pod } = workload;
   const priority = pod.priorityClassName as string | undefined;

@@ -1,13 +1,13 @@
 import { identity, type Manifest } from '../objects';
 import { listed, stable, type View } from './view';
 
-/** What subjects may do by Roles and their bindings, one permission at a time, so that wordings can be compared by meaning. */
+/** Permissions of subjects by Roles and bindings, one at a time, to compare them by meaning. */
 
 /** One thing that a subject may do. */
 export interface Right {
   /** Namespace, or * for the whole cluster. */
   readonly scope: string;
-  /** Missing for a path that is no resource. */
+  /** Undefined for a non-resource path. */
   readonly group?: string;
   /** Resource, or the path. */
   readonly resource: string;
@@ -22,7 +22,7 @@ export interface Grants {
   readonly objects: readonly string[];
 }
 
-/** Those of each subject: ServiceAccount NAMESPACE/NAME, User NAME, Group NAME, and who is bound elsewhere. */
+/** Permissions of each subject: ServiceAccount NAMESPACE/NAME, User NAME, Group NAME, and subjects that are bound elsewhere. */
 export function grantsOf(view: View): Map<string, Grants> {
   const found = new Map<string, { rights: Right[]; objects: string[] }>();
   const bound = new Set<string>();
@@ -57,15 +57,15 @@ export function subjectName({ kind, name, namespace }: Manifest, home: string): 
   return kind === 'ServiceAccount' ? `ServiceAccount ${namespace ?? home}/${name}` : `${kind} ${name}`;
 }
 
-/** Who has a role that nobody here is bound to, or a role of the cluster that takes in the rules of this one. */
+/** Subjects of a role without a rendered binding, or of a cluster role that aggregates this one. */
 function holders(view: View, role: Manifest, bound: ReadonlySet<string>): [string, Right[]][] {
   const id = identity(role);
   const scope = role.kind === 'Role' ? (role.metadata.namespace ?? 'default') : '*';
   const labels = Object.keys(role.metadata.labels ?? {});
   const into = labels
     .filter((key) => key.startsWith(AGGREGATE) && role.metadata.labels[key] === 'true')
-    .map((key) => `everybody who has the ClusterRole ${key.slice(AGGREGATE.length)}`);
-  const alone = bound.has(id) || into.length > 0 ? [] : [`everybody who has the ${role.kind} ${role.metadata.name}`];
+    .map((key) => `everyone who has the ClusterRole ${key.slice(AGGREGATE.length)}`);
+  const alone = bound.has(id) || into.length > 0 ? [] : [`everyone who has the ${role.kind} ${role.metadata.name}`];
   const rights = rightsOf(view, id, role.metadata.name, scope);
   return [...into, ...alone].map((holder) => [holder, rights]);
 }
@@ -82,11 +82,11 @@ export function rightsOf(view: View, id: string, name: string, scope: string): R
       { ...all, group: '*', resource: '*' },
       { ...all, resource: '*' },
     ];
-  // A role that is not rendered, as the cluster's own: all that can be compared is its name.
+  // A role that is not rendered, such as a default role of the cluster: only its name can be compared.
   return [{ ...all, group: 'role', resource: `all that the role ${name} permits` }];
 }
 
-/** Those of a role, and of the roles that it takes in by their labels. */
+/** Permissions of a role, and of the roles that it aggregates. */
 function rulesOf(view: View, { rules = [], aggregationRule }: Manifest): readonly Manifest[] {
   const selectors: readonly Manifest[] = aggregationRule?.clusterRoleSelectors ?? [];
   if (selectors.length === 0) return rules;

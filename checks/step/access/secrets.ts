@@ -10,7 +10,7 @@ export interface NewSecrets {
   readonly names: readonly string[];
 }
 
-/** Who newly reads which secrets. A key of a secret that was read as a whole is not new. */
+/** Pods that newly read secrets. A key of a secret that was read as a whole is not new. */
 export function newSecrets(before: View, after: View): NewSecrets[] {
   return [...after.workloads.values()].flatMap((workload) => {
     const then = earlier(workload, before);
@@ -24,7 +24,7 @@ export function newSecrets(before: View, after: View): NewSecrets[] {
   });
 }
 
-/** Keys are named only where others of the same secret were read before. */
+/** Names keys only if other keys of the same secret were read before. */
 function namesOf(fresh: readonly Reference[], known: ReadonlySet<string>): string[] {
   const keys = new Map<string, Set<string>>();
   for (const { name, key } of fresh) {
@@ -40,7 +40,7 @@ function secretsOf(workload: Workload): Reference[] {
   return referencesOf(workload).filter(({ kind, read }) => kind === 'Secret' && read);
 }
 
-/** What has to be done before pods start that need secrets which secrets.yaml newly lists. */
+/** What to do before pods start that need secrets which secrets.yaml newly lists. */
 export function bootstrapNote(names: readonly string[], namespace: string, before: View, after: View): string {
   const listedNow = names
     .map((name) => name.split(' ')[0]!)
@@ -50,7 +50,7 @@ export function bootstrapNote(names: readonly string[], namespace: string, befor
     : ` secrets.yaml newly lists ${listed([...new Set(listedNow)])}: run npm run bootstrap -- apply secrets before pushing, or the pods wait.`;
 }
 
-/** Of workloads that were there before. A Job that gives a new user its new password is no news beside that user. */
+/** For workloads that existed before. A Job that gives a new user its new password is not reported besides that user. */
 export function readerRisks(found: readonly NewSecrets[], before: View, after: View): Risk[] {
   const known = new Set([...before.secrets].map((each) => each.split('/')[1]));
   return found
@@ -79,7 +79,7 @@ function isMadeNow(
   return after.secrets.has(`${namespace}/${name}`) && !known.has(name);
 }
 
-/** A secret that others have, in one more namespace; where pods newly read it there, they are the news. */
+/** A secret in one more namespace; if pods newly read it there, their risk reports it. */
 export function spreadRisks(found: readonly NewSecrets[], before: View, after: View): Risk[] {
   const known = new Set([...before.secrets].map((each) => each.split('/')[1]!));
   const read = new Set(
@@ -95,12 +95,12 @@ export function spreadRisks(found: readonly NewSecrets[], before: View, after: V
         objects: [],
         from: `not in ${namespace}`,
         to: namespace,
-        problem: `secrets.yaml lists ${name} in the namespace ${namespace}, too: everybody who may read secrets there gets it.`,
+        problem: `secrets.yaml lists ${name} in the namespace ${namespace}, too: everyone who may read secrets there can read it.`,
       };
     });
 }
 
-/** Credentials that were read from a secret and stand in Git now. */
+/** Credentials that were read from a secret and are in Git now. */
 export function plainRisks(before: View, after: View): Risk[] {
   return [...after.workloads.values()].flatMap((workload) => {
     const then = earlier(workload, before);
@@ -117,7 +117,7 @@ export function plainRisks(before: View, after: View): Risk[] {
         path: 'spec.template.spec.containers',
         from: 'from a secret',
         to: 'in plain text',
-        problem: `${name} read ${listed(plain)} from a secret; the value stands in Git now, readable for all who can read the repository or the object.`,
+        problem: `${name} read ${listed(plain)} from a secret; now the value is in Git, and everyone who can read the repository or the object can read it.`,
       },
     ];
   });

@@ -2,7 +2,7 @@ import type { Risk } from '../plan';
 import { grantsOf, rightsOf, rightsText, rightsWithout, type Grants, type Right } from './rights';
 import { earlier, stable, type View, type Workload } from './view';
 
-/** Rights that a subject, or pods by their service account, did not have before. */
+/** New permissions of a subject, or of pods by their service account. */
 export function rightRisks(before: View, after: View): Risk[] {
   const kinds = ['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'];
   const text = (view: View) => kinds.map((kind) => view.ofKind(kind).map(stable).sort().join()).join();
@@ -50,7 +50,7 @@ function baseline(
     const [namespace, name] = subject.slice('ServiceAccount '.length).split('/') as [string, string];
     return [...own, ...accountRights(namespace, name, old), ...inherited(namespace, name, old, before, after)];
   }
-  if (!subject.startsWith('everybody who ') || own.length > 0) return own;
+  if (!subject.startsWith('everyone who ') || own.length > 0) return own;
   const known = before.byId.get(role!);
   if (known) return rightsOf(before, role!, known.metadata.name, known.metadata.namespace ?? '*');
   return after.byId.get(role!)?.metadata.name === subject.split(' ').at(-1) ? undefined : own;
@@ -104,7 +104,7 @@ function accountRisk(
       path: 'spec.template.spec.serviceAccountName',
       from: had ? earlierAccount : 'no token',
       to: account,
-      problem: `Pods of ${name} newly hold a token of the service account ${namespace}/${account}${may}: who gets into such a pod can call the API server with it.`,
+      problem: `Pods of ${name} newly hold a token of the service account ${namespace}/${account}${may}: an attacker in such a pod can call the API server with it.`,
     },
   ];
 }

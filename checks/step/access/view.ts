@@ -2,7 +2,7 @@ import { isClusterScoped, podSpecOf } from '../../../constructs';
 import { identity, type Manifest } from '../objects';
 import type { State } from '../step';
 
-/** Pods of one object, or pods that a NetworkPolicy selects and nobody renders. */
+/** Pods of one object, or pods that a NetworkPolicy selects and that are not rendered. */
 export interface Workload {
   /** Of the object that makes the pods. */
   readonly id: string;
@@ -11,7 +11,7 @@ export interface Workload {
   readonly namespace: string;
   /** Labels of its pods. */
   readonly labels: Labels;
-  /** Spec of its pods; empty where nobody renders them. */
+  /** Spec of its pods; empty if they are not rendered. */
   readonly pod: Manifest;
   readonly object: Manifest;
 }
@@ -19,17 +19,17 @@ export interface Workload {
 /** Labels of an object. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** One state, ordered for what is asked about access. */
+/** One state, indexed for access rules. */
 export interface View {
   readonly byId: ReadonlyMap<string, Manifest>;
   readonly workloads: ReadonlyMap<string, Workload>;
-  /** Jobs by namespace and labels of their pods, where these say anything. */
+  /** Jobs by namespace and labels of their pods, if they have labels. */
   readonly jobs: ReadonlyMap<string, Workload>;
   /** Names that secrets.yaml lists, as NAMESPACE/NAME. */
   readonly secrets: ReadonlySet<string>;
   /** Labels of a namespace; the API server adds its name. */
   namespaceLabels(namespace: string): Labels;
-  /** Whether anything of the state stands in a namespace. */
+  /** Whether the state has an object in a namespace. */
   hasNamespace(namespace: string): boolean;
   ofKind(kind: string): readonly Manifest[];
 }
@@ -37,7 +37,7 @@ export interface View {
 /** The label of a namespace that the API server sets. */
 export const NAME_LABEL = 'kubernetes.io/metadata.name';
 
-/** Orders a state by identity and kind, in one pass. */
+/** Indexes a state by identity and kind, in one pass. */
 export function viewOf({ objects, secrets }: State): View {
   const byId = new Map<string, Manifest>();
   const kinds = new Map<string, Manifest[]>();
@@ -77,18 +77,18 @@ function workloadOf(id: string, object: Manifest): Workload | undefined {
   const template = kind === 'CronJob' ? spec.jobTemplate.spec.template : spec.template;
   const namespace = metadata.namespace ?? 'default';
   const labels = (kind === 'Pod' ? metadata.labels : template.metadata?.labels) ?? {};
-  // The hash in a Job's name says what it does, not which one it is.
+  // The hash in a Job's name depends on its work, so it is not part of its identity.
   const name = kind === 'Job' ? metadata.name.replace(/-[0-9a-f]{10}$/, '') : metadata.name;
   return { id, name: `${namespace}/${name}`, namespace, labels, pod, object };
 }
 
-/** All containers of a pod, those that come first included. */
+/** All containers of a pod, including init containers. */
 export function containersOf({ initContainers = [], containers = [] }: Manifest): readonly Manifest[] {
   return [...initContainers, ...containers];
 }
 
 /**
- * The workload of which this one is the next version: the same object, or a Job whose name carries a hash of what it does and
+ * The previous version of a workload: the same object, or a Job whose name holds a hash of its work and
  * whose pods have the same labels.
  */
 export function earlier(workload: Workload, before: View): Workload | undefined {
@@ -101,7 +101,7 @@ function jobKey({ namespace, labels }: Workload): string {
   return `${namespace} ${stable(labels)}`;
 }
 
-/** JSON in which the order of keys does not count. */
+/** JSON with sorted keys. */
 export function stable(value: unknown): string {
   return JSON.stringify(value, (_key, each: unknown) =>
     typeof each !== 'object' || each === null || Array.isArray(each)
@@ -110,7 +110,7 @@ export function stable(value: unknown): string {
   );
 }
 
-/** A list for people, cut after some. */
+/** A list for people, cut after a number of items. */
 export function listed(names: readonly string[], most = 6): string {
   const shown = names.slice(0, most).join(', ');
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;

@@ -5,8 +5,8 @@ import { referencesOf, type Reference } from './references';
 import { earlier, listed, type View, type Workload } from './view';
 
 /**
- * Pods that newly need an object which nothing in the repository makes: they do not start until somebody does. What they needed
- * before as well, and was made elsewhere then, is no news; what leaves Git while they need it is.
+ * Pods that newly need an object which the repository does not create: they do not start until it exists. Objects that they needed
+ * before, and that were created elsewhere, are not reported; objects that leave Git while pods need them are.
  */
 export function waitingRisks(before: View, after: View): Risk[] {
   const made = { before: madeByOthers(before), after: madeByOthers(after) };
@@ -36,11 +36,11 @@ function risk(
     objects: [id],
     path: 'spec.template.spec',
     from: leaves ? `${listed(texts)} in Git` : 'not needed',
-    to: `${listed(texts)}, made by nothing here`,
+    to: `${listed(texts)}, not created here`,
     problem: leaves
       ? `Pods of ${name} need ${listed(texts)}, which leaves Git in this step: they do not start again without it.`
-      : `Pods of ${name} newly need ${listed(texts)}, which neither dist/ nor secrets.yaml has: they wait until somebody makes it.`,
-    way: [`Make ${listed(texts)} first, or have it rendered.`],
+      : `Pods of ${name} newly need ${listed(texts)}, which neither dist/ nor secrets.yaml has: they wait until it exists.`,
+    way: [`Create ${listed(texts)} first, or render it.`],
   };
 }
 
@@ -62,7 +62,7 @@ function isThere({ kind, name }: Reference, { namespace }: Workload, view: View,
   return kind === 'Secret' && (view.secrets.has(`${namespace}/${name}`) || made.has(`${kind} ${namespace}/${name}`));
 }
 
-/** Kinds from which an operator makes a Secret, and where its name stands. */
+/** Kinds from which an operator creates a Secret, and the field with its name. */
 const MAKERS: Readonly<Record<string, (object: Manifest) => unknown>> = {
   Certificate: ({ spec }) => spec?.secretName,
   SealedSecret: ({ metadata, spec }) => spec?.template?.metadata?.name ?? metadata.name,

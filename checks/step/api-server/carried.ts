@@ -1,11 +1,11 @@
 import type { Manifest } from '../objects';
 
-/** What the server takes over from the object that is there, where the merged one does not say it. */
+/** Values that the server keeps from the existing object if the merged one lacks them. */
 export function carried(live: Manifest, merged: Manifest): Manifest {
   return merged.kind === 'Service' ? service(live, merged) : merged;
 }
 
-/** Ports of nodes that were assigned stay with their ports, and so does the one for checks of health. */
+/** Assigned node ports stay with their ports, and so does the health check port. */
 function service(live: Manifest, given: Manifest): Manifest {
   const merged = checked(live, given);
   if (!merged.spec?.ports) return merged;
@@ -18,7 +18,7 @@ function service(live: Manifest, given: Manifest): Manifest {
   return { ...merged, spec: { ...merged.spec, ports } };
 }
 
-/** The server fills in again one that it chose itself, and chooses the same. */
+/** The server assigns its own choice again, with the same value. */
 function checked(live: Manifest, merged: Manifest): Manifest {
   const { healthCheckNodePort } = live.spec;
   if (typeof healthCheckNodePort !== 'number' || !merged.spec || merged.spec.healthCheckNodePort) return merged;

@@ -82,13 +82,13 @@ export const conditions: Readonly<Record<string, Condition>> = {
 
 const EVERY = { type: 'Percent', value: 100, periodSeconds: 15 };
 
-/** What stands for an address or a port that the server chooses. */
+/** Placeholder for an address or a port that the server assigns. */
 export const ASSIGNED = '(assigned)';
 
-/** Labels by which a Job knows its pods. */
+/** Labels by which a Job selects its pods. */
 const GENERATED = { 'batch.kubernetes.io/controller-uid': ASSIGNED };
 
-/** What the server takes out when a Service becomes one of another type: addresses, ports of nodes, a load balancer. */
+/** Fields that the server removes when a Service changes its type: addresses, node ports, a load balancer. */
 const INSIDE = ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy'];
 const OUTSIDE = ['externalTrafficPolicy'];
 const BALANCED = ['allocateLoadBalancerNodePorts', 'healthCheckNodePort', 'loadBalancerClass'];

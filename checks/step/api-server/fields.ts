@@ -5,7 +5,7 @@ import { entryKey } from './merge';
 import type { Refusal } from './refusal';
 import { ANY, entryShape, keyShape, kindRules, type ServerRules, type Shape } from './rules';
 
-/** A step down into an object: a key, or an entry of a list by what makes it the same, or by its place. */
+/** A step down into an object: a key, or a list entry by its identity or index. */
 type Step = (value: any) => any;
 
 interface Difference {
@@ -41,10 +41,10 @@ export function fieldChanges(
 }
 
 function unchanged(was: unknown, is: unknown, held: unknown): string {
-  if (held === undefined) return 'the API server leaves out what is empty';
-  if (was === undefined) return 'it is what the API server had filled in';
-  if (is === undefined) return 'the API server keeps the value that it has';
-  return 'the API server stores both in the same way';
+  if (held === undefined) return 'the API server drops empty values';
+  if (was === undefined) return 'it equals the default of the API server';
+  if (is === undefined) return 'the API server keeps its value';
+  return 'the API server stores the same value for both';
 }
 
 /** Whether a path is another one or something in it. */

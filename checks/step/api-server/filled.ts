@@ -7,7 +7,7 @@ import { entryShape, fieldShape, kindRules, keyShape, type ServerRules, type Sha
 /** How one object is read. */
 interface Reading {
   readonly rules: ServerRules;
-  /** Whether the object is stored as it is written, empty values included. */
+  /** Whether the object is stored as written, including empty values. */
   readonly custom: boolean;
 }
 
@@ -40,7 +40,7 @@ function value(reading: Reading, shape: Shape, given: any, root?: any): any {
   return shape.form === 'struct' ? withDefaults(reading, shape.type!, stored, root ?? stored) : stored;
 }
 
-/** Lists and maps vanish when they are empty, other values where the server was seen to leave them out. */
+/** The server drops empty lists and maps, and other empty values if it was measured to drop them. */
 function isDropped(rules: ServerRules, shape: Shape, inner: Shape, key: string, given: unknown): boolean {
   const lists = (table: ServerRules['zeros']) =>
     shape.form === 'struct' && (table[shape.type!]?.includes(key) ?? false);
@@ -57,7 +57,7 @@ function withDefaults(reading: Reading, type: string, stored: Record<string, any
   if (root !== stored) conditions[type]?.(stored);
   for (const [field, standard] of Object.entries(reading.rules.defaults[type] ?? {}))
     if (stored[field] === undefined)
-      // What is filled in may itself lack something.
+      // A default may itself need defaults.
       stored[field] = value(reading, fieldShape(reading.rules, type, field), structuredClone(standard), root);
   return stored;
 }

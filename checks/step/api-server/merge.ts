@@ -3,7 +3,7 @@ import { entryShape, keyShape, type ServerRules, type Shape } from './rules';
 
 /**
  * Server-side apply by one manager that owns what it applied before: `after` is merged into `live`, and what `before` had and
- * `after` lacks goes, with all that the server had filled in below it. What nobody applied stays.
+ * `after` lacks is removed, with the defaults below it. Fields that nobody applied stay.
  */
 export function applied(rules: ServerRules, shape: Shape, live: any, before: any, after: any): any {
   if (live === undefined || shape.atomic) return after;
@@ -17,7 +17,7 @@ export function applied(rules: ServerRules, shape: Shape, live: any, before: any
     if (key in after) next[key] = applied(rules, keyShape(rules, shape, key), value, owned[key], after[key]);
     else if (!(key in owned)) next[key] = value;
   for (const key of Object.keys(after)) if (!(key in live)) next[key] = after[key];
-  // Where all was taken out of a map, the server goes on with null, which a custom object may not have.
+  // If every key of a map is removed, the server continues with null, which a custom object may not have.
   return Object.keys(next).length === 0 && Object.keys(live).length > 0 ? null : next;
 }
 
@@ -47,7 +47,7 @@ function keyed(
   return inOrder(stays, after, key, (was, is) => applied(rules, entries, was, owned.get(key(is)), is));
 }
 
-/** What makes an entry of a list the same as another, with the defaults of its keys. */
+/** The identity of a list entry, with the defaults of its keys. */
 export function entryKey(rules: ServerRules, { keys, type }: Shape, entry: any): string {
   return keys.map((key) => String(entry?.[key] ?? rules.defaults[type!]?.[key] ?? '')).join('/');
 }

@@ -21,7 +21,7 @@ export function refusalsOf(rules: ServerRules, sides: Sides): Refusal[] {
   };
   const frozen = kind.immutable.filter(differs).map((path): Refusal => ({
     path,
-    reason: `${path} of a ${next.kind} does not change once it is made`,
+    reason: `${path} of a ${next.kind} cannot change after creation`,
     way: wayOf(next),
   }));
   const own = transitionOf(rules, `${groupOf(next.apiVersion)}/${next.kind}`);
@@ -29,7 +29,7 @@ export function refusalsOf(rules: ServerRules, sides: Sides): Refusal[] {
   return [...duplicates(rules, type, after, ''), ...nulls, ...(own ? own(frozen, sides, differs, kind) : frozen)];
 }
 
-/** Server-side apply tells entries apart by their keys, and refuses two that are the same. */
+/** Server-side apply identifies entries by their keys, and refuses duplicates. */
 function duplicates(rules: ServerRules, shape: Shape, value: any, path: string): Refusal[] {
   if (Array.isArray(value)) {
     const inner = entryShape(shape);
@@ -39,14 +39,14 @@ function duplicates(rules: ServerRules, shape: Shape, value: any, path: string):
     );
     if (shape.form !== 'set' && shape.form !== 'keyed') return below;
     const keys = value.map(key);
-    // The names of other entries are empty where they are missing.
+    // In other lists a missing key is an empty name.
     if (inner.type === 'ObjectReference' && shape.form === 'keyed' && value.some(({ name }) => name === undefined)) {
-      const reason = `${path} has an entry without ${shape.keys.join(' and ')}, by which server-side apply finds it`;
+      const reason = `${path} has an entry without ${shape.keys.join(' and ')}, which server-side apply needs to identify it`;
       return [{ path, reason, way: `give each entry of ${path} its ${shape.keys.join(' and ')}` }];
     }
     const twice = keys.find((each, index) => keys.indexOf(each) !== index);
     if (twice === undefined) return below;
-    const reason = `${path} has two entries ${twice}, and server-side apply cannot tell them apart`;
+    const reason = `${path} has two entries ${twice}, and server-side apply cannot distinguish them`;
     return [{ path, reason, way: 'keep one of the two' }, ...below];
   }
   if (!isObject(value)) return [];
@@ -57,15 +57,15 @@ function duplicates(rules: ServerRules, shape: Shape, value: any, path: string):
   );
 }
 
-/** Where a custom object would get null, which its definition does not allow. */
+/** Fields of a custom object that would become null, which its definition does not allow. */
 function emptied(value: any, path: string): Refusal[] {
   if (!isObject(value)) return [];
   return Object.entries(value).flatMap(([key, each]) => {
     const below = path === '' ? key : `${path}.${key}`;
     if (below === 'metadata') return [];
     if (each !== null) return emptied(each, below);
-    const reason = `server-side apply takes every field out of ${below} and leaves null, which the definition does not allow`;
-    return [{ path: below, reason, way: `leave ${below} out as a whole, instead of empty` }];
+    const reason = `server-side apply removes every field of ${below} and leaves null, which the definition does not allow`;
+    return [{ path: below, reason, way: `remove ${below} completely instead of leaving it empty` }];
   });
 }
 

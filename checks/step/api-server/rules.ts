@@ -1,7 +1,7 @@
 import { groupOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 
-/** What one version of the API server was found to do, kept in data/. */
+/** The measured behaviour of one version of the API server, from data/. */
 export interface ServerRules {
   readonly kubernetes: string;
   /** By group and name, as apps/Deployment; the core group has no name: /Service. */
@@ -10,9 +10,9 @@ export interface ServerRules {
   readonly types: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** What the server fills in where a field of a type is missing. */
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** Fields of each type that the server leaves out while they are empty: "", 0 or false. */
+  /** Fields of each type that the server drops if they are empty: "", 0 or false. */
   readonly zeros: Readonly<Record<string, readonly string[]>>;
-  /** Fields of each type that the server takes and drops, whatever they say. */
+  /** Fields of each type that the server always drops. */
   readonly ignored: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -41,7 +41,7 @@ export interface Shape {
 export const ANY: Shape = { form: 'any', atomic: false, keys: [] };
 
 const VERSIONS: readonly (readonly [string, () => ServerRules])[] = [
-  // Loaded when something has changed, so that a synth without a change does not pay for it.
+  // Loaded only if something changed, so that a synth without a change does not load it.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   ['1.31', () => require('./data/kubernetes-1.31.json') as ServerRules],
   // eslint-disable-next-line @typescript-eslint/no-require-imports

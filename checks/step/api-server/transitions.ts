@@ -3,7 +3,7 @@ import { amountOf } from './quantity';
 import { wayOf, type Refusal, type Sides } from './refusal';
 import type { KindRules, ServerRules } from './rules';
 
-/** Rules that a table of fields cannot say. @param frozen what the table refuses @returns what the server refuses */
+/** Rules that a table of fields cannot express. @param frozen what the table refuses @returns what the server refuses */
 type Transition = (
   frozen: readonly Refusal[],
   sides: Sides,
@@ -17,13 +17,16 @@ export const transitions: Readonly<Record<string, Transition>> = {
   '/Secret': sealed,
   '/PersistentVolume': (frozen, { live, next }) => {
     if (live.spec.nodeAffinity === undefined || next.spec.nodeAffinity !== undefined) return [...frozen];
-    return [...frozen, { path: 'spec.nodeAffinity', reason: 'a volume stays tied to its node', way: wayOf(next) }];
+    return [
+      ...frozen,
+      { path: 'spec.nodeAffinity', reason: 'the node affinity of a volume cannot change', way: wayOf(next) },
+    ];
   },
   '/PersistentVolumeClaim': claim,
   '/ResourceQuota': (frozen, { live, next }) => {
     const scopes = ({ spec }: Sides['live']) => [...new Set<string>(spec?.scopes ?? [])].sort();
     if (same(scopes(live), scopes(next))) return [...frozen];
-    return [...frozen, { path: 'spec.scopes', reason: 'the scopes of a quota do not change', way: wayOf(next) }];
+    return [...frozen, { path: 'spec.scopes', reason: 'the scopes of a quota cannot change', way: wayOf(next) }];
   },
   '/Service': service,
   'apps/Deployment': (frozen, { next }) => {
@@ -40,12 +43,12 @@ export const transitions: Readonly<Record<string, Transition>> = {
     if (frozen.some(({ path }) => path === 'parameters') || !isNewlyEmpty(sides, 'parameters')) return [...frozen];
     return [
       ...frozen,
-      { path: 'parameters', reason: 'the parameters of a class do not change', way: wayOf(sides.next) },
+      { path: 'parameters', reason: 'the parameters of a class cannot change', way: wayOf(sides.next) },
     ];
   },
 };
 
-/** Rules of old versions alone, with the minor version that was the first seen without. */
+/** Rules of old versions only, with the first minor version that was measured without the rule. */
 const GONE: Readonly<Record<string, number>> = { 'storage.k8s.io/StorageClass': 36 };
 
 /** The transitions of a kind in the version of these rules. */
@@ -54,14 +57,14 @@ export function transitionOf({ kubernetes }: ServerRules, kind: string): Transit
   return minor < (GONE[kind] ?? Infinity) ? transitions[kind] : undefined;
 }
 
-/** What the server filled in for the old strategy belongs to nobody, so that nobody takes it out. */
+/** The default for the old strategy has no field manager, so server-side apply does not remove it. */
 function left(path: string, type: string, { kind, metadata }: Sides['next']): Refusal {
   const field = path.split('.')[1]!;
   const place = `-n ${metadata.namespace} ${metadata.name}`;
   return {
     path: `${path}.type`,
-    reason: `${path}.rollingUpdate, which the API server filled in, stays, and ${type} does not allow it`,
-    way: `take it out before the sync: kubectl patch ${String(kind).toLowerCase()} ${place} --type=json -p '[{"op":"replace","path":"/spec/${field}","value":{"type":"${type}"}}]'`,
+    reason: `${path}.rollingUpdate, a default of the API server, stays, and ${type} does not allow it`,
+    way: `remove it before the sync: kubectl patch ${String(kind).toLowerCase()} ${place} --type=json -p '[{"op":"replace","path":"/spec/${field}","value":{"type":"${type}"}}]'`,
   };
 }
 
@@ -71,11 +74,11 @@ function sealed(frozen: readonly Refusal[], sides: Sides, differs: (path: string
   const changed = ['immutable', 'data', 'binaryData'].filter(
     (path) => differs(path) || (live[path] === undefined) !== (next[path] === undefined) || isNewlyEmpty(sides, path),
   );
-  const reason = `the ${live.kind} says immutable: true, so that nothing in it changes`;
+  const reason = `the ${live.kind} has immutable: true, so it cannot change`;
   return [...frozen, ...changed.map((path) => ({ path, reason, way: wayOf(next) }))];
 }
 
-/** An empty map is none once it is stored, but another one while the server compares. */
+/** An empty map is stored as none, but differs while the server compares. */
 function isNewlyEmpty({ live, merged }: Sides, path: string): boolean {
   return live[path] === undefined && merged[path] !== undefined && merged[path] !== null;
 }
@@ -88,12 +91,15 @@ function claim(frozen: readonly Refusal[], { live, next, classes }: Sides): Refu
     return { ...spec.resources, requests };
   };
   if (!same(others(live), others(next)))
-    return [{ path: 'spec.resources', reason: 'of a claim only the storage may change', way: wayOf(next) }, ...frozen];
+    return [
+      { path: 'spec.resources', reason: 'only the requested storage of a claim can change', way: wayOf(next) },
+      ...frozen,
+    ];
   if (was === undefined || is === undefined || is === was) return [...frozen];
-  if (is < was) return [{ path, reason: 'a claim may grow and never shrinks', way: wayOf(next) }, ...frozen];
+  if (is < was) return [{ path, reason: 'a claim can grow but not shrink', way: wayOf(next) }, ...frozen];
   const holder = classes?.get(live.spec.storageClassName);
   if (holder === undefined || holder.allowVolumeExpansion === true) return [...frozen];
-  const reason = `the claims of the StorageClass ${holder.metadata.name} do not grow: it lacks allowVolumeExpansion: true`;
+  const reason = `claims of the StorageClass ${holder.metadata.name} cannot grow: it lacks allowVolumeExpansion: true`;
   return [{ path, reason, way: wayOf(next) }, ...frozen];
 }
 
@@ -108,7 +114,7 @@ function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
     return true;
   });
   if (next.spec.clusterIP !== 'None' || !['NodePort', 'LoadBalancer'].includes(is)) return kept;
-  const reason = `a Service that is headless stays so, and ${is} needs an address in the cluster`;
+  const reason = `a headless Service cannot get a cluster IP, and ${is} needs one`;
   return [...kept, { path: 'spec.clusterIP', reason, way: wayOf(next) }];
 }
 
@@ -121,7 +127,7 @@ function job(
 ): Refusal[] {
   const { labels } = before.spec.template.metadata ?? {};
   if (labels && merged.spec.template.metadata?.labels === undefined) {
-    const reason = 'with all labels of the template those go that the API server added, and it wants them';
+    const reason = 'removing all labels of the template also removes those that the API server added and requires';
     return [...frozen, { path: 'spec.template.metadata.labels', reason, way: wayOf(next) }];
   }
   const { completionMode, completions, parallelism } = next.spec;

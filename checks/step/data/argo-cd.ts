@@ -7,7 +7,7 @@ import { nameIn } from './names';
 import { dataRisk } from './risk';
 import { claimTemplates } from './workloads';
 
-/** What Argo CD is told about what holds data: to keep it, to delete it with its application, to make it anew. */
+/** Options by which Argo CD keeps, deletes or recreates objects that hold data. */
 export function argoCdRisks(step: Step, pairs: readonly Pair[], before: Index, after: Index): Risk[] {
   const holders = holdersOf(step);
   return [
@@ -26,7 +26,7 @@ interface Holders {
   readonly folders: ReadonlySet<string>;
 }
 
-/** Kinds that are data, or that lead to it. */
+/** Kinds that hold data, or refer to it. */
 function isData(object: Manifest): boolean {
   return (
     object.kind === 'PersistentVolumeClaim' ||
@@ -36,7 +36,7 @@ function isData(object: Manifest): boolean {
   );
 }
 
-/** Groups of operators whose objects are whole databases: deleted, the operator deletes those. */
+/** API groups whose objects are whole databases: if the object is deleted, the operator deletes the database. */
 const OPERATORS =
   /(^|\.)(cnpg\.io|zalan\.do|mongodb\.com|percona\.com|datastax\.com|k8ssandra\.io|strimzi\.io|min\.io|k8s\.elastic\.co|opensearch\.opster\.io|rook\.io|longhorn\.io|crunchydata\.com|mariadb\.com|mysql\.oracle\.com|scylladb\.com|cockroachlabs\.com|redis\.opstreelabs\.in|databases\.spotahome\.com|influxdata\.com|clickhouse\.altinity\.com|snapshot\.storage\.k8s\.io)$/;
 
@@ -59,7 +59,7 @@ function holdersOf({ before }: Step): Holders {
   return { namespaces, folders };
 }
 
-/** Whether an object holds data, or something that does goes with it. */
+/** Whether an object holds data, or is deleted together with data. */
 function holds(object: Manifest, holders: Holders): boolean {
   const { kind, metadata } = object;
   if (kind === 'Namespace') return holders.namespaces.has(metadata.name);
@@ -100,11 +100,11 @@ function removed(was: Manifest, holders: Holders, before: Index): Risk[] {
     return [
       risk(
         'namespace',
-        'Argo CD deletes the namespace, and Kubernetes with it every claim in it and what their volumes hold.',
+        'Argo CD deletes the namespace, and Kubernetes deletes every claim in it, with the data of the volumes.',
         [
           'first commit: stop what is in it, and give it the annotation argocd.argoproj.io/sync-options: Prune=false,Delete=false',
-          `look: kubectl -n ${was.metadata.name} get pvc, and a backup of what those hold`,
-          'second commit: take it out; kubectl delete it by hand once its data is of no use',
+          `check: kubectl -n ${was.metadata.name} get pvc, and a backup of their data`,
+          'second commit: remove it; delete it by hand (kubectl delete) when nobody needs its data',
         ],
       ),
     ];
@@ -112,10 +112,10 @@ function removed(was: Manifest, holders: Holders, before: Index): Risk[] {
     return [
       risk(
         'definition',
-        'Kubernetes deletes every object of this kind in all namespaces with it, and their operator what it keeps for them.',
+        'Kubernetes deletes every object of this kind in all namespaces, and their operator deletes the data.',
         [
-          `first: no object of it is left, and none is needed: kubectl get ${was.metadata.name} -A`,
-          'then take it out, with an accepted change that says so',
+          `first check that no object of it is left, and none is needed: kubectl get ${was.metadata.name} -A`,
+          'then remove it, with an accepted change that says so',
         ],
       ),
     ];
@@ -124,19 +124,16 @@ function removed(was: Manifest, holders: Holders, before: Index): Risk[] {
       ? [
           risk(
             'application',
-            'It has the finalizer by which Argo CD deletes everything that it brought, data included.',
-            [
-              'first commit: take the finalizer off, so that deleting it deletes nothing else',
-              'second commit: take it out',
-            ],
+            'It has the finalizer by which Argo CD deletes everything that it deployed, including data.',
+            ['first commit: remove the finalizer, so that nothing else is deleted with it', 'second commit: remove it'],
           ),
         ]
       : [];
   if (isDatabaseResource(was))
     return [
       risk('resource', 'Its operator deletes the database with it, in most cases with its volumes.', [
-        'first a backup that was read back, and nobody uses it',
-        'then take it out, with an accepted change that says so',
+        'first restore a backup as a test, and check that nobody uses it',
+        'then remove it, with an accepted change that says so',
       ]),
     ];
   return [];
@@ -176,8 +173,8 @@ function kept({ before: was, after: is }: Pair, holders: Holders, before: Index)
       note,
       lost.map((each) => `${each}=false`),
       options(to).filter(Boolean),
-      `Argo CD would ${lost.includes('Prune') ? 'delete it when it leaves Git, also by mistake' : 'delete it with its application'}, and what it holds with it.`,
-      'leave the annotation; what is of no use any more is deleted by hand',
+      `Argo CD would ${lost.includes('Prune') ? 'delete it when it leaves Git, also by mistake' : 'delete it with its application'}, with its data.`,
+      'keep the annotation; delete by hand what nobody needs any more',
     );
   for (const option of ['Force=true', 'Replace=true'])
     if (options(to).includes(option) && !options(from).includes(option))
@@ -187,7 +184,7 @@ function kept({ before: was, after: is }: Pair, holders: Holders, before: Index)
         'none',
         option,
         forced(option),
-        'leave it out, and change what cannot be changed in place by hand',
+        'leave it out, and change by hand what cannot change in place',
       );
   if (from.kind === 'Application') applications(from, to, add);
   return found;
@@ -195,8 +192,8 @@ function kept({ before: was, after: is }: Pair, holders: Holders, before: Index)
 
 function forced(option: string): string {
   return option === 'Force=true'
-    ? 'Argo CD deletes and makes anew what it cannot change in place: a claim or a StatefulSet goes with what hangs on it.'
-    : 'Argo CD replaces the whole object instead of applying it: what the cluster wrote into it, as which volume a claim has, is dropped.';
+    ? 'Argo CD deletes and recreates what it cannot change in place: a claim with its volume, a StatefulSet with its pods.'
+    : 'Argo CD replaces the whole object instead of applying it: fields that the cluster wrote, such as the volume of a claim, are lost.';
 }
 
 function applications(
@@ -210,8 +207,8 @@ function applications(
       'metadata.finalizers',
       undefined,
       to.metadata.finalizers,
-      'When this application is deleted, Argo CD deletes with it all that it brought, data included.',
-      'leave the finalizer off: then deleting the application deletes nothing else',
+      'When this application is deleted, Argo CD deletes everything that it deployed, including data.',
+      'do not add the finalizer: then nothing else is deleted with the application',
     );
   const [was, is] = [from, to].map(({ spec }) => spec?.syncPolicy ?? {});
   if (is.automated?.allowEmpty === true && was.automated?.allowEmpty !== true)
@@ -220,7 +217,7 @@ function applications(
       'spec.syncPolicy.automated.allowEmpty',
       false,
       true,
-      'An empty folder, as after a wrong path or a bad merge, then deletes everything that the application brought.',
+      'Then an empty folder, as after a wrong path or a bad merge, deletes everything that the application deployed.',
       'leave it off',
     );
   for (const option of ['Force=true', 'Replace=true'])
@@ -235,7 +232,7 @@ function applications(
       );
 }
 
-/** Data that another application takes over: the old one prunes it, unless it was told to keep it. */
+/** Data that moves to another application: the old one prunes it, unless its options say to keep it. */
 function movedFolders(pairs: readonly Pair[], { after }: Step, before: Index): Risk[] {
   const moved = pairs.filter(
     (pair) => pair.before && pair.after && pair.before.folder !== pair.after.folder && !isKept(pair.before.object),
@@ -252,10 +249,10 @@ function movedFolders(pairs: readonly Pair[], { after }: Step, before: Index): R
         from: was!.folder,
         to: is!.folder,
         problem:
-          'The application of the old folder sees it leave Git and prunes it, in most cases before that of the new folder takes it over; its volume goes with it.',
+          'The application of the old folder prunes it, in most cases before the application of the new folder takes it over; its volume is deleted, too.',
         way: [
           'first commit: give it the annotation argocd.argoproj.io/sync-options: Prune=false,Delete=false, and wait until Argo CD has synced it',
-          'second commit: move it; third commit: take the annotation off if you want',
+          'second commit: move it; third commit: remove the annotation if you want',
         ],
       }),
     );
@@ -267,7 +264,7 @@ function isPruned(object: Manifest): boolean {
   return isData(object);
 }
 
-/** A project that no longer lets Argo CD into a namespace: what is in there is neither kept nor repaired. */
+/** A project that no longer permits a namespace: Argo CD stops managing its objects. */
 function projects(pairs: readonly Pair[], before: Index, after: Index): Risk[] {
   return pairs.flatMap(({ id, before: was, after: is }) => {
     if (was?.object.kind !== 'AppProject' || !is || was.object === is.object) return [];
@@ -284,8 +281,8 @@ function projects(pairs: readonly Pair[], before: Index, after: Index): Risk[] {
         path: 'spec.destinations',
         from: 'permitted',
         to: 'not permitted',
-        problem: `Argo CD may not touch namespace ${namespace} any more: its database runs on, unrepaired and without any later change, and nothing says so but a failed sync.`,
-        way: ['leave the namespace in the project for as long as something runs in it'],
+        problem: `Argo CD may no longer manage the namespace ${namespace}: its database keeps running, but Argo CD neither repairs nor updates it. Only a failed sync shows that.`,
+        way: ['keep the namespace in the project while something runs in it'],
       }),
     );
   });

@@ -4,7 +4,7 @@ import { storeOf } from '../stores';
 import { dataRisk } from './risk';
 import { podOf } from './workloads';
 
-/** Backups that a step ends, or begins again from nothing in another place. */
+/** Backups that a step stops, or starts again in another place. */
 export function backupRisks(was: Database, is: Database, before: Index, after: Index): Risk[] {
   const [from, to] = [placeOf(was, before), placeOf(is, after)];
   if (from === undefined || from === to) return [];
@@ -17,14 +17,14 @@ export function backupRisks(was: Database, is: Database, before: Index, after: I
       to,
       problem:
         to === undefined
-          ? 'Nothing is stored from then on: what breaks its disks, or a wrong delete, takes everything that was written since.'
-          : 'The new place has no backup until the first one is made, and a restore no longer sees the old ones.',
+          ? 'No backups are made any more: if its disks break, or data is deleted by mistake, everything written since is lost.'
+          : 'The new place has no backup until the first one is made, and a restore no longer finds the old ones.',
       way:
         to === undefined
-          ? ['leave it, unless what it holds can be made again']
+          ? ['keep it, unless you can create the data again']
           : [
-              'move the folder of the database to the new place first, or keep the old one for as long as you may want to go back',
-              'after the commit: npm run homelab -- backup, and npm run bootstrap -- verify until it says how old the new one is',
+              'move the folder of the database to the new place first, or keep the old one while you may need it',
+              'after the commit: npm run homelab -- backup, and npm run bootstrap -- verify until it shows the age of the new backup',
             ],
     }),
   ];

@@ -3,39 +3,39 @@ import { mainContainer, idsOf, thingOf, type Database, type Index } from './data
 import { dataRisk, type Found } from './risk';
 import { podNames, replicasOf } from './workloads';
 
-/** What makes a ring the ring that it is. All of it stands in the system tables of each node. */
+/** The identity of a ring. Each node stores it in its system tables. */
 interface Ring {
   readonly clusterName?: string;
   readonly datacenter?: string;
   readonly racks: readonly string[];
   readonly nodes: number;
   readonly pods: readonly string[];
-  /** Pods that run and are no members: they leave the ring. */
+  /** Pods that run and are not members: they leave the ring. */
   readonly surplus: readonly string[];
   readonly settings: Readonly<Record<string, string | undefined>>;
   readonly copies: ReadonlyMap<string, number>;
 }
 
-/** Settings of cassandra.yaml that may never change, and what happens to a ring where one does. */
+/** Settings of cassandra.yaml that must never change, and what happens if one does. */
 const SETTINGS: Readonly<Record<string, { readonly env?: string; readonly problem: string }>> = {
   num_tokens: {
     env: 'CASSANDRA_NUM_TOKENS',
-    problem:
-      'A node that holds data refuses to start with another number of tokens, and none but an empty one takes it.',
+    problem: 'A node that holds data refuses to start with another number of tokens; only an empty node can take it.',
   },
   allocate_tokens_for_local_replication_factor: {
-    problem: 'New nodes would share out their tokens by another rule than those that are there, and hold uneven parts.',
+    problem:
+      'New nodes would choose their tokens by another rule than the existing ones, and own uneven parts of the data.',
   },
-  initial_token: { problem: 'Tokens say which rows a node holds; a node that holds data refuses other ones.' },
-  partitioner: { problem: 'Every row would be looked for in another place than where it was written.' },
+  initial_token: { problem: 'Tokens define which rows a node owns; a node that holds data refuses other tokens.' },
+  partitioner: { problem: 'Cassandra would look for every row in another place than where it was written.' },
   endpoint_snitch: {
     env: 'CASSANDRA_ENDPOINT_SNITCH',
     problem:
-      'Nodes would say another datacenter or rack: those that hold data refuse to start, or look for rows elsewhere.',
+      'Nodes would get another datacenter or rack: those that hold data refuse to start, or look for rows elsewhere.',
   },
   data_file_directories: { problem: 'A node starts empty in another folder, and its rows stay behind in the old one.' },
   commitlog_directory: {
-    problem: 'Acknowledged writes that stand only in the old commit log are not replayed, and are lost.',
+    problem: 'Acknowledged writes that are only in the old commit log are not replayed, and are lost.',
   },
 };
 
@@ -64,7 +64,7 @@ export function cassandraRisks(before: Database, after: Database, index: Index):
           way: newRing,
         }),
       ),
-    // Fewer nodes have fewer copies: that is said with the nodes.
+    // The rule of the nodes reports fewer replicas because of fewer nodes.
     ...(racks.length > 0 ? [] : copyRisks(was, is)).map((each) => risk(each)),
   ];
 }
@@ -72,8 +72,8 @@ export function cassandraRisks(before: Database, after: Database, index: Index):
 type Aspect = Pick<Found, 'section' | 'from' | 'to' | 'problem' | 'way'> & { readonly aspect: string };
 
 const newRing = [
-  'put the old value back: it is fixed for as long as this ring lives',
-  'for another one, add a second database of another name in homelab.ts, copy the data with dumps, let services use it, then retire the old one',
+  'put the old value back: it cannot change during the life of this ring',
+  'for another one, add a second database with another name in homelab.ts, copy the data with dumps, let services use it, then retire the old one',
 ];
 
 function identityRisks(was: Ring, is: Ring): Aspect[] {
@@ -85,7 +85,7 @@ function identityRisks(was: Ring, is: Ring): Aspect[] {
       from: was.clusterName,
       to: is.clusterName,
       problem:
-        'Every node keeps the name of its cluster on its disk and refuses to start under another one; only an empty disk takes the new name, so the way out would cost all rows.',
+        'Every node keeps the name of its cluster on its disk and refuses to start under another one. Only an empty disk takes the new name, so all rows would be lost.',
       way: newRing,
     });
   if (was.datacenter !== undefined && was.datacenter !== is.datacenter)
@@ -95,7 +95,7 @@ function identityRisks(was: Ring, is: Ring): Aspect[] {
       from: was.datacenter,
       to: is.datacenter,
       problem:
-        'Nodes that hold data refuse to start in another datacenter, and the copies of every keyspace are counted by its name: under the new one no node holds any.',
+        'Nodes that hold data refuse to start in another datacenter. Keyspaces place their replicas by its name: in the new one no node holds any.',
       way: newRing,
     });
   return found;
@@ -113,17 +113,17 @@ function rackRisks(was: Ring, is: Ring, { name }: Database): Aspect[] {
         to: is.racks,
         problem: `${
           gone.length > 0
-            ? `The nodes of ${gone.join(', ')} end without being decommissioned, so the rows that they hold are missing from the ring while their disks stay behind`
-            : `Copies are placed by rack: with ${added.join(', ')} they belong on other nodes than those that hold them, and reads miss rows`
-        }; a node never changes its rack.`,
+            ? `The nodes of ${gone.join(', ')} end without being decommissioned, so their rows are missing from the ring, and their disks stay behind`
+            : `Replicas are placed by rack: with ${added.join(', ')} they belong on other nodes than those that hold them, and reads miss rows`
+        }; a node cannot change its rack.`,
         way: [
-          `put the racks back: ${was.racks.join(', ')}. Neither their names nor their number ever change; a rack becomes a host when its disk moves there`,
+          `put the racks back: ${was.racks.join(', ')}. Their names and their number cannot change; to use another host, move the disk of a rack there`,
           'for more nodes raise nodesPerRack and give a machine a disk for each new pod: the ring grows node by node',
         ],
       },
     ];
   const racked = Math.max(1, was.racks.length);
-  // One that left the ring by the commit before is no node any more.
+  // A node that left the ring by the commit before is no longer counted.
   const leaving = was.pods.filter((pod) => !is.pods.includes(pod) && !was.surplus.includes(pod));
   if (leaving.length === 0) return [];
   return [
@@ -132,25 +132,25 @@ function rackRisks(was: Ring, is: Ring, { name }: Database): Aspect[] {
       section: 'racks',
       from: was.nodes / racked,
       to: is.nodes / racked,
-      problem: `The pods that leave are nodes of the ring (${leaving.join(', ')}), and nothing decommissions them: the rows that they hold are missing, and the ring waits for them.`,
+      problem: `The removed pods are nodes of the ring (${leaving.join(', ')}), and nothing decommissions them: their rows are missing, and the ring waits for them.`,
       way: [
         `first commit: membersPerRack: ${is.nodes / racked}, nodesPerRack: ${was.nodes / racked}. The nodes leave the ring one after the other`,
-        `look: ${membersLook(name)}`,
-        `second commit: nodesPerRack: ${is.nodes / racked}, and take membersPerRack out; the pods that end are no nodes then`,
+        `check: ${membersLook(name)}`,
+        `second commit: nodesPerRack: ${is.nodes / racked}, and remove membersPerRack; the pods that end are then no nodes`,
       ],
     },
   ];
 }
 
-/** How an owner sees that the nodes that should leave have left. */
+/** How to see that the surplus nodes have left. */
 export function membersLook(name: string): string {
-  return `npm run homelab -- status says of ${name} that the pods that leave have left`;
+  return `npm run homelab -- status reports for ${name} that the pods that leave have left`;
 }
 
 function copyRisks(was: Ring, is: Ring): Aspect[] {
   return [...was.copies].flatMap(([keyspace, copies]): Aspect[] => {
     const now = is.copies.get(keyspace);
-    // A keyspace that nobody asks for any more is never dropped, and keeps its copies.
+    // A keyspace that is no longer declared is never dropped, and keeps its replicas.
     if (now === undefined || now >= copies) return [];
     return [
       {
@@ -158,12 +158,12 @@ function copyRisks(was: Ring, is: Ring): Aspect[] {
         section: 'copies',
         from: copies,
         to: now,
-        problem: `The schema job takes copies away at once: a row that only the copies which go have in its newest form is lost${
-          now === 1 ? ', and with one copy each disk that fails takes rows with it' : ''
+        problem: `The schema Job removes replicas at once: the newest version of a row is lost if only removed replicas have it${
+          now === 1 ? ', and with one replica each failed disk loses rows' : ''
         }.`,
         way: [
           `first a repair of ${keyspace} on every node that began after the last node was away: npm run homelab -- status shows when it was, nodetool repair -full -pr ${keyspace} on every node makes one now`,
-          'then lower the copies in a commit of its own, with an accepted change that says that the repair was done; ops removes the rows that are of no use then',
+          'then lower the replicas in a separate commit, with an accepted change that says that the repair was done; ops then removes the rows that nodes no longer own',
         ],
       },
     ];
@@ -195,7 +195,7 @@ function ringOf(database: Database): Ring {
   };
 }
 
-/** Racks by the labels of their sets; undefined in charts that label none. */
+/** Racks by the labels of their sets; undefined in charts without these labels. */
 function namesOf(sets: Database['sets']): string[] | undefined {
   const names = sets.map(({ metadata }) => metadata.labels?.['cassandra-rack']);
   return names.every((name) => typeof name === 'string') ? names.sort() : undefined;
@@ -223,7 +223,7 @@ function bare(value: string): string {
     .replace(/^(["'])(.*)\1$/, '$2');
 }
 
-/** One for each file of rack properties that a set of the ring uses, or that lies beside the others. */
+/** One for each rack properties file that a set of the ring uses, or that is next to the others. */
 function racksOf({ files }: Database): { readonly rack: string; readonly dc?: string }[] {
   return [...files]
     .filter(([name]) => /^cassandra-rackdc(-.*)?\.properties$/.test(name))
@@ -235,7 +235,7 @@ function property(text: string, name: string): string | undefined {
   return new RegExp(`^\\s*${name}\\s*=\\s*(.*?)\\s*$`, 'm').exec(text)?.[1];
 }
 
-/** Pods of a ring that are no longer members of it, as its nodes are told. */
+/** Pods of a ring that are no longer members, by the configuration of its nodes. */
 export function surplusOf({ files }: Database): string[] {
   try {
     return (JSON.parse(files.get('node.json') ?? '{}').surplus ?? []).map(({ pod }: { readonly pod: string }) => pod);
@@ -252,7 +252,7 @@ function copiesOf(schema: string | undefined): Map<string, number> {
   }
 }
 
-/** The fewest copies that a keyspace of the ring has; undefined where none is known. */
+/** The lowest replication factor of the ring's keyspaces; undefined if none is known. */
 export function fewestCopies({ files }: Database): number | undefined {
   const copies = [...copiesOf(files.get('schema.json')).values()];
   return copies.length === 0 ? undefined : Math.min(...copies);

@@ -7,7 +7,7 @@ import { dataRisk, isSame, shownAs } from './risk';
 import { bytesOf } from './quantities';
 import { claimTemplates, podOf } from './workloads';
 
-/** Claims that charts render by themselves, and the classes that volumes are made by. */
+/** Claims that charts render, and StorageClasses. */
 export function claimRisks(pairs: readonly Pair[], before: Index): Risk[] {
   return pairs.flatMap((pair) => {
     const kind = (pair.after ?? pair.before)!.object.kind;
@@ -30,11 +30,11 @@ function claim(was: Manifest, is: Manifest | undefined, before: Index): Risk[] {
         from: name,
         to: undefined,
         problem:
-          'Argo CD deletes the claim, and a volume that was made for it goes with it unless its class retains it. A claim of another name gets a new, empty volume.',
+          'Argo CD deletes the claim, and its volume too unless the class retains it. A claim with another name gets a new, empty volume.',
         way: [
           'first commit: stop what uses it, and give the claim the annotation argocd.argoproj.io/sync-options: Prune=false,Delete=false',
-          'look: the data was copied to where it is used now, or a backup was read back',
-          'second commit: take it out; kubectl delete the claim by hand once its data is of no use',
+          'check: the data was copied to its new place, or you restored a backup as a test',
+          'second commit: remove it; delete the claim by hand (kubectl delete) when nobody needs its data',
         ],
       }),
     ];
@@ -59,7 +59,7 @@ function claim(was: Manifest, is: Manifest | undefined, before: Index): Risk[] {
       'size',
       'spec.resources.requests.storage',
       ...(sizes as [unknown, unknown]),
-      'A claim never shrinks: the API server refuses it, and one that is made anew gets a new, empty volume.',
+      'A claim cannot shrink: the API server refuses it, and a recreated claim gets a new, empty volume.',
       'put the old size back, or copy the data to a second, smaller claim',
     );
   for (const [field, aspect] of Object.entries({
@@ -68,14 +68,14 @@ function claim(was: Manifest, is: Manifest | undefined, before: Index): Risk[] {
     volumeMode: 'volumeMode',
   })) {
     const [from, to] = [was, is].map(({ spec }) => spec?.[field] as unknown);
-    // What was left out is filled in by the cluster, and naming it changes nothing.
+    // The cluster fills in a missing value, so naming it changes nothing.
     if (from !== to && from !== undefined)
       add(
         aspect,
         `spec.${field}`,
         from,
         to,
-        'The API server refuses the change; a claim that is made anew for it gets another volume, and the data stays on the old one.',
+        'The API server refuses the change; a recreated claim gets another volume, and the data stays on the old one.',
         'put the old value back, or copy the data to a second claim',
       );
   }
@@ -97,7 +97,7 @@ function storageClass(was: Manifest, is: Manifest | undefined, before: Index): R
             from: name,
             to: undefined,
             problem:
-              'Claims of this class that are made anew find no class, and their pods wait without end, also where a disk with data waits for them.',
+              'Recreated claims of this class find no class, and their pods stay Pending, even if a disk with their data exists.',
             way: ['keep it for as long as a claim or volume names it'],
           }),
         ];
@@ -110,10 +110,10 @@ function storageClass(was: Manifest, is: Manifest | undefined, before: Index): R
       path: field,
       from: shownAs(was[field]),
       to: shownAs(is[field]),
-      problem: `The API server refuses it; in a class that is made anew, later volumes are made in another way${
+      problem: `The API server refuses it; a recreated class creates later volumes differently${
         field === 'reclaimPolicy' ? ', and with Delete their data goes with their claims' : ', or not at all'
       }.`,
-      way: ['leave this class as it is, and add another one of another name for new claims'],
+      way: ['do not change this class; add a class with another name for new claims'],
     });
   });
 }

@@ -7,7 +7,7 @@ import { nameIn } from './names';
 import { dataRisk, shownAs } from './risk';
 import { claimTemplates } from './workloads';
 
-/** Claim templates: they can never change, so what changes in them needs hands, and may need new volumes. */
+/** Claim templates: they cannot change, so a change needs manual steps, and may need new volumes. */
 export function templateRisks(pairs: readonly Pair[], before: Index): Risk[] {
   const groups = new Map<string, { thing: string; was: Manifest; is: Manifest; objects: string[] }>();
   for (const { before: was, after: is } of pairs) {
@@ -62,7 +62,7 @@ function templates({
             from: from.name,
             to: after.map(({ name }) => name),
             problem:
-              'Claims are named after the template: the ones with the data stay behind, and pods of a StatefulSet that is made anew start on empty ones. The API server refuses the change.',
+              'Claims are named after the template: claims with the data stay behind, and pods of a recreated StatefulSet start on empty ones. The API server refuses the change.',
             way: ['put the old name back'],
           }),
         ];
@@ -95,17 +95,14 @@ function size(
       from: from.size,
       to: to.size,
       problem: smaller
-        ? 'A disk never shrinks: a smaller one is a new, empty one, and the data stays on the old one. The API server refuses a smaller claim.'
-        : 'The claim template of a StatefulSet can never change: Argo CD cannot apply it, and where the StatefulSet is deleted with its pods for it, every member ends at once.',
+        ? 'A disk cannot shrink: a smaller disk is a new, empty one, and the data stays on the old one. The API server refuses a smaller claim.'
+        : 'The claim template of a StatefulSet cannot change: Argo CD cannot apply it. If you delete the StatefulSet with its pods, every member ends at once.',
       way: smaller
-        ? [
-            'put the old size back',
-            'for smaller disks add a second database with those, copy the data, retire the old one',
-          ]
+        ? ['put the old size back', 'for smaller disks add a second database, copy the data, retire the old one']
         : [
             'one commit: all disks of the database larger, with this accepted change; do not push yet. Then npm run bootstrap -- apply vms, apply talos, and maintenance for each node that has them',
-            `look: the new size in df -h of every pod, then push, and when Argo CD reports the refused update: kubectl -n ${namespace} delete statefulset ${names} --cascade=orphan. Argo CD makes it again, pods and claims stay`,
-            'next commit: npm run bootstrap -- verify has no BAD, take the accepted change out (docs/day-2.md, Data disks)',
+            `check: the new size in df -h of every pod, then push, and when Argo CD reports the refused update: kubectl -n ${namespace} delete statefulset ${names} --cascade=orphan. Argo CD recreates it, pods and claims stay`,
+            'next commit: npm run bootstrap -- verify has no BAD, remove the accepted change (docs/day-2.md, Data disks)',
           ],
     }),
   ];
@@ -121,7 +118,7 @@ function storageClass(from: Shape, to: Shape, what: string, common: { objects: s
       from: from.class === to.class ? from.volumeMode : from.class,
       to: from.class === to.class ? to.volumeMode : to.class,
       problem:
-        'Claims that are there keep their class, and new ones of another class get new, empty volumes. The API server refuses the change of the template.',
+        'Existing claims keep their class, and claims of another class get new, empty volumes. The API server refuses the change of the template.',
       way: [
         'put the old one back',
         'for another class add a second database with it, copy the data, retire the old one',

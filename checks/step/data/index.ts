@@ -13,7 +13,7 @@ import { retiredRisks } from './retired';
 import { goneSetRisks, setRisks } from './stateful-sets';
 import { volumeRisks } from './volumes';
 
-/** Data that a step would lose, or leave where nobody finds it. By rendered objects alone. */
+/** Data that a step would lose or leave behind, judged by rendered objects only. */
 export function dataRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   const changed = pairs.some(
     ({ before, after }) => before?.object !== after?.object || before?.folder !== after?.folder,
@@ -65,7 +65,7 @@ function ownRules(was: Database, is: Database, before: Index): Risk[] {
   return [];
 }
 
-/** Pods with two containers that mount the same, and racks, say the same thing once; all their objects count. */
+/** Reports the same risk of several containers or racks once, with all their objects. */
 function unique(risks: readonly Risk[]): Risk[] {
   const found = new Map<string, Risk>();
   for (const risk of risks) {

@@ -3,7 +3,7 @@ import { idsOf, isActive, mainContainer, thingOf, type Database, type Index } fr
 import { dataRisk } from './risk';
 import { majorsBetween, numbersOf, tagOf, versionProblem } from './versions';
 
-/** A database that ran and runs no more: retired is fine, everything else loses sight of its data. */
+/** A database that no longer runs: retiring it is safe, everything else loses track of its data. */
 export function goneRisks(before: Index, after: Index): Risk[] {
   const gone = [...before.databases.values()].filter(
     (database) => isActive(database) && !isActive(after.databases.get(database.key)),
@@ -11,14 +11,14 @@ export function goneRisks(before: Index, after: Index): Risk[] {
   const made = [...after.databases.values()].filter(
     (database) => isActive(database) && !before.databases.has(database.key),
   );
-  // Retired keeps its policy with the labels of the database; one that runs in another namespace is not retired.
+  // A retired database keeps its policy with its labels; a database that runs in another namespace is not retired.
   const isRetired = ({ key, engine, name }: Database) =>
     after.databases.has(key) && !made.some((each) => each.engine === engine && each.name === name);
   const deleted = gone.filter((database) => !isRetired(database) && database.sets.some(runs));
   return deleted.map((database) => goneRisk(database, made, before));
 }
 
-/** One that was scaled to nothing before it is taken out has been looked at. */
+/** A set that was scaled to zero before its removal is not in use. */
 function runs({ spec }: Database['sets'][number]): boolean {
   return spec?.replicas !== 0;
 }
@@ -31,7 +31,7 @@ function goneRisk(database: Database, made: readonly Database[], before: Index):
   const objects = idsOf(database, moved ?? renamed);
   const claims = `Its claims and disks stay behind under the old ${moved ? 'namespace' : 'name'}, and the new pods start on empty ones.`;
   const copy = [
-    'put the old name back: a database keeps its name and namespace for as long as it lives',
+    'put the old name back: a database cannot change its name or namespace',
     "for another one, add a second database in homelab.ts, copy the data with dumps, let services use it, then set state: 'retired' on the old one",
   ];
   if (moved)
@@ -60,16 +60,16 @@ function goneRisk(database: Database, made: readonly Database[], before: Index):
     objects,
     from: 'active',
     to: 'deleted',
-    problem: `It ends while it may be in use, and with its entry everything leaves Git that leads back to its data: afterwards only commands that delete the claims and disks are left.`,
+    problem: `It ends while it may be in use, and everything that refers to its data leaves Git with its entry: afterwards only the commands that delete its claims and disks remain.`,
     way: [
       `first commit: databases.${database.name}.state: 'retired'. Its pods end, and claims, disks and policy stay`,
-      'look: a backup from after that moment that was read back (docs/worst-day.md), and a while without anybody who misses it',
-      'second commit: take the entry and its disks out of homelab.ts; synth prints the commands that delete what is kept',
+      'check: you restored a later backup as a test (docs/worst-day.md), and nobody needed the database for a while',
+      'second commit: remove the entry and its disks from homelab.ts; synth prints the commands that delete what is kept',
     ],
   });
 }
 
-/** The version that a database runs. @param images of both sides, where no pods show them */
+/** The version that a database runs. @param images of both sides, if no pods show them */
 export function versionRisks(
   before: Database,
   after: Database,
@@ -94,11 +94,11 @@ export function versionRisks(
         by === 'lower'
           ? [
               `stay at ${tagOf(images[0])}`,
-              'to go back, retire the database, empty its disks and restore a dump that was made before the upgrade',
+              'to go back, retire the database, empty its disks and restore a backup from before the upgrade',
             ]
           : [
-              `first a backup, then one major version in a commit of its own: ${majorsBetween(before.engine, was, is).join(', then ')}`,
-              `look before each next one: every pod runs it and says so, ${upgraded(before)}`,
+              `first a backup, then one major version in a separate commit: ${majorsBetween(before.engine, was, is).join(', then ')}`,
+              `check before each next one: every pod reports it, ${upgraded(before)}`,
             ],
     }),
   ];
@@ -106,13 +106,13 @@ export function versionRisks(
 
 function upgraded({ engine, namespace }: Database): string {
   if (engine === 'mongodb')
-    return `and featureCompatibilityVersion is raised to it, in a commit of its own (in a chart that is not ours: kubectl -n ${namespace} exec POD -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "MAJOR.0", confirm: true })')`;
+    return `and featureCompatibilityVersion is raised to it, in a separate commit (in another chart: kubectl -n ${namespace} exec POD -- mongosh --eval 'db.adminCommand({ setFeatureCompatibilityVersion: "MAJOR.0", confirm: true })')`;
   if (engine === 'cassandra')
     return `and its ops rewrote the files of every node (upgradesstables): npm run homelab -- status`;
   return `kubectl -n ${namespace} get pods`;
 }
 
-/** Logins without which members do not know each other, or nobody can administer them. */
+/** Logins that members need to trust each other, or that administer them. */
 export function secretRisks(
   database: Database,
   before: ReadonlySet<string>,
@@ -121,9 +121,10 @@ export function secretRisks(
 ): Risk[] {
   const { namespace, name } = database;
   const problems: Readonly<Record<string, string>> = {
-    keyfile: 'By it members know each other: those that start without it, or with a new one, are let in by nobody.',
-    root: 'With this login members are added and removed; the set was made with it and knows no other.',
-    admin: 'With this login keyspaces and roles are kept; the ring was made with it and its default user is disabled.',
+    keyfile:
+      'Members authenticate each other with it: a member that starts without it, or with a new one, is rejected.',
+    root: 'This login adds and removes members; the set was created with it and has no other.',
+    admin: 'This login manages keyspaces and roles; the ring was created with it, and its default user is disabled.',
   };
   return Object.entries(problems).flatMap(([suffix, problem]) => {
     const secret = `${namespace}/${name}-${suffix}`;
@@ -135,7 +136,7 @@ export function secretRisks(
       from: `secret ${name}-${suffix}`,
       to: 'none',
       problem: `${problem} It is no longer listed, so a new cluster would not get it.`,
-      way: ['list it again: the database needs it for as long as it lives'],
+      way: ['list it again: the database always needs it'],
     });
   });
 }

@@ -5,14 +5,14 @@ import { dataRisk, type Found } from './risk';
 import { numbersOf } from './versions';
 import { option, podNames, wordsOf } from './workloads';
 
-/** What makes a set the set that it is. */
+/** The identity of a replica set. */
 export interface ReplicaSet {
   readonly replicaSet?: string;
-  /** Hosts of the wanted members; undefined where nothing rendered says it, as in charts that are not ours. */
+  /** Hosts of the wanted members; undefined if no rendered object lists them, as in other charts. */
   readonly members?: readonly { readonly host: string; readonly votes: number }[];
   /** Names of the pods that run. */
   readonly pods: readonly string[];
-  /** Feature compatibility version, where it is asked for. */
+  /** Feature compatibility version, if it is set. */
   readonly compatibility?: string;
 }
 
@@ -40,16 +40,16 @@ function nameRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
       from: was.replicaSet,
       to: is.replicaSet,
       problem:
-        'Each member keeps the name of its set on its disk: under another one mongod starts outside of any set, takes no writes, and only emptied disks make a new set.',
+        'Each member keeps the name of its set on its disk: under another one mongod starts outside of any set and takes no writes. Only empty disks can form a new set.',
       way: [
-        'put the old name back: it is fixed for as long as this set lives, and no client sees more of it than its URI',
-        'for another one, add a second database of another name in homelab.ts, copy the data with mongodump and mongorestore, let services use it, then retire the old one',
+        'put the old name back: it cannot change during the life of this set, and clients see it only in their URI',
+        'for another one, add a second database with another name in homelab.ts, copy the data with mongodump and mongorestore, let services use it, then retire the old one',
       ],
     },
   ];
 }
 
-/** What a set may write, by which older versions of mongod no longer read it. */
+/** The data format that a set may write; older versions of mongod cannot read it. */
 function compatibilityRisks({ compatibility: from }: ReplicaSet, { compatibility: to }: ReplicaSet): Aspect[] {
   if (to === undefined || to === from) return [];
   const [was, is] = [from, to].map((version) => numbersOf(version) ?? [0]);
@@ -61,20 +61,20 @@ function compatibilityRisks({ compatibility: from }: ReplicaSet, { compatibility
       from,
       to,
       problem: isLower
-        ? 'The set writes data of the newer form already, and the reconciler never lowers it: it goes on waiting.'
-        : `From then on members write data that a mongod before ${to} refuses to start on: the way back to the old version is a restore.`,
+        ? 'The set already writes the newer data format, and the reconciler never lowers it: it would keep waiting.'
+        : `After it, members write data with which a mongod before ${to} refuses to start: to go back, you must restore a backup.`,
       way: isLower
-        ? [`stay at ${from}; going back is a restore of a backup from before it was raised`]
+        ? [`stay at ${from}; to go back, restore a backup from before it was raised`]
         : [
-            `first every pod runs ${to} for some days, in a commit before this one, and nobody wants to go back`,
-            'look: a backup from today',
-            'then this commit, with an accepted change. The primary raises it once every member runs that version, and says so in its log',
+            `first every pod runs ${to} for some days, in a commit before this one, and you do not want to go back`,
+            'check: a backup from today',
+            'then this commit, with an accepted change. The primary raises it when every member runs that version, and logs it',
           ],
     },
   ];
 }
 
-/** Members are found by their host names: with all of them new, no member of the set as it is knows one of the set as it should be. */
+/** Members find each other by host name: if all names are new, no present member knows a wanted one. */
 function hostRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
   const hosts = (set: ReplicaSet) => set.members?.map(({ host }) => host) ?? [];
   const kept = hosts(was).filter((host) => hosts(is).includes(host));
@@ -86,8 +86,8 @@ function hostRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
       from: hosts(was)[0],
       to: hosts(is)[0],
       problem:
-        'Every member gets another host name: the set on the disks names hosts that are gone, so no primary is elected and nothing is written.',
-      way: ['put the name of the Service and the namespace back, or copy the data to a database of another name'],
+        'Every member gets another host name: the set on the disks names hosts that no longer exist, so no primary is elected and writes fail.',
+      way: ['put the name of the Service and the namespace back, or copy the data to a database with another name'],
     },
   ];
 }
@@ -106,8 +106,8 @@ function memberRisks(was: ReplicaSet, is: ReplicaSet, { name, namespace }: Datab
   const wanted = is.members?.length ?? is.pods.length;
   const problem = `${listed(members)} ${members.length === 1 ? 'ends while it is a member' : 'end at once while they are members'} of the set: ${
     staying < majority
-      ? `${staying} of ${voters.length} voters ${staying === 1 ? 'stays' : 'stay'}, which is no majority, so the set never gets a primary again and takes no write`
-      : 'the set goes on counting their votes and copies, and writes that only they have are gone'
+      ? `${staying} of ${voters.length} voters ${staying === 1 ? 'stays' : 'stay'}, which is no majority, so the set cannot elect a primary and takes no writes`
+      : 'the set still counts their votes and copies, and writes that only they have are lost'
   }.`;
   return [
     {
@@ -117,15 +117,15 @@ function memberRisks(was: ReplicaSet, is: ReplicaSet, { name, namespace }: Datab
       to: counted(wanted, is.pods.length),
       problem,
       way: [
-        `first commit: members: ${wanted}, pods: ${was.pods.length}. The primary lets one member go after the other`,
-        `look: ${asWanted(namespace, name)} until the primary says "as wanted" with ${wanted === 1 ? 'one host' : `${wanted} hosts`}`,
-        `second commit: take pods out again (${is.pods.length}); the pods that end are no members then`,
+        `first commit: members: ${wanted}, pods: ${was.pods.length}. The primary removes one member after the other`,
+        `check: ${asWanted(namespace, name)} until the primary says "as wanted" with ${wanted === 1 ? 'one host' : `${wanted} hosts`}`,
+        `second commit: remove pods again (${is.pods.length}); the pods that end are then no members`,
       ],
     },
   ];
 }
 
-/** The command that shows whether a set is as it should be. */
+/** The command that shows whether a set is as wanted. */
 export function asWanted(namespace: string, name: string): string {
   return `kubectl -n ${namespace} logs -l ${INSTANCE_LABEL}=${name} -c reconcile --prefix --tail=2`;
 }
@@ -138,7 +138,7 @@ function listed(names: readonly string[]): string {
   return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 
-/** What is rendered of a set. */
+/** The rendered objects of a set. */
 export function replicaSetOf(database: Database): ReplicaSet {
   const words = wordsOf(mainContainer(database) ?? {});
   const pods = database.sets.flatMap(podNames);

@@ -6,7 +6,7 @@ import { nameIn } from './names';
 import { dataRisk } from './risk';
 import { claimTemplates, podOf, wordsOf } from './workloads';
 
-/** Where pods keep data: which claim or folder stands at which path, and what they are told of it. */
+/** Where pods keep data: which claim or folder is mounted at which path, and how their configuration refers to it. */
 export function mountRisks(pairs: readonly Pair[], before: Index): Risk[] {
   return pairs.flatMap(({ before: was, after: is }) => {
     if (!was || !is || was.object === is.object || !podOf(was.object) || !podOf(is.object)) return [];
@@ -23,7 +23,7 @@ function workload(was: Manifest, is: Manifest, before: Index): Risk[] {
     // A container that is renamed still mounts it.
     const others: readonly Manifest[] = podOf(is)?.containers ?? [];
     const [first] = others;
-    // A helper that no longer looks into the data of the first container, which still has it, loses nothing.
+    // A sidecar that no longer mounts the data of the main container loses nothing.
     const helped = (mount: Mount): boolean =>
       next !== undefined &&
       first !== undefined &&
@@ -44,7 +44,7 @@ interface Mount {
   readonly shows: string;
 }
 
-/** Volumes of a pod that outlive it, by name, as what they hold. */
+/** Volumes of a pod that outlive it, by name. */
 function volumesOf(object: Manifest): Map<string, string> {
   const found = new Map<string, string>();
   for (const { metadata } of claimTemplates(object)) found.set(metadata.name, `claim ${metadata.name}`);
@@ -77,7 +77,7 @@ function movedMount(
 ): Risk[] {
   const mounts = containers.flatMap((each) => mountsOf(each, now));
   if (mounts.some((each) => each.path === path && each.shows === shows)) return [];
-  // A claim template that is gone has a rule of its own, which names the API server.
+  // A removed claim template has its own rule.
   const template = claimTemplates(was).some(({ metadata }) => shows.startsWith(`claim ${metadata.name}`));
   const gone = template && !claimTemplates(is).some(({ metadata }) => shows.startsWith(`claim ${metadata.name}`));
   if (gone) return [];

@@ -2,7 +2,7 @@ import { identity, type Manifest } from '../objects';
 import { databaseOf, thingOf, type Index } from './databases';
 import { claimTemplates, podNames } from './workloads';
 
-/** What an accepted change calls an object: the database that it belongs to, or its own name, unique among its kind. */
+/** The name of an object in an accepted change: its database, or its own name, unique among its kind. */
 export function nameIn(object: Manifest, index: Index): string {
   const database = object.kind === 'StatefulSet' ? databaseOf(object) : undefined;
   const whole = database && index.databases.get(database.key);

@@ -11,7 +11,7 @@ const DECIMAL: Readonly<Record<string, number>> = {
   E: 1e18,
 };
 
-/** A quantity of Kubernetes as a number, in every form that its API takes; undefined where it is none. */
+/** A Kubernetes quantity as a number, in every form of the API; undefined if it is not a quantity. */
 export function bytesOf(quantity: unknown): number | undefined {
   const match = /^(\d*\.?\d+(?:[eE][+-]?\d+)?)([KMGTPE]i|[numkMGTPE])?$/.exec(String(quantity));
   if (!match) return undefined;

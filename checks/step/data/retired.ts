@@ -6,7 +6,7 @@ import type { Risk } from '../plan';
 
 type Identity = Readonly<Record<string, unknown>>;
 
-/** What may never change, and the section of the documentation that says why. */
+/** What must never change, and the section of the documentation that explains it. */
 const FIXED: Readonly<Record<string, Section>> = {
   clusterName: 'identity',
   datacenter: 'identity',
@@ -14,12 +14,12 @@ const FIXED: Readonly<Record<string, Section>> = {
   racks: 'racks',
 };
 
-/** How many members the disks know of: fewer pods than that come back without a majority, or without rows. */
+/** How many members the disks know: fewer pods than that have no majority, or miss rows. */
 const SIZES: Readonly<Record<string, Section>> = { nodesPerRack: 'racks', members: 'members' };
 
 /**
- * A database that retires, is retired, or comes back: no pods show on both sides what it is, so what its policy keeps of it is
- * compared. Its disks do not change while it is away.
+ * A database that retires, is retired, or comes back: no pods show its settings on both sides, so this compares what its policy
+ * records. Its disks do not change while it is retired.
  */
 export function retiredRisks(before: Database, after: Database, was: Index, is: Index): Risk[] {
   if (isActive(before) && isActive(after)) return [];
@@ -43,7 +43,7 @@ export function retiredRisks(before: Database, after: Database, was: Index, is: 
         risk(
           aspect,
           section,
-          'Its disks hold the old value, also while no pod runs: with another one its nodes refuse to start once it is active again.',
+          'Its disks hold the old value, even while no pod runs: with another one its nodes refuse to start when it is active again.',
         ),
       ),
     ...Object.entries(SIZES)
@@ -52,14 +52,14 @@ export function retiredRisks(before: Database, after: Database, was: Index, is: 
         risk(
           aspect,
           section,
-          'Its disks know all of its members, and none leaves while no pod runs: the fewer that come back miss the others.',
+          'Its disks know all of its members, and none leaves while no pod runs: with fewer pods, members are missing when it is active again.',
         ),
       ),
     ...versionRisks(before, after, was, [kept.image, wanted.image]),
   ];
 }
 
-/** The order of racks means nothing. */
+/** Ignores the order of racks. */
 function inOrder(value: unknown): unknown {
   return Array.isArray(value) ? [...value].sort() : value;
 }

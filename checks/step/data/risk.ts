@@ -3,7 +3,7 @@ import type { Risk } from '../plan';
 /** Sections of docs/change.md, one for each kind of danger to data. */
 export type Section = 'identity' | 'racks' | 'members' | 'disks' | 'delete' | 'versions' | 'copies' | 'storage';
 
-/** A risk of data as a rule finds it. */
+/** A risk to data as a rule finds it. */
 export interface Found extends Omit<Risk, 'verdict' | 'docs' | 'from' | 'to'> {
   readonly section: Section;
   /** undefined is shown as none. */
@@ -17,14 +17,14 @@ export function dataRisk({ section, from, to, ...rest }: Found): Risk {
   return { verdict: 'data', ...rest, from: shownAs(from), to: shownAs(to), docs: `docs/change.md#${section}` };
 }
 
-/** A value as an accepted change names it: one line. */
+/** A value as written in an accepted change: one line. */
 export function shownAs(value: unknown): string {
   if (value === undefined || value === null || value === '') return 'none';
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(shownAs).join(', ');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** Whether two values are the same to a reader of YAML: the order of keys does not count. */
+/** Whether two values are equal; ignores the order of keys. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;

@@ -45,7 +45,7 @@ function retention(was: Manifest, is: Manifest, before: Index): Risk[] {
       from,
       to,
       problem: `Claims then go with ${when === 'whenDeleted' ? 'the StatefulSet, as when it is made anew for another field' : 'each pod that leaves'}, and what their volumes hold goes with them.`,
-      way: ['leave it at Retain, and delete a claim by hand once its data is of no use'],
+      way: ['leave it at Retain, and delete a claim by hand when nobody needs its data'],
     });
   });
 }
@@ -53,10 +53,10 @@ function retention(was: Manifest, is: Manifest, before: Index): Risk[] {
 function fewerPods(was: Manifest, is: Manifest, before: Index): Risk[] {
   const [from, to] = [replicasOf(was), replicasOf(is)];
   const clusters = ['cassandra', 'mongodb'];
-  // Those two have rules of their own, which know who is a member.
+  // These two have their own rules, which know the members.
   if (to >= from || clusters.includes(databaseOf(was)?.engine ?? '')) return [];
   const deletes = was.spec.persistentVolumeClaimRetentionPolicy?.whenScaled === 'Delete';
-  // Stopped as a whole it loses nothing: that is how one is retired.
+  // Scaled to zero it loses nothing: that is how it is retired.
   if (to === 0 && !deletes) return [];
   return [
     dataRisk({
@@ -68,9 +68,9 @@ function fewerPods(was: Manifest, is: Manifest, before: Index): Risk[] {
       to,
       problem: deletes
         ? 'The claims of the pods that leave are deleted with them (whenScaled: Delete), and their data with those.'
-        : 'The pods that leave take what only they hold out of service: their claims stay, and nothing moves the data to the others.',
+        : 'Data that only the removed pods hold is unavailable: their claims stay, and nothing moves the data to the others.',
       way: [
-        'let the program move the data or let the members go first, as its own documentation says',
+        'first let the program move the data or remove the members, as its own documentation says',
         'then lower replicas, with an accepted change that says that it was done',
       ],
     }),
@@ -88,13 +88,13 @@ function ordinals(was: Manifest, is: Manifest, before: Index): Risk[] {
       path: 'spec.ordinals.start',
       from,
       to,
-      problem: 'Pods get other numbers and so other claims: the old ones stay behind, and new pods start empty.',
+      problem: 'Pods get other ordinals and so other claims: the old claims stay behind, and new pods start empty.',
       way: ['put the old number back'],
     }),
   ];
 }
 
-/** StatefulSets that are gone: the claims of their pods stay, and nobody finds them. */
+/** Removed StatefulSets: the claims of their pods stay, and nothing refers to them. */
 export function goneSetRisks(pairs: readonly Pair[], before: Index, after: Index): Risk[] {
   const sets = pairs.filter((pair) => (pair.after ?? pair.before)!.object.kind === 'StatefulSet');
   const made = sets.flatMap(({ before: was, after: is }) => (is && !was ? [is.object] : []));
@@ -104,7 +104,7 @@ export function goneSetRisks(pairs: readonly Pair[], before: Index, after: Index
   });
 }
 
-/** A database as a whole has rules of its own: retired, deleted, renamed. */
+/** A whole database has its own rules: retired, deleted, renamed. */
 function belongsToGone(set: Manifest, after: Index): boolean {
   const key = databaseOf(set)?.key;
   return key !== undefined && !isActive(after.databases.get(key));
@@ -114,7 +114,7 @@ function goneSet(set: Manifest, made: readonly Manifest[], before: Index): Risk[
   const deletes = set.spec.persistentVolumeClaimRetentionPolicy?.whenDeleted === 'Delete';
   const next = made.find((each) => isMoved(set, each)) ?? made.find((each) => isRenamed(set, each));
   if (!next && replicasOf(set) === 0 && !deletes) return [];
-  // Racks that come and go are one change of the ring, which has a rule of its own.
+  // Added or removed racks are one change of the ring, which has its own rule.
   if (databaseOf(set)?.engine === 'cassandra' && set.metadata.labels?.['cassandra-rack'] !== undefined) {
     if (next === undefined || next.metadata.labels?.['cassandra-rack'] !== set.metadata.labels['cassandra-rack'])
       return [];
@@ -134,7 +134,7 @@ function goneSet(set: Manifest, made: readonly Manifest[], before: Index): Risk[
           'Claims are named after the StatefulSet: the old ones stay behind with the data, and the new pods start on empty ones.',
         way: [
           'put the old name and namespace back',
-          'or make the new one beside it, copy the data, let clients use it, then set replicas: 0 on the old one and take it out in a later commit',
+          'or make the new one beside it, copy the data, let clients use it, then set replicas: 0 on the old one and remove it in a later commit',
         ],
       }),
     ];
@@ -145,11 +145,11 @@ function goneSet(set: Manifest, made: readonly Manifest[], before: Index): Risk[
       objects: [identity(set)],
       from: 'active',
       to: 'deleted',
-      problem: lost || 'It ends while it may be in use, and nothing in Git leads to its claims and volumes any more.',
+      problem: lost || 'It ends while it may be in use, and nothing in Git refers to its claims and volumes any more.',
       way: [
         'first commit: replicas: 0. Its pods end, its claims stay',
-        `look: a backup that was read back, and nobody misses it: kubectl -n ${set.metadata.namespace} get pods,pvc`,
-        'second commit: take it out; delete its claims by hand once their data is of no use',
+        `check: you restored a backup as a test, and nobody needs it: kubectl -n ${set.metadata.namespace} get pods,pvc`,
+        'second commit: remove it; delete its claims by hand when nobody needs their data',
       ],
     }),
   ];

@@ -9,7 +9,7 @@ import { bytesOf } from './quantities';
 import { dataRisk, isSame, shownAs } from './risk';
 import { replicasOf } from './workloads';
 
-/** Volumes made by hand: where their disks are, which claims they wait for, what becomes of them. */
+/** Static volumes: where their disks are, which claims they wait for, what happens to them. */
 export function volumeRisks(pairs: readonly Pair[], before: Index, after: Index): Risk[] {
   const volumes = pairs.filter((pair) => (pair.after ?? pair.before)!.object.kind === 'PersistentVolume');
   if (volumes.every(({ before: was, after: is }) => was?.object === is?.object)) return [];
@@ -39,17 +39,17 @@ function removed(volume: Manifest, name: string): Risk {
     to: undefined,
     problem:
       volume.spec.persistentVolumeReclaimPolicy === 'Delete'
-        ? 'Argo CD deletes it, and with the reclaim policy Delete its data goes with it.'
-        : 'Argo CD deletes it: its claim is Lost, its pods do not start again, and nothing says where the data lies.',
+        ? 'Argo CD deletes it, and with the reclaim policy Delete its data, too.'
+        : 'Argo CD deletes it: its claim becomes Lost, its pods do not start again, and nothing shows where the data is.',
     way: [
       'first commit: stop what uses it (retire the database), and give it the annotation argocd.argoproj.io/sync-options: Prune=false,Delete=false',
-      'look: a backup that was read back',
-      'second commit: take it out; delete claim and volume by hand once the data is of no use',
+      'check: you restored a backup as a test',
+      'second commit: remove it; delete claim and volume by hand when nobody needs the data',
     ],
   });
 }
 
-/** The part of a volume that says where its data is. */
+/** The part of a volume that locates its data. */
 function sourceOf({ spec }: Manifest): unknown {
   const {
     capacity: _capacity,
@@ -89,10 +89,10 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       'spec',
       shownSource(was),
       shownSource(is),
-      'The volume would show another place than the one that holds the data. The API server refuses the change; made anew, its pod starts on what lies there.',
+      'The volume would refer to another place than its data. The API server refuses the change; if you recreate the volume, its pod starts with the content of that place.',
       ['put the old one back; data is moved by its database (docs/day-2.md, A replica to another machine)'],
     );
-  // Without one it waits for the same claim no longer, but a claim that is there stays bound.
+  // Without a claimRef it no longer waits for that claim, but an existing claim stays bound.
   if (claimOf(was) !== claimOf(is) && claimOf(was) !== 'none')
     add(
       'claim',
@@ -100,9 +100,9 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       claimOf(was),
       claimOf(is),
       is.spec.claimRef
-        ? 'Another claim would get this disk with the data of the old one, and the old claim an empty or a foreign one.'
-        : 'Any claim of its class may take it once it is made anew, and a database would start on the data of another one.',
-      ['put the old claim back: each disk belongs to one pod for as long as it holds data'],
+        ? 'Another claim would get this disk with the data of the old claim, and the old claim an empty disk or one of another pod.'
+        : 'If it is recreated, any claim of its class may bind it, and a database would start with the data of another one.',
+      ['put the old claim back: a disk belongs to one pod while it holds data'],
     );
   const [from, to] = [was, is].map(({ spec }) => spec.persistentVolumeReclaimPolicy ?? 'Retain');
   if (from !== to && to !== 'Retain')
@@ -111,10 +111,10 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       'spec.persistentVolumeReclaimPolicy',
       from,
       to,
-      'Its data then goes with its claim, also where that is deleted only to be made anew.',
-      ['leave it at Retain'],
+      'Then its data is deleted with its claim, even if the claim is only recreated.',
+      ['keep Retain'],
     );
-  // A database whose claim template changes too says it once, for all of its disks.
+  // If the claim template of the database changes, too, its rule reports it once for all disks.
   const [had, has] = [was, is].map(({ spec }) => spec.capacity?.storage);
   if ((bytesOf(has) ?? 0) < (bytesOf(had) ?? 0) && !saidByTemplate(is, after, has))
     add(
@@ -122,8 +122,8 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       'spec.capacity.storage',
       had,
       has,
-      'A disk never shrinks: a smaller one is a new, empty one, and a claim that asks for more than the volume says does not bind to it again.',
-      ['put the old size back', 'for a smaller one move the data to another database with smaller disks'],
+      'A disk cannot shrink: a smaller disk is a new, empty one, and a claim that requests more than the volume has does not bind to it again.',
+      ['put the old size back', 'for a smaller disk move the data to another database with smaller disks'],
     );
   if (was.spec.storageClassName !== is.spec.storageClassName && !saidByTemplate(is, after, has))
     add(
@@ -131,13 +131,13 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       'spec.storageClassName',
       was.spec.storageClassName,
       is.spec.storageClassName,
-      'A claim binds only to a volume of its own class: made anew, its pod would get another volume, or wait without end.',
+      'A claim binds only to a volume of its own class: if it is recreated, its pod gets another volume or stays Pending.',
       ['put the old class back'],
     );
   return found;
 }
 
-/** Whether the StatefulSet of its claim asks for what the volume now has: then the rule of claim templates has said it. */
+/** Whether the StatefulSet of its claim requests the new size: then the rule of claim templates reports it. */
 function saidByTemplate({ spec }: Manifest, after: Index, size: unknown): boolean {
   const claimant = claimants(after).get(`${spec.claimRef?.namespace ?? ''}/${spec.claimRef?.name ?? ''}`);
   return (claimant?.set.spec.volumeClaimTemplates ?? []).some(
@@ -185,7 +185,7 @@ function moves(
 function movedRisk(database: Database | undefined, moved: readonly Move[], before: Index): Risk[] {
   const first = moved[0]!;
   const spare = database && refills(database);
-  // One replica at a time is filled by the others: the API server refuses the change until its volume is deleted by hand.
+  // One replica at a time can copy its data from the others: the API server refuses the change until you delete its volume by hand.
   if (moved.length === 1 && spare === undefined && database) return [];
   const one = moved.length === 1;
   const where = (side: 'from' | 'to') => moved.map((each) => `${each.name} on ${each[side]}`);
@@ -199,14 +199,14 @@ function movedRisk(database: Database | undefined, moved: readonly Move[], befor
       to: one ? first.to : where('to'),
       problem: `A volume cannot change its machine, and its data does not move with it: ${
         one
-          ? `the disk there is empty, and ${spare ?? 'nothing rendered shows where else its data is'}`
-          : 'each of these disks is empty there, and with more than one of them at once too few replicas are left to fill the others'
+          ? `the disk there is empty, and ${spare ?? 'no rendered object shows another copy of its data'}`
+          : 'each of these disks is empty there, and if several move at once, too few replicas are left to copy from'
       }.`,
       way: one
         ? ['put the machine back, or dump the data, and restore it into a database on the new machine']
         : [
             `first commit: ${first.name} alone, the others stay. Then the steps of docs/day-2.md, A replica to another machine`,
-            'look: npm run bootstrap -- verify has no BAD, and the replica is filled (nodetool status says UN, or the reconcile container "as wanted")',
+            'check: npm run bootstrap -- verify has no BAD, and the replica has its data (nodetool status says UN, or the reconcile container "as wanted")',
             `next commits: ${moved
               .slice(1)
               .map(({ name }) => name)
@@ -216,7 +216,7 @@ function movedRisk(database: Database | undefined, moved: readonly Move[], befor
   ];
 }
 
-/** Why one emptied replica would not be filled by the others; undefined where it is. */
+/** Why an empty replica could not copy its data from the others; undefined if it can. */
 function refills(database: Database): string | undefined {
   if (database.engine === 'mongodb') {
     const { members, pods } = replicaSetOf(database);
@@ -228,5 +228,5 @@ function refills(database: Database): string | undefined {
     const copies = fewestCopies(database) ?? Math.min(nodes, 3);
     return copies >= 2 ? undefined : 'no other node has its rows: a keyspace has one copy';
   }
-  return 'nothing rendered shows that other pods have its data';
+  return 'no rendered object shows that other pods have its data';
 }

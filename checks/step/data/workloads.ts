@@ -1,6 +1,6 @@
 import type { Manifest } from '../objects';
 
-/** What runs pods, and keeps their template where. */
+/** Kinds of workloads, and where their pod template is. */
 const TEMPLATES: Readonly<Record<string, (object: Manifest) => Manifest | undefined>> = {
   Pod: (object) => object.spec,
   Deployment: (object) => object.spec?.template?.spec,
@@ -12,12 +12,12 @@ const TEMPLATES: Readonly<Record<string, (object: Manifest) => Manifest | undefi
   CronJob: (object) => object.spec?.jobTemplate?.spec?.template?.spec,
 };
 
-/** The pod that a workload runs, undefined for what runs none. */
+/** The pod template of a workload; undefined if it runs no pods. */
 export function podOf(object: Manifest): Manifest | undefined {
   return TEMPLATES[object.kind]?.(object);
 }
 
-/** Containers of a pod, those that only prepare it left out. */
+/** Containers of a pod without init containers. */
 export function containersOf(pod: Manifest | undefined): Manifest[] {
   return pod?.containers ?? [];
 }

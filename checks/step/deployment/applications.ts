@@ -3,14 +3,14 @@ import type { Risk } from '../plan';
 import type { Pair, State, Step } from '../step';
 import { argoOf, cascades, foldersOf, isNeverDeleted, isNeverPruned, prunes } from './argo';
 
-/** What changes of an Application do to everything that it deploys. */
+/** Effects of a changed Application on everything that it deploys. */
 export function applicationRisks({ before, after }: Step, pairs: readonly Pair[]): Risk[] {
   return pairs
     .filter((pair) => (pair.after ?? pair.before)!.object.kind === 'Application' && pair.before)
     .flatMap((pair) => (pair.after ? changedRisks(pair, after) : goneRisks(pair, before)));
 }
 
-/** Kinds whose end is the end of data, or of all that stands in them. */
+/** Kinds whose deletion deletes data, or everything in them. */
 const HOLDS_DATA: ReadonlySet<string> = new Set([
   'CustomResourceDefinition',
   'Namespace',
@@ -37,11 +37,11 @@ function goneRisks({ id, before }: Pair, state: State): Risk[] {
       what: `${name}.application`,
       objects: [id],
       from: 'deployed',
-      to: 'deleted with everything that it brought',
-      problem: `The application ${name} leaves Git and carries the finalizer that deletes everything it brought: ${lost.slice(0, 4).join(', ')}.`,
+      to: 'deleted with everything that it deployed',
+      problem: `The application ${name} leaves Git and has the finalizer that deletes everything it deployed: ${lost.slice(0, 4).join(', ')}.`,
       way: [
         `Take metadata.finalizers off the application ${name} first, and let Argo CD sync that.`,
-        'Then remove it: what it brought stays.',
+        'Then remove it: its objects stay.',
       ],
     },
   ];
@@ -89,7 +89,7 @@ const place = (key: string) => (application: Manifest) =>
     .map((each) => each[key] ?? 'HEAD')
     .join(', ');
 const elsewhere = (what: string) => (name: string, from: string, to: string) =>
-  `The application ${name} reads the ${what} ${to} instead of ${from}: what is committed here reaches the cluster only if it stands there, too, and what does not stand there is pruned.`;
+  `The application ${name} reads the ${what} ${to} instead of ${from}: commits here no longer reach the cluster. Objects that do not exist there are pruned.`;
 const option =
   (name: string, of = 'true') =>
   (application: Manifest) =>
@@ -116,7 +116,7 @@ const RULES: readonly Rule[] = [
     path: 'spec.destination.server',
     verdict: 'data',
     say: (name, from, to) =>
-      `The application ${name} deploys to ${to}: everything is made anew there, without its data, and what runs in ${from} stays, kept by nobody.`,
+      `The application ${name} deploys to ${to}: everything is created there without its data, and what runs in ${from} stays without an application.`,
   },
   {
     of: isAutomated,
@@ -124,7 +124,7 @@ const RULES: readonly Rule[] = [
     verdict: 'not-deployed',
     say: onlyOff(
       (name) =>
-        `The application ${name} no longer syncs by itself: this commit and later ones reach the cluster by hand only.`,
+        `The application ${name} no longer syncs by itself: this commit and later ones reach the cluster only by a manual sync.`,
     ),
   },
   {
@@ -137,7 +137,7 @@ const RULES: readonly Rule[] = [
     of: (application) => (isAutomated(application) === 'off' || automated(application).selfHeal ? 'on' : 'off'),
     path: 'spec.syncPolicy.automated.selfHeal',
     verdict: 'not-deployed',
-    say: onlyOff((name) => `The application ${name} no longer heals: what is changed in the cluster by hand stays so.`),
+    say: onlyOff((name) => `The application ${name} no longer self-heals: manual changes in the cluster stay.`),
   },
   {
     of: option('ServerSideApply'),
@@ -145,7 +145,7 @@ const RULES: readonly Rule[] = [
     verdict: 'not-deployed',
     say: onlyOff(
       (name) =>
-        `The application ${name} is applied by the client (ServerSideApply dropped): objects whose text is above 256 KiB are refused, and fields that others own are taken over.`,
+        `The application ${name} uses client-side apply (ServerSideApply was removed): objects above 256 KiB are refused, and fields of other managers are overwritten.`,
     ),
   },
   ...['Replace', 'Force'].map((each): Rule => ({
@@ -154,7 +154,7 @@ const RULES: readonly Rule[] = [
     verdict: 'data',
     say: onlyOn(
       (name) =>
-        `The application ${name} gets ${each}=true: objects are replaced, and deleted and made again where a field may not change, claims and namespaces included.`,
+        `The application ${name} gets ${each}=true: objects are replaced, and deleted and recreated if a field cannot change, including claims and namespaces.`,
     ),
   })),
   {

@@ -59,7 +59,7 @@ function hasOption({ metadata }: Manifest, annotation: string, option: string): 
 }
 
 /**
- * What an object says of Prune or Delete, or else its application for everything: true, false or confirm. Argo CD reads both
+ * The option Prune or Delete of an object, or else of its application: true, false or confirm. Argo CD reads both
  * places (isPruningDisabled in gitops-engine/pkg/sync/sync_context.go, shouldBeDeleted in controller/appcontroller.go).
  */
 export function optionOf(name: 'Prune' | 'Delete', { metadata }: Manifest, application?: Manifest): string | undefined {
@@ -73,12 +73,12 @@ export function optionOf(name: 'Prune' | 'Delete', { metadata }: Manifest, appli
   return value(own) ?? value(all);
 }
 
-/** Whether Argo CD leaves an object when it leaves Git. It does not ask for helm.sh/resource-policy there. */
+/** Whether Argo CD keeps an object that leaves Git. It ignores helm.sh/resource-policy here. */
 export function isNeverPruned(object: Manifest, application?: Manifest): boolean {
   return optionOf('Prune', object, application) === 'false';
 }
 
-/** Whether Argo CD leaves an object when its application is deleted with everything in it; Prune=false does not count there. */
+/** Whether Argo CD keeps an object when its application is deleted with everything in it; it ignores Prune=false here. */
 export function isNeverDeleted(object: Manifest, application?: Manifest): boolean {
   return (
     object.kind === 'CustomResourceDefinition' ||
@@ -87,18 +87,18 @@ export function isNeverDeleted(object: Manifest, application?: Manifest): boolea
   );
 }
 
-/** Whether deleting an application deletes what it brought. */
+/** Whether deleting an application deletes its objects. */
 export function cascades({ metadata }: Manifest): boolean {
   return (metadata.finalizers ?? []).some((each: string) => each.startsWith('resources-finalizer.argocd.argoproj.io'));
 }
 
-/** Whether an application takes away by itself what left Git. */
+/** Whether an application prunes automatically. */
 export function prunes({ spec }: Manifest): boolean {
   const automated = spec.syncPolicy?.automated;
   return automated?.prune === true && automated.enabled !== false;
 }
 
-/** Whether an object is made and deleted by phases of a sync instead of being kept as it is in Git. */
+/** Whether an object is a hook, created and deleted by phases of a sync. */
 export function isHook({ metadata }: Manifest): boolean {
   const annotations = metadata.annotations ?? {};
   const helm = String(annotations['helm.sh/hook'] ?? '');

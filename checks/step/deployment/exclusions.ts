@@ -10,7 +10,7 @@ interface Filter {
   readonly clusters?: readonly string[];
 }
 
-/** Objects of kinds that Argo CD is told to leave alone: it drops them without an error, and looks synced. */
+/** Objects of kinds that Argo CD is configured to exclude: it ignores them without an error, and shows synced. */
 export function exclusionRisks({ before, after }: Step, pairs: readonly Pair[]): Risk[] {
   const [was, is] = [filterOf(before), filterOf(after)];
   if (is === undefined) return [];
@@ -23,8 +23,8 @@ export function exclusionRisks({ before, after }: Step, pairs: readonly Pair[]):
         what: `${metadata.namespace ? `${metadata.namespace}/` : ''}${metadata.name}.excluded`,
         objects: [id],
         from: old ? 'deployed' : 'no such object',
-        to: 'left out by Argo CD',
-        problem: `argocd-cm tells Argo CD to leave out every ${kind} (resource.exclusions): ${metadata.name} is ${old ? 'kept by nobody any more' : 'never made'}, and its application looks synced all the same.`,
+        to: 'excluded by Argo CD',
+        problem: `argocd-cm excludes every ${kind} (resource.exclusions): ${metadata.name} is ${old ? 'no longer managed' : 'never created'}, but its application shows synced.`,
       },
     ];
   });
@@ -48,7 +48,7 @@ function list(text: unknown): readonly Filter[] {
   return Array.isArray(value) ? (value as Filter[]) : [];
 }
 
-/** A list that is left out is for all. */
+/** A missing list matches everything. */
 function names({ apiGroups = ['*'], kinds = ['*'] }: Filter, { apiVersion, kind }: Manifest): boolean {
   const group = groupOf(apiVersion);
   const fits = (patterns: readonly string[], text: string) =>

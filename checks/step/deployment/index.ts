@@ -9,7 +9,7 @@ import { movedRisks } from './moved';
 import { orderRisks } from './order';
 import { removedRisks } from './removed';
 
-/** What Argo CD leaves out, orphans, deletes or does in another order from this step on. */
+/** Objects that Argo CD ignores, orphans, deletes or syncs in another order after this step. */
 export function deploymentRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   return [
     ...applicationRisks(step, pairs),
@@ -21,7 +21,7 @@ export function deploymentRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   ];
 }
 
-/** What the check of the state finds and did not find before; synth refuses it, other renderings may not. */
+/** New findings of the check `deployed`. synth fails on them; other renderings may not. */
 function undeployedRisks({ before, after }: Step): Risk[] {
   const known = new Set(undeployed(rendering(before)).map(({ message }) => message));
   return undeployed(rendering(after))

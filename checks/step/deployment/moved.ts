@@ -3,7 +3,7 @@ import type { Risk } from '../plan';
 import type { Pair, State, Step } from '../step';
 import { argoOf, cascades, foldersOf, isHook, isNeverDeleted, isNeverPruned, prunes } from './argo';
 
-/** Kinds whose deletion takes what stands in them or on them. */
+/** Kinds whose deletion also deletes their content. */
 const HOLDS: ReadonlySet<string> = new Set(['CustomResourceDefinition', 'Namespace', 'PersistentVolumeClaim']);
 
 /**
@@ -26,7 +26,7 @@ export function movedRisks(step: Step, pairs: readonly Pair[]): Risk[] {
     if (!deletes) return [];
     const { kind, metadata } = after.object;
     const holds = HOLDS.has(kind);
-    const gone = current ? '' : ', which is deleted with what it brought';
+    const gone = current ? '' : ', which is deleted with its objects';
     return [
       {
         verdict: holds ? 'data' : 'not-deployed',
@@ -34,10 +34,10 @@ export function movedRisks(step: Step, pairs: readonly Pair[]): Risk[] {
         objects: [id],
         from: before.folder,
         to: after.folder,
-        problem: `${kind} ${metadata.name} goes from the application ${old.metadata.name}${gone} to ${now.metadata.name}: if ${old.metadata.name} is first, it deletes the object${holds ? ' with all that stands in it' : ''}, and the other one makes it again.`,
+        problem: `${kind} ${metadata.name} goes from the application ${old.metadata.name}${gone} to ${now.metadata.name}: if ${old.metadata.name} is first, it deletes the object${holds ? ' with its content' : ''}, and the other one recreates it.`,
         way: [
           'Give it the annotation argocd.argoproj.io/sync-options: Prune=false,Delete=false, and let Argo CD sync that.',
-          'Then move it; take the annotation off again when the new application shows it as synced.',
+          'Then move it; remove the annotation when the new application shows it as synced.',
         ],
       },
     ];
@@ -54,7 +54,7 @@ function prunesMoved(object: Manifest, application: Manifest, filled: ReadonlySe
   );
 }
 
-/** Whether an application that goes takes it along. */
+/** Whether a deleted application deletes it, too. */
 function takesAlong(object: Manifest, application: Manifest, before: State): boolean {
   const owner = argoOf(before).ownerOf(application);
   return (

@@ -4,7 +4,7 @@ import type { Pair, State, Step } from '../step';
 import { workloads, type Workload } from '../workloads';
 import { argoOf, wavesOf } from './argo';
 
-/** Clients that from now on start before what they connect to, or together with it, because waves changed. */
+/** Clients that will start before or together with their target, because waves changed. */
 export function orderRisks({ before, after }: Step, pairs: readonly Pair[]): Risk[] {
   const changed = pairs.filter(
     (pair) => pair.before && pair.after && waveText(pair.before.object) !== waveText(pair.after.object),
@@ -31,7 +31,7 @@ function risk(target: Workload, clients: readonly string[], changed: readonly Pa
     path: 'metadata.annotations[argocd.argoproj.io/sync-wave]',
     from: 'before its clients',
     to: 'not before its clients',
-    problem: `Sync waves change: in a cluster that is made anew ${clients.slice(0, 4).join(', ')} no longer wait for ${target.name}, to which they connect.`,
+    problem: `Sync waves change: in a new cluster ${clients.slice(0, 4).join(', ')} no longer wait for ${target.name}, to which they connect.`,
   };
 }
 

@@ -4,7 +4,7 @@ import type { Risk } from '../plan';
 import type { Step } from '../step';
 import { minorOf, versionsOf } from '../versions';
 
-/** The minor of Kubernetes 1 that no longer serves a version, for clusters that can be met (https://kubernetes.io/docs/reference/using-api/deprecation-guide/). */
+/** The minor version of Kubernetes 1 that removed an API version (https://kubernetes.io/docs/reference/using-api/deprecation-guide/). */
 const REMOVED: Readonly<Record<string, number>> = {
   'flowcontrol.apiserver.k8s.io/v1beta3': 32,
   'flowcontrol.apiserver.k8s.io/v1beta2': 29,
@@ -19,7 +19,7 @@ const REMOVED: Readonly<Record<string, number>> = {
   'policy/v1beta1': 25,
 };
 
-/** Objects whose version the new Kubernetes serves no more. */
+/** Objects whose API version the new Kubernetes no longer serves. */
 export function removedRisks({ before, after, kubernetes }: Step): Risk[] {
   const [from, to] = [versionsOf(before).kubernetes ?? kubernetes, versionsOf(after).kubernetes];
   if (from === undefined || to === undefined || from === to) return [];
@@ -38,7 +38,7 @@ export function removedRisks({ before, after, kubernetes }: Step): Risk[] {
         path: 'apiVersion',
         from: apiVersion,
         to: `not served by ${to}`,
-        problem: `Kubernetes 1.${gone} and newer serve no ${apiVersion}: after the upgrade from ${from} to ${to} the ${kind} ${metadata.name} cannot be read or changed by that name, and every sync of its application fails.`,
+        problem: `Kubernetes 1.${gone} and newer do not serve ${apiVersion}: after the upgrade from ${from} to ${to} the ${kind} ${metadata.name} cannot be read or changed with that version, and every sync of its application fails.`,
         way: [
           `Write a version of ${groupOf(apiVersion)} that ${from} serves, too, and let Argo CD sync that.`,
           'Then upgrade Kubernetes.',

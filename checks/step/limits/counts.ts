@@ -3,7 +3,7 @@ import type { Manifest } from '../objects';
 import type { Namespace } from './namespace';
 import { quantity, type Usage } from './pods';
 
-/** Objects, and what claims ask for. */
+/** Number of objects, and requests of claims. */
 export function countsOf({ objects, secrets }: Namespace): Usage {
   const counts: Record<string, number> = { secrets, 'count/secrets': secrets };
   const add = (key: string, value = 1) => (counts[key] = (counts[key] ?? 0) + value);

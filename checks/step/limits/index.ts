@@ -7,7 +7,7 @@ import { nodeRisks } from './nodes';
 import { quotaRisks } from './quota';
 import { rangeRisks } from './ranges';
 
-/** Quotas, limits of containers and room of nodes that the way to a new state meets, where that changes anything. */
+/** Quotas, LimitRanges and node capacity that a step reaches, if the step changes anything there. */
 export function limitRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   const nodes = step.homelab ? workers(step.homelab).length : 1;
   const spaces = touchedNamespaces(step, pairs);

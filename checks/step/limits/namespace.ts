@@ -2,7 +2,7 @@ import { isClusterScoped, podSpecOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 import type { Pair, Step } from '../step';
 
-/** What counts for the limits of one namespace, after the step where nothing else is said. */
+/** Input for the limits of one namespace; the state after the step unless named otherwise. */
 export interface Namespace {
   readonly name: string;
   /** Everything that runs pods, before and after. */
@@ -15,11 +15,11 @@ export interface Namespace {
   readonly scalers: readonly Manifest[];
   /** How many secrets secrets.yaml lists for it. */
   readonly secrets: number;
-  /** Ids of what changes in it and counts. */
+  /** Ids of its changed objects that limits count. */
   readonly changed: ReadonlySet<string>;
 }
 
-/** Namespaces in which something changes that a limit counts. */
+/** Namespaces with a change that a limit counts. */
 export function touchedNamespaces({ after }: Step, pairs: readonly Pair[]): Namespace[] {
   const byName = new Map<string, Pair[]>();
   for (const pair of pairs) {

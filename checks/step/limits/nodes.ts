@@ -5,7 +5,7 @@ import { identity } from '../objects';
 import type { Risk } from '../plan';
 import type { Pair, State, Step } from '../step';
 
-/** Nodes that have no room for old and new pods at once. What the state alone needs is judged by the check of the budget. */
+/** Nodes without room for old and new pods at once. The budget check covers the final state. */
 export function nodeRisks({ before, after, homelab }: Step, pairs: readonly Pair[]): Risk[] {
   if (!homelab) return [];
   const [old, now] = [budgetRows(rendering(before), homelab), budgetRows(rendering(after), homelab)];
@@ -35,7 +35,7 @@ function nodeRisk(
     const rest = (rows: readonly BudgetRow[]) => rows.reduce((sum, row) => sum + row[key] * row.pods, 0);
     const more = is.reduce((sum, row) => sum + row[key] * row.surge, 0);
     const changes = JSON.stringify(was) !== JSON.stringify(is);
-    // Where nothing changes nothing rolls.
+    // Without a change there is no rollout.
     return { workload, changes, end: rest(is), peak: changes ? Math.max(rest(was), rest(is)) + more : rest(is) };
   });
   const peak = costs.reduce((sum, each) => sum + each.peak, 0);
@@ -52,8 +52,8 @@ function nodeRisk(
       objects: changing.flatMap(({ workload }) => ids.get(workload) ?? []),
       from: text(room),
       to: text(peak),
-      problem: `${node} has room for ${text(room)} of ${key}; while old and new pods are there at once, ${parts.slice(0, 6).join(' + ')}${parts.length > 6 ? ' + ...' : ''} + ${text(others)} of what stays = ${text(peak)}${end > room ? '' : ` (${text(end)} in the end)`}: new pods wait until old ones end.`,
-      way: ['Change fewer workloads of that node in one commit, those first that get smaller.'],
+      problem: `${node} has room for ${text(room)} of ${key}; while old and new pods run at once, ${parts.slice(0, 6).join(' + ')}${parts.length > 6 ? ' + ...' : ''} + ${text(others)} of unchanged pods = ${text(peak)}${end > room ? '' : ` (${text(end)} in the end)`}: new pods wait until old ones end.`,
+      way: ['Change fewer workloads of that node in one commit; start with those that get smaller.'],
     },
   ];
 }

@@ -2,10 +2,10 @@ import { footprint, podRequests } from '../../../constructs';
 import { parseQuantity } from '../../../values/quantity';
 import type { Manifest } from '../objects';
 
-/** What quotas count of pods, by the names of ResourceQuota: bytes, cores, numbers. */
+/** The resources of pods that quotas count, by the names of ResourceQuota: bytes, cores, numbers. */
 export type Usage = Readonly<Record<string, number>>;
 
-/** What one pod takes, with the defaults of its namespace. */
+/** The resources of one pod, with the defaults of its namespace. */
 export function podUsage(spec: Manifest, ranges: readonly Manifest[]): Usage {
   const filled = withDefaults(spec, ranges);
   const limits = (containers: readonly Manifest[] = []) =>
@@ -25,7 +25,7 @@ export function podUsage(spec: Manifest, ranges: readonly Manifest[]): Usage {
   };
 }
 
-/** What the API server fills in: a limit alone is the request, too. */
+/** Defaults of the API server: a limit without a request sets the request, too. */
 export function withDefaults(spec: Manifest, ranges: readonly Manifest[]): Manifest {
   const rules = rulesFor('Container', ranges);
   const merged = (read: (rule: Manifest) => Manifest) => Object.assign({}, ...rules.map(read)) as Manifest;
@@ -46,7 +46,7 @@ export function withDefaults(spec: Manifest, ranges: readonly Manifest[]): Manif
   };
 }
 
-/** The API server takes the most that containers may have as their limit, where a LimitRange says no default. */
+/** The API server uses the maximum of a LimitRange as the limit if the LimitRange has no default. */
 function defaultLimits(rule: Manifest): Manifest {
   return { ...rule.max, ...rule.default };
 }
@@ -56,7 +56,7 @@ export function rulesFor(type: string, ranges: readonly Manifest[]): Manifest[] 
   return ranges.flatMap(({ spec }) => spec.limits.filter((each: Manifest) => each.type === type));
 }
 
-/** Pods at rest, and more while it rolls. */
+/** Pods without and with a rollout. */
 export function countOf(object: Manifest, nodes: number, others: readonly Manifest[]): { pods: number; surge: number } {
   const { pods = 0, surge = 0 } =
     footprint(object as Record<string, any>, nodes, others as readonly Record<string, any>[]) ?? {};
@@ -78,7 +78,7 @@ export function most(one: Usage, other: Usage): Usage {
   return Object.fromEntries(keys.map((key) => [key, Math.max(one[key] ?? 0, other[key] ?? 0)]));
 }
 
-/** For people: MiB where it is memory or storage. */
+/** For people: memory and storage in MiB. */
 export function amount(key: string, value: number): string {
   if (/memory|storage/.test(key)) return `${Math.ceil(value / 1024 ** 2)} MiB`;
   return key.includes('cpu') ? `${Math.round(value * 1000)}m` : String(value);

@@ -7,7 +7,7 @@ import { amount, quantity, sum, times, type Usage } from './pods';
 import { rollsOf, roomFor, stopOf, type Roll, type Stop } from './rolling';
 import { countsObjects } from './scopes';
 
-/** Quotas of one namespace that do not admit what runs in the end, or a pod on the way. */
+/** Quotas of one namespace that do not admit the final pods, or a pod during the rollout. */
 export function quotaRisks(space: Namespace, nodes: number, step: Step): Risk[] {
   return space.quotas.flatMap((quota) => {
     const rolls = rollsOf(space, quota, nodes, step);
@@ -16,7 +16,7 @@ export function quotaRisks(space: Namespace, nodes: number, step: Step): Risk[] 
   });
 }
 
-/** The short names of what they mean. */
+/** Short names of resources, and what they mean. */
 const KEYS: Readonly<Record<string, string>> = {
   cpu: 'requests.cpu',
   memory: 'requests.memory',
@@ -49,8 +49,8 @@ function quotaRisk(
   if (end > allowed + 1e-6) {
     const parts = rolls.flatMap((roll, index) => (rest[index]! > 0 ? [`${roll.name} ${text(rest[index]!)}`] : []));
     const ids = rolls.filter((_, index) => rest[index]! > 0).map(({ id }) => id);
-    const problem = `, and what is rendered takes ${total(parts, text(end))}: the last ones are never made.`;
-    return risk(end, ids, problem, [`Raise ${given} of the quota to ${text(end)}, or take something away.`]);
+    const problem = `, and the rendered objects need ${total(parts, text(end))}: the last ones are never created.`;
+    return risk(end, ids, problem, [`Raise ${given} of the quota to ${text(end)}, or remove objects.`]);
   }
   const stop = stopOf(rolls, key, allowed);
   if (!stop) return undefined;
@@ -66,7 +66,7 @@ function quotaRisk(
   ]);
 }
 
-/** What is there when no pod is admitted any more, and what the next one would make of it. */
+/** The pods at the point where the quota admits no next pod, and the sum with that pod. */
 function problemOf({ refused, unfinished, there, needed }: Stop, key: string): string {
   const text = (value: number) => amount(key, value);
   const [first] = refused;
@@ -76,14 +76,14 @@ function problemOf({ refused, unfinished, there, needed }: Stop, key: string): s
   const others = waiting.length > 0 ? `, and ${listed(waiting)} wait${waiting.length > 1 ? '' : 's'} behind it` : '';
   const stops =
     refused.length > 1
-      ? `rollouts of ${listed(refused.map(({ name }) => name))} wait for each other: none has room for its next pod${others}.`
+      ? `rollouts of ${listed(refused.map(({ name }) => name))} wait for each other: the quota has no room for their next pods${others}.`
       : `the pod is refused, so the rollout stops there${others}.`;
-  return `; when a new pod of ${first!.name} comes, ${arithmetic}: ${stops}`;
+  return `; with a new pod of ${first!.name}, ${arithmetic}: ${stops}`;
 }
 
 /**
- * Of requests that fall together with a quota: pods that are still old take what the quota no longer has. In smaller steps
- * the difference fits into what the quota has left in the end. Deployments need room for a whole pod besides.
+ * If requests and a quota are lowered together, old pods still use what the quota no longer has. In smaller steps
+ * the difference fits into the final reserve of the quota. Deployments need room for one more pod.
  */
 function inSteps({ refused }: Stop, over: number, left: number, lowered: boolean): string[] {
   const steps = Math.ceil(over / left - 1e-6);

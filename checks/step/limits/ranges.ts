@@ -5,7 +5,7 @@ import type { Namespace } from './namespace';
 import { countsPod } from './scopes';
 import { amount, podUsage, quantity, rulesFor, withDefaults } from './pods';
 
-/** Pods and claims that a LimitRange refuses, and pods that a quota refuses because they do not say what they need. */
+/** Pods and claims that a LimitRange refuses, and pods that a quota refuses because they set no requests or limits. */
 export function rangeRisks(space: Namespace): Risk[] {
   const everything = space.ranges.some((range) => space.changed.has(identity(range)));
   return space.objects
@@ -32,7 +32,7 @@ function risk(object: Manifest, problems: readonly string[], { name, ranges, quo
     path: 'spec',
     from: 'admitted',
     to: 'refused',
-    problem: `${name} (${rules.join(', ')}) refuses what ${object.kind} ${object.metadata.name} makes: ${problems.join('; ')}.`,
+    problem: `${name} (${rules.join(', ')}) refuses the pods or claims of ${object.kind} ${object.metadata.name}: ${problems.join('; ')}.`,
   };
 }
 
@@ -59,7 +59,7 @@ function claimProblems({ resources = {} }: Manifest, { ranges }: Namespace): str
   return rulesFor('PersistentVolumeClaim', ranges).flatMap((rule) => outside('the claim', resources, rule));
 }
 
-/** What the API server compares (plugin/pkg/admission/limitranger): a bound of what is not said at all refuses, too. */
+/** What the API server compares (plugin/pkg/admission/limitranger): it also refuses a missing value if a bound exists. */
 function outside(
   name: string,
   { requests = {}, limits = {} }: Manifest,
@@ -97,7 +97,7 @@ function more(one: unknown, other: unknown): boolean {
   return one !== undefined && other !== undefined && quantity(one) > quantity(other);
 }
 
-/** With a quota of a resource, every container must say how much it takes. */
+/** With a quota of a resource, every container must set it. */
 function unsaid(containers: readonly Manifest[], keys: readonly string[]): string[] {
   const wanted = keys.flatMap((key) => {
     const [, part = 'requests', resource] = /^(?:(requests|limits)\.)?(cpu|memory)$/.exec(key) ?? [];
@@ -106,6 +106,6 @@ function unsaid(containers: readonly Manifest[], keys: readonly string[]): strin
   return containers.flatMap(({ name, resources }) =>
     wanted
       .filter(([part, resource]) => resources[part]?.[resource] === undefined)
-      .map(([part, resource]) => `${name} must say ${part}.${resource}, because a quota counts it`),
+      .map(([part, resource]) => `${name} must set ${part}.${resource}, because a quota counts it`),
   );
 }

@@ -8,11 +8,11 @@ import type { Namespace } from './namespace';
 import { countOf, most, podUsage, type Usage } from './pods';
 import { countsPod } from './scopes';
 
-/** How one workload gets from its old pods to its new ones. */
+/** The rollout of one workload from its old pods to its new ones. */
 export interface Roll {
   readonly id: string;
   readonly name: string;
-  /** What one old pod and one new pod take. */
+  /** Resources of one old pod and one new pod. */
   readonly was: Usage;
   readonly is: Usage;
   /** Old pods at first, those of them that stay, and all pods in the end. */
@@ -22,7 +22,7 @@ export interface Roll {
   /** Pods more than in the end, and pods fewer, on the way. */
   readonly surge: number;
   readonly unavailable: number;
-  /** Whether its pods end by themselves, as those of a Job. */
+  /** Whether its pods complete, as those of a Job. */
   readonly ends: boolean;
   /** Argo CD syncs a folder wave after wave, each when the one before is healthy. */
   readonly folder: string;
@@ -31,7 +31,7 @@ export interface Roll {
 
 const NONE: Usage = {};
 
-/** The rollouts of one namespace, as one quota counts them. */
+/** The rollouts of one namespace that one quota counts. */
 export function rollsOf(space: Namespace, quota: Manifest, nodes: number, step: Step): Roll[] {
   return space.workloads.map((pair) => rollOf(pair, space, quota, nodes, step));
 }
@@ -52,11 +52,11 @@ function rollOf(pair: Pair, space: Namespace, quota: Manifest, nodes: number, st
     is: usage(after),
     ends: object.kind === 'Job',
     folder,
-    // Without an application nothing waits for a wave.
+    // Without an application there are no waves.
     wave: applications(step.after).has(folder) ? ownWave(object) : 0,
   };
   const [from, to] = [count(before), count(after)];
-  // A Job that was there has ended, as a rule.
+  // An existing Job has usually completed.
   if (common.ends) return { ...common, old: 0, stay: 0, target: before ? 0 : to, surge: 0, unavailable: 0 };
   if (object.kind === 'CronJob' || object.kind === 'Pod') {
     const larger = most(common.was, common.is);
@@ -83,9 +83,9 @@ function limitsOf(after: Manifest | undefined, target: number): { surge: number;
   return after?.kind === 'DaemonSet' ? daemonLimits(after, Math.max(1, target)) : { surge: 0, unavailable: 1 };
 }
 
-/** Where rollouts stop, because a quota refuses every next pod. */
+/** The point where rollouts stop, because a quota refuses every next pod. */
 export interface Stop {
-  /** Those whose next pod is refused; the first one asks for the least. */
+  /** Rollouts whose next pod is refused; the first one requests the least. */
   readonly refused: readonly Roll[];
   /** All that are not done. */
   readonly unfinished: readonly Roll[];
@@ -101,12 +101,12 @@ interface Progress {
   fresh: number;
 }
 
-/** Carries rollouts out, pod by pod: a pod that is refused is tried again once another one has ended. @returns undefined where all get through */
+/** Simulates rollouts pod by pod: retries a refused pod after another one ended. @returns undefined if all complete */
 export function stopOf(rolls: readonly Roll[], key: string, allowed: number): Stop | undefined {
   if (mostOf(rolls, key) <= allowed) return undefined;
   const was = ({ was: usage }: Roll) => usage[key] ?? 0;
   const is = ({ is: usage }: Roll) => usage[key] ?? 0;
-  // Those that grow first: room that they took they do not give back.
+  // Growing rollouts first: they do not release the room that they use.
   const all = [...rolls]
     .sort((a, b) => is(b) - was(b) - (is(a) - was(a)))
     .map((roll): Progress => ({ roll, old: roll.old, fresh: 0 }));
@@ -150,7 +150,7 @@ export function stopOf(rolls: readonly Roll[], key: string, allowed: number): St
   }
 }
 
-/** What a quota must allow at least, so that all get through. */
+/** The lowest value of a quota with which all rollouts complete. */
 export function roomFor(rolls: readonly Roll[], key: string, allowed: number): number {
   let room = allowed;
   for (let tries = 0; tries < 50; tries += 1) {
@@ -161,7 +161,7 @@ export function roomFor(rolls: readonly Roll[], key: string, allowed: number): n
   return mostOf(rolls, key);
 }
 
-/** What is never exceeded, whatever is replaced first. */
+/** The upper bound, in any order of replacement. */
 function mostOf(rolls: readonly Roll[], key: string): number {
   return rolls.reduce(
     (sum, { was, is, old, target, surge }) =>
@@ -174,7 +174,7 @@ function isDone({ roll, old, fresh }: Progress): boolean {
   return old === roll.stay && fresh >= roll.target - roll.stay;
 }
 
-/** Of each folder those of the first wave that is not done. */
+/** The rollouts of each folder's first unfinished wave. */
 function firstWaves(unfinished: readonly Progress[]): Progress[] {
   const first = new Map<string, number>();
   for (const { roll } of unfinished)

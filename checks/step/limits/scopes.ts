@@ -1,11 +1,11 @@
 import type { Manifest } from '../objects';
 
-/** Whether a quota counts a pod: all of its scopes must fit. Without scopes it counts every pod, and other objects, too. */
+/** Whether a quota counts a pod: all of its scopes must match. Without scopes it counts every pod, and other objects, too. */
 export function countsPod({ spec }: Manifest, pod: Manifest): boolean {
   return scopesOf(spec).every((scope) => fits(scope, pod));
 }
 
-/** Quotas with scopes count nothing but pods. */
+/** Quotas with scopes count only pods. */
 export function countsObjects({ spec }: Manifest): boolean {
   return scopesOf(spec).length === 0;
 }
@@ -50,7 +50,7 @@ function chosen(operator: string, values: readonly string[], name: string | unde
   return operator === 'In' ? among : !among;
 }
 
-/** No container asks for CPU or memory, nor is limited in it. */
+/** No container has requests or limits of CPU or memory. */
 function isBestEffort({ containers = [], initContainers = [] }: Manifest): boolean {
   return [...containers, ...initContainers].every(({ resources = {} }: Manifest) =>
     [resources.requests, resources.limits].every((each) => each?.cpu === undefined && each?.memory === undefined),

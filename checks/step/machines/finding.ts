@@ -12,9 +12,9 @@ export const EFFECTS: readonly MachineChange['effect'][] = [
   'data',
 ];
 
-/** What one difference of one file does. */
+/** The effect of one difference of one file. */
 export interface Finding {
-  /** Names of the machines that are told, or of a host. */
+  /** Names of the machines, or of a host. */
   readonly machines: readonly string[];
   readonly effect: MachineChange['effect'];
   /** Why, as one sentence without its full stop. */
@@ -22,14 +22,14 @@ export interface Finding {
   readonly command?: string;
 }
 
-/** What may differ: a file that is there before, after or both. */
+/** A file that exists before, after or both. */
 export interface FileChange {
   readonly path: string;
   readonly before?: string;
   readonly after?: string;
 }
 
-/** What carries a change out. */
+/** Commands that apply a change. */
 export const APPLY = {
   host: 'npm run bootstrap -- apply host',
   vms: 'npm run bootstrap -- apply vms',
@@ -39,7 +39,7 @@ export const APPLY = {
   upgrade: 'npm run bootstrap -- upgrade',
 } as const;
 
-/** Starts a node again, once its change was sent. @param hardware whether its virtual machine goes off and on */
+/** Restarts a node after its change was sent. @param hardware whether to stop and start its virtual machine */
 export function maintenance(node: string, first: string, hardware: boolean): string {
   return `${first}, then npm run bootstrap -- maintenance ${node}${hardware ? ' stop' : ''}`;
 }

@@ -8,7 +8,7 @@ import { addressesOf, ubuntuFinding } from './ubuntu';
 import { versionFindings, type Machines } from './versions';
 import { vmFindings, vmOf, type Vm } from './vm';
 
-/** What machines are told, and what that costs: nothing where the files of one of the two states are not known. */
+/** Changes of machines and their effects; empty if the files of one of the two states are unknown. */
 export function machineChanges(step: Step): MachineChange[] {
   const { before, after } = step;
   const versions = versionFindings(step, machinesOf(after));
@@ -27,7 +27,7 @@ function differing(before: ReadonlyMap<string, string>, after: ReadonlyMap<strin
     .map((path) => ({ path, before: before.get(path), after: after.get(path) }));
 }
 
-/** Whom an upgrade is about. */
+/** The machines of an upgrade. */
 function machinesOf(state: State): Machines {
   const nodes = [...nodesOf(state).keys()];
   const hosts = hostsOf(state);
@@ -70,7 +70,7 @@ function findingsOf(file: FileChange, after: State): Located[] {
   if (path.includes('/vms/') || path === VERSIONS_FILE) return [];
   if (path.startsWith('talos/')) {
     const node = NODE_FILE.exec(path)?.[1];
-    // A node that comes or goes is told as a virtual machine.
+    // A new or removed node is reported as a virtual machine.
     if (before === undefined || now === undefined) return [];
     return at(talosFindings(before, now, node === undefined ? nodesFor(path, after) : [node]));
   }
@@ -79,7 +79,7 @@ function findingsOf(file: FileChange, after: State): Located[] {
   return before === undefined && path.includes('/cloud-init/') ? [] : at([ubuntuFinding(owner, file)]);
 }
 
-/** The nodes of a role; a node whose virtual machine starts first is the control plane's, and its patch says nothing of it. */
+/** The nodes of a role. The patch does not name the role: the node whose virtual machine starts first is the control plane. */
 function nodesFor(path: string, after: State): string[] {
   const all = [...nodesOf(after).keys()];
   const controlPlanes = all.filter((name) => isControlPlane(name, after));
@@ -88,7 +88,7 @@ function nodesFor(path: string, after: State): string[] {
   return all;
 }
 
-/** Proxmox gives a control plane time before it starts the next machine; a worker gets none. */
+/** Proxmox waits after it started a control plane, and not after a worker. */
 function isControlPlane(name: string, { machines = new Map() }: State): boolean {
   const [, text] = [...machines].find(([path]) => path.endsWith(`-${name}.sh`) && path.includes('/vms/')) ?? [];
   return /--startup \S*up=(?!0\b)\d+/.test(text ?? '');
@@ -100,14 +100,14 @@ function hostFinding(host: string, { path, before, after }: FileChange): Finding
     return {
       machines: [host],
       effect: 'nothing',
-      reason: `${file} is rendered no more: it stays on ${host} until somebody removes it`,
+      reason: `${file} is no longer rendered: it stays on ${host} until you remove it`,
     };
   if (file.startsWith('/etc/systemd/'))
     return { machines: [host], effect: 'live', reason: `${file} is written while it runs`, command: APPLY.host };
   return {
     machines: [host],
     effect: 'host-reboot',
-    reason: `${file} ${before === undefined ? 'is new' : 'changes'}: ${host} takes it over when it starts again, and every machine on it stops meanwhile`,
+    reason: `${file} ${before === undefined ? 'is new' : 'changes'}: ${host} applies it at its next start, and every machine on it stops meanwhile`,
     command: APPLY.host,
   };
 }
@@ -140,7 +140,7 @@ function virtualMachines(files: readonly FileChange[], after: State): Located[] 
   });
 }
 
-/** Where disks were and are that change their machine: "from SERIAL" and "to SERIAL". */
+/** The old and new machines of moved disks: "from SERIAL" and "to SERIAL". */
 function movedDisks(before: readonly Vm[], after: readonly Vm[]): Map<string, string> {
   const homes = (vms: readonly Vm[]) =>
     new Map(vms.flatMap(({ name, disks }) => [...disks.keys()].map((serial) => [serial, name] as const)));
@@ -159,7 +159,7 @@ function fresh({ name, host, disks }: Vm, isNode: boolean, moved: ReadonlyMap<st
   return {
     machines: [name],
     effect: lost.length > 0 ? 'data' : 'new-machine',
-    reason: `${name} is made on ${host}${lost.length > 0 ? `, with empty disks ${lost.join(', ')}: nothing copies what is on those of ${moved.get(`from ${lost[0]}`)}` : ''}`,
+    reason: `${name} is created on ${host}${lost.length > 0 ? `, with empty disks ${lost.join(', ')}: nothing copies the data from those of ${moved.get(`from ${lost[0]}`)}` : ''}`,
     command: `${APPLY.vms}, then ${isNode ? APPLY.talos : APPLY.aiVm}`,
   };
 }
@@ -170,7 +170,7 @@ function gone({ name, host, vmid, disks }: Vm): Finding {
   return {
     machines: [name],
     effect: serials.length > 0 ? 'data' : 'gone',
-    reason: `${name} is named no more: VM ${vmid} goes on until somebody removes it from ${host}${serials.length > 0 ? `, with its disks ${serials.join(', ')}` : ''}`,
+    reason: `${name} is no longer declared: VM ${vmid} keeps running until you remove it from ${host}${serials.length > 0 ? `, with its disks ${serials.join(', ')}` : ''}`,
   };
 }
 
@@ -198,7 +198,7 @@ function changesOf(found: readonly Located[], files: readonly FileChange[], afte
 
 const NO_LOAD: Load = { pods: [], clients: [] };
 
-/** What stops meanwhile, where a machine stops. */
+/** The pods that stop if a machine stops. */
 function loadOn(
   machines: readonly string[],
   effect: MachineChange['effect'],

@@ -3,13 +3,13 @@ import type { Manifest } from '../objects';
 import type { State } from '../step';
 import { workloads, type Workload } from '../workloads';
 
-/** What runs on nodes as far as the rendered objects tell, and who is connected to it. */
+/** The workloads of nodes by the rendered objects, and their clients. */
 export interface Load {
   readonly pods: readonly string[];
   readonly clients: readonly string[];
 }
 
-/** Pods whose volumes are on one of the nodes, and those of workloads that may run nowhere else. */
+/** Pods whose volumes are on one of the nodes, and pods that can only run there. */
 export function loadOf(state: State, nodes: ReadonlyMap<string, Readonly<Record<string, string>>>): Load {
   const claims = claimsOn(state, nodes);
   const found = workloads(state).all.map((workload) => ({ workload, pods: podsOn(workload, claims, nodes) }));

@@ -10,7 +10,7 @@ interface Field {
   readonly to: unknown;
 }
 
-/** What differences between two patches do. @param nodes the nodes that get the patch */
+/** The effects of differences between two patches. @param nodes the nodes that get the patch */
 export function talosFindings(before: string, after: string, nodes: readonly string[]): Finding[] {
   const found = fields(before, after);
   const gone = new Set(volumesOf(before).filter((name) => !volumesOf(after).includes(name)));
@@ -20,7 +20,7 @@ export function talosFindings(before: string, after: string, nodes: readonly str
     ...[...gone].map((name) => ({
       machines: nodes,
       effect: 'data' as const,
-      reason: `the volume ${name} is declared no more: Talos does not mount its disk again`,
+      reason: `the volume ${name} is no longer declared: Talos does not mount its disk again`,
       command: APPLY.talos,
     })),
     ...[...fresh].map((name) => ({
@@ -49,7 +49,7 @@ function fields(before: string, after: string): Field[] {
     });
 }
 
-/** Every field by document and path; lists count as a whole. */
+/** Every field by document and path; a list is one value. */
 function flat(text: string): Map<string, unknown> {
   const found = new Map<string, unknown>();
   const walk = (value: unknown, key: string, path: readonly string[]): void => {
@@ -75,24 +75,25 @@ function judged(field: Field, nodes: readonly string[]): Judgement {
   if (kind !== '') return ofDocument(kind, what, field);
   if (path === 'machine.install.image') return image(String(from), String(to));
   if (path.startsWith('machine.install'))
-    return { effect: 'nothing', reason: `${what}: it counts when a machine is installed` };
-  if (path.startsWith('machine.kubelet')) return { ...live, reason: `${what}: the kubelet starts again, pods go on` };
+    return { effect: 'nothing', reason: `${what}: it applies only when a machine is installed` };
+  if (path.startsWith('machine.kubelet'))
+    return { ...live, reason: `${what}: the kubelet restarts, pods keep running` };
   if (path.startsWith('machine.nodeLabels'))
-    return { ...live, reason: `${what}: pods that run stay, new ones are placed by it` };
+    return { ...live, reason: `${what}: running pods stay, the scheduler uses it for new ones` };
   if (/^cluster\.network\.(podSubnets|serviceSubnets)/.test(path))
     return {
       effect: 'new-machine',
-      reason: `${what}: a cluster keeps the networks that it was made with; only one that is made anew has others`,
+      reason: `${what}: a cluster keeps its networks; only a new cluster gets others`,
     };
   if (path.startsWith('cluster.network.cni'))
     return {
       ...live,
-      reason: `${what}: flannel starts again on every node, and pods cannot reach each other for some seconds`,
+      reason: `${what}: flannel restarts on every node, and pods cannot reach each other for some seconds`,
     };
   if (path.startsWith('cluster.') || AT_ONCE.test(path)) return { ...live, reason: `${what} while it runs` };
   return {
     effect: 'node-reboot',
-    reason: `${what}: Talos takes it over with the next start`,
+    reason: `${what}: Talos applies it at the next start`,
     command: nodes.map((node) => maintenance(node, APPLY.talos, false)).join('; '),
   };
 }
@@ -106,12 +107,12 @@ function image(from: string, to: string): Judgement {
   if (version(from) === version(to))
     return {
       effect: 'live',
-      reason: `the image becomes ${to}: it counts with the next upgrade of Talos`,
+      reason: `the image becomes ${to}: it applies at the next upgrade of Talos`,
       command: APPLY.talos,
     };
   return {
     effect: 'node-reboot',
-    reason: `Talos ${version(from)} becomes ${version(to)}: each node starts again, one after the other, the control plane first`,
+    reason: `Talos ${version(from)} becomes ${version(to)}: each node restarts, one after the other, the control plane first`,
     command: APPLY.upgrade,
   };
 }
@@ -121,23 +122,23 @@ function ofDocument(kind: string, what: string, { path, from, to }: Field): Judg
   if (kind === 'HostnameConfig' && path === 'hostname')
     return {
       effect: 'data',
-      reason: `${what}: the node registers under another name and finds none of its local volumes`,
+      reason: `${what}: the node registers under another name, and its pods find none of their local volumes`,
       command: APPLY.talos,
     };
   if (kind === VOLUME && path === 'provisioning.minSize') {
     const grows = parseFloat(String(to)) > parseFloat(String(from));
     return grows
-      ? { effect: 'next-start', reason: `${what}: its file system grows with the next start`, command: APPLY.talos }
+      ? { effect: 'next-start', reason: `${what}: its file system grows at the next start`, command: APPLY.talos }
       : { ...live, reason: `${what}: the disk is as large as before` };
   }
   if (kind === VOLUME)
     return {
       effect: 'data',
-      reason: `${what}: Talos neither formats nor looks for the disk of a volume again`,
+      reason: `${what}: Talos formats and finds the disk of a volume only once`,
       command: APPLY.talos,
     };
   if (kind === 'LinkConfig')
-    return { ...live, reason: `${what}: at once, and what knows the old address finds the node no more` };
+    return { ...live, reason: `${what}: at once; clients of the old address cannot reach the node any more` };
   return { ...live, reason: `${what} while it runs` };
 }
 
@@ -146,7 +147,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Labels that a node's patch gives it, its name included. */
+/** Labels from a node's patch, and its name. */
 export function nodeLabels(name: string, patch: string): Readonly<Record<string, string>> {
   const [labels = {}] = (documents(patch) ?? []).flatMap(({ machine }) => machine?.nodeLabels ?? []);
   return { 'kubernetes.io/hostname': name, ...labels };

@@ -4,7 +4,7 @@ import { APPLY, type Finding } from './finding';
 
 type Located = Finding & { readonly files: readonly string[] };
 
-/** Whom an upgrade is about. */
+/** The machines of an upgrade. */
 export interface Machines {
   readonly nodes: readonly string[];
   readonly controlPlanes: readonly string[];
@@ -13,7 +13,7 @@ export interface Machines {
   readonly beside: readonly string[];
 }
 
-/** What other versions do. A version of Talos is told by the image that every node installs. */
+/** The effects of other versions. The version of Talos is in the image that every node installs. */
 export function versionFindings(step: Step, machines: Machines): Located[] {
   const [was, is] = [versionsOf(step.before), versionsOf(step.after)];
   return [
@@ -44,11 +44,11 @@ function kubernetes(
   if (problem !== undefined)
     return [{ machines: nodes, effect: 'nothing', reason: `${what}: ${problem}, so the upgrade is refused`, files }];
   const where = controlPlanes.length > 0 ? ` of ${controlPlanes.join(', ')}` : '';
-  const reason = `${what}: no node reboots; API server, controller manager and scheduler${where} start again, and the kubelet of every node, one after the other, with kube-proxy; pods of your own go on. Commands against the API fail for some seconds, and autoscaling waits`;
+  const reason = `${what}: no node reboots; API server, controller manager and scheduler${where} restart, and the kubelet and kube-proxy of every node, one after the other; your pods keep running. API calls fail for some seconds, and autoscaling waits`;
   return [{ machines: nodes, effect: 'live', reason, command: APPLY.upgrade, files }];
 }
 
-/** What Talos' upgrade-k8s refuses, and the bootstrap before it. */
+/** Upgrades that Talos' upgrade-k8s refuses, and the bootstrap before it. */
 function stepProblem(from: string, to: string): string | undefined {
   const [[major, minor], [nextMajor, nextMinor]] = [minorOf(from), minorOf(to)];
   const older =
@@ -56,7 +56,7 @@ function stepProblem(from: string, to: string): string | undefined {
     (nextMajor === major && (nextMinor < minor || (nextMinor === minor && patch(to) < patch(from))));
   if (older) return 'it cannot go back';
   return nextMajor !== major || nextMinor > minor + 1
-    ? `it goes one minor at a time: first write the last v${major}.${minor + 1}.x`
+    ? `only one minor version at a time: first write the last v${major}.${minor + 1}.x`
     : undefined;
 }
 
@@ -75,7 +75,7 @@ const JUDGES: readonly Judge[] = [
     judge: (from, to) => ({
       machines: ['Argo CD'],
       effect: 'live',
-      reason: `Argo CD ${from} becomes ${to}: its own pods restart, and nothing is synced meanwhile; what it deployed goes on. A git push does not bring it: the command does, and machines/pins.ts must know the version`,
+      reason: `Argo CD ${from} becomes ${to}: its own pods restart, and nothing is synced meanwhile; deployed workloads keep running. A git push does not install it: run the command. machines/pins.ts must list the version`,
       command: APPLY.gitops,
     }),
   },
@@ -84,7 +84,7 @@ const JUDGES: readonly Judge[] = [
     judge: (from, to, { beside }) => ({
       machines: beside,
       effect: 'live',
-      reason: `Ollama ${from} becomes ${to}: it starts again, and models are loaded anew`,
+      reason: `Ollama ${from} becomes ${to}: it restarts and loads its models again`,
       command: APPLY.aiVm,
     }),
   },
@@ -93,7 +93,7 @@ const JUDGES: readonly Judge[] = [
     judge: (from, to, { hosts }) => ({
       machines: hosts,
       effect: 'nothing',
-      reason: `Proxmox ${from} becomes ${to}: the bootstrap only checks it; the upgrade is yours, as docs/day-2.md says under "Proxmox and its kernel"`,
+      reason: `Proxmox ${from} becomes ${to}: the bootstrap only checks it; upgrade it by hand, see docs/day-2.md, "Proxmox and its kernel"`,
     }),
   },
 ];

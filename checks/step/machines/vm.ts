@@ -1,7 +1,7 @@
 import { bytes } from './sizes';
 import { APPLY, maintenance, type Finding } from './finding';
 
-/** A virtual machine as its file of commands tells it. */
+/** A virtual machine, read from its command file. */
 export interface Vm {
   readonly host: string;
   readonly vmid: string;
@@ -50,7 +50,7 @@ function diskOf(value: string): Disk {
   return { storage, size: Number(size) * 1024 ** 3, options: options.sort().join(',') };
 }
 
-/** What a difference of one machine does. @param isNode whether it runs Talos @param moved machine that has a disk now, by its serial */
+/** The effects of a changed machine. @param isNode whether it runs Talos @param moved machine that has a disk now, by its serial */
 export function vmFindings(before: Vm, after: Vm, isNode: boolean, moved: ReadonlyMap<string, string>): Finding[] {
   const machines = [after.name];
   const start = isNode ? maintenance(after.name, APPLY.vms, true) : `${APPLY.vms}, then ${APPLY.aiVm}`;
@@ -75,7 +75,7 @@ function elsewhere(before: Vm, after: Vm): Finding {
   return {
     machines: [after.name],
     effect: disks.length > 0 ? 'data' : 'new-machine',
-    reason: `${after.name} is made anew on ${after.host}, and the one on ${before.host} goes on until somebody removes it${disks.length > 0 ? `; nothing copies its disks ${disks.join(', ')}` : ''}`,
+    reason: `${after.name} is created on ${after.host}, and the one on ${before.host} keeps running until you remove it${disks.length > 0 ? `; nothing copies its disks ${disks.join(', ')}` : ''}`,
     command: APPLY.vms,
   };
 }
@@ -84,12 +84,12 @@ function renamed(before: Vm, after: Vm): Finding {
   return {
     machines: [after.name],
     effect: before.disks.size > 0 ? 'data' : 'live',
-    reason: `VM ${after.vmid} is named ${after.name} instead of ${before.name}: a node that registers under another name finds none of its local volumes`,
+    reason: `VM ${after.vmid} is named ${after.name} instead of ${before.name}: a node that registers under another name cannot use its local volumes`,
     command: APPLY.vms,
   };
 }
 
-/** What a running virtual machine takes over at once; everything else waits for its next start. */
+/** Options that a running virtual machine applies at once; others wait for its next start. */
 const AT_ONCE = /^(name|description|onboot|startup|protection|ipconfig\d+|nameserver|cicustom|net\d+)$/;
 
 function settingsFindings({ settings: old }: Vm, { settings }: Vm): { restart: boolean; reason: string }[] {
@@ -97,12 +97,15 @@ function settingsFindings({ settings: old }: Vm, { settings }: Vm): { restart: b
     .filter((key) => key !== 'name' && key !== 'description' && old.get(key) !== settings.get(key))
     .map((key) => {
       const what = `${key} ${old.get(key) ?? 'unset'} becomes ${settings.get(key) ?? 'unset'}`;
-      if (!settings.has(key)) return { restart: false, reason: `${what}: the bootstrap takes no setting away` };
+      if (!settings.has(key)) return { restart: false, reason: `${what}: the bootstrap removes no settings` };
       if (/^net\d+$/.test(key))
-        return { restart: false, reason: `${what}: the card is exchanged at once, without network for a moment` };
+        return {
+          restart: false,
+          reason: `${what}: the network card is replaced at once; the network is down for a moment`,
+        };
       return AT_ONCE.test(key)
         ? { restart: false, reason: `${what} while it runs` }
-        : { restart: true, reason: `${what} when the VM has been off` };
+        : { restart: true, reason: `${what} after the VM was stopped and started` };
     });
 }
 
@@ -111,12 +114,12 @@ function systemDisk(before: Vm, after: Vm, start: string): Finding[] {
   const what = `system disk ${gibibytes(before.system)} becomes ${gibibytes(after.system)}`;
   const machines = [after.name];
   if (after.system < before.system)
-    return [{ machines, effect: 'nothing', reason: `${what}: no disk can shrink, apply vms refuses it` }];
+    return [{ machines, effect: 'nothing', reason: `${what}: a disk cannot shrink, apply vms refuses it` }];
   return [
     {
       machines,
       effect: 'next-start',
-      reason: `${what}: it grows at once, its file system with the next start`,
+      reason: `${what}: it grows at once, its file system at the next start`,
       command: start,
     },
   ];
@@ -133,26 +136,26 @@ function dataDisk(serial: string, before: Vm, after: Vm, start: string, moved: R
       {
         machines,
         effect: 'data',
-        reason: `gets an empty disk ${serial}: nothing copies what is on that of ${from}`,
+        reason: `gets an empty disk ${serial}: nothing copies the data from the disk of ${from}`,
         command: APPLY.vms,
       },
     ];
   }
   if (!is) {
     const to = moved.get(`to ${serial}`);
-    const end = to === undefined ? 'is named no more' : `is named for ${to} now`;
+    const end = to === undefined ? 'is no longer declared' : `is declared for ${to} now`;
     return [
       {
         machines,
         effect: 'data',
-        reason: `disk ${serial} ${end}: it stays in the VM with all that is on it, and nothing uses it`,
+        reason: `disk ${serial} ${end}: it stays in the VM with its data, and nothing uses it`,
       },
     ];
   }
   const what = `disk ${serial} ${gibibytes(was.size)} becomes ${gibibytes(is.size)}`;
   if (is.size < was.size)
     return [
-      { machines, effect: 'data', reason: `${what}: no disk can shrink, apply vms refuses it`, command: APPLY.vms },
+      { machines, effect: 'data', reason: `${what}: a disk cannot shrink, apply vms refuses it`, command: APPLY.vms },
     ];
   return [
     ...(is.size > was.size
@@ -160,7 +163,7 @@ function dataDisk(serial: string, before: Vm, after: Vm, start: string, moved: R
           {
             machines,
             effect: 'next-start' as const,
-            reason: `${what}: it grows at once, its file system with the next start of the machine`,
+            reason: `${what}: it grows at once, its file system at the next start of the machine`,
             command: start,
           },
         ]
@@ -171,7 +174,7 @@ function dataDisk(serial: string, before: Vm, after: Vm, start: string, moved: R
           {
             machines,
             effect: 'nothing' as const,
-            reason: `disk ${serial} stays on ${was.storage}: ${is.storage} counts for a disk that is made anew`,
+            reason: `disk ${serial} stays on ${was.storage}: ${is.storage} applies only to a new disk`,
           },
         ]),
     ...(is.options === was.options
@@ -180,7 +183,7 @@ function dataDisk(serial: string, before: Vm, after: Vm, start: string, moved: R
           {
             machines,
             effect: 'next-start' as const,
-            reason: `options of the disk ${serial} become ${is.options} when the VM has been off`,
+            reason: `options of the disk ${serial} become ${is.options} after the VM was stopped and started`,
             command: start,
           },
         ]),

@@ -364,12 +364,12 @@ describe('rights', () => {
       rules: [{ apiGroups: ['x.io'], resources: ['things'], verbs: ['get'] }],
     });
     expect(more(role({ 'rbac.authorization.k8s.io/aggregate-to-view': 'true' }))).toEqual([
-      'everybody who has the ClusterRole view.rights: get things.x.io in the whole cluster',
+      'everyone who has the ClusterRole view.rights: get things.x.io in the whole cluster',
     ]);
     expect(more(role({}))).toEqual([]);
     const wider = { ...role({}), rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['*'] }] };
     expect(told(plain([role({})], [wider]))).toEqual([
-      'everybody who has the ClusterRole crds.rights: do everything with everything in the whole cluster',
+      'everyone who has the ClusterRole crds.rights: do everything with everything in the whole cluster',
     ]);
   });
 
@@ -605,7 +605,7 @@ describe('what pods wait for', () => {
       after('Deployment', 'chat', ({ spec }) => void edit(spec.template.spec, spec.template.spec.containers[0])),
       'not-deployed',
     );
-  const line = (what: string) => [`services/chat.waits: ${what}, made by nothing here`];
+  const line = (what: string) => [`services/chat.waits: ${what}, not created here`];
   test('is not there', () => {
     expect(waits((_, c) => void (c.envFrom = [{ secretRef: { name: 'x' } }]))).toEqual(line('Secret x'));
     expect(waits((s) => void s.volumes.push({ name: 'c', configMap: { name: 'x' } }))).toEqual(line('ConfigMap x'));
@@ -634,7 +634,7 @@ describe('what pods wait for', () => {
   });
   test('leaves Git while it is needed', () => {
     const step = after('PriorityClass', 'service', () => false);
-    expect(told(step, 'not-deployed')).toContain('services/chat.waits: PriorityClass service, made by nothing here');
+    expect(told(step, 'not-deployed')).toContain('services/chat.waits: PriorityClass service, not created here');
   });
 });
 

@@ -87,7 +87,7 @@ describe('what the API server fills in', () => {
         path: 'spec.template.spec.serviceAccountName',
         before: 'web',
         verdict: 'nothing',
-        reason: 'the API server keeps the value that it has',
+        reason: 'the API server keeps its value',
       },
     ]);
   });
@@ -110,7 +110,7 @@ test('a field names its entry by its key, and what happens to it', () => {
       verdict: 'live',
       reason: 'the API server updates it in place',
     },
-    { path: 'spec.replicas', after: 1, verdict: 'nothing', reason: 'it is what the API server had filled in' },
+    { path: 'spec.replicas', after: 1, verdict: 'nothing', reason: 'it equals the default of the API server' },
   ]);
 });
 

@@ -181,12 +181,12 @@ test('each says why, the way in commits with what to look at, the section, and t
     docs: 'docs/change.md#members',
     objects: ['apps/StatefulSet mongodb/mongodb'],
     problem:
-      'mongodb-1 and mongodb-2 end at once while they are members of the set: 1 of 3 voters stays, which is no majority, so the set never gets a primary again and takes no write.',
+      'mongodb-1 and mongodb-2 end at once while they are members of the set: 1 of 3 voters stays, which is no majority, so the set cannot elect a primary and takes no writes.',
   });
   expect(risk!.way).toEqual([
-    'first commit: members: 1, pods: 3. The primary lets one member go after the other',
-    expect.stringMatching(/^look: kubectl -n mongodb logs .* until the primary says "as wanted" with one host$/),
-    'second commit: take pods out again (1); the pods that end are no members then',
+    'first commit: members: 1, pods: 3. The primary removes one member after the other',
+    expect.stringMatching(/^check: kubectl -n mongodb logs .* until the primary says "as wanted" with one host$/),
+    'second commit: remove pods again (1); the pods that end are then no members',
   ]);
   const [racks] = risksOf(homelabStep(change.racks(['r1', 'r2', 'r3', 'r4'])));
   expect(racks!.way!.join(' ')).toContain('raise nodesPerRack');

@@ -81,7 +81,7 @@ describe('a quota', () => {
       [quota({ 'limits.memory': '150Mi' }), deployment('a', '100Mi')],
     );
     expect(told(step)).toEqual(['apps/quota.limits.memory: 150 MiB -> 200 MiB']);
-    expect(risks(step)[0]!.problem).toContain('the last ones are never made');
+    expect(risks(step)[0]!.problem).toContain('the last ones are never created');
   });
 
   test('that falls with the requests, so that new pods do not fit beside the old ones', () => {
@@ -225,7 +225,7 @@ describe('a quota that falls with what a StatefulSet asks for', () => {
     ]);
     const [risk] = risks(smaller(4608));
     expect(risk!.problem).toContain(
-      'when a new pod of cassandra-r1 comes, cassandra-r2 5504 MiB + cassandra-r3 5504 MiB + the new pod 4992 MiB = 16000 MiB',
+      'with a new pod of cassandra-r1, cassandra-r2 5504 MiB + cassandra-r3 5504 MiB + the new pod 4992 MiB = 16000 MiB',
     );
     expect(risk!.problem).toContain('cassandra-r2, cassandra-r3 wait behind it');
     expect(risk!.way![0]).toContain('Lower it in 2 equal steps');

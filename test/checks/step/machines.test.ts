@@ -38,7 +38,8 @@ describe('virtual machines', () => {
         machine: 'talos-worker-01',
         files: ['proxmox/vms/201-talos-worker-01.sh'],
         effect: 'next-start',
-        reason: 'cores 6 becomes 7 when the VM has been off; memory 22528 becomes 24576 when the VM has been off.',
+        reason:
+          'cores 6 becomes 7 after the VM was stopped and started; memory 22528 becomes 24576 after the VM was stopped and started.',
         pods: expect.arrayContaining(CASSANDRA) as string[],
         clients: ['services/chat', 'services/collaboration', 'services/documents', 'services/presence'],
         command: 'npm run bootstrap -- apply vms, then npm run bootstrap -- maintenance talos-worker-01 stop',
@@ -53,12 +54,12 @@ describe('virtual machines', () => {
 
   test('a card is exchanged at once', () =>
     expect(told((h) => void (h.machines['talos-worker-02'].mac = '02:00:00:00:02:22')).join()).toContain(
-      'the card is exchanged at once',
+      'the network card is replaced at once',
     ));
 
   test.each([
     [120, 'next-start', 'disk cassandra-r1-0 100 GiB becomes 120 GiB: it grows at once'],
-    [80, 'data', 'disk cassandra-r1-0 100 GiB becomes 80 GiB: no disk can shrink'],
+    [80, 'data', 'disk cassandra-r1-0 100 GiB becomes 80 GiB: a disk cannot shrink'],
   ])('a disk of %d GiB', (size, effect, reason) => {
     const found = changes((h) => {
       const disks = h.machines['talos-worker-01'].dataDisks;
@@ -83,9 +84,9 @@ describe('virtual machines', () => {
       h.databases.cassandra.nodeLabel = h.databases.mongodb.nodeLabel;
     });
     expect(found.join('\n')).toContain(
-      'talos-worker-01 data: gets an empty disk mongodb-2: nothing copies what is on that of talos-worker-02',
+      'talos-worker-01 data: gets an empty disk mongodb-2: nothing copies the data from the disk of talos-worker-02',
     );
-    expect(found.join('\n')).toContain('disk mongodb-2 is named for talos-worker-01 now: it stays in the VM');
+    expect(found.join('\n')).toContain('disk mongodb-2 is declared for talos-worker-01 now: it stays in the VM');
   });
 
   test('a new node, and one that goes', () => {
@@ -99,7 +100,7 @@ describe('virtual machines', () => {
       machine: 'talos-worker-03',
       files: ['proxmox/vms/203-talos-worker-03.sh'],
       effect: 'new-machine',
-      reason: 'talos-worker-03 is made on proxmox.',
+      reason: 'talos-worker-03 is created on proxmox.',
       pods: [],
       clients: [],
       command: 'npm run bootstrap -- apply vms, then npm run bootstrap -- apply talos',
@@ -125,7 +126,7 @@ describe('virtual machines', () => {
     expect(file(path, 'proxmox/vms/202-other.sh')).toMatchObject({ machine: 'other', effect: 'data' });
     expect(file(path, 'second/vms/202-talos-worker-02.sh')).toMatchObject({
       effect: 'data',
-      reason: expect.stringContaining('made anew on second') as string,
+      reason: expect.stringContaining('is created on second') as string,
     });
   });
 });
@@ -136,7 +137,7 @@ describe('Talos', () => {
     expect(upgrade).toMatchObject({
       machine: NODES,
       effect: 'node-reboot',
-      reason: 'Talos v1.13.9 becomes v1.13.10: each node starts again, one after the other, the control plane first.',
+      reason: 'Talos v1.13.9 becomes v1.13.10: each node restarts, one after the other, the control plane first.',
       command: 'npm run bootstrap -- upgrade',
     });
     expect(upgrade!.pods).toEqual(expect.arrayContaining([...CASSANDRA, 'mongodb/mongodb-0', 'ingress/traefik']));
@@ -169,7 +170,7 @@ describe('Talos', () => {
   test.each([
     ['v1.35.9', 'it cannot go back'],
     ['v1.36.2', 'it cannot go back'],
-    ['v1.38.0', 'it goes one minor at a time: first write the last v1.37.x'],
+    ['v1.38.0', 'only one minor version at a time: first write the last v1.37.x'],
   ])('Kubernetes to %s is refused: %s', (version, reason) => {
     const machines = new Map([
       ...base.machines!,
@@ -213,12 +214,12 @@ describe('Talos', () => {
     ],
     [
       'the time to shut down',
-      `${NODES} live: machine.kubelet.extraConfig.shutdownGracePeriod 210s becomes 220s: the kubelet starts again`,
+      `${NODES} live: machine.kubelet.extraConfig.shutdownGracePeriod 210s becomes 220s: the kubelet restarts`,
       (h) => (h.talos.shutdownGracePeriod = Duration.seconds(220)),
     ],
     [
       'what policies do',
-      `${NODES} live: cluster.network.cni.flannel.kubeNetworkPoliciesEnabled true becomes false: flannel starts again`,
+      `${NODES} live: cluster.network.cni.flannel.kubeNetworkPoliciesEnabled true becomes false: flannel restarts`,
       (h) => (h.talos.enforceNetworkPolicies = false),
     ],
     [
@@ -277,7 +278,7 @@ describe('the host', () => {
         files: [path],
         effect: 'host-reboot',
         reason:
-          '/etc/default/grub.d/collab-homelab.cfg changes: proxmox takes it over when it starts again, and every machine on it stops meanwhile.',
+          '/etc/default/grub.d/collab-homelab.cfg changes: proxmox applies it at its next start, and every machine on it stops meanwhile.',
         pods: expect.arrayContaining([...CASSANDRA, 'mongodb/mongodb-0']) as string[],
         clients: expect.arrayContaining(['services/chat', 'services/assistant']) as string[],
         command: 'npm run bootstrap -- apply host',
@@ -298,7 +299,7 @@ describe('the machine beside the cluster', () => {
       clients: ['services/assistant', 'services/llm-service-proof', 'services/search'],
       command: 'npm run bootstrap -- apply ai-vm',
     });
-    expect(change!.reason).toContain('Ollama starts again');
+    expect(change!.reason).toContain('Ollama restarts');
   });
 
   test('keeps its first settings', () => {

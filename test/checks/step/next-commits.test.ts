@@ -31,7 +31,7 @@ test('after members of a ring come its pods, once the nodes have left', () => {
   expect(next(homelabStep(change.nodesPerRack(2, 1), change.nodesPerRack(2)))).toEqual([
     {
       what: 'databases.cassandra.nodesPerRack: 1, and take membersPerRack out; and remove the disks of the removed pods from their machine',
-      when: 'cassandra-r1-1, cassandra-r2-1, cassandra-r3-1 have left the ring: npm run homelab -- status says of cassandra that the pods that leave have left',
+      when: 'cassandra-r1-1, cassandra-r2-1, cassandra-r3-1 have left the ring: npm run homelab -- status reports for cassandra that the pods that leave have left',
     },
   ]);
   expect(next(homelabStep(change.nodesPerRack(1), change.nodesPerRack(2, 1)))).toEqual([]);
