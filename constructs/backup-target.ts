@@ -8,36 +8,36 @@ import { clusterScoped } from './rendering';
 import { assertValid } from './validation';
 import type { SecretSource } from './secrets';
 
-/** A machine that keeps backups and is reached by SSH, such as a Mac with Remote Login. */
+/** A machine that stores backups and is reached by SSH, such as a Mac with Remote Login. */
 export interface SftpTarget {
-  /** IPv4 address: the pods may reach it, and no other machine. */
+  /** IPv4 address: the only machine that the pods may reach. */
   readonly host: string;
   /** @default 22 */
   readonly port?: number;
-  /** User on that machine; the public half of the generated key belongs into its authorized_keys. */
+  /** User on that machine. Put the public half of the generated key into its authorized_keys. */
   readonly user: string;
-  /** Absolute path of a folder that is there; each database gets a folder in it. */
+  /** Absolute path of an existing folder; each database gets a folder in it. */
   readonly path: string;
-  /** Public keys of the machine, as `ssh-ed25519 AAAA...`. A machine with another key is refused, so nobody can stand in for it. */
+  /** Public keys of the machine, as `ssh-ed25519 AAAA...`. Another key is refused, so no other machine can impersonate it. */
   readonly hostKeys: readonly string[];
 }
 
-/** An S3-compatible store. Its keys are asked for by the bootstrap. */
+/** An S3-compatible store. The bootstrap asks for its access keys. */
 export interface S3Target {
-  /** Where it answers, as https://s3.eu-central-1.amazonaws.com or https://192.168.1.60:9000. */
+  /** URL, such as https://s3.eu-central-1.amazonaws.com or https://192.168.1.60:9000. */
   readonly endpoint: string;
   /** Name of the bucket. */
   readonly bucket: string;
   /** Folder in the bucket. @default none */
   readonly prefix?: string;
-  /** @default us-east-1, which stores that know no regions expect */
+  /** @default us-east-1, which stores without regions expect */
   readonly region?: string;
   /**
-   * Networks that the endpoint's name leads to, as 203.0.113.0/24: a NetworkPolicy knows no names. `0.0.0.0/0` lets the pods reach
-   * its port anywhere. @default the endpoint's own address, where it is one
+   * Networks of the endpoint, such as 203.0.113.0/24: a NetworkPolicy cannot hold names. `0.0.0.0/0` lets the pods reach its port
+   * anywhere. @default the endpoint's address, if it has one instead of a name
    */
   readonly networks?: readonly string[];
-  /** Whether http:// is allowed. What is stored is encrypted all the same, the keys of the store are not. @default false */
+  /** Whether http:// is allowed. Backups are still encrypted, but the access keys of the store are not. @default false */
   readonly insecure?: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface S3Target {
 export interface NfsTarget {
   /** IPv4 address or name of the server. */
   readonly server: string;
-  /** Absolute path of the export. The group 999 must be allowed to write into it. */
+  /** Absolute path of the export. Group 999 must have write access. */
   readonly path: string;
 }
 
@@ -59,9 +59,9 @@ type Kind =
 const MOUNT = '/target';
 const FILES = '/backup';
 
-/** Where backups go. Each database has a repository of its own there, in a folder of its name. */
+/** Storage for backups. Each database has its own repository there, in a folder of its name. */
 export class BackupTarget {
-  /** A machine by SSH. */
+  /** A machine reached by SSH. */
   static sftp(props: SftpTarget): BackupTarget {
     return new BackupTarget({ kind: 'sftp', props });
   }
@@ -71,19 +71,19 @@ export class BackupTarget {
     return new BackupTarget({ kind: 's3', props });
   }
 
-  /** An NFS server, by a volume that is made for it: the restricted policy forbids NFS in a pod itself. */
+  /** An NFS server, by a PersistentVolume: the restricted policy forbids an NFS volume in a pod. */
   static nfs(props: NfsTarget): BackupTarget {
     return new BackupTarget({ kind: 'nfs', props });
   }
 
-  /** A claim that is there, in the database's namespace. Every pod of the database must be able to mount it: ReadWriteMany. */
+  /** An existing claim in the database's namespace. It must be ReadWriteMany, because every pod of the database mounts it. */
   static claim(name: string): BackupTarget {
     return new BackupTarget({ kind: 'claim', claim: name });
   }
 
   private constructor(private readonly target: Kind) {}
 
-  /** What is wrong with it, in whole sentences. */
+  /** Problems of the target, as sentences. */
   problems(): (string | undefined)[] {
     const { target } = this;
     if (target.kind === 'claim') return [dnsNameProblem(target.claim, 'the claim of a backup target')];
@@ -92,7 +92,7 @@ export class BackupTarget {
     return target.kind === 's3' ? s3Problems(target.props) : sftpProblems(target.props);
   }
 
-  /** As restic names the repository of a database. */
+  /** The repository of a database, in the syntax of restic. */
   repository(database: string): string {
     const { target } = this;
     if (target.kind === 'sftp') return `sftp:target:${trimmed(target.props.path)}/${database}`;
@@ -101,7 +101,7 @@ export class BackupTarget {
     return `s3:${[trimmed(endpoint), bucket, prefix, database].filter(Boolean).join('/')}`;
   }
 
-  /** Variables of the containers, besides those of secrets. */
+  /** Environment variables of the containers, besides those from secrets. */
   environment(): Record<string, string> {
     const { target } = this;
     if (target.kind === 's3') return { AWS_DEFAULT_REGION: target.props.region ?? 'us-east-1' };
@@ -109,7 +109,7 @@ export class BackupTarget {
     return { BACKUP_PARENT: trimmed(target.props.path) || '/', BACKUP_SSH_CONFIG: `${FILES}/ssh_config` };
   }
 
-  /** Keys that it needs beside the repository's password, and the variable that each is, where it is one. */
+  /** Secret keys that the target needs besides the repository's password, and the environment variable of each, if any. */
   keys(): Readonly<Record<string, { readonly source: SecretSource; readonly variable?: string }>> {
     const { target } = this;
     if (target.kind === 'sftp') return { 'ssh-key': { source: { generate: 'ssh-ed25519' } } };
@@ -140,7 +140,7 @@ export class BackupTarget {
         '  StrictHostKeyChecking yes',
         '  BatchMode yes',
         '  ConnectTimeout 20',
-        // A connection that is cut without a word ends after two minutes instead of never.
+        // Ends a silently broken connection after two minutes.
         '  ServerAliveInterval 30',
         '  ServerAliveCountMax 4',
         '',
@@ -148,7 +148,7 @@ export class BackupTarget {
     };
   }
 
-  /** Lets pods reach the target, and nothing else of the network that it is in. */
+  /** Lets pods reach the target, and no other machine of its network. */
   openFor(connections: Connections): void {
     for (const [peer, port] of this.ends()) connections.allowTo(peer, port);
   }
@@ -156,14 +156,14 @@ export class BackupTarget {
   private ends(): [Peer, Port][] {
     const { target } = this;
     if (target.kind === 'sftp') return [[{ cidr: `${target.props.host}/32` }, { port: target.props.port ?? 22 }]];
-    // The node mounts the others, so their packets are not the pod's.
+    // The node mounts the other kinds, so a policy of the pod does not apply to their packets.
     if (target.kind !== 's3') return [];
     const url = new URL(target.props.endpoint);
     const port = Number(url.port) || (url.protocol === 'http:' ? 80 : 443);
     return (target.props.networks ?? [`${url.hostname}/32`]).map((cidr) => [{ cidr }, { port }]);
   }
 
-  /** Name of the claim to mount at /target; renders volume and claim of an NFS server. */
+  /** Name of the claim to mount at /target. Renders volume and claim for an NFS server. */
   claimIn(scope: Construct, metadata: { readonly name: string; readonly namespace: string }): string | undefined {
     const { target } = this;
     if (target.kind === 'claim') return target.claim;
@@ -177,7 +177,7 @@ export class BackupTarget {
         metadata: { name: volumeName, annotations: { ...KEEP } },
         spec: {
           ...shared,
-          // NFS knows no sizes; claim and volume only have to agree.
+          // NFS ignores the size; only claim and volume must agree.
           capacity: size,
           persistentVolumeReclaimPolicy: 'Retain',
           mountOptions: ['nfsvers=4.1', 'hard', 'timeo=600'],
@@ -249,7 +249,7 @@ function s3Problems({ endpoint, bucket, prefix, networks, insecure }: S3Target):
       : sentence({
           what: 'the endpoint of an S3 target must begin with https://',
           got: endpoint,
-          fix: 'its keys would go over the network readable; where that is wanted, write insecure: true',
+          fix: 'with http:// its access keys cross the network unencrypted; to accept that, write insecure: true',
         }),
     /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)
       ? undefined
@@ -260,15 +260,15 @@ function s3Problems({ endpoint, bucket, prefix, networks, insecure }: S3Target):
     wrong === undefined && (isAddress || (networks ?? []).length > 0)
       ? undefined
       : sentence({
-          what: 'networks of an S3 target must say where its name leads, because a NetworkPolicy knows no names',
+          what: 'networks of an S3 target must list the networks of its endpoint: a NetworkPolicy cannot hold names',
           got: wrong ?? networks,
           allowed: 'IPv4 networks as 203.0.113.0/24',
-          fix: "write the networks of the store, or ['0.0.0.0/0'] for its port anywhere",
+          fix: "write the networks of the store, or ['0.0.0.0/0'] to allow its port anywhere",
         }),
   ];
 }
 
-/** Judges a target where a construct is given it. @throws with what is wrong */
+/** Validates the target of a construct. @throws with the first problem */
 export function validateTarget(scope: Construct, target: BackupTarget): void {
   assertValid(scope, ...target.problems());
 }

@@ -13,37 +13,37 @@ import { scriptFile } from './script-file';
 import { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER } from './security';
 
-/** How often a database is stored, where, and for how long. What is stored is always encrypted, by restic. */
+/** Backups of a database, always encrypted by restic. */
 export interface BackupProps {
-  /** Where to. One on the same disk or host is lost with the database. */
+  /** Where to store backups. A target on the same disk or host is lost with the database. */
   readonly target: BackupTarget;
   /**
-   * Time between two backups: what was written since the last one is lost with the disks. At least 1 hour, at most 7 days.
+   * Time between two backups, 1 hour to 7 days. Writes since the last backup are lost when the disks are lost.
    * @default 24 hours
    */
   readonly every?: Duration;
-  /** What is kept. @default everything of the last 2 days, then 7 daily, 4 weekly and 6 monthly ones */
+  /** Which backups to keep. @default all of the last 2 days, then 7 daily, 4 weekly and 6 monthly ones */
   readonly keep?: BackupKeep;
-  /** Of the container `backup`, which is in each pod. @default 192 MiB, 50m: at most 97 MiB were measured */
+  /** Resources of the container `backup` in each pod. @default 192 MiB, 50m: at most 97 MiB were measured */
   readonly resources?: Resources;
-  /** When a restore is tried by itself, as a cron schedule in UTC: `0 4 * * 0`. @default never: npm run homelab -- restore-drill NAME */
+  /** Cron schedule in UTC for automatic restore drills, such as `0 4 * * 0`. @default none: run npm run homelab -- restore-drill NAME */
   readonly drill?: string;
 }
 
 /**
- * Backups that are kept besides those of the last 2 days. A mistake is mostly seen within days; the monthly ones are for what
- * nobody looked at for long. Whatever does not change between two is stored once.
+ * Number of backups to keep besides those of the last 2 days. Most mistakes are noticed within days; monthly backups cover data
+ * that is rarely read. Data that does not change between two backups is stored once.
  */
 export interface BackupKeep {
-  /** The last of each of so many days. @default 7 */
+  /** Daily backups: the last of each day. @default 7 */
   readonly daily?: number;
-  /** The last of each of so many weeks. @default 4 */
+  /** Weekly backups: the last of each week. @default 4 */
   readonly weekly?: number;
-  /** The last of each of so many months. @default 6 */
+  /** Monthly backups: the last of each month. @default 6 */
   readonly monthly?: number;
 }
 
-/** What a database tells of itself, so that it can be stored and loaded again. */
+/** What the backups need to know about a database. */
 export interface DatabaseBackupProps {
   readonly backup: BackupProps;
   /** Of the database. */
@@ -51,23 +51,23 @@ export interface DatabaseBackupProps {
   readonly namespace: string;
   /** Of the objects. */
   readonly labels: Labels;
-  /** Where the data volume is mounted, in the container of the database and so in this one. */
+  /** Mount path of the data volume, in the containers of the database and of the backup. */
   readonly dataPath: string;
-  /** The pod that alone removes old backups and checks the repository. */
+  /** The only pod that removes old backups and checks the repository. */
   readonly keeper: string;
-  /** What is one series of backups: the database where one pod stores all of it, or each pod. */
+  /** What forms one series of backups: the database when one pod stores all of it, otherwise each pod. */
   readonly group: 'tags' | 'host,tags';
 }
 
 const HOUR = 3600;
 
-/** The backups of one database: secret, files, and the container that stands in each of its pods. */
+/** The backups of one database: secret, files, and a container in each of its pods. */
 export class DatabaseBackup extends Construct {
-  /** The repository's password, and what the target wants to see. Without the password no backup can be read. */
+  /** The repository's password and the credentials of the target. Without the password no backup can be read. */
   readonly secret: DeclaredSecret;
-  /** Changes when a pod must be made again. */
+  /** Changes when the pods must restart. */
   readonly checksum: string;
-  /** Of the container that talks to the database: how both hand over to each other. */
+  /** The volume through which this container and that of the database exchange requests and status. */
   readonly handover: k8s.VolumeMount = { name: 'handover', mountPath: '/handover' };
   private readonly files: k8s.KubeConfigMap;
   private readonly claim?: string;
@@ -80,7 +80,7 @@ export class DatabaseBackup extends Construct {
     super(scope, id);
     const { backup, namespace } = props;
     const name = `${props.name}-backup`;
-    this.judge();
+    this.validate();
     const keys = backup.target.keys();
     this.secret = new DeclaredSecret(this, 'secret', {
       name,
@@ -95,7 +95,7 @@ export class DatabaseBackup extends Construct {
       'backup.sh': scriptFile('backup.sh'),
       'repository.sh': scriptFile('repository.sh'),
       'restore-fetch.sh': scriptFile('restore-fetch.sh'),
-      // ssh ends at once for a user that the image does not know.
+      // ssh exits at once when its user is not in /etc/passwd.
       passwd: scriptFile('backup-passwd'),
       ...backup.target.files(),
     };
@@ -141,7 +141,7 @@ export class DatabaseBackup extends Construct {
       RESTIC_REPOSITORY: target.repository(this.props.name),
       RESTIC_PASSWORD_FILE: '/secret/password',
       ...target.environment(),
-      // One thread, and a heap that is collected early: memory is what the nodes have least of.
+      // One thread and an early garbage collection, because memory is the scarcest resource of the nodes.
       GOMAXPROCS: '1',
       GOGC: '20',
     };
@@ -170,7 +170,7 @@ export class DatabaseBackup extends Construct {
   /** Volumes of any pod that runs restic for this database. */
   resticVolumes(): k8s.Volume[] {
     return [
-      // Packs of 16 MiB that are being sent. There is no cache, which would grow with the repository.
+      // Holds packs of 16 MiB while they are sent. There is no cache, because it would grow with the repository.
       { name: 'backup-tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('512Mi') } },
       { name: 'backup-files', configMap: { name: this.files.name } },
       { name: 'backup-secret', secret: { secretName: this.secret.name } },
@@ -185,7 +185,7 @@ export class DatabaseBackup extends Construct {
     this.props.backup.target.openFor(connections);
   }
 
-  private judge(): void {
+  private validate(): void {
     const { backup } = this.props;
     validateTarget(this, backup.target);
     const seconds = every(backup).toSeconds();

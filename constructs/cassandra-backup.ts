@@ -8,7 +8,7 @@ import type { Labels } from './labels';
 import { scriptFile } from './script-file';
 import type { DeclaredSecret } from './secrets';
 
-/** What the backups of a ring must know of it. */
+/** What the backups of a ring need to know about it. */
 export interface CassandraBackupProps {
   readonly backup: BackupProps;
   readonly name: string;
@@ -18,21 +18,21 @@ export interface CassandraBackupProps {
   readonly dataPath: string;
   /** Name and host of each member, in the order in which they join. */
   readonly nodes: readonly { readonly pod: string; readonly host: string }[];
-  /** Where clients find the ring. */
+  /** Host name of the ring's client Service. */
   readonly host: string;
   readonly admin: DeclaredSecret;
   readonly priorityClassName?: string;
   readonly pullSecrets?: readonly string[];
 }
 
-/** Of the Job that restores: sstableloader, 256 MiB of heap, and cqlsh. A drill runs a node beside them, with 384 MiB of heap. */
+/** Memory of the Job that restores: sstableloader with 256 MiB of heap, and cqlsh. A drill also runs a node with 384 MiB of heap. */
 const RESTORE = { memory: Size.mebibytes(1536), cpu: Cpu.millis(100) };
 
-/** Each node stores a snapshot of its own; a restore sends the rows of all of them to the nodes that hold them then. */
+/** Each node stores its own snapshot. A restore sends the rows of all snapshots to the nodes that own them at that time. */
 export class CassandraBackup extends Construct {
-  /** Of each pod: its container and volumes. */
+  /** The backup container of each pod, and its volumes. */
   readonly backup: DatabaseBackup;
-  /** The Job that restores, and its policy. */
+  /** The Job that restores, and its NetworkPolicy. */
   readonly restore: DatabaseRestore;
 
   constructor(
@@ -78,7 +78,7 @@ export class CassandraBackup extends Construct {
     return { 'cql.py': scriptFile('cassandra-cql.py'), 'snapshots.py': scriptFile('cassandra-snapshots.py') };
   }
 
-  /** The container `ops` with what the snapshots need. */
+  /** Adds what snapshots need to the container `ops`. */
   intoOps(container: k8s.Container): k8s.Container {
     return {
       ...container,
@@ -96,7 +96,7 @@ export class CassandraBackup extends Construct {
     return [...this.backup.volumes(), { name: 'admin-login', secret: { secretName: this.props.admin.name } }];
   }
 
-  /** Lets each node reach the target, and the Job each port of the ring that it needs. */
+  /** Lets each node reach the target, and the Job the ports of the ring that it needs. */
   openFor(ring: Connections, ports: readonly number[]): void {
     this.backup.openFor(ring);
     openBetween(this.restore.connections, ring, ...ports);

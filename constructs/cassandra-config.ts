@@ -8,16 +8,16 @@ const GIB = 1024 ** 3;
 
 /** How a node's memory is divided. Unit: MiB. */
 export interface CassandraMemory {
-  /** Java's heap, -Xms and -Xmx in one, so that a node that runs has all of it. */
+  /** Java heap, as -Xms and -Xmx, so that a running node has allocated all of it. */
   readonly heap: number;
-  /** Buffers outside the heap that Java counts. */
+  /** Direct memory: buffers outside the heap that Java limits. */
   readonly direct: number;
 }
 
 /**
- * heap = min(limit / 2, (limit - 1 GiB) / 1.25), so that beside it there is room for direct memory (a quarter of the
- * heap), for what Cassandra keeps outside of Java's sight (bloom filters, compression offsets: 512 MiB) and for Java
- * itself (threads, code, collector: 512 MiB).
+ * heap = min(limit / 2, (limit - 1 GiB) / 1.25). The rest holds direct memory (a quarter of the heap), native memory of
+ * Cassandra that Java does not limit (bloom filters, compression offsets: 512 MiB) and Java itself (threads, code, garbage
+ * collector: 512 MiB).
  * @throws for a limit under 2.5 GiB, or a heap that leaves less beside it
  */
 export function divideMemory(scope: IConstruct, limit: Size, heap?: Size): CassandraMemory {
@@ -46,16 +46,16 @@ export interface CassandraYaml {
   readonly clusterName: string;
   readonly memory: CassandraMemory;
   readonly allReplicasOnOneHost: boolean;
-  /** The owner's, in place of those that stand here. @default none */
+  /** Settings of the owner, which replace those of the construct. @default none */
   readonly settings?: Settings;
 }
 
 /**
- * What differs from the defaults in the source, and what the file must say. listen_address and rpc_address stay empty: the
- * pod's own. `cassandra-node.py` writes the values that change when the ring grows, so that growth restarts no node.
+ * Settings that differ from Cassandra's defaults, and required ones. listen_address and rpc_address stay empty, which means the
+ * pod's address. `cassandra-node.py` writes the values that change when the ring grows, so that growth restarts no node.
  */
 export function cassandraYaml({ clusterName, memory, allReplicasOnOneHost, settings = {} }: CassandraYaml): string {
-  // One power cord for all replicas: what was acknowledged must be on the disk, not on its way there for up to 10 s.
+  // All replicas run on one physical host: sync the commit log before a write is acknowledged, not up to 10 s later.
   const commitlog = allReplicasOnOneHost
     ? ['commitlog_sync: group', 'commitlog_sync_group_window: 10ms']
     : ['commitlog_sync: periodic', 'commitlog_sync_period: 10000ms'];
@@ -89,7 +89,7 @@ export function cassandraYaml({ clusterName, memory, allReplicasOnOneHost, setti
     `file_cache_size: ${Math.floor(memory.heap / 8)}MiB`,
     `networking_cache_size: ${Math.floor(memory.heap / 32)}MiB`,
     'auto_snapshot: true',
-    // What a DROP or TRUNCATE keeps would fill the disk until someone thinks of it.
+    // The snapshot that a DROP or TRUNCATE keeps would stay on the disk until someone removes it.
     'auto_snapshot_ttl: 30d',
     'incremental_backups: false',
     'dynamic_snitch: true',
@@ -104,7 +104,7 @@ export function rackProperties(datacenter: string, rack: string): string {
   return `dc=${datacenter}\nrack=${rack}\n`;
 }
 
-/** Replaces the image's file of that name: its general flags, and the memory that cassandra-env.sh would guess from the whole machine. */
+/** Replaces the image's file of that name: general flags, and memory, which cassandra-env.sh would derive from the whole machine. */
 export function jvmServerOptions({ heap, direct }: CassandraMemory): string {
   return `${[
     `-Xms${heap}m`,
@@ -118,7 +118,7 @@ export function jvmServerOptions({ heap, direct }: CassandraMemory): string {
     '-XX:+UseTLAB',
     '-XX:+ResizeTLAB',
     '-XX:+PerfDisableSharedMem',
-    // A node without memory neither answers nor fails; one that ends is restarted.
+    // A node that is out of memory hangs without failing its probes; one that exits is restarted.
     '-XX:+ExitOnOutOfMemoryError',
     '-Djava.net.preferIPv4Stack=true',
   ].join('\n')}\n`;

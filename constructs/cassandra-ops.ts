@@ -12,9 +12,9 @@ import { RESTRICTED_CONTAINER } from './security';
 /** The container `ops` beside each node, which repairs it. */
 export interface CassandraOps {
   /**
-   * How old the last repair of a keyspace may become before a node repairs its part again. Deleted rows come back where a copy
-   * missed the deletion and is repaired later than gc_grace_seconds, 10 days by default: a table with less needs half of
-   * its own here. From 1 hour to 5 days. @default 5 days, half of gc_grace_seconds
+   * Interval between repairs of a keyspace, 1 hour to 5 days. Deleted rows reappear when a replica missed the deletion and is
+   * repaired later than gc_grace_seconds, 10 days by default. For a table with less, use half of its gc_grace_seconds.
+   * @default 5 days, half of gc_grace_seconds
    */
   readonly repairEvery?: Duration;
   /** Of the container: Python, and at most two nodetools at a time with a heap of 64 MiB each; one
@@ -33,7 +33,7 @@ export function opsScripts(): Record<string, string> {
   };
 }
 
-/** What ops reads again at each round, so that a change of it restarts nothing. */
+/** Configuration that ops reads at each round, so that a change restarts nothing. */
 export function opsJson(owner: IConstruct, { repairEvery = Duration.days(5) }: CassandraOps): string {
   assertValid(owner, repairIntervalProblem(repairEvery, 'ops.repairEvery'));
   const config = {

@@ -10,7 +10,7 @@ import { resourceRequirements } from './resources';
 import { scriptFile } from './script-file';
 import { RESTRICTED_CONTAINER } from './security';
 
-/** Where Cassandra keeps its data. */
+/** Data folder of Cassandra. */
 export const DATA_PATH = '/var/lib/cassandra';
 
 /** What the constructs of a ring add to its pods. */
@@ -19,7 +19,7 @@ export interface CassandraPodParts {
   readonly backup?: CassandraBackup;
 }
 
-/** A pod of one rack: Cassandra, its ops, and what was asked for beside them. */
+/** A pod of one rack: Cassandra, ops, and optional containers. */
 export function cassandraPod(
   scope: IConstruct,
   ring: CassandraRing,
@@ -35,7 +35,7 @@ export function cassandraPod(
     terminationGracePeriod: Duration.seconds(120),
     initResources: { memory: Size.mebibytes(64), cpu: Cpu.millis(50) },
     init: {
-      // Over a copy of the image's folder, so that whatever else a version brings there is kept. Not cp -a: the user may
+      // Copies the image's folder first, so that further files of a version are kept. Not cp -a: the user may
       // not set the times of an emptyDir, which belongs to root.
       name: 'config',
       command: ['sh', '-ec', scriptFile('cassandra-conf.sh', { RACK: rack })],
@@ -82,9 +82,9 @@ function cassandraContainer(scope: IConstruct, image: string, props: CassandraSt
       { name: 'tell', containerPort: PORTS.tell, protocol: 'TCP' },
     ],
     resources: resourceRequirements(scope, props.resources),
-    // By TCP: each nodetool is a Java of its own, for 2 to 5 s. Clients are served once the node has joined.
+    // TCP, because each nodetool starts a Java process for 2 to 5 s. A node serves clients after it has joined.
     startupProbe: { ...tcp('storage'), periodSeconds: 10, failureThreshold: Math.ceil(startup / 10) },
-    // Fails only where Cassandra accepts clients and does not answer them. A drained node has closed its ports and is well.
+    // Fails only when Cassandra accepts connections and does not answer. A drained node has closed its ports and is healthy.
     livenessProbe: {
       httpGet: { path: '/live', port: k8s.IntOrString.fromString('tell') },
       periodSeconds: 15,

@@ -11,10 +11,10 @@ import type { DeclaredSecret } from './secrets';
 import { assertValid, fail, namespaceOf } from './validation';
 import type { DataStorage } from './volumes';
 
-/** On `tell` each node tells the others, the schema job and the kubelet what it knows, without a login; on `ops` its ops does, and serves metrics. */
+/** `tell` serves the node's state to other nodes, the schema job and the kubelet, without a login. `ops` serves the state of ops, and metrics. */
 export const PORTS = { storage: 7000, cql: 9042, tell: 7010, ops: 7011 } as const;
 
-/** A pod of a ring, by the names that it has. */
+/** Names of a pod of a ring. */
 export interface Node {
   readonly pod: string;
   readonly rack: string;
@@ -23,7 +23,7 @@ export interface Node {
 
 const ordinalOf = ({ pod }: Node) => Number(pod.split('-').at(-1));
 
-/** Which nodes a ring has and how they are called. Its pods may be running or retired. */
+/** The nodes of a ring and their names, for a running and for a retired ring. */
 export class CassandraRing {
   readonly names: DatabaseNames;
   readonly image: string;
@@ -47,19 +47,19 @@ export class CassandraRing {
     this.validate();
   }
 
-  /** What its disks hold, and what may never change while they do. */
+  /** Values that the disks hold. They may never change. */
   get identity(): Readonly<Record<string, unknown>> {
     const { datacenter, racks, nodesPerRack, image } = this;
     return { clusterName: this.props.clusterName, datacenter, racks, nodesPerRack, image };
   }
 
-  /** Where nodes find each other. */
+  /** Name of the headless Service by which nodes find each other. */
   get nodesHost(): string {
     const { name, namespace } = this.names;
     return `${name}-nodes.${namespace}.svc.cluster.local`;
   }
 
-  /** Where clients find the ring. */
+  /** Host name of the client Service. */
   get clientHost(): string {
     const { name, namespace } = this.names;
     return `${name}.${namespace}.svc.cluster.local`;
@@ -80,16 +80,16 @@ export class CassandraRing {
     return this.nodes().filter((node) => ordinalOf(node) < this.membersPerRack);
   }
 
-  /** Copies that a keyspace has: three where there are nodes for it. */
+  /** Default replication factor of a keyspace: three, or the number of nodes if there are fewer. */
   copies(): number {
     return Math.min(3, this.members().length);
   }
 
-  /** What each node reads when it starts, and its ops at each round. */
+  /** Configuration that each node reads when it starts, and ops at each round. */
   nodeConfig(): object {
     return {
       quietSeconds: 30,
-      // Longer than pods take to come back after a reboot: the first node takes the ring for a new one then.
+      // Longer than pods need after a reboot: after that time the first node assumes that the ring is new.
       absentSeconds: 600,
       intervalSeconds: 3,
       service: this.nodesHost,
@@ -107,7 +107,7 @@ export class CassandraRing {
     };
   }
 
-  /** Up to three, in different racks where there are as many. */
+  /** Up to three seeds, in different racks if possible. */
   seeds(): string[] {
     return this.members()
       .sort((a, b) => ordinalOf(a) - ordinalOf(b))
@@ -129,7 +129,7 @@ export class CassandraRing {
       fail(scope, {
         what: 'racks must be different names, at least one',
         got: this.racks,
-        fix: "['r1', 'r2', 'r3'] lets each become a host later",
+        fix: "with ['r1', 'r2', 'r3'] each rack can move to its own host later",
       });
     }
     for (const [field, value] of Object.entries({ clusterName: props.clusterName, datacenter: this.datacenter })) {
@@ -137,7 +137,7 @@ export class CassandraRing {
         fail(scope, {
           what: `${field} must be 1 to 48 letters, digits, _ and -`,
           got: value,
-          fix: 'choose another name; it can never change',
+          fix: 'choose another name now: it can never change later',
         });
     }
     if (!Number.isInteger(this.nodesPerRack) || this.nodesPerRack < 1 || this.nodesPerRack > 50) {
@@ -184,7 +184,7 @@ export class CassandraRing {
   }
 }
 
-/** What a ring has whether it runs or not. */
+/** Objects of a ring that exist also when it is retired. */
 export function keptCassandra(
   scope: Construct,
   ring: CassandraRing,

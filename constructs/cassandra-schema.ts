@@ -1,22 +1,22 @@
 import { DatabaseLogins, type DataAccess } from './database-logins';
 import { loginVariables, passwordVariable } from './env';
 
-/** What the schema job brings the ring to. */
+/** The schema that the schema job applies to the ring. */
 export interface CassandraSchema {
   readonly datacenter: string;
-  /** Host names of all nodes: the job has them repair what got more copies. */
+  /** Host names of all nodes: the job makes them repair keyspaces that got more replicas. */
   readonly nodes: readonly string[];
-  /** Copies of the keyspace that holds roles and rights. */
+  /** Replication factor of the keyspace that holds roles and permissions. */
   readonly copies: number;
   /** Other datacenters of the ring, with the most copies that each can hold. */
   readonly elsewhere: readonly (readonly [string, number])[];
-  /** Copies by name of keyspace. */
+  /** Replication factor by keyspace. */
   readonly keyspaces: ReadonlyMap<string, number>;
-  /** Keyspaces of each role by its name: it gets rights on those and on nothing else. */
+  /** Keyspaces of each role by its name: the role gets permissions only on these. */
   readonly roles: ReadonlyMap<string, ReadonlyMap<string, DataAccess>>;
 }
 
-/** The schema as `cassandra-schema.py` reads it. A password stands there by the variable that holds it. */
+/** The schema as `cassandra-schema.py` reads it. It contains names of environment variables instead of passwords. */
 export function schemaJson({ keyspaces, roles, elsewhere, ...schema }: CassandraSchema): string {
   const clients = inOrder(roles).map(([role, uses]) => {
     const { own, readOnly } = DatabaseLogins.parted(uses);

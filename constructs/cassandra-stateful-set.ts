@@ -28,16 +28,16 @@ import { scriptFile } from './script-file';
 import type { DeclaredSecret } from './secrets';
 import { fail } from './validation';
 
-/** What a ring is made of. Under Argo CD a change rolls rack after rack, by sync waves. */
+/** Props of a ring. With Argo CD a change rolls rack by rack, by sync waves. */
 export interface CassandraStatefulSetProps extends DatabaseProps {
   /**
-   * Exact version of the official image, as 5.0.8: 5.0 or newer, whose cassandra.yaml this renders. One major version at a
-   * time, never back: plan says the way. @default that of images.cassandra
+   * Exact version of the official image, such as 5.0.8. 5.0 or newer, because of the rendered cassandra.yaml. Raise one major
+   * version at a time and never go back: `plan` prints the steps. @default that of images.cassandra
    */
   readonly version?: string;
   /** May never change: nodes keep it on their disks, and refuse to start under another one. */
   readonly clusterName: string;
-  /** May never change: nodes refuse to start in another one, and copies of keyspaces are counted by it. @default dc1 */
+  /** May never change: nodes refuse to start in another one, and keyspaces count their replicas per datacenter. @default dc1 */
   readonly datacenter?: string;
   /**
    * The ring that this one joins as a datacenter of its own: for reports that must not slow the others down, or in another
@@ -49,75 +49,75 @@ export interface CassandraStatefulSetProps extends DatabaseProps {
    */
   readonly joins?: CassandraStatefulSet;
   /**
-   * One StatefulSet each; pods are NAME-RACK-0. May never change, neither names nor number: a node keeps its rack, and copies
-   * are placed by it. A rack becomes a host when there are more. @default r1, r2, r3
+   * One StatefulSet for each rack; pods are NAME-RACK-0. May never change, neither names nor number: a node keeps its rack, and
+   * replicas are placed by rack. A rack can move to its own host later. @default r1, r2, r3
    */
   readonly racks?: readonly string[];
   /**
-   * Running pods of each rack. More may be asked for later: the new nodes join one at a time, then the schema job gives
-   * keyspaces the copies that now have a node. May never be lowered while the pods that leave are members: lower
-   * `membersPerRack` one commit before. @default 1
+   * Running pods of each rack. Can be raised later: the new nodes join one at a time, then the schema job gives keyspaces up to
+   * three replicas. May never be lowered while the pods that leave are members: lower `membersPerRack` one commit before.
+   * @default 1
    */
   readonly nodesPerRack?: number;
   /**
-   * Wanted nodes of each rack. Where it is less than `nodesPerRack`, the last pods of each rack leave the ring, one at a time:
-   * their ops decommissions them, and their rows go to the nodes that stay. @default nodesPerRack
+   * Wanted nodes of each rack. When it is less than `nodesPerRack`, the last pods of each rack leave the ring one at a time: the
+   * container `ops` decommissions them, and their rows move to the remaining nodes. @default nodesPerRack
    */
   readonly membersPerRack?: number;
   /** Java heap. @default min(limit / 2, (limit - 1 GiB) / 1.25) */
   readonly heap?: Size;
   /**
-   * Further settings of cassandra.yaml, as { compaction_throughput: '32MiB/s' }; a change restarts node after node. Settings
-   * that hold a promise of this construct are refused, with what to set instead. Cassandra itself judges the others: a node
-   * that refuses one does not start, and the rollout stops at that node. @default none
+   * Further settings of cassandra.yaml, such as { compaction_throughput: '32MiB/s' }; a change restarts node by node. Settings
+   * that the construct sets are refused, and the error names the alternative. Cassandra validates the others: a node with an
+   * invalid setting does not start, and the rollout stops at that node. @default none
    */
   readonly config?: Settings;
-  /** Keyspaces besides those that clients connect to, with their number of copies. @default none */
+  /** Keyspaces besides those that clients connect to, with their replication factor. @default none */
   readonly keyspaces?: Readonly<Record<string, { readonly replicationFactor?: number }>>;
-  /** Whether all copies hang on one power cord: writes are then on the disk before they are acknowledged. @default true, the safe one */
+  /** Whether all replicas run on one physical host. A write is then synced to disk before it is acknowledged. @default true, the safe choice */
   readonly allReplicasOnOneHost?: boolean;
   /** The container beside each node that repairs it. @default each keyspace every 5 days */
   readonly ops?: CassandraOps;
 }
 
 /**
- * What a client asks of the ring. Its environment then has PREFIX_CONTACT_POINTS, _PORT, _LOCAL_DATACENTER, _KEYSPACE,
- * _USERNAME and _PASSWORD.
+ * Options of a client's connection to the ring. The client gets the environment variables PREFIX_CONTACT_POINTS, _PORT,
+ * _LOCAL_DATACENTER, _KEYSPACE, _USERNAME and _PASSWORD.
  */
 export interface CassandraConnection {
-  /** The one keyspace that the client may use; made where it is not there. */
+  /** The one keyspace that the client may use; created if it does not exist. */
   readonly keyspace: string;
-  /** Whether it may only read: SELECT on the tables, and nothing else. @default readWrite */
+  /** Permissions: `read` permits only SELECT on the tables. @default readWrite */
   readonly access?: DataAccess;
-  /** The role that it logs in as. Two clients of one name need two. @default the client's name */
+  /** The role of the client. Two clients of the same name need different roles. @default the client's name */
   readonly role?: string;
-  /** What the variables start with. @default CASSANDRA */
+  /** Prefix of the variables. @default CASSANDRA */
   readonly envPrefix?: string;
 }
 
 const RACK_LABEL = 'cassandra-rack';
 
-/** A Cassandra ring without an operator: the official image, one StatefulSet per rack, joins that wait for each other. */
+/** A Cassandra ring without an operator: the official image, one StatefulSet per rack; nodes join one at a time. */
 export class CassandraStatefulSet extends Construct implements Connectable<CassandraConnection> {
   /** Name of the ring and of its client Service; all other names start with it. At most 30 characters. */
   readonly name: string;
-  /** Where it runs: part of the DNS names that nodes and clients use. */
+  /** Its namespace: part of the DNS names that nodes and clients use. */
   readonly namespace: string;
-  /** Its one NetworkPolicy. For a Prometheus: `connections.allowFrom(peer, { port })`. */
+  /** Its NetworkPolicy. For Prometheus use `connections.allowFrom(peer, { port })`. */
   readonly connections: Connections;
-  /** Login of the role admin. The schema job makes it at the first start and disables the default superuser. */
+  /** Login of the role admin. The schema job creates it at the first start and disables the default superuser. */
   readonly adminSecret: DeclaredSecret;
   /** One per rack. */
   readonly statefulSets: readonly k8s.KubeStatefulSet[];
-  /** For clients, over all racks. */
+  /** The client Service, over all racks. */
   readonly service: k8s.KubeService;
-  /** Names of the nodes. */
+  /** The headless Service, which gives each node a DNS name. */
   readonly nodesService: k8s.KubeService;
   /** Lets a drain take one node of the whole ring at a time. */
   readonly podDisruptionBudget: k8s.KubePodDisruptionBudget;
-  /** Makes what clients asked for: roles, keyspaces. Runs again when that changes. */
+  /** Creates the roles and keyspaces of clients. Runs again when they change. */
   readonly schemaJob: HashNamedJob;
-  /** How the memory of each node is divided, as jvm-server.options says it. */
+  /** How the memory of each node is divided, as in jvm-server.options. */
   readonly memory: CassandraMemory;
   private readonly ring: CassandraRing;
   /** The first datacenter, which has the roles and keyspaces of all. */
@@ -173,7 +173,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Lets a client reach the ring, as a role of its own with rights on one keyspace. */
+  /** Lets a client reach the ring, with its own role and permissions on one keyspace. */
   accept(client: Client, { keyspace, role, envPrefix, access }: CassandraConnection): void {
     this.first.addKeyspace(keyspace);
     const { secret, uses } = this.logins.of(client, role);
@@ -206,7 +206,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
         what: `the replication factor of ${keyspace} must be between 1 and the number of nodes`,
         got: factor,
         allowed: `1 to ${nodes}`,
-        fix: 'a copy needs a node of its own',
+        fix: 'use at most one replica for each node',
       });
     }
     this.keyspaces.set(keyspace, factor);
@@ -295,13 +295,13 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       metadata: metadataOf(this.ring.names),
       automountServiceAccountToken: false,
     });
-    // Without node.json, which a node reads when it starts: one node more must not restart all others.
+    // Without node.json, which a node reads when it starts: adding a node must not restart the others.
     const checksum = contentHash([config, scripts]);
     const before = this.first === this ? 0 : this.first.waves();
     return this.ring.racks.map((rack, index) => this.makeStatefulSet(rack, before + index + 1, checksum));
   }
 
-  /** Argo CD makes and changes one rack after the other: the controllers by themselves would restart all racks at once. */
+  /** Sync waves make Argo CD update one rack at a time: without them the controllers would restart all racks at once. */
   private makeStatefulSet(rack: string, wave: number, checksum: string): k8s.KubeStatefulSet {
     const { props, ring, exporter, backup } = this;
     const podLabels = { ...ring.names.labels, [RACK_LABEL]: rack };
@@ -313,7 +313,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       podLabels,
       annotations: {
         'checksum/config': checksum,
-        // A pod can name one port: the exporter has more to tell.
+        // The annotation holds one port: the exporter has more metrics.
         ...scrapeAnnotations(props.exporter ?? (props.ops?.scrapedBy && { port: PORTS.ops })),
       },
       storage: props.storage,
@@ -361,7 +361,7 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
       ADMIN_PASSWORD: this.adminSecret.key('password'),
       PREVIOUS_ADMIN_PASSWORD: this.adminSecret.key('previous-password'),
     });
-    // By `tell` it asks every node whether it has joined, and has it repair what got more copies.
+    // On `tell` the job asks every node whether it has joined, and requests repairs of keyspaces that got more replicas.
     openBetween(job.connections, this.connections, PORTS.cql, PORTS.tell);
     return job;
   }

@@ -13,10 +13,10 @@ export type Peer =
   | { readonly namespace: string; readonly labels: Labels }
   /** An IPv4 network outside the cluster, one machine as `192.168.1.30/32`. */
   | { readonly cidr: string }
-  /** Whoever can reach the node. */
+  /** Everyone who can reach the node. */
   | 'anywhere';
 
-/** A port of a connection: that of the pods or of the machine outside, never one that a Service translates. */
+/** A port of a connection: that of the pods or of the machine outside, never the port of a Service. */
 export interface Port {
   /** 1 to 65535; `allowFrom` and `allowTo` refuse anything else. */
   readonly port: number;
@@ -24,63 +24,63 @@ export interface Port {
   readonly protocol?: 'TCP' | 'UDP';
 }
 
-/** Something that can be connected to something: a service, a job. */
+/** A client of connections, such as a service or a job. */
 export abstract class Client extends Construct {
-  /** Its name among clients: what its role or user in a database is called. */
+  /** Its name, also of its role or user in a database. */
   abstract readonly name: string;
-  /** Where its pods run, and so where the secrets of its connections must exist. */
+  /** Namespace of its pods, in which the secrets of its connections must exist. */
   abstract readonly namespace: string;
-  /** Its NetworkPolicy, in which the target opens the way out. */
+  /** Its NetworkPolicy, to which the target adds an egress rule. */
   abstract readonly connections: Connections;
   /** Adds environment variables. @throws on a name that another connection took */
   abstract addEnv(env: Readonly<Record<string, EnvValue>>): void;
 
-  /** Lets this client reach a target, and gives it the environment that says where it is. */
+  /** Lets this client reach a target, and adds environment variables with the target's address. */
   connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
     target.accept(this, options as Options);
   }
 }
 
 /**
- * Something that knows how a client reaches it. `accept` opens the way on both sides, gives the client its environment,
- * and registers what the target must do for it (a role, a user). Call `client.connectTo(target, options)`, not this.
+ * A target that clients can connect to. `accept` adds rules to the NetworkPolicies of both sides, gives the client its
+ * environment variables, and registers its role or user. Call `client.connectTo(target, options)` instead.
  */
 export interface Connectable<Options = undefined> extends IConstruct {
-  /** Called by `connectTo`, once per connection. @throws where the target cannot give what the options ask for */
+  /** Called by `connectTo`, once per connection. @throws when the target does not support the options */
   accept(client: Client, options: Options): void;
 }
 
-/** Options of `connectTo`: left out where the target has none or all are optional. */
+/** Options of `connectTo`: may be left out when the target has none or all are optional. */
 export type OptionsOf<Options> = undefined extends Options ? [options?: Options] : [options: Options];
 
-/** The pods that a policy is for, and what it is called. */
+/** The pods that a policy selects, and its metadata. */
 export interface ConnectionsProps {
   /** Name of the NetworkPolicy. */
   readonly name: string;
-  /** Of the policy and of the pods that it selects. */
+  /** Namespace of the policy and of the pods that it selects. */
   readonly namespace: string;
-  /** Which pods: the labels of their selector. */
+  /** Labels that select the pods. */
   readonly selector: Labels;
   /** Labels of the policy itself. */
   readonly labels: Labels;
-  /** Whether Argo CD must leave the policy when it leaves Git. @default false */
+  /** Whether Argo CD keeps the policy when it is removed from Git. @default false */
   readonly keep?: boolean;
-  /** Annotations of the policy, besides that. @default none */
+  /** Further annotations of the policy. @default none */
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Kubernetes' own name server: the pods that stand behind the address in every pod's resolv.conf. */
+/** The cluster's name server: the pods behind the address in every pod's resolv.conf. */
 export const DNS_PEER: Peer = { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
 export const DNS_PORTS: readonly Port[] = [{ port: 53, protocol: 'UDP' }, { port: 53 }];
 
 /**
- * The connections of one workload, rendered as its one NetworkPolicy: what is not here cannot talk. DNS is allowed once
- * anything is. Rules are bound when the object is rendered and sorted, so the order of calls leaves no trace.
+ * The connections of one workload, rendered as its one NetworkPolicy, which denies all other traffic. DNS is allowed if any
+ * egress is. Rules are collected when the object is rendered, and sorted, so the order of calls does not matter.
  */
 export class Connections extends Construct {
-  /** Rendered with every rule that was added until then. Without an ingress rule nothing gets in. */
+  /** Rendered with every rule that was added before. Denies all ingress without an ingress rule. */
   readonly policy: k8s.KubeNetworkPolicy;
-  /** This workload as the other end of someone else's connection. */
+  /** This workload as the peer of another workload's connection. */
   readonly peer: Peer;
   private readonly ingress: [Peer, Port][] = [];
   private readonly egress: [Peer, Port][] = [];
@@ -99,7 +99,7 @@ export class Connections extends Construct {
       spec: late((): k8s.NetworkPolicySpec => ({
         podSelector: podSelector(props.selector),
         policyTypes: ['Ingress', 'Egress'],
-        // An empty list is stored as none, and would differ from what is stored for ever.
+        // The API server drops empty lists, so Argo CD would always show a diff.
         ingress:
           this.ingress.length === 0
             ? undefined
@@ -111,17 +111,17 @@ export class Connections extends Construct {
 
   /** Lets a peer reach a port of this workload. */
   allowFrom(peer: Peer, port: Port): void {
-    this.judge(peer, port);
+    this.validate(peer, port);
     this.ingress.push([peer, port]);
   }
 
   /** Lets this workload reach a port of a peer. */
   allowTo(peer: Peer, port: Port): void {
-    this.judge(peer, port);
+    this.validate(peer, port);
     this.egress.push([peer, port]);
   }
 
-  private judge(peer: Peer, { port }: Port): void {
+  private validate(peer: Peer, { port }: Port): void {
     assertValid(this, portProblem(port, 'the port of a connection'));
     if (peer !== 'anywhere' && 'cidr' in peer && !ipv4Network(peer.cidr)) {
       fail(this, {
@@ -134,7 +134,7 @@ export class Connections extends Construct {
   }
 }
 
-/** Opens a port of one workload for another, on both sides. */
+/** Opens a port of one workload for another, in the policies of both. */
 export function openBetween(client: Connections, server: Connections, ...ports: readonly number[]): void {
   for (const port of ports) {
     client.allowTo(server.peer, { port });
@@ -142,7 +142,7 @@ export function openBetween(client: Connections, server: Connections, ...ports: 
   }
 }
 
-/** One rule a peer, with all its ports; sorted, without repeats. */
+/** One rule for each peer, with all its ports; sorted, without duplicates. */
 function rules(entries: readonly [Peer, Port][]): { peer?: k8s.NetworkPolicyPeer; ports: k8s.NetworkPolicyPort[] }[] {
   const byPeer = new Map<string, { peer: Peer; ports: Map<string, Port> }>();
   for (const [peer, port] of entries) {
@@ -175,7 +175,7 @@ function policyPeer(peer: Peer): k8s.NetworkPolicyPeer | undefined {
   };
 }
 
-/** Empty for all pods: an empty `matchLabels` is stored as none, and would differ from what is stored for ever. */
+/** Empty for all pods: the API server drops an empty `matchLabels`, so Argo CD would always show a diff. */
 function podSelector(labels: Labels): k8s.LabelSelector {
   return Object.keys(labels).length === 0 ? {} : { matchLabels: { ...labels } };
 }

@@ -6,30 +6,30 @@ import type { HashNamedJob } from './hash-named-job';
 import { assertValid, fail } from './validation';
 import { DeclaredSecret, type SecretSource } from './secrets';
 
-/** What a client may do with the data of a connection. */
+/** Permissions of a client on the data of a connection. */
 export type DataAccess = 'read' | 'readWrite';
 
-/** The login of one client: its secret, and what it may do with which keyspaces or databases. */
+/** The login of one client: its secret, and its permissions by keyspace or database. */
 export interface Login {
   readonly secret: DeclaredSecret;
   readonly uses: Map<string, DataAccess>;
 }
 
 export interface DatabaseLoginsProps {
-  /** Of the database: secrets are called NAME-LOGIN. */
+  /** Name of the database: secrets are named NAME-LOGIN. */
   readonly name: string;
   readonly namespace: string;
-  /** What the database calls a login, which is also the option that names one: `role` or `user`. */
+  /** The database's word for a login, and the option that sets it: `role` or `user`. */
   readonly noun: 'role' | 'user';
-  /** Logins and secrets that the database itself has. */
+  /** Names of the database's own logins and secrets. */
   readonly reserved: readonly string[];
-  /** Keys that the secret has besides username and password. */
+  /** Keys of the secret besides username and password. */
   readonly keys?: Readonly<Record<string, SecretSource>>;
-  /** Brings the logins into the database. */
+  /** The job that creates the logins in the database. */
   readonly job: () => HashNamedJob;
 }
 
-/** The logins that clients of a database have, each with a secret of its own. */
+/** The logins of a database's clients, each with its own secret. */
 export class DatabaseLogins {
   private readonly logins = new Map<string, Login & { readonly client: Client }>();
 
@@ -38,13 +38,13 @@ export class DatabaseLogins {
     private readonly props: DatabaseLoginsProps,
   ) {}
 
-  /** What each login may use, by its name. */
+  /** Permissions of each login, by its name. */
   get uses(): ReadonlyMap<string, ReadonlyMap<string, DataAccess>> {
     return new Map([...this.logins].map(([login, { uses }]) => [login, uses]));
   }
 
   /**
-   * The login of a client, made at its first connection.
+   * The login of a client, created at its first connection.
    * @param name @default the client's name
    * @throws when the login belongs to the database itself or to another client, such as one of the same name in another namespace
    */
@@ -59,7 +59,7 @@ export class DatabaseLogins {
       name: `${this.props.name}-${name}`,
       namespaces: [this.props.namespace, client.namespace],
       keys: {
-        // No client's name has a _, so the other one is nobody's.
+        // Names of clients have no _, so the alternate name collides with no client.
         username: { value: name, alternate: `${name}_2` },
         password: { generate: 'alphanumeric', length: 32 },
         ...this.props.keys,
@@ -76,7 +76,7 @@ export class DatabaseLogins {
     return login;
   }
 
-  /** Names of what a login may use, in order: all that it may write, and what it may only read. */
+  /** Sorted keyspaces or databases of a login: those that it may write, and those that it may only read. */
   static parted(uses: ReadonlyMap<string, DataAccess>): { readonly own: string[]; readonly readOnly?: string[] } {
     const named = (wanted: DataAccess) =>
       [...uses].flatMap(([name, access]) => (access === wanted ? [name] : [])).sort();
@@ -94,7 +94,7 @@ export class DatabaseLogins {
   }
 }
 
-/** Two connections to the same data: the one that may do more counts. */
+/** Of two connections to the same data, the wider access counts. */
 export function widest(known: DataAccess | undefined, access: DataAccess = 'readWrite'): DataAccess {
   return known === 'readWrite' ? known : access;
 }

@@ -11,7 +11,7 @@ import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
-/** How one database is loaded again from its backups. */
+/** How to restore one database from its backups. */
 export interface DatabaseRestoreProps {
   readonly backup: DatabaseBackup;
   /** Of the database. */
@@ -21,13 +21,13 @@ export interface DatabaseRestoreProps {
   readonly image: string;
   /** Reads /restore/fetched.json, loads what stands there, and ends with 3 where another try would end in the same way. */
   readonly command: readonly string[];
-  /** Scripts of the command, below /config. */
+  /** Scripts of the restore command, mounted at /config. */
   readonly files: Readonly<Record<string, string>>;
   readonly env: readonly k8s.EnvVar[];
   readonly resources: Resources;
-  /** The claim on whose disk the fetched files lie meanwhile, in the folder `restore`. */
+  /** The claim whose disk holds the fetched files during a restore, in the folder `restore`. */
   readonly claim: string;
-  /** What is one series of backups, as for the container `backup`. */
+  /** What forms one series of backups, as for the container `backup`. */
   readonly group: 'tags' | 'host,tags';
   /** Cron schedule of the drill. */
   readonly drill?: string;
@@ -36,11 +36,11 @@ export interface DatabaseRestoreProps {
 }
 
 /**
- * A suspended CronJob from which `npm run homelab -- restore` and `restore-drill` make a Job: it is reviewed, counted in the budget
- * and held by a policy like everything else, and runs nothing by itself. With a schedule, another one that tries a restore.
+ * A suspended CronJob from which `npm run homelab -- restore` and `restore-drill` create a Job. It never runs by itself, but is
+ * reviewed, counted in the budget and limited by a NetworkPolicy. With a schedule, a second CronJob runs restore drills.
  */
 export class DatabaseRestore extends Construct {
-  /** Of the pods that restore: DNS, the target, and the database once it opened its ports for them. */
+  /** NetworkPolicy of the pods that restore: DNS, the target, and the database after it opened its ports for them. */
   readonly connections: Connections;
 
   constructor(
@@ -78,7 +78,7 @@ export class DatabaseRestore extends Construct {
     new k8s.KubeCronJob(this, id, {
       metadata: { name, namespace: this.props.namespace, ...metadata },
       spec: {
-        // Suspended, the schedule only has to be one.
+        // The CronJob is suspended: any valid schedule will do.
         schedule: schedule ?? '0 0 1 1 *',
         suspend: schedule === undefined,
         concurrencyPolicy: 'Forbid',
@@ -90,7 +90,7 @@ export class DatabaseRestore extends Construct {
             backoffLimit: 3,
             activeDeadlineSeconds: 24 * 3600,
             podFailurePolicy: {
-              // The class of 1.28 asks for both kinds of reasons; the API takes one.
+              // The 1.28 type requires both kinds of conditions; the API accepts one.
               rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [3] } } as k8s.PodFailurePolicyRule],
             },
             template: { metadata, spec: this.podSpec(config, schedule !== undefined) },
@@ -103,7 +103,7 @@ export class DatabaseRestore extends Construct {
   private podSpec(config: string, drill: boolean): k8s.PodSpec {
     const { props } = this;
     const { backup } = props;
-    // Without a value where there is none: the API server drops an empty one, so Argo CD would always show a diff.
+    // Omits an empty value: the API server drops it, so Argo CD would always show a diff.
     const asked = ['AT', 'ONLY', 'REPLACE', 'FROM', 'HOSTS', 'DRILL'].map((each) => ({
       name: `RESTORE_${each}`,
       ...(drill && each === 'DRILL' && { value: 'yes' }),

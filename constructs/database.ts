@@ -13,20 +13,20 @@ import { DeclaredSecret } from './secrets';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
-/** What both databases are given. */
+/** Props of both databases. */
 export interface DatabaseProps {
   /**
-   * Name of every object that it makes; the names of its pods start with it. May never change: the claims of another name are
-   * new and empty. @default the construct's id
+   * Name of all its objects; the names of its pods start with it. May never change: the claims of another name are new and
+   * empty. @default the construct's id
    */
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** Where it is given, `version` is not. @default the official image, in the version of `images` */
+  /** Image, instead of `version`. @default the official image, in the version of `images` */
   readonly image?: string;
   /** One volume per pod, claimed as data-POD. May never change: the claim templates of a StatefulSet are immutable. */
   readonly storage: DataStorage;
-  /** Of the database in each pod. At least 2.5 GiB of memory for Cassandra, 1 GiB for MongoDB. */
+  /** Resources of the database container in each pod. At least 2.5 GiB of memory for Cassandra, 1 GiB for MongoDB. */
   readonly resources: Resources;
   /** @default any node */
   readonly placement?: Placement;
@@ -34,14 +34,14 @@ export interface DatabaseProps {
   readonly priorityClassName?: string;
   /** Names of pull secrets. @default none */
   readonly pullSecrets?: readonly string[];
-  /** A container that reports metrics; it reaches the database by loopback. @default none */
+  /** A container that exports metrics; it reaches the database over loopback. @default none */
   readonly exporter?: Exporter;
-  /** Encrypted backups in another place, and the Job that restores them. @default none: what the disks lose is lost */
+  /** Encrypted backups on another machine, and the Job that restores them. @default none: data is lost when the disks are lost */
   readonly backup?: BackupProps;
   /** Time between SIGTERM and SIGKILL. @default 120 s for Cassandra to drain, 90 s for MongoDB to step down and write everything */
   readonly terminationGracePeriod?: Duration;
   /**
-   * How long a start may take: recovery for MongoDB; for Cassandra the replay of the commit log, the wait for other nodes and a
+   * Time limit for a start: recovery for MongoDB; for Cassandra the replay of the commit log, the wait for other nodes and a
    * bootstrap. @default 1 hour for Cassandra, 10 minutes for MongoDB
    */
   readonly startup?: Duration;
@@ -56,13 +56,13 @@ export const DATABASE_USER = 999;
 /** Name of the data volume and of its claim template. */
 export const DATA_VOLUME = 'data';
 
-/** How the objects of a database are called and found. */
+/** Names and labels of the objects of a database. */
 export interface DatabaseNames {
   readonly name: string;
   readonly namespace: string;
-  /** Of its pods. */
+  /** Labels that select its pods. */
   readonly selector: Labels;
-  /** Of all its objects. */
+  /** Labels of all its objects. */
   readonly labels: Labels;
 }
 
@@ -76,7 +76,7 @@ export function metadataOf({ name, namespace, labels }: DatabaseNames, suffix = 
   return { name: `${name}${suffix}`, namespace, labels: { ...labels } };
 }
 
-/** What outlives the pods: the policy, which says what the disks hold, and the disks. */
+/** What remains without pods: the policy, which records what the disks hold, and the disks. */
 export function keptData(
   scope: Construct,
   names: DatabaseNames,
@@ -99,7 +99,7 @@ export function keptData(
   });
 }
 
-/** Login of the user that the database makes at its first start, who may do everything. */
+/** Login of the administrator that the database creates at its first start. */
 export function superuser(
   scope: Construct,
   { name, namespace }: DatabaseNames,
@@ -112,15 +112,15 @@ export function superuser(
   });
 }
 
-/** What differs between the StatefulSets of databases. */
+/** Parts of a StatefulSet that differ between the databases. */
 export interface DatabaseStatefulSetProps {
   readonly metadata: k8s.ObjectMeta;
-  /** Of the pods; claims get the same labels. */
+  /** Labels of the pods and of their claims. */
   readonly selector: Labels;
   readonly serviceName: string;
   readonly replicas: number;
   readonly podLabels: Labels;
-  /** Of the pods, besides the checksum of the backup. */
+  /** Annotations of the pods, besides the checksum of the backup. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly storage: DataStorage;
   readonly backup?: DatabaseBackup;
@@ -141,7 +141,7 @@ export function databaseStatefulSet(
       spec: {
         serviceName,
         replicas,
-        // All at once: a set is initiated, and a ring begun, only when every pod is there to say that it is empty.
+        // All at once: a replica set or a ring is created only after every pod has reported that it is empty.
         podManagementPolicy: 'Parallel',
         selector: { matchLabels: { ...selector } },
         revisionHistoryLimit: 3,
@@ -153,13 +153,13 @@ export function databaseStatefulSet(
   );
 }
 
-/** What differs between the pods of databases. */
+/** Parts of a pod that differ between the databases. */
 export interface DatabasePodProps {
   readonly image: string;
   /** Where the data volume is mounted. */
   readonly dataPath: string;
   readonly terminationGracePeriod: Duration;
-  /** Of each init container. */
+  /** Resources of each init container. */
   readonly initResources: Resources;
   /** Prepares the configuration, after the check of the data mount. */
   readonly init: Omit<k8s.Container, 'image' | 'resources' | 'securityContext'>;
@@ -167,7 +167,7 @@ export interface DatabasePodProps {
   readonly volumes: readonly k8s.Volume[];
 }
 
-/** The pod of a database, which refuses to start on a missing disk. */
+/** The pod of a database, which does not start when its disk is missing. */
 export function databasePod(scope: IConstruct, names: DatabaseNames, props: DatabaseProps, made: DatabasePodProps) {
   const { storage, placement, overridePodSpec } = props;
   const { image, dataPath, init } = made;
@@ -188,7 +188,7 @@ export function databasePod(scope: IConstruct, names: DatabaseNames, props: Data
   return overridePodSpec ? overridePodSpec(spec) : spec;
 }
 
-/** A folder in memory or on the disk of the node that is empty at each start of the pod. */
+/** An emptyDir volume, in memory or on the disk of the node. */
 export function emptyFolder(name: string, sizeLimit: string, medium?: 'Memory'): k8s.Volume {
   return { name, emptyDir: { medium, sizeLimit: k8s.Quantity.fromString(sizeLimit) } };
 }

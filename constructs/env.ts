@@ -9,13 +9,13 @@ import { jsonOf, type Json } from './rendering';
 import type { SecretKey } from './secrets';
 
 /**
- * The value of an environment variable: text, or a key of a secret. In text, `$(NAME)` stands for another variable of the
- * same container, whichever was added first, and `$$(NAME)` is the text `$(NAME)`. All other text arrives as it is written,
- * `$` and `$$` included. A reference to a variable that is not there is refused.
+ * The value of an environment variable: text, or a key of a secret. In text, `$(NAME)` refers to another variable of the same
+ * container, in any order, and `$$(NAME)` is the literal text `$(NAME)`. All other text is passed unchanged, including `$` and
+ * `$$`. A reference to a variable that does not exist is refused.
  */
 export type EnvValue = string | SecretKey;
 
-/** What an environment begins with, and what else of the container refers to it. */
+/** Initial variables of an environment, and the command that refers to them. */
 export interface EnvironmentProps {
   /** Rendered after what connections add. @default none */
   readonly own?: Readonly<Record<string, EnvValue>>;
@@ -23,7 +23,7 @@ export interface EnvironmentProps {
   readonly commands?: readonly string[];
 }
 
-/** Environment variables of one container, rendered so that the kubelet has each value before the one that refers to it. */
+/** Environment variables of one container, rendered in an order in which the kubelet can resolve every reference. */
 export class Environment {
   private readonly added = new Map<string, EnvValue>();
   private readonly own = new Map<string, EnvValue>();
@@ -43,7 +43,7 @@ export class Environment {
     this.put(env, this.added);
   }
 
-  /** None rather than an empty list: the API server drops it, so Argo CD would always show a difference. */
+  /** Undefined instead of an empty list: the API server drops empty lists, so Argo CD would always show a diff. */
   render(): k8s.EnvVar[] | undefined {
     const variables = inOrder(this.variables());
     if (variables.length === 0) return undefined;
@@ -86,22 +86,22 @@ export class Environment {
   }
 }
 
-/** The kubelet reads two `$` as one: doubled where they are text, and left before a parenthesis, where they tell text from a reference. */
+/** The kubelet reads `$$` as one `$`: doubles `$` in text, except before a parenthesis, where `$$` marks literal text. */
 function forKubelet(text: string): string {
   return text.replace(/\${2,}(?!\$*\()/g, (dollars) => dollars + dollars);
 }
 
-/** Text for an environment variable that refers to nothing, whatever is in it. */
+/** Escapes text so that it contains no reference. */
 export function plainText(text: string): string {
   return text.replace(/\$+(?=\()/g, (dollars) => dollars + dollars);
 }
 
-/** Names that a text refers to, as the kubelet reads it (third_party/forked/golang/expansion of Kubernetes). */
+/** Names that a text refers to, by the rules of the kubelet (third_party/forked/golang/expansion of Kubernetes). */
 function referencesIn(text: string): string[] {
   return [...text.matchAll(/\$(?:\(([^)]*)\)|[^])/g)].flatMap(([, name]) => (name === undefined ? [] : [name]));
 }
 
-/** Each variable after those that it refers to; otherwise as they were added. */
+/** Sorts each variable after those that it refers to, and otherwise keeps the order. */
 function inOrder(variables: ReadonlyMap<string, EnvValue>): [string, EnvValue][] {
   const ordered = new Map<string, EnvValue>();
   const begun = new Set<string>();
@@ -116,10 +116,10 @@ function inOrder(variables: ReadonlyMap<string, EnvValue>): [string, EnvValue][]
   return [...ordered];
 }
 
-/** What every container has of the API server, also without service links. */
+/** Variables for the API server, which every container gets, also without service links. */
 const OF_THE_API_SERVER = /^KUBERNETES_(SERVICE_HOST|SERVICE_PORT(_HTTPS)?|PORT(_443_TCP(_(PROTO|PORT|ADDR))?)?)$/;
 
-/** References in an object's pods that the kubelet would leave as text, judged as rendered: an escape hatch may have added variables. */
+/** References in an object's pods that the kubelet would not resolve. Reads the rendered object, because an escape hatch may add variables. */
 function undefinedReferences(node: IConstruct): string[] {
   const pod = ApiObject.isApiObject(node) ? jsonOf(node).spec?.template?.spec : undefined;
   return [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])].flatMap(inContainer);
@@ -143,26 +143,26 @@ function inContainer({ env = [], command = [], args = [] }: Json): string[] {
   ];
 }
 
-/** In a command: what a shell would run there is in lower case. */
+/** References in a command, in upper case: `$(...)` in lower case is a command for a shell. */
 const SET_BY_SOMEBODY = /^[A-Z][A-Z0-9_]*$/;
 
 function undefinedReference(what: string, name: string, all: readonly string[]): string {
   return sentence({
     what: `${what} must refer to variables that are set before it`,
     got: `$(${name})`,
-    allowed: all.join(', ') || 'none is there',
+    allowed: all.join(', ') || 'none exists',
     fix: all.includes(name)
       ? 'let no variable refer to itself, nor two to each other, and put those of overridePodSpec first'
       : suggested(name, all, `connect to what sets it, or write $$(${name}) for the text itself`),
   });
 }
 
-/** The variable in which a database's own job finds the password of a client. */
+/** The variable that holds the password of a client in the database's job. */
 export function passwordVariable(client: string): string {
   return `PASSWORD_${variablePart(client)}`;
 }
 
-/** What a database's own job is told of a client's login, beside its password. */
+/** Variables of a client's login in the database's job, besides its password. */
 export function loginVariables(client: string): { readonly usernameFrom: string; readonly previousFrom: string } {
   return { usernameFrom: `USERNAME_${variablePart(client)}`, previousFrom: `PREVIOUS_${passwordVariable(client)}` };
 }

@@ -7,23 +7,23 @@ import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { RESTRICTED_CONTAINER } from './security';
 
-/** A container beside a database that reports its metrics; it reaches the database by loopback. */
+/** A container beside a database that exports its metrics; it reaches the database over loopback. */
 export interface Exporter {
   /** Exact version: a tag other than latest, or a digest. */
   readonly image: string;
-  /** Port on which Prometheus finds /metrics. */
+  /** Port that serves /metrics. */
   readonly port: number;
-  /** Of its container, on top of the database's own in each pod. */
+  /** Resources of its container in each pod, in addition to the database's. */
   readonly resources: Resources;
-  /** Text, or keys of secrets, such as those of `rootSecret` or of a secret of your own. @default none */
+  /** Environment variables: text, or keys of secrets, such as those of `rootSecret` or of your own secret. @default none */
   readonly env?: Readonly<Record<string, EnvValue>>;
   /** @default the image's */
   readonly args?: readonly string[];
-  /** Pods that may read the metrics, such as Prometheus': opens the network for them. @default none */
+  /** Pods that may read the metrics, such as those of Prometheus. Opens the network for them. @default none */
   readonly scrapedBy?: Peer;
 }
 
-/** The container, made once: its secrets note who reads them, and the network is opened for who scrapes. */
+/** The container of the exporter. Registers it as a reader of its secrets, and opens the network for the scraper. */
 export function exporterContainer(
   owner: IConstruct & { readonly namespace: string; readonly connections: Connections },
   exporter: Exporter | undefined,
@@ -44,7 +44,7 @@ export function exporterContainer(
   };
 }
 
-/** Marks pods for a Prometheus that scrapes by annotation; nothing where there are no metrics. */
+/** Annotations for a Prometheus that scrapes annotated pods; empty without metrics. */
 export function scrapeAnnotations(metrics: { readonly port: number; readonly path?: string } | undefined) {
   return (
     metrics && {

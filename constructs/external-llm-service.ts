@@ -10,49 +10,49 @@ import { onRender, overrideManifests, type ManifestOverride } from './rendering'
 import type { SecretKey } from './secrets';
 import { assertValid, fail, namespaceOf } from './validation';
 
-/** Where models run, and by what name the cluster knows them. */
+/** Props of a service for language models outside the cluster. */
 export interface ExternalLlmServiceProps {
-  /** Name that clients use. @default the construct's id */
+  /** Name of the Service, which clients use. @default the construct's id */
   readonly name?: string;
-  /** Where its clients are. @default the chart's namespace */
+  /** Namespace of its clients. @default the chart's namespace */
   readonly namespace?: string;
-  /** How the name leads to the machine. An EndpointSlice has nothing in between, but Argo CD must not exclude it. */
+  /** How the Service reaches the machine. An EndpointSlice needs no proxy, but Argo CD must not exclude EndpointSlices. */
   readonly endpoint: LlmEndpoint;
-  /** Models by the name that clients ask for; `tag` is what the endpoint calls it. */
+  /** Models by the name that clients use; `tag` is the name at the endpoint. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
-  /** The key that the endpoint asks for, from a declared secret; clients get it as PREFIX_API_KEY. @default none */
+  /** API key of the endpoint, from a declared secret; clients get it as PREFIX_API_KEY. @default none */
   readonly apiKey?: SecretKey;
-  /** Changes the proxy's pod, where there is one. */
+  /** Changes the pod of the proxy, if there is one. */
   readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
   readonly overrideManifest?: ManifestOverride;
 }
 
-/** What a client asks for. Its environment then has PREFIX_HOST, _PORT, _BASE_URL (ends in /v1), _MODEL, and _API_KEY where there is one. */
+/** Options of a client's connection. The client gets PREFIX_HOST, _PORT, _BASE_URL (ends in /v1), _MODEL, and _API_KEY if there is one. */
 export interface LlmConnection {
   /** One of the service's models, by name. */
   readonly model: string;
-  /** What the variables start with. @default LLM */
+  /** Prefix of the variables. @default LLM */
   readonly envPrefix?: string;
 }
 
-/** A language model on a machine outside the cluster, under a plain name inside it. */
+/** Language models on a machine outside the cluster, reached by a Service inside it. */
 export class ExternalLlmService extends Construct implements Connectable<LlmConnection> {
   /** Name of the Service, and the host name by which clients of any namespace reach it. */
   readonly name: string;
-  /** Where the Service is. In a client's namespace, where it is another, one of the same name leads here. */
+  /** Namespace of the Service. Clients in other namespaces get an alias of the same name there. */
   readonly namespace: string;
-  /** As it was given: it decides which of the objects below there are. */
+  /** The given endpoint: it decides which of the objects below exist. */
   readonly endpoint: LlmEndpoint;
-  /** As they were given. A client gets the `tag` as PREFIX_MODEL. */
+  /** The given models. A client gets the `tag` as PREFIX_MODEL. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
-  /** As it was given. */
+  /** The given API key. */
   readonly apiKey?: SecretKey;
-  /** What the name stands for: it selects the proxy, nothing (with an EndpointSlice), or is an ExternalName. */
+  /** The Service: it selects the proxy, has no selector (with an EndpointSlice), or is an ExternalName. */
   readonly service: k8s.KubeService;
   /** The address of the machine behind the Service. Undefined for a proxy and for a DNS name. */
   readonly endpointSlice?: k8s.KubeEndpointSlice;
-  /** The proxy's workload and connections, where the endpoint is one. */
+  /** Workload and connections of the proxy, if the endpoint is a proxy. */
   readonly proxy?: EndpointProxy;
   /** Namespaces that have an alias. */
   private readonly aliases = new Set<string>();
@@ -81,12 +81,12 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Lets a client reach the machine, and tells it where, and what the model is called there. @throws on an unknown model */
+  /** Lets a client reach the machine, and sets variables for its address and the model's tag. @throws on an unknown model */
   accept(client: Client, { model, envPrefix }: LlmConnection): void {
     const known = this.models[model];
     if (!known) {
       fail(this, {
-        what: 'a client must ask for a model that is declared',
+        what: 'a client must connect to a declared model',
         got: model,
         allowed: Object.keys(this.models).join(', '),
         fix: 'add it to `models`, or correct the name',
@@ -104,12 +104,12 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     if (client.namespace !== this.namespace) this.alias(client);
   }
 
-  /** Where clients reach it, without a path: https://api.example.com. */
+  /** URL for clients, without a path: https://api.example.com. */
   get url(): string {
     return this.endpoint.url(this.name);
   }
 
-  /** Lets a workload reach the machine, by its address only. */
+  /** Lets a workload reach only the address of the machine. */
   openFor(connections: Connections): void {
     const { port } = this.endpoint;
     for (const peer of this.peers()) connections.allowTo(peer, { port });
@@ -122,7 +122,7 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
       : this.endpoint.addresses.map((address) => ({ cidr: `${address}/32` }));
   }
 
-  /** The same plain name in another namespace: made in the chart of whoever asks first there, with a name that tells nothing of it. */
+  /** Creates an alias of the same name in a client's namespace, once, in the first client's chart, under an id that does not depend on the client. */
   private alias(client: Client): void {
     if (this.aliases.has(client.namespace)) return;
     this.aliases.add(client.namespace);

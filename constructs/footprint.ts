@@ -12,7 +12,7 @@ export interface Footprint {
 }
 
 /**
- * Of any kind that runs pods: one kind that is not known here would take room that nobody counts.
+ * For every kind that runs pods: the budget would not count the pods of an unknown kind.
  * @param nodes a DaemonSet counts once for each of them
  * @param others where its HorizontalPodAutoscaler may be
  * @returns undefined for objects that run no pods

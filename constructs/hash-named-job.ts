@@ -12,21 +12,21 @@ import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
-/** What a job does, and when. All of it is part of the hash except namespace and sync wave. */
+/** Props of a job. All are part of the hash, except namespace and sync wave. */
 export interface HashNamedJobProps {
   /** Name before the hash; at most 52 characters. */
   readonly name: string;
-  /** Where it runs; the chart's namespace is not looked at. */
+  /** Namespace of the job. The chart's namespace is not used. */
   readonly namespace: string;
-  /** With an exact version: under a tag that moves the hash stays the same, and nothing runs again. */
+  /** Image with an exact version: with a moving tag the hash would not change, and the job would not run again. */
   readonly image: string;
-  /** Instead of the image's entrypoint. Must bear to be run again: on failure it is restarted, up to 100 times. */
+  /** Command instead of the image's entrypoint. Must be idempotent: on failure it is restarted, up to 100 times. */
   readonly command: readonly string[];
-  /** Of its one container. A changed job starts before Argo CD prunes its predecessor: leave room for both. */
+  /** Resources of its one container. A changed job starts before Argo CD prunes its predecessor: plan for both. */
   readonly resources: Resources;
   /** Numeric user and group of the process. */
   readonly user: number;
-  /** ConfigMaps that it reads, by the path each is mounted at. Their content is part of the hash. */
+  /** ConfigMaps that it reads, by mount path. Their content is part of the hash. */
   readonly reads: Readonly<Record<string, k8s.KubeConfigMap>>;
   /** @default none */
   readonly priorityClassName?: string;
@@ -37,18 +37,18 @@ export interface HashNamedJobProps {
 }
 
 /**
- * A Job that runs again whenever what it does changes. A Job's pod template is immutable, so its name ends in a hash over
- * its whole spec and over the ConfigMaps that it reads; Argo CD makes the new one and prunes the old one. It has no TTL:
- * a finished Job that vanishes would be made again.
+ * A Job that runs again when its spec or its input changes. A Job's pod template is immutable, so its name ends in a hash over
+ * its whole spec and over the ConfigMaps that it reads; Argo CD creates the new one and prunes the old one. It has no TTL:
+ * Argo CD would create a finished Job again after its deletion.
  */
 export class HashNamedJob extends Client {
   /** Its name without the hash: a role or user in a database stays the same when the job changes. */
   readonly name: string;
-  /** Where it runs, and where the secrets that it reads must exist. */
+  /** Its namespace, in which the secrets that it reads must exist. */
   readonly namespace: string;
-  /** Its NetworkPolicy: DNS, and what it was connected to. */
+  /** Its NetworkPolicy: DNS and its connections. */
   readonly connections: Connections;
-  /** The hash is in the rendered name only; `job.name` is the name without it. */
+  /** The Job. Only the rendered name has the hash; `job.name` is the name without it. */
   readonly job: k8s.KubeJob;
   private readonly environment: Environment;
 
@@ -82,7 +82,7 @@ export class HashNamedJob extends Client {
     this.job = new k8s.KubeJob(this, 'job', {
       metadata: { name, namespace, labels: { ...labels(identity) }, annotations: syncWave(props.wave ?? 0) },
       spec: late((): k8s.JobSpec => ({
-        // OnFailure restarts in the same pod; the limit only ends a loop that no restart will mend.
+        // OnFailure restarts the container in the same pod; the limit ends a loop of failures.
         backoffLimit: 100,
         template: {
           metadata: { labels: { ...labels(identity) } },
@@ -118,8 +118,8 @@ export class HashNamedJob extends Client {
   }
 
   /**
-   * Adds environment variables. Of a secret only name and key are part of the hash: a changed password runs nothing
-   * again. @throws on a name that is taken or that no shell could read
+   * Adds environment variables. Of a secret only name and key are part of the hash: a changed password does not run the job
+   * again. @throws on a name that is taken or invalid
    */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.environment.add(env);

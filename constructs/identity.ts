@@ -1,10 +1,10 @@
 /**
- * Annotation of a database's NetworkPolicy, which stays when the database retires: what stands on its disks. So the plan sees
- * a change that is made while no pod shows it.
+ * Annotation on a database's NetworkPolicy, which stays when the database is retired: values that its disks hold. By it the plan
+ * sees a change of these values while no pod exists.
  */
 export const IDENTITY = 'collab-homelab/identity';
 
-/** What the disks of a database hold of it: names that may never change, how many members there are, and who wrote the files. */
+/** Values that the disks of a database hold: names that may never change, the number of members, and the version that wrote the files. */
 export function identityAnnotation(identity: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   return { [IDENTITY]: JSON.stringify(identity) };
 }

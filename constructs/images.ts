@@ -2,8 +2,8 @@ import type { IConstruct } from 'constructs';
 import { fail } from './validation';
 
 /**
- * Every image that is not the owner's, with an exact version and where that version was read. An update is a change here,
- * and a reviewable diff in dist/.
+ * Every image except the owner's, with an exact version and the source of that version. To update, change it here and review the
+ * diff in dist/.
  */
 export const images = {
   /** Official image, Java 17 (docker-library/cassandra, versions.json). Holds python3, which cqlsh needs. */
@@ -18,11 +18,11 @@ export const images = {
   python: 'docker.io/library/python:3.13.5-alpine3.22',
   /** A TCP proxy that runs without root (github.com/nginx/docker-nginx-unprivileged). */
   tcpProxy: 'docker.io/nginxinc/nginx-unprivileged:1.28.0-alpine',
-  /** Stands in for an own image that does not exist yet: answers on /healthz, /readyz and /metrics (github.com/stefanprodan/podinfo). */
+  /** Stand-in for an image of your own that does not exist yet: answers on /healthz, /readyz and /metrics (github.com/stefanprodan/podinfo). */
   standIn: 'ghcr.io/stefanprodan/podinfo:6.14.1',
 } as const;
 
-/** The image that was given, or the official one in the version that was given. @throws where both were */
+/** The given image, or the official image in the given version. @throws when both are given */
 export function imageOf(
   scope: IConstruct,
   official: string,
@@ -30,14 +30,14 @@ export function imageOf(
 ): string {
   if (image !== undefined && version !== undefined)
     fail(scope, {
-      what: 'version must go without image, which says its own version',
+      what: 'version must not be set together with image, which has its own version',
       got: version,
       fix: `leave one of the two out: version is that of ${official.split(':')[0]}`,
     });
   return image ?? (version === undefined ? official : `${official.split(':')[0]}:${version}`);
 }
 
-/** The tag of an image; nothing where it has a digest alone. */
+/** The tag of an image; undefined if it has only a digest. */
 export function tagOf(image: string): string | undefined {
   return /:([^/:@]+)(@.*)?$/.exec(image.replace(/@.*$/, ''))?.[1];
 }

@@ -12,48 +12,48 @@ import { assertValid, fail } from './validation';
 /** Levels of the Pod Security Standards. */
 export type PodSecurityLevel = 'restricted' | 'baseline' | 'privileged';
 
-/** What all pods of a namespace may ask for together: the API server refuses a pod that would exceed it. */
+/** Limits for all pods of a namespace together: the API server refuses a pod that would exceed them. */
 export interface NamespaceQuota {
   /** Sum of the memory requests, and of the limits, of all pods. */
   readonly memory: Size;
   /** Sum of the CPU requests of all pods. */
   readonly cpu: Cpu;
-  /** Pods that have not ended. */
+  /** Number of pods that have not terminated. */
   readonly pods: number;
 }
 
-/** What a namespace lets in. With nothing given: restricted pods, no traffic but DNS, no quota. */
+/** Props of an isolated namespace. By default: restricted pods, no traffic except DNS, no quota. */
 export interface IsolatedNamespaceProps {
   /** @default the construct's id */
   readonly name?: string;
   /** What the API server enforces. @default restricted */
   readonly podSecurity?: PodSecurityLevel;
-  /** Why it is not restricted; stands on the namespace. Required with any other level. */
+  /** Reason for another level than restricted, written as an annotation. Required with any other level. */
   readonly podSecurityReason?: string;
   /**
-   * What a container gets that asks for nothing; false leaves such containers without a limit.
-   * @default 64 MiB, 10m: small, so that who forgot notices early
+   * Resources of a container that sets none; false leaves such containers without a limit.
+   * @default 64 MiB, 10m: small, so that a forgotten setting is noticed early
    */
   readonly containerDefault?: { readonly memory: Size; readonly cpu: Cpu } | false;
-  /** A function is asked when the quota is rendered, so that it may follow from what others render. @default none */
+  /** Quota. A function is called when the quota is rendered, so that it can depend on other objects. @default none */
   readonly quota?: NamespaceQuota | (() => NamespaceQuota);
-  /** Whether it holds data: Argo CD then never prunes or deletes it, its policies and its quota. @default false */
+  /** Whether it holds data: Argo CD then never prunes or deletes the namespace, its policies and its quota. @default false */
   readonly keep?: boolean;
   /** Changes any rendered object, newer fields included. */
   readonly overrideManifest?: ManifestOverride;
 }
 
-/** A namespace in which nothing talks and nothing runs as root until someone declares it: Pod Security labels, default deny, limits. */
+/** A namespace with Pod Security labels, a default-deny policy and limits: traffic and root containers must be declared. */
 export class IsolatedNamespace extends Construct {
-  /** What stands in the `namespace` of everything inside. */
+  /** Name of the namespace. */
   readonly name: string;
-  /** Carries the Pod Security level as enforce, audit and warn, and the reason that was given for it. */
+  /** Has the Pod Security level as enforce, audit and warn, and the reason for it. */
   readonly namespace: k8s.KubeNamespace;
-  /** Selects every pod and allows it nothing but DNS; `Connections` add what is declared. */
+  /** Selects every pod and allows only DNS; `Connections` add policies for declared connections. */
   readonly defaultDeny: k8s.KubeNetworkPolicy;
-  /** What containers get that ask for nothing. Undefined with `containerDefault: false`. */
+  /** Default resources of containers. Undefined with `containerDefault: false`. */
   readonly limitRange?: k8s.KubeLimitRange;
-  /** Undefined where none was given: the pods may then ask for all that the nodes have. */
+  /** Undefined without `quota`: the pods may then request all resources of the nodes. */
   readonly quota?: k8s.KubeResourceQuota;
 
   constructor(scope: Construct, id: string, props: IsolatedNamespaceProps = {}) {
@@ -63,7 +63,7 @@ export class IsolatedNamespace extends Construct {
     assertValid(this, dnsLabelProblem(this.name, 'the name of a namespace'));
     if (level !== 'restricted' && !props.podSecurityReason) {
       fail(this, {
-        what: `a namespace with Pod Security level ${level} must say why`,
+        what: `a namespace with Pod Security level ${level} must give a reason`,
         got: props.podSecurityReason,
         fix: 'give podSecurityReason, or leave podSecurity out',
       });

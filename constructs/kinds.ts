@@ -1,4 +1,4 @@
-/** A kind of object, as an AppProject names it. */
+/** A kind of object, as in an AppProject. */
 export interface Kind {
   /** API group; empty for the core. */
   readonly group: string;
@@ -6,9 +6,9 @@ export interface Kind {
 }
 
 /**
- * Every kind that this library can render, whether a homelab has one or not. Argo CD neither makes nor deletes an object whose
- * kind its project does not permit: were only those permitted that are rendered now, the last object of a kind would stay in
- * the cluster for good. test/charts/argo-cd.test.ts holds this list against what the sources make.
+ * Every kind that this library can render, whether a homelab uses it or not. Argo CD neither creates nor deletes an object whose
+ * kind its project does not permit. If the project permitted only the kinds rendered now, the last object of a kind would stay in
+ * the cluster. test/charts/argo-cd.test.ts compares this list with the sources.
  */
 export const RENDERED_KINDS: readonly Kind[] = [
   ...of('', [

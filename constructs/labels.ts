@@ -4,20 +4,20 @@ import { INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAME_LABEL } from '../val
 export type Labels = Readonly<Record<string, string>>;
 
 export interface Identity {
-  /** What it is: `cassandra`, `microservice`. */
+  /** Application, such as `cassandra` or `microservice`. */
   readonly app: string;
-  /** Which one: the object's own name. */
+  /** Instance: the object's name. */
   readonly instance: string;
-  /** Its role within the whole, as `database`. Not part of any selector. */
+  /** Component, such as `database`. Not part of any selector. */
   readonly component: string;
 }
 
-/** What selects pods: name and instance only. A Deployment's selector can never change, so nothing that might belongs here. */
+/** Labels that select pods: only name and instance, because the selector of a Deployment is immutable. */
 export function selectorLabels({ app, instance }: Pick<Identity, 'app' | 'instance'>): Labels {
   return { [NAME_LABEL]: app, [INSTANCE_LABEL]: instance };
 }
 
-/** What stands on objects and pods: the selector's labels and the other recommended ones. */
+/** Labels of objects and pods: those of the selector and the other recommended ones. */
 export function labels(identity: Identity): Labels {
   return {
     ...selectorLabels(identity),
@@ -26,5 +26,5 @@ export function labels(identity: Identity): Labels {
   };
 }
 
-/** The label that every namespace carries with its own name (set by the API server). */
+/** The label with the namespace's name, which the API server sets on every namespace. */
 export const NAMESPACE_NAME_LABEL = 'kubernetes.io/metadata.name';

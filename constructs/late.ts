@@ -1,11 +1,11 @@
 import { Lazy } from 'cdk8s';
 
 /**
- * A value that is produced when the object is rendered, so that what other constructs add later (clients, keyspaces,
- * users) is in it. A typed cast over `Lazy.any`, and its only caller: inside `any` a plain number where the API wants
- * IntOrString vanishes without a word, and a network policy without its port allows every port.
+ * A value that is produced when the object is rendered, so that it includes what other constructs add later (clients,
+ * keyspaces, users). A typed wrapper around `Lazy.any`, and its only caller: `any` silently drops a plain number where the API
+ * expects IntOrString, and a NetworkPolicy without its port allows every port.
  *
- * It may stand in `spec`, in `data` and as one label or annotation value; never as metadata.name, labels or annotations.
+ * Allowed in `spec`, in `data` and as one label or annotation value; never as metadata.name, labels or annotations.
  * `produce` must be pure: it runs at each rendering.
  */
 export function late<T extends object | string>(produce: () => T): T {

@@ -15,15 +15,15 @@ import { assertValid, fail } from './validation';
 const OLLAMA_PORT = 11434;
 const HTTPS_PORT = 443;
 
-/** A machine that is reached by its address. Loopback, link-local and multicast addresses are refused. */
+/** A machine reached by its address. Loopback, link-local and multicast addresses are refused. */
 export interface AddressProps {
   /** IPv4 address of the machine. */
   readonly address: string;
-  /** @default 11434, Ollama's */
+  /** @default 11434, that of Ollama */
   readonly port?: number;
 }
 
-/** A machine that is reached through a proxy in the cluster: one nginx that passes TCP on. */
+/** A machine reached through a proxy in the cluster: one nginx that forwards TCP. */
 export interface TcpProxyProps extends AddressProps {
   /** @default images.tcpProxy */
   readonly image?: string;
@@ -31,25 +31,25 @@ export interface TcpProxyProps extends AddressProps {
   readonly resources?: Resources;
 }
 
-/** A machine that has a name in DNS; an address in place of the name is refused. */
+/** A machine with a DNS name; an address in place of the name is refused. */
 export interface DnsNameProps {
-  /** A name that the cluster's DNS resolves. */
+  /** A name that the cluster's name server resolves. */
   readonly name: string;
-  /** The addresses behind it: a network policy knows no names. */
+  /** Networks of that name: a NetworkPolicy cannot hold names. */
   readonly addresses: readonly [string, ...string[]];
-  /** @default 11434, Ollama's */
+  /** @default 11434, that of Ollama */
   readonly port?: number;
-  /** Whether it speaks HTTPS, by a certificate for `name` that clients trust. @default only on port 443 */
+  /** Whether it uses HTTPS, with a certificate for `name` that clients trust. @default only on port 443 */
   readonly tls?: boolean;
 }
 
-/** What an endpoint is rendered for. */
+/** Metadata and overrides for the objects of an endpoint. */
 export interface EndpointTarget {
-  /** Of the Service and of every object beside it. */
+  /** Metadata of the Service and of all other objects. */
   readonly metadata: { name: string; namespace: string; labels: Record<string, string> };
-  /** Of the proxy's pods, where there are any. */
+  /** Labels that select the proxy's pods, if there is a proxy. */
   readonly selector: Labels;
-  /** Changes the proxy's pod. */
+  /** Changes the pod of the proxy. */
   readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
 }
 
@@ -60,29 +60,29 @@ export interface EndpointProxy {
   readonly connections: Connections;
 }
 
-/** What an endpoint renders: a Service, and what stands behind its name. */
+/** Objects of an endpoint: a Service and its backend. */
 export interface EndpointObjects {
   readonly service: k8s.KubeService;
   readonly endpointSlice?: k8s.KubeEndpointSlice;
   readonly proxy?: EndpointProxy;
 }
 
-/** What one kind of endpoint is and does. */
+/** Implementation of one kind of endpoint. */
 interface EndpointWay {
   readonly addresses: readonly string[];
   readonly port: number;
   readonly host?: string;
   readonly tls?: boolean;
-  /** @throws what is wrong besides addresses and port */
+  /** @throws on other problems than addresses and port */
   readonly validate?: (scope: Construct) => void;
   readonly render: (scope: Construct, target: EndpointTarget) => EndpointObjects;
 }
 
-/** How the Service's name leads to the machine. */
+/** How the Service reaches the machine. */
 export class LlmEndpoint {
   /**
-   * An EndpointSlice that names the machine's address: nothing runs in between. Argo CD must not exclude EndpointSlices,
-   * as it does by default since 3.0.
+   * An EndpointSlice with the machine's address, without a proxy in between. Argo CD must not exclude EndpointSlices, as it does
+   * by default since 3.0.
    */
   static endpointSlice({ address, port = OLLAMA_PORT }: AddressProps): LlmEndpoint {
     const addresses = [address];
@@ -93,7 +93,7 @@ export class LlmEndpoint {
     });
   }
 
-  /** A proxy of our own, for clusters whose Argo CD leaves EndpointSlices out. Its readiness is the machine's answer. */
+  /** A proxy in the cluster, for an Argo CD that excludes EndpointSlices. It is ready while the machine answers. */
   static tcpProxy(props: TcpProxyProps): LlmEndpoint {
     const { address, port = OLLAMA_PORT, image = images.tcpProxy } = props;
     return new LlmEndpoint({
@@ -104,7 +104,7 @@ export class LlmEndpoint {
     });
   }
 
-  /** A DNS name, as an ExternalName Service. Clients are told the name itself, which certificates and virtual hosts are made for. */
+  /** A DNS name, as an ExternalName Service. Clients get the DNS name itself, which certificates and virtual hosts use. */
   static dnsName({ name, addresses, port = OLLAMA_PORT, tls = port === HTTPS_PORT }: DnsNameProps): LlmEndpoint {
     return new LlmEndpoint({
       addresses,
@@ -128,26 +128,26 @@ export class LlmEndpoint {
     return this.way.addresses;
   }
 
-  /** Port of the machine, and of the Service and the proxy where there are any: nothing translates it. */
+  /** Port of the machine, the Service and the proxy: all the same. */
   get port(): number {
     return this.way.port;
   }
 
   /**
-   * Host name that clients are told in place of the Service's: by the plain name, a server would be asked for a host that it does
-   * not know, and its certificate would be another's. Undefined where the Service has endpoints.
+   * Host name that clients get instead of the Service name, because a server knows its DNS name only and has a certificate for it.
+   * Undefined when the Service has endpoints.
    */
   get host(): string | undefined {
     return this.way.host;
   }
 
-  /** Where clients of a Service of that name reach the machine, without a path: https://api.example.com. */
+  /** URL of the machine for clients of a Service of that name, without a path: https://api.example.com. */
   url(serviceName: string): string {
     const { host = serviceName, port, tls } = this.way;
     return `${tls ? 'https' : 'http'}://${host}${tls && port === HTTPS_PORT ? '' : `:${port}`}`;
   }
 
-  /** Makes the Service and what stands behind its name. @throws on an address or a name that cannot be the machine's */
+  /** Creates the Service and its backend. @throws on an invalid address or name */
   render(scope: Construct, target: EndpointTarget): EndpointObjects {
     assertValid(scope, portProblem(this.port, 'port'));
     for (const address of this.addresses) validateAddress(scope, address);
@@ -171,7 +171,7 @@ function service(
   });
 }
 
-/** The address of the machine as the endpoint of a Service that selects nothing. */
+/** The address of the machine as the endpoint of a Service without a selector. */
 function endpointSlice(
   scope: Construct,
   { metadata }: EndpointTarget,
@@ -197,7 +197,7 @@ function endpointSlice(
   };
 }
 
-/** A Deployment of one nginx, which the Service selects. */
+/** A Deployment with one nginx, which the Service selects. */
 function tcpProxy(
   scope: Construct,
   { metadata, selector, overridePodSpec }: EndpointTarget,
@@ -205,7 +205,7 @@ function tcpProxy(
   port: number,
 ): EndpointObjects {
   const made = service(scope, metadata, port, selector);
-  // A plain TCP relay. Its timeout is the longest pause within an answer: a large model takes its time before the first word.
+  // A TCP relay. Its timeout limits pauses within an answer: a large model needs long before the first token.
   const config = {
     'nginx.conf': scriptFile('llm-proxy-nginx.conf', { ADDRESS: proxy.address, PORT: String(port) }),
   };
@@ -223,7 +223,7 @@ function tcpProxy(
         ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
         resources: resourceRequirements(scope, proxy.resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
         livenessProbe: { tcpSocket: { port: through }, periodSeconds: 10, failureThreshold: 3 },
-        // Through the proxy: it is the machine that answers.
+        // Through the proxy, so that the machine itself answers.
         readinessProbe: {
           httpGet: { path: '/api/version', port: through },
           periodSeconds: 10,

@@ -15,11 +15,11 @@ import { scriptFile } from './script-file';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import type { ApiServerAddress } from './traefik-ingress';
 
-/** Which models must answer, and where the API server is. */
+/** Props of the check that models answer. */
 export interface LlmProofProps {
-  /** Proved by its name, its endpoints and the tag of every model. The job runs in its namespace. */
+  /** The service to check: its name, its endpoints and the tag of every model. The job runs in its namespace. */
   readonly llm: ExternalLlmService;
-  /** Asked for the EndpointSlices of the Service; an address, because a NetworkPolicy knows no names. */
+  /** API server that the job asks for EndpointSlices of the Service; an address, because a NetworkPolicy cannot hold names. */
   readonly apiServer: ApiServerAddress;
   /** @default images.python */
   readonly image?: string;
@@ -34,17 +34,17 @@ export interface LlmProofProps {
 const HOOK = { 'argocd.argoproj.io/hook': 'PostSync', 'argocd.argoproj.io/hook-delete-policy': 'BeforeHookCreation' };
 
 /**
- * Asks after each sync whether the name leads to the models: first the API server for the Service's endpoints, then the
- * endpoint itself for its models; its message says which of the two failed. Put it into a chart that nothing waits for.
+ * Checks after each sync that the Service reaches the models. Asks the API server for the Service's endpoints, then the endpoint
+ * for its models; the message names the request that failed. Put it into a chart for which nothing waits.
  */
 export class LlmProof extends Construct {
-  /** Its NetworkPolicy: out to the API server, the endpoint and DNS; nothing comes in. */
+  /** Its NetworkPolicy: egress to the API server, the endpoint and DNS; no ingress. */
   readonly connections: Connections;
-  /** A PostSync hook: Argo CD makes it anew after each sync, in place of the last one. */
+  /** A PostSync hook: Argo CD creates it again after each sync and deletes the previous one. */
   readonly job: k8s.KubeJob;
   /**
-   * Holds the script, and the hash of the job. A hook that changes alone is no difference to Argo CD, so no sync would start
-   * and no proof be made of a new model; this is no hook, and changes with it.
+   * Holds the script and the hash of the job. Argo CD ignores changes of a hook, so a new model alone would start no sync and no
+   * check. This ConfigMap is not a hook and changes with the job.
    */
   readonly configMap: k8s.KubeConfigMap;
 
@@ -82,7 +82,7 @@ export class LlmProof extends Construct {
     });
   }
 
-  /** A DNS name has no endpoints to ask the API server for. */
+  /** A Service for a DNS name has no endpoints. */
   private hasEndpoints(): boolean {
     return this.props.llm.endpoint.host === undefined;
   }
@@ -113,7 +113,7 @@ export class LlmProof extends Construct {
       restartPolicy: 'Never',
       ...hardenedPod(10001),
       serviceAccountName: name,
-      // The one pod besides the ingress controller that may ask the API server something.
+      // The only pod besides the ingress controller that may use the API server.
       automountServiceAccountToken: this.hasEndpoints(),
       containers: [
         {

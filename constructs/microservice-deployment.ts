@@ -18,43 +18,43 @@ import { assertValid, namespaceOf, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
-/** Pods by load. The cluster needs a metrics server: use of CPU is measured against the request. */
+/** Number of pods by load. Requires a metrics server in the cluster: CPU use is compared with the request. */
 export interface Autoscaling {
-  /** Pods at the least, from 1. From 2 on there is a PodDisruptionBudget. */
+  /** Minimum number of pods, from 1. From 2 on a PodDisruptionBudget is rendered. */
   readonly minReplicas: number;
-  /** Pods at the most: more than `minReplicas`, up to 50; anything else is refused. */
+  /** Maximum number of pods: more than `minReplicas`, up to 50. */
   readonly maxReplicas: number;
-  /** Average use of the requested CPU that it aims at, in percent. @default 70: leaves room for the minute a new pod takes */
+  /** Target average use of the requested CPU, in percent. @default 70: leaves a reserve for the minute that a new pod needs */
   readonly cpuPercent?: number;
 }
 
-/** Where the metrics are, and who may read them. */
+/** Port and path of the metrics, and which pods may read them. */
 export interface Metrics {
-  /** @default the service's own port */
+  /** @default the port of the service */
   readonly port?: number;
   /** @default /metrics */
   readonly path?: string;
-  /** Pods that may read them, such as Prometheus': opens the network for them. @default none */
+  /** Pods that may read them, such as those of Prometheus. Opens the network for them. @default none */
   readonly scrapedBy?: Peer;
 }
 
-/** A service that keeps nothing. Only the image is required; the defaults pass in a restricted namespace. */
+/** Props of a stateless service. Only the image is required; the defaults are valid in a restricted namespace. */
 export interface MicroserviceDeploymentProps {
   /** Exact version: a tag other than latest, or a digest. */
   readonly image: string;
-  /** Of its one container. The memory is request and limit in one. @default 256 MiB, 100m */
+  /** Resources of its one container. The memory is request and limit. @default 256 MiB, 100m */
   readonly resources?: Resources;
-  /** Name of every object that it makes. A DNS label of at most 52 characters. @default the construct's id */
+  /** Name of all its objects: a DNS label of at most 52 characters. @default the construct's id */
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** Port that the container listens on, and that its Service has. @default 8080 */
+  /** Port of the container and of its Service. @default 8080 */
   readonly port?: number;
-  /** Pods, 1 to 50. Leave it out with `autoscaling`. @default 1 */
+  /** Number of pods, 1 to 50. Leave it out with `autoscaling`. @default 1 */
   readonly replicas?: number;
-  /** Instead of a fixed number of pods. The manifest then holds no `replicas`, or each sync would undo the scaling. */
+  /** Autoscaling instead of a fixed number of pods. The manifest then has no `replicas`, which each sync would reset. */
   readonly autoscaling?: Autoscaling;
-  /** Environment variables; `$(NAME)` may stand for any other one, those of connections included. @default none */
+  /** Environment variables; `$(NAME)` refers to any other one, including those of connections. @default none */
   readonly env?: Readonly<Record<string, EnvValue>>;
   /** Files by name, mounted at `configPath`; a change rolls the pods. @default none */
   readonly config?: Readonly<Record<string, string>>;
@@ -64,15 +64,15 @@ export interface MicroserviceDeploymentProps {
   readonly probes?: Probes;
   /** @default any node */
   readonly placement?: Placement;
-  /** A way in from outside the cluster. @default none */
+  /** A route from outside the cluster. @default none */
   readonly route?: OutsideRoute;
-  /** Marks the pods for a Prometheus that scrapes by annotation. @default not marked */
+  /** Annotates the pods for a Prometheus that scrapes annotated pods. @default no annotations */
   readonly metrics?: Metrics;
   /** Names of pull secrets. @default none */
   readonly pullSecrets?: readonly string[];
   /** @default none */
   readonly priorityClassName?: string;
-  /** Numeric user and group of the process. @default 10001: above 10000, so that it is nobody on the node */
+  /** Numeric user and group of the process. @default 10001: above 10000, so that no user of the node has the same number */
   readonly user?: number;
   /** Largest size of /tmp, the one writable folder. @default 64 MiB */
   readonly tmp?: Size;
@@ -90,27 +90,27 @@ export interface MicroserviceDeploymentProps {
   readonly overrideManifest?: ManifestOverride;
 }
 
-/** A stateless service that runs for ever: Deployment, Service, account without a token, and only the connections it declared. */
+/** A long-running stateless service: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
 export class MicroserviceDeployment extends Client implements Connectable<{ readonly envPrefix?: string } | undefined> {
   /** Name of the service and of all its objects, and of its role or user in databases. */
   readonly name: string;
-  /** Where it runs: part of the host name that other services get. */
+  /** Its namespace: part of the host name that other services get. */
   readonly namespace: string;
-  /** Of the container and of the Service; other services get it as NAME_PORT. */
+  /** Port of the container and of the Service; other services get it as NAME_PORT. */
   readonly port: number;
-  /** Its NetworkPolicy: DNS, what it connects to, who connects to it, and the controller of its route. */
+  /** Its NetworkPolicy: DNS, its targets, its clients, and the controller of its route. */
   readonly connections: Connections;
-  /** Rolls one pod at a time, the new one first. Holds no `replicas` where an autoscaler sets them. */
+  /** Replaces one pod at a time and starts the new one first. Has no `replicas` with an autoscaler. */
   readonly deployment: k8s.KubeDeployment;
-  /** The address of its pods inside the cluster; from outside only a route leads to it. */
+  /** Address of its pods inside the cluster; outside clients need a route. */
   readonly service: k8s.KubeService;
-  /** Has no rights, and no token of it is mounted: these pods have nothing to ask the API server. */
+  /** Has no permissions, and its token is not mounted: these pods do not use the API server. */
   readonly serviceAccount: k8s.KubeServiceAccount;
   /** The files of `config`; undefined without it. Its hash is in the pod template, so a change rolls the pods. */
   readonly configMap?: k8s.KubeConfigMap;
-  /** Lets a drain take one pod at a time. Undefined where there may be only one, which it could not protect. */
+  /** Lets a drain evict one pod at a time. Undefined when there may be only one pod. */
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
-  /** Sets the number of pods by their use of CPU. Undefined without `autoscaling`. */
+  /** Sets the number of pods by CPU use. Undefined without `autoscaling`. */
   readonly autoscaler?: k8s.KubeHorizontalPodAutoscalerV2;
   private readonly environment: Environment;
   private readonly selector: Labels;
@@ -125,7 +125,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     this.name = props.name ?? id;
     this.namespace = namespaceOf(this, props.namespace);
     this.port = props.port ?? 8080;
-    this.judge();
+    this.validate();
     const identity = { app: 'microservice', instance: this.name, component: 'service' };
     this.selector = selectorLabels(identity);
     this.allLabels = labels(identity);
@@ -156,7 +156,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     });
     if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1)
       this.podDisruptionBudget = disruptionBudget(this, this.metadata(), this.selector, {
-        // A pod that never became ready protects nobody: it must not hold up the drain of its node.
+        // A pod that was never ready must not block the drain of its node.
         unhealthyPodEvictionPolicy: 'AlwaysAllow',
       });
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
@@ -169,13 +169,13 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Another service connects: it gets NAME_HOST, NAME_PORT and NAME_URL, by this service's name or `envPrefix`. */
+  /** Connects another service, which gets NAME_HOST, NAME_PORT and NAME_URL, with this service's name or `envPrefix`. */
   accept(client: Client, options: { readonly envPrefix?: string } | undefined): void {
     if (client === this)
       fail(this, {
         what: 'a service must connect to another',
         got: this.name,
-        fix: 'leave the connection to itself out: a pod always reaches itself',
+        fix: 'remove the connection to itself: a pod always reaches itself',
       });
     const prefix = options?.envPrefix ?? this.name.toUpperCase().replace(/-/g, '_');
     const host = `${this.name}.${this.namespace}.svc.cluster.local`;
@@ -187,12 +187,12 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     openBetween(client.connections, this.connections, this.port);
   }
 
-  /** Adds environment variables. @throws on a name that is taken or that no shell could read */
+  /** Adds environment variables. @throws on a name that is taken or invalid */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.environment.add(env);
   }
 
-  private judge(): void {
+  private validate(): void {
     const { replicas, autoscaling, image, tmp, terminationGracePeriod, metrics, config, configPath, pullSecrets } =
       this.props;
     assertValid(
@@ -264,7 +264,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
       spec: late((): k8s.DeploymentSpec => ({
         replicas: this.props.autoscaling ? undefined : (this.props.replicas ?? 1),
         selector: { matchLabels: { ...this.selector } },
-        // The new pod must be ready before an old one goes: never fewer than wanted.
+        // The new pod must be ready before an old one stops, so that there are never fewer than wanted.
         strategy: {
           type: 'RollingUpdate',
           rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
@@ -294,8 +294,8 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
       ...hardenedPod(props.user ?? 10001, props),
       terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
-      // With one replica too: added with the second, it would change the template and roll the first.
-      // Pods of one revision only: the one that is about to go would push its successor off the preferred node.
+      // Also with one replica: adding it with the second would change the template and restart the first.
+      // Counts only pods of one revision: otherwise the old pod would push the new one off the preferred node.
       topologySpreadConstraints: spreadOverNodes(this.selector, ['pod-template-hash']),
       containers: [
         {
@@ -331,7 +331,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
   }
 
   private makeAutoscaler({ minReplicas, maxReplicas, cpuPercent }: Autoscaling): k8s.KubeHorizontalPodAutoscalerV2 {
-    // The class without version in its name is the one of autoscaling/v1; the metrics list is v2.
+    // The class without a version in its name is autoscaling/v1; the list of metrics needs v2.
     return new k8s.KubeHorizontalPodAutoscalerV2(this, 'autoscaler', {
       metadata: this.metadata(),
       spec: {

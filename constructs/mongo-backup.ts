@@ -8,7 +8,7 @@ import type { Labels } from './labels';
 import { scriptFile } from './script-file';
 import type { DeclaredSecret } from './secrets';
 
-/** What the backups of a replica set need to know of it. */
+/** What the backups of a replica set need to know about it. */
 export interface MongoBackupProps {
   readonly backup: BackupProps;
   readonly name: string;
@@ -17,24 +17,24 @@ export interface MongoBackupProps {
   readonly image: string;
   /** Pods that run, in their order. */
   readonly pods: readonly string[];
-  /** Of the members, as NAME:PORT. */
+  /** Addresses of the members, as NAME:PORT. */
   readonly hosts: readonly string[];
   readonly root: DeclaredSecret;
   readonly priorityClassName?: string;
   readonly pullSecrets?: readonly string[];
 }
 
-/** Where the copies lie that are stored, and what mongod has there. */
+/** Folder of mongod's data and of the copies for backups. */
 const DATA = '/data/db';
 
 /**
- * Backups of a replica set: the container `reconcile` of one secondary lays a copy of its files ready, the container `backup`
- * beside it stores them. A restore copies them, collection by collection, into the running set.
+ * Backups of a replica set: the container `reconcile` of one secondary prepares a copy of its files, and the container `backup`
+ * beside it stores the copy. A restore copies collection by collection into the running set.
  */
 export class MongoBackup extends Construct {
   /** Secret, files and the container `backup`. */
   readonly backup: DatabaseBackup;
-  /** Of the pods of a restore: the set lets them in. */
+  /** Connections of the pods of a restore, which the set admits. */
   readonly restoreConnections: Connections;
 
   constructor(scope: Construct, id: string, props: MongoBackupProps) {
@@ -67,7 +67,7 @@ export class MongoBackup extends Construct {
         { name: 'ROOT_PASSWORD', valueFrom: fromSecret('password') },
       ],
       resources: { memory: Size.mebibytes(1024), cpu: Cpu.millis(100) },
-      // The last pod's: member 0 is the primary while it is well.
+      // The claim of the last pod: member 0 is the primary while it is healthy.
       claim: `data-${pods.at(-1)!}`,
       group,
       drill: backup.drill,
@@ -81,7 +81,7 @@ export class MongoBackup extends Construct {
     return { 'snapshot.js': scriptFile('mongo-snapshot.js') };
   }
 
-  /** What the container `reconcile` gets, so that it can lay copies ready. */
+  /** Adds to the container `reconcile` what it needs to prepare copies. */
   reconciler(container: k8s.Container): k8s.Container {
     return {
       ...container,

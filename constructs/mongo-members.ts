@@ -12,11 +12,11 @@ import { DeclaredSecret } from './secrets';
 import { assertValid, fail, namespaceOf } from './validation';
 import type { DataStorage } from './volumes';
 
-/** Where mongod listens. */
+/** Port of mongod. */
 export const PORT = 27017;
 export const GIB = 1024 ** 3;
 
-/** Which members a set has and how they are called. Its pods may be running or retired. */
+/** The members of a replica set and their names, for a running and for a retired set. */
 export class MongoMembers {
   readonly names: DatabaseNames;
   readonly image: string;
@@ -36,7 +36,7 @@ export class MongoMembers {
     this.validate();
   }
 
-  /** What its disks hold, and what may never change while they do. */
+  /** Values that the disks hold. They may never change. */
   get identity(): Readonly<Record<string, unknown>> {
     const { replicaSet, members, image } = this;
     return { replicaSet, members, image };
@@ -46,13 +46,13 @@ export class MongoMembers {
     return Array.from({ length: this.pods }, (_, ordinal) => `${this.names.name}-${ordinal}`);
   }
 
-  /** Hosts with ports. A hidden member takes no client, and a driver drops it from its list. */
+  /** Hosts with ports, without hidden members: these serve no clients, and a driver drops them from its list. */
   hostsForClients(): string[] {
     const members = membersOf(this.members, this.props.memberOptions);
     return this.hosts().filter((_, ordinal) => !members[ordinal]!.hidden);
   }
 
-  /** What the reconciler reads at each round. */
+  /** Configuration that the reconciler reads at each round. */
   json(): string {
     const hosts = this.hosts();
     const members = membersOf(this.members, this.props.memberOptions).map((member, index) => ({
@@ -92,20 +92,20 @@ export class MongoMembers {
       fail(scope, {
         what: 'mongod must have at least 1 GiB of memory',
         got: resources.memory,
-        fix: 'give it 1 GiB: below that no room is left beside the smallest cache of 256 MiB',
+        fix: 'give it at least 1 GiB: less leaves too little beside the smallest cache of 256 MiB',
       });
     }
     if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/.test(this.replicaSet)) {
       fail(scope, {
         what: 'replicaSetName must be 1 to 48 letters, digits, _ and -',
         got: this.replicaSet,
-        fix: 'rs0 is as good as any',
+        fix: 'write it like rs0',
       });
     }
   }
 }
 
-/** What a set has whether it runs or not. */
+/** Objects of a set that exist also when it is retired. */
 export function keptMongo(
   scope: Construct,
   members: MongoMembers,

@@ -12,9 +12,9 @@ import type { DeclaredSecret } from './secrets';
 import { RESTRICTED_CONTAINER } from './security';
 
 const DATA_PATH = '/data/db';
-/** Of the metrics of `reconcile`. */
+/** Port of the metrics of `reconcile`. */
 export const METRICS_PORT = 7012;
-/** Of mongosh that runs a script: one idle was measured at 126 MiB. */
+/** Resources of a mongosh that runs a script: an idle one was measured at 126 MiB. */
 export const MONGOSH_RESOURCES: Resources = { memory: Size.mebibytes(192), cpu: Cpu.millis(50) };
 
 /** What the constructs of a set add to its pods. */
@@ -25,7 +25,7 @@ export interface MongoPodParts {
   readonly backup?: MongoBackup;
 }
 
-/** A pod of the set: mongod, its reconciler, and what was asked for beside them. */
+/** A pod of the set: mongod, its reconciler, and optional containers. */
 export function mongoPod(
   scope: IConstruct,
   members: MongoMembers,
@@ -40,7 +40,7 @@ export function mongoPod(
     terminationGracePeriod: Duration.seconds(90),
     initResources: { memory: Size.mebibytes(32), cpu: Cpu.millis(10) },
     init: {
-      // mongod refuses a key that a group may read, and fsGroup gives the group every secret: so a copy.
+      // Copies the keyfile: mongod refuses one that a group may read, and fsGroup makes every secret readable by the group.
       name: 'keyfile',
       command: ['install', '-m', '0400', '/secret/keyfile', '/keyfile/keyfile'],
       volumeMounts: [
@@ -73,7 +73,7 @@ function mongod(scope: IConstruct, { image, replicaSet }: MongoMembers, props: M
   return {
     name: 'mongod',
     image,
-    // Not by the image's entrypoint: mongod becomes process 1 and gets SIGTERM, on which it steps down and writes everything.
+    // Without the image's entrypoint: mongod becomes process 1 and gets SIGTERM, on which it steps down and flushes its data.
     command: [
       'sh',
       '/config/start.sh',
@@ -103,13 +103,13 @@ function mongod(scope: IConstruct, { image, replicaSet }: MongoMembers, props: M
   };
 }
 
-/** Keeps the set as wanted, and tells whether its member serves. */
+/** Reconciles the replica set, and reports by its readiness whether its member serves clients. */
 function reconciler(scope: IConstruct, { image }: MongoMembers, props: MongoReplicaSetProps): k8s.Container {
   return {
     name: 'reconcile',
     image,
     command: ['mongosh', '--nodb', '--norc', '--quiet', '/config/reconcile.js'],
-    // Primary or secondary within the last minute, as the script says: a member that still copies the data is none.
+    // The script reports primary or secondary within the last minute; a member in its initial sync is not ready.
     readinessProbe: {
       exec: { command: ['sh', '-c', scriptFile('mongo-serves.sh').trimEnd()] },
       periodSeconds: 10,
@@ -131,13 +131,13 @@ function reconciler(scope: IConstruct, { image }: MongoMembers, props: MongoRepl
       { name: 'config', mountPath: '/config', readOnly: true },
       { name: 'config', mountPath: '/etc/mongosh.conf', subPath: 'mongosh.conf', readOnly: true },
       { name: 'root-login', mountPath: '/root-login', readOnly: true },
-      // By it the reconciler finds out whether the other members take this one for one of them.
+      // With it the reconciler checks whether the other members accept this one's keyfile.
       { name: 'keyfile', mountPath: '/keyfile', readOnly: true },
     ],
   };
 }
 
-/** Half of what is left after the first GiB, as mongod itself reckons with a whole machine; it does not see the pod's limit. */
+/** Half of the memory after the first GiB. mongod computes the same from the whole machine, because it ignores the pod's limit. */
 function cacheGigabytes(limit: number): string {
   const cache = Math.max(GIB / 4, (limit - GIB) / 2);
   return (mebibytes(cache) / 1024).toFixed(2);

@@ -22,94 +22,93 @@ import { scriptFile } from './script-file';
 import { READS_AGAIN, type DeclaredSecret } from './secrets';
 import { assertValid, fail } from './validation';
 
-/** What a replica set is made of, and how many members it should have. Pods are NAME-0, NAME-1. */
+/** Props of a replica set. Its pods are NAME-0, NAME-1 and so on. */
 export interface MongoReplicaSetProps extends DatabaseProps {
   /**
-   * Exact version of the official image, as 8.0.26: 6.0 or newer, which the scripts were written for. One major version at a
-   * time, never back: plan says the way. @default that of images.mongodb
+   * Exact version of the official image, such as 8.0.26. 6.0 or newer, because of the scripts. Raise one major version at a time
+   * and never go back: `plan` prints the steps. @default that of images.mongodb
    */
   readonly version?: string;
   /**
-   * Major and minor version, as 8.0, whose form of data the set may write: that of `version`, or of the major version before. It
-   * is raised once every member runs a mongod that knows it, and never lowered: an older mongod then refuses the files. So it
-   * comes in a commit of its own, some days after `version`. @default as the set has it; a new set has that of its version
+   * Feature compatibility version, such as 8.0: that of `version`, or of the major version before. It takes effect when every
+   * member runs a mongod that supports it, and is never lowered, because an older mongod then refuses the files. So raise it in
+   * its own commit, some days after `version`. @default unchanged; a new set has that of its version
    */
   readonly featureCompatibilityVersion?: string;
-  /** May never change: members keep it on their disks, and belong to no set under another one. @default rs0 */
+  /** May never change: members keep it on their disks, and cannot start in a set of another name. @default rs0 */
   readonly replicaSetName?: string;
-  /** Wanted members: 1, 3, 5 or 7 that vote; from 8 on the further ones hold copies and do not vote, nor do delayed ones. @default 3 */
+  /** Wanted members: 1, 3, 5 or 7 that vote. Members from the eighth on, and delayed ones, hold copies and do not vote. @default 3 */
   readonly members?: number;
   /**
-   * Running pods. To shrink, lower `members` in one commit and `pods` in the next, once the set has let the members go.
+   * Running pods. To shrink, lower `members` in one commit, and `pods` in the next after the members have left the set.
    * @default members
    */
   readonly pods?: number;
   /**
-   * Members that are hidden or delayed, by their ordinal, as { 3: { delay: Duration.hours(1) } } with 4 members: three vote, the
-   * fourth follows an hour later. Never ordinal 0. A change restarts no member; clients restart where PREFIX_URI names other
-   * members. @default all are plain
+   * Members that are hidden or delayed, by ordinal, such as { 3: { delay: Duration.hours(1) } } with 4 members: three vote, the
+   * fourth replicates an hour later. Never ordinal 0. A change restarts no member; clients restart if their PREFIX_URI changes.
+   * @default all are plain
    */
   readonly memberOptions?: Readonly<Record<number, MemberOptions>>;
   /**
-   * Further settings as mongod.conf has them, as { operationProfiling: { slowOpThresholdMs: 200 }, setParameter: { ... } }; a
-   * change restarts member after member. Settings that hold a promise of this construct are refused, with what to set
-   * instead. mongod itself judges the others: a member that refuses one does not start, and the rollout stops at that member.
-   * @default none
+   * Further settings of mongod.conf, such as { operationProfiling: { slowOpThresholdMs: 200 }, setParameter: { ... } }; a change
+   * restarts member by member. Settings that the construct sets are refused, and the error names the alternative. mongod
+   * validates the others: a member with an invalid setting does not start, and the rollout stops at that member. @default none
    */
   readonly config?: Settings;
-  /** Of the container that keeps the set as wanted, and of the job that makes users. @default 192 MiB, 50m: one idle mongosh was measured at 126 MiB */
+  /** Resources of the container `reconcile`, and of the job that creates users. @default 192 MiB, 50m: an idle mongosh was measured at 126 MiB */
   readonly reconcileResources?: Resources;
   /**
-   * Pods that may read the metrics of `reconcile` on port 7012, such as Prometheus': the age of the newest backup, and whether the
-   * member serves. Opens the network for them; without it nothing listens. @default none
+   * Pods that may read the metrics of `reconcile` on port 7012, such as those of Prometheus: the age of the newest backup, and
+   * whether the member serves clients. Opens the network for them; without it the port is closed. @default none
    */
   readonly scrapedBy?: Peer;
 }
 
 /**
- * What a client asks of the set. Its environment then has PREFIX_URI, _USERNAME, _PASSWORD, _PASSWORD_IN_URI (percent-encoded)
- * and _DATABASE.
+ * Options of a client's connection to the set. The client gets the environment variables PREFIX_URI, _USERNAME, _PASSWORD,
+ * _PASSWORD_IN_URI (percent-encoded) and _DATABASE.
  */
 export interface MongoConnection {
-  /** The one database that the client may read and write; it may change validators and options of collections there (collMod). */
+  /** The one database that the client may read and write, including validators and options of collections (collMod). */
   readonly database: string;
   /**
-   * Its roles on that database, one or several: read, readWrite, dbAdmin (indexes, statistics, profiling; reads nothing by itself) or
-   * dbOwner, which some programs ask for. @default readWrite
+   * Its roles on that database, one or several: read, readWrite, dbAdmin (indexes, statistics, profiling; reads no data) or
+   * dbOwner, which some programs require. @default readWrite
    */
   readonly access?: MongoRole | readonly MongoRole[];
-  /** The user that it logs in as. Two clients of one name need two. @default the client's name */
+  /** The user of the client. Two clients of the same name need different users. @default the client's name */
   readonly user?: string;
-  /** What the variables start with. @default MONGODB */
+  /** Prefix of the variables. @default MONGODB */
   readonly envPrefix?: string;
 }
 
 /**
- * In which a client notices that a member has gone silent: a driver waits for a heartbeat's answer for this and 10 s. With the 30 s of
- * some drivers, a client that was cut off from the primary in silence wrote nothing for 57 s.
+ * connectTimeoutMS of clients, in seconds. A driver waits this time plus 10 s for the answer to a heartbeat before it gives a member
+ * up. With the 30 s of some drivers, a client whose primary went silent wrote nothing for 57 s.
  */
 const CONNECT_SECONDS = 5;
-/** Key of the password as it stands in a URI: one that was set by hand may hold any character. */
+/** Secret key of the percent-encoded password for a URI: a password set by hand may contain any character. */
 const IN_URI = 'password-in-uri';
-/** A MongoDB replica set without an operator: the official image, and a container beside each mongod that keeps the set as wanted. */
+/** A MongoDB replica set without an operator: the official image, and a container beside each mongod that reconciles the set. */
 export class MongoReplicaSet extends Construct implements Connectable<MongoConnection> {
   /** Name of the StatefulSet and of its Service; all other names start with it. At most 40 characters. */
   readonly name: string;
-  /** Where it runs: part of the DNS names that members and clients use. */
+  /** Its namespace: part of the DNS names that members and clients use. */
   readonly namespace: string;
-  /** Its one NetworkPolicy. For a Prometheus: `connections.allowFrom(peer, { port })`. */
+  /** Its NetworkPolicy. For Prometheus use `connections.allowFrom(peer, { port })`. */
   readonly connections: Connections;
-  /** Login of the user root, which the container `reconcile` makes by the localhost exception. */
+  /** Login of the user root, which the container `reconcile` creates by the localhost exception. */
   readonly rootSecret: DeclaredSecret;
-  /** By what members know each other: 756 random bytes, 1008 characters in base64; MongoDB takes at most 1024. */
+  /** Keyfile by which members authenticate each other: 756 random bytes, 1008 characters in base64; MongoDB accepts at most 1024. */
   readonly keyfile: DeclaredSecret;
   /** One pod per member. */
   readonly statefulSet: k8s.KubeStatefulSet;
-  /** Headless: each member has a name of its own, and PREFIX_URI holds all that are not hidden. */
+  /** Headless Service: each member has its own DNS name, and PREFIX_URI contains all that are not hidden. */
   readonly service: k8s.KubeService;
-  /** Lets a drain take one member at a time. */
+  /** Lets a drain evict one member at a time. */
   readonly podDisruptionBudget: k8s.KubePodDisruptionBudget;
-  /** Makes the users that clients connect as; runs again when they change. */
+  /** Creates the users of clients. Runs again when they change. */
   readonly usersJob: HashNamedJob;
   private readonly set: MongoMembers;
   private readonly exporter?: k8s.Container;
@@ -151,7 +150,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Lets a client reach the set, as a user of its own that may read and write one database. */
+  /** Lets a client reach the set, with its own user and access to one database. */
   accept(client: Client, { database, user, envPrefix, access = 'readWrite' }: MongoConnection): void {
     if (!/^[a-z][a-z0-9_-]{0,37}$/.test(database) || ['admin', 'local', 'config'].includes(database)) {
       fail(client, {
@@ -200,7 +199,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       metadata: metadataOf(this.set.names),
       spec: {
         clusterIp: 'None',
-        // Members find each other by name before any of them is ready.
+        // Members must resolve each other's names before any of them is ready.
         publishNotReadyAddresses: true,
         selector: { ...this.set.names.selector },
         ports: [{ name: 'mongodb', port: PORT, targetPort: k8s.IntOrString.fromString('mongodb'), protocol: 'TCP' }],
@@ -238,9 +237,9 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
       replicas: set.podNames().length,
       podLabels: set.names.labels,
       annotations: {
-        // Scripts and configuration only: members.json is read again at each round, so a changed number of members restarts nothing.
+        // Without members.json, which is read at each round: a changed number of members restarts nothing.
         'checksum/script': contentHash(scripts),
-        // A pod can name one port: the exporter has more to tell.
+        // The annotation holds one port: the exporter has more metrics.
         ...scrapeAnnotations(props.exporter ?? (props.scrapedBy && { port: METRICS_PORT })),
       },
       storage: props.storage,

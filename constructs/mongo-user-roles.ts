@@ -10,7 +10,7 @@ export interface FurtherRole {
   readonly db: string;
 }
 
-/** The users as `mongo-users.js` reads them. A password stands there by the variable that holds it. */
+/** The users as `mongo-users.js` reads them. It contains names of environment variables instead of passwords. */
 export function usersJson(set: MongoMembers, logins: DatabaseLogins, furtherRoles: readonly FurtherRole[]): string {
   const users = [...logins.uses]
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -7,17 +7,17 @@ import type { Connections, Peer } from './connections';
 import type { Labels } from './labels';
 import { assertValid, fail } from './validation';
 
-/** An ingress controller as routes see it: `TraefikIngress`, or one that runs already, described by its class and its pods. */
+/** An ingress controller for routes: `TraefikIngress`, or an existing one, described by its class and its pods. */
 export interface IngressController {
-  /** Stands in each Ingress, so that no other controller serves it. */
+  /** IngressClass of each Ingress, so that no other controller serves it. */
   readonly ingressClassName: string;
   /** Its pods: only they may reach the service. */
   readonly peer: Peer;
-  /** Its own connections, opened towards the service. @default none: what it may reach is not rendered here */
+  /** Its connections, to which an egress rule to the service is added. @default none: its egress is managed elsewhere */
   readonly connections?: Connections;
 }
 
-/** A route by an Ingress: its host name, and who serves it. */
+/** A route by an Ingress. */
 export interface IngressRouteProps {
   /** Host name that clients use. */
   readonly host: string;
@@ -41,7 +41,7 @@ export interface GatewayRouteProps {
   readonly controller: Peer;
 }
 
-/** What a route is rendered for. */
+/** The target of a route. */
 export interface RouteTarget {
   /** Name of the Ingress or HTTPRoute. */
   readonly name: string;
@@ -57,14 +57,14 @@ export interface RouteTarget {
   readonly connections: Connections;
 }
 
-/** A way in from outside the cluster, by host name over TLS. */
+/** A route from outside the cluster to a service, by host name over TLS. */
 export class OutsideRoute {
-  /** By an Ingress. TLS always: with the controller's certificate where no other is named. */
+  /** A route by an Ingress, always with TLS: with the controller's certificate unless another is given. */
   static ingress(props: IngressRouteProps): OutsideRoute {
     return new OutsideRoute(props.host, props.path ?? '/', (scope, target) => ingress(scope, target, props));
   }
 
-  /** By an HTTPRoute of the Gateway API. TLS ends at the gateway, whose listener holds the certificate. */
+  /** A route by an HTTPRoute of the Gateway API. The gateway terminates TLS with the certificate of its listener. */
   static gateway(props: GatewayRouteProps): OutsideRoute {
     return new OutsideRoute(props.host, props.path ?? '/', (scope, target) => gateway(scope, target, props));
   }
@@ -75,13 +75,13 @@ export class OutsideRoute {
     private readonly make: (scope: Construct, target: RouteTarget) => void,
   ) {}
 
-  /** Makes the route and opens the network for it, on both sides. */
+  /** Creates the route and adds the network rules for it, on both sides. */
   render(scope: Construct, target: RouteTarget): void {
     if (this.host.startsWith('*')) {
       fail(scope, {
         what: 'the host of a route must be one name',
         got: this.host,
-        fix: 'give each service a host name of its own; the certificate may be a wildcard, the route may not',
+        fix: 'give each service its own host name; only the certificate may be a wildcard',
       });
     }
     assertValid(scope, dnsNameProblem(this.host, 'the host of a route'));

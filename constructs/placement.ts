@@ -1,8 +1,8 @@
 import type { k8s } from 'cdk8s-plus-28';
 
-/** Which nodes pods may, or would rather, run on. */
+/** Nodes that pods require or prefer. */
 export class Placement {
-  /** Only nodes whose label has one of the values. Pods stay Pending where there is none. */
+  /** Requires nodes whose label has one of the values. Pods stay Pending when no such node exists. */
   static onNodesLabelled(key: string, ...values: readonly [string, ...string[]]): Placement {
     return new Placement({
       requiredDuringSchedulingIgnoredDuringExecution: {
@@ -11,7 +11,7 @@ export class Placement {
     });
   }
 
-  /** Nodes whose label has one of the values first, any other when those are full or drained. */
+  /** Prefers nodes whose label has one of the values. Pods run on other nodes when these are full or drained. */
   static preferNodesLabelled(key: string, ...values: readonly [string, ...string[]]): Placement {
     return new Placement({
       preferredDuringSchedulingIgnoredDuringExecution: [
@@ -21,14 +21,14 @@ export class Placement {
   }
 
   private constructor(
-    /** As it stands in a pod's `affinity.nodeAffinity`. */
+    /** Renders `affinity.nodeAffinity` of a pod. */
     readonly nodeAffinity: k8s.NodeAffinity,
   ) {}
 }
 
 /**
- * Spreads the pods that the labels select over nodes: as evenly as possible, but never at the price of not running. Only
- * pods that agree in `matchLabelKeys` are counted together.
+ * Spreads the selected pods over nodes as evenly as possible, but schedules them anyway if that is impossible. Only pods with the
+ * same values of `matchLabelKeys` are counted together.
  */
 export function spreadOverNodes(
   matchLabels: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
 import { Duration } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 
-/** Two paths, because a service whose database is away is not ready, but a restart would not help it. */
+/** Two paths: a service whose database is down is not ready, but a restart would not help. */
 export interface HttpProbeProps {
   /** Answers 2xx while the process is worth keeping. @default /healthz */
   readonly live?: string;
@@ -43,33 +43,33 @@ export interface ExecProbeProps {
 
 type Action = Pick<k8s.Probe, 'httpGet' | 'tcpSocket' | 'grpc' | 'exec'>;
 
-/** What a container is given of probes. */
+/** The probes of a container. */
 export type ContainerProbes = Pick<k8s.Container, 'startupProbe' | 'livenessProbe' | 'readinessProbe'>;
 
 /**
- * How kubelet asks a service how it is. Until the start-up probe has succeeded the others wait, so a slow start is not
- * taken for a hang; it asks every 2 s, so a fast start is ready at once.
+ * How the kubelet checks a service. The other probes wait for the startup probe, so a slow start does not count as a hang. The
+ * startup probe runs every 2 s, so a fast start is ready quickly.
  */
 export class Probes {
-  /** By GET on two paths; any 2xx or 3xx is a yes. */
+  /** Probes by HTTP GET on two paths; any 2xx or 3xx is a success. */
   static http(props: HttpProbeProps = {}): Probes {
     const get = (path: string): Action => ({ httpGet: { path, port: port(props.port ?? 'http') } });
     return new Probes(get(props.live ?? '/healthz'), get(props.ready ?? '/readyz'), props.startup);
   }
 
-  /** By opening a port, which says nothing about what is behind it. */
+  /** Probes by opening a TCP port, which does not check the application. */
   static tcp(props: TcpProbeProps = {}): Probes {
     const action: Action = { tcpSocket: { port: port(props.port ?? 'http') } };
     return new Probes(action, action, props.startup);
   }
 
-  /** By the health protocol of gRPC; the server must implement it. */
+  /** Probes by the health protocol of gRPC, which the server must implement. */
   static grpc(props: GrpcProbeProps): Probes {
     const action: Action = { grpc: { port: props.port, service: props.service ?? '' } };
     return new Probes(action, action, props.startup);
   }
 
-  /** By a command in the container, for what can only be asked from inside. */
+  /** Probes by a command in the container. */
   static exec(props: ExecProbeProps): Probes {
     const run = (command: readonly string[]): Action => ({ exec: { command: [...command] } });
     return new Probes(run(props.live), run(props.ready ?? props.live), props.startup);

@@ -5,7 +5,7 @@ import type { IConstruct } from 'constructs';
 /** An object as plain JSON, after the typed class filtered it. */
 export type Json = Record<string, any>;
 
-/** Changes one rendered object; sees `kind` and `metadata.name`, returns the object to write. */
+/** Changes one rendered object, selected by `kind` and `metadata.name`, and returns the object to write. */
 export type ManifestOverride = (object: Json) => Json;
 
 /** Passes what an object renders through one more step, after the typed class dropped what it does not know. */
@@ -16,7 +16,7 @@ export function onRender(object: ApiObject, step: ManifestOverride): void {
 
 let rendered: Map<ApiObject, Json> | undefined;
 
-/** What an object renders. Within `renderOnce` each object is rendered once, however many ask for it. */
+/** The rendered JSON of an object. Within `renderOnce` each object is rendered once, for any number of callers. */
 export function jsonOf(object: ApiObject): Json {
   const known = rendered?.get(object);
   if (known) return known;
@@ -35,7 +35,7 @@ export function renderOnce<T>(render: () => T): T {
   }
 }
 
-/** Takes off the namespace that a chart stamps on every object, cluster-scoped ones included. */
+/** Removes the namespace, which a chart adds to every object, including cluster-scoped ones. */
 export function clusterScoped<T extends ApiObject>(object: T): T {
   onRender(object, (json) => {
     const { namespace: _, ...metadata } = json.metadata;
@@ -84,7 +84,7 @@ const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
   'VolumeAttributesClass',
 ]);
 
-/** Whether objects of a kind, among those of Kubernetes itself, belong to no namespace. */
+/** Whether a kind of Kubernetes itself is cluster-scoped. */
 export function isClusterScoped(kind: string): boolean {
   return CLUSTER_SCOPED.has(kind);
 }

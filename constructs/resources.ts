@@ -4,13 +4,13 @@ import type { IConstruct } from 'constructs';
 import { bytes, cpuProblem, cpuQuantity, memoryQuantity, millicores, sizeProblem } from '../values/quantity';
 import { assertValid } from './validation';
 
-/** What one container is given. */
+/** Resources of one container. */
 export interface Resources {
-  /** Memory, request and limit in one: a pod that is promised less than it may use is the one the kernel kills first. */
+  /** Memory, as request and limit: the kernel first kills pods that use more than they request. */
   readonly memory: Size;
-  /** Cores that are promised. */
+  /** CPU request. */
   readonly cpu: Cpu;
-  /** Cores at most. @default none: a limit throttles while the node is idle */
+  /** CPU limit. @default none: a limit throttles even when the node is idle */
   readonly cpuLimit?: Cpu;
 }
 

@@ -14,7 +14,7 @@ export class RetiredCassandra extends Construct {
   readonly name: string;
   /** As that of the ring. */
   readonly namespace: string;
-  /** The policy of the ring, which then lets nobody in. It says in an annotation what the disks hold. */
+  /** The policy of the ring, without ingress rules. An annotation records what the disks hold. */
   readonly connections: Connections;
   /** Login of the role admin, as the disks know it. */
   readonly adminSecret: DeclaredSecret;

@@ -14,11 +14,11 @@ export class RetiredMongoDb extends Construct {
   readonly name: string;
   /** As that of the set. */
   readonly namespace: string;
-  /** The policy of the set, which then lets nobody in. It says in an annotation what the disks hold. */
+  /** The policy of the set, without ingress rules. An annotation records what the disks hold. */
   readonly connections: Connections;
   /** Login of the user root, as the disks know it. */
   readonly rootSecret: DeclaredSecret;
-  /** By what members know each other. */
+  /** The keyfile by which members authenticate each other. */
   readonly keyfile: DeclaredSecret;
 
   constructor(scope: Construct, id: string, props: MongoReplicaSetProps) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 const read = new Map<string, string>();
 
 /**
- * The text of a script or configuration file of `files/`, which runs in a pod as it stands there. It is read once per process.
+ * The text of a script or configuration file in `files/`, which a pod runs unchanged. It is read once per process.
  * @param values replace the placeholders of the file: PORT replaces each `@PORT@`. @throws where a placeholder has no value
  */
 export function scriptFile(name: string, values: Readonly<Record<string, string>> = {}): string {

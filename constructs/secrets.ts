@@ -5,11 +5,11 @@ import { sentence } from '../values/problem';
 import { assertValid, fail, validateTree } from './validation';
 
 /**
- * Where a key's value comes from. Never the value itself: synth writes the list of declared secrets without values, the
- * bootstrap generates each once and keeps it encrypted.
+ * Source of a key's value, never the value itself: synth writes the list of declared secrets without values; the bootstrap
+ * generates each value once and stores it encrypted.
  */
 export type SecretSource =
-  /** Random characters of a-z, A-Z and 0-9, so that they stand in a URL or a CQL string as they are. */
+  /** Random characters of a-z, A-Z and 0-9, which need no escaping in a URL or a CQL string. */
   | { readonly generate: 'alphanumeric'; readonly length: number }
   /** Random bytes in base64. */
   | { readonly generate: 'base64'; readonly bytes: number }
@@ -19,29 +19,29 @@ export type SecretSource =
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   /** The private key of the `certificate` in the same secret. */
   | { readonly generate: 'certificate-key' }
-  /** Another key of the same secret, percent-encoded, so that it stands in a URI whatever characters it has. Never kept. */
+  /** Another key of the same secret, percent-encoded for a URI. Derived, never stored. */
   | { readonly percentEncoded: string }
   /**
-   * Not secret: a user name that stands beside its password. With `alternate` it has two forms by turns: each rotation of the
-   * secret takes the other one, so that the old login works until nobody uses it.
+   * Not secret: a user name that belongs to the password. With `alternate` it has two forms: each rotation of the secret switches
+   * to the other one, so that the old login works until all pods use the new one.
    */
   | { readonly value: string; readonly alternate?: string }
-  /** Only the owner knows it; the text says what to type. */
+  /** Only the owner knows the value; the text is the prompt. */
   | { readonly ask: string };
 
 /** Type of the Secret. The last two prescribe keys: tls.crt and tls.key, and .dockerconfigjson. */
 export type SecretType = 'Opaque' | 'kubernetes.io/tls' | 'kubernetes.io/dockerconfigjson';
 
-/** Annotation of a workload: names of the secrets that its pods read as files, again and again. A new value restarts nothing. */
+/** Annotation of a workload: names of the secrets that its pods read repeatedly as files. A new value restarts nothing. */
 export const READS_AGAIN = 'collab-homelab/reads-again';
 
-/** A secret by name, places and keys; its values are made elsewhere. */
+/** Props of a secret: name, namespaces and keys. Its values are created elsewhere. */
 export interface DeclaredSecretProps {
   /** Name of the Secret: a DNS name, declared once per namespace. */
   readonly name: string;
-  /** Where it must exist; the value is the same in each. */
+  /** Namespaces in which it must exist, with the same values. */
   readonly namespaces: readonly string[];
-  /** Keys of the Secret, and where the value of each comes from. */
+  /** Keys of the Secret, and the source of each value. */
   readonly keys: Readonly<Record<string, SecretSource>>;
   /** @default Opaque */
   readonly type?: SecretType;
@@ -49,15 +49,15 @@ export interface DeclaredSecretProps {
 
 /** One key of a declared secret, as the value of an environment variable. */
 export interface SecretKey {
-  /** Whoever uses the key becomes its reader, so it must exist in that namespace, too. */
+  /** The secret. A workload that uses the key is registered as a reader, so the Secret must also exist in its namespace. */
   readonly secret: DeclaredSecret;
-  /** A key that it has: `DeclaredSecret.key` refuses any other. */
+  /** A key of the secret: `DeclaredSecret.key` refuses others. */
   readonly key: string;
   /** Whether the variable is left out where the Secret lacks the key. @default false */
   readonly optional?: boolean;
 }
 
-/** A secret that someone else must put into the cluster: name, keys and origin, never a value. It renders no object. */
+/** A secret that the bootstrap creates in the cluster: name, keys and sources, never a value. Renders no object. */
 export class DeclaredSecret extends Construct {
   /** All secrets that a tree declares, sorted by name. */
   static all(root: IConstruct): DeclaredSecret[] {
@@ -67,9 +67,9 @@ export class DeclaredSecret extends Construct {
 
   /** Name of the Secret, the same in each namespace. */
   readonly name: string;
-  /** What the Secret must be made as; Kubernetes never changes a type afterwards. */
+  /** Type of the Secret, which is immutable in Kubernetes. */
   readonly type: SecretType;
-  /** Keys of the Secret, and where the value of each comes from. */
+  /** Keys of the Secret, and the source of each value. */
   readonly keys: Readonly<Record<string, SecretSource>>;
   private readonly places: Set<string>;
   private readonly reading = new Set<string>();
@@ -88,25 +88,25 @@ export class DeclaredSecret extends Construct {
     validateTree(this, declaredTwice);
   }
 
-  /** Where it must exist, sorted: what was declared, and where its readers are. */
+  /** Namespaces in which it must exist, sorted: the declared ones and those of its readers. */
   get namespaces(): string[] {
     return [...this.places].sort();
   }
 
-  /** Who reads it, by construct path. */
+  /** Construct paths of its readers. */
   get readers(): string[] {
     return [...this.reading].sort();
   }
 
-  /** Notes a reader, and that the secret must exist in its namespace. */
+  /** Registers a reader, in whose namespace the secret must exist. */
   readBy(reader: IConstruct, namespace: string): void {
     this.reading.add(reader.node.path);
     this.places.add(namespace);
   }
 
   /**
-   * One of its keys, for an environment variable. `previous-KEY` is there only in the namespace of a database while the secret
-   * is rotated, and holds what is replaced. @throws on a key that the secret does not have
+   * One of its keys, for an environment variable. `previous-KEY` holds the old value, and exists only in the namespace of a
+   * database while the secret is rotated. @throws on a key that the secret does not have
    */
   key(key: string): SecretKey {
     const isPrevious = key.startsWith('previous-');
@@ -122,7 +122,7 @@ export class DeclaredSecret extends Construct {
   }
 }
 
-/** Two secrets that share name and namespace: who generates one overwrites the other. */
+/** Reports two secrets with the same name and namespace: one would overwrite the other. */
 function declaredTwice(root: IConstruct): string[] {
   const owners = new Map<string, DeclaredSecret>();
   return DeclaredSecret.all(root).flatMap((secret) =>

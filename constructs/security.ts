@@ -2,14 +2,14 @@ import type { k8s } from 'cdk8s-plus-28';
 
 /** Security contexts that the `restricted` Pod Security Standard accepts. */
 
-/** @param user numeric user and group, because `runAsNonRoot` cannot judge a user name in an image */
+/** @param user numeric user and group, because `runAsNonRoot` cannot check a user name in an image */
 function restrictedPod(user: number): k8s.PodSecurityContext {
   return {
     runAsNonRoot: true,
     runAsUser: user,
     runAsGroup: user,
     fsGroup: user,
-    // Without it kubelet walks and changes every file of the volume at each start: minutes on a full database disk.
+    // Without it the kubelet changes the owner of every file of the volume at each start: minutes on a full database disk.
     fsGroupChangePolicy: 'OnRootMismatch',
     seccompProfile: { type: 'RuntimeDefault' },
   };
@@ -22,14 +22,14 @@ export const RESTRICTED_CONTAINER: k8s.SecurityContext = {
   capabilities: { drop: ['ALL'] },
 };
 
-/** What a pod has besides its containers. */
+/** Fields of a pod besides its containers. */
 export interface PodOptions {
   readonly priorityClassName?: string;
   /** Names of pull secrets. */
   readonly pullSecrets?: readonly string[];
 }
 
-/** What every pod has in common: no token of the API server, no variables of other Services, and the security context. */
+/** Fields that every pod shares: no ServiceAccount token, no service links, and the security context. */
 export function hardenedPod(user: number, { priorityClassName, pullSecrets }: PodOptions = {}) {
   return {
     automountServiceAccountToken: false,

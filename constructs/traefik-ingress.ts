@@ -14,15 +14,15 @@ import { scriptFile } from './script-file';
 import { DeclaredSecret } from './secrets';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
-/** Where the API server answers, as the network sees it: after the cluster address is translated. */
+/** Addresses of the API server for a NetworkPolicy, which sees packets after the Service address is translated. */
 export interface ApiServerAddress {
-  /** One for each control plane, as 192.168.1.20/32. */
+  /** One network for each control plane, such as 192.168.1.20/32. */
   readonly cidrs: readonly [string, ...string[]];
-  /** As 6443. */
+  /** Port, such as 6443. */
   readonly port: number;
 }
 
-/** What Traefik serves, under which names, and where it finds the API server. */
+/** Props of Traefik. */
 export interface TraefikIngressProps {
   /** @default the construct's id */
   readonly name?: string;
@@ -30,13 +30,13 @@ export interface TraefikIngressProps {
   readonly namespace?: string;
   /** @default images.traefik */
   readonly image?: string;
-  /** Namespaces whose Ingresses it serves. It may read Services, EndpointSlices and Secrets there and nowhere else. */
+  /** Namespaces whose Ingresses it serves. It may read Services, EndpointSlices and Secrets only there. */
   readonly watchNamespaces: readonly [string, ...string[]];
-  /** IPv4 address that it writes into the status of each Ingress: one node's, or that of whatever stands before them. */
+  /** IPv4 address that it writes into the status of each Ingress: that of a node, or of a load balancer before the nodes. */
   readonly statusAddress: string;
-  /** Names that its own certificate is for, such as *.collab.home.arpa. */
+  /** DNS names of its certificate, such as *.collab.home.arpa. */
   readonly dnsNames: readonly [string, ...string[]];
-  /** Where it reads Ingresses and writes their status; the policy lets it out there. */
+  /** API server, from which it reads Ingresses and to which it writes their status; its policy allows this egress. */
   readonly apiServer: ApiServerAddress;
   /** @default 256 MiB, 100m */
   readonly resources?: Resources;
@@ -44,7 +44,7 @@ export interface TraefikIngressProps {
   readonly placement?: Placement;
   /** @default none */
   readonly priorityClassName?: string;
-  /** Whether it reports metrics for Prometheus on port 9100. @default false */
+  /** Whether it exports metrics for Prometheus on port 9100. @default false */
   readonly metrics?: boolean;
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
   readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
@@ -52,26 +52,26 @@ export interface TraefikIngressProps {
   readonly overrideManifest?: ManifestOverride;
 }
 
-/** Ports inside the pod. Those of the host are 80 and 443: a port below 1024 needs root only there, where the network plugin has it. */
+/** Ports inside the pod, above 1023 because Traefik is not root. The network plugin maps the host ports 80 and 443 to them. */
 const PORTS = { web: 8000, websecure: 8443, ping: 8080, metrics: 9100 } as const;
-/** Nobody on the node, and the user that Traefik's own chart runs it as. */
+/** The user `nobody`, as in Traefik's own Helm chart. */
 const USER = 65532;
 const CERTIFICATES = '/certificates';
 const DYNAMIC = '/dynamic';
 
-/** Traefik on every worker, by host port: whoever reaches a worker's address reaches the apps. */
+/** Traefik on every worker, by host ports: the apps are reachable at the address of every worker. */
 export class TraefikIngress extends Construct implements IngressController {
   /** Name of its IngressClass; the names of its other objects start with it. At most 52 characters. */
   readonly ingressClassName: string;
-  /** Where its pods and its own certificate are. */
+  /** Namespace of its pods and of its certificate. */
   readonly namespace: string;
-  /** Its NetworkPolicy: HTTP and HTTPS from anywhere, out to the API server and to what has a route. */
+  /** Its NetworkPolicy: HTTP and HTTPS from anywhere, egress to the API server and to services with a route. */
   readonly connections: Connections;
-  /** One pod on each node that takes it, which then holds the ports 80 and 443 of that node. */
+  /** One pod on each suitable node, which uses the ports 80 and 443 of that node. */
   readonly daemonSet: k8s.KubeDaemonSet;
   /** Reads what it serves in the watched namespaces and writes Ingress status there; reads IngressClasses and Nodes. */
   readonly serviceAccount: k8s.KubeServiceAccount;
-  /** Served to hosts that name no certificate of their own: a chain for `dnsNames`, and its key. */
+  /** Certificate for hosts without their own: a chain for `dnsNames`, and its key. */
   readonly certificate: DeclaredSecret;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
@@ -95,7 +95,7 @@ export class TraefikIngress extends Construct implements IngressController {
       fail(this, {
         what: 'watchNamespaces must name at least one namespace',
         got: [],
-        fix: 'name those that hold Ingresses',
+        fix: 'list the namespaces with Ingresses',
       });
     const identity = { app: 'traefik', instance: name, component: 'ingress' };
     this.selector = selectorLabels(identity);
@@ -133,15 +133,15 @@ export class TraefikIngress extends Construct implements IngressController {
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Its pods as the other end of a connection. */
+  /** Its pods as the peer of a connection. */
   get peer(): Peer {
     return this.connections.peer;
   }
 
-  /** Lets Prometheus' pods reach the metrics. @throws when `metrics` is off */
+  /** Lets the pods of Prometheus reach the metrics. @throws when `metrics` is false */
   allowScrapingFrom(peer: Peer): void {
     if (!this.props.metrics)
-      fail(this, { what: 'metrics must be on before they are scraped', got: false, fix: 'set metrics: true' });
+      fail(this, { what: 'metrics must be true to be scraped', got: false, fix: 'set metrics: true' });
     this.connections.allowFrom(peer, { port: PORTS.metrics });
   }
 
@@ -150,9 +150,9 @@ export class TraefikIngress extends Construct implements IngressController {
   }
 
   /**
-   * What its informers wait for, as read in its sources: in watched namespaces Services, EndpointSlices, Ingresses and
-   * Secrets (also without any TLS secret it does not start until it may list them), in the cluster IngressClasses and
-   * Nodes (without the first, `ingressClassName` matches nothing; it cannot have the first without the second).
+   * Permissions for its informers, as read in its sources: in watched namespaces Services, EndpointSlices, Ingresses and Secrets
+   * (even without TLS secrets it does not start until it may list them); in the cluster IngressClasses and Nodes (without
+   * IngressClasses, `ingressClassName` matches nothing; it reads them only together with Nodes).
    */
   private rights(): void {
     const { name } = this.metadata();
@@ -207,7 +207,7 @@ export class TraefikIngress extends Construct implements IngressController {
       '--entrypoints.web.http.redirections.entrypoint.scheme=https',
       `--entrypoints.websecure.address=:${PORTS.websecure}`,
       '--entrypoints.websecure.http.tls=true',
-      // An upload may take as long as it takes; Traefik's own 60 s would cut a large body on a slow line. Answers have no limit.
+      // No time limit for uploads: Traefik's default of 60 s would abort a large body on a slow line. Responses have no limit.
       '--entrypoints.websecure.transport.respondingtimeouts.readtimeout=0s',
       '--entrypoints.websecure.transport.lifecycle.gracetimeout=20s',
       '--providers.kubernetesingress=true',
@@ -226,7 +226,7 @@ export class TraefikIngress extends Construct implements IngressController {
   }
 
   private makeDaemonSet(): k8s.KubeDaemonSet {
-    // Served to every host that names no certificate of its own. Traefik reads its files when it starts: a renewed one needs a restart.
+    // Default certificate for hosts without their own. Traefik reads its files when it starts: a renewed one needs a restart.
     const defaultCertificate = scriptFile('traefik-tls.yaml');
     const files = new k8s.KubeConfigMap(this, 'files', {
       metadata: this.metadata(),
@@ -282,7 +282,7 @@ export class TraefikIngress extends Construct implements IngressController {
       metadata: this.metadata(),
       spec: {
         selector: { matchLabels: { ...this.selector } },
-        // A host port is free only once the old pod is gone: no surge, one node at a time.
+        // A host port is free only after the old pod has stopped: no surge, one node at a time.
         updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(1) } },
         revisionHistoryLimit: 3,
         template: {

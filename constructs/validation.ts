@@ -2,18 +2,18 @@ import { Chart } from 'cdk8s';
 import type { IConstruct } from 'constructs';
 import { sentence, type Problem } from '../values/problem';
 
-/** Throws what is wrong, with the path of the construct that was given the value. */
+/** Throws a problem, with the path of the construct that got the value. */
 export function fail(scope: IConstruct, problem: Problem | string): never {
   throw new Error(`${scope.node.path}: ${typeof problem === 'string' ? problem : sentence(problem)}`);
 }
 
-/** Refuses when one of the judgements found a problem (a sentence); undefined means that all is well. */
+/** Throws the first problem (a sentence); undefined means that a value is valid. */
 export function assertValid(scope: IConstruct, ...problems: readonly (string | undefined)[]): void {
   const first = problems.find((problem) => problem !== undefined);
   if (first !== undefined) fail(scope, first);
 }
 
-/** The namespace that was given, or the chart's. @throws when there is neither: objects would land in whatever namespace kubectl has. */
+/** The given namespace, or the chart's. @throws when there is neither: objects would end up in kubectl's current namespace. */
 export function namespaceOf(scope: IConstruct, given: string | undefined): string {
   const namespace = given ?? Chart.of(scope).namespace;
   if (namespace !== undefined) return namespace;
@@ -24,13 +24,13 @@ export function namespaceOf(scope: IConstruct, given: string | undefined): strin
   });
 }
 
-const judged = new WeakMap<IConstruct, Set<(root: IConstruct) => string[]>>();
+const validators = new WeakMap<IConstruct, Set<(root: IConstruct) => string[]>>();
 
-/** Judges the whole tree when it is synthesized, once, however many constructs ask for it. */
-export function validateTree(scope: IConstruct, judge: (root: IConstruct) => string[]): void {
+/** Validates the whole tree at synthesis, once for each validator, for any number of calls. */
+export function validateTree(scope: IConstruct, validate: (root: IConstruct) => string[]): void {
   const { root } = scope.node;
-  const judges = judged.get(root) ?? new Set();
-  if (judges.has(judge)) return;
-  judged.set(root, judges.add(judge));
-  root.node.addValidation({ validate: () => judge(root) });
+  const known = validators.get(root) ?? new Set();
+  if (known.has(validate)) return;
+  validators.set(root, known.add(validate));
+  root.node.addValidation({ validate: () => validate(root) });
 }

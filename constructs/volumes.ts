@@ -9,10 +9,10 @@ import { sentence } from '../values/problem';
 import { assertValid, validateTree } from './validation';
 import { RESTRICTED_CONTAINER } from './security';
 
-/** The storage class of volumes that are made by hand, one disk each. */
+/** The storage class of static volumes, one disk each. */
 export const LOCAL_STORAGE_CLASS = 'local-data';
 
-/** Which node and which folder hold the disk of each pod. */
+/** Node and folder of the disk of each pod. */
 export interface LocalDisksProps {
   /** The node whose disk holds a pod's data. */
   readonly nodeOf: (pod: string) => string;
@@ -22,17 +22,17 @@ export interface LocalDisksProps {
   readonly storageClassName?: string;
 }
 
-/** Where a database keeps its data: one disk of its own per pod, or whatever a StorageClass makes. */
+/** Storage of a database: one disk per pod, or volumes of a StorageClass. */
 export class DataStorage {
   /**
-   * One disk per pod, as a static `local` PersistentVolume bound in advance to the pod's claim: it can grow alone, a
-   * replica cannot fill its neighbour's, and no claim can take another pod's data. `PersistentVolumes` renders them.
+   * One disk per pod, as a static `local` PersistentVolume bound in advance to the pod's claim: each disk can grow alone, a replica
+   * cannot fill the disk of another, and no claim can bind another pod's data. `PersistentVolumes` renders them.
    */
   static localDisks(size: Size, props: LocalDisksProps): DataStorage {
     return new DataStorage(size, props.storageClassName ?? LOCAL_STORAGE_CLASS, props);
   }
 
-  /** Volumes that the class' provisioner makes. */
+  /** Volumes that the provisioner of a StorageClass creates. */
   static storageClass(size: Size, storageClassName: string): DataStorage {
     return new DataStorage(size, storageClassName);
   }
@@ -46,8 +46,8 @@ export class DataStorage {
   ) {}
 
   /**
-   * Whether a missing disk would go unnoticed: below a Talos mount point lies a folder of the system disk, kubelet does
-   * not wait for the mount, and a database would start there empty.
+   * Whether a missing disk would go unnoticed: an unmounted Talos mount point is a folder of the system disk, the kubelet does not
+   * wait for the mount, and a database would start empty there.
    */
   get mountCanBeMissing(): boolean {
     return this.disks !== undefined;
@@ -74,7 +74,7 @@ export class DataStorage {
     };
   }
 
-  /** Declares one volume per pod; does nothing where a provisioner makes them. */
+  /** Declares one volume per pod; does nothing when a provisioner creates them. */
   declare(scope: Construct, namespace: string, claimTemplateName: string, pods: readonly string[]): void {
     const disks = this.disks;
     if (!disks) return;
@@ -92,8 +92,8 @@ export class DataStorage {
 }
 
 /**
- * Writes out what the API server fills into claim templates: Argo CD compares that list as a whole, and would see a
- * difference for ever. The typed class knows none of these fields.
+ * Writes the defaults that the API server adds to claim templates: Argo CD compares that list as a whole, and would always show a
+ * diff. The typed class does not have these fields.
  */
 export function withClaimDefaults(statefulSet: k8s.KubeStatefulSet): k8s.KubeStatefulSet {
   onRender(statefulSet, (json) => {
@@ -108,23 +108,23 @@ export function withClaimDefaults(statefulSet: k8s.KubeStatefulSet): k8s.KubeSta
   return statefulSet;
 }
 
-/** One disk, and the claim that it waits for. */
+/** One disk, and the claim that may bind it. */
 export interface DeclaredVolumeProps {
-  /** Name of the claim as the StatefulSet makes it, TEMPLATE-POD. No other claim gets the volume. */
+  /** Name of the claim that the StatefulSet creates, TEMPLATE-POD. No other claim can bind the volume. */
   readonly claim: string;
-  /** Of the claim; the volume itself is in none. */
+  /** Namespace of the claim; the volume itself is cluster-scoped. */
   readonly namespace: string;
-  /** Label kubernetes.io/hostname of the node that has the disk; its pod can run nowhere else. */
+  /** Label kubernetes.io/hostname of the node with the disk; the pod can only run there. */
   readonly node: string;
   /** Where the disk is mounted on that node. */
   readonly path: string;
   /** Capacity of the volume; a claim that asks for more does not bind. */
   readonly size: Size;
-  /** Must be the claim's. `PersistentVolumes` makes the class, without a provisioner. */
+  /** Storage class of the claim. `PersistentVolumes` creates the class, without a provisioner. */
   readonly storageClassName: string;
 }
 
-/** A disk that a database needs. It renders no object by itself: `PersistentVolumes` does, in a chart that outlives the database's. */
+/** A disk that a database needs. `PersistentVolumes` renders its volume, in a chart that is kept longer than the database's. */
 export class DeclaredVolume extends Construct {
   /** All disks that a tree declares, in the order of the tree. */
   static all(root: IConstruct): DeclaredVolume[] {
@@ -134,7 +134,7 @@ export class DeclaredVolume extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    /** What `PersistentVolumes` makes the volume from. */
+    /** Props from which `PersistentVolumes` renders the volume. */
     readonly props: DeclaredVolumeProps,
   ) {
     super(scope, id);
@@ -142,7 +142,7 @@ export class DeclaredVolume extends Construct {
   }
 }
 
-/** Disks without a volume: their claims would wait for ever. */
+/** Reports disks without a volume: their claims would stay Pending. */
 function unrendered(root: IConstruct): string[] {
   const rendered = root.node.findAll().flatMap((node) => (node instanceof PersistentVolumes ? node.volumes : []));
   return DeclaredVolume.all(root)
@@ -150,7 +150,7 @@ function unrendered(root: IConstruct): string[] {
     .map(({ node, props: { claim } }) =>
       sentence({
         what: `${node.path}: the disk of claim ${claim} must be rendered as a volume`,
-        got: 'no PersistentVolumes that was made after it',
+        got: 'no PersistentVolumes created after it',
         fix: "add new PersistentVolumes(chart, 'volumes') after the databases, or use DataStorage.storageClass",
       }),
     );
@@ -197,7 +197,7 @@ export class PersistentVolumes extends Construct {
               ],
             },
           },
-          // Without uid: the volume waits for this claim and no other, also for the one that is made anew on an empty cluster.
+          // Without uid: the volume binds only to this claim, also after the claim is created again in a new cluster.
           claimRef: {
             apiVersion: 'v1',
             kind: 'PersistentVolumeClaim',
@@ -210,7 +210,7 @@ export class PersistentVolumes extends Construct {
   }
 }
 
-/** The first init container of a database on local disks: refuses to start on a missing data mount. */
+/** The first init container of a database on local disks: fails when the data volume is not mounted. */
 export function mountCheck(
   image: string,
   resources: k8s.ResourceRequirements,

@@ -28,7 +28,7 @@ function made(backup: BackupProps) {
   return { chart, own, env, egress, files: objectOf(chart, 'ConfigMap', 'db-backup').data };
 }
 
-test('by SFTP: one machine and one port, a key of its own, and the host key that was written down', () => {
+test('by SFTP: allows one machine and one port, with its own key and the given host key', () => {
   const { own, env, egress, files } = made({ target: sftp({ port: 2222 }) });
   expect(env.RESTIC_REPOSITORY).toBe('sftp:target:/Users/backup/homelab/db');
   expect(egress[1]).toEqual({
@@ -44,7 +44,7 @@ test('by SFTP: one machine and one port, a key of its own, and the host key that
   expect(files.ssh_config).toContain('StrictHostKeyChecking yes');
 });
 
-test('by S3: its keys are asked for, and a name needs the networks that it leads to', () => {
+test('by S3: the owner is asked for the access keys, and a host name needs its networks', () => {
   const { own, env, egress } = made({ target: s3({ prefix: 'home' }) });
   expect(env.RESTIC_REPOSITORY).toBe('s3:https://192.168.1.60:9000/homelab/home/db');
   expect(egress[1]).toMatchObject({ to: [{ ipBlock: { cidr: '192.168.1.60/32' } }], ports: [{ port: 9000 }] });
@@ -53,7 +53,7 @@ test('by S3: its keys are asked for, and a name needs the networks that it leads
   expect(named.egress[1]).toMatchObject({ to: [{ ipBlock: { cidr: '203.0.113.0/24' } }], ports: [{ port: 443 }] });
 });
 
-test('an NFS server is mounted by a volume of its own, because the restricted policy forbids NFS in a pod', () => {
+test('an NFS server is mounted by a PersistentVolume, because the restricted policy forbids NFS in a pod', () => {
   const { chart, own, egress } = made({ target: BackupTarget.nfs({ server: '192.168.1.60', path: '/export' }) });
   const volume = objectOf(chart, 'PersistentVolume');
   expect(volume.metadata).toMatchObject({ name: 'db-db-backup' });
@@ -66,13 +66,13 @@ test('an NFS server is mounted by a volume of its own, because the restricted po
   expect(egress).toHaveLength(1);
 });
 
-test('a claim that is there is mounted as it is', () => {
+test('mounts an existing claim', () => {
   const { own, chart } = made({ target: BackupTarget.claim('shared') });
   expect(own.container().volumeMounts).toContainEqual({ name: 'backup-target', mountPath: '/target' });
   expect(objects(chart).map(({ kind }) => kind)).not.toContain('PersistentVolume');
 });
 
-test('the container sees the data read-only, and the secret as a file', () => {
+test('the container mounts the data read-only, and the secret as a file', () => {
   const { own } = made({ target: sftp() });
   expect(own.container().volumeMounts).toContainEqual({ name: 'data', mountPath: '/data/db', readOnly: true });
   expect(JSON.stringify(own.container().env)).not.toContain('secretKeyRef');
@@ -88,13 +88,13 @@ test.each<[string, BackupProps]>([
   ['public keys of that machine', { target: sftp({ hostKeys: ['SHA256:abc'] }) }],
   ['must begin with https://', { target: s3({ endpoint: 'http://192.168.1.60:9000' }) }],
   ['an address without a path', { target: s3({ endpoint: '192.168.1.60:9000' }) }],
-  ['a NetworkPolicy knows no names', { target: s3({ endpoint: 'https://s3.example.org' }) }],
+  ['a NetworkPolicy cannot hold names', { target: s3({ endpoint: 'https://s3.example.org' }) }],
   ['name of a bucket', { target: s3({ bucket: 'A' }) }],
   ['prefix must be a folder', { target: s3({ prefix: '/a/' }) }],
   ['1 hour to 7 days', { target: sftp(), every: Duration.minutes(10) }],
   ['1 hour to 7 days', { target: sftp(), every: Duration.days(8) }],
   ['keep.daily must be', { target: sftp(), keep: { daily: -1 } }],
   ['claim of a backup target', { target: BackupTarget.claim('A B') }],
-])('refuses: %s', (message, backup) => {
+])('rejects: %s', (message, backup) => {
   expect(() => made(backup)).toThrow(message);
 });

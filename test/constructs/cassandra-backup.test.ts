@@ -30,14 +30,14 @@ const ports = (rules: readonly Json[], instance: string) =>
     .flatMap((rule) => rule.ports.map(({ port }: Json) => port))
     .sort();
 
-test('without a backup nothing of it is rendered', () => {
+test('renders no backup objects without backup', () => {
   const { chart } = ring();
   expect(objects(chart).filter(({ kind }) => kind === 'CronJob')).toEqual([]);
   expect(podOf(chart).spec.containers.map(({ name }: Json) => name)).toEqual(['cassandra', 'ops']);
   expect(podOf(chart).metadata.annotations).not.toHaveProperty('checksum/backup');
 });
 
-test('each node hands its snapshot over from ops, which logs in as admin, to backup, which can change nothing', () => {
+test('ops makes the snapshot with the admin login, and backup reads it without write access', () => {
   const { containers } = podOf(ring({ target }).chart).spec;
   const [ops, backup] = [named(containers, 'ops'), named(containers, 'backup')];
   expect(named(ops.env, 'OPS_MODULES').value).toBe('snapshots');
@@ -49,7 +49,7 @@ test('each node hands its snapshot over from ops, which logs in as admin, to bac
   expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['cql.py', 'snapshots.py', 'ops.py']));
 });
 
-test('the first node alone removes what is old, by node, and its disk takes what a restore fetches', () => {
+test('only the first node removes old backups, and its disk holds the files of a restore', () => {
   const { chart } = ring({ target });
   const { env } = named(podOf(chart).spec.containers, 'backup');
   expect([named(env, 'BACKUP_KEEPER').value, named(env, 'BACKUP_GROUP').value]).toEqual([
@@ -60,7 +60,7 @@ test('the first node alone removes what is old, by node, and its disk takes what
   expect(named(spec.volumes, 'data').persistentVolumeClaim.claimName).toBe('data-cassandra-r1-0');
 });
 
-test('a restore reaches the ring where rows and files go, and the ring lets it in', () => {
+test('a restore reaches the ports of the ring for rows and files, and the ring admits it', () => {
   const { chart } = ring({ target });
   const egress = objectOf(chart, 'NetworkPolicy', 'cassandra-restore').spec.egress;
   const ingress = objectOf(chart, 'NetworkPolicy', 'cassandra').spec.ingress;
@@ -73,7 +73,7 @@ test('a restore reaches the ring where rows and files go, and the ring lets it i
   );
 });
 
-test('a drill has a schedule of its own', () => {
+test('a drill has its own schedule', () => {
   const { chart } = ring({ target, every: Duration.hours(1), drill: '0 4 * * 0' });
   expect(objectOf(chart, 'CronJob', 'cassandra-drill').spec).toMatchObject({ schedule: '0 4 * * 0', suspend: false });
   expect(objectOf(chart, 'CronJob', 'cassandra-restore').spec.suspend).toBe(true);

@@ -27,7 +27,7 @@ const fileOf = (file: string, props: Partial<CassandraStatefulSetProps> = {}) =>
   objectOf(rendered(props).chart, 'ConfigMap', 'cassandra-config').data[file];
 const withMemory = (memory: Size) => ({ resources: { memory, cpu: Cpu.units(1) } });
 
-test('a rack is a StatefulSet from the first day: neither a name nor a rack can change later', () => {
+test('each rack is a StatefulSet, because names and racks can never change', () => {
   const names = objects(rendered().chart)
     .filter(({ kind }) => kind === 'StatefulSet')
     .map(({ metadata }) => metadata.name);
@@ -35,7 +35,7 @@ test('a rack is a StatefulSet from the first day: neither a name nor a rack can 
   expect(rackOf().spec.replicas).toBe(1);
 });
 
-test('each rack selects its own pods, the client service those of all', () => {
+test('each rack selects its own pods, the client Service selects all', () => {
   expect(rackOf({}, 'r2').spec.selector.matchLabels).toEqual({
     'app.kubernetes.io/name': 'cassandra',
     'app.kubernetes.io/instance': 'cassandra',
@@ -44,7 +44,7 @@ test('each rack selects its own pods, the client service those of all', () => {
   expect(objectOf(rendered().chart, 'Service', 'cassandra').spec.selector).not.toHaveProperty('cassandra-rack');
 });
 
-test('Argo CD changes one rack after the other, and the schema after the last', () => {
+test('Argo CD updates rack by rack, then the schema', () => {
   const wave = (object: any) => object.metadata.annotations['argocd.argoproj.io/sync-wave'];
   expect(['r1', 'r2', 'r3'].map((rack) => wave(rackOf({}, rack)))).toEqual(['1', '2', '3']);
   expect(wave(objectOf(rendered().chart, 'Job'))).toBe('4');
@@ -54,28 +54,28 @@ test.each([
   [Size.gibibytes(5), 2560, 640],
   [Size.mebibytes(2560), 1228, 307],
   [Size.gibibytes(16), 8192, 2048],
-])('heap and direct memory follow from the limit, and 1 GiB stays beside them', (memory, heap, direct) => {
+])('heap and direct memory are derived from the limit and leave 1 GiB', (memory, heap, direct) => {
   const options = fileOf('jvm-server.options', withMemory(memory));
   expect(options).toContain(`-Xms${heap}m\n-Xmx${heap}m\n-XX:MaxDirectMemorySize=${direct}m\n`);
   expect(heap + direct + 1024).toBeLessThanOrEqual(memory.toMebibytes());
 });
 
-test('no -Xmn, with which cassandra-env.sh refuses to start under G1, and no heap that every nodetool would inherit', () => {
+test('sets no -Xmn, which cassandra-env.sh refuses with G1, and no heap that every nodetool would inherit', () => {
   expect(fileOf('jvm-server.options')).not.toContain('-Xmn');
   expect(podOf().containers[0].env.map(({ name }: any) => name)).toEqual(['HOME', 'POD_NAME', 'POD_IP']);
 });
 
-test('the caches of direct memory fit into what Java may use of it', () => {
+test('the caches in direct memory fit into the limit of Java', () => {
   const mib = (key: string) => Number(new RegExp(`^${key}: (\\d+)MiB$`, 'm').exec(fileOf('cassandra.yaml'))![1]);
   expect(mib('file_cache_size') + mib('networking_cache_size')).toBeLessThan(640);
 });
 
-test('writes are on the disk before they are acknowledged while one power cord feeds all replicas', () => {
+test('a write is synced to disk before it is acknowledged when all replicas run on one physical host', () => {
   expect(fileOf('cassandra.yaml')).toContain('commitlog_sync: group\n');
   expect(fileOf('cassandra.yaml', { allReplicasOnOneHost: false })).toContain('commitlog_sync: periodic\n');
 });
 
-test('ops stands beside each node: its own heap for nodetool, the data, and the port where nodes tell each other', () => {
+test('ops runs beside each node, with a heap for nodetool, the data volume and its port', () => {
   const [, ops] = podOf().containers;
   expect(ops).toMatchObject({ name: 'ops', command: ['python3', '/scripts/ops.py'] });
   expect(ops.env).toContainEqual({ name: 'MAX_HEAP_SIZE', value: '64M' });
@@ -83,14 +83,14 @@ test('ops stands beside each node: its own heap for nodetool, the data, and the 
   expect(ops.volumeMounts.map(({ mountPath }: any) => mountPath)).toContain('/var/lib/cassandra');
 });
 
-test('its schedule may change without a restart, its scripts not', () => {
+test('a changed schedule of ops restarts nothing, changed scripts restart the nodes', () => {
   const hours = (repairEvery: Duration) => ({ ops: { repairEvery } });
   const config = objectOf(rendered(hours(Duration.hours(12))).chart, 'ConfigMap', 'cassandra-scripts').data['ops.json'];
   expect(JSON.parse(config).repairSeconds).toBe(43200);
   expect(rackOf(hours(Duration.hours(12))).spec.template).toEqual(rackOf().spec.template);
 });
 
-test('metrics of ops are open to who is named, and to no other pod', () => {
+test('only the pods in scrapedBy may read the metrics of ops', () => {
   const prometheus = { namespace: 'monitoring', labels: { app: 'prometheus' } };
   const froms = (props: Partial<CassandraStatefulSetProps>) =>
     JSON.stringify(objectOf(rendered(props).chart, 'NetworkPolicy', 'cassandra').spec.ingress);
@@ -110,7 +110,7 @@ test('logins survive the loss of a node from the first start on', () => {
   expect(nodeConfigOf({ racks: ['r1'] }).copies).toBe(1);
 });
 
-test('passwords and rights are asked for, and the address is left to the pod', () => {
+test('requires logins and permissions, and leaves the address to the pod', () => {
   const yaml = fileOf('cassandra.yaml');
   expect(yaml).toContain('authenticator: PasswordAuthenticator\nauthorizer: CassandraAuthorizer\n');
   expect(yaml).toContain('endpoint_snitch: GossipingPropertyFileSnitch\n');
@@ -124,7 +124,7 @@ test('seeds are names, the first node of each rack, because addresses change', (
   expect(nodeConfigOf({ nodesPerRack: 2 }).seeds).toEqual(seeds);
 });
 
-test('nodes join rack after rack, because under Argo CD the next rack comes when this one is whole', () => {
+test('nodes join rack by rack, because Argo CD starts a rack after the one before is healthy', () => {
   const { members, service } = nodeConfigOf({ nodesPerRack: 2, racks: ['r1', 'r2'] });
   expect(members.map(({ pod }: any) => pod)).toEqual([
     'cassandra-r1-0',
@@ -147,7 +147,7 @@ test('members are the first pods of each rack: seeds and copies follow them, and
   expect(nodeConfigOf({ nodesPerRack: 2 })).not.toHaveProperty('surplus');
 });
 
-test('names of nodes resolve before a node is ready, and all pods of a rack start at once: they wait for each other', () => {
+test('names of nodes resolve before a node is ready, and all pods of a rack start at once', () => {
   const { chart } = rendered();
   expect(objectOf(chart, 'Service', 'cassandra-nodes').spec).toMatchObject({
     clusterIP: 'None',
@@ -156,14 +156,14 @@ test('names of nodes resolve before a node is ready, and all pods of a rack star
   expect(rackOf().spec.podManagementPolicy).toBe('Parallel');
 });
 
-test('our files lie over a copy of the folder in the image, whatever else a version brings there', () => {
+test('our files are copied over the folder of the image, which keeps further files of a version', () => {
   const init = podOf().initContainers.at(-1);
   // Not cp -a: the user may not set the times of an emptyDir [ran: test:real -- databases].
   expect(init.command[2]).toMatch(/^cp -r \/etc\/cassandra\/\. \/conf\/\n/);
   expect(init.command[2]).toContain('cassandra-rackdc-r1.properties');
 });
 
-test('probes start no Java, a start may take an hour, and JMX is never asked or opened', () => {
+test('probes start no Java process, a start may take an hour, and JMX is never used or opened', () => {
   const [container] = podOf().containers;
   expect(container.readinessProbe.tcpSocket.port).toBe('cql');
   // Not the storage port, which a drained node has closed.
@@ -177,7 +177,7 @@ test('probes start no Java, a start may take an hour, and JMX is never asked or 
   expect(yamlOf(rendered().chart)).not.toContain('7199');
 });
 
-test('a node drains before it stops, and has the time', () => {
+test('a node drains before it stops, within its termination grace period', () => {
   expect(podOf().containers[0].lifecycle.preStop.exec.command).toEqual(['nodetool', 'drain']);
   expect(podOf().terminationGracePeriodSeconds).toBe(120);
 });
@@ -201,7 +201,7 @@ test('one node at a time may be disrupted', () => {
   expect(objectOf(rendered().chart, 'PodDisruptionBudget').spec.maxUnavailable).toBe(1);
 });
 
-test('claims outlive the ring, and a disk that is not mounted stops the pod first', () => {
+test('claims are kept after the ring, and a missing mount stops the pod before Cassandra starts', () => {
   expect(rackOf().spec.persistentVolumeClaimRetentionPolicy).toEqual({ whenDeleted: 'Retain', whenScaled: 'Retain' });
   const local = DataStorage.localDisks(Size.gibibytes(10), { nodeOf: () => 'w' });
   expect(podOf({ storage: local }).initContainers[0].name).toBe('check-data-mount');
@@ -214,7 +214,7 @@ function withClient(keyspace = 'documents_history') {
   return { chart, client, cassandra };
 }
 
-test('a client is told where, what and as whom; its password comes from a secret in both namespaces', () => {
+test('a client gets address, keyspace and role; its password comes from a secret in both namespaces', () => {
   const { chart } = withClient();
   const env = objectOf(chart, 'Deployment').spec.template.spec.containers[0].env;
   expect(Object.fromEntries(env.map(({ name, value }: any) => [name, value ?? 'secret']))).toEqual({
@@ -231,7 +231,7 @@ test('a client is told where, what and as whom; its password comes from a secret
   ]);
 });
 
-test('the schema gives a client its keyspace and rights on nothing else', () => {
+test('the schema gives a client permissions only on its keyspace', () => {
   expect(schemaOf(withClient().chart)).toEqual({
     datacenter: 'dc1',
     nodes: ['r1', 'r2', 'r3'].map((rack) => `cassandra-${rack}-0.cassandra-nodes.cassandra.svc.cluster.local`),
@@ -248,7 +248,7 @@ test('the schema gives a client its keyspace and rights on nothing else', () => 
   });
 });
 
-test('copies follow growth: what had one node has three copies once there are three', () => {
+test('the replication factor grows with the ring, up to three', () => {
   const copies = (nodesPerRack: number) => {
     const { chart, cassandra } = rendered({ racks: ['r1'], nodesPerRack });
     const client = new MicroserviceDeployment(chart, 'documents', { image: 'a:1', namespace: 'services' });
@@ -268,7 +268,7 @@ describe('the role of a client', () => {
   const client = (chart: Chart, namespace: string, name = 'orders') =>
     new MicroserviceDeployment(chart, `${namespace}-${name}`, { name, image: 'a:1', namespace });
 
-  test('belongs to one client: two of one name in two namespaces would share password and keyspaces', () => {
+  test('belongs to one client: two clients of the same name would share password and keyspaces', () => {
     const { chart, cassandra } = rendered();
     client(chart, 'prod').connectTo(cassandra, { keyspace: 'orders' });
     expect(() => client(chart, 'staging').connectTo(cassandra, { keyspace: 'orders_staging' })).toThrow(
@@ -278,7 +278,7 @@ describe('the role of a client', () => {
     expect(Object.keys(schemaOf(chart).roles)).toEqual(['orders', 'orders-test']);
   });
 
-  test('is one for all keyspaces of a client', () => {
+  test('is the same for all keyspaces of a client', () => {
     const { chart, cassandra } = rendered();
     const orders = client(chart, 'prod');
     orders.connectTo(cassandra, { keyspace: 'a' });
@@ -286,7 +286,7 @@ describe('the role of a client', () => {
     expect(schemaOf(chart).roles.orders.keyspaces).toEqual(['a', 'b']);
   });
 
-  test.each(['admin', 'cassandra'])('is not %s, which the ring itself has', (name) => {
+  test.each(['admin', 'cassandra'])('must not be %s, which the ring itself uses', (name) => {
     const { chart, cassandra } = rendered();
     expect(() => client(chart, 'web', name).connectTo(cassandra, { keyspace: 'x' })).toThrow(
       `got "${name}, one that the database itself has"; give the connection another role`,
@@ -296,7 +296,7 @@ describe('the role of a client', () => {
   });
 });
 
-test('a new keyspace is a new job, and restarts no node', () => {
+test('a new keyspace creates a new job, and restarts no node', () => {
   const state = (keyspace: string) => {
     const { chart } = withClient(keyspace);
     return {
@@ -308,7 +308,7 @@ test('a new keyspace is a new job, and restarts no node', () => {
   expect(state('a').template).toEqual(state('b').template);
 });
 
-test('nothing of a client lies in the namespace of the ring but rules of its one policy', () => {
+test('a client adds only rules to the policy of the ring, and no object to its namespace', () => {
   const { chart } = withClient();
   const there = objects(chart).filter(({ metadata }) => metadata.namespace === 'cassandra');
   expect(there.filter(({ metadata }) => metadata.name.includes('documents'))).toEqual([]);
@@ -323,7 +323,7 @@ test('nothing of a client lies in the namespace of the ring but rules of its one
   ]);
 });
 
-test('resources that are no quantities are refused in the constructor', () => {
+test('the constructor rejects resources that are not quantities', () => {
   const resources = { memory: Size.gibibytes(5), cpu: 1 as unknown as Cpu };
   expect(() => new CassandraStatefulSet(chartIn('db'), 'cassandra', { ...minimal, resources })).toThrow(
     'db/cassandra: cpu must be a Cpu',
@@ -374,15 +374,15 @@ const wrong: [string, Partial<CassandraStatefulSetProps>, string][] = [
   ["one of Cassandra's own keyspaces", { keyspaces: { system_auth: {} } }, 'the name of a keyspace must be'],
 ];
 
-test.each(wrong)('%s is refused', (_name, props, message) => {
+test.each(wrong)('rejects %s', (_name, props, message) => {
   expect(() => rendered(props)).toThrow(message);
 });
 
-test('the smallest ring, as it is rendered', () => {
+test('renders the smallest ring', () => {
   expect(yamlOf(rendered({ racks: ['r1'] }).chart)).toMatchSnapshot();
 });
 
-test('a ring with everything, as a rack is rendered', () => {
+test('renders a rack of a ring with all options', () => {
   const rack = rackOf({
     nodesPerRack: 2,
     storage: DataStorage.localDisks(Size.gibibytes(100), { nodeOf: () => 'talos-worker-01' }),
@@ -394,7 +394,7 @@ test('a ring with everything, as a rack is rendered', () => {
   expect(yamlOf([rack])).toMatchSnapshot();
 });
 
-test('the claim template says what the API server would fill in: Argo CD compares the list as a whole', () => {
+test('the claim template contains the defaults of the API server: Argo CD compares the list as a whole', () => {
   expect(rackOf().spec.volumeClaimTemplates[0]).toMatchObject({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -403,14 +403,14 @@ test('the claim template says what the API server would fill in: Argo CD compare
   });
 });
 
-test('one node more in each rack restarts none of those that run', () => {
+test('another node in each rack restarts no running node', () => {
   const template = (props: Partial<CassandraStatefulSetProps>) => rackOf(props).spec.template;
   expect(template({ nodesPerRack: 2 })).toEqual(template({ nodesPerRack: 1 }));
   // Also where copies and seeds grow with it.
   expect(template({ racks: ['r1'], nodesPerRack: 3 })).toEqual(template({ racks: ['r1'] }));
 });
 
-test('settings of the owner stand in place of ours, each once, whatever their values are', () => {
+test("the owner's settings replace ours, each once", () => {
   const config = {
     auto_snapshot_ttl: '7d',
     concurrent_reads: 64,
@@ -423,7 +423,7 @@ test('settings of the owner stand in place of ours, each once, whatever their va
   expect(parse(fileOf('cassandra.yaml', { config })).audit_logging_options.text).toBe('a\nseeds: b');
 });
 
-test('a setting that holds a promise is refused, with what to set instead', () => {
+test('rejects a setting that the construct sets, and names the alternative', () => {
   expect(() => rendered({ config: { cluster_name: 'x' } })).toThrow(
     'cassandra/cassandra: config must not set cluster_name: the construct sets it, got "x"; set clusterName',
   );
@@ -435,16 +435,18 @@ test('a changed setting restarts the nodes', () => {
   expect(checksum({ config: { concurrent_reads: 64 } })).not.toBe(checksum({}));
 });
 
-test('a version is that of the official image; beside an image it is refused', () => {
+test('version selects the official image, and is rejected together with image', () => {
   expect(podOf({ version: '5.0.6' }).containers[0].image).toBe('docker.io/library/cassandra:5.0.6');
   expect(objectOf(rendered({ version: '5.0.6' }).chart, 'Job').spec.template.spec.containers[0].image).toBe(
     'docker.io/library/cassandra:5.0.6',
   );
   expect(() => rendered({ version: '5.0' })).toThrow('version must be an exact version of Cassandra, got "5.0"');
-  expect(() => rendered({ version: '5.0.6', image: 'own/cassandra:1' })).toThrow('version must go without image');
+  expect(() => rendered({ version: '5.0.6', image: 'own/cassandra:1' })).toThrow(
+    'version must not be set together with image',
+  );
 });
 
-test('a client that may only read says so', () => {
+test('records a client that may only read', () => {
   const { chart, cassandra } = rendered();
   new MicroserviceDeployment(chart, 'reports', { image: 'a:1' }).connectTo(cassandra, {
     keyspace: 'chat',

@@ -27,7 +27,7 @@ function policy(connect: (connections: Connections) => void = () => undefined, m
   return objectOf(chart, 'NetworkPolicy');
 }
 
-test('nothing gets in and nothing but DNS gets out where nothing is declared', () => {
+test('without declared connections allows no ingress and only DNS egress', () => {
   expect(policy()).toEqual({
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
@@ -42,7 +42,7 @@ test('Argo CD keeps a policy that guards data', () => {
   });
 });
 
-test('a peer has one rule with each of its ports once, in order of their numbers', () => {
+test('a peer has one rule with each of its ports once, in numeric order', () => {
   const { ingress } = policy((connections) => {
     connections.allowFrom(A, { port: 27017 });
     connections.allowFrom({ namespace: 'a', labels: { tier: 'x', app: 'a' } }, { port: 9042 });
@@ -61,7 +61,7 @@ test('a peer has one rule with each of its ports once, in order of their numbers
   ]);
 });
 
-test('peers that differ by a namespace, a label or a network have rules of their own', () => {
+test('peers that differ by a namespace, a label or a network have separate rules', () => {
   const peers: Peer[] = [
     A,
     { ...A, namespace: 'b' },
@@ -85,7 +85,7 @@ test('peers that differ by a namespace, a label or a network have rules of their
   );
 });
 
-test('the order in which connections are declared leaves no trace', () => {
+test('the order in which connections are declared does not matter', () => {
   const peers: Peer[] = ['anywhere', A, { cidr: '10.0.0.0/8' }, { namespace: 'b', labels: {} }];
   const of = (order: readonly Peer[]) =>
     policy((connections) => {
@@ -97,7 +97,7 @@ test('the order in which connections are declared leaves no trace', () => {
   expect(of([...peers].reverse())).toEqual(of(peers));
 });
 
-test.each([0, 65536, 1.5, NaN])('the port %p is refused, on the way in and out', (port) => {
+test.each([0, 65536, 1.5, NaN])('rejects the port %p for ingress and egress', (port) => {
   policy((connections) => {
     for (const allow of ['allowFrom', 'allowTo'] as const)
       expect(() => connections[allow]('anywhere', { port })).toThrow('apps/x: the port of a connection must be a port');

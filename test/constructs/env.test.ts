@@ -27,7 +27,7 @@ const container = (chart: Chart): Json => objectOf(chart, 'Deployment', 'documen
 const names = (chart: Chart) => container(chart).env.map(({ name }: Json) => name);
 const said = (chart: Chart) => () => (chart.node.root as App).synthYaml();
 
-test('what env refers to of a connection arrives, whichever was written first', () => {
+test('env may refer to variables of a connection, in any order', () => {
   const { chart, service: client } = service({
     DATABASE_URL: '$(MONGODB_URI)&appName=$(APP)',
     APP: 'documents',
@@ -46,7 +46,7 @@ test('what env refers to of a connection arrives, whichever was written first', 
   ]);
 });
 
-test('a variable that is added later is found, and a chain of them', () => {
+test('resolves a variable that is added later, and a chain of them', () => {
   const { chart, service: client } = service({ A: '$(B)a', B: '$(C)b', D: 'd' });
   client.addEnv({ C: '$(D)c' });
   expect(environmentOf(container(chart))).toEqual({ A: 'dcba', B: 'dcb', C: 'dc', D: 'd' });
@@ -65,12 +65,12 @@ test.each([
   ['$(', '$('],
   ['$(X', '$(X'],
   ['', ''],
-])('%p arrives as %p', (written, arrives) => {
+])('passes %p as %p', (written, arrives) => {
   const { chart } = service({ X: 'x', VALUE: written });
   expect(environmentOf(container(chart)).VALUE).toBe(arrives);
 });
 
-test('text without a parenthesis behind a dollar arrives as it was written', () => {
+test('passes text without $( unchanged', () => {
   const text = fc.array(fc.constantFrom('$', '$$', 'a', ')', '{', ' ', '\n', 'é')).map((parts) => parts.join(''));
   fc.assert(
     fc.property(text, (written) => {
@@ -91,13 +91,13 @@ test.each([
   [{ A: '$()' }, 'got "$()"'],
   [{ PATH: '$(PATH):/app' }, 'let no variable refer to itself'],
   [{ A: '$(B)', B: '$(A)' }, 'let no variable refer to itself, nor two to each other'],
-])('%j is refused with what to do', (env, message) => {
+])('rejects %j with a fix', (env, message) => {
   const { chart, service: client } = service(env);
   client.connectTo(new MongoReplicaSet(chart, 'mongodb', { storage, resources }), { database: 'documents' });
   expect(said(chart)).toThrow(message);
 });
 
-test('the API server, which every container is told, may be referred to, and what podSpec put first', () => {
+test('may refer to the variables of the API server, and to those that overridePodSpec put first', () => {
   const { chart } = service(
     { API: 'https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)', ME: '$(POD_IP)' },
     {
@@ -111,7 +111,7 @@ test('the API server, which every container is told, may be referred to, and wha
   expect(said(chart)).not.toThrow();
 });
 
-test('a command may refer to variables; a misspelt one is refused, what a shell runs is not', () => {
+test('a command may refer to variables; rejects a misspelt one, and ignores $(command) of a shell', () => {
   const misspelt = service({ LEVEL: 'info' }, { args: ['--level=$(LEVLE)'] });
   expect(said(misspelt.chart)).toThrow(
     'a command must refer to variables that are set before it, got "$(LEVLE)" (allowed: LEVEL); did you mean LEVEL?',
@@ -120,7 +120,7 @@ test('a command may refer to variables; a misspelt one is refused, what a shell 
   expect(said(shell.chart)).not.toThrow();
 });
 
-test('a job and an exporter are judged alike', () => {
+test('validates a job and an exporter alike', () => {
   const chart = chartIn('db');
   const job = new HashNamedJob(chart, 'job', {
     name: 'import',
@@ -153,7 +153,7 @@ test('a job and an exporter are judged alike', () => {
   expect(said(ring)).toThrow('environment variable URI must refer to variables that are set before it, got "$(HOST)"');
 });
 
-test('the tag of a model is text, whatever is in it', () => {
+test('passes the tag of a model as literal text', () => {
   const { chart, service: client } = service({});
   const endpoint = LlmEndpoint.endpointSlice({ address: '192.168.1.30' });
   client.connectTo(new ExternalLlmService(chart, 'llm', { endpoint, models: { chat: { tag: 'a$(LLM_HOST):$$1' } } }), {
@@ -167,13 +167,13 @@ test.each([
   [5, "must be text, got 5; write it in quotes: '5'"],
   [null, 'must be text, got null'],
   [{ secret: 'mongodb' }, 'must be text, got {"secret":"mongodb"}'],
-  ['a\0b', 'take the NUL character out'],
-  ['\ud800', 'half of a surrogate pair'],
-])('the value %p is refused', (value, message) => {
+  ['a\0b', 'remove the NUL character'],
+  ['\ud800', 'unpaired surrogate'],
+])('rejects the value %p', (value, message) => {
   expect(() => service({ A: value as string })).toThrow(message);
 });
 
-test('a variable is rendered for the container of its own object only', () => {
+test('renders a variable only for the container of its own object', () => {
   const chart = chartIn();
   const config = new k8s.KubeConfigMap(chart, 'config', { metadata: { name: 'config' }, data: { a: '$(X)' } });
   expect(config.name).toBe('config');

@@ -19,7 +19,7 @@ function rendered(endpoint = LlmEndpoint.endpointSlice({ address })) {
   return { chart, llm: new ExternalLlmService(chart, 'llm-service', { endpoint, models }) };
 }
 
-test('the EndpointSlice writes its conditions out, or Argo CD would see a difference for ever', () => {
+test('the EndpointSlice contains its conditions, or Argo CD would always show a diff', () => {
   const slice = objectOf(rendered().chart, 'EndpointSlice');
   expect(slice.endpoints).toEqual([
     { addresses: [address], conditions: { ready: true, serving: true, terminating: false } },
@@ -30,13 +30,13 @@ test('the EndpointSlice writes its conditions out, or Argo CD would see a differ
   });
 });
 
-test('the port of the slice bears the name of that of the Service, and the Service selects no pods', () => {
+test('the ports of the slice and of the Service have the same name, and the Service has no selector', () => {
   const { chart } = rendered();
   expect(objectOf(chart, 'Service').spec.ports[0].name).toBe(objectOf(chart, 'EndpointSlice').ports[0].name);
   expect(objectOf(chart, 'Service').spec).not.toHaveProperty('selector');
 });
 
-test('a client asks for a model by name, is told what it is called there, and reaches the machine by its address only', () => {
+test('a client connects to a model by name, gets its tag, and reaches only the address of the machine', () => {
   const { chart, llm } = rendered();
   new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
   expect(objectOf(chart, 'Deployment').spec.template.spec.containers[0].env).toEqual([
@@ -51,7 +51,7 @@ test('a client asks for a model by name, is told what it is called there, and re
   });
 });
 
-test('the plain name resolves in a further namespace too: one alias, however many clients are there', () => {
+test('the short name also resolves in another namespace: one alias for all its clients', () => {
   const { chart, llm } = rendered();
   const other = new Chart(chart.node.root as any, 'tools', { namespace: 'tools' });
   for (const id of ['a', 'b'])
@@ -62,7 +62,7 @@ test('the plain name resolves in a further namespace too: one alias, however man
   });
 });
 
-test('two charts of one namespace share its alias, which the escape hatch reaches too', () => {
+test('two charts of one namespace share its alias, which overrideManifest can change', () => {
   const app = new App();
   const llm = new ExternalLlmService(new Chart(app, 'llm', { namespace: 'services' }), 'llm-service', {
     endpoint: LlmEndpoint.endpointSlice({ address }),
@@ -78,7 +78,7 @@ test('two charts of one namespace share its alias, which the escape hatch reache
   expect(aliases[0]!.metadata.annotations).toEqual({ seen: 'yes' });
 });
 
-test('behind a DNS name there are no endpoints to ask for: the proof has no token and no way to the API server', () => {
+test('with a DNS name there are no endpoints: the check has no token and no egress to the API server', () => {
   const { chart, llm } = rendered(LlmEndpoint.dnsName({ name: 'ai.home.arpa', addresses: [address] }));
   new LlmProof(chart, 'proof', { llm, apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 } });
   expect(objects(chart).map(({ kind }) => kind)).not.toContain('Role');
@@ -86,14 +86,14 @@ test('behind a DNS name there are no endpoints to ask for: the proof has no toke
   expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', `${llm.name}-proof`))).not.toContain('192.168.1.20');
 });
 
-test('a model that is not declared is an error that lists those that are', () => {
+test('rejects a model that is not declared, and lists the declared ones', () => {
   const { chart, llm } = rendered();
   expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(llm, { model: 'vision' })).toThrow(
-    'services/llm-service: a client must ask for a model that is declared, got "vision" (allowed: chat, embeddings)',
+    'services/llm-service: a client must connect to a declared model, got "vision" (allowed: chat, embeddings)',
   );
 });
 
-test('behind a proxy only the proxy reaches the machine, and it is ready while the machine answers', () => {
+test('with a proxy only the proxy reaches the machine, and it is ready while the machine answers', () => {
   const { chart, llm } = rendered(LlmEndpoint.tcpProxy({ address }));
   new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
   expect(objects(chart).map(({ kind }) => kind)).not.toContain('EndpointSlice');
@@ -116,7 +116,7 @@ test('behind a proxy only the proxy reaches the machine, and it is ready while t
   expect(JSON.stringify(objectOf(chart, 'NetworkPolicy', 'llm-service').spec.egress)).toContain(`${address}/32`);
 });
 
-test('a DNS name is an ExternalName, and the policy knows its addresses', () => {
+test('a DNS name becomes an ExternalName Service, and the policy allows its networks', () => {
   const { chart, llm } = rendered(LlmEndpoint.dnsName({ name: 'ai.home.arpa', addresses: [address] }));
   new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
   expect(objectOf(chart, 'Service', 'llm-service').spec).toEqual({
@@ -172,7 +172,7 @@ test.each(['127.0.0.1', '169.254.1.1', '0.0.0.0', '224.0.0.1', 'ai-vm', '1.2.3']
   },
 );
 
-test('an address where a name belongs, no models, and a port out of range are refused', () => {
+test('rejects an address in place of a name, no models, and a port out of range', () => {
   expect(() => rendered(LlmEndpoint.dnsName({ name: address, addresses: [address] }))).toThrow(
     'the name of an endpoint must be a DNS name',
   );
@@ -182,7 +182,7 @@ test('an address where a name belongs, no models, and a port out of range are re
   ).toThrow('models must name at least one');
 });
 
-test('the name and its proof, as they are rendered', () => {
+test('renders the service and its check', () => {
   const { chart, llm } = rendered();
   new LlmProof(chart, 'proof', { llm, apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 } });
   expect(yamlOf(chart)).toMatchSnapshot();

@@ -23,7 +23,7 @@ test.each<[string, any, number, number]>([
   ['CronJob', { jobTemplate: { spec: template } }, 1, 1],
   ['CronJob', { jobTemplate: { spec: { ...template, parallelism: 2 } }, concurrencyPolicy: 'Forbid' }, 2, 0],
   ['Pod', pod, 1, 0],
-])('%s %j runs %i pods, and %i more while it rolls', (kind, spec, pods, surge) => {
+])('%s %j runs %i pods, and %i more during a rolling update', (kind, spec, pods, surge) => {
   expect(footprint(object(kind, spec), 7)).toEqual({ memory: GIB, cpu: 0.1, pods, surge });
 });
 
@@ -36,7 +36,7 @@ test('every kind that runs pods is counted, and nothing else', () => {
   expect(footprint({ kind: 'ConfigMap', metadata: {} }, 1)).toBeUndefined();
 });
 
-test('an autoscaler may make as many pods as it says, of its own target alone', () => {
+test('counts maxReplicas of an autoscaler, only for its own target', () => {
   const scaler = (name: string, namespace: string, kind = 'Deployment') => ({
     kind: 'HorizontalPodAutoscaler',
     metadata: { name, namespace },
@@ -51,22 +51,22 @@ test('an autoscaler may make as many pods as it says, of its own target alone', 
 describe('a pod asks for', () => {
   const memoryOf = (spec: object) => footprint(object('Pod', spec), 1)!.memory / GIB;
 
-  test('its limit where it says no request, as Kubernetes takes it', () => {
+  test('its limit when it has no request, as Kubernetes does', () => {
     expect(memoryOf({ containers: [{ name: 'c', resources: { limits: { memory: '2Gi' } } }] })).toBe(2);
   });
 
-  test('the largest init container where that is more than all containers', () => {
+  test('the largest init container if that is more than all containers', () => {
     expect(memoryOf({ ...pod, initContainers: [container('3Gi'), container('2Gi')] })).toBe(3);
   });
 
-  test('each resource for itself', () => {
+  test('each resource separately', () => {
     const spec = { containers: [container('1Gi', '500m'), container('1Gi', '1')], initContainers: [container('3Gi')] };
     expect(footprint(object('Pod', spec), 1)).toMatchObject({ memory: 3 * GIB, cpu: 1.5 });
     const none = { containers: [{ name: 'c' }, { name: 'd', resources: {} }] };
     expect(footprint(object('Pod', none), 1)).toMatchObject({ memory: 0, cpu: 0 });
   });
 
-  test('all containers and the init containers that go on beside them', () => {
+  test('all containers and the sidecar init containers', () => {
     const beside = { ...container('2Gi'), restartPolicy: 'Always' };
     expect(memoryOf({ ...pod, initContainers: [beside] })).toBe(3);
     expect(memoryOf({ ...pod, initContainers: [beside, container('4Gi')] })).toBe(6);

@@ -23,7 +23,7 @@ function rendered(change: Partial<HashNamedJobProps> = {}, with_: (job: HashName
   return objectOf(chart, 'Job');
 }
 
-test('it runs as its user, without rights in the cluster or on its root, and is tried again in its pod', () => {
+test('it runs as its user, without permissions in the cluster, with a read-only root, and restarts in its pod', () => {
   const { spec } = rendered();
   expect(spec.backoffLimit).toBe(100);
   // A finished job that vanishes would be made again.
@@ -68,12 +68,12 @@ test('its pods carry the labels of its policy', () => {
   expect(spec.template.metadata.labels).toMatchObject(identity);
 });
 
-test('a hash fits behind a name of 52 characters, and behind no longer one', () => {
+test('a hash fits after a name of 52 characters, but not after a longer one', () => {
   expect(rendered({ name: 'a'.repeat(52) }).metadata.name).toMatch(/^a{52}-[0-9a-f]{10}$/);
   expect(() => rendered({ name: 'a'.repeat(53) })).toThrow('the name of a job must be a DNS label');
 });
 
-test('its command may name its variables, and nothing that nobody sets', () => {
+test('its command may refer to its variables, but not to variables that are not set', () => {
   const command = ['python3', '$(KEYSPACE)'];
   const set = rendered({ command }, (job) => job.addEnv({ KEYSPACE: 'chat' }));
   expect(set.spec.template.spec.containers[0].command).toEqual(command);
@@ -90,7 +90,7 @@ test('it reaches what it is connected to', () => {
   expect(accept).toHaveBeenCalledTimes(1);
 });
 
-test('it takes part where it is told to: priority, pull secrets, sync wave', () => {
+test('sets priority, pull secrets and sync wave', () => {
   const { metadata, spec } = rendered({ priorityClassName: 'high', pullSecrets: ['registry'], wave: 3 });
   expect(spec.template.spec).toMatchObject({ priorityClassName: 'high', imagePullSecrets: [{ name: 'registry' }] });
   expect(metadata.annotations).toEqual({ 'argocd.argoproj.io/sync-wave': '3' });

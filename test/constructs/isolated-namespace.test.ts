@@ -9,14 +9,14 @@ function rendered(props: IsolatedNamespaceProps = {}) {
   return chart;
 }
 
-test('pods must be restricted unless someone says why not', () => {
+test('requires restricted pods, or a reason for another level', () => {
   expect(objectOf(rendered(), 'Namespace').metadata.labels['pod-security.kubernetes.io/enforce']).toBe('restricted');
   expect(() => rendered({ podSecurity: 'privileged' })).toThrow(
-    'platform/services: a namespace with Pod Security level privileged must say why',
+    'platform/services: a namespace with Pod Security level privileged must give a reason',
   );
 });
 
-test('nothing may talk in either direction but to DNS', () => {
+test('denies all traffic except DNS', () => {
   const { spec } = objectOf(rendered(), 'NetworkPolicy');
   expect(spec).toMatchObject({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
   expect(spec.ingress).toBeUndefined();
@@ -36,7 +36,7 @@ test('nothing may talk in either direction but to DNS', () => {
   ]);
 });
 
-test('the reason for more than restricted pods stands on the namespace', () => {
+test('writes the reason for another level than restricted as an annotation', () => {
   const { metadata } = objectOf(rendered({ podSecurity: 'baseline', podSecurityReason: 'host ports' }), 'Namespace');
   expect(metadata.annotations).toEqual({ 'collab-homelab/pod-security-reason': 'host ports' });
   for (const mode of ['enforce', 'audit', 'warn'])
@@ -47,18 +47,18 @@ test('the reason for more than restricted pods stands on the namespace', () => {
 test.each<[string, IsolatedNamespaceProps['containerDefault'], string, string]>([
   ['little', undefined, '64Mi', '10m'],
   ['what is given', { memory: Size.gibibytes(1), cpu: Cpu.millis(250) }, '1Gi', '250m'],
-])('a container that asks for nothing gets %s', (_, containerDefault, memory, cpu) => {
+])('a container without resources gets %s', (_, containerDefault, memory, cpu) => {
   expect(objectOf(rendered({ containerDefault }), 'LimitRange').spec).toEqual({
     limits: [{ type: 'Container', default: { memory }, defaultRequest: { cpu, memory } }],
   });
 });
 
-test('what no container can get is refused', () => {
+test('rejects impossible defaults of containers', () => {
   const containerDefault = { memory: Size.gibibytes(NaN), cpu: Cpu.millis(10) };
   expect(() => rendered({ containerDefault })).toThrow('platform/services: containerDefault.memory must be a Size');
 });
 
-test('pods may ask together for the quota, and for no more memory than that in their limits', () => {
+test('the quota limits the requests of all pods, and their memory limits', () => {
   const quota = { memory: Size.mebibytes(1536), cpu: Cpu.millis(1500), pods: 4 };
   const hard = { 'requests.memory': '1536Mi', 'limits.memory': '1536Mi', 'requests.cpu': '1500m', pods: 4 };
   expect(objectOf(rendered({ quota }), 'ResourceQuota').spec).toEqual({ hard });
@@ -66,7 +66,7 @@ test('pods may ask together for the quota, and for no more memory than that in t
   expect(objects(rendered()).map(({ kind }) => kind)).not.toContain('ResourceQuota');
 });
 
-test('a namespace has another name than its construct where one is given', () => {
+test('name sets another name than that of the construct', () => {
   expect(objects(rendered({ name: 'other' })).map(({ metadata }) => metadata.namespace ?? metadata.name)).toEqual(
     Array(3).fill('other'),
   );
@@ -83,11 +83,11 @@ test('a namespace is in no namespace, though the chart has one', () => {
   expect(objectOf(rendered(), 'Namespace').metadata).not.toHaveProperty('namespace');
 });
 
-test('limits can be left to those who know: no LimitRange', () => {
+test('renders no LimitRange with containerDefault: false', () => {
   expect(objects(rendered({ containerDefault: false })).map((object) => object.kind)).not.toContain('LimitRange');
 });
 
-test('a namespace with a quota, as it is rendered', () => {
+test('renders a namespace with a quota', () => {
   expect(
     yamlOf(rendered({ quota: { memory: Size.mebibytes(1536), cpu: Cpu.millis(1500), pods: 4 } })),
   ).toMatchSnapshot();

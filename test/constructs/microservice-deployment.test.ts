@@ -19,7 +19,7 @@ function rendered(props: Partial<MicroserviceDeploymentProps> = {}) {
   };
 }
 
-test('the selector is name and instance only, because it can never change', () => {
+test('the selector contains only name and instance, because it is immutable', () => {
   const { spec, chart } = rendered();
   const selector = { 'app.kubernetes.io/name': 'microservice', 'app.kubernetes.io/instance': 'documents' };
   expect(spec.selector.matchLabels).toEqual(selector);
@@ -42,7 +42,7 @@ test('the memory limit is the request, and no CPU limit throttles an idle node',
   });
 });
 
-test('a limit of CPU is rendered where it is asked for', () => {
+test('renders a CPU limit if one is set', () => {
   const resources = { memory: Size.mebibytes(512), cpu: Cpu.millis(250), cpuLimit: Cpu.units(1) };
   expect(rendered({ resources }).pod.containers[0].resources).toEqual({
     requests: { cpu: '250m', memory: '512Mi' },
@@ -52,7 +52,7 @@ test('a limit of CPU is rendered where it is asked for', () => {
   expect(() => rendered({ resources: wrong })).toThrow('cpuLimit must be a Cpu');
 });
 
-test('config files lie in the folder of configPath, and /tmp holds as much as it may', () => {
+test('mounts config files at configPath, and limits the size of /tmp', () => {
   const { pod } = rendered({ config: { 'app.yaml': 'a' }, configPath: '/app/conf', tmp: Size.gibibytes(1) });
   expect(pod.containers[0].volumeMounts).toContainEqual({ name: 'config', mountPath: '/app/conf', readOnly: true });
   expect(pod.volumes).toContainEqual({ name: 'tmp', emptyDir: { sizeLimit: '1Gi' } });
@@ -75,7 +75,7 @@ test('the pod satisfies the restricted Pod Security Standard and may write to /t
   expect(pod.volumes).toEqual([{ name: 'tmp', emptyDir: { sizeLimit: '64Mi' } }]);
 });
 
-test('no token of the API server is in the pod, and no variables of service links', () => {
+test('mounts no ServiceAccount token, and sets no service links', () => {
   const { pod, chart } = rendered();
   expect(pod).toMatchObject({
     automountServiceAccountToken: false,
@@ -85,33 +85,33 @@ test('no token of the API server is in the pod, and no variables of service link
   expect(objectOf(chart, 'ServiceAccount').automountServiceAccountToken).toBe(false);
 });
 
-test('a changed config file rolls the pods', () => {
+test('a changed config file restarts the pods', () => {
   const hash = (text: string) =>
     rendered({ config: { 'app.yaml': text } }).spec.template.metadata.annotations['checksum/config'];
   expect(hash('a')).not.toBe(hash('b'));
   expect(hash('a')).toBe(hash('a'));
 });
 
-test.each([0, 101, 70.5])('cpuPercent %p is refused', (cpuPercent) => {
+test.each([0, 101, 70.5])('rejects cpuPercent %p', (cpuPercent) => {
   expect(() => rendered({ autoscaling: { minReplicas: 1, maxReplicas: 2, cpuPercent } })).toThrow(
     'autoscaling.cpuPercent must be a whole number from 1 to 100',
   );
 });
 
-test('a second replica rolls nothing: the template of one is that of two', () => {
+test('a second replica restarts nothing: the template is the same', () => {
   const template = (replicas: number) => objectOf(rendered({ replicas }).chart, 'Deployment').spec.template;
   expect(template(1)).toEqual(template(2));
 });
 
-test('only pods of one revision are spread: the one that goes would push its successor off the preferred node', () => {
+test('spreads only pods of one revision: otherwise the old pod would push the new one off the preferred node', () => {
   expect(rendered().pod.topologySpreadConstraints[0].matchLabelKeys).toEqual(['pod-template-hash']);
 });
 
-test('a service without variables has no list of them, which would be stored as none', () => {
+test('a service without variables renders no empty list, which the API server would drop', () => {
   expect(rendered().pod.containers[0]).not.toHaveProperty('env');
 });
 
-test('one replica has no disruption budget, which could only block a drain; two have one, and spread', () => {
+test('one replica has no PodDisruptionBudget, which would block a drain; two have one, and are spread', () => {
   expect(objects(rendered().chart).map((object) => object.kind)).not.toContain('PodDisruptionBudget');
   const { chart, pod } = rendered({ replicas: 2 });
   expect(objectOf(chart, 'PodDisruptionBudget').spec).toMatchObject({
@@ -142,13 +142,13 @@ test.each([
   ['TCP', Probes.tcp(), { tcpSocket: { port: 'http' } }],
   ['gRPC', Probes.grpc({ port: 9000 }), { grpc: { port: 9000, service: '' } }],
   ['exec', Probes.exec({ live: ['true'] }), { exec: { command: ['true'] } }],
-])('%s probes ask what they say', (_name, probes, action) => {
+])('renders %s probes', (_name, probes, action) => {
   const container = rendered({ probes }).pod.containers[0];
   expect(container.livenessProbe).toMatchObject(action);
   expect(container.readinessProbe).toMatchObject(action);
 });
 
-test('what is not connected cannot talk: a policy for both directions that allows DNS alone', () => {
+test('without connections a policy for both directions allows only DNS', () => {
   const { spec } = objectOf(rendered().chart, 'NetworkPolicy');
   expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
   expect(spec.ingress).toBeUndefined();
@@ -159,7 +159,7 @@ test('what is not connected cannot talk: a policy for both directions that allow
   ]);
 });
 
-test('connecting opens both sides and tells the client where the target is', () => {
+test('connecting opens both policies and gives the client the address of the target', () => {
   const chart = chartIn();
   const target = new MicroserviceDeployment(chart, 'documents', { image });
   const client = new MicroserviceDeployment(chart, 'gateway', { image });
@@ -179,7 +179,7 @@ test('connecting opens both sides and tells the client where the target is', () 
   expect(objectOf(chart, 'NetworkPolicy', 'gateway').spec.egress).toContainEqual({ to: [peer('documents')], ports });
 });
 
-test('the order of connections leaves no trace in the policies', () => {
+test('the order of connections does not change the policies', () => {
   const policies = (order: readonly string[]) => {
     const chart = chartIn();
     const all = Object.fromEntries(['a', 'b', 'c'].map((id) => [id, new MicroserviceDeployment(chart, id, { image })]));
@@ -189,7 +189,7 @@ test('the order of connections leaves no trace in the policies', () => {
   expect(policies(['a', 'b'])).toEqual(policies(['b', 'a']));
 });
 
-test('a secret stands in the environment by reference, and knows who reads it where', () => {
+test('the environment refers to a secret, which records its readers and their namespaces', () => {
   const chart = chartIn();
   const secret = new DeclaredSecret(chart, 'mail', {
     name: 'mail',
@@ -203,7 +203,7 @@ test('a secret stands in the environment by reference, and knows who reads it wh
   expect(secret.readers).toEqual(['apps/documents']);
 });
 
-test('both escape hatches reach what the types do not know', () => {
+test('both escape hatches can set fields that the types lack', () => {
   const { pod, chart } = rendered({
     overridePodSpec: (spec) => ({ ...spec, hostname: 'fixed' }),
     overrideManifest: (object) => {
@@ -216,7 +216,7 @@ test('both escape hatches reach what the types do not know', () => {
   expect(objectOf(chart, 'Deployment').spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds).toBe(5);
 });
 
-test('a name that was set survives a rename of the construct', () => {
+test('a given name does not change with the id of the construct', () => {
   const chart = chartIn();
   new MicroserviceDeployment(chart, 'new-id', { image, name: 'documents' });
   expect(objectOf(chart, 'Deployment').metadata.name).toBe('documents');
@@ -258,12 +258,12 @@ const wrong: [string, Partial<MicroserviceDeploymentProps>, string][] = [
   ['a variable that is no text', { env: { A: 1 as unknown as string } }, 'environment variable A must be text, got 1'],
 ];
 
-test.each(wrong)('%s is refused, with the path of the construct', (_name, props, message) => {
+test.each(wrong)('rejects %s, with the path of the construct', (_name, props, message) => {
   expect(() => rendered(props)).toThrow(message);
   expect(() => rendered(props)).toThrow(/^apps\/documents: /);
 });
 
-test('two connections that set one variable are refused', () => {
+test('rejects two connections that set the same variable', () => {
   const chart = chartIn();
   const [a, b] = ['a', 'b'].map((id) => new MicroserviceDeployment(chart, id, { image }));
   a!.connectTo(b!);
@@ -271,11 +271,11 @@ test('two connections that set one variable are refused', () => {
   expect(() => a!.connectTo(b!, { envPrefix: 'OTHER' })).not.toThrow();
 });
 
-test('the smallest service, as it is rendered', () => {
+test('renders the smallest service', () => {
   expect(yamlOf(rendered().chart)).toMatchSnapshot();
 });
 
-test('a service with everything, as it is rendered', () => {
+test('renders a service with all options', () => {
   const { chart } = rendered({
     replicas: 3,
     port: 3000,
@@ -291,7 +291,7 @@ test('a service with everything, as it is rendered', () => {
   expect(yamlOf(chart)).toMatchSnapshot();
 });
 
-test('who scrapes the metrics gets in on their port, and nobody else', () => {
+test('only the scraper of the metrics may reach their port', () => {
   const peer = { namespace: 'monitoring', labels: { app: 'prometheus' } };
   const { chart } = rendered({ metrics: { port: 9090, scrapedBy: peer } });
   const [rule, ...others] = objectOf(chart, 'NetworkPolicy').spec.ingress;
@@ -316,6 +316,6 @@ test.each([
   ],
   [{ pullSecrets: ['My_Login'] }, 'apps/documents: the name of a pull secret must be a DNS name'],
   [{ name: '2048' }, 'apps/documents: the name of a service must be a DNS label that starts with a letter, got "2048"'],
-])('%j is refused with its place', (props, message) => {
+])('rejects %j with its path', (props, message) => {
   expect(() => rendered(props)).toThrow(message);
 });

@@ -30,7 +30,7 @@ function rendered(props: Partial<MongoReplicaSetProps> = {}) {
 
 const named = (containers: Json[], name: string) => containers.find((each) => each.name === name)!;
 
-test('beside each member, a container stores what the reconciler lays ready', () => {
+test('beside each member, a container stores the copy that the reconciler prepares', () => {
   const { template } = objectOf(rendered(), 'StatefulSet').spec;
   const { containers, volumes } = template.spec;
   expect(named(containers, 'backup').env).toContainEqual({ name: 'BACKUP_KEEPER', value: 'mongodb-0' });
@@ -42,7 +42,7 @@ test('beside each member, a container stores what the reconciler lays ready', ()
   expect(template.metadata.annotations['checksum/backup']).toMatch(/^[0-9a-f]{10}$/);
 });
 
-test('a restore runs nothing by itself, and reaches the set and the target alone', () => {
+test('a restore never runs by itself, and reaches only the set and the target', () => {
   const chart = rendered();
   const { suspend, jobTemplate } = objectOf(chart, 'CronJob').spec;
   expect(suspend).toBe(true);
@@ -58,7 +58,7 @@ test('a restore runs nothing by itself, and reaches the set and the target alone
   expect(egress.flatMap(({ ports }: Json) => ports.map(({ port }: Json) => port)).sort()).toEqual([22, 27017, 53, 53]);
 });
 
-test('with a schedule, a drill of its own loads nothing', () => {
+test('a schedule adds a CronJob for a drill, which loads nothing', () => {
   const target = BackupTarget.claim('backup');
   const drill = objectOf(rendered({ backup: { target, drill: '0 4 * * 0' } }), 'CronJob', 'mongodb-drill');
   expect(drill.spec).toMatchObject({ schedule: '0 4 * * 0', suspend: false });
@@ -67,7 +67,7 @@ test('with a schedule, a drill of its own loads nothing', () => {
   expect(() => rendered({ backup: { target, drill: 'sometimes' } })).toThrow('a cron schedule of five fields');
 });
 
-test('a set without backup renders nothing of it', () => {
+test('renders no backup objects without backup', () => {
   expect(objects(rendered({ backup: undefined })).map(({ kind }) => kind)).not.toContain('CronJob');
 });
 

@@ -30,19 +30,22 @@ test.each([
   [Size.gibibytes(1), '0.25'],
   [Size.gibibytes(2), '0.50'],
   [Size.gibibytes(5), '2.00'],
-])('the cache is half of what is left after the first GiB, because mongod does not see the limit', (memory, cache) => {
-  const [mongod] = podOf({ resources: { memory, cpu: Cpu.millis(100) } }).containers;
-  expect(mongod.command).toContain(`--wiredTigerCacheSizeGB=${cache}`);
-});
+])(
+  'the cache is half of the memory after the first GiB, because mongod ignores the limit of the pod',
+  (memory, cache) => {
+    const [mongod] = podOf({ resources: { memory, cpu: Cpu.millis(100) } }).containers;
+    expect(mongod.command).toContain(`--wiredTigerCacheSizeGB=${cache}`);
+  },
+);
 
-test('mongod becomes process 1 and gets SIGTERM itself; nothing has to run before', () => {
+test('mongod becomes process 1 and gets SIGTERM itself, without a preStop hook', () => {
   const [mongod] = podOf().containers;
   expect(mongod.command.slice(0, 3)).toEqual(['sh', '/config/start.sh', 'mongod']);
   expect(mongod.volumeMounts).toContainEqual({ name: 'config', mountPath: '/config', readOnly: true });
   expect(mongod.lifecycle).toBeUndefined();
 });
 
-test('what mongosh gets is given to the reconciler and to the job that makes users', () => {
+test('the reconciler and the job that creates users get the resources for mongosh', () => {
   const { chart } = rendered({ reconcileResources: { memory: Size.mebibytes(256), cpu: Cpu.millis(100) } });
   const given = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '256Mi' } };
   const [, reconcile] = objectOf(chart, 'StatefulSet').spec.template.spec.containers;
@@ -56,7 +59,7 @@ test('the key is copied with mode 0400 into memory: mongod refuses one that its 
   expect(pod.volumes).toContainEqual({ name: 'keyfile', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } });
 });
 
-test('probes ask by TCP: one mongosh costs 300 to 900 m of CPU', () => {
+test('probes use TCP: one mongosh costs 300 to 900 m of CPU', () => {
   const [mongod] = podOf().containers;
   for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'])
     expect(mongod[probe].tcpSocket).toEqual({ port: 'mongodb' });
@@ -72,18 +75,18 @@ test('all pods start at once, and are found before they are ready: a set is init
   expect(objectOf(chart, 'Service').spec).toMatchObject({ clusterIP: 'None', publishNotReadyAddresses: true });
 });
 
-test('claims outlive the set', () => {
+test('claims are kept after the set', () => {
   expect(objectOf(rendered().chart, 'StatefulSet').spec.persistentVolumeClaimRetentionPolicy).toEqual({
     whenDeleted: 'Retain',
     whenScaled: 'Retain',
   });
 });
 
-test('member 0 has the highest priority, so that the primary rolls last', () => {
+test('member 0 has the highest priority, so that the primary restarts last', () => {
   expect(membersOf({}).map((member: any) => member.priority)).toEqual([2, 1, 1]);
 });
 
-test('from the eighth on members hold copies and do not vote', () => {
+test('members from the eighth on hold copies and do not vote', () => {
   const members = membersOf({ members: 9 });
   expect(members.filter((member: any) => member.votes === 1)).toHaveLength(7);
   expect(members[8]).toMatchObject({ votes: 0, priority: 0 });
@@ -100,7 +103,7 @@ test('a delayed member is hidden, and does not vote; a hidden one votes, and nev
   expect(eight.map(({ votes }: any) => votes)).toEqual([1, 1, 1, 0, 1, 1, 1, 1]);
 });
 
-test('no client is told of a hidden member, and it changes without a restart', () => {
+test('no client URI contains a hidden member, and a change restarts no member', () => {
   const set = (memberOptions?: MongoReplicaSetProps['memberOptions']) => {
     const { chart, mongodb } = rendered({ memberOptions });
     new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
@@ -119,12 +122,12 @@ test('no client is told of a hidden member, and it changes without a restart', (
   expect(template).toEqual(set().template);
 });
 
-test('a changed number of members restarts no mongod: the container beside it reads it anew', () => {
+test('a changed number of members restarts no mongod: the reconciler reads it at each round', () => {
   const template = (members: number) => objectOf(rendered({ members, pods: 3 }).chart, 'StatefulSet').spec.template;
   expect(template(1)).toEqual(template(3));
 });
 
-test('a disk that is not mounted stops the pod before the database starts empty; a provisioned one cannot be missing', () => {
+test('a missing mount stops the pod before the database starts empty; provisioned volumes need no check', () => {
   const local = DataStorage.localDisks(Size.gibibytes(10), { nodeOf: () => 'worker' });
   expect(podOf({ storage: local }).initContainers[0].name).toBe('check-data-mount');
   expect(podOf().initContainers[0].name).toBe('keyfile');
@@ -141,7 +144,7 @@ test('no value of a secret is rendered, and no password is in an argument', () =
   expect(mongodb.rootSecret.keys.password).toEqual({ generate: 'alphanumeric', length: 32 });
 });
 
-test('a client gets a user of its own, a connection string with all members, and nothing of it lies in the database namespace', () => {
+test('a client gets its own user and a URI with all members, and adds no object to the namespace of the database', () => {
   const { chart, mongodb } = rendered();
   const client = new MicroserviceDeployment(chart, 'documents', { image: 'a:1', namespace: 'services' });
   client.connectTo(mongodb, { database: 'documents' });
@@ -192,7 +195,7 @@ test('a user may read and write its own databases only', () => {
   ]);
 });
 
-test('two clients of one name need two users, and none is called like one of the set', () => {
+test('two clients of the same name need two users, and none may be named like a user of the set', () => {
   const { chart, mongodb } = rendered();
   const client = (namespace: string, name: string) =>
     new MicroserviceDeployment(chart, `${namespace}-${name}`, { name, image: 'a:1', namespace });
@@ -204,7 +207,7 @@ test('two clients of one name need two users, and none is called like one of the
     expect(() => client('web', name).connectTo(mongodb, { database: 'x' })).toThrow('one that the database itself has');
 });
 
-test('resources that are no quantities are refused in the constructor', () => {
+test('the constructor rejects resources that are not quantities', () => {
   const resources = { memory: Size.gibibytes(5), cpu: 1 as unknown as Cpu };
   expect(() => new MongoReplicaSet(chartIn('db'), 'mongodb', { ...minimal, resources })).toThrow(
     'db/mongodb: cpu must be a Cpu',
@@ -266,22 +269,22 @@ const wrong: [string, Partial<MongoReplicaSetProps>, string][] = [
   ['an image that moves', { image: 'mongo:latest' }, 'image must be an image with an exact version'],
 ];
 
-test.each(wrong)('%s is refused', (_name, props, message) => {
+test.each(wrong)('rejects %s', (_name, props, message) => {
   expect(() => rendered(props)).toThrow(message);
 });
 
-test.each(['admin', 'Local', 'a b', ''])('the database name %p is refused', (database) => {
+test.each(['admin', 'Local', 'a b', ''])('rejects the database name %p', (database) => {
   const { chart, mongodb } = rendered();
   expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' }).connectTo(mongodb, { database })).toThrow(
     'the name of a database must be',
   );
 });
 
-test('the smallest set, as it is rendered', () => {
+test('renders the smallest set', () => {
   expect(yamlOf(rendered({ members: 1 }).chart)).toMatchSnapshot();
 });
 
-test('a set with everything, as its pods are rendered', () => {
+test('renders the pods of a set with all options', () => {
   const { chart } = rendered({
     members: 5,
     storage: DataStorage.localDisks(Size.gibibytes(100), { nodeOf: () => 'talos-worker-02' }),
@@ -298,7 +301,7 @@ test('a set with everything, as its pods are rendered', () => {
   expect(yamlOf([objectOf(chart, 'StatefulSet')])).toMatchSnapshot();
 });
 
-test('the claim template says what the API server would fill in: Argo CD compares the list as a whole', () => {
+test('the claim template contains the defaults of the API server: Argo CD compares the list as a whole', () => {
   expect(objectOf(rendered().chart, 'StatefulSet').spec.volumeClaimTemplates[0]).toMatchObject({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
@@ -307,7 +310,7 @@ test('the claim template says what the API server would fill in: Argo CD compare
   });
 });
 
-test('an exporter logs in with a password from a secret, and only who scrapes it gets in', () => {
+test('an exporter logs in with a password from a secret, and only its scraper may reach it', () => {
   const chart = chartIn('mongodb');
   const login = new DeclaredSecret(chart, 'login', {
     name: 'exporter',
@@ -344,7 +347,7 @@ test('an exporter logs in with a password from a secret, and only who scrapes it
   ]);
 });
 
-test('metrics of reconcile are open to who is named; without anybody nothing listens', () => {
+test('only the pods in scrapedBy may read the metrics of reconcile; without them the port is closed', () => {
   const scrapedBy = { namespace: 'monitoring', labels: { app: 'prometheus' } };
   const { spec } = objectOf(rendered({ scrapedBy }).chart, 'NetworkPolicy', 'mongodb');
   expect(spec.ingress.filter(({ ports }: any) => ports[0].port === 7012)).toHaveLength(1);
@@ -355,7 +358,7 @@ test('metrics of reconcile are open to who is named; without anybody nothing lis
   expect(annotations['prometheus.io/port']).toBe('7012');
 });
 
-test('settings of the owner are mongod.conf; without any there is none', () => {
+test("the owner's settings become mongod.conf; without settings there is no such file", () => {
   const config = { operationProfiling: { slowOpThresholdMs: 200 } };
   const { chart } = rendered({ config });
   const { data } = objectOf(chart, 'ConfigMap', 'mongodb');
@@ -374,7 +377,7 @@ test('a changed setting restarts the members', () => {
   expect(checksum(200)).not.toBe(checksum(100));
 });
 
-test('a setting that holds a promise is refused, and so is a version that is not exact', () => {
+test('rejects a setting that the construct sets, and a version that is not exact', () => {
   expect(() => rendered({ config: { security: { authorization: 'disabled' } } })).toThrow(
     'mongodb/mongodb: config must not set security: the construct sets it',
   );
@@ -382,7 +385,7 @@ test('a setting that holds a promise is refused, and so is a version that is not
   expect(podOf({ version: '7.0.37' }).containers[0].image).toBe('docker.io/library/mongo:7.0.37');
 });
 
-test('the feature compatibility version is one that the version knows, and restarts nothing', () => {
+test('the feature compatibility version must be supported by the version, and restarts nothing', () => {
   const set = (featureCompatibilityVersion?: string) => rendered({ version: '8.0.26', featureCompatibilityVersion });
   const members = objectOf(set('7.0').chart, 'ConfigMap', 'mongodb').data['members.json'];
   expect(JSON.parse(members).featureCompatibilityVersion).toBe('7.0');
@@ -398,7 +401,7 @@ test('the feature compatibility version is one that the version knows, and resta
   ).not.toThrow();
 });
 
-test('a client that may only read says so once; two connections to one database count by the wider one', () => {
+test('records a client that may only read; of two connections to one database the wider access counts', () => {
   const { chart, mongodb } = rendered();
   const client = new MicroserviceDeployment(chart, 'reports', { image: 'a:1' });
   client.connectTo(mongodb, { database: 'documents', access: 'read' });
@@ -408,7 +411,7 @@ test('a client that may only read says so once; two connections to one database 
   expect(users[0]).toMatchObject({ databases: ['reports'], readOnly: ['documents'] });
 });
 
-test('a client may have further roles on its own database, and none that end elsewhere', () => {
+test('a client may have further roles, limited to its own database', () => {
   const { chart, mongodb } = rendered();
   const client = new MicroserviceDeployment(chart, 'unifi', { image: 'a:1' });
   client.connectTo(mongodb, { database: 'unifi', access: ['readWrite', 'dbAdmin'] });
@@ -427,7 +430,7 @@ test('a client may have further roles on its own database, and none that end els
     );
 });
 
-test('a rotated login reaches everyone: two names by turns, the previous password for the job alone', () => {
+test('supports rotation: two alternating user names, and the previous password only for the job', () => {
   const { chart, mongodb } = rendered();
   new MicroserviceDeployment(chart, 'documents', { image: 'a:1' }).connectTo(mongodb, { database: 'documents' });
   const secret = DeclaredSecret.all(chart).find(({ name }) => name === 'mongodb-documents')!;

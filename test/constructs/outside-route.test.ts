@@ -31,7 +31,7 @@ describe('TraefikIngress', () => {
   const args = (props: Partial<TraefikIngressProps> = {}) =>
     objectOf(rendered(props).chart, 'DaemonSet').spec.template.spec.containers[0].args;
 
-  test('listens on host ports, not on the network of the host, which no policy could select', () => {
+  test('uses host ports, not the host network, which no policy could select', () => {
     const pod = objectOf(rendered().chart, 'DaemonSet').spec.template.spec;
     expect(pod).not.toHaveProperty('hostNetwork');
     expect(pod.containers[0].ports.slice(0, 2)).toEqual([
@@ -42,7 +42,7 @@ describe('TraefikIngress', () => {
     expect(pod.containers[0].securityContext.capabilities).toEqual({ drop: ['ALL'] });
   });
 
-  test('answers for itself at a port of its own, which nothing else may reach', () => {
+  test('serves its health check on a separate port, which no other pod may reach', () => {
     const [container] = objectOf(rendered().chart, 'DaemonSet').spec.template.spec.containers;
     expect(container.ports[2]).toEqual({ name: 'ping', containerPort: 8080, protocol: 'TCP' });
     expect(container.args).toContain('--entrypoints.ping.address=:8080');
@@ -60,7 +60,7 @@ describe('TraefikIngress', () => {
     expect(ingress.flatMap(({ ports }: any) => ports.map(({ port }: any) => port))).toEqual([8000, 8443]);
   });
 
-  test('asks for what it says, and for little where it says nothing', () => {
+  test('requests the given resources, and small defaults', () => {
     const resources = (props: Partial<TraefikIngressProps> = {}) =>
       objectOf(rendered(props).chart, 'DaemonSet').spec.template.spec.containers[0].resources;
     expect(resources()).toEqual({ requests: { memory: '256Mi', cpu: '100m' }, limits: { memory: '256Mi' } });
@@ -70,15 +70,15 @@ describe('TraefikIngress', () => {
     });
   });
 
-  test('a host port has no room for a surge: one node after the other', () => {
+  test('rolls one node at a time, because host ports allow no surge', () => {
     expect(objectOf(rendered().chart, 'DaemonSet').spec.updateStrategy.rollingUpdate).toEqual({ maxUnavailable: 1 });
   });
 
-  test('writes an address into the status of Ingresses, or they would never count as healthy', () => {
+  test('writes an address into the status of Ingresses, or Argo CD would never count them as healthy', () => {
     expect(args()).toContain('--providers.kubernetesingress.ingressendpoint.ip=192.168.1.22');
   });
 
-  test('reads Secrets in the namespaces that it serves and nowhere else', () => {
+  test('reads Secrets only in the namespaces that it serves', () => {
     const { chart } = rendered({ watchNamespaces: ['web', 'tools'] });
     const reading = objects(chart).filter(({ rules }) => JSON.stringify(rules ?? []).includes('secrets'));
     expect(reading.map(({ kind, metadata }) => `${kind} ${metadata.namespace}`)).toEqual(['Role web', 'Role tools']);
@@ -89,7 +89,7 @@ describe('TraefikIngress', () => {
     expect(args({ watchNamespaces: ['web', 'tools'] })).toContain('--providers.kubernetesingress.namespaces=web,tools');
   });
 
-  test('calls nobody at home, and serves its own certificate from a declared secret', () => {
+  test('sends no usage data, and serves its certificate from a declared secret', () => {
     expect(args()).toEqual(
       expect.arrayContaining(['--global.checknewversion=false', '--global.sendanonymoususage=false']),
     );
@@ -98,9 +98,9 @@ describe('TraefikIngress', () => {
     expect(traefik.certificate.type).toBe('kubernetes.io/tls');
   });
 
-  test('lets Prometheus in only where metrics are on', () => {
+  test('admits Prometheus only with metrics: true', () => {
     const peer = { namespace: 'monitoring', labels: {} };
-    expect(() => rendered().traefik.allowScrapingFrom(peer)).toThrow('metrics must be on before they are scraped');
+    expect(() => rendered().traefik.allowScrapingFrom(peer)).toThrow('metrics must be true to be scraped');
     const { chart, traefik } = rendered({ metrics: true });
     traefik.allowScrapingFrom(peer);
     expect(JSON.stringify(objectOf(chart, 'NetworkPolicy').spec.ingress)).toContain('9100');
@@ -116,13 +116,13 @@ describe('TraefikIngress', () => {
     expect(() => rendered(props)).toThrow(message);
   });
 
-  test('the controller, as it is rendered', () => {
+  test('renders the controller', () => {
     expect(yamlOf(rendered().chart)).toMatchSnapshot();
   });
 });
 
 describe('OutsideRoute', () => {
-  test('opens the way on both sides: controller out, service in, nobody else', () => {
+  test('opens both policies: egress of the controller and ingress of the service, nothing else', () => {
     const { chart, web } = routed();
     const ports = [{ port: 8080, protocol: 'TCP' }];
     const instance = (peer: any) => peer.podSelector.matchLabels['app.kubernetes.io/instance'];
@@ -136,7 +136,7 @@ describe('OutsideRoute', () => {
     ).toEqual(['app']);
   });
 
-  test('is TLS always, by the certificate of the controller where no other is named', () => {
+  test('always uses TLS, with the certificate of the controller by default', () => {
     expect(objectOf(routed().web, 'Ingress').spec).toEqual({
       ingressClassName: 'traefik',
       tls: [{ hosts: ['app.collab.home.arpa'] }],
@@ -151,7 +151,7 @@ describe('OutsideRoute', () => {
     });
   });
 
-  test('by the Gateway API only the pods of the gateway get in', () => {
+  test('with the Gateway API only the pods of the gateway may reach the service', () => {
     const web = chartIn('web');
     const controller = { namespace: 'gateway', labels: { app: 'gateway' } };
     new MicroserviceDeployment(web, 'app', {
@@ -177,7 +177,7 @@ describe('OutsideRoute', () => {
     return web;
   };
 
-  test('leads a prefix of the path, by a certificate and a controller of its own, to the service', () => {
+  test('routes a path prefix with its own certificate and controller', () => {
     const web = route(
       OutsideRoute.ingress({ host: 'app.home.arpa', path: '/api', controller, tlsSecretName: 'app-tls' }),
     );
@@ -204,17 +204,17 @@ describe('OutsideRoute', () => {
     expect(spec.rules[0].matches).toEqual([{ path: { type: 'PathPrefix', value: '/api' } }]);
   });
 
-  test.each(['api', '', '/a b', '/a?b', '/a#b', ' /a'])('refuses the path %p', (path) => {
+  test.each(['api', '', '/a b', '/a?b', '/a#b', ' /a'])('rejects the path %p', (path) => {
     expect(() => route(OutsideRoute.ingress({ host: 'app.home.arpa', path, controller }))).toThrow(
       'web/app: the path of a route must start with a /',
     );
   });
 
-  test('refuses a wildcard and says why', () => {
+  test('rejects a wildcard with the reason', () => {
     expect(() => routed('*.collab.home.arpa')).toThrow('web/app: the host of a route must be one name, got');
   });
 
-  test.each(['*.collab.home.arpa', 'App', ''])('refuses the host %p', (host) => {
+  test.each(['*.collab.home.arpa', 'App', ''])('rejects the host %p', (host) => {
     expect(() => routed(host)).toThrow(/^web\/app: the host of a route must be/);
   });
 });

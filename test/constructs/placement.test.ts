@@ -2,7 +2,7 @@ import { Placement, spreadOverNodes } from '../../constructs/placement';
 
 const expression = { key: 'disk', operator: 'In', values: ['ssd', 'nvme'] };
 
-test('pods run on labelled nodes alone, or there first', () => {
+test('pods require or prefer labelled nodes', () => {
   expect(Placement.onNodesLabelled('disk', 'ssd', 'nvme').nodeAffinity).toEqual({
     requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [expression] }] },
   });
@@ -11,7 +11,7 @@ test('pods run on labelled nodes alone, or there first', () => {
   });
 });
 
-test('pods spread over nodes, and run together rather than not at all', () => {
+test('pods spread over nodes if possible, and are scheduled anyway', () => {
   const spread = {
     maxSkew: 1,
     topologyKey: 'kubernetes.io/hostname',

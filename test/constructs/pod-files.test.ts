@@ -17,7 +17,7 @@ function sh(script: string, ...args: string[]) {
   return { status, stderr };
 }
 
-test('a file is read once per process, and each placeholder of it must have a value', () => {
+test('reads a file once per process, and requires a value for each placeholder', () => {
   const reads = jest.spyOn(jest.requireActual<typeof fs>('node:fs'), 'readFileSync');
   expect(scriptFile('llm-proxy-nginx.conf', { ADDRESS: '192.0.2.7', PORT: '11434' })).toContain(
     'listen 11434;\n    proxy_pass 192.0.2.7:11434;',

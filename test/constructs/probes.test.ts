@@ -5,7 +5,7 @@ import { Probes } from '../../constructs/probes';
 const named = k8s.IntOrString.fromString;
 const numbered = k8s.IntOrString.fromNumber;
 
-test('a start is asked for every 2 s for a minute, a restart needs 30 s of silence, a pause 10 s', () => {
+test('probes a start every 2 s for a minute, restarts after 30 s without an answer, and is not ready after 10 s', () => {
   const { startupProbe, livenessProbe, readinessProbe } = Probes.tcp().render();
   const action = { tcpSocket: { port: named('http') } };
   expect(startupProbe).toEqual({ ...action, periodSeconds: 2, timeoutSeconds: 3, failureThreshold: 30 });
@@ -22,7 +22,7 @@ test.each([
   expect(Probes.http({ startup }).render().startupProbe).toMatchObject({ periodSeconds: 2, failureThreshold });
 });
 
-test('by HTTP, being alive and being ready are two questions', () => {
+test('HTTP probes use different paths for live and ready', () => {
   const { startupProbe, livenessProbe, readinessProbe } = Probes.http().render();
   expect(startupProbe!.httpGet).toEqual({ path: '/healthz', port: named('http') });
   expect(livenessProbe!.httpGet).toEqual({ path: '/healthz', port: named('http') });
@@ -32,7 +32,7 @@ test('by HTTP, being alive and being ready are two questions', () => {
   expect(own.readinessProbe!.httpGet).toEqual({ path: '/ready', port: numbered(9000) });
 });
 
-test('by gRPC and by an open port there is one answer', () => {
+test('gRPC and TCP probes are the same for live and ready', () => {
   const grpc = Probes.grpc({ port: 50051, service: 'chat' }).render();
   for (const probe of Object.values(grpc)) expect(probe.grpc).toEqual({ port: 50051, service: 'chat' });
   expect(Probes.grpc({ port: 1 }).render().livenessProbe!.grpc).toEqual({ port: 1, service: '' });
@@ -40,7 +40,7 @@ test('by gRPC and by an open port there is one answer', () => {
     expect(probe.tcpSocket).toEqual({ port: numbered(25) });
 });
 
-test('a command asks for both, or one for each', () => {
+test('command probes use one command for both, or one for each', () => {
   expect(Probes.exec({ live: ['a'] }).render().readinessProbe!.exec).toEqual({ command: ['a'] });
   const { livenessProbe, readinessProbe } = Probes.exec({ live: ['a'], ready: ['b', 'c'] }).render();
   expect([livenessProbe!.exec, readinessProbe!.exec]).toEqual([{ command: ['a'] }, { command: ['b', 'c'] }]);

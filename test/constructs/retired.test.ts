@@ -41,7 +41,7 @@ describe.each(databases)('a retired $name', ({ name, run, retire }) => {
   const volumes = (chart: Chart) => DeclaredVolume.all(chart).map((volume) => volume.props);
   const secrets = (chart: Chart) => DeclaredSecret.all(chart).map(({ name }) => name);
 
-  test('renders its policy alone, with what the disks hold and nobody who may come in', () => {
+  test('renders only its policy, with the values on the disks and without ingress rules', () => {
     const [policy, ...others] = objects(made(retire));
     expect(others).toEqual([]);
     const running = objectOf(made(run), 'NetworkPolicy', name);
@@ -50,7 +50,7 @@ describe.each(databases)('a retired $name', ({ name, run, retire }) => {
     expect(policy!.spec.ingress).toBeUndefined();
   });
 
-  test('keeps the volumes of its pods, and the logins that the disks know', () => {
+  test('keeps the volumes of its pods, and the logins stored on the disks', () => {
     expect(volumes(made(retire))).toEqual(volumes(made(run)));
     expect(volumes(made(retire))).toHaveLength(3);
     const kept = secrets(made(retire));
@@ -58,7 +58,7 @@ describe.each(databases)('a retired $name', ({ name, run, retire }) => {
     expect(secrets(made(run))).toEqual(expect.arrayContaining(kept));
   });
 
-  test('is refused with the same wrong values as one that runs', () => {
+  test('rejects the same invalid values as a running one', () => {
     expect(() => new retire(chartIn('db'), name, { ...props, image: `${name}:latest` })).toThrow('image must');
   });
 });

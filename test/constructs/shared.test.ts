@@ -31,7 +31,7 @@ describe('HashNamedJob', () => {
     return objectOf(chart, 'Job').metadata.name;
   };
 
-  test('runs again when what it reads changes, because a Job cannot be changed', () => {
+  test('runs again when its input changes, because a Job is immutable', () => {
     expect(job('a')).toMatch(/^schema-[0-9a-f]{10}$/);
     expect(job('a')).not.toBe(job('b'));
     expect(job('a')).toBe(job('a'));
@@ -42,7 +42,7 @@ describe('HashNamedJob', () => {
   });
 });
 
-test('a job of a name that no hash fits behind, or of an image that moves, is refused', () => {
+test('rejects a job with a name that is too long for the hash, or with a moving image tag', () => {
   const job = (name: string, image: string) =>
     new HashNamedJob(chartIn(), 'job', {
       name,
@@ -58,13 +58,13 @@ test('a job of a name that no hash fits behind, or of an image that moves, is re
 });
 
 describe('Connections', () => {
-  test('of all pods of a namespace select them by an empty selector, not by empty labels', () => {
+  test('select all pods of a namespace by an empty selector, not by empty labels', () => {
     const chart = chartIn();
     new Connections(chart, 'all', { name: 'all', namespace: 'apps', selector: {}, labels: {} });
     expect(objectOf(chart, 'NetworkPolicy').spec.podSelector).toEqual({});
   });
 
-  test('refuse an address that is no network, before it becomes a rule that matches nothing', () => {
+  test('reject an address that is not a network, which would match nothing', () => {
     const connections = new Connections(chartIn(), 'x', { name: 'x', namespace: 'apps', selector: {}, labels: {} });
     expect(() => connections.allowTo({ cidr: '192.168.1.30' }, { port: 1 })).toThrow(
       'the address of a connection must be an IPv4 network, got "192.168.1.30"',
@@ -74,7 +74,7 @@ describe('Connections', () => {
     );
   });
 
-  test('keep every port a number: a port that vanishes would allow all of them', () => {
+  test('keep every port a number: without its port a rule would allow all ports', () => {
     const chart = chartIn();
     const connections = new Connections(chart, 'x', { name: 'x', namespace: 'apps', selector: { a: 'b' }, labels: {} });
     connections.allowFrom('anywhere', { port: 8443 });
@@ -118,7 +118,7 @@ describe('volumes', () => {
     return objectOf(chart, 'PersistentVolume');
   };
 
-  test('wait for the claim of one replica and no other, by a claimRef without uid', () => {
+  test('bind only to the claim of one replica, by a claimRef without uid', () => {
     expect(volume().spec.claimRef).toEqual({
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
@@ -127,7 +127,7 @@ describe('volumes', () => {
     });
   });
 
-  test('are tied to their node, kept when the claim goes, and never pruned', () => {
+  test('are bound to their node, retained when the claim is deleted, and never pruned', () => {
     expect(volume().spec).toMatchObject({
       persistentVolumeReclaimPolicy: 'Retain',
       local: { path: '/var/mnt/mongodb-0' },
@@ -137,7 +137,7 @@ describe('volumes', () => {
     expect(volume().metadata).not.toHaveProperty('namespace');
   });
 
-  test('a disk that nobody renders as a volume is refused, also where the volumes were made before it', () => {
+  test('rejects a disk without a rendered volume, also when PersistentVolumes was created before it', () => {
     const chart = chartIn('db');
     new PersistentVolumes(chart, 'too-early');
     DataStorage.localDisks(Size.gibibytes(1), { nodeOf: () => 'n' }).declare(chart, 'db', 'data', ['db-0']);
@@ -146,7 +146,7 @@ describe('volumes', () => {
     );
   });
 
-  test('a missing mount is refused by the first init container, a mounted one is not', () => {
+  test('the first init container fails on a missing mount, and passes on a mounted one', () => {
     const folder = fs.mkdtempSync(join(tmpdir(), 'mounts-'));
     const mountinfo = join(folder, 'mountinfo');
     fs.writeFileSync(
@@ -172,14 +172,14 @@ describe('volumes', () => {
   });
 });
 
-test('a chart without a namespace is refused with both ways to give one', () => {
+test('rejects a chart without a namespace, with both ways to set one', () => {
   const chart = new Chart(Testing.app(), 'apps');
   expect(() => new MicroserviceDeployment(chart, 'a', { image: 'a:1' })).toThrow(
     "apps/a: a namespace must be known, got nothing; give the construct a `namespace`, or its chart: new Chart(app, 'apps', { namespace: 'apps' })",
   );
 });
 
-test('what a job reads is mounted at paths of their own, and a secret has keys that can be files', () => {
+test('requires separate mount paths for the inputs of a job, and keys of a secret that can be file names', () => {
   const chart = chartIn();
   const map = (id: string) => new k8s.KubeConfigMap(chart, id, { metadata: { name: id }, data: {} });
   const job = (reads: Record<string, k8s.KubeConfigMap>) =>

@@ -14,7 +14,7 @@ function volumesOf(storage: DataStorage, pods: readonly string[], more: (chart: 
   return objects(chart);
 }
 
-test('each pod has a volume on the node of its disk, of the size and class of its claim', () => {
+test('each pod has a volume on the node of its disk, with the size and class of its claim', () => {
   const [storageClass, ...volumes] = volumesOf(LOCAL, ['db-0', 'db-1']);
   expect(storageClass).toMatchObject({
     kind: 'StorageClass',
@@ -40,7 +40,7 @@ test('each pod has a volume on the node of its disk, of the size and class of it
   expect(LOCAL.mountCanBeMissing).toBe(true);
 });
 
-test('disks may lie elsewhere and be of another class; each class is made once', () => {
+test('disks may have other paths and another class; each class is rendered once', () => {
   const other = DataStorage.localDisks(Size.gibibytes(1), {
     nodeOf: () => 'n1',
     pathOf: (pod) => `/disks/${pod}`,
@@ -55,20 +55,20 @@ test('disks may lie elsewhere and be of another class; each class is made once',
   });
 });
 
-test('what a provisioner makes needs no volume of ours', () => {
+test('renders no volumes for a provisioner', () => {
   const storage = DataStorage.storageClass(Size.gibibytes(1), 'standard');
   expect(volumesOf(storage, ['db-0'])).toEqual([]);
   expect(storage.mountCanBeMissing).toBe(false);
 });
 
-test('an app whose disks are all rendered is accepted', () => {
+test('accepts an app that renders all disks', () => {
   const chart = chartIn('db');
   LOCAL.declare(chart, 'db', 'data', ['db-0']);
   new PersistentVolumes(chart, 'volumes');
   expect(() => (chart.node.root as App).synthYaml()).not.toThrow();
 });
 
-test('a claim asks for one disk of its size', () => {
+test('a claim requests one disk of its size', () => {
   const chart = chartIn('db');
   expect(LOCAL.claimTemplate(chart, 'data', { app: 'db' })).toEqual({
     metadata: { name: 'data', labels: { app: 'db' } },
@@ -85,7 +85,7 @@ test('a claim asks for one disk of its size', () => {
     );
 });
 
-test('a claim template says what the API server would add, and keeps what it says', () => {
+test('a claim template contains the defaults of the API server, and keeps its own values', () => {
   const chart = chartIn('db');
   const template = LOCAL.claimTemplate(chart, 'data', {});
   const spec = { selector: {}, serviceName: 'db', template: {}, volumeClaimTemplates: [template] };
@@ -103,7 +103,7 @@ test('a claim template says what the API server would add, and keeps what it say
   ]);
 });
 
-test('the check of a mount looks at the volume itself, with no more rights than the database', () => {
+test('the mount check reads the volume itself, with the same security context as the database', () => {
   const resources = { requests: { memory: k8s.Quantity.fromString('1Gi') } };
   expect(mountCheck('image:1', resources, 'data', '/data')).toMatchObject({
     name: 'check-data-mount',
