@@ -2,6 +2,7 @@
 export interface Kind {
   /** API group; empty for the core. */
   readonly group: string;
+  /** As `Deployment`. */
   readonly kind: string;
 }
 

@@ -55,15 +55,21 @@ export interface EndpointTarget {
 
 /** The proxy's workload and connections. */
 export interface EndpointProxy {
+  /** Runs the proxy, one pod. */
   readonly deployment: k8s.KubeDeployment;
+  /** Its nginx configuration. */
   readonly configMap: k8s.KubeConfigMap;
+  /** Policy of its pods. */
   readonly connections: Connections;
 }
 
 /** Objects of an endpoint: a Service and its backend. */
 export interface EndpointObjects {
+  /** The name that clients use. */
   readonly service: k8s.KubeService;
+  /** Addresses behind the Service. Undefined where the Service has pods or a DNS name behind it. */
   readonly endpointSlice?: k8s.KubeEndpointSlice;
+  /** Undefined where clients reach the machine without a proxy. */
   readonly proxy?: EndpointProxy;
 }
 

@@ -4,9 +4,13 @@ type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: strin
 
 /** One handler for each kind of target of a connection. */
 export interface ByTarget<T> {
+  /** For a service or web app. */
   readonly service: (connection: Of<'service'>) => T;
+  /** For a MongoDB database. */
   readonly mongodb: (connection: Of<'mongodb'>) => T;
+  /** For a keyspace of a ring. */
   readonly cassandra: (connection: Of<'cassandra'>) => T;
+  /** For a language model. */
   readonly model: (connection: Of<'model'>) => T;
 }
 
