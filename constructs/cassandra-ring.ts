@@ -150,7 +150,7 @@ export class CassandraRing {
     assertValid(scope, membersPerRackProblem(this.membersPerRack, this.nodesPerRack, 'membersPerRack'));
   }
 
-  /** Fails where another datacenter cannot be told from those of the ring that it joins. */
+  /** Fails if the datacenter conflicts with those of the ring that it joins. */
   assertJoins(others: readonly CassandraRing[]): void {
     const { scope, props } = this;
     const first = others[0]!;
@@ -177,7 +177,7 @@ export class CassandraRing {
     for (const field of ['keyspaces', 'backup'] as const)
       if (props[field] !== undefined)
         fail(scope, {
-          what: `${field} must not stand on a datacenter that joins a ring`,
+          what: `${field} must not be set on a datacenter that joins a ring`,
           got: props[field],
           fix: `give ${field} to the first datacenter, which has every keyspace`,
         });

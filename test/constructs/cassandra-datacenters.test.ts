@@ -92,8 +92,8 @@ test.each([
   ['another namespace', { namespace: 'reports' }, /namespace must be that of the ring/],
   ['the same datacenter', { datacenter: 'dc1' }, /must have names that no other datacenter of the ring uses/],
   ['a rack of the other', { racks: ['r1'] }, /must have names that no other datacenter of the ring uses, got \["r1"\]/],
-  ['keyspaces', { keyspaces: { chat: {} } }, /keyspaces must not stand on a datacenter that joins/],
-  ['backups', { backup: { target: BackupTarget.claim('c') } }, /backup must not stand on a datacenter that joins/],
+  ['keyspaces', { keyspaces: { chat: {} } }, /keyspaces must not be set on a datacenter that joins/],
+  ['backups', { backup: { target: BackupTarget.claim('c') } }, /backup must not be set on a datacenter that joins/],
 ])('is refused with %s', (_name, props, message) => {
   expect(() => two(props)).toThrow(message);
 });
