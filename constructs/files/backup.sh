@@ -1,9 +1,9 @@
 #!/bin/sh
-# Process 1 of the container `backup` beside a database: asks the database for a consistent copy when a backup is due, and
-# puts it into the encrypted repository of restic. Runs by busybox, restic (0.14 to 0.18) and jq.
+# Process 1 of the container `backup` beside a database: requests a consistent copy of the database when a backup is due, and
+# stores it in the encrypted repository of restic. Needs busybox, restic (0.14 to 0.18) and jq.
 #
-# Whether a backup is due follows from the newest snapshot in the repository, so a new pod knows as much as an old one.
-#   /handover/request      {"id"} from here: the database side lays a copy ready, and removes it once the request is gone
+# The time of the newest snapshot in the repository decides whether a backup is due, so the pod needs no state of its own.
+#   /handover/request      {"id"}, written here: the database side prepares a copy, and removes it when the request is gone
 #   /handover/answer       {"id","state":"ready","paths"} or {"id","state":"skip"|"failed","why"}
 #   /handover/status.json  {"newest","tried","error","seconds","bytes"} after each try
 set -u
@@ -28,7 +28,7 @@ stop() {
 }
 trap stop TERM INT
 
-# At most so long: `npm run homelab -- backup` leaves the file that wants a backup at once.
+# Waits at most this long: `npm run homelab -- backup` creates the file that requests a backup immediately.
 rest() {
   until=$(($(now) + $1))
   while [ ! -f "$WORK/now" ] && [ "$(now)" -lt "$until" ]; do pause 2; done
@@ -52,8 +52,8 @@ tell() {
 now() { date +%s; }
 isoNow() { date +%Y-%m-%dT%H:%M:%SZ; }
 
-# Seconds until a backup is due: 0 or less where it is. One that claims to be from the future counts as none: a clock that
-# was wrong once must not end all backups.
+# Seconds until a backup is due; 0 or less means now. Ignores a snapshot with a time in the future, so that one wrong clock does
+# not stop all backups.
 dueIn() {
   if [ -z "$newest" ] || [ -n "$wanted" ]; then
     echo 0
@@ -105,7 +105,7 @@ store() {
   bytes=$(tail -n 1 "$WORK/out" | jq -r '.total_bytes_processed // 0' 2>/dev/null)
   bytes=${bytes:-0}
   [ "$code" -ne 0 ] || return 0
-  # 3: some files could not be read. What was stored is not whole, and must not count as a backup.
+  # 3: some files could not be read. The snapshot is incomplete and must not count as a backup.
   if [ "$code" -eq 3 ]; then
     kept=$problem
     part=$(tail -n 1 "$WORK/out" | jq -r '.snapshot_id // ""')
@@ -138,10 +138,10 @@ backup() {
   look
 }
 
-# Older than the given seconds, or never: remembered in the pod only, so after a restart it happens once more.
+# Whether the last run is older than the given seconds, or never happened. Recorded only in the pod: a restart runs it again.
 overdue() { [ ! -f "$WORK/$1" ] || [ $(($(now) - $(cat "$WORK/$1"))) -ge "$2" ]; }
 
-# By one pod alone, because removing and checking lock the repository for all others.
+# Only one pod does this, because removing and checking lock the repository for all others.
 keep() {
   [ "$BACKUP_KEEPER" = "$BACKUP_POD" ] && [ -n "$newest" ] || return 0
   if overdue forgotten "$DAY"; then
@@ -169,7 +169,7 @@ round() {
 }
 
 rm -f "$HANDOVER/request"
-# Until the repository answers, what the container before this one knew.
+# Until the repository answers, keeps the status of the previous container.
 newest=$(jq -r '.newest // ""' "$HANDOVER/status.json" 2>/dev/null)
 delay=$RETRY
 while :; do

@@ -1,4 +1,4 @@
-"""Whether a Cassandra node starts a ring, joins the one that is there or waits: decided apart from what is done.
+"""Decides whether a Cassandra node starts a ring, joins the existing one or waits. Only decides, without side effects.
 
 Also reads what nodetool prints. Nothing here asks, waits or writes.
 """
@@ -13,7 +13,7 @@ class Refused(Exception):
 
 
 def decide(index, empty, starting, states, quiet, config):
-    """Returns what to do next and why: "start" a new ring, "join" the ring that is there, or "wait".
+    """Returns what to do next and why: "start" a new ring, "join" the existing ring, or "wait".
 
     'states' has every other member in joining order, as Node.state tells it, or "absent" (no such pod) or "silent" (a pod
     or a name server that does not answer). An absent pod may hold data all the same and only be late.
@@ -70,7 +70,7 @@ def place(rack, ring, mates, addresses):
 
 
 def loss(ring, others, quiet, config, accept):
-    """Why an empty node may not become a copy of what is left; None when no acknowledged write can be lost by that.
+    """Why an empty node may not join and be filled from the remaining nodes; None when that can lose no acknowledged write.
 
     A write at QUORUM is on most copies: where those are gone, the ones that are left may never have had it. 'others' has rack
     and state of every other pod. One that does not answer yet may be empty too, or hold data. 'accept' is the file by which
@@ -84,7 +84,7 @@ def loss(ring, others, quiet, config, accept):
         nodes = sum(node["rack"] == rack for node in ring)
         empty[rack] = max(0, nodes - sum(state not in ("empty", "left", "spare") for state in states))
         unknown[rack] = min(nodes, empty[rack] + sum(state in ("absent", "silent") for state in states))
-    # A rack holds one copy of everything where there are as many racks as copies.
+    # With as many racks as replicas, each rack holds one copy of all data.
     count = (lambda lost: sum(map(bool, lost.values()))) if len(racks) >= copies else (lambda lost: sum(lost.values()))
     most = copies // 2 + 1
     if count(empty) >= most:
@@ -99,7 +99,7 @@ def loss(ring, others, quiet, config, accept):
 
 
 def no_room(free, data):
-    """Why a node must not start on a disk with so many free bytes; None where it may.
+    """Why a node must not start with this number of free bytes on its disk; None when it may.
 
     The commit log is mapped into memory in files with holes: on a full disk Java dies of a memory fault, and so does each start.
     """
@@ -117,12 +117,12 @@ def own(ring, config):
 
 
 def racks_to_allocate(rack, ring, config):
-    """Tokens are spread within each rack as soon as there are as many racks as copies; Cassandra refuses fewer racks."""
+    """Tokens are allocated per rack if there are as many racks as replicas; Cassandra refuses fewer racks."""
     return min(config["copies"], len({node["rack"] for node in own(ring, config)} | {rack}))
 
 
 def parse_status(text):
-    """The nodes that `nodetool status` prints. Load in bytes, None where it is not known."""
+    """The nodes in the output of `nodetool status`. Load in bytes, None if unknown."""
     line = re.compile(r"^([UD?])([NLJM])\s+(\S+)\s+(\?|[\d.,]+ \w+)\s.*\s(\S+)\s+(\S+)$")
     nodes, datacenter = [], None
     for each in text.splitlines():

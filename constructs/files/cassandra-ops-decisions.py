@@ -1,18 +1,18 @@
-"""What the container `ops` beside a Cassandra node decides, apart from what it does. Nothing here asks, waits or writes.
+"""Decisions of the container `ops` beside a Cassandra node. Nothing here makes requests, waits or writes.
 
 Names: 'memory' is what ops keeps on the data volume, 'look' what nodetool said last, 'peers' what the other pods of the ring
 tell on their port 7011: {pod: state or None where nothing answers}. Times are seconds since 1970.
 """
 import re
 
-# Cassandra makes them by itself, with 2 or 3 copies however few nodes there are.
+# Keyspaces that Cassandra itself creates, with 2 or 3 replicas for any number of nodes.
 INTERNAL = ("system_distributed", "system_traces")
-# A ring that starts has other things to do, and nothing that was deleted.
+# A new ring has no deleted rows yet, so its first repair can wait.
 FIRST_SECONDS = 3600
 
 
 def parse_keyspaces(text):
-    """Replication by keyspace, from what `nodetool describecluster` prints; those that each node has for itself left out."""
+    """Replication by keyspace, from the output of `nodetool describecluster`, without local keyspaces of each node."""
     found = {}
     for each in text.splitlines():
         match = re.fullmatch(r"\s*(\w+) -> Replication class: (\w+)(?: \{(.*)\})?\s*", each)
@@ -23,17 +23,17 @@ def parse_keyspaces(text):
 
 
 def copies_of(replication):
-    """The copies of a keyspace: with several datacenters, of the one that has most."""
+    """Replication factor of a keyspace; with several datacenters, the largest one."""
     return max([int(value) for key, value in replication.items() if key != "class"] or [1])
 
 
 def last_repair(memory, keyspace):
-    """When the last repair that succeeded began: what was deleted later it has not seen."""
+    """When the last successful repair started: it does not cover later deletions."""
     return memory.get("repairs", {}).get(keyspace, {}).get("last")
 
 
 def due_repairs(memory, keyspaces, config, now):
-    """Keyspaces to repair, the one that waits longest first. One that failed is tried again after a pause, a new one has time."""
+    """Keyspaces to repair, the longest overdue first. A failed repair is retried after a pause; a new keyspace can wait."""
     repairs, since = memory.get("repairs", {}), memory.get("since", now)
     due = []
     for keyspace in keyspaces:
@@ -45,18 +45,18 @@ def due_repairs(memory, keyspaces, config, now):
 
 
 def overdue_repairs(memory, keyspaces, config, now):
-    """Keyspaces whose repair is late: one and a half times as old as it should become."""
+    """Keyspaces whose last repair is older than one and a half times the interval."""
     since = memory.get("since", now)
     return sorted(each for each in keyspaces if now - (last_repair(memory, each) or since) > 1.5 * config["repairSeconds"])
 
 
 def wanted(memory, look, node, pod, config, now):
-    """What this node should do, as (kind, object), in the order of urgency. The first that may begin goes."""
+    """Operations for this node, as (kind, object), most urgent first. The first one that may start runs."""
     ids = [each["id"] for each in look["ring"]]
     found = [("decommission", None)] if is_surplus(node, pod) else []
     if look["release"] != memory.get("release"):
         found.append(("upgradesstables", look["release"]))
-    # Nodes that joined have taken ranges of this one, whose rows still lie here; with fewer copies other nodes have them alone.
+    # New nodes took over ranges of this node, whose rows are still on its disk. The same after the replication factor was lowered.
     copies = memory.get("copies", {})
     fewer = any(copies_of(each) < copies.get(name, 0) for name, each in look["keyspaces"].items())
     if fewer or not set(ids) <= set(memory.get("cleaned", [])):
@@ -70,7 +70,7 @@ def is_surplus(node, pod):
 
 
 def hindrance(look, peers, node):
-    """Why no operation may begin; None where one may. All of them need every copy of what they work on."""
+    """Why no operation may start; None when one may. Every operation needs all replicas of its data."""
     silent = sorted(pod for pod, state in peers.items() if state is None)
     if silent:
         return "these pods do not answer: " + ", ".join(silent)
@@ -86,7 +86,7 @@ def hindrance(look, peers, node):
 
 
 def stays(look, peers, node, pod, address):
-    """Why this node, which is no longer wanted, may not leave the ring yet; None where it may. The last of a rack goes first."""
+    """Why this node, which is no longer wanted, may not leave the ring yet; None when it may. The last of a rack leaves first."""
     order = {each["pod"]: (-int(each["pod"].rsplit("-", 1)[1]), index) for index, each in enumerate(node["surplus"])}
     before = sorted(each for each in order if each != pod and order[each] < order[pod] and peers[each].get("inRing", True))
     if before:
@@ -99,7 +99,7 @@ def stays(look, peers, node, pod, address):
     load = next((each["load"] for each in look["ring"] if each["address"] == address), None)
     if load is None:
         return "the load of this node is not known yet"
-    # Any of them may get most of it, and compaction needs room to write what it replaces.
+    # Any of these nodes may get most of the data, and compaction needs space for both old and new files.
     for each in node["members"]:
         free = each["rack"] == rack and peers[each["pod"]].get("disk", {}).get("free", 0)
         if free is not False and free < 1.5 * load:
@@ -108,7 +108,7 @@ def stays(look, peers, node, pod, address):
 
 
 def decommission(look):
-    """The words for nodetool. What Cassandra keeps for itself has 3 copies on any ring: it must not hold back the last nodes."""
+    """Arguments for nodetool. Cassandra's own keyspaces have 3 replicas on any ring, which must not block the last nodes."""
     too_many = any(copies_of(look["keyspaces"][each]) > len(look["ring"]) - 1 for each in INTERNAL if each in look["keyspaces"])
     return ["decommission"] + (["--force"] if too_many else [])
 
@@ -129,7 +129,7 @@ def turn(mine, peers):
 
 
 def metrics_text(metrics):
-    """Prometheus' text format, of {(name, ((label, value), ...)): (number, help)}."""
+    """Formats {(name, ((label, value), ...)): (number, help)} as text for Prometheus."""
     escaped = lambda value: str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     lines, described = [], set()
     for (name, labels), (value, help_text) in sorted(metrics.items()):

@@ -1,4 +1,4 @@
-"""What the container `ops` beside a Cassandra node tells: its log, its state for the other nodes, its metrics.
+"""Output of the container `ops` beside a Cassandra node: its log, its state for the other nodes, its metrics.
 
 Port 7011 serves, to the ring and to who may scrape:
   GET /metrics      numbers for Prometheus, those of the last look: no scrape starts a nodetool
@@ -19,7 +19,7 @@ OPS = 7011
 
 
 class Telling:
-    """The base of Ops. Its methods may be called by any thread."""
+    """Base class of Ops. Its methods are thread-safe."""
 
     def __init__(self, pod, address):
         self.pod, self.address = pod, address
@@ -27,7 +27,7 @@ class Telling:
         self.guard = threading.RLock()
 
     def say(self, text, topic="ops"):
-        """Logs a line, once until it changes."""
+        """Logs a line, unless it repeats the last one of its topic."""
         if self.said.get(topic) != text:
             self.said[topic] = text
             print("%s: %s" % (topic, text), flush=True)
@@ -74,7 +74,7 @@ class Telling:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def peers(self, node):
-        """What the other pods tell; None for one that does not answer."""
+        """States of the other pods; None for a pod that does not answer."""
         found = {}
         for each in node["members"] + node.get("surplus", []):
             if each["pod"] == self.pod:

@@ -1,4 +1,4 @@
-"""Beside each Cassandra node: does what a ring needs now and then, one node at a time, by nodetool over loopback.
+"""Runs beside each Cassandra node: maintains the ring, one node at a time, with nodetool over loopback.
 
 - Repairs the primary ranges of its node, every keyspace: without it, rows that were deleted while a node was away come back
   once the mark of their deletion is dropped (gc_grace_seconds).
@@ -26,7 +26,7 @@ from ops_telling import Telling
 DATA = os.environ.get("DATA", "/var/lib/cassandra")
 SCRIPTS = os.environ.get("SCRIPTS", "/scripts")
 CQL = 9042
-# node.py reads these marks: LEAVING has the host ID of a node whose decommission was begun.
+# node.py reads these files: LEAVING contains the host ID of a node whose decommission was started.
 JOINED, LEAVING, LEFT = (os.path.join(DATA, name) for name in ("joined", "leaving", "left"))
 
 
@@ -49,22 +49,22 @@ def listening(address, port):
 
 
 class Ops(Telling):
-    """What this container knows and does; modules add to it (OPS_MODULES)."""
+    """State and operations of this container; modules can extend it (OPS_MODULES)."""
 
     def __init__(self):
         super().__init__(os.environ["POD_NAME"], os.environ["POD_IP"])
         self.data = DATA
         self.memory_file = os.path.join(DATA, "ops", "state.json")
         self.memory = self.read(self.memory_file) or {}
-        # A decommission goes on without its ops: nobody else may begin anything meanwhile.
+        # A decommission continues without ops, so no other node may start an operation meanwhile.
         leaving = os.path.exists(LEAVING) and not os.path.exists(LEFT)
         self.state.update(address=self.address, turn={"state": "runs" if leaving else "none"}, doing=None, waits="the first look", inRing=True)
         self.look, self.release, self.operations, self.one_java = None, None, 0, threading.Lock()
 
-    # What a module may use, beside what Telling has.
+    # Methods for modules, besides those of Telling.
 
     def nodetool(self, *arguments, seconds=600, beside=False):
-        """What nodetool prints. Each is a Java of its own: one at a time, but for the one long one that runs `beside`."""
+        """Output of nodetool. Each call is a Java process: one at a time, except one long call that runs `beside`."""
         lock = threading.Lock() if beside else self.one_java
         with lock:
             try:
@@ -79,7 +79,7 @@ class Ops(Telling):
         return run.stdout
 
     def keyspaces(self):
-        """Replication by name, of every keyspace that is not each node's own."""
+        """Replication by keyspace, without local keyspaces."""
         return decisions.parse_keyspaces(self.nodetool("describecluster"))
 
     def config(self):
@@ -89,7 +89,7 @@ class Ops(Telling):
         return self.read(os.path.join(SCRIPTS, "node.json"))
 
     def write(self, path, text):
-        """A file that is old or new, whatever is cut off."""
+        """Replaces a file atomically."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + ".new", "w") as file:
             file.write(text)
@@ -106,14 +106,14 @@ class Ops(Telling):
         except (FileNotFoundError, ValueError):
             return None
 
-    # Its own.
+    # Methods for this class only.
 
     def remember(self, **what):
         self.memory.update(what)
         self.write(self.memory_file, json.dumps(self.memory))
 
     def see(self):
-        """Looks at the ring and at this node, and tells what it saw."""
+        """Inspects the ring and this node, and publishes the result."""
         if self.release is None:
             self.release = self.nodetool("version").split()[-1]
             self.tell(release=self.release)
@@ -156,7 +156,7 @@ class Ops(Telling):
         self.metric("collab_cassandra_repairs_overdue", len(overdue), "Keyspaces whose repair is late.")
 
     def watch(self):
-        """Looks now and then, also while an operation runs for hours."""
+        """Inspects periodically, also while an operation runs for hours."""
         looked = None
         while True:
             config = self.config()
@@ -164,7 +164,7 @@ class Ops(Telling):
                 if listening(self.address, CQL) and (self.look is None or time.monotonic() - looked >= config["lookSeconds"]):
                     self.see()
                     looked = time.monotonic()
-            except Exception as error:  # The next look may go well.
+            except Exception as error:  # The next inspection may succeed.
                 self.say(described(error), "look")
             time.sleep(config["intervalSeconds"])
 
@@ -189,7 +189,7 @@ class Ops(Telling):
         self.remember(**seen)
 
     def cleaned(self):
-        """What a cleanup stands for: those who had joined by then, and how many copies there were."""
+        """What a cleanup covered: the joined nodes and the replication factors at that time."""
         copies = {name: decisions.copies_of(each) for name, each in self.look["keyspaces"].items()}
         return {"cleaned": [each["id"] for each in self.look["ring"]], "copies": copies}
 
@@ -204,7 +204,7 @@ class Ops(Telling):
         self.leave_on()
 
     def leave_on(self):
-        """Goes on with a decommission that was begun. Returns what it waits for; None where it must be begun again."""
+        """Continues a started decommission. Returns what it waits for; None when it must be started again."""
         mode = re.search(r"^Mode: (\w+)", self.nodetool("netstats"), re.M)
         if mode and mode[1] == "DECOMMISSIONED":
             self.write(LEFT, "")
@@ -215,9 +215,9 @@ class Ops(Telling):
         return None
 
     def away(self, node):
-        """Why this node has nothing to do with the ring, if it has not."""
+        """Why this node must not run operations, or None."""
         if os.path.exists(LEFT):
-            # It may come back as a new, empty one.
+            # It may return as a new, empty node.
             self.memory, self.look = {}, None
             self.tell(inRing=False, turn={"state": "none"}, ring=[], repairs={}, due=[], overdue=[])
             return "left the ring"
@@ -231,12 +231,12 @@ class Ops(Telling):
         return None
 
     def begin(self):
-        """What a new node need not do is noted as done: it has no rows of others and no files of an older version."""
+        """Records cleanup and upgrade as done on a new node, which has no foreign rows and no files of an older version."""
         new = time.time() - os.stat(JOINED).st_mtime < 3600
         self.remember(since=int(time.time()), **(dict(self.cleaned(), release=self.release) if new else {}))
 
     def step(self):
-        """One operation, if one is wanted and may begin. Returns what it waits for."""
+        """Runs one operation, if one is due and may start. Returns what it waits for."""
         node = self.node()
         why = self.away(node)
         if why is not None:
@@ -260,7 +260,7 @@ class Ops(Telling):
         if why is not None:
             return why
         kind, about = operations[0]
-        # Who leaves goes before others: until then the ring is another one than the owner asked for.
+        # A node that leaves comes first: until then the ring differs from the configuration.
         why = self.take_turn([0 if kind == "decommission" else 1, pods.index(self.pod)], node)
         if why is None:
             self.operate(kind, about)
@@ -280,7 +280,7 @@ class Ops(Telling):
             self.tell(doing=None, turn={"state": "none"})
 
     def take_turn(self, rank, node):
-        """Returns None with the turn taken, or why another has it."""
+        """Takes the turn and returns None, or returns why another node has it."""
         self.tell(turn={"state": "wants", "rank": rank})
         while True:
             peers = self.peers(node)
@@ -305,15 +305,15 @@ class Ops(Telling):
             before = self.operations
             try:
                 why = self.step()
-            except Exception as error:  # The next round may go well.
+            except Exception as error:  # The next round may succeed.
                 why = described(error)
             self.say("nothing to do" if why is None else "waits: " + why)
             self.tell(waits=why)
-            # After an operation the next may be due; others have their chance meanwhile.
+            # Pauses after an operation, so that other nodes get their turn.
             time.sleep(1 if self.operations > before else self.config()["intervalSeconds"])
 
 
 if __name__ == "__main__":
-    # As process 1 it would ignore the signal.
+    # Process 1 ignores a signal without a handler.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     Ops().run()

@@ -1,19 +1,19 @@
 #!/bin/sh
 # Process 1 of the container `mongod`. "$@" is the command of mongod.
 #
-# The set finds an empty member by its name within seconds, gives it a vote and the data of any member that has some. Where a
-# majority of the copies is gone, that makes an old copy the only one. So on an empty volume mongod first runs with another set
-# name and a folder of its own: it answers, and takes part in nothing. The container `reconcile` asks the other members, and
-# leaves the file `join` once this one may join.
+# The set finds an empty member by its name within seconds, gives it a vote and copies data from any member to it. When a majority
+# of the copies is lost, an old copy could thus become the only one. So on an empty volume mongod first runs with another set name
+# and a separate folder: it answers, but is not part of the set. The container `reconcile` asks the other members, and creates the
+# file `join` when this member may join.
 set -u
 DATA=${DATA:-/data/db}
 WORK=${WORK:-/tmp}
 ALONE="$DATA/.waiting"
 
-# WiredTiger writes this file first.
+# The first file that WiredTiger creates.
 hasData() { [ -e "$DATA/WiredTiger" ]; }
 
-# Waits until mongod has ended, also where a signal interrupts the wait.
+# Waits until mongod has exited, also when a signal interrupts the wait.
 ended() {
   while kill -0 "$mongod" 2>/dev/null; do wait "$mongod"; done
 }
@@ -51,7 +51,7 @@ untilJoin() {
   kill -TERM "$mongod"
   ended
   trap - TERM INT
-  # Whoever agreed to a loss agreed to this one.
+  # The owner's agreement was for this loss only.
   rm -f "$WORK/accept-loss"
 }
 

@@ -1,8 +1,9 @@
-# Read by backup.sh and restore-fetch.sh: calls restic on the repository, and tells an empty target from one that does not answer.
+# Sourced by backup.sh and restore-fetch.sh: calls restic on the repository, and distinguishes an empty target from one that does
+# not answer.
 
 say() { echo "$(date +%Y-%m-%dT%H:%M:%SZ) $*"; }
 
-# attempt COMMAND...: runs a command in the background, because a shell hears SIGTERM only once the program before it has ended.
+# attempt COMMAND...: runs a command in the background, because a shell handles SIGTERM only after a foreground program has ended.
 attempt() {
   "$@" >"$WORK/out" 2>"$WORK/err" &
   child=$!
@@ -11,12 +12,12 @@ attempt() {
   child=''
 }
 
-# repository SECONDS COMMAND...: what it prints is in $WORK/out; where it fails, $problem says why.
+# repository SECONDS COMMAND...: writes the output to $WORK/out; on failure sets $problem to the reason.
 repository() {
   limit=$1
   shift
   if [ -n "${BACKUP_SSH_CONFIG:-}" ]; then set -- -o "sftp.command=ssh -F $BACKUP_SSH_CONFIG target -s sftp" "$@"; fi
-  # Another pod of the database that stores or removes something is no failure: it is waited for. restic itself waits only from 0.16 on.
+  # Waits for another pod of the database that has locked the repository. restic itself waits only from 0.16 on.
   lockedUntil=$(($(date +%s) + ${BACKUP_LOCKED_SECONDS:-600}))
   while :; do
     attempt timeout -k 30 "$limit" restic --no-cache "$@"
@@ -31,14 +32,14 @@ repository() {
   problem=''
   [ "$code" -ne 0 ] || return 0
   if [ -n "${BACKUP_SSH_CONFIG:-}" ] && grep -q 'unable to start the sftp session' "$WORK/err"; then
-    # restic mostly ends before it has read what ssh says.
+    # restic usually exits before it has read the messages of ssh.
     timeout -k 30 60 sftp -F "$BACKUP_SSH_CONFIG" -b /dev/null target >/dev/null 2>>"$WORK/err"
   fi
   problem=$(grep -v -e '^$' -e '^rclone:' "$WORK/err" | tail -n 4 | tr '\n' ' ' | cut -c 1-600)
   case $code in
     124 | 137 | 143) problem="restic did not end within $limit s: $problem" ;;
   esac
-  # What ssh says stands before what restic makes of it.
+  # The message of ssh comes before that of restic.
   case $(tr '\n' ' ' <"$WORK/err") in
     *'REMOTE HOST IDENTIFICATION HAS CHANGED'* | *'Host key verification failed'*)
       problem="the target shows another host key than backup.target.hostKeys has, so nothing is sent to it: $problem" ;;
@@ -52,8 +53,8 @@ repository() {
   return "$code"
 }
 
-# Whether the repository is there; the keeper makes it where the target answers and has none. A target that does not answer is none
-# of both. One pod alone: two that make it at once leave a key of each, and by the wrong one nothing can be read.
+# Whether the repository exists. The keeper creates it when the target answers and has none; not when the target does not answer.
+# Only one pod creates it: two at once would leave two keys, and with the wrong one nothing can be read.
 found() {
   repository 300 cat config && return 0
   absent "$?" || return 1
@@ -66,14 +67,14 @@ found() {
   say "made a new, empty repository at $RESTIC_REPOSITORY"
 }
 
-# By restic 0.17 and later a code of its own; before that, what the target says of the file `config`.
+# restic 0.17 and later has an exit code for it; before that, reads the target's error about the file `config`.
 absent() {
   [ "$1" -ne 10 ] || return 0
   grep -q 'Is there a repository at the following location' "$WORK/err" &&
     grep -qi -e 'does not exist' -e 'no such file' -e 'key does not exist' -e 'NoSuchKey' "$WORK/err"
 }
 
-# A disk that is not mounted shows as a missing folder: restic would make it, on the disk below.
+# An unmounted disk appears as a missing folder: restic would create the folder on the disk below.
 there() {
   if [ -n "${BACKUP_SSH_CONFIG:-}" ]; then
     echo "cd \"$1\"" | timeout -k 30 60 sftp -F "$BACKUP_SSH_CONFIG" -b - target >/dev/null 2>"$WORK/err" && return 0

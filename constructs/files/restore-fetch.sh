@@ -1,9 +1,9 @@
 #!/bin/sh
-# The init container of a restore: lays the newest backups that fit below /restore/HOST, with the paths that they were made from,
-# and lists them in /restore/fetched.json. What lies there already is not fetched again, so a restore that was killed goes on.
-#   RESTORE_AT     the newest backup at or before this time, as 2026-11-28T02:30:00Z
+# The init container of a restore: fetches the newest matching backups to /restore/HOST, below their original paths, and lists them
+# in /restore/fetched.json. Does not fetch existing files again, so a killed restore continues.
+#   RESTORE_AT     the newest backup at or before this time, such as 2026-11-28T02:30:00Z
 #   RESTORE_FROM   name of another repository at the same target
-#   RESTORE_HOSTS  pods whose backups are taken; else every pod of the repository, or with group `tags` whichever is newest
+#   RESTORE_HOSTS  pods whose backups to use; by default every pod of the repository, or with group `tags` the newest of any pod
 set -u
 WORK=${WORK:-/tmp}
 STAGE=${STAGE:-/restore}
@@ -13,7 +13,7 @@ trap '[ -z "$child" ] || kill -TERM "$child"; exit 143' TERM INT
 # shellcheck source=constructs/files/repository.sh disable=SC1091
 . "${FILES:-/backup}/repository.sh"
 
-# 3: another try would end in the same way.
+# 3: a retry would fail in the same way.
 fail() {
   say "restore: $*"
   exit 3
@@ -23,11 +23,11 @@ set -- snapshots --json --tag "$BACKUP_DATABASE"
 if [ -n "${RESTORE_FROM:-}" ]; then
   RESTIC_REPOSITORY="${RESTIC_REPOSITORY%/*}/$RESTORE_FROM"
   export RESTIC_REPOSITORY
-  # Of one database too, which may have had another name than the repository has here.
+  # Also with one database, whose name may differ from that of the repository.
   set -- snapshots --json
 fi
 
-# A target that does not answer is waited for; one that answers and has no backup is not.
+# Waits for a target that does not answer, but fails when it answers and has no backup.
 until=$(($(date +%s) + ${RESTORE_WAIT_SECONDS:-600}))
 until repository 300 "$@"; do
   kept=$problem
@@ -52,7 +52,7 @@ jq -c --arg at "${RESTORE_AT:-}" --arg hosts "${RESTORE_HOSTS:-}" --arg group "$
   fail "no backup fits${RESTORE_AT:+ (at or before $RESTORE_AT)}: $RESTIC_REPOSITORY has $(jq length "$WORK/out") for $BACKUP_DATABASE, $(jq -r 'map(.time[0:19] + "Z " + .hostname) | sort | .[0:20] | join(", ")' "$WORK/out")"
 jq -r '.[] | "\(.id) \(.host) \(.path) \(.time)"' "$WORK/chosen" >"$WORK/list"
 
-# What another restore left is of no use, and its room is.
+# Removes the files of an earlier restore to free their space.
 for old in "$STAGE"/* "$STAGE"/.fetched-*; do
   [ -e "$old" ] || continue
   name=${old##*/}

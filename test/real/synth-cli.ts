@@ -36,7 +36,7 @@ const BROKEN: readonly (readonly [from: string, to: string, said: string])[] = [
     'must be a label that a node may set on itself',
   ],
   ["'mongodb-1': Size.gibibytes(100),", '', 'databases.mongodb must have a data disk for each pod'],
-  ['memory: Size.gibibytes(5)', 'memory: Size.gibibytes(8)', 'talos-worker-01 is asked for'],
+  ['memory: Size.gibibytes(5)', 'memory: Size.gibibytes(8)', 'the pods of talos-worker-01 request'],
   ['members: 3', 'members: 4', 'members must be an odd number while all of them vote, got 4'],
   ["name: 'collab',", "name: 'collab', colour: 'red',", 'colour must be a known property'],
   ['memory: Size.gibibytes(5)', 'memory: Size.gibibytes(-5)', 'Storage amounts cannot be negative. Received: -5'],
