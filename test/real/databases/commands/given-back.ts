@@ -42,9 +42,9 @@ export async function everyCommand(lab: Lab, tried: Tried): Promise<void> {
     tally.check(`connect ${args.join(' ')} opens a shell that answers`, code === 0 && answers.test(output), output);
   }
   const drill = await owner.homelab('restore-drill', [kind]);
-  const whole = drill.code === 0 && /the backup is whole/.test(drill.output);
+  const whole = drill.code === 0 && /the backup is complete/.test(drill.output);
   tally.check('restore-drill finds the backup whole', whole, drill.output);
-  console.log(`  ${/^the backup is whole.*$/m.exec(drill.output)?.[0]}`);
+  console.log(`  ${/^the backup is complete.*$/m.exec(drill.output)?.[0]}`);
   await lateAndBroken(lab, tried.keeper);
 }
 
