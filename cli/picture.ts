@@ -1,4 +1,4 @@
-import { picture } from '../synth/picture';
+import { picture } from '../synth';
 
 /** Prints the homelab as an SVG. */
 export async function printPicture(): Promise<void> {

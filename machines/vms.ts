@@ -1,6 +1,6 @@
 import { downSeconds, hostOf, proxmoxSettings, type Homelab, type Machine, type TalosMachine } from '../inventory';
 import { bytes } from '../values/quantity';
-import { quoted } from '../values/shell';
+import { quoted } from './shell';
 import type { MachineFiles } from './files';
 
 export { downSeconds };

@@ -21,6 +21,7 @@ import { encryptedNames, secretsList } from './secrets';
 import { printYaml } from './yaml';
 
 export { printYaml, render, secretsList };
+export { picture } from './picture';
 
 /** What a synth publishes. */
 export interface Synthesis {

@@ -1,4 +1,4 @@
-import { quoted } from '../../values/shell';
+import { quoted } from '../../machines/shell';
 import { LOCALHOST, type CommandOptions, type Commands, type Output, type Target } from './commands';
 import type { Action, Progress } from './step';
 

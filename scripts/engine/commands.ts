@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from './log';
 import { Interrupted, Problem, Blocked } from './problem';
-import { quoted } from '../../values/shell';
+import { quoted } from '../../machines/shell';
 import { SECOND } from './wait';
 
 /** Where a command runs: on this machine, or on another one over SSH. */

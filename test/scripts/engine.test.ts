@@ -10,7 +10,7 @@ import { jsonDocuments } from '../../scripts/engine/json';
 import { CommandFailed, Commands, ProgramMissing } from '../../scripts/engine/commands';
 import { Log } from '../../scripts/engine/log';
 import { Interrupted, NotReady, Problem, Blocked } from '../../scripts/engine/problem';
-import { quoted } from '../../values/shell';
+import { quoted } from '../../machines/shell';
 import { Sops } from '../../scripts/engine/sops';
 import { execute, planStage, shownLines, type Change, type Step } from '../../scripts/engine/step';
 import { until } from '../../scripts/engine/wait';
