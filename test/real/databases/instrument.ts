@@ -206,10 +206,13 @@ async function loopbackAlone(bench: Bench): Promise<void> {
     return from.container('mongod').exec(['mongosh', '--norc', '--quiet', uri, '--eval', script]);
   };
   await until('both run', 60, async () => pod.ready && neighbour.ready);
-  await ask(pod, '127.0.0.1', `rs.initiate({ _id: 'rs0', members: [{ _id: 0, host: '${pod.address}:27017' }] })`);
-  await until('it is primary', 60, async () =>
-    /true/.test((await ask(pod, '127.0.0.1', 'db.hello().isWritablePrimary')).output),
-  );
+  // As the container `reconcile` does: on an empty volume mongod waits under another set name until then.
+  await pod.container('mongod').exec(['touch', '/tmp/join']);
+  const initiate = `rs.initiate({ _id: 'rs0', members: [{ _id: 0, host: '${pod.address}:27017' }] })`;
+  await until('it is primary', 60, async () => {
+    await ask(pod, '127.0.0.1', initiate);
+    return /true/.test((await ask(pod, '127.0.0.1', 'db.hello().isWritablePrimary')).output);
+  });
   const create = "db.createUser({ user: 'u', pwd: 'u', roles: ['root'] })";
   const refused = await ask(neighbour, pod.address, create);
   tally.check(
