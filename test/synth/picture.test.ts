@@ -12,7 +12,7 @@ const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map(([,
 const lines = (svg: string, kind: string) => svg.match(new RegExp(`<path class="${kind}"`, 'g'))?.length ?? 0;
 
 test('docs/picture.svg shows the committed homelab', () => {
-  // To draw it again: npm run homelab -- picture > docs/picture.svg
+  // To draw it again: npm run -s homelab -- picture > docs/picture.svg
   expect(fs.readFileSync('docs/picture.svg', 'utf8')).toBe(picture(shipped));
 });
 
