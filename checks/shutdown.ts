@@ -3,7 +3,7 @@ import { longestGrace } from '../values/grace';
 import { sentence } from '../values/problem';
 import type { Check } from './finding';
 
-/** At a shutdown the kubelet must wait for every pod, and Proxmox for the kubelet. */
+/** On shutdown, the kubelet must give every pod time to end, and Proxmox must wait for the kubelet. */
 export const shutdown: Check = {
   name: 'shutdown',
   needs: ['homelab'],

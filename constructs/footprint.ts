@@ -12,7 +12,7 @@ export interface Footprint {
 }
 
 /**
- * For every kind that runs pods: the budget would not count the pods of an unknown kind.
+ * Covers every kind that runs pods. The budget does not count pods of a kind that is missing here.
  * @param nodes a DaemonSet counts once for each of them
  * @param others where its HorizontalPodAutoscaler may be
  * @returns undefined for objects that run no pods

@@ -14,7 +14,7 @@ export function knownDigest(url: string): string | undefined {
   return all()[url];
 }
 
-/** @throws Stop when another one is known, or this is none */
+/** @throws Blocked when another one is known, or this is none */
 export function rememberDigest(url: string, sha256: string): void {
   if (!DIGEST.test(sha256))
     throw new Blocked(`a SHA-256 of ${url} has 64 digits, and ${JSON.stringify(sha256)} has not`);

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { join } from 'node:path';
+import { ROOT } from './root';
 
 /** The manifests that synth wrote, which the bootstrap reads as files. */
-export const DIST = resolve(__dirname, '..', '..', 'dist');
+export const DIST = join(ROOT, 'dist');

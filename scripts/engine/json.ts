@@ -1,6 +1,6 @@
 import { Blocked } from './problem';
 
-/** @throws Stop when a program answers with something else than JSON */
+/** @throws Blocked when a program answers with something else than JSON */
 export function json(text: string, from: string): any {
   try {
     return JSON.parse(text);

@@ -25,7 +25,7 @@ const NOT_WHOLE: readonly number[] = [24, 25, 51];
 const ONE_SIDE = (path: string) =>
   `never merge it by hand, take one side whole: git checkout --ours ${path}, or --theirs (once that is committed: git checkout COMMIT -- ${path})`;
 
-/** An encrypted file as it is. @throws Stop when a merge left its marks in it, or what is no YAML */
+/** An encrypted file as it is. @throws Blocked when a merge left its marks in it, or what is no YAML */
 export function encryptedTree(path: string, text: string): any {
   const bad = (what: string) => new Blocked(`${path} must be as sops wrote it, and ${what}; ${ONE_SIDE(path)}`);
   if (/^(<<<<<<<|>>>>>>>) /m.test(text)) throw bad('holds a conflict of Git (<<<<<<<)');
@@ -112,7 +112,7 @@ export function writeWhole(file: string, text: string, mode = 0o644): void {
   fs.renameSync(next, file);
 }
 
-/** A YAML file of secrets as a tree. @throws Stop when it is none, without showing what it holds */
+/** A YAML file of secrets as a tree. @throws Blocked when it is none, without showing what it holds */
 export function secretTree(text: string, from: string): SecretTree {
   let tree: unknown;
   try {

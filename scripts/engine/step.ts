@@ -62,7 +62,7 @@ export interface PlannedStep {
 
 /**
  * What a stage would do now. With `partly`, a program that is not installed here hides only the steps that need it.
- * @throws Stop before anything was changed
+ * @throws Blocked before anything was changed
  */
 export async function planStage(stage: Stage, partly = false): Promise<readonly PlannedStep[]> {
   const planned: PlannedStep[] = [];

@@ -27,7 +27,7 @@ const SETTINGS: Readonly<Record<string, { readonly env?: string; readonly proble
       'New nodes would choose their tokens by another rule than the existing ones, and own uneven parts of the data.',
   },
   initial_token: { problem: 'Tokens define which rows a node owns; a node that holds data refuses other tokens.' },
-  partitioner: { problem: 'Cassandra would look for every row in another place than where it was written.' },
+  partitioner: { problem: 'Cassandra would look for each row on other nodes than those that hold it.' },
   endpoint_snitch: {
     env: 'CASSANDRA_ENDPOINT_SNITCH',
     problem:
