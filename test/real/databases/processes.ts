@@ -7,8 +7,24 @@ export interface Ended {
   readonly output: string;
 }
 
-export function run(program: string, args: readonly string[], seconds: number): Promise<Ended> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+/** Where a program runs, and what it reads from standard input. */
+export interface Surroundings {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** @default empty */
+  readonly input?: string;
+}
+
+export function run(
+  program: string,
+  args: readonly string[],
+  seconds: number,
+  around: Surroundings = {},
+): Promise<Ended> {
+  const { input = '', ...options } = around;
+  const child = spawn(program, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
+  // A program that ends before it has read everything closes its standard input.
+  child.stdin.on('error', () => undefined).end(input);
   let output = '';
   child.stdout.on('data', (data) => (output += data));
   child.stderr.on('data', (data) => (output += data));

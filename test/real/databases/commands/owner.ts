@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { copyOfCheckout } from '../../workspace';
-import type { Ended } from '../processes';
+import { run, type Ended } from '../processes';
 
 /** A laptop: a clone with its homelab.ts, and what is on its PATH. */
 export class Owner {
@@ -37,18 +36,7 @@ export class Owner {
 
   private run(program: string, args: readonly string[], seconds: number, input = ''): Promise<Ended> {
     const env = { ...process.env, PATH: this.path, KUBECONFIG: this.kubeconfig, HOME: this.clone };
-    const child = spawn(program, args, { cwd: this.clone, env, stdio: ['pipe', 'pipe', 'pipe'] });
-    child.stdin.on('error', () => undefined).end(input);
-    let output = '';
-    child.stdout.on('data', (data) => (output += data));
-    child.stderr.on('data', (data) => (output += data));
-    const late = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
-    return new Promise((resolve) =>
-      child.once('close', (code) => {
-        clearTimeout(late);
-        resolve({ code: code ?? 137, output });
-      }),
-    );
+    return run(program, args, seconds, { cwd: this.clone, env, input });
   }
 
   remove(): void {
