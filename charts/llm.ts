@@ -1,6 +1,6 @@
 import type { App } from 'cdk8s';
 import { ExternalLlmService, LlmEndpoint, LlmProof } from '../constructs';
-import { FOLDERS, NAMESPACES, type Homelab, type Llm } from '../inventory';
+import { FOLDERS, NAMESPACES, servedName, type Homelab, type Llm } from '../inventory';
 import { apiServer, folder } from './context';
 
 /** The Service for the AI machine. It is in the namespace of its clients, so that they can use its short name. */
@@ -8,7 +8,9 @@ export function llmChart(app: App, { machines }: Homelab, llm: Llm): ExternalLlm
   const at = { address: machines[llm.machine]!.address, port: llm.port };
   return new ExternalLlmService(folder(app, FOLDERS.llm, NAMESPACES.services), llm.service, {
     endpoint: llm.via === 'tcp-proxy' ? LlmEndpoint.tcpProxy(at) : LlmEndpoint.endpointSlice(at),
-    models: Object.fromEntries(Object.entries(llm.models).map(([name, { tag }]) => [name, { tag }])),
+    models: Object.fromEntries(
+      Object.entries(llm.models).map(([name, model]) => [name, { tag: servedName(name, model) }]),
+    ),
   });
 }
 

@@ -1,7 +1,8 @@
 import { sentence } from '../values/problem';
 import { bytes } from '../values/quantity';
 import { hostOf } from './derived';
-import type { Homelab, Machine, Model, ProxmoxHost } from './homelab';
+import type { Homelab, Machine, ProxmoxHost } from './homelab';
+import { isTuned, type Model } from './models';
 import { at } from './shape';
 
 const GIB = 1024 ** 3;
@@ -85,7 +86,9 @@ function weightBytes(tag: string): number {
  * Minimum memory of a model, in bytes: weights, and the context in 4 bits (36 KiB a token with 8 billion parameters, twice that
  * with four times as many). Undefined when the tag does not contain the number of parameters.
  */
-function leastMemory({ tag, context }: Model): number | undefined {
+function leastMemory(model: Model): number | undefined {
+  if (isTuned(model)) return undefined;
+  const { tag, context } = model;
   const billions = Number(/(?:^|[:_-])(\d+(?:\.\d+)?)b(?:$|[-_])/i.exec(tag)?.[1]);
   if (!(billions > 0)) return undefined;
   return billions * 1e9 * weightBytes(tag) + context * 36 * 1024 * Math.sqrt(billions / 8);

@@ -1,6 +1,7 @@
 import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Backup } from './backup';
+import type { KvCacheType, Model } from './models';
 import type { Settings } from '../values/database-settings';
 import type { MemberOptions } from '../values/members';
 import type { MongoRole } from '../values/mongo-roles';
@@ -393,23 +394,12 @@ export interface Llm {
   readonly via?: 'endpoint-slice' | 'tcp-proxy';
   /** Version of Ollama on that machine. @default v0.32.15 */
   readonly version?: string;
-  /** Models by the name that clients use. */
+  /** Requests that a model answers at the same time, each with a context of its own. Ollama has one number for all models. @default 1 */
+  readonly parallel?: number;
+  /** Type of the cache for keys and values. Ollama has one for all models. @default q8_0: half the memory of f16 */
+  readonly kvCache?: KvCacheType;
+  /** Models by the name that connections of homelab.ts use. */
   readonly models: Readonly<Record<string, Model>>;
-}
-
-/** A model that services and web apps may connect to. */
-export interface Model {
-  /** Exact tag of Ollama, such as qwen2.5:14b-instruct-q4_K_M, never latest. */
-  readonly tag: string;
-  /**
-   * Digest of its manifest: `sha256:` and 64 digits, as printed by `curl http://MACHINE:11434/api/tags` (`ollama list` prints
-   * only 12). @default that of the first pull, kept in scripts/digests.json
-   */
-  readonly digest?: string;
-  /** Context length in tokens. */
-  readonly context: number;
-  /** Whether the model stays loaded in memory. @default false */
-  readonly resident?: boolean;
 }
 
 /** The ingress controller on every worker. */

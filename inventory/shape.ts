@@ -151,6 +151,28 @@ export function whole(minimum: number, maximum: number): Rule {
   );
 }
 
+/** A number, fractions too. */
+export function number(minimum: number, maximum: number): Rule {
+  return ruleBy((value, path) =>
+    typeof value === 'number' && value >= minimum && value <= maximum
+      ? undefined
+      : sentence({
+          what: `${path} must be a number from ${minimum} to ${maximum}`,
+          got: value,
+          fix: 'change the number',
+        }),
+  );
+}
+
+/** Exactly one value; another choice is to leave it out. */
+export function only(allowed: boolean | string): Rule {
+  return ruleBy((value, path) =>
+    value === allowed
+      ? undefined
+      : sentence({ what: `${path} must be ${allowed}`, got: value, fix: `write ${allowed}, or remove it` }),
+  );
+}
+
 /** Text that matches a pattern; `example` shows a match. */
 export function matching(pattern: RegExp, what: string, example: string): Rule {
   return ruleBy((value, path) =>
@@ -268,6 +290,21 @@ export function either(
     const fix = near === undefined ? 'choose one of them' : `did you mean ${near}? Otherwise choose one of them`;
     problems.push(sentence({ what: `${path} must be of a known kind`, got, allowed, fix }));
   };
+}
+
+/** One of several shapes, picked by the property that only this shape has. `form` lists the shapes, as the error shows them. */
+export function byKey(rules: Readonly<Record<string, Rule>>, form = Object.keys(rules).join(', ')): Rule {
+  const keys = Object.keys(rules);
+  return either(
+    (value) => rules[keys.find((key) => Object.hasOwn(value, key)) ?? ''],
+    form,
+    (value) => ({
+      got: value,
+      near: Object.keys(value)
+        .map((key) => nearest(key, keys))
+        .find((near) => near !== undefined),
+    }),
+  );
 }
 
 /** One of several shapes, picked by `kind`. */

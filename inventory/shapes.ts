@@ -1,7 +1,7 @@
 import type * as lab from './homelab';
 import type { MemberOptions } from '../values/members';
-import { nearest } from '../values/nearest';
 import { backup, backupOrNone } from './backup-shape';
+import { model } from './model-shape';
 import * as is from './shape';
 
 /** The form of each part of a homelab. references.ts validates values against each other. */
@@ -34,11 +34,6 @@ const objectName: is.Rule = (value, path, problems) => {
     problems,
   );
 };
-const modelTag = is.matching(
-  /^[a-z0-9][\w./-]*:(?!latest$)[\w.-]+$/i,
-  'a model with an exact tag, never latest',
-  'qwen2.5:14b-instruct-q4_K_M',
-);
 
 /**
  * Labels that a kubelet may set on its own node. The API server refuses a node any other key whose prefix is or ends in
@@ -231,15 +226,9 @@ const llm: is.Shape<lab.Llm> = {
   port: is.port,
   via: is.optional(is.oneOf('endpoint-slice', 'tcp-proxy')),
   version: is.optional(version),
-  models: is.byName(
-    is.dnsLabel,
-    is.shape<lab.Model>({
-      tag: modelTag,
-      digest: is.optional(is.matching(/^sha256:[0-9a-f]{64}$/, 'a digest', `sha256:${'0'.repeat(64)}`)),
-      context: is.whole(512, 1048576),
-      resident: is.optional(is.flag),
-    }),
-  ),
+  parallel: is.optional(is.whole(1, 64)),
+  kvCache: is.optional(is.oneOf('f16', 'q8_0', 'q4_0')),
+  models: is.byName(is.dnsLabel, model),
 };
 
 const envPrefix = is.optional(
@@ -265,16 +254,9 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
 };
 type Connection<Kind extends string> = Extract<lab.Connection, { readonly [K in Kind]: string }>;
 
-/** The property that names the target picks the shape. */
-const connection = is.either(
-  (value) => connectionKinds[Object.keys(connectionKinds).find((kind) => Object.hasOwn(value, kind)) ?? ''],
+const connection = is.byKey(
+  connectionKinds,
   '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }, each with an optional envPrefix',
-  (value) => ({
-    got: value,
-    near: Object.keys(value)
-      .map((key) => nearest(key, Object.keys(connectionKinds)))
-      .find((near) => near !== undefined),
-  }),
 );
 
 const urlPath = is.matching(/^\/[!-~]*$/, 'the path of a URL', '/healthz');

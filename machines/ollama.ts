@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Homelab, Llm, Model, UbuntuMachine } from '../inventory';
+import { isTuned, servedName, type Homelab, type Llm, type PulledModel, type UbuntuMachine } from '../inventory';
 import { OLLAMA_VERSION } from './pins';
 
 /** Files of Ollama on the machine that it runs on. */
@@ -18,14 +18,29 @@ export function ollamaVersion({ llm }: Homelab): string {
   return llm?.version ?? OLLAMA_VERSION;
 }
 
-/** The models that stay loaded, in the order of homelab.ts. */
-export function residentModels({ llm }: Homelab): [string, Model][] {
-  return Object.entries(llm?.models ?? {}).filter(([, { resident }]) => resident === true);
+/** A model as Ollama has it: by the name that clients send. */
+export interface OnOllama {
+  readonly tag: string;
+  /** Tokens that it is loaded for. */
+  readonly context: number;
 }
 
-/** The model that proves the GPU: the first that stays loaded, or else the first. */
-export function provingModelOf(homelab: Homelab): Model | undefined {
-  return residentModels(homelab)[0]?.[1] ?? Object.values(homelab.llm?.models ?? {})[0];
+/** The models that stay loaded, in the order of homelab.ts. */
+export function residentModels({ llm }: Homelab): OnOllama[] {
+  return Object.entries(llm?.models ?? {})
+    .filter(([, { resident }]) => resident === true)
+    .map(([name, model]) => ({ tag: servedName(name, model), context: model.context }));
+}
+
+/** Models of the registry, in the order of homelab.ts. */
+export function pulledModels({ llm }: Homelab): PulledModel[] {
+  return Object.values(llm?.models ?? {}).filter((model): model is PulledModel => !isTuned(model));
+}
+
+/** The model that proves the GPU: the first pulled one that stays loaded, or else the first pulled one. */
+export function provingModelOf(homelab: Homelab): PulledModel | undefined {
+  const pulled = pulledModels(homelab);
+  return pulled.find(({ resident }) => resident === true) ?? pulled[0];
 }
 
 /**
@@ -99,8 +114,8 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
     // For clients that do not say how much they want: they have a model of a smaller context loaded anew for this one.
     ...(contexts.length > 0 && { OLLAMA_CONTEXT_LENGTH: String(Math.max(...contexts)) }),
     OLLAMA_FLASH_ATTENTION: '1',
-    OLLAMA_KV_CACHE_TYPE: 'q8_0',
-    OLLAMA_NUM_PARALLEL: '1',
+    OLLAMA_KV_CACHE_TYPE: llm.kvCache ?? 'q8_0',
+    OLLAMA_NUM_PARALLEL: String(llm.parallel ?? 1),
     // Those that stay, and one that comes and goes.
     OLLAMA_MAX_LOADED_MODELS: String(residentModels(homelab).length + 1),
     OLLAMA_KEEP_ALIVE: '30m',
@@ -112,7 +127,7 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
 /** PartOf: it stops and starts with Ollama, also after a crash. */
 export function loadModelsUnit(homelab: Homelab): string {
   const resident = residentModels(homelab);
-  const models = resident.map(([, { tag, context }]) => `${tag} ${context}`);
+  const models = resident.map(({ tag, context }) => `${tag} ${context}`);
   return `# Managed by the bootstrap of the homelab.
 [Unit]
 Description=Models that stay loaded

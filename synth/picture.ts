@@ -9,6 +9,7 @@ import {
   type Host,
   type Homelab,
   type Machine,
+  servedName,
 } from '../inventory';
 import { bytes, gib } from '../values/quantity';
 
@@ -165,7 +166,8 @@ function machineLines(homelab: Homelab, name: string, machine: Machine): string[
   const size = `${gib(bytes(machine.memory))}, ${machine.cores} cores`;
   const what = machine.kind === 'talos' ? `Talos ${machine.role}` : `Ubuntu ${machine.release}`;
   const { llm } = homelab;
-  const models = llm?.machine === name ? Object.values(llm.models).map(({ tag }) => tag) : [];
+  const models =
+    llm?.machine === name ? Object.entries(llm.models).map(([each, model]) => servedName(each, model)) : [];
   const pods = Object.entries(homelab.databases).flatMap(([database, each]) =>
     databasePods(database, each).filter((pod) => machineOfDisk(homelab, pod)[0] === name),
   );

@@ -1,5 +1,5 @@
-import type { Homelab, Model } from '../../inventory';
-import { ollamaVersion, residentModels } from '../../machines/ollama';
+import type { Homelab, PulledModel } from '../../inventory';
+import { ollamaVersion, pulledModels, residentModels, type OnOllama } from '../../machines/ollama';
 import { ollama as ollamaOf, shortTag, type Loaded, type Ollama } from '../clients/ollama';
 import type { Context } from '../clients/context';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
@@ -18,7 +18,7 @@ export function modelCheck(context: Context): Check {
     await ollama.assertVersion(ollamaVersion(homelab));
     const tags = await ollama.tags();
     return [
-      ...Object.values(homelab.llm.models).map((model) => digestFinding(model, tags.get(shortTag(model.tag)))),
+      ...pulledModels(homelab).map((model) => digestFinding(model, tags.get(shortTag(model.tag)))),
       ...(await residentFindings(homelab, ollama)),
     ];
   };
@@ -29,7 +29,7 @@ async function residentFindings(homelab: Homelab, ollama: Ollama): Promise<Findi
   const proof = withGpu ? (await gpuState(homelab, ollama.vm)).record : undefined;
   const loaded = await ollama.loaded();
   const found: Finding[] = [];
-  for (const [, model] of residentModels(homelab)) {
+  for (const model of residentModels(homelab)) {
     const one = loaded.get(shortTag(model.tag));
     found.push(placeFinding(model, one, withGpu));
     if (one !== undefined) found.push(...(await speedFindings(ollama, model, proof)));
@@ -39,7 +39,7 @@ async function residentFindings(homelab: Homelab, ollama: Ollama): Promise<Findi
 
 async function speedFindings(
   ollama: Ollama,
-  { tag, context: length }: Model,
+  { tag, context: length }: OnOllama,
   proof: GpuRecord | undefined,
 ): Promise<Finding[]> {
   try {
@@ -53,7 +53,7 @@ async function speedFindings(
   }
 }
 
-function digestFinding(model: Model, there: string | undefined): Finding {
+function digestFinding(model: PulledModel, there: string | undefined): Finding {
   const what = `model ${model.tag}`;
   const wanted = wantedDigest(model);
   if (there === undefined) return bad(what, 'it is not there', APPLY);
@@ -62,7 +62,7 @@ function digestFinding(model: Model, there: string | undefined): Finding {
   return there === wanted ? good(what, digest) : bad(what, `digest ${there}, wanted ${wanted}`, APPLY);
 }
 
-function placeFinding({ tag, context: length }: Model, loaded: Loaded | undefined, withGpu: boolean): Finding {
+function placeFinding({ tag, context: length }: OnOllama, loaded: Loaded | undefined, withGpu: boolean): Finding {
   const what = `${tag} stays loaded`;
   if (loaded === undefined) return bad(what, 'it is not loaded', APPLY);
   const { size, sizeVram, context: there, stays } = loaded;

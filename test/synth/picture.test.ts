@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { servedName } from '../../inventory';
 import { picture } from '../../synth/picture';
 import homelab from '../fixtures/homelab';
 import { changed } from '../homelab';
@@ -23,7 +24,7 @@ test('shows every service, database, model, machine and disk, and a line for eac
     machine.kind === 'talos' ? Object.keys(machine.dataDisks ?? {}) : [],
   );
   const names = [...Object.keys({ ...services, ...webApps, ...databases, ...machines }), ...disks];
-  const models = Object.entries(llm!.models).flatMap(([name, { tag }]) => [`model ${name}`, tag]);
+  const models = Object.entries(llm!.models).flatMap(([name, model]) => [`model ${name}`, servedName(name, model)]);
   expect([...names, ...models].filter((name) => !texts(svg).includes(name))).toEqual([]);
   for (const machine of Object.keys(machines)) expect(texts(svg).filter((words) => words === machine)).toHaveLength(1);
   const connections = Object.values({ ...services, ...webApps }).flatMap(({ connects }) => connects);

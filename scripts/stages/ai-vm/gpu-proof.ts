@@ -1,4 +1,4 @@
-import type { GpuPassthrough, Homelab, Model } from '../../../inventory';
+import type { GpuPassthrough, Homelab, PulledModel } from '../../../inventory';
 import { bootId } from '../../clients/boots';
 import { isOurGpu, usesVulkan, type OllamaLog } from '../../clients/ollama-log';
 import { Refusal, shortTag, type Loaded, type Ollama } from '../../clients/ollama';
@@ -25,11 +25,11 @@ import {
 import { assertNoDatabaseRuns, NotBack, restart } from './restart';
 
 /** @throws Blocked when there is no model to prove the GPU with */
-export function provingModel(homelab: Homelab): Model {
+export function provingModel(homelab: Homelab): PulledModel {
   const model = provingModelOf(homelab);
   if (model === undefined)
     throw new Blocked(
-      'llm.models must hold a model, or the GPU cannot be proved; add one to homelab.ts, or set gpu: false',
+      'llm.models must hold a model with a tag, or the GPU cannot be proved; add one to homelab.ts, or set gpu: false',
     );
   return model;
 }

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Homelab, Model } from '../../../inventory';
+import type { Homelab, PulledModel } from '../../../inventory';
 import { ollama as ollamaOf, shortTag, type Loaded, type Ollama } from '../../clients/ollama';
 import { action, command } from '../../engine/actions';
 import type { Context } from '../../clients/context';
@@ -9,7 +9,14 @@ import { DIGESTS, knownDigest, rememberDigest } from '../../engine/digests';
 import { Problem, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Action, Change, Stage, Step } from '../../engine/step';
-import { OLLAMA_FILES, loadModelsUnit, ollamaVersion, residentModels } from '../../../machines/ollama';
+import {
+  OLLAMA_FILES,
+  loadModelsUnit,
+  ollamaVersion,
+  pulledModels,
+  residentModels,
+  type OnOllama,
+} from '../../../machines/ollama';
 
 const UNIT = 'collab-homelab-models.service';
 
@@ -23,16 +30,13 @@ export function models(context: Context): Stage {
       if (homelab.llm === undefined) return [];
       const ollama = ollamaOf(context);
       await ollama.assertVersion(ollamaVersion(homelab));
-      return [
-        ...Object.values(homelab.llm.models).map((model) => modelPulled(ollama, model)),
-        ...loadedSteps(homelab, ollama),
-      ];
+      return [...pulledModels(homelab).map((model) => modelPulled(ollama, model)), ...loadedSteps(homelab, ollama)];
     },
   };
 }
 
 /** The model is pulled, and its digest is unchanged. */
-export function modelPulled(ollama: Ollama, model: Model): Step {
+export function modelPulled(ollama: Ollama, model: PulledModel): Step {
   const { tag } = model;
   return {
     title: `model ${tag} is there`,
@@ -48,7 +52,7 @@ export function modelPulled(ollama: Ollama, model: Model): Step {
 }
 
 /** Compares the digest with the one that was kept, or keeps it. */
-function checkDigest(ollama: Ollama, model: Model): Action {
+function checkDigest(ollama: Ollama, model: PulledModel): Action {
   const { tag } = model;
   const known = wantedDigest(model);
   const line = known === undefined ? `keep its digest in ${DIGESTS}` : `compare its digest with ${known}`;
@@ -61,16 +65,16 @@ function checkDigest(ollama: Ollama, model: Model): Action {
   });
 }
 
-function digestKey({ tag }: Model): string {
+function digestKey({ tag }: PulledModel): string {
   return `ollama:${shortTag(tag)}`;
 }
 
 /** Of homelab.ts, or else the one that was kept at the first pull. */
-export function wantedDigest(model: Model): string | undefined {
+export function wantedDigest(model: PulledModel): string | undefined {
   return model.digest?.replace(/^sha256:/, '') ?? knownDigest(digestKey(model));
 }
 
-function otherModel({ vm }: Ollama, { tag, digest }: Model, wanted: string, got: string): Blocked {
+function otherModel({ vm }: Ollama, { tag, digest }: PulledModel, wanted: string, got: string): Blocked {
   const where = digest === undefined ? DIGESTS : 'homelab.ts';
   return new Blocked(
     `model ${tag} must have the digest\n  ${wanted} (${where}), and on ${vm.name} it has\n  ${got}\nOllama serves it under that tag. Its publisher may have changed what the tag means: look at https://ollama.com/library, then put the new digest into ${where}, or name another tag. To remove the model there:\n  ollama rm ${tag}`,
@@ -95,13 +99,13 @@ function allLoaded(homelab: Homelab, ollama: Ollama): Step {
   const load = ollama.vm.script('models-start.sh', [], options);
   const fit = action('compare the tokens that they take with homelab.ts', async () => {
     const loaded = await ollama.loaded();
-    for (const [, model] of resident) assertFits(model, loaded.get(shortTag(model.tag)));
+    for (const model of resident) assertFits(model, loaded.get(shortTag(model.tag)));
   });
   return {
-    title: `${resident.map(([, { tag }]) => tag).join(', ')} stay${resident.length === 1 ? 's' : ''} loaded`,
+    title: `${resident.map(({ tag }) => tag).join(', ')} stay${resident.length === 1 ? 's' : ''} loaded`,
     async plan() {
       const loaded = await ollama.loaded();
-      const missing = resident.filter(([, model]) => !isLoaded(loaded.get(shortTag(model.tag)), model));
+      const missing = resident.filter((model) => !isLoaded(loaded.get(shortTag(model.tag)), model));
       const isEnabled = await enabled(ollama);
       if (missing.length === 0 && isEnabled) {
         assertOnGpu(homelab, loaded);
@@ -110,7 +114,7 @@ function allLoaded(homelab: Homelab, ollama: Ollama): Step {
       return {
         lines: [
           ...(isEnabled ? [] : [`${UNIT} is not enabled`]),
-          ...missing.map(([, { tag, context: length }]) => `not loaded for ${length} tokens, to stay: ${tag}`),
+          ...missing.map(({ tag, context: length }) => `not loaded for ${length} tokens, to stay: ${tag}`),
         ],
         actions: [load, fit],
       };
@@ -140,12 +144,12 @@ async function enabled({ vm: { commands, target } }: Ollama): Promise<boolean> {
   return stdout.trim() === 'enabled';
 }
 
-function isLoaded(loaded: Loaded | undefined, { context: length }: Model): boolean {
+function isLoaded(loaded: Loaded | undefined, { context: length }: OnOllama): boolean {
   return loaded !== undefined && loaded.context >= length && loaded.stays;
 }
 
 /** Ollama loads a model for no more tokens than it was trained with. */
-function assertFits({ tag, context: length }: Model, loaded: Loaded | undefined): void {
+function assertFits({ tag, context: length }: OnOllama, loaded: Loaded | undefined): void {
   if (loaded === undefined)
     throw new Problem(`${tag} must be loaded after ${UNIT} started, and is not; journalctl -u ollama there`);
   if (loaded.context < length)
@@ -158,7 +162,7 @@ function assertFits({ tag, context: length }: Model, loaded: Loaded | undefined)
 function assertOnGpu(homelab: Homelab, loaded: ReadonlyMap<string, Loaded>): void {
   const machine = homelab.machines[homelab.llm!.machine];
   if (machine?.kind !== 'ubuntu' || machine.gpu !== true) return;
-  for (const [, { tag }] of residentModels(homelab)) {
+  for (const { tag } of residentModels(homelab)) {
     const { size, sizeVram } = loaded.get(shortTag(tag))!;
     if (sizeVram !== size)
       throw new Blocked(

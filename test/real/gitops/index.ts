@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import homelab from '../../fixtures/homelab';
-import { databasePods } from '../../../inventory';
+import { databasePods, servedName } from '../../../inventory';
 import { issue, makeAuthority } from '../../../scripts/secrets/certificates';
 import { TRY_AGAIN } from '../../../scripts/clients/argo-cd';
 import { gaveUp } from '../../../scripts/clients/argo-cd';
@@ -391,7 +391,7 @@ async function excluded(site: Site): Promise<void> {
   const settings = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-cm', namespace: 'argocd' } };
   const models = homelab.llm!.models;
   const endpoint = http.createServer((_request, answer) =>
-    answer.end(JSON.stringify({ models: Object.values(models).map(({ tag }) => ({ name: tag })) })),
+    answer.end(JSON.stringify({ models: Object.entries(models).map(([name, model]) => ({ name: servedName(name, model) })) })),
   );
   await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
   try {

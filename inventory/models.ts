@@ -1,0 +1,149 @@
+/** A model that services and web apps may connect to: pulled from a registry, or trained here. */
+export type Model = PulledModel | TunedModel;
+
+/** What both kinds of model have. */
+export interface ServedModel {
+  /**
+   * Name that clients send to Ollama, as `name:tag`. It stays the same when another version is served.
+   * @default the tag of a pulled model; NAME:stable of a trained one
+   */
+  readonly stable?: string;
+  /** Context length in tokens, for each parallel request. */
+  readonly context: number;
+  /** Whether the model stays loaded in memory. @default false */
+  readonly resident?: boolean;
+  /** Services and web apps that may connect to it. @default all of them */
+  readonly usedBy?: readonly string[];
+  /** Numbers of its architecture. Required only for a model that the table in inventory/model-architectures.ts does not have. */
+  readonly architecture?: ModelArchitecture;
+  /** Prompts with expected answers: `npm run models` checks them before a version is served. @default none */
+  readonly prompts?: readonly ModelPrompt[];
+}
+
+/** A model from the registry of Ollama. */
+export interface PulledModel extends ServedModel {
+  /** Exact tag of Ollama, such as qwen2.5:14b-instruct-q4_K_M, never latest. */
+  readonly tag: string;
+  /**
+   * Digest of its manifest: `sha256:` and 64 digits, as printed by `curl http://MACHINE:11434/api/tags` (`ollama list` prints
+   * only 12). @default that of the first pull, kept in scripts/digests.json
+   */
+  readonly digest?: string;
+}
+
+/** A model of ours: a base, fine-tuned on the Mac and published with `npm run models -- publish NAME`. */
+export interface TunedModel extends ServedModel {
+  /** The model that the training starts from. */
+  readonly base: BaseModel;
+  /** The fine-tuning. */
+  readonly training: Training;
+  /** What is published. @default { quantization: 'q4_K_M' } */
+  readonly export?: ModelExport;
+  /** Versions that stay on the machine beside the served one, for a rollback. @default 2 */
+  readonly keep?: number;
+}
+
+/** A model on Hugging Face in the format of MLX. */
+export interface BaseModel {
+  /** Repository, such as mlx-community/Qwen2.5-3B-Instruct-bf16, or a folder on the Mac that begins with ./ or /. */
+  readonly repository: string;
+  /** Commit of the repository: 40 hexadecimal digits. For a folder: `sha256:` and the digest that `npm run models -- doctor` prints. */
+  readonly revision: string;
+  /** Licence, as an SPDX identifier or a name; it stands on the card of each version. */
+  readonly license: string;
+}
+
+/** Settings of one training with MLX. Defaults are those of mlx_lm.lora 0.32. */
+export interface Training {
+  /** Folder with train.jsonl and valid.jsonl, from the root of the repository. */
+  readonly data: string;
+  /** Digest of both files: `sha256:` and 64 digits, as printed by `npm run models -- doctor`. */
+  readonly digest: string;
+  /** Host that trains. @default the only Mac */
+  readonly host?: string;
+  /** `lora` trains an adapter; `full` trains all weights and needs several times the memory. @default lora */
+  readonly kind?: 'lora' | 'full';
+  /** Rank of the adapter. @default 8 */
+  readonly rank?: number;
+  /** Factor of the adapter's output. @default 20 */
+  readonly scale?: number;
+  /** Layers that are trained, counted from the last one; -1 for all. @default 16 */
+  readonly layers?: number;
+  /** @default 0.00001 */
+  readonly learningRate?: number;
+  /** Iterations, each over one batch. @default 1000 */
+  readonly iterations?: number;
+  /** Examples in a batch. @default 4 */
+  readonly batch?: number;
+  /** Longest example in tokens; longer ones are refused. @default 2048 */
+  readonly maxSequence?: number;
+  /** @default 0 */
+  readonly seed?: number;
+  /** Ends the training after this many validations without a lower loss. @default 3 */
+  readonly patience?: number;
+  /** Whether activations are computed again in the backward pass: slower, less memory. @default true */
+  readonly gradientCheckpoint?: boolean;
+}
+
+/** Weights that are published. */
+export interface ModelExport {
+  /** Quantization of Ollama. @default q4_K_M */
+  readonly quantization?: 'f16' | 'q8_0' | 'q4_K_M';
+  /** Least share of equal first words between the answers before and after quantization, 0 to 1. f16 must be equal. @default 0.8 */
+  readonly tolerance?: number;
+  /** Template of Ollama. @default the one that Ollama finds in the base */
+  readonly template?: string;
+  /** System prompt. @default none */
+  readonly system?: string;
+}
+
+/** A prompt, and what the answer must be. Greedy decoding: temperature 0, no repeat penalty. */
+export type ModelPrompt = {
+  /** What the user says. */
+  readonly prompt: string;
+  /** Most tokens of the answer. @default 128 */
+  readonly tokens?: number;
+} & (
+  | { readonly exact: string }
+  | { readonly contains: string }
+  | { readonly refuses: true }
+  | { readonly similarTo: string; /** Least similarity of the words, 0 to 1. */ readonly tolerance: number }
+);
+
+/** Numbers of a transformer that decide how much memory its context takes. */
+export interface ModelArchitecture {
+  /** Number of weights. */
+  readonly parameters: number;
+  readonly layers: number;
+  /** Heads of keys and values in each layer (num_key_value_heads). */
+  readonly kvHeads: number;
+  /** Size of a head (head_dim). */
+  readonly headSize: number;
+  /** Width (hidden_size). */
+  readonly width: number;
+  /** Attention heads (num_attention_heads). */
+  readonly heads: number;
+  /** Tokens of the vocabulary (vocab_size). */
+  readonly vocabulary: number;
+  /** Width of the feed-forward layers (intermediate_size). */
+  readonly feedForward: number;
+  /** Longest context that it was trained for (max_position_embeddings). */
+  readonly maxContext: number;
+}
+
+/** Type of the cache for keys and values. */
+export type KvCacheType = 'f16' | 'q8_0' | 'q4_0';
+
+export function isTuned(model: Model): model is TunedModel {
+  return 'base' in model;
+}
+
+/** Name that clients send to Ollama for a model of homelab.ts. */
+export function servedName(name: string, model: Model): string {
+  return model.stable ?? (isTuned(model) ? `${name}:stable` : model.tag);
+}
+
+/** Name of one version of a trained model on Ollama. */
+export function versionName(name: string, version: number): string {
+  return `${name}:v${version}`;
+}
