@@ -14,8 +14,8 @@ const rooms = {
   scripts: ['inventory', 'machines', 'values'],
 };
 
-/** The rooms of the bootstrap, from the ground up: each may import those before it. */
-const bootstrapRooms = ['engine', 'clients', 'secrets', 'stages', 'verify', 'commands'];
+/** The rooms of the bootstrap and of models, from the ground up: each may import those before it. */
+const bootstrapRooms = ['engine', 'clients', 'secrets', 'stages', 'verify', 'commands', 'models'];
 
 /** What a room may not import. */
 const otherRooms = (room) =>

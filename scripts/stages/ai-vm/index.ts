@@ -2,7 +2,7 @@ import { ubuntuMachines, type Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import type { Stage, Step } from '../../engine/step';
 import { requireLoginKeys } from '../login-keys';
-import { modelPulled } from '../models';
+import { modelPulled } from '../../stages/models';
 import { access, firewallUnit } from './access';
 import { gpuMemory, installed, rebooted, started } from './boot';
 import { passedThrough } from './gpu';
