@@ -42,11 +42,13 @@ def decide(index, empty, starting, states, quiet, config):
     return "start", "nobody holds data: this is a new ring"
 
 
-def place(rack, ring, mates, addresses):
-    """Returns ("take", address), ("new", None) or ("wait", why): the place in the ring of an empty node.
+def place(rack, ring, mates, addresses, own_address):
+    """Returns ("take", address), ("new", None) or ("wait", why): the place in the ring of a node that has not joined.
 
     'ring' is what GET /ring tells, 'mates' the states of the other pods of this rack, 'addresses' those of all other pods.
     """
+    # What is left of a first join that was cut off: Cassandra lets the same address begin it again.
+    ring = [node for node in ring if (node["address"], node["mode"]) != (own_address, "J")]
     moving = [node["address"] for node in ring if node["mode"] != "N"]
     if moving:
         return "wait", "another node joins, leaves or moves: " + ", ".join(sorted(moving))

@@ -326,7 +326,7 @@ class Start:
                 addresses = set().union(*(resolve(each["host"]) for each in self.others))
             except OSError as error:
                 return self.say("wait", "the name server does not answer: %s" % error)
-            what, detail = place(self.me["rack"], ring, mates, addresses)
+            what, detail = place(self.me["rack"], ring, mates, addresses, self.node.address)
             if what == "wait":
                 return self.say("wait", detail)
             if what == "take" and not os.path.exists(ACCEPTED):

@@ -9,6 +9,8 @@ import re
 INTERNAL = ("system_distributed", "system_traces")
 # A new ring has no deleted rows yet, so its first repair can wait.
 FIRST_SECONDS = 3600
+# Cassandra drops a write that looks older than 2 s, and every other message a little later.
+CLOCK_SECONDS = 2
 
 
 def parse_keyspaces(text):
@@ -83,6 +85,15 @@ def hindrance(look, peers, node):
     if others:
         return "these pods do not run %s, or have not said so yet: %s" % (look["release"], ", ".join(others))
     return None
+
+
+def clock_problem(ahead):
+    """Why clocks keep this node apart from others; None where they do not. 'ahead' has seconds by pod."""
+    off = ["%s (%+d s)" % (pod, seconds) for pod, seconds in sorted(ahead.items()) if abs(seconds) > CLOCK_SECONDS]
+    return off and (
+        "the clocks of these pods are ahead of, or behind, this one's: %s; Cassandra drops messages that look older than their timeout, so"
+        " a node whose clock is off serves nobody and does not start; allowed: %d s; compare with: talosctl time" % (", ".join(off), CLOCK_SECONDS)
+    ) or None
 
 
 def stays(look, peers, node, pod, address):

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import urllib.request
+from email.utils import parsedate_to_datetime
 
 import ops_decisions as decisions
 
@@ -74,14 +75,15 @@ class Telling:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def peers(self, node):
-        """States of the other pods; None for a pod that does not answer."""
+        """States of the other pods, with the seconds that their clocks are ahead of ours; None for a pod that does not answer."""
         found = {}
         for each in node["members"] + node.get("surplus", []):
             if each["pod"] == self.pod:
                 continue
             try:
                 with urllib.request.urlopen("http://%s:%d/state" % (each["host"], OPS), timeout=5) as answer:
-                    found[each["pod"]] = json.load(answer)
-            except (OSError, ValueError):
+                    ahead = parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
+                    found[each["pod"]] = dict(json.load(answer), ahead=round(ahead))
+            except (OSError, TypeError, ValueError):
                 found[each["pod"]] = None
         return found

@@ -155,12 +155,20 @@ class Ops(Telling):
         self.metric("collab_cassandra_repairs_due", len(due), "Keyspaces that wait for their repair on this node.")
         self.metric("collab_cassandra_repairs_overdue", len(overdue), "Keyspaces whose repair is late.")
 
+    def tell_clocks(self):
+        """Also while Cassandra does not start: a wrong clock may be the reason."""
+        ahead = {pod: state["ahead"] for pod, state in self.peers(self.node()).items() if state is not None}
+        most = max(map(abs, ahead.values()), default=0)
+        self.metric("collab_cassandra_clock_difference_seconds", most, "The most that another node's clock differs from this one's.")
+        self.say(decisions.clock_problem(ahead) or "as those of the other nodes", "clock")
+
     def watch(self):
         """Inspects periodically, also while an operation runs for hours."""
         looked = None
         while True:
             config = self.config()
             try:
+                self.tell_clocks()
                 if listening(self.address, CQL) and (self.look is None or time.monotonic() - looked >= config["lookSeconds"]):
                     self.see()
                     looked = time.monotonic()

@@ -144,11 +144,17 @@ const member = (address: string, rack: string, state = 'UN') => ({
   id: `id-of-${address}`,
 });
 
-function place(rack: string, ring: object[], mates: Record<string, string>, addresses: string[]): any {
+function place(
+  rack: string,
+  ring: object[],
+  mates: Record<string, string>,
+  addresses: string[],
+  own = '10.0.0.8',
+): any {
   const json = JSON.stringify(ring).replace(/true/g, 'True').replace(/false/g, 'False');
   return python(
     'node',
-    `node.place(${JSON.stringify(rack)}, ${json}, ${JSON.stringify(mates)}, set(${JSON.stringify(addresses)}))`,
+    `node.place(${JSON.stringify(rack)}, ${json}, ${JSON.stringify(mates)}, set(${JSON.stringify(addresses)}), ${JSON.stringify(own)})`,
   );
 }
 
@@ -169,6 +175,18 @@ describe('the place of an empty node in the ring', () => {
       'wait',
       'another node joins, leaves or moves: 10.0.0.3',
     ]);
+  });
+
+  test('is a new one where its own first join was cut off, and the ring still has that entry', () => {
+    const joined = [member('10.0.0.2', 'r2')];
+    for (const state of ['UJ', 'DJ']) {
+      const cut = [...joined, member('10.0.0.8', 'r3', state)];
+      expect(place('r3', cut, {}, ['10.0.0.2'])).toEqual(['new', null]);
+      // From another address Cassandra takes it for another node, until it forgets the old entry.
+      expect(place('r3', cut, {}, ['10.0.0.2'], '10.0.0.9')[0]).toBe('wait');
+    }
+    // A node that left or moves is no cut join.
+    expect(place('r3', [...joined, member('10.0.0.8', 'r3', 'DL')], {}, ['10.0.0.2'])[0]).toBe('wait');
   });
 
   test('is not taken while the dead node may be another pod of the rack that only starts again', () => {

@@ -94,6 +94,13 @@ test.each<[string, object[], object, string | null]>([
   else expect(found).toContain(why);
 });
 
+test('clocks that differ by more than a message may be old are told, with the pods and the seconds', () => {
+  expect(decided('clock_problem', { b: 2, c: -2 })).toBeNull();
+  expect(decided('clock_problem', {})).toBeNull();
+  const why = decided('clock_problem', { b: 600, c: 0, d: -3 });
+  expect(why).toMatch(/this one's: b \(\+600 s\), d \(-3 s\); .* allowed: 2 s; compare with: talosctl time$/);
+});
+
 const two = [
   { id: 'a', address: '1', load: 100, rack: 'r1' },
   { id: 'b', address: '2', load: 100, rack: 'r1' },
@@ -316,6 +323,27 @@ test('nothing begins while a pod does not answer', () => {
   const { said, asked } = operated('o.see(); print(o.step())', { members: 2 });
   expect(said).toContain('these pods do not answer: c-r1-1');
   expect(asked.some((line) => line.startsWith('repair'))).toBe(false);
+});
+
+test('a node whose clock is off says so, and how much is a metric, also before its Cassandra starts', () => {
+  const { said } = operated(
+    `import http.server, ops_telling
+class Other(http.server.BaseHTTPRequestHandler):
+    def date_time_string(self, timestamp=None): return super().date_time_string(ops.time.time() + 600)
+    def log_message(self, *_): pass
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"turn": {"state": "none"}}')
+server = http.server.HTTPServer(("127.0.0.1", 0), Other)
+ops_telling.OPS = server.server_port
+ops.threading.Thread(target=server.serve_forever, daemon=True).start()
+o.nodetool("version")
+o.tell_clocks(); o.tell_clocks()
+print([value for (name, _), (value, _) in o.metrics.items() if "clock" in name][0] in (599, 600))`,
+    { members: 2 },
+  );
+  expect(said).toMatch(/^clock: the clocks of .*: c-r1-1 \(\+(599|600) s\); .*\nTrue\n$/);
 });
 
 test('a node that leaves marks its volume, and then wants nothing more of the ring', () => {

@@ -95,8 +95,19 @@ async function oneToThree(tally: Tally, table: FaultTable): Promise<void> {
         async () => /JOINING: Starting to bootstrap/.test(second.log('cassandra')),
         () => logs(cassandra.pods),
       );
+      const cut = Date.now();
       second.container('cassandra').signal('SIGKILL');
-      // For 5 minutes the others count it as a node that joins, and it waits for that.
+      await until(
+        'the second has joined',
+        8 * MINUTES,
+        async () => second.ready,
+        () => logs(cassandra.pods),
+      );
+      const seconds = Math.round((Date.now() - cut) / 1000);
+      // Cassandra forgets a node that joined and is gone after 5 minutes: that long nobody else may join.
+      const waited = /wait: another node joins/.test(second.log('cassandra'));
+      tally.check('a join that was cut off begins again at once', !waited && seconds < 5 * MINUTES, `${seconds} s`);
+      console.log(`  killed in its first join, it had joined after ${seconds} s`);
       await cassandra.whole(15);
       await schema(tally, node, grown);
     });

@@ -15,6 +15,7 @@ import { admin, asRoot, cql, logs, mongo, reached, ready } from './clients';
 import { DATACENTERS } from './datacenters';
 import { CASSANDRA_FAULTS, cassandraFaults, killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
+import { LARGE_REPAIR } from './large-repair';
 import { HIDDEN_MEMBERS } from './hidden-members';
 import { onCluster } from './commands/on-cluster';
 import { Owner } from './commands/owner';
@@ -97,6 +98,7 @@ async function main(): Promise<void> {
   const parts: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
     ...GROWTH,
     ...OPS,
+    ...LARGE_REPAIR,
     ...SHRINKING,
     ...SETTINGS,
     ...UPGRADES,
@@ -140,7 +142,9 @@ async function main(): Promise<void> {
   }
   lapped(`Cassandra ${databasePrograms().cassandraVersion}, mongod ${MONGOD_VERSION}`);
   console.log(table.lines().join('\n'));
-  if (full) writeProofs('databases', [...laps.lines, tally.line()], '--full', table.lines());
+  const figures = [...laps.lines, tally.line()];
+  if (full) writeProofs('databases', figures, '--full', table.lines());
+  if (soak !== undefined) writeProofs('databases --soak', figures, String(soak), table.lines());
   tally.close();
 }
 

@@ -15,6 +15,13 @@ type Json = any;
 
 const PROGRAM = fs.readFileSync(join(__dirname, 'cassandra-writer.py'), 'utf8');
 
+/** Writes so many MiB from the pod of a client, at LOCAL_QUORUM. */
+export async function fill(client: Pod, mebibytes: number): Promise<void> {
+  const command = ['env', 'PYTHONPATH=/opt/cqlsh', 'python3', '-c', PROGRAM, 'fill', String(mebibytes)];
+  const { code, output } = await client.container('client').exec(command, 660);
+  if (code !== 0) throw new Error(`${mebibytes} MiB were not written: ${output.slice(-500)}`);
+}
+
 /** Writes as a service would, with the login that connectTo gives it, at LOCAL_QUORUM unless told otherwise. */
 export class CassandraWriter implements Writer {
   readonly database = 'Cassandra';

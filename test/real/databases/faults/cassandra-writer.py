@@ -1,5 +1,7 @@
 """Writes rows to Cassandra without pause, and prints what was acknowledged; with the argument "read" prints the ids that are there.
 
+With the arguments "fill MIB" writes so many MiB that cannot be compressed, each row 64 KiB, and ends.
+
 Prints `ack MS ID` and `error MS KIND`, MS being the time since 1970. An id is never written twice, so a write that failed
 counts for nothing, whether or not it is there later.
 """
@@ -107,5 +109,36 @@ def read():
     cluster.shutdown()
 
 
+def fill(mebibytes):
+    """Four rows at a time, each again until it is acknowledged."""
+    cluster, session = connect()
+    session.execute("CREATE TABLE IF NOT EXISTS filled (id text PRIMARY KEY, content blob)")
+    insert = session.prepare("INSERT INTO filled (id, content) VALUES (?, ?)")
+    rows, deadline = iter(range(mebibytes * 16)), time.monotonic() + 600
+
+    def loop():
+        for number in rows:
+            row = (HEADER + str(number), os.urandom(2**16))
+            while True:
+                try:
+                    session.execute(insert, row)
+                    break
+                except Exception as error:
+                    say("error", kind(error))
+                    if time.monotonic() > deadline:
+                        os._exit(1)
+                    time.sleep(1)
+
+    threads = [threading.Thread(target=loop) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cluster.shutdown()
+
+
 if __name__ == "__main__":
-    read() if sys.argv[1:] == ["read"] else write()
+    if sys.argv[1:2] == ["fill"]:
+        fill(int(sys.argv[2]))
+    else:
+        read() if sys.argv[1:] == ["read"] else write()

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { logs } from '../clients';
+import type { Pod } from '../pod';
 import { inFreshNode, small } from '../fresh-node';
 import { pause } from '../processes';
 import { AROUND_CASSANDRA, schema } from './cassandra-around';
@@ -124,17 +125,41 @@ async function diskFull(ring: Ring): Promise<void> {
   });
 }
 
+/** Cassandra drops messages that look older than their timeout: a node whose clock is off is alone, and its ops says why. */
 async function clock(ring: Ring): Promise<void> {
   const member = ring.members[2]!;
-  for (const seconds of [600, -600])
-    await ring.fault('clock of a node 10 minutes off', async () => {
-      await replace({ ...member, set: withClock(member.set, seconds, { java: true }) }).then(
-        (pod) => (member.pod = pod),
+  const [one] = ring.pods as [Pod];
+  for (const [seconds, others] of [
+    [600, /clock: the clocks .*\(-(599|60\d) s\)/],
+    [-600, /clock: the clocks .*\(\+(599|60\d) s\)/],
+  ] as const)
+    await ring.fault(`the clock of a node is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`, async () => {
+      const off = { ...member, set: withClock(member.set, seconds, { java: true }) };
+      member.pod = await replace(off);
+      await until(
+        'ops says by how much',
+        120,
+        async () => others.test(member.pod.log('ops')) && /clock: the clocks/.test(one.log('ops')),
+        () => logs(ring.pods),
       );
-      await ring.whole();
-      await pause(10);
-      await replace(member);
+      await until(
+        'it serves clients',
+        180,
+        async () => member.pod.ready,
+        () => logs(ring.pods),
+      );
+      await pause(30);
+      const dropped = ring.pods.some((pod) => /0 internal and \d+ cross node/.test(pod.log('cassandra')));
+      ring.tally.check('Cassandra drops the messages of a clock that is off', dropped, logs(ring.pods));
+      const [own, seen] = await Promise.all([member.pod, one].map(nodesUp));
+      ring.tally.check('so that it is alone', own === 1 && seen === 2, `it sees ${own} up, another ${seen}`);
+      await replace(member, { grace: 0 });
     });
+}
+
+async function nodesUp(pod: Pod): Promise<number> {
+  const { output } = await pod.container('cassandra').exec(['nodetool', 'status']);
+  return (output.match(/^UN /gm) ?? []).length;
 }
 
 /** Its container is started again in the same pod. */
