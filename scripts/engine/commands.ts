@@ -20,6 +20,12 @@ export const LOCALHOST: Target = { name: 'this machine' };
 export interface CommandOptions {
   /** Given to the command on its standard input: the only way for a secret. */
   readonly stdin?: string | Uint8Array;
+  /** A file of this machine for the command's standard input, read piece by piece. */
+  readonly stdinFile?: string;
+  /** Told about every second: the bytes of that file that were read so far. */
+  readonly sent?: (bytes: number) => void;
+  /** Told what the command prints, as it comes. */
+  readonly told?: (text: string) => void;
   /** Time it may take. @default 60 for what reads, 600 for what changes */
   readonly seconds?: number;
   /** What it does in that time, for the message when it does not end. */
@@ -64,6 +70,7 @@ export class ProgramMissing extends CommandFailed {
 }
 
 const RECENT_MILLISECONDS = 2000;
+const SENT_MILLISECONDS = 1000;
 /** A program that was told to end is killed after this. */
 const KILL_MILLISECONDS = 2000;
 /** After that nobody waits for its output any more, which a program that it has started may hold open for ever. */
@@ -178,7 +185,7 @@ export class Commands {
     place: Target,
     argv: readonly string[],
     shown: readonly string[],
-    { stdin, seconds = 60, waitsFor, accepts = [0], env }: CommandOptions,
+    { stdin, stdinFile, sent, told, seconds = 60, waitsFor, accepts = [0], env }: CommandOptions,
   ): Promise<Output> {
     const zero = argv.find((argument) => argument.includes('\0'));
     if (zero !== undefined) throw new Blocked(`an argument must not hold the character NUL: ${JSON.stringify(zero)}`);
@@ -194,8 +201,9 @@ export class Commands {
       : argv;
     const { execa } = await import('execa');
     const begin = Date.now();
+    const file = stdinFile === undefined ? undefined : fs.createReadStream(stdinFile);
     const running = execa(program!, args, {
-      input: stdin ?? '',
+      input: file ?? stdin ?? '',
       timeout: seconds * SECOND,
       forceKillAfterDelay: KILL_MILLISECONDS,
       reject: false,
@@ -210,8 +218,12 @@ export class Commands {
     };
     this.letGo.add(letGo);
     const late = setTimeout(letGo, seconds * SECOND + LET_GO_MILLISECONDS);
+    const telling = setInterval(() => file && sent?.(file.bytesRead), SENT_MILLISECONDS);
+    if (told !== undefined) running.stdout.on('data', (chunk: unknown) => told(String(chunk)));
     const result = await running;
     clearTimeout(late);
+    clearInterval(telling);
+    file?.destroy();
     this.letGo.delete(letGo);
     const what = `${place.name}: ${short(shown)}`;
     const code = result.exitCode ?? -1;

@@ -1,6 +1,7 @@
 import type { Homelab, PulledModel } from '../../inventory';
 import { ollamaVersion, pulledModels, residentModels, type OnOllama } from '../../machines/ollama';
-import { ollama as ollamaOf, shortTag, type Loaded, type Ollama } from '../clients/ollama';
+import { ollama as ollamaOf, type Ollama } from '../clients/ollama';
+import { shortTag, type Loaded } from '../clients/ollama-api';
 import type { Context } from '../clients/context';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
 import { isFault } from '../engine/problem';

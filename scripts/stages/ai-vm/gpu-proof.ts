@@ -1,7 +1,8 @@
 import type { GpuPassthrough, Homelab, PulledModel } from '../../../inventory';
 import { bootId } from '../../clients/boots';
 import { isOurGpu, usesVulkan, type OllamaLog } from '../../clients/ollama-log';
-import { Refusal, shortTag, type Loaded, type Ollama } from '../../clients/ollama';
+import type { Ollama } from '../../clients/ollama';
+import { Refusal, shortTag, type Loaded } from '../../clients/ollama-api';
 import type { UbuntuVm } from '../../clients/ubuntu';
 import { action, remoteScript } from '../../engine/actions';
 import { CommandFailed } from '../../engine/commands';

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Homelab, PulledModel } from '../../../inventory';
-import { ollama as ollamaOf, shortTag, type Loaded, type Ollama } from '../../clients/ollama';
+import { ollama as ollamaOf, type Ollama } from '../../clients/ollama';
+import { shortTag, type Loaded } from '../../clients/ollama-api';
 import { action, command } from '../../engine/actions';
 import type { Context } from '../../clients/context';
 import { ROOT } from '../../engine/root';
