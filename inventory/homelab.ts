@@ -1,6 +1,7 @@
 import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Backup } from './backup';
+import type { LlmGateway } from './llm-gateway';
 import type { KvCacheType, Model } from './models';
 import type { Settings } from '../values/database-settings';
 import type { MemberOptions } from '../values/members';
@@ -398,6 +399,8 @@ export interface Llm {
   readonly parallel?: number;
   /** Type of the cache for keys and values. Ollama has one for all models. @default q8_0: half the memory of f16 */
   readonly kvCache?: KvCacheType;
+  /** Keys and limits for the clients. @default none: whoever reaches the port can use, and delete, every model */
+  readonly gateway?: LlmGateway;
   /** Models by the name that connections of homelab.ts use. */
   readonly models: Readonly<Record<string, Model>>;
 }

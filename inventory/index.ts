@@ -1,5 +1,6 @@
 export * from './homelab';
 export * from './backup';
+export * from './llm-gateway';
 export * from './models';
 export { byTarget, envPrefixOf, clientLoginOf, targetOf, variablesOf, type ByTarget } from './connections';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';

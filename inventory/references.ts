@@ -5,6 +5,7 @@ import { missing, sentence } from '../values/problem';
 import { targetOf, variablesOf } from './connections';
 import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
 import { FIXED_NAMESPACES, FOLDERS } from './names';
+import { LLM_PROOF } from './llm-gateway';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
@@ -120,6 +121,8 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
     ...Object.keys(webApps).map((name): [string, string] => [at('webApps', name), name]),
     ...Object.keys(databases).map((name): [string, string] => [at('databases', name), name]),
     ...(llm === undefined ? [] : [['llm.service', llm.service] as [string, string]]),
+    ...(llm?.gateway === undefined ? [] : [['the key of llm.gateway', LLM_PROOF] as [string, string]]),
+    ...(llm?.gateway?.outside ?? []).map((name): [string, string] => ['llm.gateway.outside', name]),
   ];
   return [
     ...twice(entries),

@@ -1,4 +1,5 @@
 import type * as lab from './homelab';
+import type { LlmGateway } from './llm-gateway';
 import type { MemberOptions } from '../values/members';
 import { backup, backupOrNone } from './backup-shape';
 import { model } from './model-shape';
@@ -220,6 +221,16 @@ const mongodb: is.Shape<lab.MongoDb> = {
   config: is.optional(is.mongodSettings),
 };
 
+const gateway: is.Shape<LlmGateway> = {
+  concurrent: is.optional(is.whole(1, 256)),
+  perMinute: is.optional(is.whole(1, 100_000)),
+  longestBody: is.optional(is.size),
+  queue: is.optional(is.whole(1, 256)),
+  wait: is.optional(is.duration),
+  outside: is.optional(is.listOf(objectName)),
+  scrapedBy: is.optional(is.listOf(is.address, 1)),
+};
+
 const llm: is.Shape<lab.Llm> = {
   service: objectName,
   machine: is.text,
@@ -228,6 +239,7 @@ const llm: is.Shape<lab.Llm> = {
   version: is.optional(version),
   parallel: is.optional(is.whole(1, 64)),
   kvCache: is.optional(is.oneOf('f16', 'q8_0', 'q4_0')),
+  gateway: is.optional(is.shape(gateway)),
   models: is.byName(is.dnsLabel, model),
 };
 

@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { nodes, type Homelab, type UbuntuMachine } from '../inventory';
 import { bytes } from '../values/quantity';
 import type { MachineFiles } from './files';
+import { METRICS_PORT, PROXY_FILES, proxyConfig } from './llm-proxy';
 import { OLLAMA_FILES, loadModelsUnit, ollamaOverride, ollamaUnit, residentModels } from './ollama';
 
 /** What cloud-init is told about a machine beside the cluster. */
@@ -116,6 +117,7 @@ function rules(homelab: Homelab, name: string, digest: string): string {
     '    meta l4proto { icmp, ipv6-icmp } accept',
     ...allow(22, loginAddresses(homelab)),
     ...(llm?.machine === name ? allow(llm.port, clients) : []),
+    ...(llm?.machine === name ? allow(METRICS_PORT, llm.gateway?.scrapedBy ?? []) : []),
     '  }',
     '}',
     '',
@@ -171,6 +173,8 @@ export function packages({ llm }: Homelab, name: string, { release }: UbuntuMach
   if (llm?.machine !== name) return always;
   return [
     ...always,
+    // socat speaks with the socket of haproxy.
+    ...(llm.gateway === undefined ? [] : ['haproxy', 'socat']),
     `linux-generic-hwe-${release}`,
     'linux-firmware',
     'mesa-vulkan-drivers',
@@ -191,6 +195,7 @@ export function renderAiVms(homelab: Homelab): MachineFiles {
     if (homelab.llm?.machine !== name) continue;
     files.set(`${name}${OLLAMA_FILES.unit}`, ollamaUnit());
     files.set(`${name}${OLLAMA_FILES.override}`, ollamaOverride(homelab).text);
+    if (homelab.llm.gateway !== undefined) files.set(`${name}${PROXY_FILES.config}`, proxyConfig(homelab).text);
     if (residentModels(homelab).length > 0) files.set(`${name}${OLLAMA_FILES.modelsUnit}`, loadModelsUnit(homelab));
     if (machine.gpu === true) files.set(`${name}${AI_VM_FILES.ttm}`, `${ttmOptions(machine).line}\n`);
   }

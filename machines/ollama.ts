@@ -12,7 +12,7 @@ export const OLLAMA_FILES = {
 } as const;
 
 /** Time for a model to be read from the disk: OLLAMA_LOAD_TIMEOUT, and curl's in load-models.sh. */
-const LOAD_SECONDS = 900;
+export const LOAD_SECONDS = 900;
 
 export function ollamaVersion({ llm }: Homelab): string {
   return llm?.version ?? OLLAMA_VERSION;
@@ -108,7 +108,8 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
   const { port, models } = llm;
   const contexts = Object.values(models).map(({ context }) => context);
   return {
-    OLLAMA_HOST: `0.0.0.0:${port}`,
+    // Behind the gateway only programs of the machine itself reach it.
+    OLLAMA_HOST: `${llm.gateway === undefined ? '0.0.0.0' : '127.0.0.1'}:${port}`,
     // Ollama leaves integrated GPUs alone without it.
     ...(hasGpu(homelab, llm) && { OLLAMA_IGPU_ENABLE: '1' }),
     // For clients that do not say how much they want: they have a model of a smaller context loaded anew for this one.
