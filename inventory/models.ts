@@ -12,11 +12,14 @@ export interface ServedModel {
   readonly context: number;
   /** Whether the model stays loaded in memory. @default false */
   readonly resident?: boolean;
-  /** Services and web apps that may connect to it. @default all of them */
+  /** Services and web apps that may connect to it; synth refuses a connection of any other. @default all of them */
   readonly usedBy?: readonly string[];
   /** Numbers of its architecture. Required only for a model that the table in inventory/model-architectures.ts does not have. */
   readonly architecture?: ModelArchitecture;
-  /** Prompts with expected answers: `npm run models` checks them before a version is served. @default none */
+  /**
+   * Prompts with expected answers: `npm run models` checks them before a version is served. A trained model needs at least one.
+   * @default none
+   */
   readonly prompts?: readonly ModelPrompt[];
 }
 
@@ -59,13 +62,13 @@ export interface Training {
   readonly data: string;
   /** Digest of both files: `sha256:` and 64 digits, as printed by `npm run models -- doctor`. */
   readonly digest: string;
-  /** Host that trains. @default the only Mac */
+  /** Host that trains: a Mac of `hosts`. @default the only Mac */
   readonly host?: string;
   /** `lora` trains an adapter; `full` trains all weights and needs several times the memory. @default lora */
   readonly kind?: 'lora' | 'full';
-  /** Rank of the adapter. @default 8 */
+  /** Rank of the adapter; left out for a full training. @default 8 */
   readonly rank?: number;
-  /** Factor of the adapter's output. @default 20 */
+  /** Factor of the adapter's output; left out for a full training. @default 20 */
   readonly scale?: number;
   /** Layers that are trained, counted from the last one; -1 for all. @default 16 */
   readonly layers?: number;
@@ -89,7 +92,7 @@ export interface Training {
 export interface ModelExport {
   /** Quantization of Ollama. @default q4_K_M */
   readonly quantization?: 'f16' | 'q8_0' | 'q4_K_M';
-  /** Least share of equal first words between the answers before and after quantization, 0 to 1. f16 must be equal. @default 0.8 */
+  /** Least share of equal first words between the answers before and after quantization, 0 to 1. Left out for f16, whose answers must be equal. @default 0.8 */
   readonly tolerance?: number;
   /** Template of Ollama. @default the one that Ollama finds in the base */
   readonly template?: string;

@@ -9,6 +9,7 @@ import { LLM_PROOF } from './llm-gateway';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
+import { mayUse, modelProblems } from './model-references';
 import { networkProblems } from './networks';
 import { at } from './shape';
 
@@ -27,6 +28,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     databases,
     services,
     connections,
+    modelProblems,
     graces,
     capacityProblems,
     acceptedChanges,
@@ -391,7 +393,7 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
       'another service',
       Object.keys(homelab.services).filter((each) => each !== owner),
     );
-  if (kind === 'model') return known('a model', Object.keys(homelab.llm?.models ?? {}));
+  if (kind === 'model') return modelTarget(homelab, owner, name, place);
   const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
   const active = ofKind.filter(([, { state }]) => state !== 'retired').map(([each]) => each);
   const what = kind === 'mongodb' ? 'an active MongoDB' : 'an active Cassandra';
@@ -402,6 +404,22 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
       got: `${name}, which is retired`,
       allowed: active.join(', ') || undefined,
       fix: `set ${at('databases', name)}.state to 'active', or remove the connection`,
+    }),
+  ];
+}
+
+/** A model that exists, and whose `usedBy` names the client or is left out. */
+function modelTarget({ llm }: Homelab, owner: string, name: string, place: string): string[] {
+  const models = llm?.models ?? {};
+  const usable = Object.keys(models).filter((each) => mayUse(models[each]!, owner));
+  if (!Object.hasOwn(models, name) || usable.includes(name))
+    return oneOf(`${place}.model must be a model of this homelab`, name, Object.keys(models));
+  return [
+    sentence({
+      what: `${place}.model must be a model whose usedBy names ${owner}`,
+      got: name,
+      allowed: usable.join(', ') || 'none is open to it',
+      fix: `add '${owner}' to ${at('llm.models', name)}.usedBy, or remove the connection`,
     }),
   ];
 }

@@ -11,6 +11,17 @@ export function changed(change: (homelab: any) => void, base: Homelab = good): a
   return homelab;
 }
 
+/** The message that refuses a homelab with a mistake in it. */
+export function refusal(breakIt: (homelab: any) => void): string {
+  const broken = changed(breakIt);
+  try {
+    defineHomelab(broken as Homelab);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('the broken homelab was accepted');
+}
+
 /** What the homelab renders, after a change to it. @throws where the changed homelab is refused */
 export function renderedHomelab(change: (homelab: any) => void = () => undefined): Rendering {
   return render(homelabApp(defineHomelab(changed(change) as Homelab)));

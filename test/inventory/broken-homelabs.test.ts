@@ -1,18 +1,8 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import good from '../fixtures/homelab';
-import { defineHomelab, type Homelab } from '../../inventory';
-import { changed } from '../homelab';
-
-function messageOf(breakIt: (homelab: any) => void): string {
-  const broken = changed(breakIt);
-  try {
-    defineHomelab(broken as Homelab);
-  } catch (error) {
-    return (error as Error).message;
-  }
-  throw new Error('the broken homelab was accepted');
-}
+import { defineHomelab } from '../../inventory';
+import { changed, refusal } from '../homelab';
 
 test('the homelab of tests is accepted', () => {
   expect(defineHomelab(changed(() => undefined))).toEqual(good);
@@ -205,7 +195,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a connection to a model that is not there',
     (h) => (h.services.search.connects[1].model = 'vision'),
-    'services.search.connects[1].model must be a model of this homelab, got "vision" (allowed: chat, embeddings)',
+    'services.search.connects[1].model must be a model of this homelab, got "vision" (allowed: chat, embeddings, writer)',
   ],
   [
     'a keyspace that CQL would not take',
@@ -518,7 +508,7 @@ const broken: [string, (homelab: any) => void, string][] = [
 ];
 
 test.each(broken)('rejects %s with a fix', (_name, breakIt, message) => {
-  expect(messageOf(breakIt)).toContain(message);
+  expect(refusal(breakIt)).toContain(message);
 });
 
 test('Size itself rejects a negative size, with the line in homelab.ts', () => {
@@ -526,7 +516,7 @@ test('Size itself rejects a negative size, with the line in homelab.ts', () => {
 });
 
 test('all problems are reported at once', () => {
-  const message = messageOf((h) => {
+  const message = refusal((h) => {
     h.llm.port = 0;
     h.network.gateway = 'x';
     h.services.chat.replicas = 99;
@@ -551,7 +541,7 @@ test('accepts an empty variable, and a GPU for which the BIOS reserves no memory
 });
 
 test('prints the first fifty of many problems, and their number', () => {
-  const message = messageOf((h) => {
+  const message = refusal((h) => {
     for (let index = 0; index < 60; index++) h.services[`s${index}`] = { connects: [], replicas: 0 };
   });
   expect(message).toMatch(/^homelab.ts has 60 problems:\n/);

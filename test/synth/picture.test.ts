@@ -6,7 +6,11 @@ import { changed } from '../homelab';
 
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLE00';
 const target = { kind: 'sftp', host: 'mac', user: 'backup', path: '/Users/backup/homelab', hostKeys: [HOST_KEY] };
-const shipped = changed((h) => (h.backup = { target }));
+const shipped = changed((h) => {
+  h.backup = { target };
+  delete h.llm.models.writer;
+  h.services.assistant.connects = h.services.assistant.connects.filter(({ model }: any) => model !== 'writer');
+});
 
 /** Texts of the picture, and how many lines of each kind lead to a box. */
 const texts = (svg: string) => [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map(([, words]) => words!);
