@@ -1,3 +1,4 @@
+import { ENCRYPTED_SECRETS } from '../values/secrets';
 import type { Check, Finding, NamedSecret } from './finding';
 
 /** Secrets that pods wait for and that are not generated yet. Runs only if the encrypted file exists. */
@@ -11,7 +12,7 @@ function missing({ name, namespaces, keys }: NamedSecret, encrypted: ReadonlySet
   return namespaces.flatMap((namespace) => {
     const lacking = keys.filter((key) => !encrypted.has(`${namespace}/${name}/${key}`));
     if (lacking.length === 0) return [];
-    const message = `secrets.sops.yaml lacks ${namespace}/${name} (${lacking.join(', ')}), so its pods would not start; run before pushing: npm run bootstrap -- apply secrets`;
+    const message = `${ENCRYPTED_SECRETS} lacks ${namespace}/${name} (${lacking.join(', ')}), so its pods would not start; run before pushing: npm run bootstrap -- apply secrets`;
     return [{ severity: 'warning' as const, message }];
   });
 }

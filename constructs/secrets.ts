@@ -2,35 +2,10 @@ import { Construct, type IConstruct } from 'constructs';
 import { dataKeyProblem } from '../values/files';
 import { dnsNameProblem } from '../values/names';
 import { sentence } from '../values/problem';
+import type { SecretSource, SecretType } from '../values/secrets';
 import { assertValid, fail, validateTree } from './validation';
 
-/**
- * Source of a key's value, never the value itself: synth writes the list of declared secrets without values; the bootstrap
- * generates each value once and stores it encrypted.
- */
-export type SecretSource =
-  /** Random characters of a-z, A-Z and 0-9, which need no escaping in a URL or a CQL string. */
-  | { readonly generate: 'alphanumeric'; readonly length: number }
-  /** Random bytes in base64. */
-  | { readonly generate: 'base64'; readonly bytes: number }
-  /** An SSH key of its own, as OpenSSH writes private keys. The bootstrap shows its public half. */
-  | { readonly generate: 'ssh-ed25519' }
-  /** A certificate chain for these names from the homelab's own authority. */
-  | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
-  /** The private key of the `certificate` in the same secret. */
-  | { readonly generate: 'certificate-key' }
-  /** Another key of the same secret, percent-encoded for a URI. Derived, never stored. */
-  | { readonly percentEncoded: string }
-  /**
-   * Not secret: a user name that belongs to the password. With `alternate` it has two forms: each rotation of the secret switches
-   * to the other one, so that the old login works until all pods use the new one.
-   */
-  | { readonly value: string; readonly alternate?: string }
-  /** Only the owner knows the value; the text is the prompt. */
-  | { readonly ask: string };
-
-/** Type of the Secret. The last two prescribe keys: tls.crt and tls.key, and .dockerconfigjson. */
-export type SecretType = 'Opaque' | 'kubernetes.io/tls' | 'kubernetes.io/dockerconfigjson';
+export type { SecretSource, SecretType };
 
 /** Annotation of a workload: names of the secrets that its pods read repeatedly as files. A new value restarts nothing. */
 export const READS_AGAIN = 'collab-homelab/reads-again';

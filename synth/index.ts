@@ -12,6 +12,7 @@ import {
 } from '../checks';
 import { DeclaredSecret } from '../constructs';
 import { withPlace } from '../values/problem';
+import { ENCRYPTED_SECRETS } from '../values/secrets';
 import type { AcceptedChange, Homelab } from '../inventory';
 import { changes } from './changes';
 import { guard } from './guard';
@@ -67,7 +68,7 @@ export async function synthesize(
   const { app, homelab, checks, accept = homelab?.accept ?? [] } = await load();
   const rendering = render(app);
   const secrets = DeclaredSecret.all(app);
-  const encrypted = await encryptedNames(join(root, 'secrets.sops.yaml'));
+  const encrypted = await encryptedNames(join(root, ENCRYPTED_SECRETS));
   report(verdict(checks, { rendering, homelab, secrets: named(secrets), encrypted }), 'dist/ is unchanged, because:');
   const manifests = rendering.map(({ file, object }): [string, string] => [file, `---\n${printYaml(object)}`]);
   const files = new Map([...manifests, ['secrets.yaml', secretsList(secrets)]]);

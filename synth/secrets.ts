@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
-import type { DeclaredSecret } from '../constructs';
+import { secretValues, type ListedSecret } from '../values/secrets';
 import { printYaml } from './yaml';
 
 /** Declared secrets as dist/secrets.yaml lists them: where each must exist, how to make it, which pods read it. Never a value. */
-export function secretsList(secrets: readonly DeclaredSecret[]): string {
+export function secretsList(secrets: readonly ListedSecret[]): string {
   const list = secrets.map(({ name, namespaces, type, keys, readers }) => ({ name, namespaces, type, keys, readers }));
   return `---\n# Which secrets the cluster needs; no Kubernetes object, and no values. The bootstrap makes them.\n${printYaml({ secrets: list })}`;
 }
@@ -12,11 +12,6 @@ export function secretsList(secrets: readonly DeclaredSecret[]): string {
 export async function encryptedNames(path: string): Promise<Set<string> | undefined> {
   if (!fs.existsSync(path)) return undefined;
   const { parse } = await import('yaml');
-  const file = (parse(fs.readFileSync(path, 'utf8')) ?? {}) as Record<string, unknown>;
-  const record = (value: unknown) => Object.entries((value ?? {}) as Record<string, unknown>);
-  return new Set(
-    record(file.secrets).flatMap(([namespace, names]) =>
-      record(names).flatMap(([name, keys]) => record(keys).map(([key]) => `${namespace}/${name}/${key}`)),
-    ),
-  );
+  const { values } = secretValues(parse(fs.readFileSync(path, 'utf8'))?.secrets);
+  return new Set(values.map(([where]) => where.join('/')));
 }

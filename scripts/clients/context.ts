@@ -1,12 +1,11 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { hostOf, type Homelab, type ProxmoxHost, type UbuntuMachine } from '../../inventory';
+import type { Homelab, UbuntuMachine } from '../../inventory';
 import type { Ask } from '../engine/ask';
 import { Commands, type Target } from '../engine/commands';
-import { DIST } from '../engine/dist';
 import { Log } from '../engine/log';
-import { ROOT } from '../engine/root';
+import { DIST, ROOT } from '../engine/root';
 import { Sops } from '../engine/sops';
 import { ADMIN } from '../../machines/ai-vm';
 import { Kubernetes } from './kubernetes';
@@ -31,17 +30,6 @@ export function context(homelab: Homelab, ask: Ask): Context {
   return { homelab, commands, ask, log, sops, kubernetes, talos: new Talos({ homelab, commands, sops }) };
 }
 
-/** Root on a Proxmox host. Its key must be known: the owner has logged in once and compared it. */
-export function proxmox({ homelab }: Context, name: string): Target {
-  const { address } = homelab.hosts[name]!;
-  return { name, ssh: { user: 'root', address, options: ['-o', 'StrictHostKeyChecking=yes'] } };
-}
-
-/** The Proxmox hosts on which machines run, by name. */
-export function proxmoxHosts({ homelab }: Context): [string, ProxmoxHost][] {
-  return Object.entries(homelab.hosts).filter((entry): entry is [string, ProxmoxHost] => entry[1].kind === 'proxmox');
-}
-
 /** The machines beside the cluster. */
 export function ubuntuMachines({ homelab }: Context): [string, UbuntuMachine][] {
   return Object.entries(homelab.machines).filter(
@@ -55,13 +43,15 @@ export function ubuntu({ homelab }: Context, name: string): Target {
   return { name, ssh: { user: ADMIN, address, options: ['-o', 'StrictHostKeyChecking=accept-new'] }, sudo: true };
 }
 
-/** The machines of one Proxmox host. */
-export function machinesOn({ homelab }: Context, host: string) {
-  return Object.entries(homelab.machines).filter(([, machine]) => hostOf(homelab, machine) === host);
+/** An object of dist/, and the text of its file. */
+export interface DistFile {
+  readonly file: string;
+  readonly text: string;
+  readonly object: any;
 }
 
 /** Objects of dist/, by file. @throws when dist/ was not written */
-export function manifests(folder = ''): { readonly file: string; readonly text: string; readonly object: any }[] {
+export function manifests(folder = ''): DistFile[] {
   const dist = join(DIST, folder);
   return (fs.readdirSync(dist, { recursive: true, encoding: 'utf8' }) as string[])
     .filter((file) => file.endsWith('.yaml'))

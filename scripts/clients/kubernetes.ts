@@ -26,7 +26,7 @@ export class Kubernetes {
   constructor(
     private readonly commands: Commands,
     private readonly sops: Sops,
-    private readonly log: Log,
+    readonly log: Log,
   ) {}
 
   async read(args: readonly string[], options: CommandOptions = {}): Promise<Output> {

@@ -1,84 +1,92 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Finding, Check } from '../engine/findings';
-import { SECRETS } from '../engine/sops';
-import { json } from '../engine/json';
-import { CommandFailed, LOCALHOST } from '../engine/commands';
-import type { Context } from '../clients/context';
-import { ROOT } from '../engine/root';
-import { DIST } from '../engine/dist';
-import { isFault } from '../engine/problem';
-import { assertReviewable, filesBelow } from './rendered';
-import { ageKeyFile } from '../engine/sops';
-import { backupOf } from '../../inventory';
+import { backupOf, type Homelab } from '../../inventory';
 import { machineFiles } from '../../machines';
+import type { Context } from '../clients/context';
+import { CommandFailed, LOCALHOST, ProgramMissing, type Commands } from '../engine/commands';
+import { bad, good, warning, type Check, type Finding } from '../engine/findings';
+import { json } from '../engine/json';
+import { isFault } from '../engine/problem';
+import { DIST, ROOT } from '../engine/root';
+import { ageKeyFile, SECRETS, type Sops } from '../engine/sops';
+import { assertReviewable, filesBelow } from './rendered';
 
 /** What this machine and the repository must have. */
-export function ownChecks(context: Context): Record<string, Check> {
-  const { kubernetes, talos } = context.homelab.versions;
+export function ownChecks({ homelab, commands, sops }: Context): Record<string, Check> {
   const one = (look: () => Promise<Finding> | Finding) => async () => [await look()];
+  const tools = Object.entries(toolsOf(homelab)).map(([name, tool]): [string, Check] => [
+    name,
+    one(() => toolFinding(commands, name, tool)),
+  ]);
   return {
     node: one(() => atLeast('node', process.versions.node, [20, 19], 'install Node.js 20.19 or newer')),
-    ssh: one(() =>
-      tool(context, 'ssh', ['-V'], (said) => good('ssh', /OpenSSH_\S+/.exec(said)?.[0].replace(/,$/, ''))),
-    ),
-    curl: one(() => tool(context, 'curl', ['--version'], (said) => good('curl', /^curl (\S+)/.exec(said)?.[1]))),
-    // 3.10 is the first that encrypts what comes on its standard input.
-    sops: one(() =>
-      tool(context, 'sops', ['--disable-version-check', '--version'], (said) =>
-        atLeast(
-          'sops',
-          /(\d+\.\d+\.\d+)/.exec(said)?.[1],
-          [3, 10],
-          'install sops 3.10 or newer: github.com/getsops/sops/releases',
-        ),
-      ),
-    ),
-    'age-keygen': one(() =>
-      tool(context, 'age-keygen', ['--version'], (said) => good('age-keygen', /v?\d+\.\d+\.\d+/.exec(said)?.[0])),
-    ),
-    kubectl: one(() =>
-      tool(context, 'kubectl', ['version', '--client', '-o', 'json'], (said) => kubectl(said, kubernetes)),
-    ),
-    talosctl: one(() =>
-      tool(context, 'talosctl', ['version', '--client', '--short'], (said) => {
-        const seen = /v\d+\.\d+\.\d+\S*/.exec(said)?.[0];
-        const fix = `install talosctl ${talos}: github.com/siderolabs/talos/releases; configurations are made by it`;
-        return seen === talos ? good('talosctl', seen) : bad('talosctl', seen ?? 'no version', fix);
-      }),
-    ),
-    git: () => git(context),
-    'dist/ is what homelab.ts says': one(() => dist(context)),
-    'scripts/rendered/ is what homelab.ts says': one(() => rendered(context)),
-    'keys in homelab.ts': one(() => sshKeys(context)),
-    'git.url in homelab.ts': one(() => gitUrl(context)),
-    'keys of the backup target in homelab.ts': one(() => backupKeys(context)),
-    'age key': () => ageKey(context),
+    ...Object.fromEntries(tools),
+    git: () => git(commands),
+    'dist/ is what homelab.ts says': one(() => dist(commands)),
+    'scripts/rendered/ is what homelab.ts says': one(() => rendered(homelab)),
+    'keys in homelab.ts': one(() => sshKeys(homelab)),
+    'git.url in homelab.ts': one(() => gitUrl(homelab)),
+    'keys of the backup target in homelab.ts': one(() => backupKeys(homelab)),
+    'age key': () => ageKey(sops),
   };
 }
 
-/** Where those come from that no system brings along. */
-const FROM: Readonly<Record<string, string>> = {
-  sops: 'install sops: github.com/getsops/sops/releases, or brew install sops',
-  'age-keygen': 'install age: github.com/FiloSottile/age/releases, or brew install age',
-  kubectl: 'install kubectl: kubernetes.io/docs/tasks/tools, or brew install kubectl',
-  talosctl: 'install the talosctl that versions.talos of homelab.ts names: github.com/siderolabs/talos/releases',
-};
+/** A program that must be installed here. */
+interface Tool {
+  /** What makes it say its version. */
+  readonly args: readonly string[];
+  /** Where it comes from, where no system brings it along. @default install and its name */
+  readonly from?: string;
+  readonly check: (said: string, name: string) => Finding;
+}
 
-/** A program that should be installed; a failure to say its version is an answer too. */
-async function tool(
-  { commands }: Context,
-  name: string,
-  args: readonly string[],
-  check: (said: string) => Finding,
-): Promise<Finding> {
+/** Whatever says a version in this form will do. */
+const any = (version: RegExp) => (said: string, name: string) => good(name, version.exec(said)?.[0] ?? 'installed');
+
+function toolsOf({ versions: { kubernetes, talos } }: Homelab): Readonly<Record<string, Tool>> {
+  const releases = 'github.com/siderolabs/talos/releases';
+  const sops = 'github.com/getsops/sops/releases';
+  return {
+    ssh: { args: ['-V'], check: any(/OpenSSH_[^\s,]+/) },
+    curl: { args: ['--version'], check: any(/(?<=^curl )\S+/) },
+    sops: {
+      args: ['--disable-version-check', '--version'],
+      from: `install sops: ${sops}, or brew install sops`,
+      // 3.10 is the first that encrypts what comes on its standard input.
+      check: (said, name) =>
+        atLeast(name, /\d+\.\d+\.\d+/.exec(said)?.[0], [3, 10], `install sops 3.10 or newer: ${sops}`),
+    },
+    'age-keygen': {
+      args: ['--version'],
+      from: 'install age: github.com/FiloSottile/age/releases, or brew install age',
+      check: any(/v?\d+\.\d+\.\d+/),
+    },
+    kubectl: {
+      args: ['version', '--client', '-o', 'json'],
+      from: 'install kubectl: kubernetes.io/docs/tasks/tools, or brew install kubectl',
+      check: (said) => kubectl(said, kubernetes),
+    },
+    talosctl: {
+      args: ['version', '--client', '--short'],
+      from: `install the talosctl that versions.talos of homelab.ts names: ${releases}`,
+      check: (said, name) => {
+        const seen = /v\d+\.\d+\.\d+\S*/.exec(said)?.[0] ?? 'no version';
+        if (seen === talos) return good(name, seen);
+        return bad(name, seen, `install talosctl ${talos}: ${releases}; configurations are made by it`);
+      },
+    },
+  };
+}
+
+/** A failure to say its version is an answer too. */
+async function toolFinding(commands: Commands, name: string, { args, from, check }: Tool): Promise<Finding> {
   try {
     const { stdout, stderr } = await commands.read(LOCALHOST, [name, ...args], { accepts: [0, 1, 2, 255] });
-    return check(`${stdout}${stderr}`);
+    return check(`${stdout}${stderr}`, name);
   } catch (error) {
-    if (!(error instanceof CommandFailed) || !/must be installed/.test(error.message)) throw error;
-    return bad(name, 'it is not installed', FROM[name] ?? `install ${name}`);
+    if (!(error instanceof ProgramMissing)) throw error;
+    return bad(name, 'it is not installed', from ?? `install ${name}`);
   }
 }
 
@@ -89,7 +97,8 @@ function atLeast(
   fix: string,
 ): Finding {
   const [a = 0, b = 0] = (version ?? '').split('.').map(Number);
-  return a > major || (a === major && b >= minor) ? good(what, version) : bad(what, version ?? 'no version', fix);
+  const isNew = a > major || (a === major && b >= minor);
+  return isNew ? good(what, version!) : bad(what, version ?? 'no version', fix);
 }
 
 /** kubectl and the API server may be one minor apart (Kubernetes' version skew policy). */
@@ -100,10 +109,10 @@ function kubectl(said: string, wanted: string): Finding {
   return Math.abs(minor(seen) - minor(wanted)) <= 1 ? good('kubectl', seen) : bad('kubectl', seen || 'no version', fix);
 }
 
-async function git(context: Context): Promise<Finding[]> {
+async function git(commands: Commands): Promise<Finding[]> {
   const what = 'everything is committed';
   const ask = (...args: readonly string[]) =>
-    context.commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { accepts: [0, 128] });
+    commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { accepts: [0, 128] });
   const { stdout, code, stderr } = await ask('status', '--porcelain', '--branch');
   if (code !== 0)
     return [bad(what, stderr.trim().split('\n')[0]!, 'git init, commit, and push it to git.url of homelab.ts')];
@@ -124,13 +133,13 @@ async function git(context: Context): Promise<Finding[]> {
   ];
 }
 
-async function dist(context: Context): Promise<Finding> {
+async function dist(commands: Commands): Promise<Finding> {
   const what = 'dist/ is what homelab.ts says';
   const fix = 'npm run synth, review the difference, commit it';
   if (!fs.existsSync(DIST)) return bad(what, 'there is no dist/', fix);
   const folder = fs.mkdtempSync(join(tmpdir(), 'collab-homelab-'));
   try {
-    await context.commands.read(LOCALHOST, [process.execPath, '-r', 'ts-node/register', join(ROOT, 'main.ts')], {
+    await commands.read(LOCALHOST, [process.execPath, '-r', 'ts-node/register', join(ROOT, 'main.ts')], {
       env: { CDK8S_OUTDIR: folder },
       seconds: 180,
     });
@@ -148,7 +157,7 @@ function textsBelow(folder: string): ReadonlyMap<string, string> {
   return new Map(filesBelow(folder).map((path) => [path, fs.readFileSync(join(folder, path), 'utf8')]));
 }
 
-function rendered({ homelab }: Context): Finding {
+function rendered(homelab: Homelab): Finding {
   const what = 'scripts/rendered/ is what homelab.ts says';
   try {
     const files = machineFiles(homelab);
@@ -160,7 +169,7 @@ function rendered({ homelab }: Context): Finding {
   }
 }
 
-function sshKeys({ homelab: { access, machines } }: Context): Finding {
+function sshKeys({ access, machines }: Homelab): Finding {
   const what = 'access.sshKeys of homelab.ts are yours';
   const fix = "access: { sshKeys: ['...'] } with the line of ~/.ssh/id_ed25519.pub";
   if (access === undefined)
@@ -174,7 +183,7 @@ function sshKeys({ homelab: { access, machines } }: Context): Finding {
 }
 
 /** Another machine's key at the target is refused by every backup, night after night. */
-export function backupKeys({ homelab }: Pick<Context, 'homelab'>): Finding {
+export function backupKeys(homelab: Homelab): Finding {
   const what = 'backup.target.hostKeys of homelab.ts are those of the target';
   const targets = Object.values(homelab.databases).map((database) => backupOf(homelab, database)?.target);
   const keys = targets.flatMap((target) => (target?.kind === 'sftp' ? target.hostKeys : []));
@@ -184,16 +193,15 @@ export function backupKeys({ homelab }: Pick<Context, 'homelab'>): Finding {
     : good(what, [...new Set(keys.map((key) => key.split(' ')[0]!))].join(', '));
 }
 
-function gitUrl({ homelab }: Context): Finding {
+function gitUrl({ git: { url } }: Homelab): Finding {
   const what = 'git.url of homelab.ts is yours';
-  const { url } = homelab.git;
   return /[/:]owner\/collab-homelab(\.git)?$/.test(url)
     ? bad(what, `${url}, which is the example`, 'write the address of your own repository, which Argo CD reads')
     : good(what, url);
 }
 
 /** The key must be there as soon as something is encrypted, and open it. */
-async function ageKey({ sops }: Context): Promise<Finding[]> {
+async function ageKey(sops: Sops): Promise<Finding[]> {
   const file = ageKeyFile();
   const what = 'the age key opens the encrypted files';
   const encrypted = Object.values(SECRETS).filter((path) => sops.exists(path));
@@ -230,16 +238,4 @@ async function ageKey({ sops }: Context): Promise<Finding[]> {
 
 function short(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)} …` : text;
-}
-
-function good(what: string, saw = 'installed'): Finding {
-  return { what, state: 'good', saw };
-}
-
-function warning(what: string, saw: string, fix: string): Finding {
-  return { what, state: 'warning', saw, fix };
-}
-
-function bad(what: string, saw: string, fix: string): Finding {
-  return { what, state: 'bad', saw, fix };
 }

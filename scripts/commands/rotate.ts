@@ -1,21 +1,17 @@
 import { revisionOf } from '../../inventory';
-import { SECRETS } from '../engine/sops';
+import type { ListedSecret } from '../../values/secrets';
 import type { Context } from '../clients/context';
-import {
-  changingKeys,
-  declaredSecrets,
-  keepSecrets,
-  keptSecrets,
-  missingKeys,
-  type DeclaredSecret,
-} from '../secrets/kept';
-import { EXIT, Blocked, Usage } from '../engine/problem';
-import { absentJobs, rotationSteps } from '../secrets/rotation';
-import { byHand } from '../secrets/readers';
-import type { Stage, Step } from '../engine/step';
 import { action } from '../engine/actions';
+import { EXIT, Blocked, Usage } from '../engine/problem';
+import { SECRETS } from '../engine/sops';
+import type { Stage, Step } from '../engine/step';
+import { changingKeys } from '../secrets/declared';
+import { questionsOf, SecretMaker } from '../secrets/made';
+import { byHand } from '../secrets/readers';
+import { rotationSteps } from '../secrets/rotation';
+import { absentJobs } from '../secrets/rotation-parts';
+import { isUnderWay, missingKeys, SecretStore } from '../secrets/store';
 import { pushProblem } from '../stages/gitops/repository';
-import { isUnderWay, questionsOf, replaced } from '../stages/secrets';
 import { applyStage } from './plan';
 
 /**
@@ -23,37 +19,38 @@ import { applyStage } from './plan';
  * of them have the new one; begun once, it goes on where it was stopped, by this command or by stage secrets.
  */
 export async function rotate(context: Context, [name]: readonly string[]): Promise<number> {
-  const declared = declaredSecrets();
-  const secret = chosen(declared, name);
+  const store = new SecretStore(context.sops);
+  const secret = chosen(store.declared, name);
   const manual = byHand(context.homelab, secret);
   if (manual !== undefined) throw new Blocked(manual);
-  await applyStage(context, rotation(context, declared, secret));
+  await applyStage(context, rotation(context, store, secret));
   console.log(`\n${secret.name} has a new value, and nobody uses the old one any more; commit ${SECRETS.cluster}`);
   return EXIT.done;
 }
 
-function rotation(context: Context, declared: readonly DeclaredSecret[], secret: DeclaredSecret): Stage {
+function rotation(context: Context, store: SecretStore, secret: ListedSecret): Stage {
+  const { homelab, kubernetes, sops, ask } = context;
+  const maker = new SecretMaker(homelab, sops, ask);
   let begun = false;
   const what = `a new value of ${changingKeys(secret).join(', ')}; the old one is kept until nobody uses it`;
   const replace = async () => {
-    const kept = await keptSecrets(context, declared);
-    await keepSecrets(context, declared, await replaced(context, secret, kept, changingKeys(secret)));
+    await store.write(await maker.replaced(secret, await store.read(), changingKeys(secret)));
   };
   const begin: Step = {
     title: `${SECRETS.cluster} holds a new value for ${secret.name}`,
     async plan() {
-      const kept = await keptSecrets(context, declared);
+      const kept = await store.read();
       if (isUnderWay(secret, kept)) begun = true;
       if (begun) return undefined;
       if (missingKeys(secret, kept).length > 0)
         throw new Blocked(
           `${secret.name} must have a value before it gets another one; npm run bootstrap -- apply secrets`,
         );
-      const absent = await absentJobs(context.kubernetes, secret);
+      const absent = await absentJobs(kubernetes, secret);
       const problem = absent.length > 0 ? await pushProblem(context) : undefined;
       if (problem !== undefined) {
-        const { url } = context.homelab.git;
-        const revision = revisionOf(context.homelab);
+        const { url } = homelab.git;
+        const revision = revisionOf(homelab);
         throw new Blocked(
           `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
         );
@@ -68,11 +65,11 @@ function rotation(context: Context, declared: readonly DeclaredSecret[], secret:
   return {
     name: 'rotate',
     title: `a new value for ${secret.name}, in ${secret.namespaces.join(' and ')}`,
-    steps: async () => [begin, ...rotationSteps(context, declared, secret, async () => !begun)],
+    steps: async () => [begin, ...rotationSteps(kubernetes, store, secret, async () => !begun)],
   };
 }
 
-function chosen(declared: readonly DeclaredSecret[], name: string | undefined): DeclaredSecret {
+function chosen(declared: readonly ListedSecret[], name: string | undefined): ListedSecret {
   const matches = declared.filter(
     (each) => each.name === name || each.namespaces.some((namespace) => `${namespace}/${each.name}` === name),
   );

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './root';
@@ -6,6 +7,10 @@ import { writeWhole } from './sops';
 
 /** Digests of what publishes none: that of the first download is kept here, committed, and every later one must equal it. */
 export const DIGESTS = 'scripts/digests.json';
+
+export function sha256(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
+}
 
 const DIGEST = /^[0-9a-f]{64}$/;
 

@@ -22,6 +22,16 @@ export function memoryFile(name: string, text: string): string {
   return path;
 }
 
+/** Lends a text to a program that wants a file: in memory, and only as long as `use` takes. */
+export async function withMemoryFile<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
+  const file = memoryFile(name, text);
+  try {
+    return await use(file);
+  } finally {
+    fs.rmSync(file, { force: true });
+  }
+}
+
 let made: string | undefined;
 const PREFIX = 'collab-homelab.';
 

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { script, type Commands, type Target } from './commands';
+import { sha256 } from './digests';
 import type { Action, Step } from './step';
 
 /** A file on a machine, whole. */
@@ -16,12 +16,11 @@ export function remoteFile(commands: Commands, place: Target, file: RemoteFile):
   return {
     title: `${path} on ${place.name}`,
     async plan() {
-      const { stdout } = await commands.read(place, ['sh', '-c', 'cat "$1" 2>/dev/null | sha256sum', 'sh', path], {
-        asRoot: true,
-      });
+      const argv = ['sh', '-c', 'cat "$1" 2>/dev/null | sha256sum', 'sh', path];
+      const { stdout } = await commands.read(place, argv, { asRoot: true });
       const there = stdout.split(' ')[0];
-      if (there === digest(content)) return undefined;
-      return { actions: [fileOn(commands, place, file, there === digest('') ? 'write' : 'replace')] };
+      if (there === sha256(content)) return undefined;
+      return { actions: [fileOn(commands, place, file, there === sha256('') ? 'write' : 'replace')] };
     },
   };
 }
@@ -30,19 +29,8 @@ export function remoteFile(commands: Commands, place: Target, file: RemoteFile):
 export function fileOn(commands: Commands, target: Target, file: RemoteFile, verb = 'write'): Action {
   const { path, content, mode = '0644' } = file;
   const size = typeof content === 'string' ? `${content.split('\n').length - 1} lines` : `${content.length} bytes`;
-  return { lines: [`${verb} ${path} (${size}, ${mode})`], run: () => writeRemote(commands, target, file) };
-}
-
-export async function writeRemote(
-  commands: Commands,
-  place: Target,
-  { path, content, mode = '0644' }: RemoteFile,
-): Promise<void> {
   // Standard input is for the file.
-  const argv = ['sh', '-c', script('write-file.sh'), 'sh', path, mode, digest(content)];
-  await commands.change(place, argv, { stdin: content });
-}
-
-function digest(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
+  const argv = ['sh', '-c', script('write-file.sh'), 'sh', path, mode, sha256(content)];
+  const run = async () => void (await commands.change(target, argv, { stdin: content }));
+  return { lines: [`${verb} ${path} (${size}, ${mode})`], run };
 }

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { ENCRYPTED_SECRETS } from '../../values/secrets';
 import { LOCALHOST, type Commands } from './commands';
 import type { Log } from './log';
 import { Blocked } from './problem';
@@ -58,10 +59,7 @@ export class Sops {
     const { stdout, stderr, code } = await this.commands.read(
       LOCALHOST,
       ['sops', 'decrypt', '--output-type', 'yaml', join(this.root, path)],
-      {
-        env: { SOPS_AGE_KEY_FILE: ageKeyFile() },
-        accepts: [0, ...NOT_WHOLE],
-      },
+      { env: { SOPS_AGE_KEY_FILE: ageKeyFile() }, accepts: [0, ...NOT_WHOLE] },
     );
     if (NOT_WHOLE.includes(code))
       throw new Blocked(
@@ -77,20 +75,10 @@ export class Sops {
     this.log.hide(...leaves(tree, isPlain));
     const file = join(this.root, path);
     // change(): it is refused while planning, as is the file that follows.
+    const types = ['--input-type', 'yaml', '--output-type', 'yaml'];
     const { stdout } = await this.commands.change(
       LOCALHOST,
-      [
-        'sops',
-        '--config',
-        join(this.root, '.sops.yaml'),
-        'encrypt',
-        '--input-type',
-        'yaml',
-        '--output-type',
-        'yaml',
-        '--filename-override',
-        file,
-      ],
+      ['sops', '--config', join(this.root, '.sops.yaml'), 'encrypt', ...types, '--filename-override', file],
       { stdin: secretText(tree), env: { SOPS_AGE_KEY_FILE: ageKeyFile() } },
     );
     const { sops, ...encrypted } = secretTree(stdout, `sops encrypt ${path}`);
@@ -140,12 +128,12 @@ function leaves(value: unknown, isPlain: IsPlain, above: readonly string[] = [])
   return Object.entries(value).flatMap(([key, each]) => leaves(each, isPlain, [...above, key]));
 }
 
-/** Encrypted files of the bootstrap, beside secrets.sops.yaml, which dist/ speaks of. */
+/** The encrypted files of the repository. */
 export const SECRETS = {
   talos: 'scripts/secrets/talos.sops.yaml',
   talosconfig: 'scripts/secrets/talosconfig.sops.yaml',
   kubeconfig: 'scripts/secrets/kubeconfig.sops.yaml',
-  cluster: 'secrets.sops.yaml',
+  cluster: ENCRYPTED_SECRETS,
   authority: 'scripts/secrets/authority.sops.yaml',
   repository: 'scripts/secrets/repository.sops.yaml',
 } as const;

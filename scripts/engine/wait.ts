@@ -1,4 +1,4 @@
-import { isFault, TimedOut } from './problem';
+import { isFault, Problem, TimedOut } from './problem';
 
 /** How long a second is: tests let time run faster. */
 export const SECOND = 1000 * Number(process.env.HOMELAB_PACE ?? 1);
@@ -12,24 +12,38 @@ export function sayOnce(): (what: string) => void {
   };
 }
 
+/** Thrown in a look of `until`: ends the wait with this problem, while any other is looked at again. */
+export class Final extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.message);
+  }
+}
+
+interface Wait {
+  readonly seconds: number;
+  /** Seconds between two looks. @default 3 */
+  readonly every?: number;
+}
+
 /**
  * Asks until there is an answer. Every wait has an end, and says what it waited for.
  * @throws TimedOut after `seconds`, with what was seen last
  */
 export async function until<T>(
   what: string,
-  { seconds, every = 3 }: { readonly seconds: number; readonly every?: number },
+  { seconds, every = 3 }: Wait,
   progress: (what: string) => void,
-  look: () => Promise<T | undefined>,
+  look: () => Promise<T | false | undefined>,
 ): Promise<T> {
   const begin = Date.now();
   let last: string;
   for (;;) {
     try {
       const found = await look();
-      if (found !== undefined) return found;
+      if (found !== undefined && found !== false) return found;
       last = '';
     } catch (error) {
+      if (error instanceof Final) throw error.problem;
       if (!isFault(error)) throw error;
       last = `; last: ${error.message}`;
     }
@@ -38,4 +52,18 @@ export async function until<T>(
     progress(`${what} (${passed} of at most ${seconds} s)`);
     await new Promise((resolve) => setTimeout(resolve, every * SECOND));
   }
+}
+
+/** Waits until a look finds nothing more. @param look what is still in the way */
+export async function untilNone(
+  what: string,
+  wait: Wait,
+  progress: (what: string) => void,
+  look: () => Promise<readonly string[]>,
+): Promise<void> {
+  await until(what, wait, progress, async () => {
+    const left = await look();
+    if (left.length > 0) throw new Problem(left.join('; '));
+    return true;
+  });
 }

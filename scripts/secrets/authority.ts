@@ -1,11 +1,10 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
+import type { Homelab } from '../../inventory';
 import { belongTogether, daysLeft, isLimitedTo, makeAuthority, type Pair } from './certificates';
-import { SECRETS } from '../engine/sops';
-import type { Context } from '../clients/context';
 import { ROOT } from '../engine/root';
 import { NotReady, Blocked } from '../engine/problem';
-import { writeWhole } from '../engine/sops';
+import { SECRETS, writeWhole, type Sops } from '../engine/sops';
 import type { Step } from '../engine/step';
 import { action } from '../engine/actions';
 
@@ -17,7 +16,7 @@ export const TRUST_ON_MAC =
   'sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt';
 
 /** The own authority as it is kept, or undefined where none was made. @throws Blocked when it is not one of ours */
-export async function keptAuthority({ sops, homelab }: Context): Promise<Pair | undefined> {
+export async function keptAuthority(sops: Sops, homelab: Homelab): Promise<Pair | undefined> {
   const tree = await sops.read(SECRETS.authority, ([key]) => key === 'certificate');
   if (tree === undefined) return undefined;
   const pair = { certificate: String(tree.certificate), key: String(tree.key) };
@@ -37,17 +36,17 @@ export async function keptAuthority({ sops, homelab }: Context): Promise<Pair | 
 }
 
 /** The homelab's own authority: made once, kept outside of the cluster. */
-export function authoritySteps(context: Context): Step[] {
+export function authoritySteps(sops: Sops, homelab: Homelab): Step[] {
   return [
     {
       title: 'an own authority for certificates',
       async plan() {
-        if ((await keptAuthority(context)) !== undefined) return undefined;
-        const { domain } = context.homelab.network;
+        if ((await keptAuthority(sops, homelab)) !== undefined) return undefined;
+        const { domain } = homelab.network;
         const what = `keep in ${SECRETS.authority}, encrypted: a new authority for ${domain} and names below it, for ten years`;
         const make = async () => {
-          const { certificate, key } = await makeAuthority(context.homelab.name, domain);
-          await context.sops.write(SECRETS.authority, { certificate, key }, ([name]) => name === 'certificate');
+          const { certificate, key } = await makeAuthority(homelab.name, domain);
+          await sops.write(SECRETS.authority, { certificate, key }, ([name]) => name === 'certificate');
         };
         return { actions: [action(what, make)] };
       },
@@ -55,7 +54,7 @@ export function authoritySteps(context: Context): Step[] {
     {
       title: 'ca.crt holds its certificate',
       async plan() {
-        const kept = await keptAuthority(context);
+        const kept = await keptAuthority(sops, homelab);
         if (kept === undefined) throw new NotReady('the authority comes first');
         const there = fs.existsSync(AUTHORITY_FILE) ? fs.readFileSync(AUTHORITY_FILE, 'utf8') : undefined;
         if (there === kept.certificate) return undefined;

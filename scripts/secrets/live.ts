@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
-import { SECRETS } from '../engine/sops';
+import type { ListedSecret } from '../../values/secrets';
 import type { Kubernetes } from '../clients/kubernetes';
-import type { Context } from '../clients/context';
-import type { DeclaredSecret, Kept, Values } from './kept';
+import { sha256 } from '../engine/digests';
 import { Blocked } from '../engine/problem';
+import { SECRETS } from '../engine/sops';
 import type { Action } from '../engine/step';
-import { keyfileStages } from './keyfile-stages';
+import type { Values } from './declared';
+import type { Kept } from './store';
 import { readersOf } from './readers';
 
 export const FIELD_MANAGER = 'collab-homelab-bootstrap';
@@ -19,8 +19,12 @@ export type Comparison =
   /** It holds what is being replaced. */
   | { readonly is: 'previous'; readonly keys: readonly string[] };
 
-/** Secrets of a namespace by name. Their values pass through a pipe and are never shown. */
-export async function liveSecrets(
+/** One secret as it is in the cluster, or undefined. Its values pass through a pipe and are never shown. */
+export async function liveSecret(kubernetes: Kubernetes, namespace: string, name: string): Promise<any> {
+  return (await liveSecrets(kubernetes, namespace, [name])).get(name);
+}
+
+async function liveSecrets(
   kubernetes: Kubernetes,
   namespace: string,
   names: readonly string[],
@@ -33,9 +37,9 @@ export async function liveSecrets(
 /** Each secret in each of its namespaces, as it is in the cluster: one question for each namespace. */
 export async function liveDeclared(
   kubernetes: Kubernetes,
-  declared: readonly DeclaredSecret[],
-): Promise<{ secret: DeclaredSecret; namespace: string; live: any }[]> {
-  const found: { secret: DeclaredSecret; namespace: string; live: any }[] = [];
+  declared: readonly ListedSecret[],
+): Promise<{ secret: ListedSecret; namespace: string; live: any }[]> {
+  const found: { secret: ListedSecret; namespace: string; live: any }[] = [];
   for (const namespace of [...new Set(declared.flatMap(({ namespaces }) => namespaces))].sort()) {
     const here = declared.filter(({ namespaces }) => namespaces.includes(namespace));
     const names = here.map(({ name }) => name);
@@ -50,7 +54,7 @@ export async function liveDeclared(
  * @throws Blocked when it holds other values than the kept ones and those that are being replaced: it is never overwritten
  */
 export function compare(
-  secret: DeclaredSecret,
+  secret: ListedSecret,
   namespace: string,
   wanted: Values,
   { previous }: Pick<Kept, 'previous'>,
@@ -65,13 +69,14 @@ export function compare(
     throw new Blocked(
       `secret ${where} must have the type ${secret.type}, and in the cluster has ${live.type}, which can never change; nothing was changed. ${again}, and run this again${restarts(secret)}`,
     );
-  const hashOf = (key: string) => (live.data?.[key] === undefined ? undefined : hash(decoded(live.data[key])));
+  const hashOf = (key: string) =>
+    live.data?.[key] === undefined ? undefined : sha256(Buffer.from(live.data[key], 'base64'));
   const lacks = keys.filter((key) => hashOf(key) === undefined);
-  const others = keys.filter((key) => !lacks.includes(key) && hashOf(key) !== hash(wanted[key]!));
+  const others = keys.filter((key) => !lacks.includes(key) && hashOf(key) !== sha256(wanted[key]!));
   const replaced = previous[namespace]?.[secret.name] ?? {};
   const isReplaced = (key: string) =>
     replaced[key] !== undefined &&
-    onTheWay(key, replaced[key], wanted[key]!).some((each) => hashOf(key) === hash(each));
+    onTheWay(key, replaced[key], wanted[key]!).some((each) => hashOf(key) === sha256(each));
   const foreign = others.filter((key) => !isReplaced(key));
   if (foreign.length > 0)
     throw new Blocked(
@@ -86,8 +91,17 @@ function onTheWay(key: string, before: string, after: string): readonly string[]
   return key === 'keyfile' ? [before, ...keyfileStages(before, after)] : [before];
 }
 
+/**
+ * The keyfile on its way from one key to another: a mongod believes every key of it and shows the first one, so that at each
+ * step those that have started with it and those that have not believe each other.
+ */
+export function keyfileStages(before: string, after: string): readonly string[] {
+  const both = (...keys: readonly string[]) => keys.map((key) => `- ${key}\n`).join('');
+  return [both(before, after), both(after, before), after];
+}
+
 /** What makes those use a secret who read it when they started, as the end of a sentence; empty where there are none. */
-function restarts(secret: DeclaredSecret): string {
+function restarts(secret: ListedSecret): string {
   const readers = readersOf(secret);
   if (readers.length === 0) return '';
   const databases = readers.filter(({ kind }) => kind === 'StatefulSet');
@@ -107,8 +121,8 @@ function restarts(secret: DeclaredSecret): string {
 
 /** Puts a secret into the cluster, by standard input. Fields that someone else set have been compared before. */
 export function secretAction(
-  { kubernetes, log }: Pick<Context, 'kubernetes' | 'log'>,
-  { name, type }: Pick<DeclaredSecret, 'name' | 'type'>,
+  kubernetes: Kubernetes,
+  { name, type }: Pick<ListedSecret, 'name' | 'type'>,
   namespace: string,
   values: Values,
   { labels, annotations }: { readonly labels?: Values; readonly annotations?: Values } = {},
@@ -116,7 +130,7 @@ export function secretAction(
   const data = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
   );
-  log.hide(...Object.values(data));
+  kubernetes.log.hide(...Object.values(data));
   const metadata = {
     name,
     namespace,
@@ -141,12 +155,4 @@ export function touchedAt({ metadata }: any): number {
     .filter(({ fieldsV1 }: any) => fieldsV1?.['f:data'] !== undefined)
     .map(({ time }: any) => Date.parse(time));
   return Math.max(Date.parse(metadata.creationTimestamp) || 0, ...times.filter((time: number) => !Number.isNaN(time)));
-}
-
-function decoded(base64: string): Buffer {
-  return Buffer.from(base64, 'base64');
-}
-
-function hash(value: string | Buffer): string {
-  return createHash('sha256').update(value).digest('hex');
 }

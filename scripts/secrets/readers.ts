@@ -1,7 +1,7 @@
 import { databasePods, type Homelab } from '../../inventory';
 import type { Kubernetes } from '../clients/kubernetes';
 import { manifests } from '../clients/context';
-import type { DeclaredSecret } from './kept';
+import { ENCRYPTED_SECRETS, type ListedSecret } from '../../values/secrets';
 
 /** A workload of dist/ that reads a secret when it starts. */
 export interface Reader {
@@ -20,7 +20,7 @@ const READS_AGAIN = 'collab-homelab/reads-again';
 const KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
 
 /** Who reads a secret, from dist/ alone. A login for a registry counts nowhere: kubelet reads it at each pull. */
-export function readersOf({ name, namespaces }: DeclaredSecret, objects = manifests()): Reader[] {
+export function readersOf({ name, namespaces }: ListedSecret, objects = manifests()): Reader[] {
   return objects
     .map(({ object }) => object)
     .filter(
@@ -72,7 +72,7 @@ export async function stalePods(kubernetes: Kubernetes, reader: Reader, since: n
  * Why a secret must not be changed by a command, and how it is changed by hand; undefined where the jobs and restarts that
  * there are make everyone use a new value.
  */
-export function byHand({ databases }: Homelab, secret: DeclaredSecret): string | undefined {
+export function byHand({ databases }: Homelab, secret: ListedSecret): string | undefined {
   const namespace = secret.namespaces.find((each) => each in databases);
   const database = namespace === undefined ? undefined : databases[namespace];
   if (database === undefined) return undefined;
@@ -84,7 +84,7 @@ export function byHand({ databases }: Homelab, secret: DeclaredSecret): string |
       '1. set it to active, and rotate then',
     );
   const edit = (keys: string) =>
-    `sops secrets.sops.yaml: put the new ${keys} below secrets.${namespace}.${secret.name}`;
+    `sops ${ENCRYPTED_SECRETS}: put the new ${keys} below secrets.${namespace}.${secret.name}`;
   const replace = `kubectl -n ${namespace} delete secret ${secret.name}, then npm run bootstrap -- apply secrets`;
   if (secret.name === `${namespace}-backup`)
     return why(

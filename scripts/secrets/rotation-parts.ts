@@ -1,15 +1,16 @@
-import { SECRETS } from '../engine/sops';
-import type { Context } from '../clients/context';
-import { keepSecrets, keptSecrets, valuesOf, withValues, type DeclaredSecret } from './kept';
-import { changedAt, compare, liveSecrets, secretAction, touchedAt } from './live';
-import { NotReady, Problem } from '../engine/problem';
-import { rolloutProblem } from '../clients/rollout';
+import type { ListedSecret } from '../../values/secrets';
 import { ArgoCd } from '../clients/argo-cd';
 import type { Kubernetes } from '../clients/kubernetes';
+import { rolloutProblem } from '../clients/rollout';
 import { action } from '../engine/actions';
+import { NotReady, Problem } from '../engine/problem';
+import { SECRETS } from '../engine/sops';
+import type { Action, Progress, Step } from '../engine/step';
+import { until, untilNone } from '../engine/wait';
+import type { Values } from './declared';
+import { changedAt, compare, liveSecret, secretAction, touchedAt } from './live';
 import { readersOf, stalePods, type Reader } from './readers';
-import type { Progress, Step } from '../engine/step';
-import { until } from '../engine/wait';
+import { valuesOf, withValues, type Kept, type SecretStore } from './store';
 
 /** The jobs give up after 10 (MongoDB) and 15 minutes (Cassandra); an image that must be pulled comes on top. */
 const JOB_SECONDS = 20 * 60;
@@ -27,39 +28,52 @@ export function after(part: Part, why: string, ...before: readonly Part[]): Part
   };
 }
 
+/** A secret that gets a new value: what the file keeps of it, and what the cluster has. */
+export class Rotation {
+  constructor(
+    readonly kubernetes: Kubernetes,
+    readonly store: SecretStore,
+    readonly secret: ListedSecret,
+  ) {}
+
+  /** The new values, and those that they replace in a namespace. */
+  async values(namespace: string): Promise<{ readonly kept: Kept; readonly now: Values; readonly previous: Values }> {
+    const kept = await this.store.read();
+    return { kept, now: valuesOf(this.secret, kept), previous: kept.previous[namespace]?.[this.secret.name] ?? {} };
+  }
+
+  live(namespace: string): Promise<any> {
+    return liveSecret(this.kubernetes, namespace, this.secret.name);
+  }
+
+  put(namespace: string, values: Values, more?: Parameters<typeof secretAction>[4]): Action {
+    return secretAction(this.kubernetes, this.secret, namespace, values, more);
+  }
+
+  /** When the secret of a namespace was last set. Where it is not there, whoever starts will have the new one. */
+  async changed(namespace: string, when: (live: any) => number = changedAt): Promise<number> {
+    const live = await this.live(namespace);
+    return live === undefined ? 0 : when(live);
+  }
+
+  /** Pods of a reader that still have the old value. */
+  async stale(reader: Reader): Promise<string[]> {
+    return stalePods(this.kubernetes, reader, await this.changed(reader.namespace));
+  }
+}
+
 /** The new value in one namespace. */
-export function replacement(
-  context: Context,
-  declared: readonly DeclaredSecret[],
-  secret: DeclaredSecret,
-  namespace: string,
-): Part {
+export function replacement(of: Rotation, namespace: string): Part {
   return async () => {
-    const kept = await keptSecrets(context, declared);
-    const values = valuesOf(secret, kept);
-    const live = (await liveSecrets(context.kubernetes, namespace, [secret.name])).get(secret.name);
-    const found = compare(secret, namespace, values, kept, live);
+    const { kept, now } = await of.values(namespace);
+    const found = compare(of.secret, namespace, now, kept, await of.live(namespace));
     if (found.is === 'same') return undefined;
-    return {
-      lines: [`${found.keys.join(', ')}: the old value -> the new one`],
-      actions: [secretAction(context, secret, namespace, values)],
-    };
+    return { lines: [`${found.keys.join(', ')}: the old value -> the new one`], actions: [of.put(namespace, now)] };
   };
 }
 
-/** When the secret of a namespace was last set. Where it is not there, whoever starts will have the new one. */
-export async function changed(
-  kubernetes: Kubernetes,
-  { name }: DeclaredSecret,
-  namespace: string,
-  when: (live: any) => number = changedAt,
-): Promise<number> {
-  const live = (await liveSecrets(kubernetes, namespace, [name])).get(name);
-  return live === undefined ? 0 : when(live);
-}
-
 /** Jobs that read a secret and that Argo CD, where it runs, has not made. */
-export async function absentJobs(kubernetes: Kubernetes, secret: DeclaredSecret): Promise<string[]> {
+export async function absentJobs(kubernetes: Kubernetes, secret: ListedSecret): Promise<string[]> {
   const absent: string[] = [];
   for (const { kind, namespace, name } of readersOf(secret))
     if (kind === 'Job' && (await kubernetes.get(['job', name, '-n', namespace])) === undefined)
@@ -67,11 +81,10 @@ export async function absentJobs(kubernetes: Kubernetes, secret: DeclaredSecret)
   return absent.length > 0 && (await new ArgoCd(kubernetes).hasApplications()) ? absent : [];
 }
 
-type JobState = 'done' | 'old' | 'runs' | 'failed' | 'absent';
-
 /** A job that has ended is deleted; Argo CD, which keeps it, makes it again, and it reads the secret as it is then. */
-export function rerun(kubernetes: Kubernetes, secret: DeclaredSecret, { namespace, name }: Reader): Part {
-  const state = () => jobState(kubernetes, secret, namespace, name);
+export function rerun(of: Rotation, { namespace, name }: Reader): Part {
+  const { kubernetes } = of;
+  const state = () => jobState(of, namespace, name);
   const remove = kubernetes.delete({ kind: 'job', name, namespace });
   const actions = [
     action(remove.lines, async (progress) => {
@@ -94,15 +107,10 @@ export function rerun(kubernetes: Kubernetes, secret: DeclaredSecret, { namespac
   };
 }
 
-async function jobState(
-  kubernetes: Kubernetes,
-  secret: DeclaredSecret,
-  namespace: string,
-  name: string,
-): Promise<JobState> {
-  const job = await kubernetes.get(['job', name, '-n', namespace]);
+async function jobState(of: Rotation, namespace: string, name: string): Promise<keyof typeof WAITS | 'done'> {
+  const job = await of.kubernetes.get(['job', name, '-n', namespace]);
   if (job === undefined) return 'absent';
-  const since = await changed(kubernetes, secret, namespace, touchedAt);
+  const since = await of.changed(namespace, touchedAt);
   if (Date.parse(job.status?.startTime ?? job.metadata.creationTimestamp) < since) return 'old';
   if ((job.status?.succeeded ?? 0) > 0) return 'done';
   const isFailed = ({ type, status }: any) => type === 'Failed' && status === 'True';
@@ -116,45 +124,31 @@ const WAITS = {
   failed: 'it has failed; see its log, then run this again, which has it made anew',
 } as const;
 
-export function restart(kubernetes: Kubernetes, secret: DeclaredSecret, reader: Reader): Part {
+export function restart(of: Rotation, reader: Reader): Part {
+  const { kubernetes } = of;
   const { namespace, name } = reader;
   const workload = `${reader.kind.toLowerCase()}/${name}`;
-  const stale = async () => stalePods(kubernetes, reader, await changed(kubernetes, secret, namespace));
   const rollout = async (progress: Progress) => {
-    await until(`${namespace}/${name} has new pods`, { seconds: ROLLOUT_SECONDS }, progress, async () => {
+    await untilNone(`${namespace}/${name} has new pods`, { seconds: ROLLOUT_SECONDS }, progress, async () => {
       const live = await kubernetes.get([workload, '-n', namespace]);
-      const problem = live === undefined ? 'it is not there any more' : rolloutProblem(live);
-      if (problem !== undefined) throw new Problem(problem);
-      return true;
+      return live === undefined ? ['it is not there any more'] : [rolloutProblem(live) ?? []].flat();
     });
-    await until(`the old pods of ${namespace}/${name} are gone`, { seconds: 300 }, progress, async () => {
-      const left = await stale();
-      if (left.length > 0) throw new Problem(left.join(', '));
-      return true;
-    });
+    const gone = `the old pods of ${namespace}/${name} are gone`;
+    await untilNone(gone, { seconds: 300 }, progress, () => of.stale(reader));
   };
   const actions = [
     kubernetes.command(['rollout', 'restart', workload, '-n', namespace]),
     action('wait until only new pods run', rollout),
   ];
-  return async () => ((await stale()).length === 0 ? undefined : { actions });
+  return async () => ((await of.stale(reader)).length === 0 ? undefined : { actions });
 }
 
 /** Only once everything before it is done, also when that was planned by an earlier run. */
-export function forget(
-  context: Context,
-  declared: readonly DeclaredSecret[],
-  secret: DeclaredSecret,
-  before: readonly Part[],
-): Part {
-  return async () => {
-    for (const part of before)
-      if ((await part()) !== undefined) throw new NotReady(`not everybody has the new value of ${secret.name} yet`);
-    const remove = async () => {
-      const kept = await keptSecrets(context, declared);
-      const previous = withValues(kept.previous, secret, Object.keys(kept.previous), undefined);
-      await keepSecrets(context, declared, { ...kept, previous });
-    };
-    return { actions: [action(`${SECRETS.cluster}: remove the previous value of ${secret.name}`, remove)] };
+export function forget({ store, secret }: Rotation, before: readonly Part[]): Part {
+  const remove = async () => {
+    const kept = await store.read();
+    await store.write({ ...kept, previous: withValues(kept.previous, secret, Object.keys(kept.previous), undefined) });
   };
+  const actions = [action(`${SECRETS.cluster}: remove the previous value of ${secret.name}`, remove)];
+  return after(async () => ({ actions }), `not everybody has the new value of ${secret.name} yet`, ...before);
 }

@@ -1,16 +1,10 @@
 import { json } from '../engine/json';
 import { CommandFailed } from '../engine/commands';
+import type { DistFile } from '../clients/context';
 import type { Kubernetes } from '../clients/kubernetes';
 import { differences } from '../clients/differences';
 import { NotReady } from '../engine/problem';
 import type { Step } from '../engine/step';
-
-/** A file of dist/ with one object. */
-export interface DistFile {
-  readonly file: string;
-  readonly text: string;
-  readonly object: any;
-}
 
 /**
  * The name under which Argo CD applies. What the bootstrap applies for Argo CD to take over it applies under the same name:

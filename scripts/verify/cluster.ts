@@ -13,12 +13,12 @@ import { bad, good, warning, type Check, type Finding } from '../engine/findings
 import { SECRETS } from '../engine/sops';
 import { json } from '../engine/json';
 import { manifests, type Context } from '../clients/context';
-import { certificateKeys, declaredSecrets, keptSecrets, missingKeys, undeclared, valuesOf } from '../secrets/kept';
+import { certificateKeys } from '../secrets/declared';
 import { compare, liveDeclared } from '../secrets/live';
 import { NotReady, Blocked } from '../engine/problem';
 import { ArgoCd, applicationProblem } from '../clients/argo-cd';
 import { keptAuthority } from '../secrets/authority';
-import { isUnderWay } from '../stages/secrets';
+import { isUnderWay, missingKeys, SecretStore, undeclared, valuesOf } from '../secrets/store';
 import { userVolume } from '../../machines/talos';
 
 /** What the API server and the nodes say of themselves, and what ends by itself one day. */
@@ -138,8 +138,9 @@ const APPLY = 'npm run bootstrap -- apply secrets';
 
 /** Where file and cluster differ, and what should not stay in the file unseen. Names alone, no values. */
 async function secretFindings(context: Context): Promise<Finding[]> {
-  const declared = declaredSecrets();
-  const kept = await keptSecrets(context, declared);
+  const store = new SecretStore(context.sops);
+  const { declared } = store;
+  const kept = await store.read();
   const left = undeclared(declared, kept);
   const wrong: Finding[] = declared.flatMap((secret) =>
     missingKeys(secret, kept).map(({ namespace, keys }) =>
@@ -182,15 +183,15 @@ async function secretFindings(context: Context): Promise<Finding[]> {
 }
 
 async function certificateFindings(context: Context): Promise<Finding[]> {
-  const declared = declaredSecrets();
-  const { secrets } = await keptSecrets(context, declared);
+  const store = new SecretStore(context.sops);
+  const { secrets } = await store.read();
   const found: Finding[] = [];
-  for (const secret of declared) {
+  for (const secret of store.declared) {
     const pair = certificateKeys(secret);
     const certificate = pair && secrets[secret.namespaces[0]!]?.[secret.name]?.[pair.certificate];
     if (pair) found.push(ending(`certificate ${secret.name}`, certificate, 30, 'npm run bootstrap -- apply secrets'));
   }
-  const authority = await keptAuthority(context);
+  const authority = await keptAuthority(context.sops, context.homelab);
   if (found.length > 0)
     // Before the time that its last certificate would need.
     found.push(ending('own authority', authority?.certificate, 400, 'make another one: docs/bootstrap.md'));

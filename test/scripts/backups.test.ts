@@ -40,7 +40,7 @@ test('none at all is bad, and so is a node of Cassandra that tells nothing', () 
 test('the host key of the example is no key of the target', () => {
   const database = { kind: 'mongodb' } as Database;
   const saw = (backup: object | undefined) =>
-    backupKeys({ homelab: { databases: { db: database }, backup } as unknown as Homelab }).saw;
+    backupKeys({ databases: { db: database }, backup } as unknown as Homelab).saw;
   const target = (key: string) => ({ target: { kind: 'sftp', hostKeys: [`ssh-ed25519 ${key}`] } });
   expect(saw(target('AAAAEXAMPLE00'))).toBe('the key of the example is still there');
   expect(saw(target('AAAAC3Nz'))).toBe('ssh-ed25519');

@@ -17,13 +17,16 @@ import { knownHostsOf, trustingGitServer } from '../../scripts/stages/gitops/git
 import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/gitops/repository';
 import { fakeKubernetes } from './kubernetes';
 
-jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
+jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/engine/memory-files', () => {
-  const { mkdtempSync, writeFileSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
+  const { mkdtempSync, rmSync, writeFileSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
   const folder = mkdtempSync('/tmp/gitops-');
   return {
     memoryFolder: () => folder,
-    memoryFile: (name: string, text: string) => (writeFileSync(`${folder}/${name}`, text), `${folder}/${name}`),
+    async withMemoryFile(name: string, text: string, use: (file: string) => Promise<unknown>) {
+      writeFileSync(`${folder}/${name}`, text);
+      return use(`${folder}/${name}`).finally(() => rmSync(`${folder}/${name}`));
+    },
   };
 });
 afterAll(() => fs.rmSync(memoryFolder(), { recursive: true }));

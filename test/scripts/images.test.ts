@@ -12,7 +12,8 @@ import { images } from '../../scripts/stages/images';
 
 jest.mock('../../scripts/engine/root', () => {
   const { mkdtempSync } = jest.requireActual<typeof import('node:fs')>('node:fs');
-  return { ROOT: mkdtempSync('/tmp/images-') };
+  const ROOT = mkdtempSync('/tmp/images-');
+  return { ROOT, DIST: ROOT };
 });
 afterAll(() => fs.rmSync(ROOT, { recursive: true }));
 

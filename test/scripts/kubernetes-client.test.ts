@@ -10,8 +10,8 @@ const quiet = () => undefined;
 describe('a change through kubectl', () => {
   test('is what the plan shows, and values of a secret are not shown', async () => {
     const kubernetes = fakeKubernetes();
-    const hide = jest.fn();
-    const action = secretAction({ kubernetes, log: { hide } as any }, { name: 'login', type: 'Opaque' }, 'web', {
+    const hide = jest.spyOn(kubernetes.log, 'hide');
+    const action = secretAction(kubernetes, { name: 'login', type: 'Opaque' }, 'web', {
       user: 'a',
       password: 'p4ssw0rd',
     });

@@ -1,15 +1,16 @@
 import { SECRETS } from '../../scripts/engine/sops';
-import { changingKeys, declaredSecrets, keptSecrets, type Values } from '../../scripts/secrets/kept';
-import { keyfileStages } from '../../scripts/secrets/keyfile-stages';
+import { changingKeys, declaredSecrets, type Values } from '../../scripts/secrets/declared';
+import { keyfileStages } from '../../scripts/secrets/live';
+import { SecretMaker } from '../../scripts/secrets/made';
+import { SecretStore } from '../../scripts/secrets/store';
 import { NotReady } from '../../scripts/engine/problem';
 import { rotationSteps } from '../../scripts/secrets/rotation';
 import { execute, type Step } from '../../scripts/engine/step';
 import { byHand } from '../../scripts/secrets/readers';
-import { replaced } from '../../scripts/stages/secrets';
 import homelab from '../fixtures/homelab';
 import { fakeKubernetes } from './kubernetes';
 
-jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
+jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
 
 const kubernetes = fakeKubernetes();
 const named = (name: string) => declaredSecrets().find((each) => each.name === name)!;
@@ -35,26 +36,20 @@ class Cluster {
       for (const [name, values] of Object.entries<Values>(secrets)) this.set(namespace, name, encoded(values));
   }
 
-  get context(): any {
-    return {
-      homelab,
-      kubernetes,
-      log: { hide: () => undefined },
-      sops: {
-        read: async (path: string) => (path === SECRETS.cluster ? this.tree : undefined),
-        write: async (_: string, tree: object) => {
-          this.events.push(`the file ${'previous' in tree ? 'keeps' : 'forgets'} the old value`);
-          this.tree = tree;
-        },
-      },
-    };
-  }
+  private readonly sops: any = {
+    read: async (path: string) => (path === SECRETS.cluster ? this.tree : undefined),
+    write: async (_: string, tree: object) => {
+      this.events.push(`the file ${'previous' in tree ? 'keeps' : 'forgets'} the old value`);
+      this.tree = tree;
+    },
+  };
+  private readonly store = new SecretStore(this.sops);
 
   /** Runs the steps as often as they do something; with `stops` one step a run, as a command that is killed after each. */
   async rotate(name: string, stops: boolean): Promise<void> {
     const secret = named(name);
-    const kept = await keptSecrets(this.context, declaredSecrets());
-    const next = await replaced(this.context, secret, kept, changingKeys(secret));
+    const maker = new SecretMaker(homelab, this.sops, {} as any);
+    const next = await maker.replaced(secret, await this.store.read(), changingKeys(secret));
     Object.assign(this.tree, next);
     for (let run = 0; run < 50; run++) if (!(await this.once(secret, stops))) return;
     throw new Error(`never done: ${this.events.join('\n')}`);
@@ -63,7 +58,7 @@ class Cluster {
   /** Looks at all steps first, as the plan does: what is done then is left out, what cannot be seen yet is looked at later. */
   private async once(secret: ReturnType<typeof named>, stops: boolean): Promise<boolean> {
     const planned: Step[] = [];
-    for (const step of rotationSteps(this.context, declaredSecrets(), secret, async () => false))
+    for (const step of rotationSteps(kubernetes, this.store, secret, async () => false))
       if ((await this.look(step)) !== undefined) planned.push(step);
     for (const step of planned) {
       if (!(await execute({ step }, () => undefined))) continue;

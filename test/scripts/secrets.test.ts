@@ -1,46 +1,37 @@
 import { makeAuthority } from '../../scripts/secrets/certificates';
 import { differences } from '../../scripts/clients/differences';
 import { SECRETS } from '../../scripts/engine/sops';
-import {
-  alphanumeric,
-  declaredSecrets,
-  keepSecrets,
-  keptSecrets,
-  makeValues,
-  missingKeys,
-  undeclared,
-  valuesOf,
-  withValues,
-  type DeclaredSecret,
-  type Kept,
-  type Places,
-} from '../../scripts/secrets/kept';
+import { declaredSecrets } from '../../scripts/secrets/declared';
+import { alphanumeric, makeValues } from '../../scripts/secrets/made';
+import { registryLogin } from '../../scripts/secrets/registry-login';
+import { missingKeys, SecretStore, undeclared, valuesOf, withValues, type Kept } from '../../scripts/secrets/store';
+import type { ListedSecret, SecretPlaces } from '../../values/secrets';
 import { compare } from '../../scripts/secrets/live';
 import { NotReady, Blocked } from '../../scripts/engine/problem';
 import { readersOf } from '../../scripts/secrets/readers';
 import { rotationSteps } from '../../scripts/secrets/rotation';
 import { rotate } from '../../scripts/commands/rotate';
-import { registryLogin, secrets } from '../../scripts/stages/secrets';
+import { secrets } from '../../scripts/stages/secrets';
 import homelab from '../fixtures/homelab';
 import { execute, shownLines } from '../../scripts/engine/step';
 import { fakeKubernetes } from './kubernetes';
 
-jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
-jest.mock('../../scripts/secrets/kept', () => {
-  const actual = jest.requireActual('../../scripts/secrets/kept');
+jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
+jest.mock('../../scripts/secrets/declared', () => {
+  const actual = jest.requireActual('../../scripts/secrets/declared');
   return { ...actual, declaredSecrets: jest.fn(actual.declaredSecrets) };
 });
 
 const kubernetes = fakeKubernetes();
 
-const CHAT: DeclaredSecret = {
+const CHAT: ListedSecret = {
   name: 'cassandra-chat',
   namespaces: ['cassandra', 'services'],
   type: 'Opaque',
   keys: { username: { value: 'chat' }, password: { generate: 'alphanumeric', length: 32 } },
   readers: [],
 };
-const kept = (secrets: Places, previous: Places = {}): Kept => ({ secrets, previous });
+const kept = (secrets: SecretPlaces, previous: SecretPlaces = {}): Kept => ({ secrets, previous });
 const live = (values: Record<string, string>, type = 'Opaque') => ({
   type,
   metadata: { creationTimestamp: '2026-01-01T00:00:00Z' },
@@ -68,7 +59,7 @@ describe('a kept secret', () => {
   });
 
   test('that stands in a URI is percent-encoded from the password that is kept, and is not kept itself', async () => {
-    const secret: DeclaredSecret = {
+    const secret: ListedSecret = {
       ...CHAT,
       name: 'mongodb-chat',
       namespaces: ['mongodb'],
@@ -76,13 +67,15 @@ describe('a kept secret', () => {
     };
     const file = { secrets: { mongodb: { 'mongodb-chat': { username: 'chat', password: `p@/:%'` } } } };
     let written: any;
-    const context = {
-      sops: { read: async () => structuredClone(file), write: async (_: string, tree: any) => void (written = tree) },
-    } as any;
-    const read = await keptSecrets(context, [secret]);
+    const sops = {
+      read: async () => structuredClone(file),
+      write: async (_: string, tree: any) => void (written = tree),
+    };
+    const store = new SecretStore(sops as any, [secret]);
+    const read = await store.read();
     expect(valuesOf(secret, read)['password-in-uri']).toBe('p%40%2F%3A%25%27');
     expect(missingKeys(secret, read)).toEqual([]);
-    await keepSecrets(context, [secret], read);
+    await store.write(read);
     expect(written).toEqual(file);
     const made = await makeValues(secret, Object.keys(secret.keys), undefined, noQuestion);
     expect(made['password-in-uri']).toBe(made.password);
@@ -106,7 +99,7 @@ describe('a kept secret', () => {
   });
 
   test('with half a certificate, or a key of another one, stops', async () => {
-    const secret: DeclaredSecret = {
+    const secret: ListedSecret = {
       ...CHAT,
       name: 'tls',
       namespaces: ['ingress'],
@@ -273,7 +266,7 @@ describe('the step that keeps values', () => {
 
   test('stops at a login for another registry, without showing it', async () => {
     const key = '.dockerconfigjson';
-    const login: DeclaredSecret = {
+    const login: ListedSecret = {
       name: 'registry',
       namespaces: ['services'],
       type: 'kubernetes.io/dockerconfigjson',
@@ -314,7 +307,7 @@ describe('a new value', () => {
       return { stdout: '', stderr: '', code: 0 };
     });
     const context = files({ [SECRETS.cluster]: { secrets: places, previous } });
-    const steps = rotationSteps(context, declaredSecrets(), search, async () => false);
+    const steps = rotationSteps(kubernetes, new SecretStore(context.sops), search, async () => false);
     const step = steps.find(({ title }) => title.startsWith('job mongodb/'))!;
     const change = await step.plan();
     expect(shownLines(change!)[0]).toMatch(/delete job/);

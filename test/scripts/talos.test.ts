@@ -6,7 +6,7 @@ import { CommandFailed, type CommandOptions } from '../../scripts/engine/command
 import { manifests } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 import { NotReady, Blocked } from '../../scripts/engine/problem';
-import { secretText, secretTree } from '../../scripts/engine/sops';
+import { secretText, secretTree, type Sops } from '../../scripts/engine/sops';
 import { patchesOf, SYSTEM_DISK, talosPatches } from '../../machines/talos';
 import { mark } from '../../machines/vms';
 import { addRule, coverageOf } from '../../scripts/stages/keys/sops-rules';
@@ -26,7 +26,7 @@ import { stepProblem } from '../../scripts/clients/talos-versions';
 import { execute, shownLines } from '../../scripts/engine/step';
 import { fakeKubernetes } from './kubernetes';
 
-jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
+jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
 
 const kubernetes = fakeKubernetes();
 /** A cluster whose nodes are asked of the API server alone. */
@@ -253,7 +253,7 @@ test('an upgrade that was stopped half way shows in the configuration', () => {
 
 test('what is flushed before a restart runs in pods of dist/, in containers that they have', async () => {
   const kept = { secrets: { mongodb: { 'mongodb-root': { username: 'root', password: 'p4ssw0rd' } } } };
-  const context = { sops: { read: async () => kept } } as unknown as Context;
+  const sops = { read: async () => kept } as unknown as Sops;
   const pods = [...databasePodsOn(homelab, 'talos-worker-01'), ...databasePodsOn(homelab, 'talos-worker-02')];
   expect(pods.map(({ name }) => name).sort()).toEqual([
     ...['cassandra-r1-0', 'cassandra-r2-0', 'cassandra-r3-0', 'mongodb-0', 'mongodb-1', 'mongodb-2'],
@@ -261,7 +261,7 @@ test('what is flushed before a restart runs in pods of dist/, in containers that
   for (const pod of pods) {
     const sets = manifests(pod.namespace).filter(({ object }) => object.kind === 'StatefulSet');
     const set = sets.find(({ object }) => pod.name.startsWith(`${object.metadata.name}-`))!.object;
-    const { container, command, stdin = '' } = await flushCommand(context, pod);
+    const { container, command, stdin = '' } = await flushCommand(sops, pod);
     expect(set.spec.template.spec.containers.map(({ name }: any) => name)).toContain(container);
     // Its pods are all on one node: nobody can follow a primary that steps down.
     expect(stdin).not.toMatch(/if \(true/);
@@ -276,7 +276,7 @@ test('a database that has not started is not asked to flush, and one that is not
     const containerStatuses = [{ name: 'cassandra', state: { running: {} }, started: true, ready: true, ...status }];
     kubernetes.get.mockResolvedValue({ status: { containerStatuses } });
     const said: string[] = [];
-    await flush({ kubernetes } as unknown as Context, [pod!], (what) => said.push(what));
+    await flush(kubernetes, {} as Sops, [pod!], (what) => said.push(what));
     return said.at(-1);
   };
   const refused = new CommandFailed({ code: 1, stdout: '', stderr: '' }, 'connection refused');

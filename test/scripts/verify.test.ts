@@ -6,14 +6,14 @@ import { CommandFailed, type Output } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 import { enforcesPolicies } from '../../scripts/clients/kubernetes-nodes';
-import { declaredSecrets } from '../../scripts/secrets/kept';
+import { declaredSecrets } from '../../scripts/secrets/declared';
 import { clusterChecks } from '../../scripts/verify/cluster';
 import { databaseChecks } from '../../scripts/verify/databases';
 import { addresses, networkChecks, probePairs, routesOf } from '../../scripts/verify/network';
 import { Kubernetes } from '../../scripts/clients/kubernetes';
 import { fakeKubernetes } from './kubernetes';
 
-jest.mock('../../scripts/engine/dist', () => jest.requireActual('../fixtures/dist'));
+jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/clients/kubernetes-nodes', () => ({ enforcesPolicies: jest.fn() }));
 
 const answer = (stdout: string, code = 0, stderr = ''): Output => ({ stdout, stderr, code });

@@ -1,8 +1,6 @@
 import { basename } from 'node:path';
-import { proxmoxSettings } from '../../../inventory';
 import type { Commands, Target } from '../../engine/commands';
 import { json } from '../../engine/json';
-import { proxmox, type Context } from '../context';
 import { Blocked } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
 import { parseStorages, parseThinPools, parseVolumes, type StorageFacts, type ThinPools, type Volume } from './storage';
@@ -126,10 +124,6 @@ export async function readFacts(commands: Commands, target: Target, storage: str
     recent: true,
   });
   return parseFacts(stdout, target.name);
-}
-
-export function hostFacts(context: Context, host: string): Promise<HostFacts> {
-  return readFacts(context.commands, proxmox(context, host), proxmoxSettings(context.homelab, host).storage);
 }
 
 /** @throws Blocked for an answer that makes no sense, so that nothing is concluded from it */

@@ -2,17 +2,18 @@ import { revisionOf } from '../../../inventory';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { gitAddress } from '../../../values/git-address';
+import type { ListedSecret } from '../../../values/secrets';
 import { ARGO_CD_NAMESPACE } from './manifest';
 import { SECRETS } from '../../engine/sops';
 import { LOCALHOST, type Output } from '../../engine/commands';
-import type { Context } from '../../clients/context';
+import type { Context, DistFile } from '../../clients/context';
 import { ROOT } from '../../engine/root';
 import { differences } from '../../clients/differences';
-import { liveObject, type DistFile } from '../applied-object';
-import type { DeclaredSecret, Values } from '../../secrets/kept';
-import { compare, liveSecrets, secretAction } from '../../secrets/live';
+import { liveObject } from '../applied-object';
+import type { Values } from '../../secrets/declared';
+import { compare, liveSecret, secretAction } from '../../secrets/live';
 import { action } from '../../engine/actions';
-import { memoryFile, memoryFolder } from '../../engine/memory-files';
+import { memoryFolder, withMemoryFile } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { hostName } from './git-server';
@@ -55,12 +56,12 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
           if (!isSsh && (await isPublic(context))) return undefined;
           throw new NotReady('it must be kept first');
         }
-        const live = (await liveSecrets(kubernetes, ARGO_CD_NAMESPACE, [NAME])).get(NAME);
-        const secret: DeclaredSecret = { name: NAME, namespaces: [], type: 'Opaque', keys: {}, readers: [] };
+        const live = await liveSecret(kubernetes, ARGO_CD_NAMESPACE, NAME);
+        const secret: ListedSecret = { name: NAME, namespaces: [], type: 'Opaque', keys: {}, readers: [] };
         const wanted = credentials(values);
         const found = compare(secret, ARGO_CD_NAMESPACE, wanted, { previous: {} }, live, SECRETS.repository);
         if (found.is === 'same') return undefined;
-        return { actions: [secretAction(context, secret, ARGO_CD_NAMESPACE, wanted, { labels: LABELS })] };
+        return { actions: [secretAction(kubernetes, secret, ARGO_CD_NAMESPACE, wanted, { labels: LABELS })] };
       },
     },
   ];
@@ -185,18 +186,8 @@ async function token({ ask, homelab }: Context): Promise<Values> {
 async function newKey({ commands, homelab, log }: Context): Promise<Values> {
   const file = join(memoryFolder(), 'repository-key');
   for (const old of [file, `${file}.pub`]) fs.rmSync(old, { force: true });
-  await commands.change(LOCALHOST, [
-    'ssh-keygen',
-    '-q',
-    '-t',
-    'ed25519',
-    '-N',
-    '',
-    '-C',
-    `argocd@${homelab.name}`,
-    '-f',
-    file,
-  ]);
+  const kind = ['-q', '-t', 'ed25519', '-N', '', '-C', `argocd@${homelab.name}`];
+  await commands.change(LOCALHOST, ['ssh-keygen', ...kind, '-f', file]);
   const sshPrivateKey = fs.readFileSync(file, 'utf8');
   log.hide(sshPrivateKey);
   const publicKey = fs.readFileSync(`${file}.pub`, 'utf8').trim();
@@ -267,13 +258,4 @@ function askedWithLogin(context: Context, { url, username, password }: Values): 
   const [user, token] = [username!, password!].map(encodeURIComponent);
   const login = `https://${user}:${token}@${url!.replace(/^https:\/\/([^/@]*@)?/, '')}\n`;
   return withMemoryFile('repository-login', login, (file) => asked(context, file));
-}
-
-async function withMemoryFile<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
-  const file = memoryFile(name, text);
-  try {
-    return await use(file);
-  } finally {
-    fs.rmSync(file, { force: true });
-  }
 }

@@ -1,11 +1,11 @@
 import { databasePods, machineOfDisk, type Homelab } from '../../../inventory';
-import { SECRETS } from '../../engine/sops';
+import { SECRETS, type Sops } from '../../engine/sops';
 import { CommandFailed } from '../../engine/commands';
-import type { Context } from '../../clients/context';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { mongosh } from '../../clients/mongosh';
 import { Blocked } from '../../engine/problem';
-import { declaredSecrets, keptSecrets, type Values } from '../../secrets/kept';
+import type { Values } from '../../secrets/declared';
+import { SecretStore } from '../../secrets/store';
 import type { Progress } from '../../engine/step';
 
 /** A pod of a database, whose disk is on one node and cannot move. */
@@ -48,14 +48,14 @@ export function databasePodsOn(homelab: Homelab, node: string): DatabasePod[] {
 
 /** How a pod is told to bring what it holds in memory to its disk. */
 export async function flushCommand(
-  { sops }: Pick<Context, 'sops'>,
+  sops: Sops,
   { namespace, kind, hasOthers }: DatabasePod,
 ): Promise<{ container: string; command: string[]; stdin?: string }> {
   if (kind === 'cassandra') {
     // Not drain: it ends the node's service at once. The pod's preStop does that when it is really stopped.
     return { container: 'cassandra', command: ['nodetool', 'flush'] };
   }
-  const { secrets } = await keptSecrets({ sops }, declaredSecrets());
+  const { secrets } = await new SecretStore(sops).read();
   const login = secrets[namespace]?.[`${namespace}-root`];
   if (login?.password === undefined)
     throw new Blocked(
@@ -68,14 +68,15 @@ export async function flushCommand(
 }
 
 export async function flush(
-  context: Pick<Context, 'kubernetes' | 'sops'>,
+  kubernetes: Kubernetes,
+  sops: Sops,
   pods: readonly DatabasePod[],
   progress: Progress,
 ): Promise<void> {
   for (const pod of pods) {
     const { namespace, name } = pod;
-    const found = await context.kubernetes.get(['pod', name, '-n', namespace]);
-    const { container, command, stdin } = await flushCommand(context, pod);
+    const found = await kubernetes.get(['pod', name, '-n', namespace]);
+    const { container, command, stdin } = await flushCommand(sops, pod);
     const status = found?.status?.containerStatuses?.find((each: any) => each.name === container);
     // What has not started has nothing in memory that is not on its disk; there may be nobody to answer in it.
     if (!status?.state?.running || status.started === false) continue;
@@ -87,7 +88,7 @@ export async function flush(
     // Memtables are at most 2 GiB here; an NVMe disk shared by six replicas writes that in a minute.
     const options = { seconds: 300, waitsFor: `${name} to flush`, ...(stdin !== undefined && { stdin }) };
     try {
-      await context.kubernetes.change(argv, options);
+      await kubernetes.change(argv, options);
     } catch (error) {
       // One that is not well may be why its node is started again. What it acknowledged is in its commit log or journal.
       if (!(error instanceof CommandFailed) || status.ready !== false) throw error;

@@ -117,7 +117,7 @@ function flushed(of: Maintenance): Step {
   const { name, pods, podNames } = of;
   const actions = [
     action(podNames === '' ? `no database is on ${name}: nothing to flush` : `flush ${podNames}`, async (progress) => {
-      await flush(of.context, pods, progress);
+      await flush(of.context.kubernetes, of.context.sops, pods, progress);
       await of.write({ phase: 'flushed' });
     }),
   ];

@@ -2,7 +2,7 @@ import { App } from 'cdk8s';
 import { homelabApp } from '../../../charts';
 import { DeclaredSecret } from '../../../constructs';
 import { defineHomelab } from '../../../inventory';
-import { makeValues } from '../../../scripts/secrets/kept';
+import { makeValues } from '../../../scripts/secrets/made';
 import { render } from '../../../synth';
 import { changed } from '../../homelab';
 import type { Cluster, TestNode } from './node';

@@ -1,8 +1,9 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { images } from '../../../constructs';
-import { changingKeys, makeValues, otherNames, type Values } from '../../../scripts/secrets/kept';
-import { keyfileStages } from '../../../scripts/secrets/keyfile-stages';
+import { changingKeys, otherNames, type Values } from '../../../scripts/secrets/declared';
+import { keyfileStages } from '../../../scripts/secrets/live';
+import { makeValues } from '../../../scripts/secrets/made';
 import { withPreviousValues } from '../../../scripts/secrets/rotation';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
