@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import { Size } from 'cdk8s';
 import { remedy } from '../../scripts/commands/doctor-machines';
 import { Blocked } from '../../scripts/engine/problem';
@@ -277,6 +278,38 @@ describe('names of network cards', () => {
     const { network: early } = facts({ links: links('eth0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
     expect(() => pinning('proxmox', early)).toThrow('eth0');
   });
+});
+
+test('lspci of a real machine: devices without a driver, a module or a group', () => {
+  const functions = facts({ pci: fs.readFileSync('test/scripts/outputs/lspci.txt', 'utf8') }).pci;
+  expect(functions.slice(0, 3)).toEqual([
+    {
+      slot: '0000:00:00.0',
+      kind: '0600',
+      vendor: '8086',
+      device: '0d57',
+      name: 'Intel Corporation Device',
+      modules: [],
+    },
+    {
+      slot: '0000:00:01.0',
+      kind: 'ffff',
+      vendor: '1af4',
+      device: '1045',
+      name: 'Red Hat, Inc. Virtio 1.0 memory balloon',
+      driver: 'virtio-pci',
+      modules: [],
+    },
+    {
+      slot: '0000:00:02.0',
+      kind: '0180',
+      vendor: '1af4',
+      device: '1042',
+      name: 'Red Hat, Inc. Virtio 1.0 block device',
+      driver: 'virtio-pci',
+      modules: [],
+    },
+  ]);
 });
 
 test('doctor asks for as much room as the images themselves', () => {

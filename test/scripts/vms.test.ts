@@ -1,3 +1,4 @@
+import * as fs from 'node:fs';
 import { Duration, Size } from 'cdk8s';
 import homelab from '../fixtures/homelab';
 import type { Homelab, TalosMachine } from '../../inventory';
@@ -7,7 +8,6 @@ import { downSeconds, NEW_DRIVE, QM, renderVms, vmOf } from '../../machines/vms'
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/clients/proxmox/settings';
 import { isEmptyShell } from '../../scripts/clients/proxmox/vm';
-import { parseVolumes } from '../../scripts/clients/proxmox/storage';
 import { Killed, Proxmox } from './proxmox';
 
 // Parsing all of dist/ for each of hundreds of plans would take a minute.
@@ -107,7 +107,7 @@ describe('a machine that is not there', () => {
 
   test('is made beside a backup of an earlier one, which is no disk of it', async () => {
     const proxmox = new Proxmox();
-    proxmox.says['pvesm list'] = LIST.replace(/^local-lvm.*\n/gm, '');
+    proxmox.says['pvesm list'] = fs.readFileSync('test/scripts/outputs/proxmox/pvesm-list-files.txt', 'utf8');
     const planned = await planStage({
       name: 'vms',
       title: '',
@@ -379,26 +379,6 @@ describe('a machine that is there', () => {
     proxmox.vms[WORKER]!.hostpci0 = '0000:c5:00.0';
     expect(await apply(context)).toEqual([]);
   });
-});
-
-/** As `pvesm list` prints a folder that holds everything. */
-const LIST = `Volid                                                        Format  Type         Size VMID
-local:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst     vma.zst backup     123456 201
-local-lvm:vm-201-disk-0                                      raw     images       ~512 201
-local-lvm:vm-201-disk-1                                      raw     images          - 201
-local-lvm:subvol-300-disk-0                                  subvol  rootdir      1024 300
-local:iso/a name with 12 images 3.iso                        iso     iso        654321
-`;
-
-test('whatever lies on a storage is understood', () => {
-  expect(parseVolumes(LIST, 'pvesm list local')).toEqual([
-    { id: 'local:backup/vzdump-qemu-201-2026_01_02-03_04_05.vma.zst', type: 'backup', size: 123456, vmid: 201 },
-    { id: 'local-lvm:vm-201-disk-0', type: 'images', size: 512, vmid: 201 },
-    { id: 'local-lvm:vm-201-disk-1', type: 'images', size: undefined, vmid: 201 },
-    { id: 'local-lvm:subvol-300-disk-0', type: 'rootdir', size: 1024, vmid: 300 },
-    { id: 'local:iso/a name with 12 images 3.iso', type: 'iso', size: 654321, vmid: undefined },
-  ]);
-  expect(() => parseVolumes(`${LIST}nonsense\n`, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
 });
 
 test('killed at any command, the next run finishes, and nothing is made twice', async () => {

@@ -47,8 +47,7 @@ export class ProxmoxVm {
 
   /** Whether a setting waits for the next start. */
   async isPending(key: string): Promise<boolean> {
-    const said = await this.read(['qm', 'pending', `${this.vmid}`]);
-    return said.split('\n').some((line) => line.startsWith(`new ${key}: `));
+    return parsePending(await this.read(['qm', 'pending', `${this.vmid}`])).has(key);
   }
 
   create(settings: VmConfig): Action {
@@ -144,6 +143,11 @@ export function parseConfig(text: string, vmid: number): VmConfig {
   if (Object.keys(config).length === 0)
     throw new Blocked(`qm config ${vmid} must print the VM's settings, but it printed none`);
   return config;
+}
+
+/** The settings that `qm pending` prints with another value for the next start, or as taken away from then on. */
+export function parsePending(text: string): ReadonlySet<string> {
+  return new Set([...text.matchAll(/^(?:new|del) ([a-z][a-z0-9_-]*): /gm)].map(([, key]) => key!));
 }
 
 /** @throws Blocked when `qm status` prints something else */

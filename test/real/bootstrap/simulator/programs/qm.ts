@@ -517,11 +517,11 @@ export function text(config: Readonly<Record<string, string>>): string {
     .join('');
 }
 
-/** As Proxmox writes notes: control characters, what is not ASCII, and the colon. */
+/** As Proxmox writes notes: control characters, what is not ASCII, the colon and the percent sign. */
 function encoded(notes: string): string {
   return [...Buffer.from(notes)]
     .map((byte) =>
-      byte < 0x20 || byte === 0x3a || byte > 0x7e
+      byte < 0x20 || byte === 0x25 || byte === 0x3a || byte > 0x7e
         ? `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
         : String.fromCharCode(byte),
     )

@@ -302,7 +302,7 @@ class Talosctl {
       case 'disks':
         return drivesOf(this.context.state, node.vm).map((drive) =>
           make(
-            'block',
+            'runtime',
             'Disks.block.talos.dev',
             drive.device.slice(5),
             {
@@ -327,7 +327,7 @@ class Talosctl {
         return [
           ...['EPHEMERAL', 'META', 'STATE'].map((id) =>
             make(
-              'block',
+              'runtime',
               'VolumeStatuses.block.talos.dev',
               id,
               { phase: config ? 'ready' : 'missing', type: 'partition' },
@@ -344,7 +344,7 @@ class Talosctl {
               filesystem: volume.filesystem,
             };
             return make(
-              'block',
+              'runtime',
               'VolumeStatuses.block.talos.dev',
               `u-${volume.name}`,
               { phase, type: 'partition', ...there, ...(error && { errorMessage: error }) },
@@ -367,7 +367,7 @@ class Talosctl {
           };
           return spec
             ? [
-                make('block', 'MountStatuses.block.talos.dev', `u-${volume.name}`, spec, [
+                make('runtime', 'MountStatuses.block.talos.dev', `u-${volume.name}`, spec, [
                   'source',
                   'target',
                   'filesystem',

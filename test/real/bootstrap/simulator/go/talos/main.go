@@ -1,5 +1,6 @@
 // Talos-machinery is the part of talosctl that needs no cluster: it makes, patches and validates machine configurations.
-// gen and machineconfig are talosctl's own commands. The rest of talosctl needs modules that cannot be had from a proxy.
+// gen and machineconfig are its own commands; print prints as its commands get, service and version do.
+// The rest of talosctl needs modules that cannot be had from a proxy.
 package main
 
 import (
@@ -70,7 +71,7 @@ func validate() *cobra.Command {
 
 func main() {
 	root := &cobra.Command{Use: "talos-machinery", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(gen.Cmd, machineconfig.Cmd, validate())
+	root.AddCommand(gen.Cmd, machineconfig.Cmd, validate(), printing())
 	args := os.Args[1:]
 	if len(args) > 0 {
 		if words, ok := short[args[0]]; ok {
