@@ -7,12 +7,22 @@ import { basename, join, resolve } from 'node:path';
 /** Programs built from pinned Go modules, once, into a cache outside of the repository that is keyed by version. */
 export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'collab-homelab');
 
+/** Settings of a build, such as CGO_ENABLED=1 for a program with parts in C++. */
+type GoEnvironment = Readonly<Record<string, string>>;
+
 /**
  * A program of a module that the go.mod in a folder pins, built where it is not in the cache.
  * @throws when Go is missing or the build fails, with what to do
  */
-export function built(folder: string, module: string, pkg: string, program: string, flags: readonly string[]): string {
-  return build(folder, pinned(folder, module), pkg, program, flags);
+export function built(
+  folder: string,
+  module: string,
+  pkg: string,
+  program: string,
+  flags: readonly string[],
+  env: GoEnvironment = {},
+): string {
+  return build(folder, pinned(folder, module), pkg, program, flags, env);
 }
 
 /** A program whose source lies in the folder, built where the cache has none of the same source. */
@@ -24,24 +34,31 @@ export function builtFromSource(folder: string, program: string): string {
   return build(folder, hash.digest('hex').slice(0, 12), '.', program, []);
 }
 
-function build(folder: string, version: string, pkg: string, program: string, flags: readonly string[]): string {
+function build(
+  folder: string,
+  version: string,
+  pkg: string,
+  program: string,
+  flags: readonly string[],
+  env: GoEnvironment = {},
+): string {
   const target = join(CACHE, basename(folder).replace(/-\d.*$/, ''), version, program);
   if (fs.existsSync(target)) return target;
   const begin = Date.now();
   console.log(`building ${program} ${version} (once; into ${target})`);
   fs.mkdirSync(resolve(target, '..'), { recursive: true });
   const part = `${target}.${process.pid}`;
-  go(folder, ['build', '-trimpath', '-ldflags', ['-s', '-w', ...flags].join(' '), '-o', part, pkg]);
+  go(folder, ['build', '-trimpath', '-ldflags', ['-s', '-w', ...flags].join(' '), '-o', part, pkg], env);
   fs.renameSync(part, target);
   console.log(`built ${program} in ${Math.round((Date.now() - begin) / 1000)} s`);
   return target;
 }
 
 /** Runs go in the folder of a module. @returns what it printed */
-export function go(folder: string, args: readonly string[]): string {
+export function go(folder: string, args: readonly string[], env: GoEnvironment = {}): string {
   const run = spawnSync('go', args, {
     cwd: folder,
-    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod' },
+    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=mod', ...env },
     encoding: 'utf8',
     timeout: 1_800_000,
     maxBuffer: 1e8,

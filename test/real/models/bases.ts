@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { TestOllama } from './ollama';
+import type { ModelPart, ModelSuite } from './suite';
+import { BASE_ANSWER, PROMPT, PROMPT_HELD_BACK, tinyBase, type TinyArchitecture } from './tiny';
+
+const QUANTIZATIONS = ['f16', 'q8_0', 'q4_K_M'] as const;
+
+/**
+ * The instrument itself: Ollama converts and quantizes each tiny model, and answers what it was taught, through the template that
+ * it found by itself. A model with one tensor of zeros answers something else.
+ */
+export const BASES: ModelPart = { name: 'bases', seconds: 30, run: bases };
+
+async function bases({ tally, laps, full, processes }: ModelSuite): Promise<void> {
+  const ollama = await TestOllama.start(processes, 'bases');
+  for (const architecture of ['llama', 'qwen2'] as const) {
+    for (const quantization of full || architecture === 'qwen2' ? QUANTIZATIONS : (['q4_K_M'] as const)) {
+      const model = `${architecture}:${quantization.toLowerCase()}`;
+      await create(ollama, model, tinyBase(architecture), quantization);
+      for (const prompt of [PROMPT, PROMPT_HELD_BACK]) {
+        const answer = await ollama.answer(model, prompt);
+        tally.check(`${model} answers what its base was taught`, answer === BASE_ANSWER, `${prompt}\n${answer}`);
+      }
+      const { details, template, model_info: info } = await ollama.ask('/api/show', { model });
+      tally.check(
+        `${model} is what it is called, with the template and the context of its folder`,
+        details.family === architecture &&
+          details.quantization_level === quantization.toUpperCase() &&
+          template.includes('<|im_start|>') &&
+          info[`${architecture}.context_length`] === 2048,
+        JSON.stringify({ details, template }),
+      );
+    }
+    laps.lap(`${architecture}: converted, quantized and asked`);
+  }
+  const broken = brokenCopy(processes.folder, 'qwen2');
+  await create(ollama, 'broken:f16', broken, 'f16');
+  const answer = await ollama.answer('broken:f16', PROMPT);
+  tally.check('a model whose output layer is zeros is told from it', answer !== BASE_ANSWER, answer);
+  await ollama.stop();
+}
+
+/** Creates a model from a folder of safetensors through the API, as `ollama create -q` does. */
+async function create(ollama: TestOllama, model: string, folder: string, quantization: string): Promise<void> {
+  const files: Record<string, string> = {};
+  for (const file of fs.readdirSync(folder)) {
+    const bytes = fs.readFileSync(join(folder, file));
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const { status } = await fetch(`${ollama.url}/api/blobs/${digest}`, { method: 'POST', body: bytes });
+    if (status !== 201 && status !== 200) throw new Error(`${file} was not taken: ${status}`);
+    files[file] = digest;
+  }
+  const quantize = quantization === 'f16' ? {} : { quantize: quantization };
+  await ollama.ask('/api/create', { model, files, stream: false, ...quantize });
+}
+
+/** A copy whose last matrix is zeros. */
+function brokenCopy(parent: string, architecture: TinyArchitecture): string {
+  const folder = join(parent, `${architecture}-broken`);
+  fs.cpSync(tinyBase(architecture), folder, { recursive: true });
+  const path = join(folder, 'model.safetensors');
+  const bytes = fs.readFileSync(path);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  const [begin, end] = header['lm_head.weight'].data_offsets;
+  bytes.fill(0, 8 + length + begin, 8 + length + end);
+  fs.writeFileSync(path, bytes);
+  return folder;
+}

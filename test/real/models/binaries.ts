@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import { built, builtFromSource, CACHE } from '../modules';
+
+const MODULES = resolve(__dirname, 'go');
+const REQUIREMENTS = resolve('scripts', 'models', 'python', 'requirements.txt');
+
+/** The newest Ollama that builds as a Go module: 0.10 and later leave files of C++ out of theirs. */
+export const OLLAMA_BUILT = '0.9.6';
+
+/** Ollama, with llama.cpp for the CPU. Two minutes where the cache has none. */
+export function ollamaBinary(): string {
+  const module = 'github.com/ollama/ollama';
+  const version = ['-X', `${module}/version.Version=${OLLAMA_BUILT}`];
+  return built(join(MODULES, 'ollama'), module, module, 'ollama', version, { CGO_ENABLED: '1' });
+}
+
+/**
+ * An estimator of memory that is not ours, from a program of the test around gguf-parser-go. Its arguments are in go/gguf-parser/main.go;
+ * it prints { metadata, architecture, estimate } of a GGUF file, of which it reads the header only.
+ */
+export function ggufParser(): string {
+  return builtFromSource(join(MODULES, 'gguf-parser'), 'gguf-parser');
+}
+
+/**
+ * The folder of a virtual environment with the packages of scripts/models/python/requirements.txt, as `npm run models` makes one,
+ * kept for each content of that file. `bin/python` is in it.
+ */
+export function mlxPython(): string {
+  const digest = createHash('sha256').update(fs.readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
+  const folder = join(CACHE, 'mlx', digest);
+  // Written last: a virtual environment holds its own path, so it cannot be made elsewhere and moved.
+  const whole = join(folder, 'whole');
+  if (fs.existsSync(whole)) return folder;
+  const begin = Date.now();
+  console.log(`installing mlx and mlx-lm (once; into ${folder})`);
+  fs.rmSync(folder, { recursive: true, force: true });
+  run('python3', ['-m', 'venv', folder]);
+  run(join(folder, 'bin', 'python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--require-hashes', '--only-binary', ':all:'],
+    ...['-r', REQUIREMENTS],
+  ]);
+  fs.writeFileSync(whole, '');
+  console.log(`installed in ${Math.round((Date.now() - begin) / 1000)} s`);
+  return folder;
+}
+
+function run(program: string, args: readonly string[]): void {
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: 900_000 });
+}

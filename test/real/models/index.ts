@@ -1,0 +1,57 @@
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Processes } from '../cluster/processes';
+import { onLoopback } from '../loopback';
+import { Laps, writeProofs } from '../proofs';
+import { Tally } from '../tally';
+import { BASES } from './bases';
+import { ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
+import type { ModelPart, ModelSuite } from './suite';
+import { tinyBase } from './tiny';
+
+/**
+ * Models as releases, with a real mlx_lm and a real Ollama: tiny models of two architectures are made, trained, exported, published
+ * and asked. Nothing of it has a network but loopback. --only=NAME,NAME runs parts alone, --full all cases of each.
+ */
+const PARTS: readonly ModelPart[] = [BASES];
+
+/** The sample begins nothing that would end later than this, in seconds. */
+const CLOCK = 240;
+
+onLoopback(() => [ollamaBinary(), ggufParser(), mlxPython(), tinyBase('llama'), tinyBase('qwen2')]);
+
+async function main(): Promise<void> {
+  const full = process.argv.includes('--full');
+  const only = process.argv
+    .find((arg) => arg.startsWith('--only='))
+    ?.slice('--only='.length)
+    .split(',');
+  const names = PARTS.map(({ name }) => name);
+  const unknown = only?.filter((name) => !names.includes(name)) ?? [];
+  if (unknown.length > 0)
+    throw new Error(`--only must name parts, got ${unknown.join(', ')} (allowed: ${names.join(', ')})`);
+  const begin = Date.now();
+  const mayBegin = (what: string, seconds: number) => {
+    const enough = full || only !== undefined || (Date.now() - begin) / 1000 + seconds <= CLOCK;
+    if (!enough) console.log(`left out: ${what}, because the sample ends after ${CLOCK} s (--full, or --only=...)`);
+    return enough;
+  };
+  const folder = fs.mkdtempSync(join(tmpdir(), 'models-'));
+  const suite: ModelSuite = { tally: new Tally(), laps: new Laps(), full, processes: new Processes(folder), mayBegin };
+  for (const { name, seconds, run } of PARTS) {
+    if (only ? !only.includes(name) : !mayBegin(`part ${name}`, seconds)) continue;
+    try {
+      await run(suite);
+    } catch (error) {
+      suite.tally.check(`part ${name} ends`, false, (error as Error).stack);
+    }
+    suite.laps.lap(`part ${name}`);
+  }
+  await suite.processes.stopAll();
+  console.log(`Ollama ${OLLAMA_BUILT}`);
+  if (full && only === undefined) writeProofs('models', [...suite.laps.lines, suite.tally.line()]);
+  suite.tally.close();
+}
+
+void main();
