@@ -89,11 +89,15 @@ def hindrance(look, peers, node):
 
 def clock_problem(ahead):
     """Why clocks keep this node apart from others; None where they do not. 'ahead' has seconds by pod."""
-    off = ["%s (%+d s)" % (pod, seconds) for pod, seconds in sorted(ahead.items()) if abs(seconds) > CLOCK_SECONDS]
-    return off and (
-        "the clocks of these pods are ahead of, or behind, this one's: %s; Cassandra drops messages that look older than their timeout, so"
-        " a node whose clock is off serves nobody and does not start; allowed: %d s; compare with: talosctl time" % (", ".join(off), CLOCK_SECONDS)
-    ) or None
+    # Rounded, so that a log does not repeat the same with 599 and 600 s.
+    off = {pod: round(seconds, -1) if abs(seconds) > 10 else seconds for pod, seconds in sorted(ahead.items()) if abs(seconds) > CLOCK_SECONDS}
+    if not off:
+        return None
+    return (
+        "these clocks differ from this pod's: %s; Cassandra drops messages that look older than their timeout, so these nodes do not see each"
+        " other as up; allowed: %d s; compare the nodes' clocks with: talosctl time"
+        % (", ".join("%s (%+d s)" % each for each in off.items()), CLOCK_SECONDS)
+    )
 
 
 def stays(look, peers, node, pod, address):

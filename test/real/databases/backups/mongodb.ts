@@ -78,6 +78,23 @@ async function destroyed(tally: Tally): Promise<void> {
   });
 }
 
+/** What the sample has time for: one member, stored by SSH, loses its disk, and has all back. */
+export async function givenBackByOne(tally: Tally): Promise<void> {
+  await withStore(tally, 1, async (set) => {
+    await set.start();
+    await set.type(FILL);
+    const before = await set.contents();
+    const { error, bytes } = await set.backUp();
+    tally.check('a backup of MongoDB is made', error === null && bytes > 0, String(error));
+    await set.destroy();
+    await set.start();
+    const { code, log } = await set.restore();
+    tally.check('a restore into an empty set succeeds', code === 0, log);
+    const after = await set.contents();
+    tally.check('all that was stored is there again', after === before, differing(before, after));
+  });
+}
+
 /** What two sets hold differently, in short. */
 function differing(before: string, after: string): string {
   const [one, other] = [before, after].map((text) => JSON.parse((text ?? 'CONTENTS {}').slice(9)));
@@ -96,6 +113,7 @@ function differing(before: string, after: string): string {
 
 /** Parts of --full, by name. */
 export const MONGODB_BACKUPS = {
+  'mongodb-backup-of-one': givenBackByOne,
   'mongodb-backup': destroyed,
   'mongodb-backup-faults': faults,
   'mongodb-backup-slow': slowAndKilled,
