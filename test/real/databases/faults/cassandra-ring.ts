@@ -7,6 +7,7 @@ import { logs } from '../clients';
 import type { Test } from '../fresh-node';
 import type { TestNode } from '../node';
 import type { Pod } from '../pod';
+import { pause } from '../processes';
 import type { Rendered } from '../rendering';
 import type { FaultTable, Writer } from './table';
 import type { Member } from './tools';
@@ -57,6 +58,8 @@ export class Ring {
   /** By rack; the nodes that growth adds come behind. */
   readonly members: Member[];
   writer!: CassandraWriter;
+  /** When the next fault may come, in ms since 1970. */
+  notBefore = 0;
 
   constructor(
     readonly node: TestNode,
@@ -81,7 +84,12 @@ export class Ring {
     await until('the ring is whole', minutes * 60, all, () => logs(this.pods));
   }
 
+  async due(): Promise<void> {
+    await pause(Math.max(0, this.notBefore - Date.now()) / 1000);
+  }
+
   async fault(name: string, inject: () => Promise<void>): Promise<void> {
+    await this.due();
     await this.table.under(this.writer, name, async () => {
       await inject();
       await this.whole();
