@@ -6,6 +6,7 @@ import { EXIT, Blocked, Usage } from '../engine/problem';
 import { SECRETS } from '../engine/sops';
 import type { Stage, Step } from '../engine/step';
 import { changingKeys } from '../secrets/declared';
+import { proxyOf } from '../secrets/llm-keys';
 import { questionsOf, SecretMaker } from '../secrets/made';
 import { byHand } from '../secrets/readers';
 import { rotationSteps } from '../secrets/rotation';
@@ -65,7 +66,10 @@ function rotation(context: Context, store: SecretStore, secret: ListedSecret): S
   return {
     name: 'rotate',
     title: `a new value for ${secret.name}, in ${secret.namespaces.join(' and ')}`,
-    steps: async () => [begin, ...rotationSteps(kubernetes, store, secret, async () => !begun)],
+    steps: async () => [
+      begin,
+      ...rotationSteps(kubernetes, store, secret, async () => !begun, proxyOf(context, store, secret)),
+    ],
   };
 }
 

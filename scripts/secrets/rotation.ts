@@ -16,18 +16,21 @@ import { isUnderWay, type SecretStore } from './store';
  * the database's namespace without the previous value, and the job again, which drops the old login. The replaced
  * value stays in the file until all of that is done.
  * @param isComing whether the replacement itself is still planned
+ * @param knows a machine that must know a key before a client sends it: both while some have the old one, then the new alone
  */
 export function rotationSteps(
   kubernetes: Kubernetes,
   store: SecretStore,
   secret: ListedSecret,
   isComing: () => Promise<boolean>,
+  knows?: Step,
 ): Step[] {
   const of = new Rotation(kubernetes, store, secret);
   const parts = 'keyfile' in secret.keys ? keyfileParts(of) : valueParts(of);
-  const before = parts.map(([, part]) => part);
-  const all = [...parts, [`the old value of ${secret.name} is forgotten`, forget(of, before)] as const];
-  return all.map(([title, part]) => ({
+  const both = knows === undefined ? [] : [[`${knows.title}, the old one and the new`, () => knows.plan()] as const];
+  const before = [...both, ...parts].map(([, part]) => part);
+  const all = [...both, ...parts, [`the old value of ${secret.name} is forgotten`, forget(of, before)] as const];
+  const steps = all.map(([title, part]) => ({
     title,
     async plan() {
       if (isUnderWay(secret, await store.read())) return part();
@@ -35,6 +38,13 @@ export function rotationSteps(
       return undefined;
     },
   }));
+  if (knows === undefined) return steps;
+  const alone = async () => {
+    if ((await isComing()) || isUnderWay(secret, await store.read()))
+      throw new NotReady(`the old value of ${secret.name} goes first`);
+    return knows.plan();
+  };
+  return [...steps, { title: `${knows.title}, the new one alone`, plan: alone }];
 }
 
 type Titled = readonly [title: string, part: Part];

@@ -10,6 +10,7 @@ import { gpuProved, kernelPinned, provingModel, speedOnCpuMeasured } from './gpu
 import { ollama as ollamaOf } from '../../clients/ollama';
 import { ubuntuVm, type UbuntuVm } from '../../clients/ubuntu';
 import { whenUp, type Seen } from './when-up';
+import { noProxy, proxyFiles, proxyRuns } from './llm-proxy';
 import { mlx, ollamaInstalled, ollamaRuns, ollamaUnits, ollamaUser } from './ollama';
 
 /** The machines beside the cluster: everything on them that may change after their first boot, and the GPU. */
@@ -38,11 +39,16 @@ function stepsOf(context: Context, vm: UbuntuVm): Step[] {
   const always = [started(context, vm, seen), ...up(installed(homelab, vm), firewallUnit(vm), access(homelab, vm))];
   if (!runsModels) return [...always, passedThrough(context, vm)];
   const withGpu = machine.gpu === true;
+  const { gateway } = homelab.llm!;
   const ollama = ollamaOf(context);
   return [
     ...always,
     ...up(...(withGpu ? [gpuMemory(vm)] : []), rebooted(context, vm)),
-    ...up(ollamaUser(vm), ollamaInstalled(homelab, vm), ...ollamaUnits(homelab, vm), ollamaRuns(homelab, ollama)),
+    ...up(ollamaUser(vm), ollamaInstalled(homelab, vm)),
+    // Ollama and the proxy want the same port: the proxy on the machine's address, Ollama on loopback or on all addresses.
+    ...up(...(gateway === undefined ? [noProxy(vm)] : proxyFiles(context, vm))),
+    ...up(...ollamaUnits(homelab, vm), ollamaRuns(homelab, ollama)),
+    ...up(...(gateway === undefined ? [] : [proxyRuns(homelab, vm)])),
     ...up(mlx(vm)),
     ...(withGpu ? up(modelPulled(ollama, provingModel(homelab))) : []),
     // What follows can be seen from the host, so that its questions are asked before anything begins.

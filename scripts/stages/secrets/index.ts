@@ -9,6 +9,7 @@ import { authoritySteps } from '../../secrets/authority';
 import { certificateKeys, type Values } from '../../secrets/declared';
 import { compare, liveDeclared, secretAction } from '../../secrets/live';
 import { questionsOf, SecretMaker } from '../../secrets/made';
+import { proxyOf } from '../../secrets/llm-keys';
 import { assertLogin } from '../../secrets/registry-login';
 import { rotationSteps } from '../../secrets/rotation';
 import { publicHalf } from '../../secrets/ssh-key';
@@ -16,7 +17,8 @@ import { isUnderWay, missingKeys, SecretStore, undeclared, valuesOf, withValues,
 import { appliedObject } from '../applied-object';
 
 /** Stage 7: the namespaces of dist/, and every secret that dist/secrets.yaml lists, generated once. */
-export function secrets({ homelab, kubernetes, sops, ask }: Context): Stage {
+export function secrets(context: Context): Stage {
+  const { homelab, kubernetes, sops, ask } = context;
   return {
     name: 'secrets',
     title: 'namespaces, and the secrets in them',
@@ -34,11 +36,15 @@ export function secrets({ homelab, kubernetes, sops, ask }: Context): Stage {
           .filter(({ object }) => object?.kind === 'Namespace')
           .map((file) => appliedObject(kubernetes, file)),
         ...(certificates.length > 0 ? authoritySteps(sops, homelab) : []),
-        values(store, maker, assertLogins),
+        keptValues(store, maker, assertLogins),
         inCluster(kubernetes, store),
         ...changing.flatMap((secret) =>
-          rotationSteps(kubernetes, store, secret, async () =>
-            (await maker.renewals(declared, await store.read())).has(secret),
+          rotationSteps(
+            kubernetes,
+            store,
+            secret,
+            async () => (await maker.renewals(declared, await store.read())).has(secret),
+            proxyOf(context, store, secret),
           ),
         ),
       ];
@@ -47,11 +53,17 @@ export function secrets({ homelab, kubernetes, sops, ask }: Context): Stage {
 }
 
 /** Every declared secret has its value in the encrypted file: missing ones are made, those that are there never change. */
-function values(store: SecretStore, maker: SecretMaker, assertLogins: (kept: Kept) => void): Step {
-  const { declared } = store;
-  const make = action(`write ${SECRETS.cluster}, encrypted`, (progress) => makeMissing(store, maker, progress));
+export function keptValues(
+  store: SecretStore,
+  maker: SecretMaker,
+  assertLogins: (kept: Kept) => void,
+  declared = store.declared,
+): Step {
+  const make = action(`write ${SECRETS.cluster}, encrypted`, (progress) =>
+    makeMissing(store, maker, declared, progress),
+  );
   return {
-    title: `${SECRETS.cluster} holds every secret`,
+    title: `${SECRETS.cluster} holds every secret${declared === store.declared ? '' : ' of this stage'}`,
     async plan() {
       const kept = await store.read();
       assertLogins(kept);
@@ -59,7 +71,7 @@ function values(store: SecretStore, maker: SecretMaker, assertLogins: (kept: Kep
       for (const [secret, why] of await maker.renewals(declared, kept))
         lines.push(`${secret.name}: a new certificate, because ${why}`);
       if (lines.length === 0) return undefined;
-      const left = undeclared(declared, kept).map(
+      const left = undeclared(store.declared, kept).map(
         (name) => `${name} stays, though dist/secrets.yaml no longer lists it`,
       );
       const questions = declared.flatMap((secret) => questionsOf(secret, unknownKeys(secret, kept)));
@@ -74,8 +86,12 @@ function unknownKeys(secret: ListedSecret, kept: Kept): string[] {
   return Object.keys(secret.keys).filter((key) => known[key] === undefined);
 }
 
-async function makeMissing(store: SecretStore, maker: SecretMaker, progress: Progress): Promise<void> {
-  const { declared } = store;
+async function makeMissing(
+  store: SecretStore,
+  maker: SecretMaker,
+  declared: readonly ListedSecret[],
+  progress: Progress,
+): Promise<void> {
   let kept = await store.read();
   for (const secret of declared) {
     const made = await maker.make(secret, unknownKeys(secret, kept));
