@@ -8,7 +8,7 @@ import { runProgram } from './program';
 runProgram({
   name: 'models',
   commands: COMMANDS,
-  flags: { json: false, base: false, fused: false },
-  notes: ['options: --yes (every question is answered), --json (doctor)'],
+  flags: { json: false, base: false, fused: false, html: false },
+  notes: ['options: --yes (every question is answered), --json (doctor, status)'],
   stopping: 'what was done is kept, and the same command goes on from there',
 });

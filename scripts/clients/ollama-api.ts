@@ -17,7 +17,7 @@ export interface Loaded {
   /** Bytes, and those of them that are in the memory of the GPU. */
   readonly size: number;
   readonly sizeVram: number;
-  /** Tokens that it was loaded for. */
+  /** Tokens that it was loaded for; Infinity where Ollama does not tell: 0.9 and earlier. */
   readonly context: number;
   /** Whether it stays until something unloads it. */
   readonly stays: boolean;
@@ -128,8 +128,9 @@ export class OllamaApi {
   /** The models that are loaded, by tag. */
   async loaded(): Promise<ReadonlyMap<string, Loaded>> {
     const found = (await this.models('/api/ps')).map((model): [string, Loaded] => {
-      const { name, size, size_vram: sizeVram = 0, context_length: length, expires_at: expires } = model;
-      if (typeof name !== 'string' || ![size, sizeVram, length].every(Number.isFinite))
+      const { name, size, size_vram: sizeVram = 0, context_length: length = Infinity, expires_at: expires } = model;
+      const numbers = [size, sizeVram, length === Infinity ? 0 : length];
+      if (typeof name !== 'string' || !numbers.every(Number.isFinite))
         throw unknownForm('/api/ps', JSON.stringify(model));
       // A model that stays expires in some hundred years.
       const stays = Number(String(expires).slice(0, 4)) > new Date().getFullYear() + 1;

@@ -8,6 +8,8 @@ export interface ModelFlags {
   readonly base: boolean;
   /** try: the trained model before its quantization. */
   readonly fused: boolean;
+  /** compare: a page, into the file that is named last. */
+  readonly html: boolean;
 }
 
 export type ModelCommand = ProgramCommand<ModelFlags>;
