@@ -1,11 +1,8 @@
 import { sentence } from '../values/problem';
-import { bytes } from '../values/quantity';
+import { bytes, gib, GIB, sum } from '../values/quantity';
 import { hostOf } from './derived';
 import type { Homelab, Machine, ProxmoxHost } from './homelab';
-import { isTuned, type Model } from './models';
 import { at } from './shape';
-
-const GIB = 1024 ** 3;
 
 /** Memory overhead of QEMU for each machine, as seen on Proxmox with virtio disks. */
 export const QEMU_OVERHEAD = 0.3 * GIB;
@@ -33,14 +30,11 @@ export function diskTaken(machine: Machine): number {
   return bytes(machine.systemDisk) + sum(dataDisks.map((size) => bytes(size))) + SMALL_DISKS;
 }
 
-/** Reports machines that do not fit on their hosts, and models that do not fit on their machine. */
+/** Reports machines that do not fit on their hosts. */
 export function capacityProblems(homelab: Homelab): string[] {
-  return [
-    ...Object.entries(homelab.hosts).flatMap(([name, host]) =>
-      host.kind === 'proxmox' ? hostProblems(homelab, name, host) : [],
-    ),
-    ...modelProblems(homelab),
-  ];
+  return Object.entries(homelab.hosts).flatMap(([name, host]) =>
+    host.kind === 'proxmox' ? hostProblems(homelab, name, host) : [],
+  );
 }
 
 function hostProblems(homelab: Homelab, name: string, host: ProxmoxHost): string[] {
@@ -70,52 +64,4 @@ function hostProblems(homelab: Homelab, name: string, host: ProxmoxHost): string
       }),
     );
   return problems;
-}
-
-/** Minimum memory of the operating system beside the models. */
-const OF_THE_SYSTEM = GIB;
-
-/** Bytes of a weight in the quantization that a tag names; Ollama's default is q4_K_M. */
-function weightBytes(tag: string): number {
-  if (/(fp|f|bf)16/i.test(tag)) return 2;
-  const bits = Number(/q([2-8])/i.exec(tag)?.[1] ?? 4);
-  return (bits + 0.5) / 8;
-}
-
-/**
- * Minimum memory of a model, in bytes: weights, and the context in 4 bits (36 KiB a token with 8 billion parameters, twice that
- * with four times as many). Undefined when the tag does not contain the number of parameters.
- */
-function leastMemory(model: Model): number | undefined {
-  if (isTuned(model)) return undefined;
-  const { tag, context } = model;
-  const billions = Number(/(?:^|[:_-])(\d+(?:\.\d+)?)b(?:$|[-_])/i.exec(tag)?.[1]);
-  if (!(billions > 0)) return undefined;
-  return billions * 1e9 * weightBytes(tag) + context * 36 * 1024 * Math.sqrt(billions / 8);
-}
-
-/** A coarse lower bound, which reports only what certainly does not fit. All resident models are loaded, plus any one other. */
-function modelProblems({ llm, machines }: Homelab): string[] {
-  if (!llm || !Object.hasOwn(machines, llm.machine)) return [];
-  const machine = machines[llm.machine]!;
-  const room = bytes(machine.memory) - OF_THE_SYSTEM;
-  const least = Object.entries(llm.models).map(([name, model]) => ({ name, model, size: leastMemory(model) ?? 0 }));
-  const resident = sum(least.filter(({ model }) => model.resident).map(({ size }) => size));
-  return least
-    .filter(({ model, size }) => size > 0 && (model.resident ? resident : resident + size) > room)
-    .map(({ name, model, size }) =>
-      sentence({
-        what: `${at('llm.models', name)} must fit into the memory of ${llm.machine} with its context${resident > (model.resident ? size : 0) ? ', beside the resident models' : ''}`,
-        got: `at least ${gib(model.resident ? resident : resident + size)} of ${gib(room)}, at ${model.context} tokens`,
-        fix: 'lower context, choose a smaller model, or give that machine more memory',
-      }),
-    );
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
-}
-
-function gib(count: number): string {
-  return `${(count / GIB).toFixed(1).replace(/\.0$/, '')} GiB`;
 }

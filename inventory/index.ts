@@ -2,6 +2,19 @@ export * from './homelab';
 export * from './backup';
 export * from './llm-gateway';
 export * from './models';
+export { knownArchitecture } from './model-architectures';
+export { alternatives, loadOf, loadedBeside, roomOf, type Alternatives } from './model-fit';
+export {
+  gpuMemory,
+  machineFor,
+  MEMORY_BANDWIDTH,
+  modelMemory,
+  tokensPerSecond,
+  type ModelLoad,
+  type ModelMemory,
+} from './model-memory';
+export { quantizationOf, weightBytes, type Quantization } from './model-weights';
+export { metalLimit, trainingMemory, type TrainingMemory } from './training-memory';
 export { byTarget, envPrefixOf, clientLoginOf, targetOf, variablesOf, type ByTarget } from './connections';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';

@@ -23,6 +23,15 @@ const architecture = is.shape<lab.ModelArchitecture>({
   vocabulary: is.whole(1, 1e7),
   feedForward: is.whole(1, 1e7),
   maxContext: is.whole(1, 1e8),
+  experts: is.optional(
+    is.shape<NonNullable<lab.ModelArchitecture['experts']>>({ count: is.whole(1, 10000), used: is.whole(1, 1000) }),
+  ),
+  window: is.optional(
+    is.shape<NonNullable<lab.ModelArchitecture['window']>>({ tokens: is.whole(1, 1e8), every: is.whole(1, 1000) }),
+  ),
+  vision: is.optional(is.whole(0, 1e12)),
+  embedding: is.optional(is.flag),
+  fused: is.optional(is.flag),
 });
 
 const ofPrompt = { prompt: is.text, tokens: is.optional(is.whole(1, 4096)) };

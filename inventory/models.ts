@@ -130,8 +130,18 @@ export interface ModelArchitecture {
   readonly vocabulary: number;
   /** Width of the feed-forward layers (intermediate_size). */
   readonly feedForward: number;
-  /** Longest context that it was trained for (max_position_embeddings). */
+  /** Longest context that it was trained for (max_position_embeddings). Ollama cuts a longer one. */
   readonly maxContext: number;
+  /** Mixture of experts: `feedForward` is the width of one (moe_intermediate_size). @default none */
+  readonly experts?: { /** num_experts */ readonly count: number; /** num_experts_per_tok */ readonly used: number };
+  /** Layers that see only the last tokens (sliding_window); one layer of `every` sees all of them. @default all layers see all */
+  readonly window?: { readonly tokens: number; readonly every: number };
+  /** Weights that read images, which Ollama keeps in f16. @default 0 */
+  readonly vision?: number;
+  /** Whether it makes embeddings (BERT): no flash attention, a cache in f16, weights in f16 by default. @default false */
+  readonly embedding?: boolean;
+  /** Whether query, key and value are one matrix (Phi 3 and 4), which q4_K_M gives more bits. @default false */
+  readonly fused?: boolean;
 }
 
 /** Type of the cache for keys and values. */

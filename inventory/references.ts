@@ -9,6 +9,7 @@ import { LLM_PROOF } from './llm-gateway';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
+import { modelFitProblems } from './model-fit';
 import { mayUse, modelProblems } from './model-references';
 import { networkProblems } from './networks';
 import { at } from './shape';
@@ -31,6 +32,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     modelProblems,
     graces,
     capacityProblems,
+    modelFitProblems,
     acceptedChanges,
   ].flatMap((validate) => validate(homelab));
 }

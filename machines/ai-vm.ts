@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { stringify } from 'yaml';
-import { nodes, type Homelab, type UbuntuMachine } from '../inventory';
+import { gpuMemory, nodes, type Homelab, type UbuntuMachine } from '../inventory';
 import { bytes } from '../values/quantity';
 import type { MachineFiles } from './files';
 import { METRICS_PORT, PROXY_FILES, proxyConfig } from './llm-proxy';
@@ -152,18 +152,11 @@ ExecStart=/usr/sbin/nft -f ${AI_VM_FILES.firewall}
 WantedBy=sysinit.target
 `;
 
-/**
- * What the GPU may not take: 1.5 GiB for the operating system, about 1 GiB that Ollama needs beside the model, and as much
- * again as room for the file that a model is read from.
- */
-const NOT_FOR_GPU = 4 * 1024 ** 3;
 const PAGE = 4096;
 
 /** Options of the module ttm: without them the GPU gets half of the machine's memory. Counted in pages of 4 KiB. */
 export function ttmOptions({ memory }: UbuntuMachine): { readonly line: string; readonly pages: number } {
-  const total = bytes(memory);
-  // On a small machine half of it, as without options.
-  const pages = Math.floor(Math.max(total - NOT_FOR_GPU, total / 2) / PAGE);
+  const pages = Math.floor(gpuMemory(bytes(memory)) / PAGE);
   return { line: `options ttm pages_limit=${pages} page_pool_size=${pages}`, pages };
 }
 

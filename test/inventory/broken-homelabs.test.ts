@@ -486,21 +486,6 @@ const broken: [string, (homelab: any) => void, string][] = [
     'llm.machine must be a machine beside the cluster, got "talos-worker-01, a Talos node" (allowed: ai-vm)',
   ],
   [
-    'a model that cannot fit into its machine',
-    (h) => (h.llm.models.chat.tag = 'llama3.3:70b-instruct-q4_K_M'),
-    'llm.models.chat must fit into the memory of ai-vm with its context, got "at least ',
-  ],
-  [
-    'a context that cannot fit into its machine',
-    (h) => (h.llm.models.chat.context = 1048576),
-    'of 31 GiB, at 1048576 tokens"; lower context, choose a smaller model, or give that machine more memory',
-  ],
-  [
-    'resident models that do not fit together',
-    (h) => (h.llm.models.second = { tag: 'falcon:40b-instruct', context: 32768, resident: true }),
-    'beside the resident models',
-  ],
-  [
     'a Git address with a space',
     (h) => (h.git.url = 'https://github.com/owner/my repo'),
     'git.url must be an address that Argo CD can clone',

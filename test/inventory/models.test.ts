@@ -1,5 +1,5 @@
 import { Size } from 'cdk8s';
-import { defineHomelab, isTuned, servedName, type Homelab } from '../../inventory';
+import { defineHomelab, isTuned, knownArchitecture, servedName, type Homelab } from '../../inventory';
 import { changed, refusal } from '../homelab';
 
 const writer = (change: (writer: any) => void) => (h: any) => change(h.llm.models.writer);
@@ -193,6 +193,7 @@ test('accepts a full training of a folder on a named Mac', () => {
     h.llm.models.writer.base.repository = './models/base';
     h.llm.models.writer.base.revision = `sha256:${'1'.repeat(64)}`;
     h.llm.models.writer.training = { ...h.llm.models.writer.training, kind: 'full', host: 'studio' };
+    h.llm.models.writer.architecture = { ...knownArchitecture('qwen2.5:0.5b') };
   });
   const { writer: accepted } = defineHomelab(homelab as Homelab).llm!.models;
   expect(isTuned(accepted!)).toBe(true);

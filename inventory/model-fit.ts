@@ -1,0 +1,187 @@
+import { gib, sum } from '../values/quantity';
+import { sentence } from '../values/problem';
+import type { Homelab, Llm, MacHost, UbuntuMachine } from './homelab';
+import { knownArchitecture } from './model-architectures';
+import { machineFor, modelMemory, roomForModels, type ModelLoad, type ModelMemory } from './model-memory';
+import { isTuned, type KvCacheType, type Model, type TunedModel } from './models';
+import { quantizationOf, weightBytes } from './model-weights';
+import { at } from './shape';
+import { metalLimit, smallerTrainings, trainingMemory } from './training-memory';
+import { bytes } from '../values/quantity';
+
+/** Whether the models of homelab.ts fit into the memory of their machine, and trainings into that of the Mac. */
+
+/** What a model is loaded for; undefined when the numbers of its architecture are not known. */
+export function loadOf(llm: Pick<Llm, 'parallel' | 'kvCache'>, model: Model): ModelLoad | undefined {
+  const architecture = architectureOf(model);
+  if (architecture === undefined) return undefined;
+  const quantization = isTuned(model)
+    ? (model.export?.quantization ?? 'q4_K_M')
+    : quantizationOf(model.tag, architecture);
+  return {
+    architecture,
+    weights: weightBytes(architecture, quantization),
+    context: model.context,
+    parallel: llm.parallel ?? 1,
+    cache: llm.kvCache ?? 'q8_0',
+  };
+}
+
+function architectureOf(model: Model) {
+  return model.architecture ?? knownArchitecture(isTuned(model) ? model.base.repository : model.tag);
+}
+
+/** Memory that the models of a homelab may take, in bytes: what the GPU may take, or what the system leaves. */
+export function roomOf({ llm, machines }: Homelab): number {
+  return roomForModels(machines[llm!.machine] as UbuntuMachine);
+}
+
+/** Memory of the other models that are loaded when this one is: those that stay, in bytes. */
+export function loadedBeside(llm: Llm, name: string): number {
+  return sum(
+    Object.entries(llm.models)
+      .filter(([each, { resident }]) => each !== name && resident === true)
+      .map(([, model]) => memoryOf(llm, model)?.total ?? 0),
+  );
+}
+
+function memoryOf(llm: Llm, model: Model): ModelMemory | undefined {
+  const load = loadOf(llm, model);
+  return load && modelMemory(load);
+}
+
+/** Changes of which each alone makes a model fit. */
+export interface Alternatives {
+  /** Largest context, a multiple of 1024. */
+  readonly context?: number;
+  readonly cache?: KvCacheType;
+  readonly parallel?: number;
+  /** Memory of the machine, in GiB. */
+  readonly machine: number;
+}
+
+/** What would fit instead. @param beside bytes that other models take */
+export function alternatives(load: ModelLoad, beside: number, machine: UbuntuMachine): Alternatives {
+  const room = roomForModels(machine) - beside;
+  const fits = (change: Partial<ModelLoad>) => modelMemory({ ...load, ...change }).total <= room;
+  const context = largest(Math.ceil(load.context / 1024) - 1, (thousands) => fits({ context: thousands * 1024 }));
+  const caches: readonly KvCacheType[] = ['f16', 'q8_0', 'q4_0'];
+  const cache = caches.slice(caches.indexOf(load.cache) + 1).find((each) => fits({ cache: each }));
+  const parallel = largest(load.parallel - 1, (requests) => fits({ parallel: requests }));
+  return {
+    ...(context > 0 && { context: context * 1024 }),
+    ...(cache && { cache }),
+    ...(parallel > 0 && { parallel }),
+    machine: machineFor(beside + modelMemory(load).total, machine.gpu === true),
+  };
+}
+
+/** The largest number from 1 to a limit that fits, or 0; more never fits where less does not. */
+function largest(limit: number, fits: (count: number) => boolean): number {
+  let [low, high] = [0, Math.max(0, limit)];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** The alternatives in words: `context 40960, or llm.kvCache 'q8_0', or 40 GiB for ai-vm`. */
+export function inWords({ context, cache, parallel, machine }: Alternatives, name: string): string {
+  return [
+    ...(context === undefined ? [] : [`context ${context}`]),
+    ...(cache === undefined ? [] : [`llm.kvCache '${cache}'`]),
+    ...(parallel === undefined ? [] : [`llm.parallel ${parallel}`]),
+    `${machine} GiB for ${name}`,
+  ].join(', or ');
+}
+
+/** Reports models and trainings that do not fit, with what would. */
+export function modelFitProblems(homelab: Homelab): string[] {
+  const { llm, machines } = homelab;
+  if (!llm) return [];
+  const models = Object.entries(llm.models);
+  const machine = Object.hasOwn(machines, llm.machine) ? machines[llm.machine]! : undefined;
+  return [
+    ...models.flatMap(([name, model]) => architectureProblems(at('llm.models', name), model)),
+    ...(machine?.kind === 'ubuntu' ? servedProblems(llm, machine) : []),
+    ...models.flatMap(([name, model]) => (isTuned(model) ? trainingProblems(homelab, name, model) : [])),
+  ];
+}
+
+function architectureProblems(place: string, model: Model): string[] {
+  const architecture = architectureOf(model);
+  if (architecture === undefined)
+    return [
+      sentence({
+        what: `${place}.architecture must be set: the table of known models does not have ${isTuned(model) ? model.base.repository : model.tag}`,
+        got: undefined,
+        fix: 'add architecture: { parameters, layers, heads, kvHeads, headSize, width, feedForward, vocabulary, maxContext }, as npm run homelab -- fit-model config.json prints it',
+      }),
+    ];
+  if (model.context <= architecture.maxContext) return [];
+  return [
+    sentence({
+      what: `${place}.context must be one that the model was trained for: Ollama cuts a longer one`,
+      got: model.context,
+      allowed: `at most ${architecture.maxContext}`,
+      fix: 'lower it, or choose a model with a longer context',
+    }),
+  ];
+}
+
+/** All resident models are loaded at once, and any one other. */
+function servedProblems(llm: Llm, machine: UbuntuMachine): string[] {
+  const models = Object.entries(llm.models);
+  const sizes = new Map(models.map(([name, model]) => [name, memoryOf(llm, model)?.total ?? 0]));
+  const room = roomForModels(machine);
+  const resident = models.filter(([, model]) => model.resident).map(([name]) => name);
+  const largestResident = resident.sort((one, other) => sizes.get(other)! - sizes.get(one)!)[0];
+  const together = sum(resident.map((name) => sizes.get(name)!));
+  const tooLarge = (name: string) => together + sizes.get(name)! > room;
+  if (largestResident !== undefined && together > room) return [tooLargeProblem(llm, machine, largestResident)];
+  return models
+    .filter(([name, model]) => !model.resident && tooLarge(name))
+    .map(([name]) => tooLargeProblem(llm, machine, name));
+}
+
+function tooLargeProblem(llm: Llm, machine: UbuntuMachine, name: string): string {
+  const load = loadOf(llm, llm.models[name]!)!;
+  const { weights, cache, compute, total } = modelMemory(load);
+  const beside = loadedBeside(llm, name);
+  const of = machine.gpu === true ? `that the GPU of ${llm.machine} may take` : `of ${llm.machine}`;
+  return sentence({
+    what: `${at('llm.models', name)} must fit into the memory ${of}${beside > 0 ? ', beside the resident models' : ''}`,
+    got: `${gib(total + beside)} of ${gib(roomForModels(machine))}: weights ${gib(weights)}, KV cache ${gib(cache)}, buffers ${gib(compute)}${beside > 0 ? `, others ${gib(beside)}` : ''}`,
+    fix: `what would fit: ${inWords(alternatives(load, beside, machine), llm.machine)}, or a smaller model`,
+  });
+}
+
+function trainingProblems({ hosts }: Homelab, name: string, model: TunedModel): string[] {
+  const macs = Object.keys(hosts).filter((each) => hosts[each]!.kind === 'mac');
+  const host = model.training.host ?? (macs.length === 1 ? macs[0]! : '');
+  const architecture = architectureOf(model);
+  if (!macs.includes(host) || architecture === undefined) return [];
+  const limit = metalLimit(bytes((hosts[host] as MacHost).memory));
+  const memory = trainingMemory(architecture, model);
+  const place = at('llm.models', name);
+  const problems: string[] = [];
+  if (memory.total > limit)
+    problems.push(
+      sentence({
+        what: `${place}.training must fit into the memory that macOS gives to the GPU of ${host}`,
+        got: `${gib(memory.total)} of ${gib(limit)}: base ${gib(memory.base)}, adapter and optimiser ${gib(memory.trained)}, activations ${gib(memory.activations)}`,
+        fix: `what would fit: ${smallerTrainings(architecture, model, limit).join(', or ') || 'a smaller base, or one that is quantized (-4bit)'}`,
+      }),
+    );
+  if (memory.exported > limit)
+    problems.push(
+      sentence({
+        what: `${place}.base must fit into the memory that macOS gives to the GPU of ${host} when it is exported`,
+        got: `${gib(memory.exported)} of ${gib(limit)} for the base and the fused weights`,
+        fix: 'choose a smaller base, or train fewer layers',
+      }),
+    );
+  return problems;
+}
