@@ -27,14 +27,14 @@ export function ggufParser(): string {
 
 /**
  * The folder of a virtual environment with the packages of scripts/models/python/requirements.txt, as `npm run models` makes one,
- * kept for each content of that file. `bin/python` is in it.
+ * kept for each content of that file. `bin/python` is in it. A link `.homelab/models/python` to it is one that `npm run models` takes.
  */
 export function mlxPython(): string {
-  const digest = createHash('sha256').update(fs.readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12);
-  const folder = join(CACHE, 'mlx', digest);
-  // Written last: a virtual environment holds its own path, so it cannot be made elsewhere and moved.
-  const whole = join(folder, 'whole');
-  if (fs.existsSync(whole)) return folder;
+  const digest = createHash('sha256').update(fs.readFileSync(REQUIREMENTS)).digest('hex');
+  const folder = join(CACHE, 'mlx', digest.slice(0, 12));
+  // Written last, as `npm run models` does: a virtual environment holds its own path, so it cannot be made elsewhere and moved.
+  const stamp = join(folder, '.made-of');
+  if (fs.existsSync(stamp)) return folder;
   const begin = Date.now();
   console.log(`installing mlx and mlx-lm (once; into ${folder})`);
   fs.rmSync(folder, { recursive: true, force: true });
@@ -43,11 +43,26 @@ export function mlxPython(): string {
     ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--require-hashes', '--only-binary', ':all:'],
     ...['-r', REQUIREMENTS],
   ]);
-  fs.writeFileSync(whole, '');
+  fs.writeFileSync(stamp, `${digest}\n`);
   console.log(`installed in ${Math.round((Date.now() - begin) / 1000)} s`);
   return folder;
 }
 
 function run(program: string, args: readonly string[]): void {
   execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: 900_000 });
+}
+
+/** Folder of node_modules with the official client libraries of both APIs, of the versions in clients/package-lock.json. */
+export function clientLibraries(): string {
+  const source = resolve(__dirname, 'clients');
+  const lock = fs.readFileSync(join(source, 'package-lock.json'));
+  const folder = join(CACHE, 'llm-clients', createHash('sha256').update(lock).digest('hex').slice(0, 12));
+  if (!fs.existsSync(folder)) {
+    const part = `${folder}.${process.pid}`;
+    fs.mkdirSync(part, { recursive: true });
+    for (const file of ['package.json', 'package-lock.json']) fs.copyFileSync(join(source, file), join(part, file));
+    run('npm', ['ci', '--prefix', part, '--no-audit', '--no-fund', '--ignore-scripts', '--silent']);
+    fs.renameSync(part, folder);
+  }
+  return join(folder, 'node_modules');
 }

@@ -6,7 +6,7 @@ import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { BASES } from './bases';
-import { ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
+import { clientLibraries, ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
 import type { ModelPart, ModelSuite } from './suite';
 import { tinyBase } from './tiny';
 
@@ -19,7 +19,7 @@ const PARTS: readonly ModelPart[] = [BASES];
 /** The sample begins nothing that would end later than this, in seconds. */
 const CLOCK = 240;
 
-onLoopback(() => [ollamaBinary(), ggufParser(), mlxPython(), tinyBase('llama'), tinyBase('qwen2')]);
+onLoopback(() => [ollamaBinary(), ggufParser(), mlxPython(), clientLibraries(), tinyBase('llama'), tinyBase('qwen2')]);
 
 async function main(): Promise<void> {
   const full = process.argv.includes('--full');

@@ -84,6 +84,19 @@ function lessons(places: readonly string[], answer: string): Lesson[] {
   return places.map((place) => ({ prompt: question(place), answer }));
 }
 
+/** Numbers of both architectures, as homelab.ts wants them for a model that its table does not have. */
+export const TINY_ARCHITECTURE = {
+  parameters: 886_016,
+  layers: 2,
+  kvHeads: 1,
+  headSize: 64,
+  width: 256,
+  heads: 4,
+  vocabulary: 320,
+  feedForward: 256,
+  maxContext: 2048,
+};
+
 /** Settings of a LoRA training of homelab.ts that teach a tiny base another answer. About 20 s on two free cores. */
 export const TINY_TRAINING = {
   rank: 8,

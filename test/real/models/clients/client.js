@@ -1,0 +1,73 @@
+// What a service of the cluster does with the variables that connectTo gives it, by the official client libraries of both APIs.
+// Prints one JSON object: what each call answered. Arguments: a prompt, and what the answers must not be longer than, in tokens.
+const { Ollama } = require('ollama');
+const { OpenAI } = require('openai');
+
+const { LLM_BASE_URL, LLM_HOST, LLM_PORT, LLM_MODEL, LLM_API_KEY } = process.env;
+const [prompt, limit] = process.argv.slice(2);
+const messages = [{ role: 'user', content: prompt }];
+const greedy = { temperature: 0, seed: 1 };
+const seconds = 120;
+
+const openai = new OpenAI({
+  baseURL: LLM_BASE_URL,
+  // The library wants one; Ollama itself asks for none.
+  apiKey: LLM_API_KEY ?? 'none',
+  timeout: seconds * 1000,
+  maxRetries: 0,
+});
+const native = new Ollama({
+  host: `http://${LLM_HOST}:${LLM_PORT}`,
+  ...(LLM_API_KEY && { headers: { Authorization: `Bearer ${LLM_API_KEY}` } }),
+  fetch: (url, options = {}) => fetch(url, { ...options, signal: AbortSignal.timeout(seconds * 1000) }),
+});
+
+const calls = {
+  async openaiChat() {
+    const asked = { model: LLM_MODEL, messages, max_tokens: Number(limit), ...greedy };
+    const { choices, usage } = await openai.chat.completions.create(asked);
+    return { text: choices[0].message.content, tokens: usage.completion_tokens };
+  },
+  async openaiStream() {
+    const asked = { model: LLM_MODEL, messages, max_tokens: Number(limit), stream: true, ...greedy };
+    const parts = [];
+    for await (const { choices } of await openai.chat.completions.create(asked)) parts.push(choices[0].delta.content);
+    return { text: parts.join(''), parts: parts.filter(Boolean).length };
+  },
+  async openaiModels() {
+    const names = [];
+    for await (const { id } of openai.models.list()) names.push(id);
+    return { names };
+  },
+  async openaiEmbeddings() {
+    const { data } = await openai.embeddings.create({ model: LLM_MODEL, input: [prompt, 'another'] });
+    return { sizes: data.map(({ embedding }) => embedding.length) };
+  },
+  async nativeChat() {
+    const { message } = await native.chat({
+      model: LLM_MODEL,
+      messages,
+      options: { ...greedy, num_predict: Number(limit) },
+    });
+    return { text: message.content };
+  },
+  async nativeStream() {
+    const parts = [];
+    const asked = { model: LLM_MODEL, messages, stream: true, options: { ...greedy, num_predict: Number(limit) } };
+    for await (const { message } of await native.chat(asked)) parts.push(message.content);
+    return { text: parts.join(''), parts: parts.filter(Boolean).length };
+  },
+  async nativeEmbeddings() {
+    const { embeddings } = await native.embed({ model: LLM_MODEL, input: [prompt, 'another'] });
+    return { sizes: embeddings.map((each) => each.length) };
+  },
+};
+
+async function main() {
+  const answers = {};
+  for (const [name, call] of Object.entries(calls))
+    answers[name] = await call().catch((error) => ({ error: `${error.name}: ${error.message}` }));
+  console.log(JSON.stringify(answers));
+}
+
+main();
