@@ -9,9 +9,14 @@ const PROBE = { seconds: 30 };
 /** Changes with each start of a machine's system. */
 export async function bootId(commands: Commands, target: Target): Promise<string> {
   const { stdout } = await commands.read(target, ['cat', '/proc/sys/kernel/random/boot_id'], PROBE);
-  const id = stdout.trim();
+  return parseBootId(stdout, target.name);
+}
+
+/** @throws Problem when a machine answers with something else */
+export function parseBootId(text: string, name: string): string {
+  const id = text.trim();
   if (!/^[0-9a-f-]{36}$/.test(id))
-    throw new Problem(`${target.name} must name its boot id, but it answered ${JSON.stringify(id.slice(0, 80))}`);
+    throw new Problem(`${name} must name its boot id, but it answered ${JSON.stringify(id.slice(0, 80))}`);
   return id;
 }
 
@@ -35,9 +40,8 @@ export async function untilRebooted(
   seconds: number,
   progress: Progress,
 ): Promise<void> {
-  await until(`${target.name} to come back`, { seconds, every: 5 }, progress, async () =>
-    (await bootId(commands, target)) === before ? undefined : true,
-  );
+  const look = async () => (await bootId(commands, target)) !== before;
+  await until(`${target.name} to come back`, { seconds, every: 5 }, progress, look);
 }
 
 /** A machine that still answers, and does not stop, did not get the command. */

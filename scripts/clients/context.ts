@@ -27,7 +27,7 @@ export function context(homelab: Homelab, ask: Ask): Context {
   const commands = new Commands(log);
   const sops = new Sops(commands, log, ROOT);
   const kubernetes = new Kubernetes(commands, sops, log);
-  return { homelab, commands, ask, log, sops, kubernetes, talos: new Talos({ homelab, commands, sops }) };
+  return { homelab, commands, ask, log, sops, kubernetes, talos: new Talos({ homelab, commands, sops, log }) };
 }
 
 /** The machines beside the cluster. */

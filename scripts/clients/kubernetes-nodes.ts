@@ -1,21 +1,15 @@
 import { CommandFailed } from '../engine/commands';
-import { json } from '../engine/json';
-import { NotReady, Blocked } from '../engine/problem';
+import { NotReady } from '../engine/problem';
 import type { Kubernetes } from './kubernetes';
 
 /** The nodes that the API server knows, or undefined while it does not answer. @throws NotReady without a kubeconfig */
 export async function registeredNodes(kubernetes: Kubernetes): Promise<any[] | undefined> {
-  let stdout: string;
   try {
-    ({ stdout } = await kubernetes.read(['get', 'nodes', '-o', 'json']));
+    return await kubernetes.list(['nodes']);
   } catch (error) {
     if (error instanceof CommandFailed) return undefined;
     throw error;
   }
-  const { items } = json(stdout, 'kubectl get nodes');
-  if (!Array.isArray(items) || items.some((node) => typeof node?.metadata?.name !== 'string'))
-    throw new Blocked(`kubectl get nodes must list nodes, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
-  return items;
 }
 
 /** One node as the API server knows it. @throws NotReady while it does not answer */

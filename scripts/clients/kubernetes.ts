@@ -43,14 +43,31 @@ export class Kubernetes {
     return stdout.trim() === '' ? undefined : json(stdout, `kubectl get ${args.join(' ')}`);
   }
 
+  /** The objects of a list. @throws Blocked when kubectl answers with something else */
+  async list(args: readonly string[]): Promise<any[]> {
+    const from = `kubectl get ${args.join(' ')}`;
+    const { stdout } = await this.read(['get', ...args, '-o', 'json']);
+    const { items } = json(stdout, from) ?? {};
+    if (!Array.isArray(items) || items.some((each) => typeof each?.metadata?.name !== 'string'))
+      throw new Blocked(`${from} must answer with a list, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
+    return items;
+  }
+
   /** A command in a container that is running. */
   exec(
-    { namespace, pod, container }: { readonly namespace: string; readonly pod: string; readonly container: string },
+    {
+      namespace,
+      pod,
+      container,
+    }: { readonly namespace: string; readonly pod: string; readonly container?: string | undefined },
     argv: readonly string[],
     options: CommandOptions = {},
   ): Promise<Output> {
     const input = options.stdin === undefined ? [] : ['-i'];
-    return this.read(['exec', ...input, '-n', namespace, pod, '-c', container, '--', ...argv], options);
+    return this.read(
+      ['exec', ...input, '-n', namespace, pod, ...(container === undefined ? [] : ['-c', container]), '--', ...argv],
+      options,
+    );
   }
 
   /** A call that changes something, as the plan shows it: without where the kubeconfig lies. */
@@ -143,4 +160,20 @@ function writeKubeconfig(server: string, authority: string): void {
     'current-context': name,
   };
   writeWhole(KUBECONFIG, stringify(config, { lineWidth: 0 }), 0o600);
+}
+
+/**
+ * What a Deployment, StatefulSet or DaemonSet still waits for, or undefined when all its pods are of the newest kind and
+ * ready. Asked for again and again: kubectl's own `rollout status` ends with the request's deadline.
+ */
+export function rolloutProblem({ kind, metadata, spec, status = {} }: any): string | undefined {
+  if (status.observedGeneration === undefined || status.observedGeneration < metadata.generation)
+    return 'its controller has not seen the change yet';
+  const wanted: number = kind === 'DaemonSet' ? status.desiredNumberScheduled : (spec.replicas ?? 1);
+  const updated: number = (kind === 'DaemonSet' ? status.updatedNumberScheduled : status.updatedReplicas) ?? 0;
+  const ready: number = (kind === 'DaemonSet' ? status.numberAvailable : status.readyReplicas) ?? 0;
+  if (updated < wanted) return `${updated} of ${wanted} pods are new`;
+  if (kind !== 'DaemonSet' && (status.replicas ?? 0) > wanted)
+    return `${status.replicas - wanted} old pods are still there`;
+  return ready < wanted ? `${ready} of ${wanted} pods are ready` : undefined;
 }

@@ -3,14 +3,18 @@ import { hostOf, nodes, type Homelab, type TalosMachine } from '../../inventory'
 import { command } from '../engine/actions';
 import { CommandFailed, LOCALHOST, type CommandOptions, type Commands, type Output } from '../engine/commands';
 import { jsonDocuments } from '../engine/json';
+import type { Log } from '../engine/log';
 import { memoryFile } from '../engine/memory-files';
 import { NotReady, Problem, Blocked } from '../engine/problem';
 import { SECRETS, type Sops } from '../engine/sops';
 import type { Action } from '../engine/step';
-import { sayOnce, until } from '../engine/wait';
+import { Final, sayOnce, until } from '../engine/wait';
 import { machineVm } from './proxmox/host';
 import type { ProxmoxVm } from './proxmox/vm';
-import { RELEASE } from './talos-versions';
+import { parseBootId } from './boots';
+
+/** Versions of Talos and Kubernetes, as v1.36.3. */
+export const RELEASE = /v\d+\.\d+\.\d+/;
 
 /** What a machine of Talos is: without a configuration, or a node that runs a version of Talos. */
 export type NodeState = { readonly mode: 'maintenance' } | { readonly mode: 'configured'; readonly version: string };
@@ -28,11 +32,17 @@ interface Lab {
   readonly homelab: Homelab;
   readonly commands: Commands;
   readonly sops: Sops;
+  readonly log: Log;
 }
 
 /** The nodes of the cluster, through talosctl. */
 export class Talos {
   constructor(private readonly lab: Lab) {}
+
+  /** Knows which values must not be shown: what talosctl prints may hold them. */
+  get log(): Log {
+    return this.lab.log;
+  }
 
   /** The control planes first, as they must come up. */
   get nodes(): readonly TalosNode[] {
@@ -110,19 +120,14 @@ export class TalosNode {
    */
   async state(): Promise<NodeState> {
     const what = `${this.name} (${this.machine.address}) to answer`;
-    const state = await until(what, { seconds: BOOT_SECONDS }, sayOnce(), async () => {
+    return until(what, { seconds: BOOT_SECONDS }, sayOnce(), async () => {
       try {
         return await this.probe();
       } catch (error) {
-        if (!(error instanceof CommandFailed)) throw error;
-        // Returned, because whatever is thrown here is tried again.
-        const first = await this.comesFirst();
-        if (first === undefined) throw error;
-        return first;
+        const first = error instanceof CommandFailed ? await this.comesFirst() : undefined;
+        throw first === undefined ? error : new Final(new NotReady(first));
       }
     });
-    if (typeof state === 'string') throw new NotReady(state);
-    return state;
   }
 
   /** The version of Talos that it runs. @throws NotReady when it has no configuration yet */
@@ -153,12 +158,7 @@ export class TalosNode {
   /** Changes with each start of the machine. */
   async bootId(): Promise<string> {
     const { stdout } = await this.read(['read', '/proc/sys/kernel/random/boot_id'], PROBE);
-    const id = stdout.trim();
-    if (!/^[0-9a-f-]{36}$/.test(id))
-      throw new Problem(
-        `talosctl read must name the boot id of ${this.machine.address}, and answered ${JSON.stringify(id.slice(0, 80))}`,
-      );
-    return id;
+    return parseBootId(stdout, this.name);
   }
 
   /** Whether etcd runs on it and has members. */
@@ -166,10 +166,7 @@ export class TalosNode {
     try {
       const { stdout } = await this.read(['etcd', 'members'], PROBE);
       // A table: its head, and a line for each member.
-      if (!stdout.includes('PEER URLS'))
-        throw new Problem(
-          `talosctl etcd members must list members, and answered ${JSON.stringify(stdout.slice(0, 120))}`,
-        );
+      if (!stdout.includes('PEER URLS')) throw unexpected('etcd members', 'list members', stdout);
       return true;
     } catch (error) {
       if (error instanceof CommandFailed) return false;
@@ -226,21 +223,19 @@ export class TalosNode {
 /** @throws Problem when `talosctl version` names no version of the node */
 export function parseVersion(text: string, address: string): string {
   const version = new RegExp(`Server:[^]*Tag:\\s*(${RELEASE.source})`).exec(text)?.[1];
-  if (version === undefined)
-    throw new Problem(
-      `talosctl version must name the version of ${address}, and answered ${JSON.stringify(text.slice(0, 120))}`,
-    );
+  if (version === undefined) throw unexpected('version', `name the version of ${address}`, text);
   return version;
 }
 
 /** @throws Problem when `talosctl service NAME` names no state */
 export function parseServiceState(text: string, service: string): string {
   const state = /^STATE +(\w+)$/m.exec(text)?.[1];
-  if (state === undefined)
-    throw new Problem(
-      `talosctl service ${service} must name a state, and answered ${JSON.stringify(text.slice(0, 120))}`,
-    );
+  if (state === undefined) throw unexpected(`service ${service}`, 'name a state', text);
   return state;
+}
+
+function unexpected(command: string, must: string, text: string): Problem {
+  return new Problem(`talosctl ${command} must ${must}, and answered ${JSON.stringify(text.slice(0, 120))}`);
 }
 
 /** @throws Blocked when `talosctl get KIND -o json` lists something else */
@@ -250,4 +245,21 @@ export function parseResources(text: string, from: string): any[] {
   if (bad !== undefined)
     throw new Blocked(`${from} must list resources, and listed ${JSON.stringify(bad).slice(0, 120)}`);
   return found;
+}
+
+/**
+ * Why one version cannot follow another, as a sentence, or undefined. Talos and Kubernetes both go one minor at a time, and
+ * never back.
+ */
+export function stepProblem(what: string, from: string, to: string): string | undefined {
+  const [a, b] = [numbers(from), numbers(to)];
+  const newer = a.map((part, index) => b[index]! - part).find((difference) => difference !== 0) ?? 0;
+  if (newer < 0) return `${what} is ${from} and homelab.ts says ${to}; it cannot go back`;
+  if (b[0] !== a[0] || b[1]! - a[1]! > 1)
+    return `${what} is ${from} and homelab.ts says ${to}; it goes one minor at a time: first write the last v${a[0]}.${a[1]! + 1}.x`;
+  return undefined;
+}
+
+function numbers(version: string): number[] {
+  return version.slice(1).split('.').map(Number);
 }

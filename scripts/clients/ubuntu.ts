@@ -7,7 +7,7 @@ import type { ProxmoxVm } from './proxmox/vm';
 import { json } from '../engine/json';
 import { Blocked } from '../engine/problem';
 import type { Action, Progress } from '../engine/step';
-import { until } from '../engine/wait';
+import { Final, until } from '../engine/wait';
 
 /** Time from the power button to a login: firmware, kernel and services; with a GPU its memory is pinned first. */
 export const BOOT_SECONDS = 600;
@@ -79,17 +79,14 @@ export class UbuntuVm {
    * @throws TimedOut when nobody can log in by then
    */
   async waitForLogin(progress: Progress): Promise<void> {
-    // `until` tries again after an error, so Blocked is returned, not thrown.
     const look = () =>
-      this.firstBoot().catch((error: unknown) => (error instanceof Blocked ? error : Promise.reject(error)));
+      this.firstBoot().catch((error: unknown) => {
+        throw error instanceof Blocked ? new Final(error) : error;
+      });
     const first = await until(`a login on ${this.name}`, { seconds: BOOT_SECONDS }, progress, look);
     if (first === 'done') return;
     const what = `the first boot of ${this.name} (cloud-init)`;
-    const end = await until(what, { seconds: FIRST_BOOT_SECONDS }, progress, async () => {
-      const state = await look();
-      return state === 'running' ? undefined : state;
-    });
-    if (end instanceof Blocked) throw end;
+    await until(what, { seconds: FIRST_BOOT_SECONDS }, progress, async () => (await look()) === 'done');
   }
 }
 

@@ -1,6 +1,6 @@
-import { revisionOf } from '../../inventory';
 import type { ListedSecret } from '../../values/secrets';
 import type { Context } from '../clients/context';
+import { GitRepository } from '../clients/git';
 import { action } from '../engine/actions';
 import { EXIT, Blocked, Usage } from '../engine/problem';
 import { SECRETS } from '../engine/sops';
@@ -12,7 +12,6 @@ import { byHand } from '../secrets/readers';
 import { rotationSteps } from '../secrets/rotation';
 import { absentJobs } from '../secrets/rotation-parts';
 import { isUnderWay, missingKeys, SecretStore } from '../secrets/store';
-import { pushProblem } from '../stages/gitops/repository';
 import { applyStage } from './plan';
 
 /**
@@ -31,6 +30,7 @@ export async function rotate(context: Context, [name]: readonly string[]): Promi
 
 function rotation(context: Context, store: SecretStore, secret: ListedSecret): Stage {
   const { homelab, kubernetes, sops, ask } = context;
+  const repository = new GitRepository(context.commands, homelab);
   const maker = new SecretMaker(homelab, sops, ask);
   let begun = false;
   const what = `a new value of ${changingKeys(secret).join(', ')}; the old one is kept until nobody uses it`;
@@ -48,10 +48,9 @@ function rotation(context: Context, store: SecretStore, secret: ListedSecret): S
           `${secret.name} must have a value before it gets another one; npm run bootstrap -- apply secrets`,
         );
       const absent = await absentJobs(kubernetes, secret);
-      const problem = absent.length > 0 ? await pushProblem(context) : undefined;
+      const problem = absent.length > 0 ? await repository.pushProblem() : undefined;
       if (problem !== undefined) {
-        const { url } = homelab.git;
-        const revision = revisionOf(homelab);
+        const { url, revision } = repository;
         throw new Blocked(
           `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
         );

@@ -24,6 +24,7 @@ export async function verify(context: Context, _: readonly string[], { json }: C
   const found = await findings(looks);
   const bad = found.filter(({ state }) => state === 'bad').length;
   if (json) console.log(JSON.stringify(found, null, 2));
-  else console.log(`${table(found)}\n\n${bad === 0 ? 'Nothing is bad.' : `${bad} bad.`}\n\n${addresses(context)}`);
+  else
+    console.log(`${table(found)}\n\n${bad === 0 ? 'Nothing is bad.' : `${bad} bad.`}\n\n${addresses(context.homelab)}`);
   return bad > 0 ? EXIT.failed : EXIT.done;
 }

@@ -12,10 +12,10 @@ export function sayOnce(): (what: string) => void {
   };
 }
 
-/** Thrown in a look of `until`: ends the wait with this problem, while any other is looked at again. */
+/** Thrown in a look of `until`: ends the wait with this problem, while after any other it looks again. */
 export class Final extends Error {
-  constructor(readonly problem: Problem) {
-    super(problem.message);
+  constructor(readonly problem: unknown) {
+    super();
   }
 }
 

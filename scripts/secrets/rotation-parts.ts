@@ -1,7 +1,6 @@
 import type { ListedSecret } from '../../values/secrets';
 import { ArgoCd } from '../clients/argo-cd';
-import type { Kubernetes } from '../clients/kubernetes';
-import { rolloutProblem } from '../clients/rollout';
+import { rolloutProblem, type Kubernetes } from '../clients/kubernetes';
 import { action } from '../engine/actions';
 import { NotReady, Problem } from '../engine/problem';
 import { SECRETS } from '../engine/sops';

@@ -10,13 +10,13 @@ import {
 } from '../stages/gitops/backups';
 
 /** How old the newest backup of each database is. */
-export function backupChecks(context: Context): Record<string, Check> {
+export function backupChecks({ homelab, kubernetes }: Context): Record<string, Check> {
   return Object.fromEntries(
-    storedDatabases(context).map(([name, database]) => [
+    storedDatabases(homelab).map(([name, database]) => [
       `backup of ${name}`,
       async () => {
-        const all = await backupStatuses(context.kubernetes, name, database);
-        return [backupFinding(name, database, backupOf(context.homelab, database)!, all, Date.now())];
+        const all = await backupStatuses(kubernetes, name, database);
+        return [backupFinding(name, database, backupOf(homelab, database)!, all, Date.now())];
       },
     ]),
   );

@@ -10,39 +10,37 @@ import {
 } from '../../inventory';
 import { daysLeft } from '../secrets/certificates';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
-import { SECRETS } from '../engine/sops';
-import { json } from '../engine/json';
+import { SECRETS, type Sops } from '../engine/sops';
 import { manifests, type Context } from '../clients/context';
+import type { Kubernetes } from '../clients/kubernetes';
 import { certificateKeys } from '../secrets/declared';
 import { compare, liveDeclared } from '../secrets/live';
 import { NotReady, Blocked } from '../engine/problem';
 import { ArgoCd, applicationProblem } from '../clients/argo-cd';
 import { keptAuthority } from '../secrets/authority';
 import { isUnderWay, missingKeys, SecretStore, undeclared, valuesOf } from '../secrets/store';
-import { userVolume } from '../../machines/talos';
+import type { TalosNode } from '../clients/talos';
+import { unreadyVolumes } from '../stages/talos/cluster';
 
 /** What the API server and the nodes say of themselves, and what ends by itself one day. */
-export function clusterChecks(context: Context): Record<string, Check> {
+export function clusterChecks({ homelab, kubernetes, sops, talos }: Context): Record<string, Check> {
   return {
-    'nodes of the cluster': () => nodeFindings(context),
-    'claims of databases': () => claimFindings(context),
+    'nodes of the cluster': () => nodeFindings(homelab, kubernetes),
+    'claims of databases': () => claimFindings(homelab, kubernetes),
     ...Object.fromEntries(
-      nodes(context.homelab)
-        .filter(([, { dataDisks }]) => Object.keys(dataDisks ?? {}).length > 0)
-        .map(([name]) => [`volumes of ${name}`, () => volumeFindings(context, name)]),
+      talos.nodes
+        .filter(({ machine }) => Object.keys(machine.dataDisks ?? {}).length > 0)
+        .map((node) => [`volumes of ${node.name}`, () => volumeFindings(node)]),
     ),
-    'applications of Argo CD': () => applicationFindings(context),
-    secrets: () => secretFindings(context),
-    certificates: () => certificateFindings(context),
+    'applications of Argo CD': () => applicationFindings(kubernetes),
+    secrets: () => secretFindings(kubernetes, new SecretStore(sops)),
+    certificates: () => certificateFindings(homelab, sops),
   };
 }
 
-async function nodeFindings(context: Context): Promise<Finding[]> {
-  const { items = [] } = json(
-    (await context.kubernetes.read(['get', 'nodes', '-o', 'json'])).stdout,
-    'kubectl get nodes',
-  );
-  return nodes(context.homelab).map(([name, { labels = {} }]) => {
+async function nodeFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
+  const items = await kubernetes.list(['nodes']);
+  return nodes(homelab).map(([name, { labels = {} }]) => {
     const what = `${name} is ready`;
     const node = items.find(({ metadata }: any) => metadata?.name === name);
     if (node === undefined) return bad(what, 'it is no node of the cluster', 'npm run bootstrap -- apply talos');
@@ -58,7 +56,7 @@ async function nodeFindings(context: Context): Promise<Finding[]> {
     if (node.spec?.unschedulable)
       return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, when nobody works on it`);
     const { kernelVersion = '' } = node.status.nodeInfo ?? {};
-    if (holdsMongod(context.homelab, name) && mongodStarts(kernelVersion) === 'no')
+    if (holdsMongod(homelab, name) && mongodStarts(kernelVersion) === 'no')
       return bad(what, `it runs Linux ${kernelVersion}, and ${MONGOD_STOPS}`, MONGOD_WAY_OUT);
     const pressed = conditions.filter(({ type, status }) => type !== 'Ready' && status === 'True');
     if (pressed.length > 0)
@@ -82,10 +80,9 @@ function holdsMongod({ databases, machines }: Homelab, node: string): boolean {
 }
 
 /** A claim that is not bound keeps its replica from starting. */
-async function claimFindings(context: Context): Promise<Finding[]> {
-  const { stdout } = await context.kubernetes.read(['get', 'pvc', '-A', '-o', 'json']);
-  const { items = [] } = json(stdout, 'kubectl get pvc');
-  return Object.entries(context.homelab.databases).map(([namespace, database]) => {
+async function claimFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
+  const items = await kubernetes.list(['pvc', '-A']);
+  return Object.entries(homelab.databases).map(([namespace, database]) => {
     const wanted = databasePods(namespace, database).map((pod) => `data-${pod}`);
     const phase = (name: string) =>
       items.find(({ metadata }: any) => metadata?.namespace === namespace && metadata.name === name)?.status?.phase;
@@ -101,26 +98,21 @@ async function claimFindings(context: Context): Promise<Finding[]> {
   });
 }
 
-async function volumeFindings(context: Context, name: string): Promise<Finding[]> {
-  const machine = nodes(context.homelab).find(([each]) => each === name)![1];
-  const found = await context.talos.node(name)!.resources('volumestatus');
-  const wrong = Object.keys(machine.dataDisks ?? {}).flatMap((serial) => {
-    const { phase, errorMessage } = found.find(({ metadata }) => metadata?.id === userVolume(serial))?.spec ?? {};
-    return phase === 'ready' ? [] : [`${serial} is ${phase ?? 'not there'}${errorMessage ? ` (${errorMessage})` : ''}`];
-  });
-  const what = `volumes of ${name}`;
-  if (wrong.length === 0) return [good(what, `${Object.keys(machine.dataDisks!).length} ready`)];
-  return [bad(what, wrong.join(', '), `npm run bootstrap -- talosctl ${name} -- get volumestatus`)];
+async function volumeFindings(node: TalosNode): Promise<Finding[]> {
+  const what = `volumes of ${node.name}`;
+  const wrong = await unreadyVolumes(node);
+  if (wrong.length === 0) return [good(what, `${Object.keys(node.machine.dataDisks!).length} ready`)];
+  return [bad(what, wrong.join(', '), `npm run bootstrap -- talosctl ${node.name} -- get volumestatus`)];
 }
 
-async function applicationFindings(context: Context): Promise<Finding[]> {
+async function applicationFindings(kubernetes: Kubernetes): Promise<Finding[]> {
   const wanted = manifests('argocd')
     .map(({ object }) => object)
     .filter((object) => object?.kind === 'Application')
     .map(({ metadata }) => metadata.name as string);
   let found: ReadonlyMap<string, any>;
   try {
-    found = await new ArgoCd(context.kubernetes).applications();
+    found = await new ArgoCd(kubernetes).applications();
   } catch (error) {
     if (!(error instanceof NotReady)) throw error;
     return [bad('Argo CD', 'it is not installed', 'npm run bootstrap -- apply gitops')];
@@ -137,8 +129,7 @@ async function applicationFindings(context: Context): Promise<Finding[]> {
 const APPLY = 'npm run bootstrap -- apply secrets';
 
 /** Where file and cluster differ, and what should not stay in the file unseen. Names alone, no values. */
-async function secretFindings(context: Context): Promise<Finding[]> {
-  const store = new SecretStore(context.sops);
+async function secretFindings(kubernetes: Kubernetes, store: SecretStore): Promise<Finding[]> {
   const { declared } = store;
   const kept = await store.read();
   const left = undeclared(declared, kept);
@@ -147,7 +138,7 @@ async function secretFindings(context: Context): Promise<Finding[]> {
       bad(`secret ${namespace}/${secret.name}`, `${SECRETS.cluster} lacks ${keys.join(', ')}`, APPLY),
     ),
   );
-  for (const { secret, namespace, live } of await liveDeclared(context.kubernetes, declared)) {
+  for (const { secret, namespace, live } of await liveDeclared(kubernetes, declared)) {
     const what = `secret ${namespace}/${secret.name}`;
     const values = valuesOf(secret, kept);
     try {
@@ -182,8 +173,8 @@ async function secretFindings(context: Context): Promise<Finding[]> {
   ];
 }
 
-async function certificateFindings(context: Context): Promise<Finding[]> {
-  const store = new SecretStore(context.sops);
+async function certificateFindings(homelab: Homelab, sops: Sops): Promise<Finding[]> {
+  const store = new SecretStore(sops);
   const { secrets } = await store.read();
   const found: Finding[] = [];
   for (const secret of store.declared) {
@@ -191,14 +182,14 @@ async function certificateFindings(context: Context): Promise<Finding[]> {
     const certificate = pair && secrets[secret.namespaces[0]!]?.[secret.name]?.[pair.certificate];
     if (pair) found.push(ending(`certificate ${secret.name}`, certificate, 30, 'npm run bootstrap -- apply secrets'));
   }
-  const authority = await keptAuthority(context.sops, context.homelab);
+  const authority = await keptAuthority(sops, homelab);
   if (found.length > 0)
     // Before the time that its last certificate would need.
     found.push(ending('own authority', authority?.certificate, 400, 'make another one: docs/bootstrap.md'));
-  const { credential } = ((await context.sops.read(SECRETS.kubeconfig)) ?? {}) as any;
+  const { credential } = ((await sops.read(SECRETS.kubeconfig)) ?? {}) as any;
   const client = credential?.status?.clientCertificateData;
   if (client !== undefined) found.push(ending('kubeconfig', client, 30, 'npm run bootstrap -- apply talos'));
-  const talos = ((await context.sops.read(SECRETS.talosconfig)) ?? {}) as any;
+  const talos = ((await sops.read(SECRETS.talosconfig)) ?? {}) as any;
   for (const { crt } of Object.values<any>(talos.contexts ?? {}))
     if (typeof crt === 'string')
       found.push(ending('talosconfig', Buffer.from(crt, 'base64').toString(), 30, 'npm run bootstrap -- apply keys'));
@@ -213,13 +204,13 @@ function ending(what: string, certificate: string | undefined, soon: number, fix
 }
 
 /** Where the ways in are: every worker. */
-export function entryAddresses({ homelab }: Context): string[] {
+export function entryAddresses(homelab: Homelab): string[] {
   return workers(homelab).map(([, { address }]) => address);
 }
 
 /** Running pods of a workload, oldest name first. */
-export async function runningPods(context: Context, namespace: string, selector: string): Promise<string[]> {
-  const found = await context.kubernetes.get(['pod', '-n', namespace, '-l', selector]);
+export async function runningPods(kubernetes: Kubernetes, namespace: string, selector: string): Promise<string[]> {
+  const found = await kubernetes.get(['pod', '-n', namespace, '-l', selector]);
   return (found?.items ?? [])
     .filter(({ status, metadata }: any) => status?.phase === 'Running' && metadata.deletionTimestamp === undefined)
     .map(({ metadata }: any) => metadata.name as string)

@@ -2,32 +2,41 @@ import { databasePods, type Cassandra, type MongoDb } from '../../inventory';
 import { bad, causeOf, good, warning, type Check, type Finding } from '../engine/findings';
 import { json } from '../engine/json';
 import type { Context } from '../clients/context';
+import type { Kubernetes } from '../clients/kubernetes';
 import { mongosh } from '../clients/mongosh';
 import { isFault, type Problem } from '../engine/problem';
 
 /** Whether every database says of itself that it is whole. */
-export function databaseChecks(context: Context): Record<string, Check> {
+export function databaseChecks({ homelab, kubernetes }: Context): Record<string, Check> {
   return Object.fromEntries(
-    Object.entries(context.homelab.databases).map(([name, database]) => [
+    Object.entries(homelab.databases).map(([name, database]) => [
       `database ${name}`,
       async (): Promise<Finding[]> => {
         if (database.state === 'retired') return [good(`database ${name}`, 'retired: it runs no pods')];
         return [
-          database.kind === 'cassandra' ? await ring(context, name, database) : await set(context, name, database),
+          database.kind === 'cassandra'
+            ? await ring(kubernetes, name, database)
+            : await set(kubernetes, name, database),
         ];
       },
     ]),
   );
 }
 
+const answering = (pod: string) => ({ seconds: 60, waitsFor: `${pod} to answer` });
+
 /** Every node is up and normal, as the first one that answers sees it. */
-async function ring(context: Context, name: string, database: Cassandra): Promise<Finding> {
+async function ring(kubernetes: Kubernetes, name: string, database: Cassandra): Promise<Finding> {
   const what = `ring ${name}`;
   const pods = databasePods(name, database);
   const faults: [string, Problem][] = [];
   for (const pod of pods) {
     try {
-      const { stdout } = await exec(context, name, pod, 'cassandra', ['nodetool', 'status']);
+      const { stdout } = await kubernetes.exec(
+        { namespace: name, pod, container: 'cassandra' },
+        ['nodetool', 'status'],
+        answering(pod),
+      );
       const states = [...stdout.matchAll(/^([UD?][NLJM?])\s+(\S+)/gm)];
       const well = states.filter(([, state]) => state === 'UN').length;
       const saw = `${well} of ${pods.length} nodes up and normal`;
@@ -63,7 +72,7 @@ const HELLO =
 const URL = 'mongodb://127.0.0.1:27017/?directConnection=true&serverSelectionTimeoutMS=5000';
 
 /** One primary, all others secondary, and as many members as are wanted. */
-async function set(context: Context, name: string, database: MongoDb): Promise<Finding> {
+async function set(kubernetes: Kubernetes, name: string, database: MongoDb): Promise<Finding> {
   const what = `replica set ${name}`;
   const states: { pod: string; state: string }[] = [];
   const faults: [string, Problem][] = [];
@@ -71,13 +80,8 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
   for (const pod of databasePods(name, database)) {
     try {
       // Not in the container `reconcile`: beside its own mongosh there is no memory for a second one.
-      const { stdout } = await exec(
-        context,
-        name,
-        pod,
-        'mongod',
-        mongosh('mongosh --norc --quiet --eval "$1" "$2"', HELLO, URL),
-      );
+      const command = mongosh('mongosh --norc --quiet --eval "$1" "$2"', HELLO, URL);
+      const { stdout } = await kubernetes.exec({ namespace: name, pod, container: 'mongod' }, command, answering(pod));
       const hello = json(stdout.trim().split('\n').at(-1) ?? '', `mongosh in ${pod}`);
       // Members without a priority stand in `passives`, hidden ones nowhere.
       members = Math.max(members, (hello?.hosts?.length ?? 0) + (hello?.passives?.length ?? 0));
@@ -106,11 +110,4 @@ async function set(context: Context, name: string, database: MongoDb): Promise<F
   return members === wanted
     ? good(what, saw)
     : warning(what, `${members} of ${wanted} members${hidden > 0 ? ' that are not hidden' : ''}; ${saw}`, fix);
-}
-
-async function exec(context: Context, namespace: string, pod: string, container: string, command: readonly string[]) {
-  return context.kubernetes.read(['exec', '-n', namespace, pod, '-c', container, '--', ...command], {
-    seconds: 60,
-    waitsFor: `${pod} to answer`,
-  });
 }

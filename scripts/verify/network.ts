@@ -1,11 +1,10 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
 import { databasePods, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
 import { labelSelector } from '../../values/labels';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
-import { CommandFailed, LOCALHOST } from '../engine/commands';
+import { CommandFailed, LOCALHOST, script, type Commands, type Output } from '../engine/commands';
 import { manifests, type Context } from '../clients/context';
-import { ROOT } from '../engine/root';
+import type { Kubernetes } from '../clients/kubernetes';
 import { Problem } from '../engine/problem';
 import { AUTHORITY_FILE, TRUST_ON_MAC } from '../secrets/authority';
 import { enforcesPolicies } from '../clients/kubernetes-nodes';
@@ -17,11 +16,11 @@ const PROBE_SECONDS = 4;
 const DENIALS = 12;
 
 /** What reaches what: from outside over TLS, and inside only as declared. */
-export function networkChecks(context: Context): Record<string, Check> {
+export function networkChecks({ homelab, commands, kubernetes }: Context): Record<string, Check> {
   return {
-    ...(context.homelab.llm && { 'the models from inside': () => modelsFromInside(context) }),
-    'routes from outside': () => routes(context),
-    'network policies': () => policies(context),
+    ...(homelab.llm && { 'the models from inside': () => modelsFromInside(homelab, kubernetes) }),
+    'routes from outside': () => routes(homelab, commands),
+    'network policies': () => policies(homelab, kubernetes),
   };
 }
 
@@ -29,15 +28,15 @@ export function networkChecks(context: Context): Record<string, Check> {
  * Every host name, at every worker, with a certificate of the own authority. Asked is what Kubernetes asks to see that the app
  * is ready, so that a 404 is the ingress controller's, which knows no such route.
  */
-async function routes(context: Context): Promise<Finding[]> {
+async function routes(homelab: Homelab, commands: Commands): Promise<Finding[]> {
   const hosts = routesOf(manifests().map(({ object }) => object));
   if (hosts.length > 0 && !fs.existsSync(AUTHORITY_FILE))
     return [bad('routes from outside', 'ca.crt is not there', 'npm run bootstrap -- apply secrets')];
   const found: Finding[] = [];
   for (const { host, path } of hosts)
-    for (const address of entryAddresses(context)) {
+    for (const address of entryAddresses(homelab)) {
       const what = `https://${host} at ${address}`;
-      const { code, stdout, stderr } = await context.commands.read(
+      const { code, stdout, stderr } = await commands.read(
         LOCALHOST,
         [
           ...['curl', '--silent', '--show-error', '--max-time', '15', '--output', '/dev/null'],
@@ -89,16 +88,15 @@ export function routesOf(objects: readonly any[]): { readonly host: string; read
 }
 
 /** A service that may ask the models asks; where none can, what the proof said that runs after each sync. */
-async function modelsFromInside(context: Context): Promise<Finding[]> {
-  const { services, llm } = context.homelab;
+async function modelsFromInside({ services, llm }: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
   const { service, port } = llm!;
   const what = `${service} answers inside the cluster`;
   const url = `http://${service}:${port}/api/version`;
   for (const [name, { connects }] of Object.entries(services)) {
     if (!connects.some((connection) => targetOf(connection)[0] === 'model')) continue;
-    const [pod] = await runningPods(context, NAMESPACES.services, instance(name));
+    const [pod] = await runningPods(kubernetes, NAMESPACES.services, instance(name));
     if (pod === undefined) continue;
-    const answer = await inPod(context, NAMESPACES.services, pod, 'pod/probe-http.sh', [url, '10']);
+    const answer = await inPod(kubernetes, { namespace: NAMESPACES.services, pod }, 'pod/probe-http.sh', [url, '10']);
     if (answer.code === 0 && /"version"/.test(answer.stdout))
       return [good(what, `${answer.stdout.trim()}, from ${pod}`)];
     if (!cannotTry(answer.code))
@@ -110,7 +108,7 @@ async function modelsFromInside(context: Context): Promise<Finding[]> {
         ),
       ];
   }
-  const job = await context.kubernetes.get(['job', `${service}-proof`, '-n', NAMESPACES.services]);
+  const job = await kubernetes.get(['job', `${service}-proof`, '-n', NAMESPACES.services]);
   if (job?.status?.succeeded > 0) return [good(what, `the proof after the last sync, ${job.status.completionTime}`)];
   const logs = `kubectl -n services logs job/${service}-proof`;
   return [
@@ -137,9 +135,9 @@ interface Target {
 }
 
 /** A few connections that are declared work, and a few that are not do not. */
-async function policies(context: Context): Promise<Finding[]> {
-  const enforced = await enforcesPolicies(context.kubernetes);
-  if (enforced !== true && !context.homelab.talos.enforceNetworkPolicies)
+async function policies(homelab: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
+  const enforced = await enforcesPolicies(kubernetes);
+  if (enforced !== true && !homelab.talos.enforceNetworkPolicies)
     return [
       warning(
         'network policies',
@@ -149,7 +147,7 @@ async function policies(context: Context): Promise<Finding[]> {
     ];
   if (enforced !== true)
     return [bad('network policies', 'flannel does not enforce them', 'npm run bootstrap -- apply talos')];
-  const { allowed, denied } = probePairs(context.homelab);
+  const { allowed, denied } = probePairs(homelab);
   const found: Finding[] = [];
   const open = new Set<string>();
   const blind = new Set<string>();
@@ -157,12 +155,12 @@ async function policies(context: Context): Promise<Finding[]> {
   const pods = new Map<string, string | undefined>();
   const probe = async (client: Client, target: Target): Promise<string | undefined> => {
     if (!pods.has(client.name))
-      pods.set(client.name, (await runningPods(context, client.namespace, client.selector))[0]);
+      pods.set(client.name, (await runningPods(kubernetes, client.namespace, client.selector))[0]);
     const pod = pods.get(client.name);
     if (pod === undefined || failed.has(client.name)) return undefined;
     const args = [target.host, String(target.port), String(PROBE_SECONDS)];
-    const answer = await inPod(context, client.namespace, pod, 'pod/probe-connection.sh', args, client.container);
-    const { code, stdout, stderr } = answer;
+    const where = { namespace: client.namespace, pod, container: client.container };
+    const { code, stdout, stderr } = await inPod(kubernetes, where, 'pod/probe-connection.sh', args);
     const word = stdout.trim();
     if (cannotTry(code) || word === 'none') {
       blind.add(client.name);
@@ -322,21 +320,15 @@ function instance(name: string): string {
 
 /** A shell script of scripts/remote/ in a container, by standard input. */
 async function inPod(
-  context: Context,
-  namespace: string,
-  pod: string,
-  script: string,
+  kubernetes: Kubernetes,
+  where: Parameters<Kubernetes['exec']>[0],
+  name: string,
   args: readonly string[],
-  container?: string,
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const text = fs.readFileSync(join(ROOT, 'scripts', 'remote', script), 'utf8');
-  const where = ['exec', '-i', '-n', namespace, pod, ...(container ? ['-c', container] : [])];
+): Promise<Output> {
+  const { namespace, pod } = where;
+  const options = { stdin: script(name), seconds: 30, waitsFor: `${pod} to try` };
   try {
-    return await context.kubernetes.read([...where, '--', 'sh', '-s', '--', ...args], {
-      stdin: text,
-      seconds: 30,
-      waitsFor: `${pod} to try`,
-    });
+    return await kubernetes.exec(where, ['sh', '-s', '--', ...args], options);
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     if (
@@ -348,7 +340,7 @@ async function inPod(
   }
 }
 
-function noShell(output: { readonly code: number; readonly stdout: string; readonly stderr: string }) {
+function noShell(output: Output): Output {
   return /executable file not found|no such file or directory/i.test(output.stderr) ? { ...output, code: 127 } : output;
 }
 
@@ -358,15 +350,15 @@ function cannotTry(code: number): boolean {
 }
 
 /** For people: where to go, and how to be trusted and let in. */
-export function addresses(context: Context): string {
-  const hosts = Object.values(context.homelab.webApps).map(({ host }) => `${host}.${context.homelab.network.domain}`);
+export function addresses(homelab: Homelab): string {
+  const hosts = Object.values(homelab.webApps).map(({ host }) => `${host}.${homelab.network.domain}`);
   const kubectl = 'kubectl --kubeconfig .homelab/kubeconfig -n argocd';
   return [
     'Open:',
     ...hosts.map((host) => `  https://${host}`),
     ...(hosts.length > 0
       ? [
-          `  These names must lead to ${entryAddresses(context).join(' or ')}: in your router's DNS, or in /etc/hosts.`,
+          `  These names must lead to ${entryAddresses(homelab).join(' or ')}: in your router's DNS, or in /etc/hosts.`,
           `  The Mac trusts them after: ${TRUST_ON_MAC}`,
         ]
       : []),

@@ -24,6 +24,7 @@ import {
   type GpuRecord,
 } from '../../scripts/stages/ai-vm/gpu-record';
 import { planRestart, planStart, type Restart } from '../../scripts/stages/ai-vm/restart';
+import { shownLines } from '../../scripts/engine/step';
 import { aiVm, apply, podsOf, run, Told, withAiVm } from './ubuntu';
 
 const restart = async (commands: Told, kind: Restart) =>
@@ -340,6 +341,18 @@ describe('a part of the proof', () => {
       .map((each) => JSON.parse(each.replace(/^\S+ \d+ /, '')));
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
+
+  test('is planned alike when an earlier step has written a new record: another model under another kernel', async () => {
+    const commands = told({ 'proxmox/gpu-record': '' });
+    const file = 'cat /var/lib/collab-homelab/gpu-210.json';
+    commands.says[file] = JSON.stringify(record({ state: 'passed', kernel: '6.14.0-1-pve', tag: 'other:1b' }));
+    const step = gpuProved(commands.context(), ollamaOf(commands.context()));
+    const planned = shownLines((await step.plan())!);
+    expect(planned[0]).toBe(`proved for kernel 6.14.0-1-pve, and proxmox runs ${KERNEL}: again`);
+    // As the measure on the CPU writes it.
+    commands.says[file] = JSON.stringify(record({ done: ['cpu'] }));
+    expect(shownLines((await step.plan())!)).toEqual(planned);
+  });
 
   test('that failed while the host answers is not begun any more', async () => {
     const commands = told({

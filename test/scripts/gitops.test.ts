@@ -9,12 +9,13 @@ import { makeAuthority } from '../../scripts/secrets/certificates';
 import { differences } from '../../scripts/clients/differences';
 import { memoryFolder } from '../../scripts/engine/memory-files';
 import { NotReady } from '../../scripts/engine/problem';
-import { rolloutProblem } from '../../scripts/clients/rollout';
+import { rolloutProblem } from '../../scripts/clients/kubernetes';
 import { ARGO_CD_MANIFESTS } from '../../machines/pins';
 import { applicationProblem } from '../../scripts/clients/argo-cd';
+import { GitRepository } from '../../scripts/clients/git';
 import { gitops } from '../../scripts/stages/gitops';
 import { knownHostsOf, trustingGitServer } from '../../scripts/stages/gitops/git-server';
-import { isPushed, pushProblem, repositoryAccess } from '../../scripts/stages/gitops/repository';
+import { isPushed, repositoryAccess } from '../../scripts/stages/gitops/repository';
 import { fakeKubernetes } from './kubernetes';
 
 jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
@@ -32,6 +33,8 @@ jest.mock('../../scripts/engine/memory-files', () => {
 afterAll(() => fs.rmSync(memoryFolder(), { recursive: true }));
 
 const kubernetes = fakeKubernetes();
+const access = (context: any, knownHosts = '') =>
+  repositoryAccess(context, new GitRepository(context.commands, context.homelab), knownHosts);
 
 const container = { name: 'argocd-server', image: 'quay.io/argoproj/argocd:v3.5.1' };
 const MANIFEST = [
@@ -118,7 +121,7 @@ test.each([
     diff: { stdout: '', code: diff },
   };
   const commands = { read: async (_place: unknown, argv: string[]) => answers[argv[3]!] } as any;
-  const found = await pushProblem({ commands, homelab });
+  const found = await new GitRepository(commands, homelab).pushProblem();
   if (problem === undefined) expect(found).toBeUndefined();
   else expect(found).toMatch(problem);
 });
@@ -139,7 +142,7 @@ describe('a repository over HTTPS', () => {
         : { code: 128, stdout: '', stderr: `remote: denied\nfatal: Authentication failed for '${url}/'\n` };
     };
     const context = { homelab: { ...homelab, git: { url } }, commands: { read }, sops: { read: async () => kept } };
-    return { step: repositoryAccess(context as any, '')[1]!, asked };
+    return { step: access(context)[1]!, asked };
   };
   const line = 'https://me:p%40ss%2Fword%25token@git.lan:8443/owner/homelab.git\n';
 
@@ -213,7 +216,7 @@ test('the place that the root application is pointed to must have the dist/ that
   const root = { file: 'root.yaml', text: 'root', object: { spec: { source } } };
   const look = (live: object | undefined) => {
     kubernetes.read.mockResolvedValue({ stdout: live ? JSON.stringify(live) : '', stderr: '', code: 0 });
-    return isPushed({ commands: { read }, homelab, kubernetes } as any, root).plan();
+    return isPushed(kubernetes, new GitRepository({ read } as any, homelab), root).plan();
   };
   expect(await look({ spec: { source: { ...source, added: 1 } } })).toBeUndefined();
   expect(read).not.toHaveBeenCalled();
@@ -251,8 +254,7 @@ test('the authority of an own Git server is believed by Argo CD, and by what ask
   const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'argocd-tls-certs-cm' } };
   const objects = argoCdObjects(`${MANIFEST}---\n${stringify(map)}`, lab);
   const certificates = (all: any[]) => all.find(({ metadata }) => metadata.name === 'argocd-tls-certs-cm').data;
-  const trusting = (git: object) =>
-    trustingGitServer({ commands: {} as any, homelab: { ...lab, git: { ...lab.git, ...git } } }, objects, []);
+  const trusting = (git: object) => trustingGitServer({} as any, { ...lab, git: { ...lab.git, ...git } }, objects, []);
   // Argo CD looks for the name without the port.
   expect(certificates(await trusting({}))).toEqual({ 'git.home.arpa': `${ca.trim()}\n` });
   expect(certificates(await trusting({ ca: undefined }))).toBeUndefined();
@@ -263,7 +265,7 @@ test('the authority of an own Git server is believed by Argo CD, and by what ask
     return { code: 0, stdout: '', stderr: '' };
   };
   const context = { homelab: lab, commands: { read }, sops: { read: async () => undefined } };
-  expect(await repositoryAccess(context as any, '')[1]!.plan()).toBeUndefined();
+  expect(await access(context)[1]!.plan()).toBeUndefined();
   expect(asked).toEqual([ca]);
   expect(fs.readdirSync(memoryFolder())).toEqual([]);
 });
@@ -299,9 +301,8 @@ describe('a Git server over SSH', () => {
     };
     const lab = { ...homelab, git: { url } };
     const manifest = `${MANIFEST}---\n${stringify(list())}`;
-    const context = { commands: { read } as any, homelab: lab };
     const files = [`${home}/known_hosts`, `${home}/known_hosts2`];
-    return knownHostsOf(await trustingGitServer(context, argoCdObjects(manifest, lab), files))!;
+    return knownHostsOf(await trustingGitServer({ read } as any, lab, argoCdObjects(manifest, lab), files))!;
   };
   const key = (words: string) => execFileSync('ssh-keygen', words.split(' '), { encoding: 'utf8', stdio: 'pipe' });
   /** A host key of its own, as a list of host keys has it. */
@@ -362,7 +363,7 @@ describe('a Git server over SSH', () => {
     };
     const kept = { url, sshPrivateKey: 'PRIVATE', publicKey: 'ssh-ed25519 AAAA argocd' };
     const context = { homelab: { ...homelab, git: { url } }, commands: { read }, sops: { read: async () => kept } };
-    return { step: repositoryAccess(context as any, upstream)[1]!, asked };
+    return { step: access(context, upstream)[1]!, asked };
   };
 
   test('is asked as Argo CD will ask: with its list of host keys, and no setting of this machine', async () => {

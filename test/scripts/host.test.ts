@@ -5,7 +5,8 @@ import { Blocked } from '../../scripts/engine/problem';
 import { hostFiles, renderHosts } from '../../machines/host';
 import { roomForImages } from '../../machines/images';
 import { host } from '../../scripts/stages/host';
-import { digest, madeOf } from '../../scripts/stages/host/boot';
+import { sha256 } from '../../scripts/engine/digests';
+import { madeOf } from '../../scripts/stages/host/boot';
 import { handedOver } from '../../scripts/stages/host/devices';
 import { parseFacts } from '../../scripts/clients/proxmox/facts';
 import { hostFindings, unexpectedReboot } from '../../scripts/stages/host/findings';
@@ -140,7 +141,6 @@ describe('what stops the host stage', () => {
 
   const status = (total: number) => JSON.stringify({ memory: { total: total * GIB, free: 0 } });
   test.each([
-    ['no Proxmox', { pveversion: '' }, 'pveversion is not there'],
     ['another major version', { pveversion: SAID.pveversion!.replace('/9.2.11', '/8.4.1') }, 'pve-manager/8.4.1'],
     ['less memory', { status: status(62) }, 'Linux has 62 GiB'],
     ['more memory', { status: status(125) }, 'Linux has 125 GiB'],
@@ -174,6 +174,10 @@ describe('what stops the host stage', () => {
     ['a boot that was undone', { undone: '2026-01-01T00:00:00Z' }, 'it was undone at 2026-01-01T00:00:00Z'],
   ])('%s', (_, said, saw) => {
     expect(bad(said)).toEqual([expect.stringContaining(saw)]);
+  });
+
+  test('a machine that is no Proxmox', () => {
+    expect(() => bad({ pveversion: '' })).toThrow(/must be a Proxmox host, and pveversion is not there/);
   });
 
   test('machines that need more than there is', () => {
@@ -369,7 +373,7 @@ describe('a host whose files were written', () => {
       '# Managed by the bootstrap of the homelab: what this host has.\noptions vfio-pci ids=1002:1900,1002:1640\n',
   };
   const digests = Object.entries(files)
-    .map(([path, text]) => `${digest(text)}  ${path}`)
+    .map(([path, text]) => `${sha256(text)}  ${path}`)
     .join('\n');
   const made = madeOf(facts({ digests }));
   /** In its second boot, with all that the files say. */

@@ -22,7 +22,7 @@ import { databasePodsOn, flush, flushCommand } from '../../scripts/stages/talos/
 import { shutdownProof, slowPod } from '../../scripts/stages/talos/shutdown-proof';
 import { longestGrace } from '../../values/grace';
 import { upgradeSteps } from '../../scripts/stages/talos/upgrade';
-import { stepProblem } from '../../scripts/clients/talos-versions';
+import { stepProblem } from '../../scripts/clients/talos';
 import { execute, shownLines } from '../../scripts/engine/step';
 import { fakeKubernetes } from './kubernetes';
 
@@ -205,16 +205,16 @@ test('a shutdown is proved until a volume of a database is in use, whatever else
   const look = (...items: object[]) => {
     nodesAre({ name: WORKER });
     kubernetes.get.mockImplementation(async ([kind]) => (kind === 'namespace' ? {} : { items }));
-    return shutdownProof(cluster, cluster.talos.node(WORKER)!).plan();
+    return shutdownProof(homelab, kubernetes, cluster.talos.node(WORKER)!).plan();
   };
   expect(await look(volume('Available', 'cassandra'), volume('Bound', 'other'))).toHaveProperty('asks');
   expect(await look(volume('Bound', 'cassandra'))).toBeUndefined();
   expect(await look(volume('Released', 'mongodb'))).toBeUndefined();
   nodesAre({ name: WORKER });
-  expect(await shutdownProof(cluster, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
+  expect(await shutdownProof(homelab, kubernetes, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
   // Without a kubeconfig: said from the beginning.
   kubernetes.read.mockRejectedValue(new NotReady('there is no kubeconfig yet'));
-  expect(await shutdownProof(cluster, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
+  expect(await shutdownProof(homelab, kubernetes, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
 });
 
 test('a maintenance asks by itself when another node is not ready', async () => {
@@ -226,7 +226,7 @@ test('a maintenance asks by itself when another node is not ready', async () => 
 });
 
 test('a node that is not called as in homelab.ts stops the stage', async () => {
-  const look = () => healthyNodes(cluster).plan();
+  const look = () => healthyNodes(cluster.talos, kubernetes).plan();
   nodesAre({ name: 'talos-xyz', address: worker.address });
   await expect(look()).rejects.toThrow(
     `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, and registered as talos-xyz`,
@@ -349,7 +349,7 @@ describe('a control plane that has lost its configuration', () => {
     const { context } = nodesThatAnswer((words, _, endpoint) =>
       endpoint === controlPlane.address ? maintenance(words) : new Error('connection refused'),
     );
-    const look = configuration(context, context.talos.node(WORKER)!).plan();
+    const look = configuration(context, context.log, context.talos.node(WORKER)!).plan();
     await expect(look).rejects.toThrow(NotReady);
     await expect(look).rejects.toThrow(/must get its certificate from talos-cp-01, which has no configuration yet/);
   });
@@ -365,7 +365,7 @@ describe('etcd', () => {
       return words === 'bootstrap' ? bootstrap : VERSION;
     });
   }
-  const apply = (context: Context) => execute({ step: bootstrapEtcd(context) }, () => undefined);
+  const apply = (context: Context) => execute({ step: bootstrapEtcd(context.talos, context.sops) }, () => undefined);
 
   test('is begun by one call, however long it takes to answer', async () => {
     for (const answer of ['', new Error('rpc error: code = AlreadyExists desc = etcd data directory is not empty')]) {
@@ -449,7 +449,7 @@ describe('a machine gets its secrets', () => {
       if (words.startsWith('get links --insecure')) return list([link]);
       return words.startsWith('get disks --insecure') ? list(shown) : UNTRUSTED;
     });
-    return configuration(context, context.talos.node(WORKER)!).plan();
+    return configuration(context, context.log, context.talos.node(WORKER)!).plan();
   };
   const system = { dev_path: SYSTEM_DISK };
 
@@ -479,7 +479,7 @@ describe('a change that needs a restart of the node', () => {
       if (words.includes('--mode=no-reboot')) return new Error("this config change can't be applied in immediate mode");
       return words.includes('--mode=staged') ? 'Config diff:\n-old\n+new\n' : VERSION;
     });
-    return configuration(context, context.talos.node(WORKER)!).plan();
+    return configuration(context, context.log, context.talos.node(WORKER)!).plan();
   };
 
   test('is staged, and says what takes it over', async () => {

@@ -5,12 +5,13 @@ import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 import type { Action, Step } from '../../scripts/engine/step';
 import { ubuntuVm } from '../../scripts/clients/ubuntu';
+import { fakeKubernetes } from './kubernetes';
 
 type Said = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };
 
 /** What the API server says of the pods that use the machine. */
 export const podsOf = jest.fn();
-const kubernetes = { read: () => podsOf() };
+const kubernetes = Object.assign(fakeKubernetes(), { read: () => podsOf() });
 
 /** Machines that say what a test wants, by a part of the command or the name of the script; they remember what changes them. */
 export class Told extends Commands {

@@ -4,6 +4,7 @@ import { nodes } from '../../inventory';
 import { findings, table } from '../../scripts/engine/findings';
 import { CommandFailed, type Output } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/clients/context';
+import { Talos } from '../../scripts/clients/talos';
 import { Log } from '../../scripts/engine/log';
 import { enforcesPolicies } from '../../scripts/clients/kubernetes-nodes';
 import { declaredSecrets } from '../../scripts/secrets/declared';
@@ -19,7 +20,8 @@ jest.mock('../../scripts/clients/kubernetes-nodes', () => ({ enforcesPolicies: j
 const answer = (stdout: string, code = 0, stderr = ''): Output => ({ stdout, stderr, code });
 const failed = (code: number, stderr: string) => new CommandFailed(answer('', code, stderr), stderr);
 const kubernetes = fakeKubernetes();
-const context = { homelab, kubernetes, log: new Log() } as unknown as Context;
+const talos = new Talos({ homelab } as any);
+const context = { homelab, kubernetes, talos, log: new Log() } as unknown as Context;
 
 /** What is said inside of a pod, by its namespace, its name and the words of the command. */
 function inPods(progress: (pod: string, command: readonly string[], container: string) => string): void {
@@ -251,7 +253,7 @@ describe('the models from inside', () => {
 });
 
 test('people are told where to go, and no password', () => {
-  const text = addresses(context);
+  const text = addresses(homelab);
   expect(text).toContain('https://app.collab.home.arpa');
   expect(text).toContain('192.168.1.21 or 192.168.1.22');
   expect(text).toContain('security add-trusted-cert');

@@ -7,8 +7,7 @@ import { parseStorages, parseThinPools, parseVolumes, type StorageFacts, type Th
 
 /** What is so on a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, understood here. */
 export interface HostFacts {
-  /** None: it is no Proxmox. */
-  readonly version?: { readonly major: number; readonly minor: number; readonly text: string };
+  readonly version: { readonly major: number; readonly minor: number; readonly text: string };
   readonly kernel: {
     readonly running: string;
     readonly installed: readonly string[];
@@ -119,10 +118,8 @@ export const WATCHED = [...Object.values(HOST_FILES), ...Object.values(UNDO_FILE
 
 export async function readFacts(commands: Commands, target: Target, storage: string): Promise<HostFacts> {
   const args = [storage, ...WATCHED];
-  const { stdout } = await commands.readScript(target, 'proxmox/host-facts.sh', args, {
-    seconds: 120,
-    recent: true,
-  });
+  const options = { seconds: 120, recent: true };
+  const { stdout } = await commands.readScript(target, 'proxmox/host-facts.sh', args, options);
   return parseFacts(stdout, target.name);
 }
 
@@ -140,7 +137,10 @@ export function parseFacts(text: string, host: string): HostFacts {
     if (found === null) throw nonsense(host, name, said[name]);
     return found;
   };
-  if (of('pveversion') === '') return { ...NOTHING };
+  if (of('pveversion') === '')
+    throw new Blocked(
+      `${host} must be a Proxmox host, and pveversion is not there; correct hosts.${host}.address, or install Proxmox VE on it`,
+    );
   const [, version, major, minor, running] = part(
     'pveversion',
     /^(pve-manager\/(\d+)\.(\d+)[\w.~-]*)\S* \(running kernel: (\S+)\)$/,
@@ -188,35 +188,6 @@ export function parseFacts(text: string, host: string): HostFacts {
   };
 }
 
-/** All that is known of a machine that is no Proxmox. */
-const NOTHING: HostFacts = {
-  kernel: { running: '', installed: [] },
-  options: [],
-  bootId: '',
-  memory: { total: 0, free: 0 },
-  model: '',
-  cpu: '',
-  pci: [],
-  vfio: false,
-  network: {
-    cards: [],
-    bridges: [],
-    names: new Set(),
-    namesNext: new Set(),
-    namesElsewhere: new Set(),
-    unclear: [],
-    staged: false,
-    tool: false,
-    halfPinned: false,
-  },
-  storages: [],
-  volumes: [],
-  pools: {},
-  guests: [],
-  digests: {},
-  boot: { loaders: [], kernelOptions: '', undoTimer: false, rebootRequired: false },
-};
-
 function nonsense(host: string, what: string, got: unknown): Blocked {
   return new Blocked(
     `${host} must say its ${what} in a form that is known, and said ${JSON.stringify(String(got ?? '').slice(0, 120))}; run it again, and report it if it stays`,
@@ -263,18 +234,9 @@ function pci(text: string): PciFunction[] {
     if (!slot || !kind || !vendor || !device) return [];
     const driver = first('Driver');
     const group = first('IOMMUGroup');
-    return [
-      {
-        slot,
-        kind,
-        vendor,
-        device,
-        name: `${first('Vendor')!.replace(/ \[[0-9a-f]{4}\]$/, '')} ${first('Device')!.replace(/ \[[0-9a-f]{4}\]$/, '')}`,
-        modules: fields.get('Module') ?? [],
-        ...(driver && { driver }),
-        ...(group && /^\d+$/.test(group) && { group: Number(group) }),
-      },
-    ];
+    const name = ['Vendor', 'Device'].map((key) => first(key)!.replace(/ \[[0-9a-f]{4}\]$/, '')).join(' ');
+    const more = { ...(driver && { driver }), ...(group && /^\d+$/.test(group) && { group: Number(group) }) };
+    return [{ slot, kind, vendor, device, name, modules: fields.get('Module') ?? [], ...more }];
   });
 }
 
@@ -286,9 +248,8 @@ function network(said: Record<string, string>, links: any[]): Network {
   const cards = links
     .filter((link) => link.link_type === 'ether' && !link.linkinfo?.info_kind && !/^(wl|ww)/.test(link.ifname))
     .map((link) => {
-      const mac = String(
-        link.linkinfo?.info_slave_data?.perm_hwaddr ?? link.permaddr ?? link.address ?? '',
-      ).toLowerCase();
+      const { perm_hwaddr: own = link.permaddr ?? link.address } = link.linkinfo?.info_slave_data ?? {};
+      const mac = String(own ?? '').toLowerCase();
       const file = files.find(({ macs }) => macs.includes(hex(mac)));
       return {
         name: String(link.ifname),

@@ -84,9 +84,7 @@ export class ProxmoxVm {
       progress(`${this.label} to start`);
       const seconds = timeout === undefined ? START_SECONDS : timeout + 60;
       await this.commands.change(this.target, argv, { seconds, waitsFor: `${this.label} to start` });
-      await until(`${this.label} to run`, { seconds: 30, every: 1 }, progress, async () =>
-        (await this.isRunning()) ? true : undefined,
-      );
+      await until(`${this.label} to run`, { seconds: 30, every: 1 }, progress, () => this.isRunning());
     });
   }
 

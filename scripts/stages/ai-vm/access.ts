@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Homelab } from '../../../inventory';
 import { action } from '../../engine/actions';
 import type { Target } from '../../engine/commands';
+import { sha256 } from '../../engine/digests';
 import { isFault, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Action, Step } from '../../engine/step';
@@ -89,8 +89,4 @@ function allowed(rules: string): string[] {
   return [...rules.matchAll(/^ *ip saddr \{ (.*) \} tcp dport (\d+) accept$/gm)].map(
     ([, from, port]) => `port ${port} from ${from}`,
   );
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

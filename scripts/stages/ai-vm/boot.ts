@@ -1,22 +1,36 @@
 import type { Homelab } from '../../../inventory';
-import type { Context } from '../../clients/context';
 import { action } from '../../engine/actions';
-import { Problem, TimedOut } from '../../engine/problem';
+import { NotReady, Problem, TimedOut } from '../../engine/problem';
 import type { Action, Step } from '../../engine/step';
 import { AI_VM_FILES, packages, ttmOptions } from '../../../machines/ai-vm';
 import { noLogin } from './gpu-proof';
 import { BOOT_SECONDS, FIRST_BOOT_SECONDS, runningKernel, type UbuntuVm } from '../../clients/ubuntu';
-import { type Seen } from './when-up';
-import { planRestart, planStart } from './restart';
+import { planRestart, planStart, type Cluster } from './restart';
 
-export function started(context: Context, vm: UbuntuVm, seen: Seen): Step {
+/** Whether a login works by now: set by the first step of the stage, so that the others need not try again. */
+export interface Seen {
+  up: boolean;
+}
+
+/** A step that needs a login. */
+export function whenUp(seen: Seen, name: string, step: Step): Step {
+  return {
+    ...step,
+    plan() {
+      if (!seen.up) throw new NotReady(`${name} has not been started for the first time yet`);
+      return step.plan();
+    },
+  };
+}
+
+export function started(cluster: Cluster, vm: UbuntuVm, seen: Seen): Step {
   const { name } = vm;
   const minutes = (BOOT_SECONDS + FIRST_BOOT_SECONDS) / 60;
   const login = action(`wait for a login on ${name} (at most ${minutes} min)`, async (progress) => {
     try {
       await vm.waitForLogin(progress);
     } catch (error) {
-      throw error instanceof TimedOut ? await noLogin(context.homelab, vm, error) : error;
+      throw error instanceof TimedOut ? await noLogin(cluster.homelab, vm, error) : error;
     }
   });
   return {
@@ -25,7 +39,7 @@ export function started(context: Context, vm: UbuntuVm, seen: Seen): Step {
       const isRunning = await vm.proxmox.isRunning();
       seen.up = isRunning && (await vm.firstBoot()) === 'done';
       if (seen.up) return undefined;
-      return { actions: [...(isRunning ? [] : await planStart(context, vm)), login] };
+      return { actions: [...(isRunning ? [] : await planStart(cluster, vm)), login] };
     },
   };
 }
@@ -78,7 +92,7 @@ function moduleOptions(vm: UbuntuVm) {
 }
 
 /** Its kernel is one that knows this GPU, and runs with our options. */
-export function rebooted(context: Context, vm: UbuntuVm): Step {
+export function rebooted(cluster: Cluster, vm: UbuntuVm): Step {
   const { name, machine } = vm;
   const packageName = `linux-generic-hwe-${machine.release}`;
   const newer = action(`check that its kernel is that of ${packageName}`, async () => {
@@ -96,7 +110,7 @@ export function rebooted(context: Context, vm: UbuntuVm): Step {
       const limit = await wrongLimit(vm);
       if (limit !== undefined) lines.push(`ttm.pages_limit: ${limit} -> ${ttmOptions(machine).pages}`);
       if (lines.length === 0) return undefined;
-      const { actions, asks } = await planRestart(context, vm, 'reboot');
+      const { actions, asks } = await planRestart(cluster, vm, 'reboot');
       // Nobody can see what the initramfs holds: it may be the reason.
       const options = limit === undefined ? [] : [writeOptions(vm)];
       return { lines, actions: [...options, ...actions, newer], asks };

@@ -6,7 +6,6 @@ import { Refusal, shortTag, type Loaded } from '../../clients/ollama-api';
 import type { UbuntuVm } from '../../clients/ubuntu';
 import { action, remoteScript } from '../../engine/actions';
 import { CommandFailed } from '../../engine/commands';
-import type { Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Action, Progress, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
@@ -23,7 +22,7 @@ import {
   type GpuState,
   type Phase,
 } from './gpu-record';
-import { assertNoDatabaseRuns, NotBack, restart } from './restart';
+import { assertNoDatabaseRuns, NotBack, restart, type Cluster } from './restart';
 
 /** @throws Blocked when there is no model to prove the GPU with */
 export function provingModel(homelab: Homelab): PulledModel {
@@ -73,26 +72,26 @@ export function speedOnCpuMeasured(homelab: Homelab, ollama: Ollama): Step {
  * database that a hanging host could hurt. The record on the host is written before and after each part, so that a killed
  * run goes on where it was, and a host that went down in between is a result too.
  */
-export function gpuProved(context: Context, ollama: Ollama): Step {
-  const { homelab } = context;
+export function gpuProved(cluster: Cluster, ollama: Ollama): Step {
+  const { homelab } = cluster;
   const { vm } = ollama;
   const { name, host } = vm;
+  // Of the first look: the steps before this one write a new record, and the plan must stay the same.
+  let before: string | undefined;
   return {
     title: `the GPU of ${name} survives restarts (kernel of ${host.name} as it runs)`,
     async plan() {
       const state = await gpuState(homelab, vm);
+      before ??= state.record?.kernel ?? state.kernel;
       if (state.verdict === 'unusable') throw unusable(homelab, vm, state);
       if (state.hungAt !== undefined) return { actions: [hostWentDown(homelab, vm, state, state.hungAt)] };
       const phases = remaining(state).filter((phase) => phase !== 'cpu');
       if (phases.length === 0) return undefined;
-      await assertNoDatabaseRuns(context, `the GPU of ${name} is proved, which may hang ${host.name}`);
-      const before = state.record?.kernel;
+      await assertNoDatabaseRuns(cluster, `the GPU of ${name} is proved, which may hang ${host.name}`);
       return {
         lines:
-          before !== undefined && before !== state.kernel
-            ? [`proved for kernel ${before}, and ${host.name} runs ${state.kernel}: again`]
-            : [],
-        actions: phases.map((phase) => provePhase(context, ollama, phase)),
+          before === state.kernel ? [] : [`proved for kernel ${before}, and ${host.name} runs ${state.kernel}: again`],
+        actions: phases.map((phase) => provePhase(cluster, ollama, phase)),
         asks: [
           `${name} is restarted to prove its GPU; ${host.name} may hang at that. If it does: switch it off and on, and run this again`,
         ],
@@ -108,14 +107,14 @@ function hostWentDown(homelab: Homelab, vm: UbuntuVm, state: GpuState, phase: Ph
   });
 }
 
-function provePhase(context: Context, ollama: Ollama, phase: Phase): Action {
-  const { homelab } = context;
+function provePhase(cluster: Cluster, ollama: Ollama, phase: Phase): Action {
+  const { homelab } = cluster;
   const { vm } = ollama;
   const restarts = phase === 'reboot' || phase === 'stop-start' ? restart(vm, phase) : [];
   const lines = [WHAT[phase], ...restarts.flatMap((each) => each.lines).map((line) => `  ${line}`)];
   return action(lines, async (progress) => {
     if (!('hostpci0' in (await vm.proxmox.config()))) throw new NotReady(`${vm.name} has no GPU yet`);
-    await assertNoDatabaseRuns(context, `the GPU of ${vm.name} is proved, which may hang ${vm.host.name}`);
+    await assertNoDatabaseRuns(cluster, `the GPU of ${vm.name} is proved, which may hang ${vm.host.name}`);
     const state = await gpuState(homelab, vm);
     const tokensPerSecond = await asPartOfProof(homelab, vm, state, phase, async (begin) => {
       await begin();

@@ -1,5 +1,4 @@
 import type { GpuPassthrough, Homelab, UbuntuMachine } from '../../../inventory';
-import type { Context } from '../../clients/context';
 import { action } from '../../engine/actions';
 import { Blocked } from '../../engine/problem';
 import type { Action, Step } from '../../engine/step';
@@ -9,7 +8,7 @@ import { proxmoxHost } from '../../clients/proxmox/host';
 import { gpuState, passthroughOf, remaining, type GpuState } from './gpu-record';
 import { asPartOfProof, unusable } from './gpu-proof';
 import type { UbuntuVm } from '../../clients/ubuntu';
-import { assertNoDatabaseRuns, planRestart, restart } from './restart';
+import { assertNoDatabaseRuns, planRestart, restart, type Cluster } from './restart';
 
 /** Slots of the VM that are ours. */
 const SLOTS = ['hostpci0', 'hostpci1', 'hostpci2'] as const;
@@ -44,15 +43,15 @@ export function wantedDevices(
 }
 
 /** The devices are in the VM. It was set up without them. */
-export function passedThrough(context: Context, vm: UbuntuVm): Step {
+export function passedThrough(cluster: Cluster, vm: UbuntuVm): Step {
   const { name, machine, host } = vm;
-  const { homelab } = context;
+  const { homelab } = cluster;
   const isProof = machine.gpu === true;
   return {
     title: isProof ? `the GPU is passed through to ${name}` : `${name} has the devices that homelab.ts gives it`,
     async plan() {
       const config = await vm.proxmox.config();
-      const wanted = await wantedOf(context, vm);
+      const wanted = await wantedOf(homelab, vm);
       const set = [...wanted].filter(([slot, value]) => !sameDevice(config[slot], value));
       const drop = SLOTS.filter((slot) => slot in config && !wanted.has(slot));
       if (set.length === 0 && drop.length === 0) return undefined;
@@ -64,13 +63,13 @@ export function passedThrough(context: Context, vm: UbuntuVm): Step {
         ...(set.length > 0 ? [vm.proxmox.set(Object.fromEntries(set))] : []),
         ...(drop.length > 0 ? [vm.proxmox.unset(drop)] : []),
       ];
-      if (!isProof) return { lines, ...(await planRestart(context, vm, 'stop-start', setting)) };
+      if (!isProof) return { lines, ...(await planRestart(cluster, vm, 'stop-start', setting)) };
       const state = await gpuState(homelab, vm);
       // The next step says so.
       if (state.hungAt !== undefined) return undefined;
-      await assertMayBePassedThrough(context, vm, state);
+      await assertMayBePassedThrough(cluster, vm, state);
       const first = `${name} is shut down and gets the GPU of ${host.name}, whose screen stays black from then on`;
-      const { actions, asks } = await planRestart(context, vm, 'stop-start', setting);
+      const { actions, asks } = await planRestart(cluster, vm, 'stop-start', setting);
       return {
         lines,
         // The first start with the GPU, or with other options, is a part of the proof.
@@ -81,11 +80,10 @@ export function passedThrough(context: Context, vm: UbuntuVm): Step {
   };
 }
 
-async function wantedOf(context: Context, { machine, host }: UbuntuVm) {
-  const { homelab } = context;
+async function wantedOf(homelab: Homelab, { commands, machine, host }: UbuntuVm) {
   // A VM that has no device and wants none asks nothing of the host.
   if (machine.gpu !== true && machine.npu !== true) return new Map<string, string>();
-  const devices = handedOver(homelab, host.name, await proxmoxHost(context, host.name).facts());
+  const devices = handedOver(homelab, host.name, await proxmoxHost({ homelab, commands }, host.name).facts());
   return wantedDevices(devices, machine, host.name, passthroughOf(homelab, host.name));
 }
 
@@ -100,10 +98,10 @@ function startedAsProof(homelab: Homelab, vm: UbuntuVm, setting: readonly Action
   });
 }
 
-async function assertMayBePassedThrough(context: Context, vm: UbuntuVm, state: GpuState): Promise<void> {
+async function assertMayBePassedThrough(cluster: Cluster, vm: UbuntuVm, state: GpuState): Promise<void> {
   const { host, name } = vm;
-  if (state.verdict === 'unusable') throw unusable(context.homelab, vm, state);
-  const { rom = true, audioRom } = passthroughOf(context.homelab, host.name);
+  if (state.verdict === 'unusable') throw unusable(cluster.homelab, vm, state);
+  const { rom = true, audioRom } = passthroughOf(cluster.homelab, host.name);
   for (const file of [...(rom ? [VBIOS] : []), ...(audioRom === undefined ? [] : [AUDIO_ROM])]) {
     const path = `${VBIOS_FOLDER}/${file}`;
     const { code } = await vm.commands.read(host, ['test', '-s', path], { accepts: [0, 1] });
@@ -111,7 +109,7 @@ async function assertMayBePassedThrough(context: Context, vm: UbuntuVm, state: G
   }
   if (state.verdict !== 'passed')
     await assertNoDatabaseRuns(
-      context,
+      cluster,
       `the GPU of ${host.name} is passed through to ${name} and proved, which may hang ${host.name}`,
     );
 }

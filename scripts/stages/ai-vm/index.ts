@@ -4,12 +4,11 @@ import type { Stage, Step } from '../../engine/step';
 import { requireLoginKeys } from '../login-keys';
 import { modelPulled } from '../../stages/models';
 import { access, firewallUnit } from './access';
-import { gpuMemory, installed, rebooted, started } from './boot';
+import { gpuMemory, installed, rebooted, started, whenUp, type Seen } from './boot';
 import { passedThrough } from './gpu';
 import { gpuProved, kernelPinned, provingModel, speedOnCpuMeasured } from './gpu-proof';
 import { ollama as ollamaOf } from '../../clients/ollama';
 import { ubuntuVm, type UbuntuVm } from '../../clients/ubuntu';
-import { whenUp, type Seen } from './when-up';
 import { noProxy, proxyFiles, proxyRuns } from './llm-proxy';
 import { mlx, ollamaInstalled, ollamaRuns, ollamaUnits, ollamaUser } from './ollama';
 

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Homelab } from '../../../inventory';
 import { action } from '../../engine/actions';
-import { DIGESTS, knownDigest, rememberDigest } from '../../engine/digests';
+import { DIGESTS, knownDigest, rememberDigest, sha256 } from '../../engine/digests';
 import { Problem } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
@@ -102,7 +101,7 @@ export function ollamaRuns(homelab: Homelab, ollama: Ollama): Step {
 /** For fine-tuning and conversions, on the CPU: MLX has no GPU on Linux that is not Nvidia's. */
 export function mlx(vm: UbuntuVm): Step {
   const { commands, name, target } = vm;
-  const digest = createHash('sha256').update(MLX_REQUIREMENTS.join('\n')).digest('hex');
+  const digest = sha256(MLX_REQUIREMENTS.join('\n'));
   return {
     title: `MLX for the CPU is at /opt/mlx on ${name}`,
     async plan() {

@@ -1,14 +1,19 @@
 import { hostOf, nodes, type Homelab } from '../../../inventory';
+import type { Kubernetes } from '../../clients/kubernetes';
 import { bootId, orderReboot, untilRebooted } from '../../clients/boots';
 import { action } from '../../engine/actions';
-import { json } from '../../engine/json';
-import type { Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked, TimedOut } from '../../engine/problem';
 import type { Action } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { downSeconds } from '../../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
 import { BOOT_SECONDS, type UbuntuVm } from '../../clients/ubuntu';
+
+/** What a restart may hurt: the databases of the cluster. */
+export interface Cluster {
+  readonly homelab: Homelab;
+  readonly kubernetes: Kubernetes;
+}
 
 /** Of the system in the VM, or of the VM. */
 export type Restart = 'reboot' | 'stop-start';
@@ -27,14 +32,14 @@ const START_SECONDS = 300;
  * @throws Blocked when a database runs and may not
  */
 export async function planRestart(
-  context: Context,
+  cluster: Cluster,
   vm: UbuntuVm,
   kind: Restart,
   whileOff: readonly Action[] = [],
 ): Promise<{ readonly actions: readonly Action[]; readonly asks: readonly string[] }> {
   const { name, machine, host } = vm;
-  const risk = await riskOf(context.homelab, vm);
-  if (risk !== 'none') await assertNoDatabaseRuns(context, whyNot(risk, vm));
+  const risk = await riskOf(cluster.homelab, vm);
+  if (risk !== 'none') await assertNoDatabaseRuns(cluster, whyNot(risk, vm));
   if (risk === 'host-restarts')
     return {
       actions: [shutDown(vm), ...whileOff, rebootHost(vm)],
@@ -43,7 +48,7 @@ export async function planRestart(
       ],
     };
   const how = kind === 'reboot' ? 'reboots' : 'is shut down and started';
-  const models = context.homelab.llm?.machine === name ? '; models do not answer meanwhile' : '';
+  const models = cluster.homelab.llm?.machine === name ? '; models do not answer meanwhile' : '';
   const hang = risk === 'unproven' ? '; its GPU may hang the whole host at that' : '';
   return { actions: restart(vm, kind, whileOff), asks: [`${name} ${how}${models}${hang}`] };
 }
@@ -75,17 +80,17 @@ async function comesBack({ commands, name, target }: UbuntuVm, waiting: Promise<
  * Starts a VM that is off; a GPU that homelab.ts no longer gives it is taken out first.
  * @throws Blocked where the GPU would not come back without a restart of the host, or may hang it beside running databases
  */
-export async function planStart(context: Context, vm: UbuntuVm): Promise<readonly Action[]> {
+export async function planStart(cluster: Cluster, vm: UbuntuVm): Promise<readonly Action[]> {
   const { name, machine, host, proxmox } = vm;
   const start = proxmox.start(START_SECONDS);
   const devices = Object.keys(await proxmox.config()).filter((key) => /^hostpci\d+$/.test(key));
   if (machine.gpu !== true && devices.length > 0) return [proxmox.unset(devices), start];
-  const risk = await riskOf(context.homelab, vm);
+  const risk = await riskOf(cluster.homelab, vm);
   if (risk === 'host-restarts')
     throw new Blocked(
-      `${name} is off, and its GPU does not survive that (${recordPath(machine.vmid)} on ${host.name}): ${stopDatabases(context.homelab)}, then restart ${host.name}, which starts all of them`,
+      `${name} is off, and its GPU does not survive that (${recordPath(machine.vmid)} on ${host.name}): ${stopDatabases(cluster.homelab)}, then restart ${host.name}, which starts all of them`,
     );
-  if (risk === 'unproven') await assertNoDatabaseRuns(context, whyNot(risk, vm));
+  if (risk === 'unproven') await assertNoDatabaseRuns(cluster, whyNot(risk, vm));
   return [start];
 }
 
@@ -106,11 +111,11 @@ function whyNot(risk: 'unproven' | 'host-restarts', { name, host }: UbuntuVm): s
  * Databases of this homelab must not run: a host that hangs takes them down without a flush.
  * @throws Blocked when one does, or when the cluster cannot say
  */
-export async function assertNoDatabaseRuns(context: Context, why: string): Promise<void> {
-  const running = await runningDatabases(context);
+export async function assertNoDatabaseRuns(cluster: Cluster, why: string): Promise<void> {
+  const running = await runningDatabases(cluster);
   if (running.length === 0) return;
   throw new Blocked(
-    `no database may run, because ${why}; these do: ${running.join(', ')}; ${stopDatabases(context.homelab)}, run this again, and start those VMs again (qm start)`,
+    `no database may run, because ${why}; these do: ${running.join(', ')}; ${stopDatabases(cluster.homelab)}, run this again, and start those VMs again (qm start)`,
   );
 }
 
@@ -125,12 +130,14 @@ function stopDatabases(homelab: Homelab): string {
   return `shut down the nodes that hold databases (${shutdowns.join('; ')})`;
 }
 
-async function runningDatabases(context: Context): Promise<string[]> {
-  const namespaces = Object.keys(context.homelab.databases);
-  let answer: string;
+async function runningDatabases({ homelab, kubernetes }: Cluster): Promise<string[]> {
+  const args = ['pods', '--all-namespaces', '--field-selector=status.phase=Running'];
   try {
-    const args = ['get', 'pods', '--all-namespaces', '--field-selector=status.phase=Running', '-o', 'json'];
-    answer = (await context.kubernetes.read(args)).stdout;
+    return (await kubernetes.list(args))
+      .map(({ metadata }) => metadata)
+      .filter(({ namespace }) => Object.hasOwn(homelab.databases, namespace))
+      .map(({ namespace, name }) => `${namespace}/${name}`)
+      .sort();
   } catch (error) {
     // No kubeconfig: there is no cluster, and so no database.
     if (error instanceof NotReady) return [];
@@ -139,13 +146,6 @@ async function runningDatabases(context: Context): Promise<string[]> {
       `the cluster must say that no database runs, and does not answer: ${error.message}; npm run bootstrap -- apply talos brings it up, then run this again`,
     );
   }
-  const items = json(answer, 'kubectl get pods')?.items;
-  if (!Array.isArray(items))
-    throw new Blocked(`kubectl get pods must answer with a list, and answered ${JSON.stringify(answer.slice(0, 120))}`);
-  return items
-    .filter((pod) => namespaces.includes(pod?.metadata?.namespace))
-    .map((pod) => `${pod.metadata.namespace}/${pod.metadata.name}`)
-    .sort();
 }
 
 function reboot(vm: UbuntuVm): Action {
@@ -169,9 +169,7 @@ function shutDown(vm: UbuntuVm): Action {
   return action(shutdown.lines, async (progress) => {
     if (!(await proxmox.isRunning())) return;
     await shutdown.run(progress);
-    await until(`${proxmox.label} to be off`, { seconds: 60 }, progress, async () =>
-      (await proxmox.isRunning()) ? undefined : true,
-    );
+    await until(`${proxmox.label} to be off`, { seconds: 60 }, progress, async () => !(await proxmox.isRunning()));
   });
 }
 
@@ -182,9 +180,8 @@ function rebootHost(vm: UbuntuVm): Action {
     const before = await bootId(commands, host);
     await orderReboot(commands, host, before);
     await untilRebooted(commands, host, before, HOST_BOOT_SECONDS, progress);
-    await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, progress, async () =>
-      (await vm.proxmox.isRunning()) ? true : undefined,
-    );
+    const isOn = () => vm.proxmox.isRunning();
+    await until(`${name} to be started by ${host.name}`, { seconds: BOOT_SECONDS }, progress, isOn);
     await vm.waitForLogin(progress);
   });
 }

@@ -1,5 +1,4 @@
-import { backupOf, databasePods, type Database } from '../../../inventory';
-import type { Context } from '../../clients/context';
+import { backupOf, databasePods, type Database, type Homelab } from '../../../inventory';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { action } from '../../engine/actions';
 import { isFault, Blocked } from '../../engine/problem';
@@ -23,7 +22,7 @@ export type BackupStatuses = ReadonlyMap<string, BackupStatus | undefined>;
 const FIRST_BACKUP_SECONDS = 15 * 60;
 
 /** Databases of the homelab that run and are stored. */
-export function storedDatabases({ homelab }: Context): [string, Database][] {
+export function storedDatabases(homelab: Homelab): [string, Database][] {
   return Object.entries(homelab.databases).filter(
     ([, database]) => database.state !== 'retired' && backupOf(homelab, database) !== undefined,
   );
@@ -62,9 +61,8 @@ export function backupErrors(all: BackupStatuses): string[] {
 }
 
 /** The first backup of each database: until it is there, the disks are all there is. */
-export function firstBackups(context: Context): Step[] {
-  const { kubernetes } = context;
-  return storedDatabases(context).map(([name, database]) => ({
+export function firstBackups(homelab: Homelab, kubernetes: Kubernetes): Step[] {
+  return storedDatabases(homelab).map(([name, database]) => ({
     title: `${name} is stored for the first time`,
     async plan() {
       const all = await backupStatuses(kubernetes, name, database);

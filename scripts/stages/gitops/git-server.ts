@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import type { Homelab } from '../../../inventory';
 import { gitAddress } from '../../../values/git-address';
 import { ARGO_CD_NAMESPACE } from './manifest';
-import { LOCALHOST } from '../../engine/commands';
-import type { Context } from '../../clients/context';
+import { LOCALHOST, type Commands } from '../../engine/commands';
 
 /** What Argo CD believes. Part of the install manifest, so this stage owns them and no sync of Argo CD touches them. */
 const HOST_KEYS = 'argocd-ssh-known-hosts-cm';
@@ -21,11 +20,12 @@ const FILES = [
 
 /** The objects of the install manifest, with what Argo CD must believe to read from the Git server. */
 export async function trustingGitServer(
-  context: Pick<Context, 'commands' | 'homelab'>,
+  commands: Commands,
+  homelab: Homelab,
   objects: any[],
   files: readonly string[] = FILES,
 ): Promise<any[]> {
-  return withAuthority(context.homelab, await withHostKeys(context, objects, files));
+  return withAuthority(homelab, await withHostKeys(commands, homelab, objects, files));
 }
 
 /** Argo CD looks for the authority of a server under its name, without the port. */
@@ -44,14 +44,15 @@ function withAuthority({ git }: Homelab, objects: any[]): any[] {
  * are those that this machine knows it by: asking the server itself would believe any server that answers.
  */
 async function withHostKeys(
-  context: Pick<Context, 'commands' | 'homelab'>,
+  commands: Commands,
+  { git }: Homelab,
   objects: any[],
   files: readonly string[],
 ): Promise<any[]> {
-  const name = hostName(context.homelab.git.url);
+  const name = hostName(git.url);
   const list = knownHostsOf(objects);
   if (name === undefined || list === undefined || names(list, name)) return objects;
-  const lines = await knownHere(context, name, files);
+  const lines = await knownHere(commands, name, files);
   if (lines.length === 0) return objects;
   const text = [...list.trimEnd().split('\n'), ...lines].map((line) => `${line}\n`).join('');
   return objects.map((object) =>
@@ -81,11 +82,7 @@ function names(list: string, name: string): boolean {
 }
 
 /** Found by OpenSSH, which knows patterns and names that are stored as hashes. */
-async function knownHere(
-  { commands }: Pick<Context, 'commands'>,
-  name: string,
-  files: readonly string[],
-): Promise<string[]> {
+async function knownHere(commands: Commands, name: string, files: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const file of files.filter((each) => fs.existsSync(each))) {
     const { stdout } = await commands.read(LOCALHOST, ['ssh-keygen', '-F', name, '-f', file], { accepts: [0, 1] });

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   ARGO_CD_NAMESPACE,
   argoCdObjects,
@@ -8,16 +7,17 @@ import {
   isWorkload,
   versionOf,
 } from './manifest';
+import { GitRepository } from '../../clients/git';
 import { ArgoCd } from '../../clients/argo-cd';
-import type { Kubernetes } from '../../clients/kubernetes';
+import { rolloutProblem, type Kubernetes } from '../../clients/kubernetes';
 import { action } from '../../engine/actions';
 import { LOCALHOST, type Commands } from '../../engine/commands';
+import { sha256 } from '../../engine/digests';
 import { manifests, type Context, type DistFile } from '../../clients/context';
 import { differences } from '../../clients/differences';
 import { appliedObject, isArgoCds, liveObject } from '../applied-object';
 import { FIELD_MANAGER } from '../../secrets/live';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
-import { rolloutProblem } from '../../clients/rollout';
 import type { Action, Progress, Stage, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { ARGO_CD_MANIFESTS, argoCdManifest } from '../../../machines/pins';
@@ -37,7 +37,7 @@ export function gitops(context: Context): Stage {
     title: 'Argo CD, which keeps the cluster as dist/ says from then on',
     async steps() {
       const manifest = await installManifest(context.commands, homelab.versions.argoCd);
-      const wanted = await trustingGitServer(context, argoCdObjects(manifest, homelab));
+      const wanted = await trustingGitServer(context.commands, homelab, argoCdObjects(manifest, homelab));
       const files = manifests('argocd');
       const of = (kind: string, name: string): DistFile => {
         const found = files.find(({ object }) => object?.kind === kind && object.metadata.name === name);
@@ -46,6 +46,7 @@ export function gitops(context: Context): Stage {
         return found;
       };
       const { name, versions, git } = homelab;
+      const repository = new GitRepository(context.commands, homelab);
       const pending = async () => (await changesTo(kubernetes, wanted)).lines.length > 0;
       return [
         appliedObject(kubernetes, of('Namespace', ARGO_CD_NAMESPACE)),
@@ -57,8 +58,8 @@ export function gitops(context: Context): Stage {
           wanted.filter((object) => !isDefinition(object)),
         ),
         running(kubernetes, wanted, pending),
-        ...repositoryAccess(context, knownHostsOf(wanted) ?? ''),
-        isPushed(context, of('Application', name)),
+        ...repositoryAccess(context, repository, knownHostsOf(wanted) ?? ''),
+        isPushed(kubernetes, repository, of('Application', name)),
         appliedObject(kubernetes, of('AppProject', name)),
         appliedObject(kubernetes, of('Application', name)),
         sourceOf(kubernetes, git.url, of('AppProject', name), ['sourceRepos']),
@@ -70,7 +71,7 @@ export function gitops(context: Context): Stage {
           pending,
         ),
         // Once, after Argo CD has brought everything up for the first time.
-        ...firstBackups(context),
+        ...firstBackups(homelab, kubernetes),
       ];
     },
   };
@@ -92,7 +93,7 @@ async function installManifest(commands: Commands, version: string): Promise<str
     ['curl', '--fail', '--silent', '--show-error', '--location', '--proto', '=https', '--max-time', '120', url],
     { seconds: 150, waitsFor: 'the install manifest' },
   );
-  const digest = createHash('sha256').update(stdout).digest('hex');
+  const digest = sha256(stdout);
   if (digest !== pin)
     throw new Blocked(
       `${url} must have SHA-256\n  ${pin} (machines/pins.ts), and what came has\n  ${digest}; nothing of it was used. Compare it with the tag in Argo CD's repository before you change the pin`,

@@ -1,19 +1,20 @@
-import { revisionOf } from '../../../inventory';
+import type { Homelab } from '../../../inventory';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { gitAddress } from '../../../values/git-address';
 import type { ListedSecret } from '../../../values/secrets';
 import { ARGO_CD_NAMESPACE } from './manifest';
-import { SECRETS } from '../../engine/sops';
-import { LOCALHOST, type Output } from '../../engine/commands';
+import { SECRETS, type Sops } from '../../engine/sops';
+import { LOCALHOST } from '../../engine/commands';
+import type { Kubernetes } from '../../clients/kubernetes';
+import { GitRepository } from '../../clients/git';
 import type { Context, DistFile } from '../../clients/context';
-import { ROOT } from '../../engine/root';
 import { differences } from '../../clients/differences';
 import { liveObject } from '../applied-object';
 import type { Values } from '../../secrets/declared';
 import { compare, liveSecret, secretAction } from '../../secrets/live';
 import { action } from '../../engine/actions';
-import { memoryFolder, withMemoryFile } from '../../engine/memory-files';
+import { memoryFolder } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import type { Step } from '../../engine/step';
 import { hostName } from './git-server';
@@ -27,9 +28,9 @@ const LABELS = { 'argocd.argoproj.io/secret-type': 'repository' };
  * repository is given the public half; over HTTPS the owner is asked for a token that may only read.
  * @param knownHosts the host keys that Argo CD will believe
  */
-export function repositoryAccess(context: Context, knownHosts: string): Step[] {
-  const { kubernetes } = context;
-  const { url } = context.homelab.git;
+export function repositoryAccess(context: Context, repository: GitRepository, knownHosts: string): Step[] {
+  const { homelab, kubernetes, sops } = context;
+  const { url } = repository;
   const { protocol } = gitAddress(url);
   if (protocol === 'file') return [];
   const isSsh = protocol === 'ssh';
@@ -37,23 +38,23 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
     {
       title: `${SECRETS.repository} holds what opens ${url}`,
       async plan() {
-        if ((await kept(context)) !== undefined || (!isSsh && (await isPublic(context)))) return undefined;
+        if ((await kept(sops, homelab)) !== undefined || (!isSsh && (await repository.isPublic()))) return undefined;
         const what = isSsh
           ? `a new SSH key (ed25519) for ${url}; its public half is for the repository`
           : `the token that you give for ${url}, which is not public`;
         const keep = action(`keep in ${SECRETS.repository}, encrypted: ${what}`, async () =>
-          context.sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain),
+          sops.write(SECRETS.repository, isSsh ? await newKey(context) : await token(context), isPlain),
         );
         return { actions: [keep], ...(!isSsh && { secrets: [question(url)] }) };
       },
     },
-    accepted(context, isSsh, knownHosts),
+    accepted(repository, () => kept(sops, homelab), isSsh ? knownHosts : undefined),
     {
       title: 'Argo CD knows it',
       async plan() {
-        const values = await kept(context);
+        const values = await kept(sops, homelab);
         if (values === undefined) {
-          if (!isSsh && (await isPublic(context))) return undefined;
+          if (!isSsh && (await repository.isPublic())) return undefined;
           throw new NotReady('it must be kept first');
         }
         const live = await liveSecret(kubernetes, ARGO_CD_NAMESPACE, NAME);
@@ -71,40 +72,19 @@ export function repositoryAccess(context: Context, knownHosts: string): Step[] {
  * What Argo CD will read is the dist/ that is here. Asked until the root application in the cluster reads from there; what is
  * pushed after that, Argo CD takes by itself.
  */
-export function isPushed(context: Context, root: DistFile): Step {
-  const { url } = context.homelab.git;
-  const revision = revisionOf(context.homelab);
+export function isPushed(kubernetes: Kubernetes, repository: GitRepository, root: DistFile): Step {
+  const { url, revision } = repository;
   return {
     title: `${revision} of ${url} has the dist/ that is here`,
     async plan() {
-      const live = await liveObject(context.kubernetes, root.text).catch(orNotYet);
+      const live = await liveObject(kubernetes, root.text).catch(orNotYet);
       const { source } = root.object.spec;
       if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
-      const problem = await pushProblem(context);
+      const problem = await repository.pushProblem();
       if (problem === undefined) return undefined;
       throw new Blocked(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
     },
   };
-}
-
-/** What the repository does not have, with what to do; undefined also where this machine has no login there. */
-export async function pushProblem({ commands, homelab }: Pick<Context, 'commands' | 'homelab'>) {
-  const { url } = homelab.git;
-  const revision = revisionOf(homelab);
-  const git = (args: readonly string[], accepts: readonly number[]) =>
-    commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { env: { GIT_TERMINAL_PROMPT: '0' }, accepts });
-  const remote = await git(['ls-remote', url, `refs/heads/${revision}`, `refs/tags/${revision}`], [0, 128]);
-  if (remote.code !== 0) return undefined;
-  const named = /^[0-9a-f]{7,64}$/.test(revision) ? revision : undefined;
-  const commit = /^[0-9a-f]{40,64}/.exec(remote.stdout)?.[0] ?? named;
-  if (commit === undefined)
-    return 'there is no such branch or tag; git push, or name another (git.revision in homelab.ts)';
-  const { stdout: uncommitted } = await git(['status', '--porcelain', '--', 'dist'], [0, 128]);
-  const { code } = await git(['diff', '--quiet', commit, '--', 'dist'], [0, 1, 128]);
-  if (code === 128) return `has ${commit}, which this clone does not know; git pull`;
-  return code === 1 || uncommitted !== ''
-    ? 'has another; commit dist/ and git push, or git pull where it is the newer one'
-    : undefined;
 }
 
 /** While the kind is not known, there is none of it. */
@@ -113,7 +93,7 @@ function orNotYet(error: unknown): undefined {
 }
 
 /** @throws Blocked when it is for another repository than homelab.ts names */
-async function kept({ sops, homelab }: Context): Promise<Values | undefined> {
+async function kept(sops: Sops, homelab: Homelab): Promise<Values | undefined> {
   const values = (await sops.read(SECRETS.repository, isPlain)) as Values | undefined;
   if (values !== undefined && values.url !== homelab.git.url)
     throw new Blocked(
@@ -128,46 +108,6 @@ function isPlain([key]: readonly string[]): boolean {
 
 function credentials({ publicKey: _, ...values }: Values): Values {
   return { type: 'git', ...values };
-}
-
-async function isPublic(context: Context): Promise<boolean> {
-  return (await asked(context)).code === 0;
-}
-
-/**
- * Git's answer to somebody without any login or setting of this machine (helpers, netrc and addresses that Git would put in
- * its place), but with the login in `file`, if there is one.
- */
-function asked(context: Context, file?: string): Promise<Output> {
-  const { ca } = context.homelab.git;
-  return ca === undefined
-    ? askedBelieving(context, file)
-    : withMemoryFile('authority', ca, (authority) => askedBelieving(context, file, { GIT_SSL_CAINFO: authority }));
-}
-
-function askedBelieving(
-  { commands, homelab }: Context,
-  file: string | undefined,
-  believing: Readonly<Record<string, string>> = {},
-): Promise<Output> {
-  // Tried also where nobody is asked for one: Argo CD sends it at once (Git 2.46 or newer; older ones do not know the setting).
-  const login =
-    file === undefined ? [] : ['-c', `credential.helper=store --file=${file}`, '-c', 'http.proactiveAuth=basic'];
-  return commands.read(
-    LOCALHOST,
-    ['git', '-C', '/', '-c', 'credential.helper=', ...login, 'ls-remote', '--heads', homelab.git.url],
-    {
-      env: {
-        GIT_TERMINAL_PROMPT: '0',
-        GIT_ASKPASS: 'true',
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        GIT_CONFIG_NOSYSTEM: '1',
-        HOME: '/var/empty',
-        ...believing,
-      },
-      accepts: [0, 128],
-    },
-  );
 }
 
 function question(url: string): string {
@@ -196,20 +136,25 @@ async function newKey({ commands, homelab, log }: Context): Promise<Values> {
 }
 
 /** The repository lets in what is kept for it. Only its owner can bring that about; Argo CD would wait for it in vain. */
-function accepted(context: Context, isSsh: boolean, knownHosts: string): Step {
-  const { url } = context.homelab.git;
+function accepted(
+  repository: GitRepository,
+  login: () => Promise<Values | undefined>,
+  knownHosts: string | undefined,
+): Step {
+  const { url } = repository;
+  const isSsh = knownHosts !== undefined;
   const what = isSsh ? 'key' : 'login';
   return {
     title: `${url} lets that ${what} in`,
     async plan() {
-      const values = await kept(context);
+      const values = await login();
       if (values === undefined) {
-        if (!isSsh && (await isPublic(context))) return undefined;
+        if (!isSsh && (await repository.isPublic())) return undefined;
         throw new NotReady(`the ${what} comes first`);
       }
       const { code, stderr } = await (isSsh
-        ? askedWithKey(context, values, knownHosts)
-        : askedWithLogin(context, values));
+        ? repository.askedWithKey(values.sshPrivateKey!, knownHosts)
+        : repository.askedWithLogin(values.username!, values.password!));
       if (code === 0) return undefined;
       const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
       if (isSsh && /host key verification failed/i.test(stderr)) throw new Blocked(`${says}\n${unknownHost(url)}`);
@@ -231,31 +176,4 @@ function unknownHost(url: string): string {
     `  ssh-keygen -R '${name}'`,
     `  ssh -p ${port} ${/^(?:ssh:\/\/)?([^@/]+)@/.exec(url)![1]}@${host}`,
   ].join('\n');
-}
-
-/** As Argo CD asks: with its list of host keys, and without any setting of this machine. */
-function askedWithKey({ commands, homelab }: Context, { sshPrivateKey }: Values, knownHosts: string): Promise<Output> {
-  return withMemoryFile('repository-key', sshPrivateKey!, (key) =>
-    withMemoryFile('known-hosts', knownHosts, (list) => {
-      const options = {
-        IdentitiesOnly: 'yes',
-        BatchMode: 'yes',
-        StrictHostKeyChecking: 'yes',
-        UserKnownHostsFile: list,
-        GlobalKnownHostsFile: '/dev/null',
-      };
-      const words = Object.entries(options).map(([name, value]) => `-o ${name}=${value}`);
-      return commands.read(LOCALHOST, ['git', 'ls-remote', '--heads', homelab.git.url], {
-        env: { GIT_SSH_COMMAND: ['ssh', '-F', '/dev/null', '-i', key, ...words].join(' ') },
-        accepts: [0, 128],
-      });
-    }),
-  );
-}
-
-/** The token reaches Git by a file: other processes can read arguments and environment. */
-function askedWithLogin(context: Context, { url, username, password }: Values): Promise<Output> {
-  const [user, token] = [username!, password!].map(encodeURIComponent);
-  const login = `https://${user}:${token}@${url!.replace(/^https:\/\/([^/@]*@)?/, '')}\n`;
-  return withMemoryFile('repository-login', login, (file) => asked(context, file));
 }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { HOST_FILES, hostFiles, KERNEL_OPTIONS, passedThrough, UNDO_FILES } from '../../../machines/host';
 import type { HostFacts } from '../../clients/proxmox/facts';
 import { action } from '../../engine/actions';
+import { sha256 } from '../../engine/digests';
 import { Blocked } from '../../engine/problem';
 import { fileOn } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
@@ -22,7 +22,7 @@ function bootFile(site: Site, path: string): Step {
     async plan() {
       const facts = await soundFacts(site);
       const content = wantedFiles(site, facts).get(path);
-      if (content === undefined || facts.digests[path] === digest(content)) return undefined;
+      if (content === undefined || facts.digests[path] === sha256(content)) return undefined;
       const write = fileOn(commands, target, { path, content }, facts.digests[path] ? 'replace' : 'write');
       const told = content.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
       return { actions: [{ ...write, lines: [...write.lines, ...told.map((line) => `  ${line}`)] }] };
@@ -100,7 +100,7 @@ function filesMissing(site: Site, facts: HostFacts): string[] {
   if (!gpu && !npu) return [];
   return [
     ...[...wantedFiles(site, facts)]
-      .filter(([path, text]) => facts.digests[path] !== digest(text))
+      .filter(([path, text]) => facts.digests[path] !== sha256(text))
       .map(([path]) => path),
     ...(withOptions(host.name, facts.boot) === undefined ? [] : [HOST_FILES.cmdline]),
   ];
@@ -123,7 +123,7 @@ export function madeOf({ digests }: HostFacts): string {
   const files = Object.values<string>(HOST_FILES).flatMap((path) =>
     digests[path] ? [`${digests[path]} ${path}`] : [],
   );
-  return digest(files.sort().join('\n'));
+  return sha256(files.sort().join('\n'));
 }
 
 /** Whether all files are as they should be, and boot loader and initramfs made of them. */
@@ -167,8 +167,4 @@ export function rebootReasons(site: Site, facts: HostFacts): string[] {
         : [`${each.slot} goes from ${each.driver ?? 'no driver'} to vfio-pci`],
     ),
   ];
-}
-
-export function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

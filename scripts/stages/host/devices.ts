@@ -2,7 +2,13 @@ import { proxmoxSettings, type Homelab } from '../../../inventory';
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { passedThrough } from '../../../machines/host';
 import type { HostFacts, PciFunction } from '../../clients/proxmox/facts';
-import type { Subject } from './subject';
+
+/** What a check of a host is about. */
+export interface Subject {
+  readonly homelab: Homelab;
+  readonly name: string;
+  readonly facts: HostFacts;
+}
 
 /** What is passed through to a machine: found by what it is, never by ids that were written down. */
 export interface HandedOver {
@@ -35,96 +41,72 @@ export function devices({ homelab, name, facts }: Subject): Finding[] {
   const wanted = passedThrough(homelab, name);
   if (!wanted.gpu && !wanted.npu) return [];
   const host = proxmoxSettings(homelab, name);
-  const { gpu, audio, npu } = handedOver(homelab, name, facts);
-  const found: Finding[] = [];
-  if (wanted.gpu) {
-    const candidates = graphics(facts.pci);
-    const what = `${name} has the GPU ${host.gpu}`;
-    if (gpu) found.push(good(what, `${gpu.name} at ${gpu.slot}`));
-    else if (candidates.length === 0)
-      found.push(
-        bad(
-          what,
-          'lspci shows no graphics of AMD',
-          'enable the integrated graphics in the BIOS, or correct the address',
-        ),
-      );
-    else
-      found.push(
-        bad(
-          what,
-          candidates.map(({ slot, name }) => `${slot} ${name}`).join(', '),
-          'take the other one out, or disable it in the BIOS',
-        ),
-      );
-    if (gpu && !audio)
-      found.push(
-        bad(
-          `${name} has the sound of its GPU`,
-          `no function at ${gpu.slot.replace(/\.0$/, '.1')}`,
-          'enable HDMI audio in the BIOS: both are passed through together',
-        ),
-      );
-  }
-  if (wanted.npu) {
-    const what = `${name} has the NPU ${host.npu}`;
-    found.push(
-      npu
-        ? good(what, `${npu.name} at ${npu.slot}`)
-        : bad(what, 'lspci shows none', 'enable IPU in the BIOS, or leave out npu: true'),
-    );
-  }
+  const given = handedOver(homelab, name, facts);
+  const { gpu, audio, npu } = given;
   const ours = [gpu, audio, npu].filter((each) => each !== undefined);
-  found.push(...iommu(name, facts, ours));
+  return [
+    ...(wanted.gpu ? gpuFindings(`${name} has the GPU ${host.gpu}`, name, given, facts) : []),
+    ...(wanted.npu ? [npuFinding(`${name} has the NPU ${host.npu}`, npu)] : []),
+    ...iommu(name, facts, ours),
+    vfio(name, facts),
+    ...held(ours),
+  ];
+}
+
+function gpuFindings(what: string, name: string, { gpu, audio }: HandedOver, { pci }: HostFacts): Finding[] {
+  const candidates = graphics(pci);
+  if (candidates.length === 0) {
+    const fix = 'enable the integrated graphics in the BIOS, or correct the address';
+    return [bad(what, 'lspci shows no graphics of AMD', fix)];
+  }
+  if (gpu === undefined) {
+    const saw = candidates.map((each) => `${each.slot} ${each.name}`).join(', ');
+    return [bad(what, saw, 'take the other one out, or disable it in the BIOS')];
+  }
+  const found = good(what, `${gpu.name} at ${gpu.slot}`);
+  if (audio !== undefined) return [found];
+  const saw = `no function at ${gpu.slot.replace(/\.0$/, '.1')}`;
+  const fix = 'enable HDMI audio in the BIOS: both are passed through together';
+  return [found, bad(`${name} has the sound of its GPU`, saw, fix)];
+}
+
+function npuFinding(what: string, npu: PciFunction | undefined): Finding {
+  if (npu !== undefined) return good(what, `${npu.name} at ${npu.slot}`);
+  return bad(what, 'lspci shows none', 'enable IPU in the BIOS, or leave out npu: true');
+}
+
+function vfio(name: string, { vfio, kernel: { running } }: HostFacts): Finding {
   const what = `the kernel of ${name} has VFIO`;
-  found.push(
-    facts.vfio
-      ? good(what, facts.kernel.running)
-      : bad(
-          what,
-          `${facts.kernel.running} has no vfio_pci`,
-          'boot a kernel of Proxmox: apt install proxmox-default-kernel',
-        ),
-  );
-  const held = ours.filter(({ driver }) => driver === 'vfio-pci');
+  if (vfio) return good(what, running);
+  return bad(what, `${running} has no vfio_pci`, 'boot a kernel of Proxmox: apt install proxmox-default-kernel');
+}
+
+function held(ours: readonly PciFunction[]): Finding[] {
+  if (ours.length === 0) return [];
+  const what = 'devices for passthrough wait for their machine';
   const saw = ours.map(({ slot, driver }) => `${slot} is held by ${driver ?? 'nothing'}`).join(', ');
-  if (ours.length > 0)
-    found.push(
-      held.length === ours.length
-        ? good('devices for passthrough wait for their machine', saw)
-        : warning('devices for passthrough wait for their machine', saw, 'npm run bootstrap -- apply host'),
-    );
-  return found;
+  const isHeld = ours.every(({ driver }) => driver === 'vfio-pci');
+  return [isHeld ? good(what, saw) : warning(what, saw, 'npm run bootstrap -- apply host')];
 }
 
 function iommu(name: string, { pci, options }: HostFacts, ours: readonly PciFunction[]): Finding[] {
   const what = `the IOMMU of ${name} is on`;
   if (!pci.some(({ group }) => group !== undefined)) {
     const off = options.find((option) => /^(amd_iommu|iommu)=off$/.test(option));
-    return [
-      bad(
-        what,
-        off ? `the kernel runs with ${off}` : 'no device is in an IOMMU group',
-        off ? `take ${off} out of the kernel options, and reboot` : 'enable IOMMU and SVM in the BIOS (AMD CBS, NBIO)',
-      ),
-    ];
+    if (off) return [bad(what, `the kernel runs with ${off}`, `take ${off} out of the kernel options, and reboot`)];
+    return [bad(what, 'no device is in an IOMMU group', 'enable IOMMU and SVM in the BIOS (AMD CBS, NBIO)')];
   }
   const slots = new Set(ours.map(({ slot }) => slot));
   return [
     good(what, `${new Set(pci.map(({ group }) => group)).size} groups`),
-    ...ours.flatMap(({ slot, group }) => {
+    ...ours.map(({ slot, group }) => {
       const alone = `${slot} is alone in its IOMMU group`;
-      if (group === undefined) return [bad(alone, 'it is in none', 'update the BIOS')];
+      if (group === undefined) return bad(alone, 'it is in none', 'update the BIOS');
       // A bridge (0604) may be in the group: it is not passed through.
       const others = pci.filter((each) => each.group === group && !slots.has(each.slot) && each.kind !== '0604');
-      if (others.length === 0) return [good(alone, `group ${group}`)];
-      return [
-        bad(
-          alone,
-          `group ${group} also holds ${others.map(({ slot, name }) => `${slot} ${name}`).join(', ')}`,
-          'enable ACS in the BIOS, or leave out gpu: true; the machine would take these too',
-        ),
-      ];
+      if (others.length === 0) return good(alone, `group ${group}`);
+      const saw = `group ${group} also holds ${others.map(({ slot, name }) => `${slot} ${name}`).join(', ')}`;
+      return bad(alone, saw, 'enable ACS in the BIOS, or leave out gpu: true; the machine would take these too');
     }),
   ];
 }

@@ -2,7 +2,7 @@ import { diskTaken, machinesOf, proxmoxSettings, SHARE_OF_STORAGE } from '../../
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { roomForImages } from '../../../machines/images';
 import type { StorageFacts } from '../../clients/proxmox/storage';
-import type { Subject } from './subject';
+import type { Subject } from './devices';
 import { gib, GIB, sum } from '../../../values/quantity';
 
 /** A thin pool that runs full takes every disk on it down. */
@@ -15,68 +15,53 @@ const BLOCKS = ['lvm', 'lvmthin', 'zfspool', 'zfs', 'rbd', 'iscsi', 'iscsidirect
 export function storages(subject: Subject): Finding[] {
   const { storage, files } = proxmoxSettings(subject.homelab, subject.name);
   return [
-    ...oneStorage(subject, 'storage', storage, ({ content }) =>
-      content.includes('images')
-        ? undefined
-        : [
-            `its content is ${content.join(',') || 'nothing'}`,
-            `pvesm set ${storage} --content ${[...content, 'images'].join(',')}`,
-          ],
-    ),
-    ...oneStorage(subject, 'files', files, ({ type, free }) =>
-      BLOCKS.includes(type)
-        ? [`it is of type ${type}`, `name a storage of files, such as local`]
-        : free < GIB
-          ? [`${gib(free)} are free`, 'make room: old images and backups']
-          : undefined,
-    ),
+    named(subject, 'storage', storage, (what, found) => forDisks(what, subject, found)),
+    named(subject, 'files', files, (what, found) => forFiles(what, subject, found)),
   ];
 }
 
-function oneStorage(
-  { homelab, name, facts: { storages, pools } }: Subject,
+/** A storage that is there and active. */
+function named(
+  { name, facts: { storages } }: Subject,
   field: 'storage' | 'files',
   wanted: string,
-  wrong: (storage: StorageFacts) => readonly [string, string] | undefined,
-): Finding[] {
+  check: (what: string, storage: StorageFacts) => Finding,
+): Finding {
   const what = `${name} has the storage ${wanted}`;
   const storage = storages.find((each) => each.name === wanted);
-  if (storage === undefined)
-    return [
-      bad(
-        what,
-        `its storages: ${storages.map((each) => each.name).join(', ') || 'none'}`,
-        `correct hosts.${name}.${field}`,
-      ),
-    ];
-  if (!storage.active) return [bad(what, 'it is not active', `pvesm status --storage ${wanted} on it`)];
-  const problem = wrong(storage);
-  if (problem) return [bad(what, ...problem)];
-  if (field === 'files') {
-    const machines = machinesOf(homelab, name).map(([, machine]) => machine);
-    const needed = roomForImages(homelab, machines);
-    const saw = `${gib(storage.free)} are free`;
-    return [
-      storage.free < needed
-        ? warning(what, saw, `images that are not there yet need up to ${gib(needed)}: remove what is old`)
-        : good(what, saw),
-    ];
+  if (storage === undefined) {
+    const saw = `its storages: ${storages.map((each) => each.name).join(', ') || 'none'}`;
+    return bad(what, saw, `correct hosts.${name}.${field}`);
+  }
+  if (!storage.active) return bad(what, 'it is not active', `pvesm status --storage ${wanted} on it`);
+  return check(what, storage);
+}
+
+function forDisks(what: string, { facts: { pools } }: Subject, storage: StorageFacts): Finding {
+  const { content, total, used } = storage;
+  if (!content.includes('images')) {
+    const fix = `pvesm set ${storage.name} --content ${[...content, 'images'].join(',')}`;
+    return bad(what, `its content is ${content.join(',') || 'nothing'}`, fix);
   }
   const pool = storage.pool === undefined ? undefined : pools[storage.pool];
-  const levels: [string, number][] = pool
-    ? [
-        ['data', pool.data],
-        ['metadata', pool.metadata],
-      ]
-    : storage.total > 0
-      ? [['data', (storage.used / storage.total) * 100]]
-      : [];
-  const saw = `${gib(storage.total)}, ${levels.map(([kind, level]) => `${kind} ${level.toFixed(0)} % full`).join(', ')}`;
-  const highest = Math.max(0, ...levels.map(([, level]) => level));
+  const levels = pool ? { data: pool.data, metadata: pool.metadata } : total > 0 ? { data: (used / total) * 100 } : {};
+  const shown = Object.entries(levels).map(([kind, level]) => `${kind} ${level.toFixed(0)} % full`);
+  const saw = `${gib(total)}, ${shown.join(', ')}`;
+  const highest = Math.max(0, ...Object.values(levels));
   const fix = pool
     ? `free or add space: lvextend for data, lvextend --poolmetadatasize for metadata of ${storage.pool}`
     : 'free or add space';
-  return [highest >= FULL ? bad(what, saw, fix) : highest >= WARN ? warning(what, saw, fix) : good(what, saw)];
+  return highest >= FULL ? bad(what, saw, fix) : highest >= WARN ? warning(what, saw, fix) : good(what, saw);
+}
+
+function forFiles(what: string, { homelab, name }: Subject, { type, free }: StorageFacts): Finding {
+  if (BLOCKS.includes(type)) return bad(what, `it is of type ${type}`, 'name a storage of files, such as local');
+  const saw = `${gib(free)} are free`;
+  if (free < GIB) return bad(what, saw, 'make room: old images and backups');
+  const machines = machinesOf(homelab, name).map(([, machine]) => machine);
+  const needed = roomForImages(homelab, machines);
+  if (free >= needed) return good(what, saw);
+  return warning(what, saw, `images that are not there yet need up to ${gib(needed)}: remove what is old`);
 }
 
 /** Whether all disks that were and will be made can be full. */

@@ -1,13 +1,12 @@
-import * as fs from 'node:fs';
-import { join } from 'node:path';
 import { HOST_FILES, hostFiles, UNDO_FILES, UNDO_MINUTES } from '../../../machines/host';
 import type { ProxmoxHost } from '../../clients/proxmox/host';
 import { remoteScript } from '../../engine/actions';
+import { script } from '../../engine/commands';
+import { sha256 } from '../../engine/digests';
 import { Blocked, NotReady } from '../../engine/problem';
 import { fileOn } from '../../engine/remote-file';
-import { ROOT } from '../../engine/root';
 import type { Action, Step } from '../../engine/step';
-import { changesBoot, digest, isUnmade } from './boot';
+import { changesBoot, isUnmade } from './boot';
 import { unexpectedReboot } from './findings';
 import { soundFacts, waitsForUndo, type Site } from './site';
 
@@ -48,7 +47,7 @@ export function canGoBack(site: Site): Step {
         throw new Blocked(
           `${host.name} must not wait for another reboot, but it does: ${strange}. Reboot it, check that it is well, then run this again`,
         );
-      const files = undoFiles(site).filter(([path, text]) => facts.digests[path] !== digest(text));
+      const files = undoFiles(site).filter(([path, text]) => facts.digests[path] !== sha256(text));
       const { armed, undoTimer } = facts.boot;
       if (armed !== undefined && undoTimer && files.length === 0) return undefined;
       return {
@@ -93,7 +92,7 @@ function arm({ commands, target }: ProxmoxHost): Action {
 function undoFiles({ homelab, host }: Site): [string, string][] {
   const files = hostFiles(homelab, host.name);
   return [
-    [UNDO_FILES.program, fs.readFileSync(join(ROOT, 'scripts', 'remote', 'proxmox/undo.sh'), 'utf8')],
+    [UNDO_FILES.program, script('proxmox/undo.sh')],
     ...[UNDO_FILES.service, UNDO_FILES.timer].map((path): [string, string] => [path, files.get(path)!]),
   ];
 }

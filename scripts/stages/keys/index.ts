@@ -1,11 +1,11 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { SECRETS } from '../../engine/sops';
-import { LOCALHOST } from '../../engine/commands';
+import { LOCALHOST, type Commands } from '../../engine/commands';
 import type { Context } from '../../clients/context';
+import type { Log } from '../../engine/log';
 import { ROOT } from '../../engine/root';
 import { NotReady, Blocked } from '../../engine/problem';
-import { ageKeyFile, encryptedTree, writeWhole } from '../../engine/sops';
+import { ageKeyFile, encryptedTree, SECRETS, writeWhole } from '../../engine/sops';
 import type { Action, Stage, Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { addRule, coverageOf } from './sops-rules';
@@ -16,21 +16,22 @@ const RULES = join(ROOT, '.sops.yaml');
 
 /** Stage 0: nothing secret exists before it can be encrypted. */
 export function keys(context: Context): Stage {
+  const { commands, log, talos } = context;
   return {
     name: 'keys',
     title: 'the age key, and the secrets of Talos',
     steps: async () => [
-      ageKey(context),
-      recipient(context),
-      paperCopy(context),
-      roundTrip(context),
-      talosSecrets(context),
-      talosconfig(context),
+      ageKey(commands, log),
+      recipient(commands, log),
+      paperCopy(commands, log),
+      roundTrip(commands, log),
+      talosSecrets(context, talos),
+      talosconfig(context, talos),
     ],
   };
 }
 
-function ageKey(context: Context): Step {
+function ageKey(commands: Commands, log: Log): Step {
   const file = ageKeyFile();
   return {
     title: 'an age key that opens the encrypted files',
@@ -46,11 +47,11 @@ function ageKey(context: Context): Step {
           throw new Blocked(
             `.sops.yaml encrypts for ${foreign.keys.join(' and ') || 'no age key'}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600), or remove .sops.yaml if it is none of yours`,
           );
-        return { actions: [newKey(context, file)] };
+        return { actions: [newKey(commands, log, file)] };
       }
       if ((fs.statSync(file).mode & 0o077) !== 0)
         return { actions: [action(`chmod 0600 ${file}`, async () => fs.chmodSync(file, 0o600))] };
-      const own = await publicKeys(context);
+      const own = await publicKeys(commands, log);
       for (const { path, keys } of lockedFiles())
         if (!keys.some((key) => own.includes(key)))
           throw new Blocked(
@@ -61,7 +62,7 @@ function ageKey(context: Context): Step {
   };
 }
 
-function newKey({ commands, log }: Context, file: string): Action {
+function newKey(commands: Commands, log: Log, file: string): Action {
   return action(`age-keygen: a new key in ${file} (0600)`, async () => {
     const { stdout } = await commands.change(LOCALHOST, ['age-keygen']);
     const secret = /^AGE-SECRET-KEY-[0-9A-Z-]+$/m.exec(stdout)?.[0];
@@ -72,12 +73,13 @@ function newKey({ commands, log }: Context, file: string): Action {
 }
 
 /** The key that encrypts is among those of .sops.yaml; keys of others stay. */
-function recipient(context: Context): Step {
+function recipient(commands: Commands, log: Log): Step {
   return {
     title: '.sops.yaml says for which key files are encrypted',
     async plan() {
-      const [key] = await ownKeys(context);
-      const { uncovered, foreign } = coverage(await ownKeys(context));
+      const own = await ownKeys(commands, log);
+      const [key] = own;
+      const { uncovered, foreign } = coverage(own);
       if (foreign)
         throw new Blocked(
           `.sops.yaml encrypts ${foreign.path} for ${foreign.keys.join(' and ') || 'no age key'}, and ${ageKeyFile()} holds the key of ${key}; bring back the key of your paper copy, or add ${key} to .sops.yaml and run sops updatekeys on every *.sops.yaml file`,
@@ -92,9 +94,9 @@ function recipient(context: Context): Step {
 }
 
 /** Asked once for each key: the answer is kept as a comment in .sops.yaml. */
-function paperCopy(context: Context): Step {
+function paperCopy(commands: Commands, log: Log): Step {
   const used = async () => {
-    const { uncovered, keys } = coverage(await ownKeys(context));
+    const { uncovered, keys } = coverage(await ownKeys(commands, log));
     if (uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
     return keys;
   };
@@ -118,11 +120,11 @@ function paperCopy(context: Context): Step {
 }
 
 /** Nothing is kept that cannot be read again. Both ways go through pipes; no file is written. */
-function roundTrip(context: Context): Step {
+function roundTrip(commands: Commands, log: Log): Step {
   const value = 'what sops encrypts it must decrypt';
   const sops = async (verb: string, stdin: string) => {
     const types = ['--input-type', 'yaml', '--output-type', 'yaml'];
-    const { stdout } = await context.commands.read(
+    const { stdout } = await commands.read(
       LOCALHOST,
       // Without --config: as the owner calls it, sops finds .sops.yaml by itself.
       ['sops', verb, ...types, '--filename-override', join(ROOT, SECRETS.cluster)],
@@ -133,7 +135,7 @@ function roundTrip(context: Context): Step {
   return {
     title: 'sops encrypts and decrypts',
     async plan() {
-      if (coverage(await ownKeys(context)).uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
+      if (coverage(await ownKeys(commands, log)).uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
       const encrypted = await sops('encrypt', `proof: ${value}\n`);
       if (!/^proof: ENC\[AES256_GCM,/m.test(encrypted) || encrypted.includes(value))
         throw new Blocked(
@@ -147,12 +149,12 @@ function roundTrip(context: Context): Step {
 }
 
 /** Public keys of the key file, in its order. @throws NotReady while there is none */
-async function ownKeys(context: Context): Promise<string[]> {
+async function ownKeys(commands: Commands, log: Log): Promise<string[]> {
   if (!fs.existsSync(ageKeyFile())) throw new NotReady('the age key comes first');
-  return publicKeys(context);
+  return publicKeys(commands, log);
 }
 
-async function publicKeys({ commands, log }: Context): Promise<string[]> {
+async function publicKeys(commands: Commands, log: Log): Promise<string[]> {
   const file = ageKeyFile();
   for (const secret of fs.readFileSync(file, 'utf8').match(/^AGE-SECRET-KEY-\S+$/gm) ?? []) log.hide(secret);
   const { stdout } = await commands.read(LOCALHOST, ['age-keygen', '-y', file]);

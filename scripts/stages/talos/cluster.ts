@@ -1,12 +1,11 @@
 import type { TalosMachine } from '../../../inventory';
 import { isReady, registeredNodes } from '../../clients/kubernetes-nodes';
-import { SECRETS } from '../../engine/sops';
+import type { Kubernetes } from '../../clients/kubernetes';
 import { CommandFailed } from '../../engine/commands';
-import type { Context } from '../../clients/context';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
-import { secretTree } from '../../engine/sops';
+import { SECRETS, secretTree, type Sops } from '../../engine/sops';
 import type { Progress, Step } from '../../engine/step';
-import { sayOnce, SECOND, until } from '../../engine/wait';
+import { Final, sayOnce, SECOND, until, untilNone } from '../../engine/wait';
 import { userVolume } from '../../../machines/talos';
 import { unfinished } from './maintenance-note';
 import type { Talos, TalosNode } from '../../clients/talos';
@@ -38,14 +37,12 @@ const WAITS_FOR_BOOTSTRAP = ['Preparing', 'Failed', 'Finished'];
 const CORDONED_BY_TALOS = 'talos.dev/cordoned';
 
 /** etcd begins once, on the first control plane; the others join it. */
-export function bootstrapEtcd({ talos, sops }: Pick<Context, 'talos' | 'sops'>): Step {
+export function bootstrapEtcd(talos: Talos, sops: Sops): Step {
   const node = talos.controlPlane;
   const actions = [
-    action(`${node.command(['bootstrap']).lines[0]} (once for the life of the cluster)`, async (progress) => {
-      const what = `${node.name} to let etcd begin`;
-      const begun = await until(what, { seconds: HEALTH_SECONDS }, progress, () => begin(node));
-      if (begun !== true) throw begun;
-    }),
+    action(`${node.command(['bootstrap']).lines[0]} (once for the life of the cluster)`, (progress) =>
+      until(`${node.name} to let etcd begin`, { seconds: HEALTH_SECONDS }, progress, () => begin(node)),
+    ),
     action(`wait until etcd answers on ${node.name}`, (progress) =>
       until(`etcd to answer on ${node.name}`, { seconds: ETCD_SECONDS }, progress, async () => {
         if (await node.etcdAnswers()) return true;
@@ -67,12 +64,8 @@ export function bootstrapEtcd({ talos, sops }: Pick<Context, 'talos' | 'sops'>):
 }
 
 async function startsAgain(node: TalosNode): Promise<boolean> {
-  return until('etcd to start', { seconds: ETCD_AGAIN_SECONDS }, sayOnce(), async () =>
-    (await node.etcdAnswers()) ? true : undefined,
-  ).catch((error: unknown) => {
-    if (!isFault(error)) throw error;
-    return false;
-  });
+  const wait = until('etcd to start', { seconds: ETCD_AGAIN_SECONDS }, sayOnce(), () => node.etcdAnswers());
+  return wait.catch((error: unknown) => (isFault(error) ? false : Promise.reject(error)));
 }
 
 /** Why etcd of the first control plane does not run, and what to do. */
@@ -90,9 +83,9 @@ async function etcdLost({ controlPlane: { name }, nodes }: Talos): Promise<Block
 /**
  * Sends `bootstrap`, at most once: for another one Talos first stops the etcd that just begins, and then may refuse, because
  * its folder is no longer empty (services/etcd.go, BootstrapEtcd).
- * @returns true when etcd has begun, or why it cannot, for whatever is thrown is tried again
+ * @throws Final when etcd cannot begin
  */
-async function begin(node: TalosNode): Promise<true | Problem> {
+async function begin(node: TalosNode): Promise<true> {
   if (await node.etcdAnswers()) return true;
   const state = await node.etcdState();
   // A call of an earlier run, or one whose answer was lost.
@@ -104,18 +97,18 @@ async function begin(node: TalosNode): Promise<true | Problem> {
     if (!isFault(error)) throw error;
     const said = error instanceof CommandFailed ? error.output.stderr : '';
     if (NOT_YET.test(said)) throw error;
-    if (!said.includes('AlreadyExists')) return error;
+    if (!said.includes('AlreadyExists')) throw new Final(error);
     // A call that came while etcd wrote its first files stops it, and is refused; only a start of the node starts it again.
-    if (state === 'Finished')
-      return new Problem(
-        `etcd began on ${node.machine.address} and was stopped; npm run bootstrap -- talosctl ${node.name} -- reboot`,
-      );
+    if (state === 'Finished') {
+      const why = `etcd began on ${node.machine.address} and was stopped`;
+      throw new Final(new Problem(`${why}; npm run bootstrap -- talosctl ${node.name} -- reboot`));
+    }
   }
   return true;
 }
 
 /** How kubectl logs in, the key encrypted. It is given out again before its certificate ends. */
-export function kubeconfig({ talos, sops, kubernetes }: Context): Step {
+export function kubeconfig(talos: Talos, sops: Sops, kubernetes: Kubernetes): Step {
   const node = talos.controlPlane;
   const args = ['kubeconfig', '-', '--merge=false'];
   const keep = action(`${node.command(args).lines[0]}: keep encrypted in ${SECRETS.kubeconfig}`, async (progress) => {
@@ -144,24 +137,24 @@ export function kubeconfig({ talos, sops, kubernetes }: Context): Step {
 }
 
 /** Every node of the inventory is there under its own name, ready, and nobody else. */
-export function healthyNodes({ talos, kubernetes }: Pick<Context, 'talos' | 'kubernetes'>): Step {
+export function healthyNodes(talos: Talos, kubernetes: Kubernetes): Step {
   const { nodes } = talos;
   const names = nodes.map(({ name }) => name).join(', ');
   let begin = 0;
   const actions = [
     action(`wait until ${names} are ready`, async (progress) => {
       begin = Date.now();
-      const found = await until(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, progress, async () => {
+      await untilNone(`nodes ${names} to be ready`, { seconds: HEALTH_SECONDS }, progress, async () => {
         const known = await registeredNodes(kubernetes);
-        // Returned at once, because whatever is thrown here is tried again.
-        if (known !== undefined && (wrongNames(nodes, known).length > 0 || known.some(isClosed))) return known;
-        if (known === undefined) throw new Problem('the Kubernetes API does not answer');
-        const missing = notReady(nodes, known);
-        if (missing.length > 0) throw new Problem(`not ready: ${missing.join(', ')}`);
-        return known;
+        if (known === undefined) return ['the Kubernetes API does not answer'];
+        try {
+          assertNames(nodes, known);
+          assertSchedulable(known);
+        } catch (error) {
+          throw new Final(error);
+        }
+        return notReady(nodes, known).map((name) => `${name} is not ready`);
       });
-      assertNames(nodes, found);
-      assertSchedulable(found);
     }),
     action(`talosctl health (both at most ${HEALTH_SECONDS / 60} minutes)`, async (progress) => {
       progress('talosctl health');
@@ -203,7 +196,7 @@ async function health({ nodes, controlPlane }: Talos, seconds: number): Promise<
 }
 
 /** The labels on which databases find their nodes. */
-export function labels({ talos, kubernetes }: Context): Step {
+export function labels(talos: Talos, kubernetes: Kubernetes): Step {
   const wanted = talos.nodes.flatMap(({ name, machine }) =>
     Object.entries(machine.labels ?? {}).map(([key, value]) => ({ name, key, value })),
   );
@@ -216,18 +209,13 @@ export function labels({ talos, kubernetes }: Context): Step {
       )
       .map(({ name, key, value }) => `${name}: ${key}=${value}`);
   };
-  const wait = async (progress: Progress) => {
-    const left = await until('labels of nodes', { seconds: 120 }, progress, async () =>
-      (await missing()).length === 0 ? true : undefined,
-    ).catch(async (error: unknown) => {
+  const wait = (progress: Progress) =>
+    untilNone('labels of nodes', { seconds: 120 }, progress, missing).catch(async (error: unknown) => {
       if (!isFault(error)) throw error;
-      return (await missing()).join(', ');
-    });
-    if (left !== true)
       throw new Blocked(
-        `Talos must set ${left}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
+        `Talos must set ${(await missing()).join(', ')}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
       );
-  };
+    });
   return {
     title: 'nodes have their labels',
     async plan() {
@@ -245,7 +233,7 @@ export function volumes(node: TalosNode): Step {
     title: `${node.name} has mounted ${serials.join(', ')}`,
     async plan() {
       await node.version();
-      const left = await unready(node);
+      const left = await unreadyVolumes(node);
       // What is missing changes by the second; what is waited for does not.
       if (left.length === 0) return undefined;
       return {
@@ -255,16 +243,15 @@ export function volumes(node: TalosNode): Step {
   };
 }
 
-export async function volumesReady(node: TalosNode, progress: Progress): Promise<void> {
-  await until(`the volumes of ${node.name}`, { seconds: VOLUME_SECONDS }, progress, async () => {
-    const left = await unready(node);
-    if (left.length > 0)
-      throw new Problem(`${left.join('; ')}; npm run bootstrap -- talosctl ${node.name} -- get volumestatus`);
-    return true;
+export function volumesReady(node: TalosNode, progress: Progress): Promise<void> {
+  return untilNone(`the volumes of ${node.name}`, { seconds: VOLUME_SECONDS }, progress, async () => {
+    const left = await unreadyVolumes(node);
+    return left.length === 0 ? left : [...left, `npm run bootstrap -- talosctl ${node.name} -- get volumestatus`];
   });
 }
 
-async function unready(node: TalosNode): Promise<string[]> {
+/** Data disks whose file system is not mounted. */
+export async function unreadyVolumes(node: TalosNode): Promise<string[]> {
   const found = await node.resources('volumestatus');
   return Object.keys(node.machine.dataDisks ?? {}).flatMap((serial) => {
     const { phase, errorMessage } = found.find(({ metadata }) => metadata.id === userVolume(serial))?.spec ?? {};

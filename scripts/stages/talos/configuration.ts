@@ -3,16 +3,15 @@ import { parseAllDocuments } from 'yaml';
 import { hostOf, type Homelab } from '../../../inventory';
 import { bytes } from '../../../values/quantity';
 import { CommandFailed, LOCALHOST, type Commands } from '../../engine/commands';
+import { withMemoryFile } from '../../engine/memory-files';
 import { action } from '../../engine/actions';
 import type { Log } from '../../engine/log';
-import type { Context } from '../../clients/context';
 import { Problem, Blocked } from '../../engine/problem';
 import type { Change, Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { patchesOf, SYSTEM_DISK } from '../../../machines/talos';
-import type { TalosNode } from '../../clients/talos';
-import { machineConfig, withMachineConfig } from './secrets';
-import { RELEASE } from '../../clients/talos-versions';
+import { RELEASE, type TalosNode } from '../../clients/talos';
+import { machineConfig, type ConfigTools } from './secrets';
 
 /** Installing Talos takes 1 to 3 minutes on a home line: it may pull the image that homelab.ts names. */
 const INSTALL_SECONDS = 600;
@@ -21,12 +20,12 @@ const INSTALL_SECONDS = 600;
 const NEEDS_REBOOT = "can't be applied in immediate mode";
 
 /** A node has the configuration that the inventory says: sent, applied without a reboot, or staged for the next one. */
-export function configuration(context: Context, node: TalosNode): Step {
+export function configuration(tools: ConfigTools, log: Log, node: TalosNode): Step {
   return {
     title: `${node.name} has its configuration`,
     async plan() {
       const state = await node.state();
-      return state.mode === 'maintenance' ? firstChange(context, node) : laterChange(context, node, state.version);
+      return state.mode === 'maintenance' ? firstChange(tools, node) : laterChange(tools, log, node, state.version);
     },
   };
 }
@@ -97,30 +96,30 @@ async function assertRightMachine(homelab: Homelab, node: TalosNode): Promise<vo
   }
 }
 
-async function firstChange(context: Context, node: TalosNode): Promise<Change> {
+async function firstChange(tools: ConfigTools, node: TalosNode): Promise<Change> {
+  const { homelab, commands } = tools;
   const { name, machine } = node;
-  await assertRightMachine(context.homelab, node);
-  const config = await machineConfig(context, node, context.homelab.versions);
+  await assertRightMachine(homelab, node);
+  const config = await machineConfig(tools, node, homelab.versions);
   const apply = ['talosctl', '-n', machine.address, 'apply-config', '--insecure'];
   return {
     lines: [`the configuration is what talosctl makes, with ${patchesOf(name, machine).join(', ')} on top`],
     actions: [
       action(apply.join(' '), async () => {
-        await assertRightMachine(context.homelab, node);
-        await sendFirst(context.commands, node, apply, config);
+        await assertRightMachine(homelab, node);
+        await sendFirst(commands, node, apply, config);
       }),
-      action(`wait until ${name} has installed itself and started with it`, (progress) =>
-        until(`${name} to start with its configuration`, { seconds: INSTALL_SECONDS }, progress, async () =>
-          (await node.probe()).mode === 'configured' ? true : undefined,
-        ),
-      ),
+      action(`wait until ${name} has installed itself and started with it`, (progress) => {
+        const isStarted = async () => (await node.probe()).mode === 'configured';
+        return until(`${name} to start with its configuration`, { seconds: INSTALL_SECONDS }, progress, isStarted);
+      }),
     ],
   };
 }
 
 async function sendFirst(commands: Commands, node: TalosNode, apply: readonly string[], config: string): Promise<void> {
   try {
-    await withMachineConfig(node.name, config, (file) => commands.change(LOCALHOST, [...apply, '-f', file]));
+    await withMemoryFile(`${node.name}.yaml`, config, (file) => commands.change(LOCALHOST, [...apply, '-f', file]));
   } catch (error) {
     // An earlier run sent it, and the machine took it between our look and now: then it is no longer in maintenance.
     const now = error instanceof CommandFailed ? await node.probe().catch(() => undefined) : { mode: 'maintenance' };
@@ -129,25 +128,25 @@ async function sendFirst(commands: Commands, node: TalosNode, apply: readonly st
 }
 
 /** What a fresh configuration would change, and how: Talos is asked, and changes nothing. */
-async function laterChange(context: Context, node: TalosNode, talos: string): Promise<Change | undefined> {
+async function laterChange(tools: ConfigTools, log: Log, node: TalosNode, talos: string): Promise<Change | undefined> {
   const { name } = node;
   const takesEffect = `it takes effect with the next start: npm run bootstrap -- maintenance ${name}`;
   const kubernetes = await kubernetesVersion(node);
-  const config = await machineConfig(context, node, { talos, kubernetes });
+  const config = await machineConfig(tools, node, { talos, kubernetes });
   const isNext = sameConfig((await stored(node)).next, config);
-  const immediate = await dryRun(context.log, node, config, 'no-reboot');
+  const immediate = await dryRun(log, node, config, 'no-reboot');
   const send = (mode: 'no-reboot' | 'staged', diff: string): Change => {
     const argv = ['apply-config', `--mode=${mode}`];
     const apply = async () =>
-      void (await withMachineConfig(name, config, (file) => node.change([...argv, '-f', file])));
+      void (await withMemoryFile(`${name}.yaml`, config, (file) => node.change([...argv, '-f', file])));
     return {
-      lines: [...context.log.masked(diff).split('\n'), ...(mode === 'staged' ? [takesEffect] : [])],
+      lines: [...log.masked(diff).split('\n'), ...(mode === 'staged' ? [takesEffect] : [])],
       actions: [action(node.command(argv).lines, apply)],
     };
   };
   if (immediate === 'reboot') {
     if (isNext) return undefined;
-    const diff = await dryRun(context.log, node, config, 'staged');
+    const diff = await dryRun(log, node, config, 'staged');
     if (diff === 'reboot')
       throw new Blocked(
         `talosctl apply-config of ${name} refuses to stage a change; npm run bootstrap -- talosctl ${name} -- dmesg`,
@@ -162,7 +161,7 @@ async function laterChange(context: Context, node: TalosNode, talos: string): Pr
 /** @returns the difference, empty when there is none, or that it needs a reboot */
 async function dryRun(log: Log, node: TalosNode, config: string, mode: string): Promise<string> {
   const { name } = node;
-  const { stdout, stderr, code } = await withMachineConfig(name, config, (file) =>
+  const { stdout, stderr, code } = await withMemoryFile(`${name}.yaml`, config, (file) =>
     node.read(['apply-config', '--dry-run', `--mode=${mode}`, '-f', file], { accepts: [0, 1] }),
   );
   // talosctl says the result of apply-config on its standard error.

@@ -12,21 +12,22 @@ export function talos(context: Context): Stage {
     name: 'talos',
     title: 'machine configurations, the cluster and its volumes',
     async steps() {
+      const { homelab, kubernetes, log, sops } = context;
       const { nodes, controlPlane } = context.talos;
       await context.talos.assertVersion();
       // Ends here without the login of stage keys, or without the key that opens it.
       await controlPlane.argv([]);
       return [
         ...nodes.map(running),
-        ...nodes.map((node) => configuration(context, node)),
-        bootstrapEtcd(context),
-        kubeconfig(context),
-        healthyNodes(context),
-        labels(context),
+        ...nodes.map((node) => configuration(context, log, node)),
+        bootstrapEtcd(context.talos, sops),
+        kubeconfig(context.talos, sops, kubernetes),
+        healthyNodes(context.talos, kubernetes),
+        labels(context.talos, kubernetes),
         ...nodes.filter(({ machine }) => Object.keys(machine.dataDisks ?? {}).length > 0).map(volumes),
         versionsAgree(context),
         networkPolicies(context),
-        ...nodes.map((node) => shutdownProof(context, node)),
+        ...nodes.map((node) => shutdownProof(homelab, kubernetes, node)),
       ];
     },
   };

@@ -1,14 +1,14 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Context } from '../../clients/context';
+import type { Homelab } from '../../../inventory';
+import type { Kubernetes } from '../../clients/kubernetes';
 import { ROOT } from '../../engine/root';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Action, Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { isStaged, kubernetesVersions } from './configuration';
 import { enforcesPolicies, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
-import type { Talos } from '../../clients/talos';
-import { stepProblem } from '../../clients/talos-versions';
+import { stepProblem, type Talos } from '../../clients/talos';
 
 /** Snapshots of etcd lie here, ignored by Git; each is as large as etcd, 20 to 50 MB. */
 export const SNAPSHOTS = join(ROOT, '.homelab', 'etcd');
@@ -21,16 +21,23 @@ const BEGUN = 'collab-homelab/upgrade-k8s';
 /** Control plane components and kubelets one after the other, with their images, on every node. */
 const UPGRADE_SECONDS = 3600;
 
+/** What the steps about Kubernetes' version and parts use. */
+export interface ClusterClients {
+  readonly homelab: Homelab;
+  readonly kubernetes: Kubernetes;
+  readonly talos: Talos;
+}
+
 /** What runs is what homelab.ts says. Another version is no matter of a configuration, and has a command of its own. */
-export function versionsAgree(context: Context): Step {
-  const { talos, kubernetes } = context.homelab.versions;
+export function versionsAgree(clients: ClusterClients): Step {
+  const { talos, kubernetes } = clients.homelab.versions;
   return {
     title: `Talos ${talos} and Kubernetes ${kubernetes} run`,
     async plan() {
-      for (const node of context.talos.nodes) {
+      for (const node of clients.talos.nodes) {
         const version = await node.version();
         const running = await kubernetesVersions(node);
-        const begun = await upgradeBegun(context);
+        const begun = await upgradeBegun(clients);
         if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
         throw new Blocked(
           `${node.name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
@@ -42,10 +49,9 @@ export function versionsAgree(context: Context): Step {
 }
 
 /** Talos makes flannel once; what is changed below cluster.network.cni reaches it by upgrade-k8s to the same version. */
-export function networkPolicies(context: Context): Step {
-  const { versions, talos } = context.homelab;
-  const { kubernetes } = context;
-  const wanted = talos.enforceNetworkPolicies;
+export function networkPolicies({ homelab, kubernetes, talos }: ClusterClients): Step {
+  const { versions } = homelab;
+  const wanted = homelab.talos.enforceNetworkPolicies;
   return {
     title: wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies',
     async plan() {
@@ -54,14 +60,14 @@ export function networkPolicies(context: Context): Step {
       const now = await enforcesPolicies(kubernetes);
       // Not there yet: Talos makes it as the configuration says.
       if (now === undefined || now === wanted) return undefined;
-      await assertNothingStaged(context.talos);
+      await assertNothingStaged(talos);
       // What the dry run says is no part of the plan: the configuration that it goes by is only applied in a step before.
       const tried = action(`talosctl ${upgradeArgs(versions.kubernetes).join(' ')} --dry-run`, () =>
-        upgradeLines(context, versions.kubernetes),
+        upgradeLines(talos, versions.kubernetes),
       );
       return {
         lines: [`kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`],
-        actions: [tried, ...upgradeActions(context, versions.kubernetes)],
+        actions: [tried, ...upgradeActions(talos, versions.kubernetes)],
         asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
       };
     },
@@ -69,36 +75,37 @@ export function networkPolicies(context: Context): Step {
 }
 
 /** Kubernetes goes to the version of homelab.ts, one minor at a time. A run that was stopped half way is gone on with. */
-export function kubernetesUpgrade(context: Context): Step {
-  const { kubernetes: wanted, talos } = context.homelab.versions;
-  const { kubernetes } = context;
-  const { name: first } = context.talos.controlPlane;
+export function kubernetesUpgrade(clients: ClusterClients): Step {
+  const { homelab, kubernetes, talos } = clients;
+  const { kubernetes: wanted } = homelab.versions;
+  const { name: first } = talos.controlPlane;
   const annotate = (change: string) => kubernetes.command(['annotate', 'node', first, change, '--overwrite']);
   return {
     title: `Kubernetes ${wanted} runs`,
     async plan() {
       const running = new Set<string>();
-      for (const node of context.talos.nodes) {
-        if ((await node.version()) !== talos) throw new NotReady(`${node.name} gets its version of Talos first`);
+      for (const node of talos.nodes) {
+        if ((await node.version()) !== homelab.versions.talos)
+          throw new NotReady(`${node.name} gets its version of Talos first`);
         for (const each of await kubernetesVersions(node)) running.add(each);
       }
       const old = [...running].filter((version) => version !== wanted);
-      const begun = await upgradeBegun(context);
+      const begun = await upgradeBegun(clients);
       if (old.length === 0 && begun === undefined) return undefined;
       for (const version of old) {
         const problem = stepProblem('Kubernetes', version, wanted);
         if (problem !== undefined) throw new Blocked(problem);
       }
-      await assertNothingStaged(context.talos);
+      await assertNothingStaged(talos);
       return {
         lines: [
           `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
-          ...(await upgradeLines(context, wanted)),
+          ...(await upgradeLines(talos, wanted)),
         ],
         actions: [
           // Configurations of nodes name the new version before Talos' own manifests do.
           annotate(`${BEGUN}=${wanted}`),
-          ...upgradeActions(context, wanted),
+          ...upgradeActions(talos, wanted),
           annotate(`${BEGUN}-`),
         ],
         asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
@@ -121,7 +128,7 @@ export async function assertNothingStaged({ nodes }: Talos): Promise<void> {
 }
 
 /** The version to which an upgrade was begun and not ended. @throws NotReady while the API server does not answer */
-async function upgradeBegun({ kubernetes, talos }: Context): Promise<string | undefined> {
+async function upgradeBegun({ kubernetes, talos }: ClusterClients): Promise<string | undefined> {
   return (await nodeObject(kubernetes, talos.controlPlane.name)).metadata.annotations?.[BEGUN];
 }
 
@@ -156,14 +163,14 @@ function upgradeArgs(version: string): string[] {
 }
 
 /** What an upgrade would change; what it finds and waits for differs from time to time. */
-async function upgradeLines({ talos, log }: Context, version: string): Promise<string[]> {
+async function upgradeLines(talos: Talos, version: string): Promise<string[]> {
   const args = [...upgradeArgs(version), '--dry-run', '--pre-pull-images=false'];
   const { stdout } = await talos.controlPlane.read(args, { seconds: 600 });
   const changes = stdout.split('\n').filter((line) => /^( < (?!unchanged )| > update|[+-]|updating)/.test(line));
-  return changes.map((line) => log.masked(line.trimEnd()));
+  return changes.map((line) => talos.log.masked(line.trimEnd()));
 }
 
-function upgradeActions({ talos }: Context, version: string): Action[] {
+function upgradeActions(talos: Talos, version: string): Action[] {
   const options = { seconds: UPGRADE_SECONDS, waitsFor: 'upgrade-k8s' };
   const { lines, run } = talos.controlPlane.command(upgradeArgs(version), options);
   return [

@@ -1,17 +1,17 @@
 import type { Homelab } from '../../../inventory';
 import { installerImage } from '../../../machines/images';
 import { downSeconds } from '../../../machines/vms';
-import type { Context } from '../../clients/context';
 import { isReady, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
 import type { TalosNode } from '../../clients/talos';
 import { action } from '../../engine/actions';
-import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
+import { isFault, NotReady, Blocked } from '../../engine/problem';
 import type { Action, Progress, Step } from '../../engine/step';
-import { sayOnce, until } from '../../engine/wait';
+import type { Sops } from '../../engine/sops';
+import { Final, sayOnce, until, untilNone } from '../../engine/wait';
 import { volumesReady } from './cluster';
 import { isStaged } from './configuration';
 import { databasePodsOn, flush, unreadyPods, type DatabasePod } from './flush';
-import { snapshotAction } from './kubernetes';
+import { snapshotAction, type ClusterClients } from './kubernetes';
 import { again, NOTE, type Restart } from './maintenance-note';
 import { running } from './running';
 
@@ -31,9 +31,12 @@ const START_SECONDS = 600;
 /** Cassandra replays its commit log, MongoDB its journal: startupProbes allow 60 and 10 minutes. */
 const QUORUM_SECONDS = 3900;
 
+/** The API server, the nodes, and the logins of the databases on them. */
+type Clients = ClusterClients & { readonly sops: Sops };
+
 /** A node whose databases cannot move is started again: without a drain, which their disruption budgets would block. */
-export function maintenance(context: Context, node: TalosNode, restart: Restart): Step[] {
-  const of = new Maintenance(context, node, restart);
+export function maintenance(clients: Clients, node: TalosNode, restart: Restart): Step[] {
+  const of = new Maintenance(clients, node, restart);
   return [
     // Cut off while it was off: without the only control plane nothing else can be seen.
     ...(restart === 'stop' ? [running(node)] : []),
@@ -55,24 +58,24 @@ class Maintenance {
   isOver = false;
 
   constructor(
-    readonly context: Context,
+    readonly clients: Clients,
     readonly node: TalosNode,
     readonly restart: Restart,
   ) {
     this.name = node.name;
-    this.pods = databasePodsOn(context.homelab, node.name);
+    this.pods = databasePodsOn(clients.homelab, node.name);
     this.podNames = this.pods.map(({ namespace, name }) => `${namespace}/${name}`).join(', ');
   }
 
   async read() {
-    const node = await nodeOf(this.context, this.node);
+    const node = await nodeOf(this.clients, this.node);
     return { node, note: noteOf(node, this.name, this.restart) };
   }
 
   /** Notes how far it has come, for a run that goes on after this one was cut off. */
   async write(note: Omit<Note, 'restart'>): Promise<void> {
     const text = JSON.stringify({ ...note, restart: this.restart });
-    await this.context.kubernetes.change(['annotate', 'node', this.name, `${NOTE}=${text}`, '--overwrite']);
+    await this.clients.kubernetes.change(['annotate', 'node', this.name, `${NOTE}=${text}`, '--overwrite']);
   }
 
   /** Whether that phase is reached. @throws NotReady when the one before it is not */
@@ -88,7 +91,7 @@ class Maintenance {
 function cordon(of: Maintenance): Step {
   const { name, restart, podNames } = of;
   const { role } = of.node.machine;
-  const order = of.context.kubernetes.command(['cordon', name]);
+  const order = of.clients.kubernetes.command(['cordon', name]);
   const actions = [
     action(order.lines, async (progress) => {
       if ((await of.read()).note === undefined) await of.write({ phase: 'announced' });
@@ -101,7 +104,7 @@ function cordon(of: Maintenance): Step {
       const { node, note } = await of.read();
       const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
       if (of.isOver || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
-      const sick = await othersNotReady(of.context, name);
+      const sick = await othersNotReady(of.clients, name);
       return {
         actions,
         asks: [
@@ -117,7 +120,7 @@ function flushed(of: Maintenance): Step {
   const { name, pods, podNames } = of;
   const actions = [
     action(podNames === '' ? `no database is on ${name}: nothing to flush` : `flush ${podNames}`, async (progress) => {
-      await flush(of.context.kubernetes, of.context.sops, pods, progress);
+      await flush(of.clients.kubernetes, of.clients.sops, pods, progress);
       await of.write({ phase: 'flushed' });
     }),
   ];
@@ -128,12 +131,12 @@ function flushed(of: Maintenance): Step {
 }
 
 function restarted(of: Maintenance): Step {
-  const { name, node, restart, context } = of;
+  const { name, node, restart, clients } = of;
   const begin = async () => {
     if ((await of.read()).note?.phase === 'restarting') return;
     await of.write({ phase: 'restarting', boot: await node.bootId() });
   };
-  const order = restartAction(context, of);
+  const order = restartAction(of);
   const actions = [
     ...(restart === 'upgrade' ? [snapshotOnce(of)] : []),
     action(order.lines, async (progress) => {
@@ -142,7 +145,7 @@ function restarted(of: Maintenance): Step {
     }),
     action(`wait until ${name} is ready, with another boot id`, async (progress) => {
       const note = (await of.read()).note!;
-      await backAgain(context, node, note, progress);
+      await backAgain(clients, node, note, progress);
       await of.write({ ...note, phase: 'back' });
     }),
   ];
@@ -161,7 +164,7 @@ function restarted(of: Maintenance): Step {
 
 /** Not again when an earlier run has begun the restart. */
 function snapshotOnce(of: Maintenance): Action {
-  const { lines, run } = snapshotAction(of.context.talos, `before-${of.name}-${of.context.homelab.versions.talos}`);
+  const { lines, run } = snapshotAction(of.clients.talos, `before-${of.name}-${of.clients.homelab.versions.talos}`);
   return action(lines, async (progress) => {
     if ((await of.read()).note?.phase !== 'restarting') await run(progress);
   });
@@ -169,7 +172,7 @@ function snapshotOnce(of: Maintenance): Action {
 
 function uncordon(of: Maintenance): Step {
   const { name, node } = of;
-  const open = of.context.kubernetes.command(['uncordon', name]);
+  const open = of.clients.kubernetes.command(['uncordon', name]);
   const hasDisks = Object.keys(node.machine.dataDisks ?? {}).length > 0;
   const actions = [
     action(open.lines, async (progress) => {
@@ -188,13 +191,11 @@ function uncordon(of: Maintenance): Step {
 
 function served(of: Maintenance): Step {
   const { name, pods, podNames } = of;
-  const { kubernetes } = of.context;
+  const { kubernetes } = of.clients;
   const wait = action(`wait until these are ready: ${podNames}`, (progress) =>
-    until(`databases on ${name}`, { seconds: QUORUM_SECONDS }, progress, async () => {
-      const left = await unreadyPods(kubernetes, pods);
-      if (left.length > 0) throw new Problem(`not ready: ${left.join(', ')}`);
-      return true;
-    }),
+    untilNone(`databases on ${name} to be ready`, { seconds: QUORUM_SECONDS }, progress, () =>
+      unreadyPods(kubernetes, pods),
+    ),
   );
   const forget = kubernetes.command(['annotate', 'node', name, `${NOTE}-`]);
   const end = action(forget.lines, async (progress) => {
@@ -218,23 +219,20 @@ const WORDS: Readonly<Record<Restart, string>> = {
 };
 
 /** Waits for the API server: the control plane itself may be under maintenance. @throws NotReady while it is off */
-async function nodeOf({ kubernetes }: Context, node: TalosNode): Promise<any> {
+async function nodeOf({ kubernetes }: Clients, node: TalosNode): Promise<any> {
   const { name } = node;
-  const found = await until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), async () => {
+  return until(`the Kubernetes API to show ${name}`, { seconds: START_SECONDS }, sayOnce(), async () => {
     try {
       return await nodeObject(kubernetes, name);
     } catch (error) {
-      // Returned, because whatever is thrown here is tried again.
-      if (isFault(error) && !(await node.isOn())) return new NotReady(`${name} is off`);
+      if (isFault(error) && !(await node.isOn())) throw new Final(new NotReady(`${name} is off`));
       throw error;
     }
   });
-  if (found instanceof NotReady) throw found;
-  return found;
 }
 
 /** Nodes, and members elsewhere of the databases on this node, that are not there to take over. */
-async function othersNotReady({ homelab, kubernetes, talos }: Context, name: string): Promise<string[]> {
+async function othersNotReady({ homelab, kubernetes, talos }: Clients, name: string): Promise<string[]> {
   const others = ((await registeredNodes(kubernetes)) ?? []).filter(({ metadata }) => metadata.name !== name);
   const here = new Set(databasePodsOn(homelab, name).map(({ namespace }) => namespace));
   const members = talos.nodes
@@ -269,9 +267,9 @@ function noteOf(node: any, name: string, restart: Restart): Note | undefined {
 }
 
 /** Sends the order to restart, unless the node has another boot id since the note, or an earlier run sent it. */
-function restartAction({ homelab }: Context, of: Maintenance): Action {
+function restartAction(of: Maintenance): Action {
   const { node, restart, name } = of;
-  const orders = restartOrders(homelab, node, restart);
+  const orders = restartOrders(of.clients.homelab, node, restart);
   const lines = orders.flatMap((each) => each.lines);
   return action(lines, async (progress) => {
     if (restart === 'stop' && !(await node.isOn())) await node.vm.start().run(progress);
@@ -293,7 +291,7 @@ function restartOrders(homelab: Homelab, node: TalosNode, restart: Restart): Act
 
 /** Waits until the node has another boot id and is ready. */
 async function backAgain(
-  { homelab, kubernetes }: Context,
+  { homelab, kubernetes }: Clients,
   node: TalosNode,
   { restart, boot }: Note,
   progress: Progress,

@@ -1,15 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { API_SERVER_PORT, apiServerAddresses } from '../../../inventory';
-import { SECRETS } from '../../engine/sops';
-import { LOCALHOST } from '../../engine/commands';
-import type { Context } from '../../clients/context';
+import { API_SERVER_PORT, apiServerAddresses, type Homelab } from '../../../inventory';
+import { LOCALHOST, type Commands } from '../../engine/commands';
 import { ROOT } from '../../engine/root';
-import { memoryFile } from '../../engine/memory-files';
+import { withMemoryFile } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
-import { secretText, secretTree, type SecretTree } from '../../engine/sops';
-import type { TalosNode } from '../../clients/talos';
+import { SECRETS, secretText, secretTree, type SecretTree, type Sops } from '../../engine/sops';
+import type { Talos, TalosNode } from '../../clients/talos';
 import type { Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { patchesOf } from '../../../machines/talos';
@@ -17,13 +15,19 @@ import { patchesOf } from '../../../machines/talos';
 /** Certificates of Talos' and Kubernetes' admin are valid for a year; time to notice, at one run a month. */
 export const RENEW_DAYS = 60;
 
+/** What configurations are made with: the inventory, talosctl on this machine, and the secrets of Talos. */
+export interface ConfigTools {
+  readonly homelab: Homelab;
+  readonly commands: Commands;
+  readonly sops: Sops;
+}
+
 /** Made once: whoever has them can log in to every node and make new ones. */
-export function talosSecrets(context: Context): Step {
-  const { commands, homelab, sops, talos } = context;
+export function talosSecrets({ commands, homelab, sops }: ConfigTools, talos: Talos): Step {
   return {
     title: `the secrets of Talos, encrypted in ${SECRETS.talos}`,
     async plan() {
-      if (await secrets(context)) return undefined;
+      if (await secrets(sops)) return undefined;
       const rest = [SECRETS.talosconfig, SECRETS.kubeconfig].find((path) => sops.exists(path));
       if (rest)
         throw new Blocked(
@@ -44,11 +48,10 @@ export function talosSecrets(context: Context): Step {
 }
 
 /** How talosctl logs in. It follows from the secrets, so it can be made anew when its certificate ends. */
-export function talosconfig(context: Context): Step {
-  const { commands, sops, talos } = context;
+export function talosconfig({ commands, homelab, sops }: ConfigTools, talos: Talos): Step {
   const generate = async () => {
-    const { stdout } = await withSecrets(context, (file) =>
-      commands.change(LOCALHOST, [...genConfig(context, file), '--output-types', 'talosconfig']),
+    const { stdout } = await withSecrets(sops, (file) =>
+      commands.change(LOCALHOST, [...genConfig(homelab, file), '--output-types', 'talosconfig']),
     );
     const made = secretTree(stdout, 'talosctl gen config') as any;
     const login = made.contexts?.[made.context];
@@ -82,37 +85,27 @@ export function talosconfig(context: Context): Step {
  * same each time.
  */
 export async function machineConfig(
-  context: Context,
+  { homelab, commands, sops }: ConfigTools,
   { name, machine }: TalosNode,
-  versions: { readonly talos: string; readonly kubernetes: string },
+  versions: Pick<Homelab['versions'], 'talos' | 'kubernetes'>,
 ): Promise<string> {
-  const { commands } = context;
   const type = machine.role === 'worker' ? 'worker' : 'controlplane';
   const patches = patchesOf(name, machine).flatMap((file) => [
     '--config-patch',
     `@${join(ROOT, 'scripts', 'rendered', file)}`,
   ]);
-  const { stdout } = await withSecrets(context, (file) =>
-    commands.read(LOCALHOST, [...genConfig(context, file, versions), '--output-types', type, ...patches]),
+  const { stdout } = await withSecrets(sops, (file) =>
+    commands.read(LOCALHOST, [...genConfig(homelab, file, versions), '--output-types', type, ...patches]),
   );
   if (!/^machine:$/m.test(stdout))
     throw new Blocked(`talosctl gen config must answer with a machine configuration for ${name}, and did not`);
-  const judged = await withMachineConfig(name, stdout, (file) =>
+  const judged = await withMemoryFile(`${name}.yaml`, stdout, (file) =>
     // metal: the strictest of the modes, which also wants the install section; a node of Proxmox runs in the mode cloud.
     commands.read(LOCALHOST, ['talosctl', 'validate', '--strict', '-m', 'metal', '-c', file]),
   );
   if (!judged.stdout.includes('is valid for metal mode'))
     throw new Blocked(`talosctl validate must say that the configuration of ${name} is valid, and did not`);
   return stdout;
-}
-
-/** Lends a configuration to a program that wants a file: in memory, and only as long as it runs. */
-export async function withMachineConfig<T>(
-  name: string,
-  config: string,
-  use: (file: string) => Promise<T>,
-): Promise<T> {
-  return lend(`${name}.yaml`, config, use);
 }
 
 /** When a certificate in PEM ends. */
@@ -137,9 +130,9 @@ export function decoded(base64: unknown): string | undefined {
 }
 
 function genConfig(
-  { homelab }: Context,
+  homelab: Homelab,
   secretsFile: string,
-  { talos, kubernetes } = { talos: homelab.versions.talos, kubernetes: homelab.versions.kubernetes },
+  { talos, kubernetes }: Pick<Homelab['versions'], 'talos' | 'kubernetes'> = homelab.versions,
 ): string[] {
   return [
     ...['talosctl', 'gen', 'config', homelab.name, `https://${apiServerAddresses(homelab)[0]}:${API_SERVER_PORT}`],
@@ -148,22 +141,13 @@ function genConfig(
   ];
 }
 
-async function withSecrets<T>(context: Context, use: (file: string) => Promise<T>): Promise<T> {
-  const tree = await secrets(context);
+async function withSecrets<T>(sops: Sops, use: (file: string) => Promise<T>): Promise<T> {
+  const tree = await secrets(sops);
   if (tree === undefined) throw new NotReady('there are no secrets of Talos yet; stage keys makes them');
-  return lend('talos-secrets.yaml', secretText(tree), use);
+  return withMemoryFile('talos-secrets.yaml', secretText(tree), use);
 }
 
-async function lend<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
-  const file = memoryFile(name, text);
-  try {
-    return await use(file);
-  } finally {
-    fs.rmSync(file, { force: true });
-  }
-}
-
-async function secrets({ sops }: Context): Promise<SecretTree | undefined> {
+async function secrets(sops: Sops): Promise<SecretTree | undefined> {
   const tree = await sops.read(SECRETS.talos);
   if (tree !== undefined) assertSecrets(tree, SECRETS.talos);
   return tree;

@@ -1,7 +1,7 @@
 import type { Homelab } from '../../../inventory';
 import { longestGrace } from '../../../values/grace';
 import { CommandFailed } from '../../engine/commands';
-import { manifests, type Context } from '../../clients/context';
+import { manifests } from '../../clients/context';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
 import type { Action, Change, Progress, Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
@@ -22,7 +22,7 @@ const START_SECONDS = 600;
  * Once per node, before any data exists: Proxmox' shutdown ends by itself in time, and a pod that takes as long to stop as
  * the slowest of ours was let end. If not, each power cut and each update of the host would cut databases off.
  */
-export function shutdownProof({ homelab, kubernetes }: Context, node: TalosNode): Step {
+export function shutdownProof(homelab: Homelab, kubernetes: Kubernetes, node: TalosNode): Step {
   const { name } = node;
   const grace = longestGrace(manifests().map(({ object }) => object));
   const down = downSeconds(homelab, node.machine);
@@ -62,7 +62,7 @@ function proofActions(kubernetes: Kubernetes, node: TalosNode, grace: number, do
     vm.start(),
     action(`wait until ${name} is ready, and the pod has ended by itself`, async (progress) => {
       await until(`${name} to be ready again`, { seconds: START_SECONDS }, progress, async () =>
-        isReady(await nodeObject(kubernetes, name), await node.bootId()) ? true : undefined,
+        isReady(await nodeObject(kubernetes, name), await node.bootId()),
       );
       await assertEnded(kubernetes, name, grace, progress);
       await removePod(kubernetes, name);
@@ -151,20 +151,8 @@ async function assertEnded(kubernetes: Kubernetes, name: string, grace: number, 
 }
 
 async function removePod(kubernetes: Kubernetes, name: string): Promise<void> {
-  await kubernetes.change(
-    [
-      'delete',
-      'pod',
-      podName(name),
-      '-n',
-      'default',
-      '--ignore-not-found',
-      '--grace-period=1',
-      '--timeout=60s',
-      '--request-timeout=0',
-    ],
-    { seconds: 90 },
-  );
+  const options = ['--ignore-not-found', '--grace-period=1', '--timeout=60s', '--request-timeout=0'];
+  await kubernetes.change(['delete', 'pod', podName(name), '-n', 'default', ...options], { seconds: 90 });
 }
 
 /** Whether a volume of a database was ever in use. Its namespace says nothing: stage secrets makes that before any data. */

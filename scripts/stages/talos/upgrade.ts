@@ -7,7 +7,7 @@ import { isReady, registeredNodes } from '../../clients/kubernetes-nodes';
 import { kubernetesUpgrade } from './kubernetes';
 import { maintenance } from './maintenance';
 import { NOTE } from './maintenance-note';
-import { stepProblem } from '../../clients/talos-versions';
+import { stepProblem } from '../../clients/talos';
 
 /** The control plane first, each node under maintenance; Kubernetes when all run the new Talos. */
 export async function upgradeSteps(context: Context): Promise<readonly Step[]> {
