@@ -88,6 +88,31 @@ export interface Training {
   readonly gradientCheckpoint?: boolean;
 }
 
+/** What a training that does not say otherwise does. */
+const TRAINING_DEFAULTS = {
+  kind: 'lora',
+  rank: 8,
+  scale: 20,
+  layers: 16,
+  learningRate: 1e-5,
+  iterations: 1000,
+  batch: 4,
+  maxSequence: 2048,
+  seed: 0,
+  patience: 3,
+  gradientCheckpoint: true,
+} as const;
+
+/** The settings of a training with all defaults; its data and host are not among them. */
+export function trainingSettings({
+  data: _data,
+  digest: _digest,
+  host: _host,
+  ...given
+}: Training): Required<Omit<Training, 'data' | 'digest' | 'host'>> {
+  return { ...TRAINING_DEFAULTS, ...given };
+}
+
 /** Weights that are published. */
 export interface ModelExport {
   /** Quantization of Ollama. @default q4_K_M */

@@ -29,8 +29,6 @@ export interface Program<Flags extends Readonly<Record<keyof Flags, boolean>>> {
 }
 
 const SAME_KEY_MILLISECONDS = 500;
-/** After that a program that was told to stop is ended. */
-const STOP_MILLISECONDS = 3000;
 
 /** Runs the command that the command line names, and sets the exit code. */
 export function runProgram<Flags extends Readonly<Record<keyof Flags, boolean>>>(program: Program<Flags>): void {
@@ -90,8 +88,7 @@ function stopOnSignals({ commands }: Context, message: string): void {
       if (stopping !== undefined) process.exit(EXIT.interrupted);
       stopping = Date.now();
       console.error(`\nstopping; ${message}`);
-      commands.interrupt();
-      setTimeout(() => process.exit(EXIT.interrupted), STOP_MILLISECONDS).unref();
+      setTimeout(() => process.exit(EXIT.interrupted), commands.interrupt()).unref();
     });
 }
 

@@ -34,6 +34,8 @@ export interface CommandOptions {
   readonly accepts?: readonly number[];
   /** Further environment variables, on this machine only. Never a secret: other processes can read them. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Time that it has after Ctrl-C to keep what it has done, before it is killed. @default 2 */
+  readonly stopSeconds?: number;
   /** Whether the root of that machine reads, not its user. @default false */
   readonly asRoot?: boolean;
   /**
@@ -72,9 +74,9 @@ export class ProgramMissing extends CommandFailed {
 const RECENT_MILLISECONDS = 2000;
 const SENT_MILLISECONDS = 1000;
 /** A program that was told to end is killed after this. */
-const KILL_MILLISECONDS = 2000;
+const STOP_SECONDS = 2;
 /** After that nobody waits for its output any more, which a program that it has started may hold open for ever. */
-const LET_GO_MILLISECONDS = KILL_MILLISECONDS + 1000;
+const LET_GO_MILLISECONDS = 1000;
 
 /** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
 const LOCK = '/run/lock/collab-homelab';
@@ -106,15 +108,16 @@ export class Commands {
   private recent = new Map<string, { readonly at: number; readonly output: Output }>();
   private readonly seen = new Set<string>();
   private readonly abort = new AbortController();
-  /** What ends the waiting for each program that runs. */
-  private readonly letGo = new Set<() => void>();
+  /** What ends the waiting for each program that runs, with the milliseconds that it has to stop. */
+  private readonly letGo = new Map<() => void, number>();
 
   constructor(private readonly log: Log) {}
 
-  /** Ends what runs on this machine; what runs on another one may go on there. */
-  interrupt(): void {
+  /** Ends what runs on this machine; what runs on another one may go on there. @returns the milliseconds that this may take */
+  interrupt(): number {
     this.abort.abort();
-    setTimeout(() => this.letGo.forEach((each) => each()), LET_GO_MILLISECONDS).unref();
+    for (const [letGo, milliseconds] of this.letGo) setTimeout(letGo, milliseconds).unref();
+    return Math.max(STOP_SECONDS * SECOND + LET_GO_MILLISECONDS, ...this.letGo.values());
   }
 
   async read(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
@@ -185,7 +188,17 @@ export class Commands {
     place: Target,
     argv: readonly string[],
     shown: readonly string[],
-    { stdin, stdinFile, sent, told, seconds = 60, waitsFor, accepts = [0], env }: CommandOptions,
+    {
+      stdin,
+      stdinFile,
+      sent,
+      told,
+      seconds = 60,
+      waitsFor,
+      accepts = [0],
+      env,
+      stopSeconds = STOP_SECONDS,
+    }: CommandOptions,
   ): Promise<Output> {
     const zero = argv.find((argument) => argument.includes('\0'));
     if (zero !== undefined) throw new Blocked(`an argument must not hold the character NUL: ${JSON.stringify(zero)}`);
@@ -205,7 +218,7 @@ export class Commands {
     const running = execa(program!, args, {
       input: file ?? stdin ?? '',
       timeout: seconds * SECOND,
-      forceKillAfterDelay: KILL_MILLISECONDS,
+      forceKillAfterDelay: stopSeconds * SECOND,
       reject: false,
       stripFinalNewline: false,
       maxBuffer: 64 * 1024 ** 2,
@@ -216,8 +229,9 @@ export class Commands {
       running.stdout.destroy();
       running.stderr.destroy();
     };
-    this.letGo.add(letGo);
-    const late = setTimeout(letGo, seconds * SECOND + LET_GO_MILLISECONDS);
+    const untilLetGo = stopSeconds * SECOND + LET_GO_MILLISECONDS;
+    this.letGo.set(letGo, untilLetGo);
+    const late = setTimeout(letGo, seconds * SECOND + untilLetGo);
     const telling = setInterval(() => file && sent?.(file.bytesRead), SENT_MILLISECONDS);
     if (told !== undefined) running.stdout.on('data', (chunk: unknown) => told(String(chunk)));
     const result = await running;

@@ -5,10 +5,12 @@ import { exportModel } from './export';
 import { publish } from './publish';
 import { rollback } from './rollback';
 import { status } from './status';
+import { train } from './train';
 
 /** The commands by name, one file each. */
 export const COMMANDS: Readonly<Record<string, ModelCommand>> = {
   doctor: { usage: '', what: 'everything that stands in the way, at once, and what to do about it', run: doctor },
+  train: { usage: 'NAME', what: 'fine-tunes a model; goes on where an earlier run ended', run: train },
   export: { usage: 'NAME', what: 'fuses, converts and quantizes what was trained, and checks it', run: exportModel },
   publish: {
     usage: 'NAME',

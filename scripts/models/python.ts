@@ -99,11 +99,13 @@ export async function runPython(
   script: string,
   input: unknown,
   seconds: number,
+  stopSeconds?: number,
 ): Promise<Output> {
   return commands.change(LOCALHOST, [python, join(SCRIPTS, script)], {
-    stdin: JSON.stringify(input),
     seconds,
+    ...(stopSeconds !== undefined && { stopSeconds }),
     waitsFor: script,
-    env: { PYTHONDONTWRITEBYTECODE: '1', TOKENIZERS_PARALLELISM: 'false' },
+    stdin: JSON.stringify(input),
+    env: { PYTHONDONTWRITEBYTECODE: '1', PYTHONUTF8: '1', TOKENIZERS_PARALLELISM: 'false' },
   });
 }

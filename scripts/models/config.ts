@@ -1,0 +1,68 @@
+import { stringify } from 'yaml';
+import { trainingSettings, type Homelab, type MacHost, type TunedModel } from '../../inventory';
+import { Blocked } from '../engine/problem';
+
+/** Settings of a training, with what follows from them. */
+export interface TrainingConfig {
+  readonly settings: ReturnType<typeof trainingSettings>;
+  /** Iterations between two validations, each with a checkpoint: what a kill may lose. */
+  readonly every: number;
+  /** Text of config.yaml. The same text means that a training goes on; another one begins anew. */
+  readonly text: string;
+}
+
+/** Twenty points of the curve, and no more than 100 iterations (save_every of mlx_lm.lora) that a kill may lose. */
+const VALIDATIONS = 20;
+const MOST_BETWEEN = 100;
+
+/**
+ * Share of the Mac's memory that a training may take. macOS lets the GPU keep two thirds of 16 GB resident, three quarters of
+ * more (max_recommended_working_set_size of Metal); beyond that the Mac swaps.
+ */
+const SHARE_OF_MEMORY = 0.7;
+
+export function trainingConfig({ base, training }: TunedModel): TrainingConfig {
+  const settings = trainingSettings(training);
+  const every = Math.min(MOST_BETWEEN, Math.ceil(settings.iterations / VALIDATIONS));
+  const lora =
+    settings.kind === 'lora' ? { lora_parameters: { rank: settings.rank, scale: settings.scale, dropout: 0 } } : {};
+  // The names of mlx_lm.lora, which takes this file as well: mlx_lm.lora -c config.yaml
+  const config = {
+    model: base.repository,
+    revision: base.revision,
+    train: true,
+    data: training.data,
+    data_digest: training.digest,
+    fine_tune_type: settings.kind,
+    ...lora,
+    num_layers: settings.layers,
+    optimizer: 'adam',
+    learning_rate: settings.learningRate,
+    batch_size: settings.batch,
+    iters: settings.iterations,
+    max_seq_length: settings.maxSequence,
+    seed: settings.seed,
+    grad_checkpoint: settings.gradientCheckpoint,
+    val_batches: 25,
+    steps_per_eval: every,
+    save_every: every,
+    patience: settings.patience,
+  };
+  return { settings, every, text: stringify(config) };
+}
+
+/** The Mac that trains. @throws Blocked when homelab.ts leaves it open */
+export function trainingHost({ hosts }: Homelab, name: string, { training }: TunedModel): readonly [string, MacHost] {
+  const macs = Object.entries(hosts).filter((entry): entry is [string, MacHost] => entry[1].kind === 'mac');
+  const found = training.host === undefined ? macs : macs.filter(([each]) => each === training.host);
+  if (found.length === 1) return found[0]!;
+  const names = macs.map(([each]) => each).join(', ') || 'none';
+  throw new Blocked(
+    `training.host of ${name} must name one Mac of homelab.ts (there: ${names}), got ${training.host ?? 'nothing'}`,
+  );
+}
+
+/** Bytes that a training may take of a machine with so much memory. */
+export function memoryLimit(bytes: number): number {
+  return Math.floor(bytes * SHARE_OF_MEMORY);
+}
