@@ -17,6 +17,8 @@ export interface Context {
   readonly mongodb: ReadonlyMap<string, MongoReplicaSet>;
   /** Undefined when the homelab has none. */
   readonly llm?: ExternalLlmService;
+  /** Other endpoints, by the name of the model. */
+  readonly llmFallbacks: ReadonlyMap<string, ExternalLlmService>;
   /** Undefined when the homelab has none. */
   readonly ingress?: TraefikIngress;
   /** The login of the private registry, if the homelab has one. */

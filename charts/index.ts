@@ -5,19 +5,21 @@ import { argoCdChart } from './argo-cd';
 import type { Context } from './context';
 import { cassandraCharts, mongodbCharts } from './databases';
 import { ingressChart } from './ingress';
-import { llmChart, llmProofChart } from './llm';
+import { llmChart, llmFallbacks, llmProofChart } from './llm';
 import { platformChart } from './platform';
 import { serviceCharts } from './services';
 
 /** All charts of a homelab. One chart is one folder of dist/ and one Argo CD Application. */
 export function homelabApp(homelab: Homelab): App {
   const app = new App({ recordConstructMetadata: false });
+  const llm = homelab.llm && llmChart(app, homelab, homelab.llm);
   const context: Context = {
     app,
     homelab,
     cassandra: cassandraCharts(app, homelab),
     mongodb: mongodbCharts(app, homelab),
-    llm: homelab.llm && llmChart(app, homelab, homelab.llm),
+    llm,
+    llmFallbacks: llm ? llmFallbacks(llm, homelab.llm!) : new Map(),
     ingress: homelab.ingress && ingressChart(app, homelab, homelab.ingress),
     pullSecret: homelab.registry && registryLogin(app, homelab.registry.server),
   };

@@ -74,7 +74,11 @@ function connect(
         client.connectTo(context.mongodb.get(mongodb)!, { database, user, access, envPrefix }),
       cassandra: ({ cassandra, keyspace, role, access }) =>
         client.connectTo(context.cassandra.get(cassandra)!, { keyspace, role, access, envPrefix }),
-      model: ({ model }) => client.connectTo(context.llm!, { model, envPrefix }),
+      model: ({ model }) => {
+        client.connectTo(context.llm!, { model, envPrefix });
+        const fallback = context.llmFallbacks.get(model);
+        if (fallback) client.connectTo(fallback, { model, envPrefix: `${envPrefix}_FALLBACK` });
+      },
     });
   }
 }

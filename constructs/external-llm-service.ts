@@ -1,13 +1,14 @@
 import { Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
-import { Construct } from 'constructs';
+import { Construct, type IConstruct } from 'constructs';
+import { llmKeySecret } from '../values/llm-keys';
 import { serviceNameProblem } from '../values/names';
 import type { Client, Connectable, Connections, Peer } from './connections';
 import { plainText } from './env';
 import { labels, selectorLabels } from './labels';
 import type { EndpointProxy, LlmEndpoint } from './llm-endpoint';
 import { onRender, overrideManifests, type ManifestOverride } from './rendering';
-import type { SecretKey } from './secrets';
+import { DeclaredSecret, type SecretKey } from './secrets';
 import { assertValid, fail, namespaceOf } from './validation';
 
 /** Props of a service for language models outside the cluster. */
@@ -20,8 +21,11 @@ export interface ExternalLlmServiceProps {
   readonly endpoint: LlmEndpoint;
   /** Models by the name that clients use; `tag` is the name at the endpoint. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
-  /** API key of the endpoint, from a declared secret; clients get it as PREFIX_API_KEY. @default none */
-  readonly apiKey?: SecretKey;
+  /**
+   * API key of the endpoint, from a declared secret; clients get it as PREFIX_API_KEY. With `per-client` each client has a
+   * generated one of its own, in the declared secret SERVICE-CLIENT. @default none
+   */
+  readonly apiKey?: SecretKey | 'per-client';
   /** Changes the pod of the proxy, if there is one. */
   readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
@@ -46,14 +50,14 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
   readonly endpoint: LlmEndpoint;
   /** The given models. A client gets the `tag` as PREFIX_MODEL. */
   readonly models: Readonly<Record<string, { readonly tag: string }>>;
-  /** The given API key. */
-  readonly apiKey?: SecretKey;
   /** The Service: it selects the proxy, has no selector (with an EndpointSlice), or is an ExternalName. */
   readonly service: k8s.KubeService;
   /** The address of the machine behind the Service. Undefined for a proxy and for a DNS name. */
   readonly endpointSlice?: k8s.KubeEndpointSlice;
   /** Workload and connections of the proxy, if the endpoint is a proxy. */
   readonly proxy?: EndpointProxy;
+  /** Keys of their own, by the name of the client. */
+  private readonly keys = new Map<string, { readonly owner: IConstruct; readonly key: SecretKey }>();
   /** Namespaces that have an alias. */
   private readonly aliases = new Set<string>();
   private readonly metadata: { name: string; namespace: string; labels: Record<string, string> };
@@ -68,7 +72,6 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     this.namespace = namespaceOf(this, props.namespace);
     this.endpoint = props.endpoint;
     this.models = props.models;
-    this.apiKey = props.apiKey;
     this.validate();
     const identity = { app: 'external-llm', instance: this.name, component: 'llm' };
     this.metadata = { name: this.name, namespace: this.namespace, labels: { ...labels(identity) } };
@@ -93,15 +96,41 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
       });
     }
     const prefix = envPrefix ?? 'LLM';
+    const apiKey = this.keyOf(client.name, client, client.namespace);
     client.addEnv({
       [`${prefix}_HOST`]: this.endpoint.host ?? this.name,
       [`${prefix}_PORT`]: String(this.endpoint.port),
       [`${prefix}_BASE_URL`]: `${this.url}/v1`,
       [`${prefix}_MODEL`]: plainText(known.tag),
-      ...(this.apiKey && { [`${prefix}_API_KEY`]: this.apiKey }),
+      ...(apiKey && { [`${prefix}_API_KEY`]: apiKey }),
     });
     this.openFor(client.connections);
     if (client.namespace !== this.namespace) this.alias(client);
+  }
+
+  /**
+   * API key for a client, which `connectTo` passes on. Undefined when the endpoint has none.
+   * @throws when another client has the same name, such as one in another namespace
+   */
+  keyOf(name: string, owner: IConstruct, namespace: string): SecretKey | undefined {
+    const { apiKey } = this.props;
+    if (apiKey !== 'per-client') return apiKey;
+    const known = this.keys.get(name);
+    if (known && known.owner !== owner)
+      fail(owner, {
+        what: `the name of a client of ${this.node.path} must be its own, because its key has it`,
+        got: `${name}, that of ${known.owner.node.path} too`,
+        fix: 'give one of the two another name',
+      });
+    if (known) return known.key;
+    const secret = new DeclaredSecret(this, `key-${name}`, {
+      name: llmKeySecret(this.name, name),
+      namespaces: [namespace],
+      keys: { 'api-key': { generate: 'alphanumeric', length: 48 } },
+    });
+    const key = secret.key('api-key');
+    this.keys.set(name, { owner, key });
+    return key;
   }
 
   /** URL for clients, without a path: https://api.example.com. */

@@ -1,6 +1,7 @@
 import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { LLM_CHECKS } from '../values/llm-keys';
 import { imageProblem } from '../values/names';
 import { Connections } from './connections';
 import { plainText } from './env';
@@ -109,6 +110,7 @@ export class LlmProof extends Construct {
 
   private podSpec(name: string): k8s.PodSpec {
     const { llm, image, resources, overridePodSpec } = this.props;
+    const apiKey = llm.keyOf(LLM_CHECKS.proof, this, llm.namespace);
     const spec: k8s.PodSpec = {
       restartPolicy: 'Never',
       ...hardenedPod(10001),
@@ -129,7 +131,7 @@ export class LlmProof extends Construct {
               name: 'MODELS',
               value: plainText([...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ')),
             },
-            ...(llm.apiKey ? [this.keyVariable(llm.apiKey)] : []),
+            ...(apiKey ? [this.keyVariable(apiKey)] : []),
           ],
           resources: resourceRequirements(this, resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
           securityContext: RESTRICTED_CONTAINER,

@@ -1,4 +1,5 @@
-import type { Connection, Service } from './homelab';
+import type { Connection, Service, Llm } from './homelab';
+import { hasKey } from './models';
 
 type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: string }>;
 
@@ -49,9 +50,21 @@ export function envPrefixOf({ connects }: Service, connection: Connection): stri
 }
 
 /** Names of the variables that a connection sets. */
-export function variablesOf(service: Service, connection: Connection): string[] {
+export function variablesOf(service: Service, connection: Connection, llm?: Llm): string[] {
   const prefix = envPrefixOf(service, connection);
-  return VARIABLES[targetOf(connection)[0]].map((name) => `${prefix}_${name}`);
+  const [kind, name] = targetOf(connection);
+  const own: readonly string[] = VARIABLES[kind];
+  return [...own, ...(kind === 'model' ? ofModel(name, llm) : [])].map((variable) => `${prefix}_${variable}`);
+}
+
+/** The key of the gateway, and what a model's fallback sets. */
+function ofModel(name: string, llm: Llm | undefined): string[] {
+  const fallback = llm?.models[name]?.fallback;
+  return [
+    ...(llm?.gateway ? ['API_KEY'] : []),
+    ...(fallback ? VARIABLES.model.map((variable) => `FALLBACK_${variable}`) : []),
+    ...(fallback && hasKey(fallback) ? ['FALLBACK_API_KEY'] : []),
+  ];
 }
 
 /** Login of a client, and its database or keyspace. Undefined when the target is not a database. */

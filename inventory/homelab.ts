@@ -401,6 +401,11 @@ export interface Llm {
   readonly kvCache?: KvCacheType;
   /** Keys and limits for the clients. @default none: whoever reaches the port can use, and delete, every model */
   readonly gateway?: LlmGateway;
+  /**
+   * How often a CronJob asks each model for one word: whole minutes, from 5 to 60. Its log has the time to that word; its Job
+   * fails when a model does not answer. @default never
+   */
+  readonly availability?: Duration;
   /** Models by the name that connections of homelab.ts use. */
   readonly models: Readonly<Record<string, Model>>;
 }

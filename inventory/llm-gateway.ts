@@ -1,5 +1,5 @@
 import type { Duration, Size } from 'cdk8s';
-import { llmKeySecret } from '../values/names';
+import { LLM_CHECKS, llmKeySecret } from '../values/llm-keys';
 import { targetOf } from './connections';
 import type { Homelab } from './homelab';
 import { servedName } from './models';
@@ -31,9 +31,6 @@ export interface LlmClient {
   readonly secret: string;
 }
 
-/** Clients that every homelab has: the check after each sync. */
-export const LLM_PROOF = 'proof';
-
 /** Clients that have a key, sorted by name. None without a gateway. */
 export function llmClients({ llm, services, webApps }: Homelab): LlmClient[] {
   if (llm?.gateway === undefined) return [];
@@ -49,6 +46,7 @@ export function llmClients({ llm, services, webApps }: Homelab): LlmClient[] {
     const models = connects.map(targetOf).flatMap(([kind, target]) => (kind === 'model' ? [target] : []));
     return models.length === 0 ? [] : [client(name, served(models))];
   });
-  const others = [LLM_PROOF, ...(llm.gateway.outside ?? [])].map((name) => client(name, all));
+  const checks = Object.values(LLM_CHECKS).filter((check) => check === 'proof' || llm.availability !== undefined);
+  const others = [...checks, ...(llm.gateway.outside ?? [])].map((name) => client(name, all));
   return [...connected, ...others].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -42,7 +42,16 @@ const expectations: Readonly<Record<string, is.Rule>> = {
   similarTo: is.shape({ ...ofPrompt, similarTo: is.text, tolerance: is.number(0, 1) }),
 };
 
+const fallback = is.shape<lab.ModelFallback>({
+  host: is.dnsName,
+  addresses: is.listOf(is.address, 1),
+  port: is.optional(is.port),
+  model: is.text,
+  apiKey: is.optional(is.flag),
+});
+
 const served = {
+  fallback: is.optional(fallback),
   stable: is.optional(modelTag),
   context: is.whole(512, 1048576),
   resident: is.optional(is.flag),

@@ -21,6 +21,25 @@ export interface ServedModel {
    * @default none
    */
   readonly prompts?: readonly ModelPrompt[];
+  /**
+   * Another endpoint for the same work, for a client to use when it chooses, such as while this machine is off. Clients get
+   * PREFIX_FALLBACK_HOST, _PORT, _BASE_URL, _MODEL and, where it needs one, _API_KEY. @default none
+   */
+  readonly fallback?: ModelFallback;
+}
+
+/** An endpoint with an API like OpenAI's: hosted, or on another machine. */
+export interface ModelFallback {
+  /** DNS name, such as api.example.com. */
+  readonly host: string;
+  /** IPv4 addresses of that name: a NetworkPolicy cannot hold names. Clients reach no other. */
+  readonly addresses: readonly [string, ...string[]];
+  /** HTTPS on 443, HTTP on any other. @default 443 */
+  readonly port?: number;
+  /** Name of the model there. */
+  readonly model: string;
+  /** Whether it needs an API key, which the bootstrap asks for. @default only on port 443 */
+  readonly apiKey?: boolean;
 }
 
 /** A model from the registry of Ollama. */
@@ -179,6 +198,11 @@ export function isTuned(model: Model): model is TunedModel {
 /** Name that clients send to Ollama for a model of homelab.ts. */
 export function servedName(name: string, model: Model): string {
   return model.stable ?? (isTuned(model) ? `${name}:stable` : model.tag);
+}
+
+/** Whether a fallback needs an API key. */
+export function hasKey({ apiKey, port = 443 }: ModelFallback): boolean {
+  return apiKey ?? port === 443;
 }
 
 /** Name of one version of a trained model on Ollama. */

@@ -1,11 +1,11 @@
 import { ipv4, ipv4Network } from '../values/names';
 import { membersPerRackProblem, membersProblem, podsProblem } from '../values/members';
 import { suggested } from '../values/nearest';
+import { LLM_CHECKS } from '../values/llm-keys';
 import { missing, sentence } from '../values/problem';
 import { targetOf, variablesOf } from './connections';
 import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
 import { FIXED_NAMESPACES, FOLDERS } from './names';
-import { LLM_PROOF } from './llm-gateway';
 import type { Connection, Homelab, NodeLabel, Service } from './homelab';
 import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
@@ -125,7 +125,9 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
     ...Object.keys(webApps).map((name): [string, string] => [at('webApps', name), name]),
     ...Object.keys(databases).map((name): [string, string] => [at('databases', name), name]),
     ...(llm === undefined ? [] : [['llm.service', llm.service] as [string, string]]),
-    ...(llm?.gateway === undefined ? [] : [['the key of llm.gateway', LLM_PROOF] as [string, string]]),
+    ...(llm?.gateway === undefined
+      ? []
+      : Object.values(LLM_CHECKS).map((name): [string, string] => ['a check of llm.gateway', name])),
     ...(llm?.gateway?.outside ?? []).map((name): [string, string] => ['llm.gateway.outside', name]),
   ];
   return [
@@ -381,7 +383,7 @@ function connections(homelab: Homelab): string[] {
     return [
       ...connects.flatMap((connection, index) => targetProblems(homelab, name, connection, place(index))),
       ...twice(connects.map((connection, index) => [place(index), targetOf(connection).join(' ')])),
-      ...variables(service, client),
+      ...variables(homelab, service, client),
     ];
   });
 }
@@ -427,11 +429,11 @@ function modelTarget({ llm }: Homelab, owner: string, name: string, place: strin
 }
 
 /** Reports a variable that two connections set, or a connection and `env`. */
-function variables(service: Service, client: string): string[] {
+function variables({ llm }: Homelab, service: Service, client: string): string[] {
   const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
   return service.connects.flatMap((connection, index) => {
     const place = `${at(client, 'connects')}[${index}]`;
-    const names = variablesOf(service, connection);
+    const names = variablesOf(service, connection, llm);
     const taken = names.find((name) => owners.has(name));
     const other = taken && owners.get(taken);
     for (const name of names) owners.set(name, place);

@@ -125,6 +125,21 @@ export const duration = span('whole seconds', Number.isInteger);
 /** A duration for a program that supports fractions of a second. */
 export const fractionalDuration = span('fractions too', () => true);
 
+/** Minutes of an hour, so that a cron schedule can say it. */
+export const checkInterval = ruleBy((value, path) => {
+  const minutes =
+    typeof (value as Partial<Duration> | null | undefined)?.toMinutes === 'function'
+      ? (value as Duration).toMinutes({ integral: false })
+      : NaN;
+  if (minutes >= 5 && Number.isInteger(60 / minutes)) return undefined;
+  return sentence({
+    what: `${path} must be a Duration that divides an hour`,
+    got: Number.isFinite(minutes) ? `${minutes} min` : value,
+    allowed: '5, 6, 10, 12, 15, 20, 30 or 60 minutes',
+    fix: 'write Duration.minutes(15)',
+  });
+});
+
 /** Time between two backups. */
 export const backupInterval = ruleBy((value, path) => {
   const hours =

@@ -240,6 +240,7 @@ const llm: is.Shape<lab.Llm> = {
   parallel: is.optional(is.whole(1, 64)),
   kvCache: is.optional(is.oneOf('f16', 'q8_0', 'q4_0')),
   gateway: is.optional(is.shape(gateway)),
+  availability: is.optional(is.checkInterval),
   models: is.byName(is.dnsLabel, model),
 };
 

@@ -157,8 +157,3 @@ function repositoryFault(repository: string): string | undefined {
   const maximum = slash < 0 ? PATH_MAXIMUM - 'library/'.length : PATH_MAXIMUM;
   return path.length > maximum ? `shorten the repository to ${maximum} characters` : undefined;
 }
-
-/** Name of the secret with the key of one client of the models. */
-export function llmKeySecret(service: string, client: string): string {
-  return `${service}-${client}`;
-}

@@ -2,7 +2,7 @@ import { Size } from 'cdk8s';
 import { images } from '../../constructs';
 import type { Rendering } from '../../checks';
 import homelab from '../fixtures/homelab';
-import { variablesOf } from '../../inventory';
+import { variablesOf, type Llm } from '../../inventory';
 import { changed, ofKind, renderedHomelab } from '../homelab';
 
 const rendering = renderedHomelab();
@@ -356,11 +356,18 @@ test('the inventory knows the environment variables of each kind of connection',
       { cassandra: 'cassandra', keyspace: 'documents_history' },
     ],
   };
-  const rendering = renderedHomelab((h) => Object.assign(h.services, { assistant, documents }));
+  const fallback = { host: 'api.example.com', addresses: ['203.0.113.7'], model: 'large-1' };
+  let llm: Llm;
+  const rendering = renderedHomelab((h) => {
+    Object.assign(h.services, { assistant, documents });
+    Object.assign(h.llm, { gateway: {} });
+    Object.assign(h.llm.models.chat, { fallback });
+    llm = h.llm;
+  });
   for (const [name, service] of Object.entries({ assistant, documents })) {
     const deployment = ofKind(rendering, 'Deployment').find(({ metadata }) => metadata.name === name)!;
     const names = deployment.spec.template.spec.containers[0].env.map((each: { name: string }) => each.name);
-    expect(service.connects.flatMap((each) => variablesOf(service, each)).sort()).toEqual(names.sort());
+    expect(service.connects.flatMap((each) => variablesOf(service, each, llm)).sort()).toEqual(names.sort());
   }
 });
 

@@ -163,6 +163,45 @@ test.each([
   },
 );
 
+describe('a key for each client', () => {
+  const ofOwn = () => {
+    const chart = chartIn('services');
+    const endpoint = LlmEndpoint.endpointSlice({ address });
+    return { chart, llm: new ExternalLlmService(chart, 'llm-service', { endpoint, models, apiKey: 'per-client' }) };
+  };
+  const variable = (chart: Chart, kind: string, name: string, of: string) =>
+    objectOf(chart, kind, name).spec.template.spec.containers[0].env.find((each: { name: string }) => each.name === of);
+
+  test('is generated, in the namespace of the client, and the same for all of its models', () => {
+    const { chart, llm } = ofOwn();
+    const client = new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' });
+    client.connectTo(llm, { model: 'chat' });
+    client.connectTo(llm, { model: 'embeddings', envPrefix: 'EMBED' });
+    new LlmProof(chart, 'proof', { llm, apiServer: { cidrs: ['192.168.1.20/32'], port: 6443 } });
+    const key = (name: string) => ({ secretKeyRef: { name, key: 'api-key' } });
+    for (const name of ['LLM_API_KEY', 'EMBED_API_KEY'])
+      expect(variable(chart, 'Deployment', 'assistant', name).valueFrom).toEqual(key('llm-service-assistant'));
+    expect(variable(chart, 'Job', 'llm-service-proof', 'API_KEY').valueFrom).toEqual(key('llm-service-proof'));
+    expect(DeclaredSecret.all(chart).map(({ name, namespaces, keys }) => [name, namespaces, keys])).toEqual(
+      ['llm-service-assistant', 'llm-service-proof'].map((name) => [
+        name,
+        ['services'],
+        { 'api-key': { generate: 'alphanumeric', length: 48 } },
+      ]),
+    );
+  });
+
+  test('two clients of one name are refused: the proxy could not tell them apart', () => {
+    const { chart, llm } = ofOwn();
+    const other = new Chart(chart.node.root as any, 'tools', { namespace: 'tools' });
+    new MicroserviceDeployment(chart, 'assistant', { image: 'a:1' }).connectTo(llm, { model: 'chat' });
+    const second = new MicroserviceDeployment(other, 'assistant', { image: 'a:1' });
+    expect(() => second.connectTo(llm, { model: 'chat' })).toThrow(
+      'the name of a client of services/llm-service must be its own, because its key has it, got "assistant, that of services/assistant too"',
+    );
+  });
+});
+
 test.each(['127.0.0.1', '169.254.1.1', '0.0.0.0', '224.0.0.1', 'ai-vm', '1.2.3'])(
   'the address %s is refused: an EndpointSlice would not take it, or not lead there',
   (bad) => {

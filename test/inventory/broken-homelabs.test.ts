@@ -15,6 +15,25 @@ const STORE = {
 /** What an owner may get wrong, and the sentence that says what to do. */
 const broken: [string, (homelab: any) => void, string][] = [
   [
+    'a service that is named like a check of the gateway',
+    (h) => {
+      h.llm.gateway = {};
+      h.services.proof = { connects: [] };
+    },
+    'must be used once, got "proof, which services.proof has"',
+  ],
+  [
+    'an interval that no cron schedule has',
+    (h) => (h.llm.availability = Duration.minutes(7)),
+    'llm.availability must be a Duration that divides an hour, got "7 min" (allowed: 5, 6, 10, 12, 15, 20, 30 or 60 minutes)',
+  ],
+  [
+    'an address in place of the name of a fallback',
+    (h) =>
+      (h.llm.models.chat.fallback = { host: 'https://api.example.com', addresses: ['203.0.113.7'], model: 'large-1' }),
+    'llm.models.chat.fallback.host must be a DNS name, got "https://api.example.com"',
+  ],
+  [
     'a plain number for a size',
     (h) => (h.machines['ai-vm'].memory = 22),
     'machines.ai-vm.memory must be a Size of at least 1 KiB, got 22 (allowed: Size.gibibytes(22), Size.mebibytes(384)); write Size.gibibytes(22) or Size.mebibytes(22)',
