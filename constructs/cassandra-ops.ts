@@ -17,8 +17,11 @@ export interface CassandraOps {
    * @default 5 days, half of gc_grace_seconds
    */
   readonly repairEvery?: Duration;
-  /** Of the container: Python, and at most two nodetools at a time with a heap of 64 MiB each; one
-   * and Python peaked at 103 MiB. @default 384 MiB, 50m */
+  /**
+   * Of the container. Measured in repairs of 320 MiB a node, with a second nodetool beside each: at most 184 MiB. At worst Python takes 15
+   * MiB, two nodetools with full heaps of 64 MiB 125 MiB each, and cqlsh of a backup 50 MiB: 315 MiB.
+   * @default 384 MiB, 50m
+   */
   readonly resources?: Resources;
   /** Pods that may read the metrics on port 7011, such as Prometheus': opens the network for them. @default none */
   readonly scrapedBy?: Peer;

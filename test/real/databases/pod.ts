@@ -32,6 +32,8 @@ export class Pod {
     this.namespace = manifest.metadata.namespace;
     this.name = manifest.metadata.name;
     this.pause = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' });
+    // It ends with this program, which does not wait for one whose pod could not be made.
+    this.pause.unref();
     // unshare has no sign for "done": the namespace is there once it is another one than ours.
     const deadline = Date.now() + 5000;
     while (networkOf(this.pause.pid!) === networkOf(process.pid) && Date.now() < deadline)
@@ -136,6 +138,8 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
     this.stopped = true;
     await Promise.all([...this.initContainers, ...this.containers].map((container) => container.stop(grace)));
     await Promise.all(this.sidecars.map((container) => container.stop(grace)));
+    // The kernel removes it with the namespace too, but seconds later on a loaded machine.
+    if (!this.pause.killed) runQuietly('ip', 'link', 'delete', this.link);
     this.pause.kill('SIGKILL');
     for (const container of [...this.initContainers, ...this.sidecars, ...this.containers]) container.forget();
     for (const [name, folder] of this.volumes) {
