@@ -6,9 +6,8 @@ import type { WeightBytes } from './model-weights';
 /** Bits of a number in the cache, with the scales of its blocks of 32 (ggml-common.h of llama.cpp). */
 const CACHE_BITS: Readonly<Record<KvCacheType, number>> = { f16: 16, q8_0: 8.5, q4_0: 4.5 };
 
-/** Tokens that Ollama gives to llama.cpp at once (num_batch), and those that its cache of a window holds besides (n_batch). */
+/** Tokens that Ollama gives to llama.cpp at once (num_batch). A cache of a window holds them besides. */
 const BATCH = 512;
-const WINDOW_BATCH = 2048;
 
 /** Length of a cache with flash attention is a multiple of this. */
 const PADDING = 256;
@@ -36,7 +35,7 @@ export interface ModelMemory {
 
 /** Memory of a model as Ollama loads it onto one GPU, with everything that the process has on the host. */
 export function modelMemory(load: ModelLoad): ModelMemory {
-  const weights = Math.ceil(load.weights.all);
+  const weights = Math.ceil(load.weights.loaded);
   const cache = Math.ceil(cacheBytes(load));
   const compute = Math.ceil(computeBytes(load));
   return { weights, cache, compute, total: weights + cache + compute };
@@ -48,13 +47,13 @@ function cacheBytes({ architecture, context, parallel, cache }: ModelLoad): numb
   const tokens = padded(context * parallel);
   if (window === undefined) return layers * ofToken * tokens;
   const everywhere = Math.ceil(layers / window.every);
-  const near = Math.min(tokens, padded(window.tokens * parallel + WINDOW_BATCH));
+  const near = Math.min(tokens, padded(window.tokens * parallel + BATCH));
   return ofToken * (everywhere * tokens + (layers - everywhere) * near);
 }
 
 /**
- * The widest moment of a layer or of the output, as llama.cpp reserves it for a batch, once for the GPU; the logits once more as
- * the host's copy. Held against gguf-parser-go and Ollama by the suite models.
+ * The widest moment of a layer that llama.cpp reserves for a batch on the GPU, and that of the host: the logits, twice, or the
+ * cache of one layer. Held against gguf-parser-go and Ollama by `npm run test:real -- models`.
  */
 function computeBytes({ architecture, context, parallel, cache }: ModelLoad): number {
   const { width, heads, kvHeads, headSize, vocabulary, feedForward, experts, layers, window, embedding } = architecture;
@@ -65,19 +64,21 @@ function computeBytes({ architecture, context, parallel, cache }: ModelLoad): nu
   // The mask as f32 on both sides, and as f16: once more for a window.
   const masks = tokens * batch * (window === undefined ? 10 : 12);
   const inputs = 2 * row(width) + 16 * batch;
+  const keysAndValues = 2 * headSize * kvHeads * tokens;
+  // Flash attention converts a quantized cache of one layer to f16. Without it there is a score for each pair of tokens.
+  const flash = row(heads * headSize) + (cache === 'f16' ? 0 : keysAndValues * 2);
   const scores = embedding === true ? row(tokens * heads) : 0;
-  // Flash attention converts a quantized cache of one layer.
-  const converted = cache === 'f16' ? 0 : 4 * headSize * kvHeads * tokens;
-  const attention = row(5 * width + 2 * heads * headSize + 2 * kvHeads * headSize) + scores + converted;
+  const attention = row(4 * width + heads * headSize + 2 * kvHeads * headSize) + flash + scores;
   const hidden = experts === undefined ? 3 * feedForward : experts.used * (3 * feedForward + width) + 2 * experts.count;
-  const feedForwardMoment = row(4 * width + heads * headSize + hidden);
+  const feedForwardMoment = row(4 * width + heads * headSize + hidden) + (window === undefined ? 0 : flash);
   const logits = row(embedding === true ? width : vocabulary + width);
-  return masks + inputs + Math.max(attention, feedForwardMoment) + 2 * logits + ofProcess(vocabulary, layers);
+  const ofHost = logits + Math.max(logits, (keysAndValues * CACHE_BITS[cache]) / 8 + row(2 * (width + feedForward)));
+  return masks + inputs + Math.max(attention, feedForwardMoment) + ofHost + ofProcess(vocabulary, layers);
 }
 
 /** Vocabulary and its map, descriptions of tensors, the graph: as gguf-parser-go counts them. */
 function ofProcess(vocabulary: number, layers: number): number {
-  return 16 * 1024 ** 2 + vocabulary * 200 + layers * 100_000;
+  return 24 * 1024 ** 2 + vocabulary * 200 + layers * 100_000;
 }
 
 function padded(tokens: number): number {

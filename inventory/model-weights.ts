@@ -74,7 +74,10 @@ const OF_TOKEN = 64;
 
 /** Bytes of all weights, and of those that are read for each token. */
 export interface WeightBytes {
+  /** As in the file. */
   readonly all: number;
+  /** As loaded: an embedding that is also the output layer is held twice, by the host and by the GPU. */
+  readonly loaded: number;
   /** Without the token embedding, of which a token reads one row, and without experts that it does not use. */
   readonly read: number;
 }
@@ -104,8 +107,10 @@ export function weightBytes(architecture: ModelArchitecture, quantization: Quant
   const others = size(Math.max(0, rest), recipe.output);
   const positions = architecture.embedding === true ? 4 * width * architecture.maxContext : 0;
   const both = layers * ofLayer + output + others + positions + vocabulary * OF_TOKEN;
+  const all = both + embedding + layers * feedForward * (experts?.count ?? 1) + vision * 2;
   return {
-    all: both + embedding + layers * feedForward * (experts?.count ?? 1) + vision * 2,
+    all,
+    loaded: separateOutput ? all : all + output,
     read: both + layers * feedForward * (experts?.used ?? 1),
   };
 }

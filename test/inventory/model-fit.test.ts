@@ -139,7 +139,7 @@ test('layers with a window hold the window, never more than the context', () => 
   const cache = (context: number) =>
     modelMemory(loadOf({ kvCache: 'f16' }, { tag: 'gemma3:12b', context })!).cache / (2 * 8 * 256 * 2);
   expect(cache(1024)).toBe(48 * 1024);
-  expect(cache(65536)).toBe(8 * 65536 + 40 * 3072);
+  expect(cache(65536)).toBe(8 * 65536 + 40 * 1536);
 });
 
 test('a token reads all weights: the bandwidth is the limit', () => {

@@ -7,6 +7,7 @@ import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { BASES } from './bases';
 import { clientLibraries, ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
+import { ESTIMATOR } from './estimator';
 import type { ModelPart, ModelSuite } from './suite';
 import { tinyBase } from './tiny';
 
@@ -14,7 +15,7 @@ import { tinyBase } from './tiny';
  * Models as releases, with a real mlx_lm and a real Ollama: tiny models of two architectures are made, trained, exported, published
  * and asked. Nothing of it has a network but loopback. --only=NAME,NAME runs parts alone, --full all cases of each.
  */
-const PARTS: readonly ModelPart[] = [BASES];
+const PARTS: readonly ModelPart[] = [BASES, ESTIMATOR];
 
 /** The sample begins nothing that would end later than this, in seconds. */
 const CLOCK = 240;

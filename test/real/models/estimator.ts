@@ -1,0 +1,100 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { knownArchitecture, modelMemory, weightBytes, type KvCacheType } from '../../../inventory';
+import { ggufParser } from './binaries';
+import { writeGguf, type GgufOptions } from './gguf-file';
+import type { ModelPart, ModelSuite } from './suite';
+
+/** Our estimate of memory against that of gguf-parser-go, which reads only the header of a file that this part writes. */
+export const ESTIMATOR: ModelPart = { name: 'estimator', seconds: 30, run: estimator };
+
+/** How far ours may lie above theirs; it may never lie below. */
+const ABOVE = 1.05;
+
+interface Case extends GgufOptions {
+  readonly name: string;
+  readonly context: number;
+  readonly cache: KvCacheType;
+  readonly parallel?: number;
+}
+
+const q4 = { quantization: 'q4_K_M', tied: false, cache: 'q8_0' } as const;
+const CASES: readonly Case[] = [
+  { ...q4, name: 'qwen2.5:14b', family: 'qwen2', context: 16384 },
+  { ...q4, name: 'llama3.1:8b', family: 'llama', context: 131072, cache: 'f16' },
+  { ...q4, name: 'qwen2.5:32b', family: 'qwen2', context: 32768 },
+  { ...q4, name: 'qwen2.5:3b', family: 'qwen2', context: 8192, tied: true },
+  { ...q4, name: 'llama3.2:1b', family: 'llama', context: 8192, tied: true, cache: 'q4_0' },
+  { ...q4, name: 'llama3.2:3b', family: 'llama', context: 16384, tied: true, parallel: 4 },
+  { ...q4, name: 'llama3.3:70b', family: 'llama', context: 16384 },
+  { ...q4, name: 'qwen3:8b', family: 'qwen3', context: 40960 },
+  { ...q4, name: 'qwen3:32b', family: 'qwen3', context: 8192, cache: 'q4_0' },
+  { ...q4, name: 'qwen3:30b', family: 'qwen3moe', context: 32768 },
+  { ...q4, name: 'mistral:7b', family: 'llama', context: 32768, parallel: 2 },
+  { ...q4, name: 'mistral-nemo:12b', family: 'llama', context: 65536 },
+  { ...q4, name: 'mistral-small:24b', family: 'llama', context: 32768, cache: 'f16' },
+  { ...q4, name: 'gemma2:9b', family: 'gemma2', context: 8192, tied: true },
+  { ...q4, name: 'gemma3:12b', family: 'gemma3', context: 32768, tied: true },
+  { ...q4, name: 'gemma3:27b', family: 'gemma3', context: 131072, tied: true },
+  { ...q4, name: 'llama2:13b', family: 'llama', context: 4096, cache: 'f16' },
+  { ...q4, name: 'granite3.3:8b', family: 'granite', context: 32768, tied: true },
+  { ...q4, name: 'llama3.1:8b', family: 'llama', context: 8192, quantization: 'q8_0' },
+  { ...q4, name: 'qwen2.5:7b', family: 'qwen2', context: 32768, quantization: 'f16' },
+];
+
+async function estimator({ tally, laps, processes }: ModelSuite): Promise<void> {
+  const ratios: number[] = [];
+  for (const each of CASES) {
+    const { name, family, quantization, context, cache, parallel = 1 } = each;
+    const architecture = { ...knownArchitecture(name)!, vision: 0 };
+    const path = join(processes.folder, 'estimated.gguf');
+    writeGguf(path, architecture, each);
+    const theirs = theirEstimate(path, context * parallel, parallel, cache);
+    fs.rmSync(path);
+    const weights = weightBytes(architecture, quantization);
+    const ours = modelMemory({ architecture, weights, context, parallel, cache });
+    const ratio = ours.total / theirs.total;
+    ratios.push(ratio);
+    // A cache that is counted in too few bits, and weights in too many, are told.
+    const wrong = modelMemory({ architecture, weights, context: context / 2, parallel, cache: 'q4_0' });
+    const heavy = modelMemory({ architecture, weights: weightBytes(architecture, 'q6_K'), context, parallel, cache });
+    tally.check(`${name} with half of its context is told`, wrong.total < theirs.total);
+    if (quantization === 'q4_K_M')
+      tally.check(`${name} with larger weights is told`, heavy.total / theirs.total > ABOVE, `${heavy.total}`);
+    const line = `${name} (${family}, ${quantization}, ${context} x ${parallel}, ${cache}): ours / theirs ${ratio.toFixed(4)}`;
+    tally.check(
+      `${line} is from 1 to ${ABOVE}`,
+      ratio >= 1 && ratio <= ABOVE,
+      `ours ${inMiB(ours)}\ntheirs ${inMiB(theirs)}`,
+    );
+    if (process.argv.includes('--verbose')) console.log(`${line}\n  ours ${inMiB(ours)}\n  theirs ${inMiB(theirs)}`);
+  }
+  const range = `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`;
+  laps.lap(`memory of ${CASES.length} models against gguf-parser-go: ${range} of its estimate`);
+}
+
+interface Estimate {
+  readonly weights: number;
+  readonly cache: number;
+  readonly compute: number;
+  readonly total: number;
+}
+
+/** All devices together, because the GPU takes the machine's memory; the token embedding is the host's. */
+function theirEstimate(path: string, tokens: number, parallel: number, cache: string): Estimate {
+  const args = ['--context', tokens, '--parallel', parallel, '--cache', cache, '--flash-attention', path].map(String);
+  const { estimate } = JSON.parse(execFileSync(ggufParser(), args, { encoding: 'utf8', timeout: 60_000 }));
+  const [host, gpu] = estimate.devices;
+  const weights = host.weight.input + gpu.weight.compute + gpu.weight.output;
+  const kv = gpu.kvCache.key + gpu.kvCache.value;
+  const computation = ({ footprint, input, graph, output }: any) => footprint + input + Math.max(graph, output);
+  const compute = host.footprint + gpu.footprint + computation(host.computation) + computation(gpu.computation);
+  return { weights, cache: kv, compute, total: weights + kv + compute };
+}
+
+function inMiB(estimate: Estimate): string {
+  return Object.entries(estimate)
+    .map(([part, size]) => `${part} ${Math.round(size / 1024 ** 2)}`)
+    .join(', ');
+}
