@@ -2,9 +2,12 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { Caller, type Hello } from './caller';
+import { contextOf } from './context';
+import { hostRoot } from './host-root';
+import { changesByItself, failure, filesAmong } from './interceptions';
 import { advance, type ClusterNode } from './life';
-import { bootId, canChangeUser, fingerprint, Root } from './machines';
+import { canChangeUser, fingerprint, Root } from './machines';
 import { boots, programs } from './programs';
 import { storageConfig } from './programs/pvesm';
 import {
@@ -217,26 +220,8 @@ export class Simulation {
     }
     await this.listen('local');
     const { name } = this.state.host;
-    this.makeMachine(
-      'host',
-      {
-        meminfo: `MemTotal:       ${94 * 1024 ** 2} kB\nMemFree:        ${90 * 1024 ** 2} kB\nMemAvailable:   ${90 * 1024 ** 2} kB\n`,
-        cmdline: 'BOOT_IMAGE=/boot/vmlinuz root=/dev/mapper/pve-root ro quiet\n',
-        'sys/kernel/random/boot_id': bootId(),
-      },
-      {
-        'etc/hostname': `${name}\n`,
-        'etc/hosts': `127.0.0.1 localhost\n${this.options.host.address} ${name}\n`,
-        'etc/passwd': 'root:x:0:0:root:/root:/bin/bash\n',
-        'etc/group': 'root:x:0:\n',
-        'etc/os-release': 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_CODENAME=trixie\n',
-        'etc/pve/.version': '',
-        'etc/kernel/cmdline': '',
-        'var/lib/vz/template/iso/.keep': '',
-        'var/lib/vz/snippets/.keep': '',
-        'var/lib/vz/import/.keep': '',
-      },
-    );
+    const { proc, files } = hostRoot(name, this.options.host.address);
+    this.makeMachine('host', proc, files);
     storageConfig(this);
     this.booted('host');
     this.save();
@@ -279,7 +264,7 @@ export class Simulation {
     if (todo === 'nonsense') return caller.end(call, { stdout: '\u0001 %% {"nonsense": [<<<\n' });
     const found = programs.find((each) => each.kinds.includes(this.kindOf(machine)) && each.names.includes(name));
     // A program that is cut off has read its files, which may go with the one who gave them.
-    const context = this.contextOf(call, caller, todo === 'during' ? filesAmong(call) : new Map());
+    const context = contextOf(this, call, caller, todo === 'during' ? filesAmong(call) : new Map());
     if (todo === 'during' && !found?.isReal?.(call)) await this.cutOff(name, caller, context, found);
     const before = JSON.stringify(this.state);
     const files = name === 'ssh' && this.watchesFiles ? this.fingerprint() : '';
@@ -345,44 +330,6 @@ export class Simulation {
     if (session) kill(session.child);
   }
 
-  private contextOf(call: Call, caller: Caller, kept: ReadonlyMap<string, Buffer>): Context {
-    const path = (name: string) =>
-      call.machine === 'local' ? resolve(call.cwd, name) : join(this.files(call.machine), resolve(call.cwd, name));
-    const stdin = async () => {
-      const data = await caller.input();
-      call.stdin = data.toString();
-      return data;
-    };
-    return {
-      simulation: this,
-      state: this.state,
-      call,
-      stdin,
-      onInput: (data, end) => {
-        call.stdin = '';
-        caller.onInput((chunk) => {
-          call.stdin += chunk.toString();
-          data(chunk);
-        }, end);
-      },
-      write: (text) => caller.say(text),
-      path,
-      async read(name) {
-        if (name === '/dev/stdin') return stdin();
-        const descriptor = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(name)?.[1];
-        if (descriptor === '0') return stdin();
-        try {
-          const before = kept.get(name);
-          if (before) return before;
-          return await fs.promises.readFile(descriptor ? `/proc/${caller.pid}/fd/${descriptor}` : path(name));
-        } catch (error) {
-          const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-          throw new Failure(`open ${name}: ${missing ? 'no such file or directory' : (error as Error).message}`);
-        }
-      },
-    };
-  }
-
   private save(): void {
     fs.writeFileSync(join(this.folder, 'state.json'), JSON.stringify(this.state, null, 1));
   }
@@ -398,157 +345,6 @@ export class Simulation {
   private socketOf(machine: string): string {
     return join(this.folder, `${machine}.sock`);
   }
-}
-
-interface Hello {
-  readonly program: string;
-  readonly argv: readonly string[];
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly pid: number;
-  readonly uid: number;
-  /** Whether its input is no terminal. */
-  readonly stdin: boolean;
-}
-
-/** The other end of a shim: lines of JSON. */
-class Caller {
-  pid = 0;
-  private hasInput = false;
-  private asked = false;
-  private readonly chunks: Buffer[] = [];
-  private ended = false;
-  private onData?: (chunk: Buffer) => void;
-  private onEnd?: () => void;
-  private onExit?: (code: number | undefined) => void;
-
-  constructor(
-    private readonly socket: Socket,
-    hello: (caller: Caller, said: Hello) => void,
-  ) {
-    // The shim was killed: nobody hears the answer.
-    socket.on('error', () => undefined);
-    socket.once('close', () => {
-      this.onExit?.(undefined);
-      this.finish();
-    });
-    let greeted = false;
-    const reader = createInterface({ input: socket });
-    // It passes on the errors of the socket.
-    reader.on('error', () => undefined);
-    reader.on('line', (line) => {
-      const said = JSON.parse(line);
-      if (!greeted) {
-        greeted = true;
-        this.pid = said.pid;
-        this.hasInput = said.stdin;
-        hello(this, said);
-      } else if (said.data) {
-        const chunk = Buffer.from(said.data, 'base64');
-        if (this.onData) this.onData(chunk);
-        else this.chunks.push(chunk);
-      } else if (said.end) this.finish();
-      else if (said.exited !== undefined) this.onExit?.(said.exited);
-    });
-  }
-
-  onInput(data: (chunk: Buffer) => void, end: () => void): void {
-    for (const chunk of this.chunks.splice(0)) data(chunk);
-    this.onData = data;
-    this.onEnd = end;
-    this.ask();
-    if (this.ended || !this.hasInput) end();
-  }
-
-  async input(): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    await new Promise<void>((done) => this.onInput((chunk) => chunks.push(chunk), done));
-    return Buffer.concat(chunks);
-  }
-
-  /** What arrives of the input before the line is cut: half of what comes at once. */
-  async readHalf(): Promise<void> {
-    this.ask();
-    await new Promise((done) => setTimeout(done, 50));
-    const all = Buffer.concat(this.chunks.splice(0));
-    if (all.length > 0) this.chunks.push(all.subarray(0, all.length / 2));
-    this.ended = true;
-  }
-
-  say({ stdout, stderr }: { readonly stdout?: string | Buffer; readonly stderr?: string | Buffer }): void {
-    this.send({ ...(stdout && { stdout: base64(stdout) }), ...(stderr && { stderr: base64(stderr) }) });
-  }
-
-  run(exec: Exec): Promise<number | undefined> {
-    const ended = new Promise<number | undefined>((done) => (this.onExit = done));
-    this.send(exec);
-    return ended;
-  }
-
-  end(call: Call, answer: Answer): void {
-    this.say(answer);
-    call.code = answer.code ?? 0;
-    this.send({ code: call.code, ...(answer.leaves && { leaves: true }) });
-    this.socket.end();
-  }
-
-  private ask(): void {
-    if (this.asked || !this.hasInput) return;
-    this.asked = true;
-    this.send({ stdin: true });
-  }
-
-  private finish(): void {
-    if (this.ended) return;
-    this.ended = true;
-    this.onEnd?.();
-  }
-
-  private send(message: object): void {
-    if (this.socket.writable) this.socket.write(`${JSON.stringify(message)}\n`);
-  }
-}
-
-function failure(program: string): Answer {
-  return program === 'ssh'
-    ? { stderr: 'kex_exchange_identification: read: Connection reset by peer\r\n', code: 255 }
-    : // A task of Proxmox that fails ends its command with 255.
-      { stderr: `${program}: simulated failure\n`, code: program === 'qm' ? 255 : 1 };
-}
-
-/** What is in the files that a local call names. */
-function filesAmong({ machine, argv, cwd }: Call): Map<string, Buffer> {
-  const found = new Map<string, Buffer>();
-  for (const word of machine === 'local' ? argv : []) {
-    const name = word.replace(/^--[\w-]+=/, '');
-    if (fs.statSync(resolve(cwd, name), { throwIfNoEntry: false })?.isFile())
-      found.set(name, fs.readFileSync(resolve(cwd, name)));
-  }
-  return found;
-}
-
-/** Whether a real program is one that leaves something behind, by its arguments. */
-function changesByItself({ program, argv }: Call): boolean {
-  const has = (...words: string[]) => argv.some((arg) => words.includes(arg.replace(/=.*/, '')));
-  if (program === 'kubectl')
-    return has(
-      'apply',
-      'create',
-      'delete',
-      'patch',
-      'replace',
-      'label',
-      'annotate',
-      'scale',
-      'cordon',
-      'uncordon',
-      'drain',
-    );
-  // What it runs is a call of its own.
-  if (program === 'sudo') return false;
-  if (program === 'sops') return has('-i', '--in-place', '--output', 'edit', 'updatekeys', 'rotate');
-  // `-o -` is standard output.
-  return has('-o', '--output', '--output-dir') && argv[argv.indexOf('-o') + 1] !== '-';
 }
 
 function namesOf(kind: Kind): string[] {
@@ -577,8 +373,4 @@ function kill(child: ChildProcess): void {
   } catch {
     // It has ended meanwhile.
   }
-}
-
-function base64(text: string | Buffer): string {
-  return Buffer.from(text).toString('base64');
 }

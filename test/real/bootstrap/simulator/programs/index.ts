@@ -1,5 +1,5 @@
 /**
- * The programs of the simulated machines, one file for each or for a few that belong together. To add one, write a file
+ * The programs of the simulated machines: one file or folder for each, or for a few that belong together. To add one, write
  *
  *     import { Failure, program } from './program';
  *

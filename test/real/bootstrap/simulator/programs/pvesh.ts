@@ -1,6 +1,6 @@
 import { contentOf, usedBytes } from '../storage';
 import { Failure, program, Unexpected, type Context } from './program';
-import { digestOf, withPending } from './qm';
+import { digestOf, withPending } from './qm/config';
 
 const VERSION = { version: '9.2.11', release: '9.2', repoid: '9d436f37a0ac4172' };
 
