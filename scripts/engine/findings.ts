@@ -1,5 +1,5 @@
 import { CommandFailed } from './commands';
-import { isFault, type Problem } from './problem';
+import { Blocked, isFault, type Problem } from './problem';
 
 /** What one look at the running homelab found. */
 export interface Finding {
@@ -48,6 +48,13 @@ export function causeOf(error: Problem): string {
   // kubectl's libraries log each attempt, with time and process.
   const said = error.output.stderr.replace(/^[IWEF]\d{4} .*\n?/gm, '').trim();
   return said === '' ? error.message : said;
+}
+
+/** @throws Blocked with everything that is bad, and with `more` */
+export function assertNoneBad(found: readonly Finding[], more: readonly string[] = []): void {
+  const wrong = found.filter(({ state }) => state === 'bad');
+  if (wrong.length === 0) return;
+  throw new Blocked([...wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`), ...more].join('\n'));
 }
 
 /** A table that a person can read. */

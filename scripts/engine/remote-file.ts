@@ -1,6 +1,6 @@
 import { script, type Commands, type Target } from './commands';
 import { sha256 } from './digests';
-import type { Action, Step } from './step';
+import { step, type Action, type Step } from './step';
 
 /** A file on a machine, whole. */
 export interface RemoteFile {
@@ -13,16 +13,13 @@ export interface RemoteFile {
 /** Brings a file to a machine, in one step. The file holds no secret: it is compared by what it says. */
 export function remoteFile(commands: Commands, place: Target, file: RemoteFile): Step {
   const { path, content } = file;
-  return {
-    title: `${path} on ${place.name}`,
-    async plan() {
-      const argv = ['sh', '-c', 'cat "$1" 2>/dev/null | sha256sum', 'sh', path];
-      const { stdout } = await commands.read(place, argv, { asRoot: true });
-      const there = stdout.split(' ')[0];
-      if (there === sha256(content)) return undefined;
-      return { actions: [fileOn(commands, place, file, there === sha256('') ? 'write' : 'replace')] };
-    },
-  };
+  return step(`${path} on ${place.name}`, async () => {
+    const argv = ['sh', '-c', 'cat "$1" 2>/dev/null | sha256sum', 'sh', path];
+    const { stdout } = await commands.read(place, argv, { asRoot: true });
+    const there = stdout.split(' ')[0];
+    if (there === sha256(content)) return undefined;
+    return { actions: [fileOn(commands, place, file, there === sha256('') ? 'write' : 'replace')] };
+  });
 }
 
 /** Writes a file on a machine as a whole. `verb` is for the plan. */

@@ -43,6 +43,10 @@ export interface Step {
   plan(): Promise<Change | undefined>;
 }
 
+export function step(title: string, plan: Step['plan']): Step {
+  return { title, plan };
+}
+
 /** A part of the way from bare machines to the homelab. Its steps run in order. */
 export interface Stage {
   readonly name: string;

@@ -4,7 +4,7 @@ import type { DistFile } from '../clients/context';
 import type { Kubernetes } from '../clients/kubernetes';
 import { differences } from '../clients/differences';
 import { NotReady } from '../engine/problem';
-import type { Step } from '../engine/step';
+import { step, type Step } from '../engine/step';
 
 /**
  * The name under which Argo CD applies. What the bootstrap applies for Argo CD to take over it applies under the same name:
@@ -17,16 +17,13 @@ const TRACKED = 'argocd.argoproj.io/tracking-id';
 /** An object of dist/ that must be there before Argo CD is, and is Argo CD's from its first sync on. */
 export function appliedObject(kubernetes: Kubernetes, { file, text, object }: DistFile): Step {
   const actions = [kubernetes.apply(ARGO_CD, [object])];
-  return {
-    title: `dist/${file} is in the cluster`,
-    async plan() {
-      const live = await liveObject(kubernetes, text);
-      if (live === undefined) return { actions };
-      if (isArgoCds(live)) return undefined;
-      const different = differences(object, live);
-      return different.length === 0 ? undefined : { lines: different, actions };
-    },
-  };
+  return step(`dist/${file} is in the cluster`, async () => {
+    const live = await liveObject(kubernetes, text);
+    if (live === undefined) return { actions };
+    if (isArgoCds(live)) return undefined;
+    const different = differences(object, live);
+    return different.length === 0 ? undefined : { lines: different, actions };
+  });
 }
 
 /** Whether Argo CD keeps an object, so that the bootstrap must leave it alone: its own change would be undone, or undo Argo CD's. */

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parseGuests } from '../../scripts/clients/proxmox/host';
 import { drive } from '../../scripts/clients/proxmox/settings';
-import { parseStatus, parseVolumes } from '../../scripts/clients/proxmox/storage';
+import { parseVolumes } from '../../scripts/clients/proxmox/storage';
 import { firstNote, hasHostDevice, isOurs, parseConfig, parsePending } from '../../scripts/clients/proxmox/vm';
 import { parseResources, parseServiceState, parseVersion } from '../../scripts/clients/talos';
 import { versionsIn } from '../../scripts/stages/talos/configuration';
@@ -67,17 +67,6 @@ describe('Proxmox', () => {
   test('pvesm list of a folder, with a line that is none', () => {
     const text = `${output('proxmox/pvesm-list-files.txt')}nonsense\n`;
     expect(() => parseVolumes(text, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
-  });
-
-  test('pvesm status, whose heading names the unit since October 2025', () => {
-    const text = output('proxmox/pvesm-status.txt');
-    expect(['local', 'local-lvm', 'nas', 'old-disk'].map((name) => parseStatus(text, name, 'pvesm status'))).toEqual([
-      { status: 'active', total: 98497780 * 1024, used: 12313728 * 1024 },
-      { status: 'active', total: 1793077248 * 1024, used: 0 },
-      { status: 'inactive', total: 0, used: 0 },
-      { status: 'disabled', total: 0, used: 0 },
-    ]);
-    expect(() => parseStatus(text, 'Total', 'pvesm status')).toThrow(/^pvesm status must answer in the form/);
   });
 
   test('pvesh get /cluster/resources: also a guest of which Proxmox has no figures yet', () => {

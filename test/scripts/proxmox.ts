@@ -4,6 +4,7 @@ import type { CommandOptions, Output, Target } from '../../scripts/engine/comman
 import { Commands } from '../../scripts/engine/commands';
 import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
+import { pool, SAID, storages } from './host-facts';
 
 /** The bootstrap is gone. */
 export class Killed extends Error {}
@@ -57,18 +58,13 @@ export class Proxmox extends Commands {
     if (words.startsWith('qm pending')) return ok('');
     if (words.startsWith('qm status')) return ok(`status: ${this.running.has(vmid) ? 'running' : 'stopped'}\n`);
     if (words.startsWith('pvesm list')) return ok(this.list());
-    if (words.startsWith('pvesm status'))
-      return ok(`Name Type Status Total Used Available %\nlocal-lvm lvmthin active ${this.total / 1024} 0 1 0.00%\n`);
-    if (words.startsWith('lvs'))
-      return ok(
-        `{"report":[{"lv":[{"vg_name":"pve","lv_name":"data","lv_size":"1849998999552","data_percent":"3.1","metadata_percent":"${this.metadata}"}]}]}`,
-      );
     if (words.startsWith('ping')) return { ...ok(''), code: this.answering.has(argv.at(-1)!) ? 0 : accepts[1]! };
     throw new Error(`unexpected: ${words}`);
   }
 
   override async readScript(_: Target, name: string, [id = '']: readonly string[] = []): Promise<Output> {
     if (name === 'proxmox/image-state.sh') return ok(`there ${'0'.repeat(64)}\nfree ${100 * GIB}\n`);
+    if (name === 'proxmox/host-facts.sh') return ok(this.says[name] ?? this.facts());
     if (name === 'proxmox/volume-is-empty.sh') return ok(this.written.has(id) ? 'written\n' : 'empty\n');
     throw new Error(`unexpected: ${name}`);
   }
@@ -140,6 +136,12 @@ export class Proxmox extends Commands {
     const volume = `local-lvm:vm-${vmid}-disk-${number}`;
     this.volumes[volume] = size || 8 * GIB;
     return `${value.replace(/^[^,]+/, volume)},size=${this.volumes[volume] / GIB}G`;
+  }
+
+  private facts(): string {
+    const of = storages.map((each) => (each.storage === 'local-lvm' ? { ...each, total: this.total } : each));
+    const more = { storages: JSON.stringify(of), pools: pool(3.1, Number(this.metadata)), volumes: this.list() };
+    return JSON.stringify({ ...SAID, ...more });
   }
 
   private list(): string {

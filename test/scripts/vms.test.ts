@@ -79,11 +79,19 @@ describe('a machine that is not there', () => {
     [
       'the storage is too small',
       (on) => (on.total = 900 * 1024 ** 3),
-      /has 900 GiB, and disks may take 810 GiB of it \(90 %\)\. Those of homelab.ts take 1060 GiB/,
+      /the disks of proxmox fit into 90 % of local-lvm: 1060 GiB of 810 GiB; make disks smaller/,
     ],
-    ['the pool is full', (on) => (on.metadata = '85.10'), /at most 85 % full.*metadata is at 85\.1 %/],
+    [
+      'the pool is full',
+      (on) => (on.metadata = '85.10'),
+      /has the storage local-lvm: .*metadata 85 % full; free or add space/,
+    ],
     ['an answer is nonsense', (on) => (on.says['pvesm list'] = '%%'), /pvesm list local-lvm must answer/],
-    ['an answer is empty', (on) => (on.says['pvesm status'] = ''), /pvesm status --storage local-lvm must answer/],
+    [
+      'an answer is empty',
+      (on) => (on.says['proxmox/host-facts.sh'] = ''),
+      /host-facts\.sh on proxmox must answer with JSON/,
+    ],
     [
       'the name of the host is nonsense',
       (on) => {

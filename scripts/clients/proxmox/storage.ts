@@ -14,23 +14,12 @@ export interface Volume {
   readonly vmid: number | undefined;
 }
 
-/** How full it is. */
-export interface Usage {
-  /** In bytes. */
-  readonly total: number;
-  readonly used: number;
-  /** Where it is a thin pool of LVM: percent of its data and metadata. */
-  readonly pool?: { readonly data: number; readonly metadata: number };
-}
-
 /** As /etc/pve/storage.cfg has it. */
 export interface StorageConfig {
   readonly storage: string;
   readonly type: string;
   readonly content: readonly string[];
   readonly path?: string;
-  readonly vgname?: string;
-  readonly thinpool?: string;
 }
 
 /** What it is, how full it is, and what it holds. */
@@ -78,27 +67,6 @@ export class ProxmoxStorage {
   async isEmpty(volume: string): Promise<boolean> {
     const { stdout } = await this.commands.readScript(this.target, 'proxmox/volume-is-empty.sh', [volume]);
     return stdout.trim() === 'empty';
-  }
-
-  /** @throws Blocked when it is not active */
-  async usage(): Promise<Usage> {
-    const argv = ['pvesm', 'status', '--storage', this.name];
-    const { stdout } = await this.commands.read(this.target, argv, RECENT);
-    const size = parseStatus(stdout, this.name, argv.join(' '));
-    if (size.status !== 'active')
-      throw new Blocked(
-        `${this.name} on ${this.target.name} must be active, but it is ${size.status}. Find out why:\n  pvesm status --storage ${this.name}`,
-      );
-    const config = (await storageConfigs(this.commands, this.target)).find(({ storage }) => storage === this.name);
-    if (config === undefined) throw unexpectedOutput('pvesh get /storage', `nothing about ${this.name}`);
-    if (config.type !== 'lvmthin') return size;
-    const fields = 'vg_name,lv_name,lv_size,data_percent,metadata_percent';
-    const lvs = ['lvs', '--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', fields];
-    const pools = parseThinPools((await this.commands.read(this.target, lvs, RECENT)).stdout, 'lvs');
-    const pool = pools[`${config.vgname}/${config.thinpool}`];
-    if (pool === undefined) throw unexpectedOutput('lvs', JSON.stringify(pools));
-    const { data, metadata } = pool;
-    return { ...size, pool: { data, metadata } };
   }
 
   /**
@@ -172,16 +140,6 @@ export function parseVolumes(text: string, asked: string): readonly Volume[] {
       vmid: vmid === undefined ? undefined : Number(vmid),
     };
   });
-}
-
-/** The row of a storage in the answer of `pvesm status`, which counts in KiB. */
-export function parseStatus(text: string, storage: string, asked: string): Usage & { readonly status: string } {
-  const row = text.split('\n').find((each) => each.trim().split(/\s+/)[0] === storage);
-  const [, , status, total, used] = row?.trim().split(/\s+/) ?? [];
-  if (status === undefined) throw unexpectedOutput(asked, text);
-  const isNumber = /^[1-9]\d*$/.test(total ?? '') && /^\d+$/.test(used ?? '');
-  if (status === 'active' && !isNumber) throw unexpectedOutput(asked, row!);
-  return { status, total: Number(total) * 1024, used: Number(used) * 1024 };
 }
 
 /** The answer of `lvs --reportformat json --units b --nosuffix`. Only a thin pool has metadata. */

@@ -4,7 +4,7 @@ import type { Target } from '../../engine/commands';
 import { sha256 } from '../../engine/digests';
 import { isFault, Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
-import type { Action, Step } from '../../engine/step';
+import { step, type Action, type Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { ADMIN, AI_VM_FILES, FIREWALL_UNIT, authorizedKeys, firewall, loginAddresses } from '../../../machines/ai-vm';
 import type { UbuntuVm } from '../../clients/ubuntu';
@@ -26,23 +26,20 @@ export function access(homelab: Homelab, vm: UbuntuVm): Step {
   const { name } = vm;
   const { rules, digest } = firewall(homelab, name);
   const keys = authorizedKeys(homelab);
-  return {
-    title: `only known addresses and keys reach ${name}`,
-    async plan() {
-      const names = ['rules', 'loaded', 'enabled', 'keys', 'trial'] as const;
-      const there = await vm.facts('access.sh', ['state', ADMIN], names);
-      const lines: string[] = [];
-      if (there.keys !== sha256(keys))
-        lines.push(`authorized_keys of ${ADMIN}: ${homelab.access!.sshKeys.length} key(s)`);
-      if (there.rules !== sha256(rules) || there.loaded !== digest || there.enabled !== 'enabled')
-        lines.push(...allowed(rules).map((line) => `firewall: ${line}`));
-      // It will be undone, also where it looks as wanted now.
-      if (there.trial === 'open') lines.push('an earlier run tried keys and firewall, and nobody confirmed them');
-      if (lines.length === 0) return undefined;
-      await assertLetThrough(homelab, vm);
-      return { lines, actions: [tryOut(vm, rules, keys), confirm(vm, digest, keys)] };
-    },
-  };
+  return step(`only known addresses and keys reach ${name}`, async () => {
+    const names = ['rules', 'loaded', 'enabled', 'keys', 'trial'] as const;
+    const there = await vm.facts('access.sh', ['state', ADMIN], names);
+    const lines: string[] = [];
+    if (there.keys !== sha256(keys))
+      lines.push(`authorized_keys of ${ADMIN}: ${homelab.access!.sshKeys.length} key(s)`);
+    if (there.rules !== sha256(rules) || there.loaded !== digest || there.enabled !== 'enabled')
+      lines.push(...allowed(rules).map((line) => `firewall: ${line}`));
+    // It will be undone, also where it looks as wanted now.
+    if (there.trial === 'open') lines.push('an earlier run tried keys and firewall, and nobody confirmed them');
+    if (lines.length === 0) return undefined;
+    await assertLetThrough(homelab, vm);
+    return { lines, actions: [tryOut(vm, rules, keys), confirm(vm, digest, keys)] };
+  });
 }
 
 function tryOut({ commands, target, name }: UbuntuVm, rules: string, keys: string): Action {

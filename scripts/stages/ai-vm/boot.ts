@@ -1,7 +1,7 @@
 import type { Homelab } from '../../../inventory';
 import { action } from '../../engine/actions';
 import { NotReady, Problem, TimedOut } from '../../engine/problem';
-import type { Action, Step } from '../../engine/step';
+import { step, type Action, type Step } from '../../engine/step';
 import { AI_VM_FILES, packages, ttmOptions } from '../../../machines/ai-vm';
 import { noLogin } from './gpu-proof';
 import { BOOT_SECONDS, FIRST_BOOT_SECONDS, runningKernel, type UbuntuVm } from '../../clients/ubuntu';
@@ -33,15 +33,12 @@ export function started(cluster: Cluster, vm: UbuntuVm, seen: Seen): Step {
       throw error instanceof TimedOut ? await noLogin(cluster.homelab, vm, error) : error;
     }
   });
-  return {
-    title: `${name} has been started, and can be logged in to`,
-    async plan() {
-      const isRunning = await vm.proxmox.isRunning();
-      seen.up = isRunning && (await vm.firstBoot()) === 'done';
-      if (seen.up) return undefined;
-      return { actions: [...(isRunning ? [] : await planStart(cluster, vm)), login] };
-    },
-  };
+  return step(`${name} has been started, and can be logged in to`, async () => {
+    const isRunning = await vm.proxmox.isRunning();
+    seen.up = isRunning && (await vm.firstBoot()) === 'done';
+    if (seen.up) return undefined;
+    return { actions: [...(isRunning ? [] : await planStart(cluster, vm)), login] };
+  });
 }
 
 export function installed(homelab: Homelab, vm: UbuntuVm): Step {
@@ -49,30 +46,24 @@ export function installed(homelab: Homelab, vm: UbuntuVm): Step {
   const wanted = packages(homelab, name, machine);
   // linux-firmware alone is half a gigabyte; another apt may be at work for 10 minutes.
   const install = vm.script('packages.sh', wanted, { seconds: 2400, waitsFor: 'apt-get (some minutes)' });
-  return {
-    title: `${name} has its packages`,
-    async plan() {
-      // 1: one of them is unknown.
-      const argv = ['dpkg-query', '-W', '-f', '${binary:Package} ${db:Status-Status}\\n', ...wanted];
-      const { stdout } = await commands.read(target, argv, { accepts: [0, 1] });
-      const there = new Set([...stdout.matchAll(/^([^\s:]+)(?::\w+)? installed$/gm)].map(([, each]) => each));
-      const missing = wanted.filter((each) => !there.has(each));
-      return missing.length === 0 ? undefined : { lines: [`missing: ${missing.join(' ')}`], actions: [install] };
-    },
-  };
+  return step(`${name} has its packages`, async () => {
+    // 1: one of them is unknown.
+    const argv = ['dpkg-query', '-W', '-f', '${binary:Package} ${db:Status-Status}\\n', ...wanted];
+    const { stdout } = await commands.read(target, argv, { accepts: [0, 1] });
+    const there = new Set([...stdout.matchAll(/^([^\s:]+)(?::\w+)? installed$/gm)].map(([, each]) => each));
+    const missing = wanted.filter((each) => !there.has(each));
+    return missing.length === 0 ? undefined : { lines: [`missing: ${missing.join(' ')}`], actions: [install] };
+  });
 }
 
 /** How much memory the GPU may take, as an option of the kernel module that allocates it. */
 export function gpuMemory(vm: UbuntuVm): Step {
   const { line, pages } = ttmOptions(vm.machine);
-  return {
-    title: `the GPU of ${vm.name} may use ${(pages / 262144).toFixed(1)} GiB`,
-    async plan() {
-      const { options, initramfs } = await moduleOptions(vm);
-      if (options === line && initramfs === line) return undefined;
-      return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`], actions: [writeOptions(vm)] };
-    },
-  };
+  return step(`the GPU of ${vm.name} may use ${(pages / 262144).toFixed(1)} GiB`, async () => {
+    const { options, initramfs } = await moduleOptions(vm);
+    if (options === line && initramfs === line) return undefined;
+    return { lines: [`${AI_VM_FILES.ttm}: ${options || 'none'} -> ${line}`], actions: [writeOptions(vm)] };
+  });
 }
 
 function writeOptions(vm: UbuntuVm): Action {
@@ -102,20 +93,17 @@ export function rebooted(cluster: Cluster, vm: UbuntuVm): Step {
         `${name} must come up with the kernel of ${packageName}, and came up with ${kernel}; look at GRUB_DEFAULT in /etc/default/grub there`,
       );
   });
-  return {
-    title: `${name} runs Ubuntu's newer kernel (HWE)`,
-    async plan() {
-      const { kernel, isNewer } = await kernelOf(vm);
-      const lines = isNewer ? [] : [`kernel: ${kernel} -> that of ${packageName}`];
-      const limit = await wrongLimit(vm);
-      if (limit !== undefined) lines.push(`ttm.pages_limit: ${limit} -> ${ttmOptions(machine).pages}`);
-      if (lines.length === 0) return undefined;
-      const { actions, asks } = await planRestart(cluster, vm, 'reboot');
-      // Nobody can see what the initramfs holds: it may be the reason.
-      const options = limit === undefined ? [] : [writeOptions(vm)];
-      return { lines, actions: [...options, ...actions, newer], asks };
-    },
-  };
+  return step(`${name} runs Ubuntu's newer kernel (HWE)`, async () => {
+    const { kernel, isNewer } = await kernelOf(vm);
+    const lines = isNewer ? [] : [`kernel: ${kernel} -> that of ${packageName}`];
+    const limit = await wrongLimit(vm);
+    if (limit !== undefined) lines.push(`ttm.pages_limit: ${limit} -> ${ttmOptions(machine).pages}`);
+    if (lines.length === 0) return undefined;
+    const { actions, asks } = await planRestart(cluster, vm, 'reboot');
+    // Nobody can see what the initramfs holds: it may be the reason.
+    const options = limit === undefined ? [] : [writeOptions(vm)];
+    return { lines, actions: [...options, ...actions, newer], asks };
+  });
 }
 
 async function kernelOf({ commands, target }: UbuntuVm) {

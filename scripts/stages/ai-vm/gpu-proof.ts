@@ -7,7 +7,7 @@ import type { UbuntuVm } from '../../clients/ubuntu';
 import { action, remoteScript } from '../../engine/actions';
 import { CommandFailed } from '../../engine/commands';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Action, Progress, Step } from '../../engine/step';
+import { step, type Action, type Progress, type Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { provingModelOf } from '../../../machines/ollama';
 import {
@@ -58,13 +58,10 @@ export function speedOnCpuMeasured(homelab: Homelab, ollama: Ollama): Step {
       cpu: tokensPerSecond,
     });
   });
-  return {
-    title: `the speed of ${tag} without the GPU is known`,
-    async plan() {
-      const state = await gpuState(homelab, vm);
-      return state.hungAt !== undefined || !remaining(state).includes('cpu') ? undefined : { actions: [measure] };
-    },
-  };
+  return step(`the speed of ${tag} without the GPU is known`, async () => {
+    const state = await gpuState(homelab, vm);
+    return state.hungAt !== undefined || !remaining(state).includes('cpu') ? undefined : { actions: [measure] };
+  });
 }
 
 /**
@@ -78,26 +75,23 @@ export function gpuProved(cluster: Cluster, ollama: Ollama): Step {
   const { name, host } = vm;
   // Of the first look: the steps before this one write a new record, and the plan must stay the same.
   let before: string | undefined;
-  return {
-    title: `the GPU of ${name} survives restarts (kernel of ${host.name} as it runs)`,
-    async plan() {
-      const state = await gpuState(homelab, vm);
-      before ??= state.record?.kernel ?? state.kernel;
-      if (state.verdict === 'unusable') throw unusable(homelab, vm, state);
-      if (state.hungAt !== undefined) return { actions: [hostWentDown(homelab, vm, state, state.hungAt)] };
-      const phases = remaining(state).filter((phase) => phase !== 'cpu');
-      if (phases.length === 0) return undefined;
-      await assertNoDatabaseRuns(cluster, `the GPU of ${name} is proved, which may hang ${host.name}`);
-      return {
-        lines:
-          before === state.kernel ? [] : [`proved for kernel ${before}, and ${host.name} runs ${state.kernel}: again`],
-        actions: phases.map((phase) => provePhase(cluster, ollama, phase)),
-        asks: [
-          `${name} is restarted to prove its GPU; ${host.name} may hang at that. If it does: switch it off and on, and run this again`,
-        ],
-      };
-    },
-  };
+  return step(`the GPU of ${name} survives restarts (kernel of ${host.name} as it runs)`, async () => {
+    const state = await gpuState(homelab, vm);
+    before ??= state.record?.kernel ?? state.kernel;
+    if (state.verdict === 'unusable') throw unusable(homelab, vm, state);
+    if (state.hungAt !== undefined) return { actions: [hostWentDown(homelab, vm, state, state.hungAt)] };
+    const phases = remaining(state).filter((phase) => phase !== 'cpu');
+    if (phases.length === 0) return undefined;
+    await assertNoDatabaseRuns(cluster, `the GPU of ${name} is proved, which may hang ${host.name}`);
+    return {
+      lines:
+        before === state.kernel ? [] : [`proved for kernel ${before}, and ${host.name} runs ${state.kernel}: again`],
+      actions: phases.map((phase) => provePhase(cluster, ollama, phase)),
+      asks: [
+        `${name} is restarted to prove its GPU; ${host.name} may hang at that. If it does: switch it off and on, and run this again`,
+      ],
+    };
+  });
 }
 
 function hostWentDown(homelab: Homelab, vm: UbuntuVm, state: GpuState, phase: Phase): Action {
@@ -324,21 +318,18 @@ function written(passthrough: GpuPassthrough): string {
 /** Pins the kernel of the proof: an upgrade of the host is a step of its own, which repeats the proof. */
 export function kernelPinned(homelab: Homelab, vm: UbuntuVm): Step {
   const { host } = vm;
-  return {
-    title: `${host.name} keeps the kernel that the GPU was proved with`,
-    async plan() {
-      const { verdict, kernel } = await gpuState(homelab, vm);
-      if (verdict === 'unproven') throw new NotReady(`the GPU of ${vm.name} is not proved yet`);
-      if (verdict !== 'passed') return undefined;
-      const pinned = await pinnedKernel(vm);
-      if (pinned === kernel) return undefined;
-      const options = { seconds: 300, waitsFor: 'the boot loader' };
-      return {
-        lines: [`pinned kernel: ${pinned ?? 'none'} -> ${kernel}`],
-        actions: [remoteScript(vm.commands, host, 'proxmox/pin-kernel.sh', [kernel], options)],
-      };
-    },
-  };
+  return step(`${host.name} keeps the kernel that the GPU was proved with`, async () => {
+    const { verdict, kernel } = await gpuState(homelab, vm);
+    if (verdict === 'unproven') throw new NotReady(`the GPU of ${vm.name} is not proved yet`);
+    if (verdict !== 'passed') return undefined;
+    const pinned = await pinnedKernel(vm);
+    if (pinned === kernel) return undefined;
+    const options = { seconds: 300, waitsFor: 'the boot loader' };
+    return {
+      lines: [`pinned kernel: ${pinned ?? 'none'} -> ${kernel}`],
+      actions: [remoteScript(vm.commands, host, 'proxmox/pin-kernel.sh', [kernel], options)],
+    };
+  });
 }
 
 async function pinnedKernel({ commands, host }: UbuntuVm): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import type { GpuPassthrough, Homelab, UbuntuMachine } from '../../../inventory';
 import { action } from '../../engine/actions';
 import { Blocked } from '../../engine/problem';
-import type { Action, Step } from '../../engine/step';
+import { step, type Action, type Step } from '../../engine/step';
 import { AUDIO_ROM, gpuOptions, VBIOS, VBIOS_FOLDER } from '../../../machines/host';
 import { handedOver, type HandedOver } from '../host/devices';
 import { proxmoxHost } from '../../clients/proxmox/host';
@@ -47,9 +47,9 @@ export function passedThrough(cluster: Cluster, vm: UbuntuVm): Step {
   const { name, machine, host } = vm;
   const { homelab } = cluster;
   const isProof = machine.gpu === true;
-  return {
-    title: isProof ? `the GPU is passed through to ${name}` : `${name} has the devices that homelab.ts gives it`,
-    async plan() {
+  return step(
+    isProof ? `the GPU is passed through to ${name}` : `${name} has the devices that homelab.ts gives it`,
+    async () => {
       const config = await vm.proxmox.config();
       const wanted = await wantedOf(homelab, vm);
       const set = [...wanted].filter(([slot, value]) => !sameDevice(config[slot], value));
@@ -77,7 +77,7 @@ export function passedThrough(cluster: Cluster, vm: UbuntuVm): Step {
         asks: 'hostpci0' in config ? asks : [first],
       };
     },
-  };
+  );
 }
 
 async function wantedOf(homelab: Homelab, { commands, machine, host }: UbuntuVm) {

@@ -1,6 +1,6 @@
 import { action } from '../../engine/actions';
 import { NotReady, Problem } from '../../engine/problem';
-import type { Progress, Step } from '../../engine/step';
+import { step, type Progress, type Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
 import { applicationProblem, gaveUp, type ArgoCd } from '../../clients/argo-cd';
 
@@ -26,20 +26,17 @@ export function applicationsSettled(
   const names = [...wanted]
     .sort((a, b) => Number(isRoot(a)) - Number(isRoot(b)) || wave(a) - wave(b))
     .map(({ metadata }) => metadata.name as string);
-  return {
-    title: 'every application is Synced and Healthy',
-    async plan() {
-      if (await pending()) throw new NotReady('Argo CD comes first');
-      const found = await argoCd.applications();
-      if (!found.has(root)) throw new NotReady('the root application comes first');
-      if (names.every((name) => applicationProblem(found.get(name)) === undefined)) return undefined;
-      const lines = [
-        `wait until these are Synced and Healthy: ${names.join(', ')}`,
-        'sync again what Argo CD has given up',
-      ];
-      return { actions: [action(lines, (progress) => settle(argoCd, names, progress))] };
-    },
-  };
+  return step('every application is Synced and Healthy', async () => {
+    if (await pending()) throw new NotReady('Argo CD comes first');
+    const found = await argoCd.applications();
+    if (!found.has(root)) throw new NotReady('the root application comes first');
+    if (names.every((name) => applicationProblem(found.get(name)) === undefined)) return undefined;
+    const lines = [
+      `wait until these are Synced and Healthy: ${names.join(', ')}`,
+      'sync again what Argo CD has given up',
+    ];
+    return { actions: [action(lines, (progress) => settle(argoCd, names, progress))] };
+  });
 }
 
 async function settle(argoCd: ArgoCd, names: readonly string[], progress: Progress): Promise<void> {

@@ -18,7 +18,7 @@ import { differences } from '../../clients/differences';
 import { appliedObject, isArgoCds, liveObject } from '../applied-object';
 import { FIELD_MANAGER } from '../../secrets/live';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Action, Progress, Stage, Step } from '../../engine/step';
+import { step, type Action, type Progress, type Stage, type Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { ARGO_CD_MANIFESTS, argoCdManifest } from '../../../machines/pins';
 import { applicationsSettled } from './applications';
@@ -216,21 +216,18 @@ function running(kubernetes: Kubernetes, wanted: readonly any[], pending: () => 
       return problem === undefined ? [] : [`${name}: ${problem}`];
     });
   };
-  return {
-    title: 'Argo CD runs',
-    async plan() {
-      if (await pending()) throw new NotReady('it must be installed first');
-      if ((await problems()).length === 0) return undefined;
-      const wait = action(`wait until all run: ${names.join(', ')}`, (progress) =>
-        until('Argo CD runs', { seconds: START_SECONDS }, progress, async () => {
-          const found = await problems();
-          if (found.length > 0) throw new Problem(found.join('; '));
-          return true;
-        }),
-      );
-      return { actions: [wait] };
-    },
-  };
+  return step('Argo CD runs', async () => {
+    if (await pending()) throw new NotReady('it must be installed first');
+    if ((await problems()).length === 0) return undefined;
+    const wait = action(`wait until all run: ${names.join(', ')}`, (progress) =>
+      until('Argo CD runs', { seconds: START_SECONDS }, progress, async () => {
+        const found = await problems();
+        if (found.length > 0) throw new Problem(found.join('; '));
+        return true;
+      }),
+    );
+    return { actions: [wait] };
+  });
 }
 
 /**
@@ -245,19 +242,16 @@ function sourceOf(
 ): Step {
   const spec = Object.fromEntries(fields.map((field) => [field, object.spec[field]]));
   const { name } = object.metadata;
-  return {
-    title: `${object.kind} ${name} reads ${url}`,
-    async plan() {
-      const live = await liveObject(kubernetes, text);
-      if (live === undefined) throw new NotReady(`dist/${file} comes first`);
-      if (!isArgoCds(live)) return undefined;
-      const different = differences({ spec }, live);
-      if (different.length === 0) return undefined;
-      const patch = ['--type=merge', `--patch=${JSON.stringify({ spec })}`];
-      return {
-        lines: different,
-        actions: [kubernetes.command(['patch', resource(object), name, '-n', ARGO_CD_NAMESPACE, ...patch])],
-      };
-    },
-  };
+  return step(`${object.kind} ${name} reads ${url}`, async () => {
+    const live = await liveObject(kubernetes, text);
+    if (live === undefined) throw new NotReady(`dist/${file} comes first`);
+    if (!isArgoCds(live)) return undefined;
+    const different = differences({ spec }, live);
+    if (different.length === 0) return undefined;
+    const patch = ['--type=merge', `--patch=${JSON.stringify({ spec })}`];
+    return {
+      lines: different,
+      actions: [kubernetes.command(['patch', resource(object), name, '-n', ARGO_CD_NAMESPACE, ...patch])],
+    };
+  });
 }

@@ -16,7 +16,7 @@ import { compare, liveSecret, secretAction } from '../../secrets/live';
 import { action } from '../../engine/actions';
 import { memoryFolder } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
-import type { Step } from '../../engine/step';
+import { step, type Step } from '../../engine/step';
 import { hostName } from './git-server';
 
 /** As Argo CD looks for it (https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories). */
@@ -74,17 +74,14 @@ export function repositoryAccess(context: Context, repository: GitRepository, kn
  */
 export function isPushed(kubernetes: Kubernetes, repository: GitRepository, root: DistFile): Step {
   const { url, revision } = repository;
-  return {
-    title: `${revision} of ${url} has the dist/ that is here`,
-    async plan() {
-      const live = await liveObject(kubernetes, root.text).catch(orNotYet);
-      const { source } = root.object.spec;
-      if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
-      const problem = await repository.pushProblem();
-      if (problem === undefined) return undefined;
-      throw new Blocked(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
-    },
-  };
+  return step(`${revision} of ${url} has the dist/ that is here`, async () => {
+    const live = await liveObject(kubernetes, root.text).catch(orNotYet);
+    const { source } = root.object.spec;
+    if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
+    const problem = await repository.pushProblem();
+    if (problem === undefined) return undefined;
+    throw new Blocked(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
+  });
 }
 
 /** While the kind is not known, there is none of it. */
@@ -144,27 +141,24 @@ function accepted(
   const { url } = repository;
   const isSsh = knownHosts !== undefined;
   const what = isSsh ? 'key' : 'login';
-  return {
-    title: `${url} lets that ${what} in`,
-    async plan() {
-      const values = await login();
-      if (values === undefined) {
-        if (!isSsh && (await repository.isPublic())) return undefined;
-        throw new NotReady(`the ${what} comes first`);
-      }
-      const { code, stderr } = await (isSsh
-        ? repository.askedWithKey(values.sshPrivateKey!, knownHosts)
-        : repository.askedWithLogin(values.username!, values.password!));
-      if (code === 0) return undefined;
-      const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
-      if (isSsh && /host key verification failed/i.test(stderr)) throw new Blocked(`${says}\n${unknownHost(url)}`);
-      throw new Blocked(
-        isSsh
-          ? `${says}\nadd it as a deploy key that may only read, and run this again:\n${values.publicKey}`
-          : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
-      );
-    },
-  };
+  return step(`${url} lets that ${what} in`, async () => {
+    const values = await login();
+    if (values === undefined) {
+      if (!isSsh && (await repository.isPublic())) return undefined;
+      throw new NotReady(`the ${what} comes first`);
+    }
+    const { code, stderr } = await (isSsh
+      ? repository.askedWithKey(values.sshPrivateKey!, knownHosts)
+      : repository.askedWithLogin(values.username!, values.password!));
+    if (code === 0) return undefined;
+    const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
+    if (isSsh && /host key verification failed/i.test(stderr)) throw new Blocked(`${says}\n${unknownHost(url)}`);
+    throw new Blocked(
+      isSsh
+        ? `${says}\nadd it as a deploy key that may only read, and run this again:\n${values.publicKey}`
+        : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
+    );
+  });
 }
 
 /** What the owner does about a host key that this machine, and so Argo CD, does not know or knows another one for. */

@@ -4,7 +4,7 @@ import { action } from '../../engine/actions';
 import { sha256 } from '../../engine/digests';
 import { Blocked } from '../../engine/problem';
 import { fileOn } from '../../engine/remote-file';
-import type { Step } from '../../engine/step';
+import { step, type Step } from '../../engine/step';
 import { handedOver } from './devices';
 import { pinState, usesTool } from './network-cards';
 import { soundFacts, type Site } from './site';
@@ -17,51 +17,42 @@ export function bootSteps(site: Site): Step[] {
 
 function bootFile(site: Site, path: string): Step {
   const { commands, name, target } = site.host;
-  return {
-    title: `${path} on ${name}`,
-    async plan() {
-      const facts = await soundFacts(site);
-      const content = wantedFiles(site, facts).get(path);
-      if (content === undefined || facts.digests[path] === sha256(content)) return undefined;
-      const write = fileOn(commands, target, { path, content }, facts.digests[path] ? 'replace' : 'write');
-      const told = content.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-      return { actions: [{ ...write, lines: [...write.lines, ...told.map((line) => `  ${line}`)] }] };
-    },
-  };
+  return step(`${path} on ${name}`, async () => {
+    const facts = await soundFacts(site);
+    const content = wantedFiles(site, facts).get(path);
+    if (content === undefined || facts.digests[path] === sha256(content)) return undefined;
+    const write = fileOn(commands, target, { path, content }, facts.digests[path] ? 'replace' : 'write');
+    const told = content.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    return { actions: [{ ...write, lines: [...write.lines, ...told.map((line) => `  ${line}`)] }] };
+  });
 }
 
 function kernelOptions(site: Site): Step {
   const { commands, name, target } = site.host;
-  return {
-    title: `${HOST_FILES.cmdline} on ${name}`,
-    async plan() {
-      const { boot } = await soundFacts(site);
-      const wanted = withOptions(name, boot);
-      if (wanted === undefined) return undefined;
-      const write = () => commands.changeScript(target, 'proxmox/kernel-options.sh', [boot.kernelOptions, wanted]);
-      return { actions: [action(`${name}: ${HOST_FILES.cmdline}: ${boot.kernelOptions} -> ${wanted}`, write)] };
-    },
-  };
+  return step(`${HOST_FILES.cmdline} on ${name}`, async () => {
+    const { boot } = await soundFacts(site);
+    const wanted = withOptions(name, boot);
+    if (wanted === undefined) return undefined;
+    const write = () => commands.changeScript(target, 'proxmox/kernel-options.sh', [boot.kernelOptions, wanted]);
+    return { actions: [action(`${name}: ${HOST_FILES.cmdline}: ${boot.kernelOptions} -> ${wanted}`, write)] };
+  });
 }
 
 function bootMade(site: Site): Step {
   const { commands, name, target } = site.host;
-  return {
-    title: `boot loader and initramfs of ${name} are made of them`,
-    async plan() {
-      const facts = await soundFacts(site);
-      if (filesMissing(site, facts).length === 0 && facts.boot.made?.of === madeOf(facts)) return undefined;
-      const lines = bootCommands(facts).map((each) => `${name}: ${each}`);
-      const options = { seconds: 1800, waitsFor: 'an initramfs for each kernel' };
-      const make = async () => {
-        // The steps before this one wrote what it is made of.
-        const written = await soundFacts(site);
-        const args = [madeOf(written), ...written.boot.loaders];
-        await commands.changeScript(target, 'proxmox/boot-files.sh', args, options);
-      };
-      return { actions: [action(lines, make)] };
-    },
-  };
+  return step(`boot loader and initramfs of ${name} are made of them`, async () => {
+    const facts = await soundFacts(site);
+    if (filesMissing(site, facts).length === 0 && facts.boot.made?.of === madeOf(facts)) return undefined;
+    const lines = bootCommands(facts).map((each) => `${name}: ${each}`);
+    const options = { seconds: 1800, waitsFor: 'an initramfs for each kernel' };
+    const make = async () => {
+      // The steps before this one wrote what it is made of.
+      const written = await soundFacts(site);
+      const args = [madeOf(written), ...written.boot.loaders];
+      await commands.changeScript(target, 'proxmox/boot-files.sh', args, options);
+    };
+    return { actions: [action(lines, make)] };
+  });
 }
 
 function bootCommands({ boot }: HostFacts): string[] {

@@ -4,7 +4,7 @@ import type { Context } from '../../clients/context';
 import type { HostFacts } from '../../clients/proxmox/facts';
 import { fileOn } from '../../engine/remote-file';
 import { remoteScript } from '../../engine/actions';
-import type { Stage, Step } from '../../engine/step';
+import { step, type Stage, type Step } from '../../engine/step';
 import { bootSteps } from './boot';
 import { linkFile, pinning, unpinned, usesTool } from './network-cards';
 import { booted } from './reboot';
@@ -42,37 +42,29 @@ function stepsOf(site: Site): Step[] {
 
 function cardsKeepNames(site: Site): Step {
   const { commands, name, target } = site.host;
-  return {
-    title: `network cards of ${name} have names that stay`,
-    async plan() {
-      const { network } = await soundFacts(site);
-      const lines = pinning(name, network);
-      if (lines === undefined) return undefined;
-      const actions = usesTool(network)
-        ? [remoteScript(commands, target, 'proxmox/pin-network-cards.sh')]
-        : unpinned(network).map((card) => fileOn(commands, target, linkFile(card)));
-      return { lines, actions };
-    },
-  };
+  return step(`network cards of ${name} have names that stay`, async () => {
+    const { network } = await soundFacts(site);
+    const lines = pinning(name, network);
+    if (lines === undefined) return undefined;
+    const actions = usesTool(network)
+      ? [remoteScript(commands, target, 'proxmox/pin-network-cards.sh')]
+      : unpinned(network).map((card) => fileOn(commands, target, linkFile(card)));
+    return { lines, actions };
+  });
 }
 
 function filesTakeContent(site: Site): Step {
   const { files, name } = site.host;
-  return {
-    title: `storage ${files.name} of ${name} takes images and cloud-init files`,
-    async plan() {
-      const present = contentOf(files.name, await soundFacts(site));
-      const missing = ['snippets', 'import'].filter((kind) => !present.includes(kind));
-      if (missing.length === 0) return undefined;
-      return {
-        lines: [
-          `it accepts ${present.join(',')}; ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing`,
-        ],
-        // It replaces, so that what is there is named again.
-        actions: [files.setContent([...present.filter((kind) => kind !== 'none'), ...missing])],
-      };
-    },
-  };
+  return step(`storage ${files.name} of ${name} takes images and cloud-init files`, async () => {
+    const present = contentOf(files.name, await soundFacts(site));
+    const missing = ['snippets', 'import'].filter((kind) => !present.includes(kind));
+    if (missing.length === 0) return undefined;
+    return {
+      lines: [`it accepts ${present.join(',')}; ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing`],
+      // It replaces, so that what is there is named again.
+      actions: [files.setContent([...present.filter((kind) => kind !== 'none'), ...missing])],
+    };
+  });
 }
 
 function contentOf(storage: string, { storages }: HostFacts): readonly string[] {

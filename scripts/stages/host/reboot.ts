@@ -4,7 +4,7 @@ import { orderReboot, untilRebooted } from '../../clients/boots';
 import type { HostFacts } from '../../clients/proxmox/facts';
 import { action } from '../../engine/actions';
 import { Blocked } from '../../engine/problem';
-import type { Progress, Step } from '../../engine/step';
+import { step, type Progress, type Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { isWritten, rebootReasons } from './boot';
 import { assertSound, soundFacts, undoWarning, type Site } from './site';
@@ -16,29 +16,26 @@ const MADE = '/var/lib/collab-homelab/boot-files';
 /** The host runs with everything that the steps before this one wrote. */
 export function booted(site: Site): Step {
   const { name } = site.host;
-  return {
-    title: `${name} was booted with all of that`,
-    async plan() {
-      const facts = await soundFacts(site);
-      const reasons = rebootReasons(site, facts);
-      if (reasons.length === 0) return undefined;
-      const { armed, made } = facts.boot;
-      // Armed in this boot: something was written in it.
-      const wasBooted = armed !== facts.bootId && made !== undefined && made.boot !== facts.bootId;
-      if (wasBooted && isWritten(site, facts))
-        throw new Blocked(
-          [
-            `${noEffect(name, facts, reasons)}. To make them again: rm ${MADE} there, then apply host`,
-            ...undoWarning(name, facts),
-          ].join('\n'),
-        );
-      return {
-        lines: [`reboot for: ${reasons.join('; ')}`],
-        actions: [action(`${name}: systemctl reboot`, (progress) => reboot(site, facts.bootId, progress))],
-        asks: [rebootQuestion(name, facts)],
-      };
-    },
-  };
+  return step(`${name} was booted with all of that`, async () => {
+    const facts = await soundFacts(site);
+    const reasons = rebootReasons(site, facts);
+    if (reasons.length === 0) return undefined;
+    const { armed, made } = facts.boot;
+    // Armed in this boot: something was written in it.
+    const wasBooted = armed !== facts.bootId && made !== undefined && made.boot !== facts.bootId;
+    if (wasBooted && isWritten(site, facts))
+      throw new Blocked(
+        [
+          `${noEffect(name, facts, reasons)}. To make them again: rm ${MADE} there, then apply host`,
+          ...undoWarning(name, facts),
+        ].join('\n'),
+      );
+    return {
+      lines: [`reboot for: ${reasons.join('; ')}`],
+      actions: [action(`${name}: systemctl reboot`, (progress) => reboot(site, facts.bootId, progress))],
+      asks: [rebootQuestion(name, facts)],
+    };
+  });
 }
 
 /** Ends when the host is there again, in another boot, and all is as it should be. */

@@ -5,7 +5,7 @@ import { remoteScript } from '../../engine/actions';
 import { Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import { ROOT } from '../../engine/root';
-import type { Step } from '../../engine/step';
+import { step, type Step } from '../../engine/step';
 import { handedOver } from './devices';
 import { soundFacts, type Site } from './site';
 
@@ -20,47 +20,41 @@ function vbios(site: Site): Step {
   const { commands, name, target } = site.host;
   const script = 'proxmox/vbios.sh';
   const path = `${VBIOS_FOLDER}/${VBIOS}`;
-  return {
-    title: `the firmware of the GPU of ${name} is there for its machine`,
-    async plan() {
-      const { gpu } = handedOver(site.homelab, name, await soundFacts(site));
-      const args = [gpu!.vendor, gpu!.device, path];
-      const { stdout } = await commands.readScript(target, script, ['digest', ...args]);
-      const [, table, file] = /^(none|[0-9a-f]{64}) (none|[0-9a-f]{64})\s*$/.exec(stdout) ?? [];
-      if (table === undefined)
-        throw new Blocked(
-          `vbios.sh on ${name} must print two digests, but it printed ${JSON.stringify(stdout.slice(0, 120))}`,
-        );
-      if (table === 'none')
-        throw new Blocked(
-          `the BIOS of ${name} must hand over the GPU's firmware (ACPI table VFCT), but it does not. Switch CSM off and boot by UEFI, with the integrated graphics as primary display`,
-        );
-      if (table === file) return undefined;
-      const verb = file === 'none' ? 'write' : 'replace';
-      return {
-        lines: [`${verb} ${path} from the ACPI table VFCT (sha256 ${table.slice(0, 12)})`],
-        actions: [remoteScript(commands, target, script, ['write', ...args])],
-      };
-    },
-  };
+  return step(`the firmware of the GPU of ${name} is there for its machine`, async () => {
+    const { gpu } = handedOver(site.homelab, name, await soundFacts(site));
+    const args = [gpu!.vendor, gpu!.device, path];
+    const { stdout } = await commands.readScript(target, script, ['digest', ...args]);
+    const [, table, file] = /^(none|[0-9a-f]{64}) (none|[0-9a-f]{64})\s*$/.exec(stdout) ?? [];
+    if (table === undefined)
+      throw new Blocked(
+        `vbios.sh on ${name} must print two digests, but it printed ${JSON.stringify(stdout.slice(0, 120))}`,
+      );
+    if (table === 'none')
+      throw new Blocked(
+        `the BIOS of ${name} must hand over the GPU's firmware (ACPI table VFCT), but it does not. Switch CSM off and boot by UEFI, with the integrated graphics as primary display`,
+      );
+    if (table === file) return undefined;
+    const verb = file === 'none' ? 'write' : 'replace';
+    return {
+      lines: [`${verb} ${path} from the ACPI table VFCT (sha256 ${table.slice(0, 12)})`],
+      actions: [remoteScript(commands, target, script, ['write', ...args])],
+    };
+  });
 }
 
 /** A file of the owner's, since no table of the BIOS holds it. */
 function soundRom(site: Site, file: string): Step {
   const { commands, name, target } = site.host;
   const path = `${VBIOS_FOLDER}/${AUDIO_ROM}`;
-  return {
-    title: `the ROM for the sound of the GPU of ${name} is there for its machine`,
-    async plan() {
-      await soundFacts(site);
-      // It need not be kept here once the host has it.
-      if (!fs.existsSync(join(ROOT, file))) {
-        const { code } = await commands.read(target, ['test', '-s', path], { accepts: [0, 1] });
-        if (code === 0) return undefined;
-      }
-      return remoteFile(commands, target, { path, content: romFile(name, file) }).plan();
-    },
-  };
+  return step(`the ROM for the sound of the GPU of ${name} is there for its machine`, async () => {
+    await soundFacts(site);
+    // It need not be kept here once the host has it.
+    if (!fs.existsSync(join(ROOT, file))) {
+      const { code } = await commands.read(target, ['test', '-s', path], { accepts: [0, 1] });
+      if (code === 0) return undefined;
+    }
+    return remoteFile(commands, target, { path, content: romFile(name, file) }).plan();
+  });
 }
 
 /** @throws Blocked when it is not there, or no option ROM of PCI: QEMU would start with it, and the GPU would not */

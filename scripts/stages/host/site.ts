@@ -3,7 +3,7 @@ import { UNDO_MINUTES } from '../../../machines/host';
 import type { HostFacts } from '../../clients/proxmox/facts';
 import type { ProxmoxHost } from '../../clients/proxmox/host';
 import { CommandFailed } from '../../engine/commands';
-import { Blocked } from '../../engine/problem';
+import { assertNoneBad } from '../../engine/findings';
 import { until } from '../../engine/wait';
 import { hostFindings } from './findings';
 
@@ -35,10 +35,7 @@ export async function soundFacts(site: Site): Promise<HostFacts> {
 }
 
 export function assertSound({ homelab, host }: Site, facts: HostFacts): void {
-  const wrong = hostFindings(homelab, host.name, facts).filter(({ state }) => state === 'bad');
-  if (wrong.length === 0) return;
-  const lines = wrong.map(({ what, saw, fix }) => `${what}: ${saw}; ${fix}`);
-  throw new Blocked([...lines, ...undoWarning(host.name, facts)].join('\n'));
+  assertNoneBad(hostFindings(homelab, host.name, facts), undoWarning(host.name, facts));
 }
 
 /** Whether the host came back from a boot that nobody has confirmed. */

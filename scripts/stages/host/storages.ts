@@ -13,11 +13,18 @@ const BLOCKS = ['lvm', 'lvmthin', 'zfspool', 'zfs', 'rbd', 'iscsi', 'iscsidirect
 
 /** The storages that the inventory names, and how full they are. */
 export function storages(subject: Subject): Finding[] {
-  const { storage, files } = proxmoxSettings(subject.homelab, subject.name);
-  return [
-    named(subject, 'storage', storage, (what, found) => forDisks(what, subject, found)),
-    named(subject, 'files', files, (what, found) => forFiles(what, subject, found)),
-  ];
+  const { files } = proxmoxSettings(subject.homelab, subject.name);
+  return [storageForDisks(subject), named(subject, 'files', files, (what, found) => forFiles(what, subject, found))];
+}
+
+/** The storage for disks, and whether all of them fit. */
+export function diskRoom(subject: Subject): Finding[] {
+  return [storageForDisks(subject), ...disks(subject)];
+}
+
+function storageForDisks(subject: Subject): Finding {
+  const { storage } = proxmoxSettings(subject.homelab, subject.name);
+  return named(subject, 'storage', storage, (what, found) => forDisks(what, subject, found));
 }
 
 /** A storage that is there and active. */

@@ -5,7 +5,7 @@ import { script } from '../../engine/commands';
 import { sha256 } from '../../engine/digests';
 import { Blocked, NotReady } from '../../engine/problem';
 import { fileOn } from '../../engine/remote-file';
-import type { Action, Step } from '../../engine/step';
+import { step, type Action, type Step } from '../../engine/step';
 import { changesBoot, isUnmade } from './boot';
 import { unexpectedReboot } from './findings';
 import { soundFacts, waitsForUndo, type Site } from './site';
@@ -14,68 +14,57 @@ import { soundFacts, waitsForUndo, type Site } from './site';
 
 export function lastBootConfirmed(site: Site): Step {
   const { host } = site;
-  return {
-    title: `the last boot of ${host.name} is confirmed`,
-    async plan() {
-      const facts = await host.facts();
-      if (!waitsForUndo(facts)) return undefined;
-      if (isUnmade(site, facts))
-        return {
-          lines: [`${host.name} came back without its new files: the copies of the old ones stay, for its next boot`],
-          actions: [arm(host)],
-        };
+  return step(`the last boot of ${host.name} is confirmed`, async () => {
+    const facts = await host.facts();
+    if (!waitsForUndo(facts)) return undefined;
+    if (isUnmade(site, facts))
       return {
-        lines: [
-          `confirm that ${host.name} came back; else its files are undone ${UNDO_MINUTES} minutes after its boot`,
-        ],
-        actions: [confirm(host)],
+        lines: [`${host.name} came back without its new files: the copies of the old ones stay, for its next boot`],
+        actions: [arm(host)],
       };
-    },
-  };
+    return {
+      lines: [`confirm that ${host.name} came back; else its files are undone ${UNDO_MINUTES} minutes after its boot`],
+      actions: [confirm(host)],
+    };
+  });
 }
 
 export function canGoBack(site: Site): Step {
   const { host } = site;
-  return {
-    title: `${host.name} can go back by itself to how it boots now`,
-    async plan() {
-      const facts = await soundFacts(site);
-      if (!changesBoot(site, facts)) return undefined;
-      if (waitsForUndo(facts)) throw new NotReady(`the last boot of ${host.name} must be confirmed first`);
-      const strange = unexpectedReboot(facts);
-      if (strange)
-        throw new Blocked(
-          `${host.name} must not wait for another reboot, but it does: ${strange}. Reboot it, check that it is well, then run this again`,
-        );
-      const files = undoFiles(site).filter(([path, text]) => facts.digests[path] !== sha256(text));
-      const { armed, undoTimer } = facts.boot;
-      if (armed !== undefined && undoTimer && files.length === 0) return undefined;
-      return {
-        lines: [
-          'keep copies of every file that decides how it boots',
-          `${UNDO_FILES.timer}: restores them and reboots, unless a boot with changes is confirmed within ${UNDO_MINUTES} minutes`,
-        ],
-        actions: [...files.map(([path, content]) => fileOn(host.commands, host.target, { path, content })), arm(host)],
-      };
-    },
-  };
+  return step(`${host.name} can go back by itself to how it boots now`, async () => {
+    const facts = await soundFacts(site);
+    if (!changesBoot(site, facts)) return undefined;
+    if (waitsForUndo(facts)) throw new NotReady(`the last boot of ${host.name} must be confirmed first`);
+    const strange = unexpectedReboot(facts);
+    if (strange)
+      throw new Blocked(
+        `${host.name} must not wait for another reboot, but it does: ${strange}. Reboot it, check that it is well, then run this again`,
+      );
+    const files = undoFiles(site).filter(([path, text]) => facts.digests[path] !== sha256(text));
+    const { armed, undoTimer } = facts.boot;
+    if (armed !== undefined && undoTimer && files.length === 0) return undefined;
+    return {
+      lines: [
+        'keep copies of every file that decides how it boots',
+        `${UNDO_FILES.timer}: restores them and reboots, unless a boot with changes is confirmed within ${UNDO_MINUTES} minutes`,
+      ],
+      actions: [...files.map(([path, content]) => fileOn(host.commands, host.target, { path, content })), arm(host)],
+    };
+  });
 }
 
 export function nothingToUndo(site: Site): Step {
   const { host } = site;
-  return {
-    title: `nothing of ${host.name} waits to be undone`,
-    async plan() {
-      const facts = await soundFacts(site);
-      if (changesBoot(site, facts) || waitsForUndo(facts))
-        throw new NotReady(`the steps before this one on ${host.name} must be done first`);
-      if (facts.boot.armed === undefined) return undefined;
-      return {
-        lines: ['its next boot brings nothing new: the undo timer is switched off'],
-        actions: [confirm(host)],
-      };
-    },
-  };
+  return step(`nothing of ${host.name} waits to be undone`, async () => {
+    const facts = await soundFacts(site);
+    if (changesBoot(site, facts) || waitsForUndo(facts))
+      throw new NotReady(`the steps before this one on ${host.name} must be done first`);
+    if (facts.boot.armed === undefined) return undefined;
+    return {
+      lines: ['its next boot brings nothing new: the undo timer is switched off'],
+      actions: [confirm(host)],
+    };
+  });
 }
 
 export function confirm({ commands, target }: ProxmoxHost): Action {

@@ -9,7 +9,7 @@ import type { Context } from '../../clients/context';
 import { DIGESTS, knownDigest, otherDigest, rememberDigest } from '../../engine/digests';
 import { json } from '../../engine/json';
 import { Blocked } from '../../engine/problem';
-import type { Change, Progress, Stage, Step } from '../../engine/step';
+import { step, type Progress, type Stage, type Step } from '../../engine/step';
 
 /** Where Debian's ubuntu-keyring has the keys of cloud images. */
 const KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg';
@@ -59,18 +59,15 @@ export async function imageIsThere(host: ProxmoxHost, { image }: Vm): Promise<bo
 
 /** Installed where it is missing; Debian has it since release 13, the base of Proxmox 9. */
 function keyring({ commands, target }: ProxmoxHost): Step {
-  return {
-    title: `keys of Ubuntu's cloud images on ${target.name}`,
-    async plan() {
-      const argv = ['sh', '-c', 'test -s "$1" && command -v gpgv >/dev/null', 'sh', KEYRING];
-      const { code } = await commands.read(target, argv, { accepts: [0, 1, 127] });
-      if (code === 0) return undefined;
-      return {
-        lines: ['installs the packages ubuntu-keyring and gpgv'],
-        actions: [remoteScript(commands, target, 'proxmox/ubuntu-keyring.sh')],
-      };
-    },
-  };
+  return step(`keys of Ubuntu's cloud images on ${target.name}`, async () => {
+    const argv = ['sh', '-c', 'test -s "$1" && command -v gpgv >/dev/null', 'sh', KEYRING];
+    const { code } = await commands.read(target, argv, { accepts: [0, 1, 127] });
+    if (code === 0) return undefined;
+    return {
+      lines: ['installs the packages ubuntu-keyring and gpgv'],
+      actions: [remoteScript(commands, target, 'proxmox/ubuntu-keyring.sh')],
+    };
+  });
 }
 
 /** An image on a host, and where it belongs there. */
@@ -83,35 +80,32 @@ interface Place<T = Image> {
 function imageStep(homelab: Homelab, place: Place): Step {
   const { host, folder, image } = place;
   const { what, url, file, published } = image;
-  return {
-    title: `image of ${what} on ${host.name}`,
-    async plan(): Promise<Change | undefined> {
-      const { digest, free } = await imageState(place);
-      const known = published?.sha256 ?? knownDigest(url);
-      if (digest !== undefined) {
-        if (digest === known) return undefined;
-        if (known !== undefined)
-          throw new Blocked(
-            `${folder}/${file} on ${host.name} must come from a download with SHA-256\n  ${known} (${published ? 'machines/pins.ts' : DIGESTS}), but it comes from one with\n  ${digest}. Find out why, then remove it there:\n  rm ${folder}/${file}*`,
-          );
-        const remember = action(`write to ${DIGESTS}: ${digest}`, async () => rememberDigest(url, digest));
-        return {
-          lines: [`${folder}/${file} is on ${host.name}, and its digest was never written down`],
-          actions: [remember],
-        };
-      }
-      if (free < image.room)
+  return step(`image of ${what} on ${host.name}`, async () => {
+    const { digest, free } = await imageState(place);
+    const known = published?.sha256 ?? knownDigest(url);
+    if (digest !== undefined) {
+      if (digest === known) return undefined;
+      if (known !== undefined)
         throw new Blocked(
-          `${folder} on ${host.name} must have ${gib(image.room)} free for ${what}, but it has ${gib(free)}. Remove old images or backups there`,
+          `${folder}/${file} on ${host.name} must come from a download with SHA-256\n  ${known} (${published ? 'machines/pins.ts' : DIGESTS}), but it comes from one with\n  ${digest}. Find out why, then remove it there:\n  rm ${folder}/${file}*`,
         );
-      // The same for every host, also once the first of them has brought the digest.
-      const check = published
-        ? `check that ${published.list} is signed by ${UBUNTU_IMAGE_SIGNER} and says ${published.sha256}`
-        : `check that its SHA-256 is the one in ${DIGESTS}, where the digest of the first download is kept`;
-      const lines = [`download ${url}`, check, `keep it as ${folder}/${file}`].map((each) => `${host.name}: ${each}`);
-      return { actions: [action(lines, (progress) => bring(homelab, place, progress))] };
-    },
-  };
+      const remember = action(`write to ${DIGESTS}: ${digest}`, async () => rememberDigest(url, digest));
+      return {
+        lines: [`${folder}/${file} is on ${host.name}, and its digest was never written down`],
+        actions: [remember],
+      };
+    }
+    if (free < image.room)
+      throw new Blocked(
+        `${folder} on ${host.name} must have ${gib(image.room)} free for ${what}, but it has ${gib(free)}. Remove old images or backups there`,
+      );
+    // The same for every host, also once the first of them has brought the digest.
+    const check = published
+      ? `check that ${published.list} is signed by ${UBUNTU_IMAGE_SIGNER} and says ${published.sha256}`
+      : `check that its SHA-256 is the one in ${DIGESTS}, where the digest of the first download is kept`;
+    const lines = [`download ${url}`, check, `keep it as ${folder}/${file}`].map((each) => `${host.name}: ${each}`);
+    return { actions: [action(lines, (progress) => bring(homelab, place, progress))] };
+  });
 }
 
 async function bring(homelab: Homelab, place: Place, progress: Progress): Promise<void> {

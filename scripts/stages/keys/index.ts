@@ -6,7 +6,7 @@ import type { Log } from '../../engine/log';
 import { ROOT } from '../../engine/root';
 import { NotReady, Blocked } from '../../engine/problem';
 import { ageKeyFile, encryptedTree, SECRETS, writeWhole } from '../../engine/sops';
-import type { Action, Stage, Step } from '../../engine/step';
+import { step, type Action, type Stage, type Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { addRule, coverageOf } from './sops-rules';
 import { talosconfig, talosSecrets } from '../talos/secrets';
@@ -33,33 +33,30 @@ export function keys(context: Context): Stage {
 
 function ageKey(commands: Commands, log: Log): Step {
   const file = ageKeyFile();
-  return {
-    title: 'an age key that opens the encrypted files',
-    async plan() {
-      if (!fs.existsSync(file)) {
-        const [locked] = lockedFiles();
-        if (locked)
-          throw new Blocked(
-            `${locked.path} is encrypted for ${locked.keys.join(' and ')}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600)`,
-          );
-        const { foreign } = coverage([]);
-        if (foreign)
-          throw new Blocked(
-            `.sops.yaml encrypts for ${foreign.keys.join(' and ') || 'no age key'}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600), or remove .sops.yaml if it is none of yours`,
-          );
-        return { actions: [newKey(commands, log, file)] };
-      }
-      if ((fs.statSync(file).mode & 0o077) !== 0)
-        return { actions: [action(`chmod 0600 ${file}`, async () => fs.chmodSync(file, 0o600))] };
-      const own = await publicKeys(commands, log);
-      for (const { path, keys } of lockedFiles())
-        if (!keys.some((key) => own.includes(key)))
-          throw new Blocked(
-            `${path} is encrypted for ${keys.join(' and ')}, and ${file} only holds the key of ${own.join(' and ')}; add the line AGE-SECRET-KEY-... of your paper copy to that file`,
-          );
-      return undefined;
-    },
-  };
+  return step('an age key that opens the encrypted files', async () => {
+    if (!fs.existsSync(file)) {
+      const [locked] = lockedFiles();
+      if (locked)
+        throw new Blocked(
+          `${locked.path} is encrypted for ${locked.keys.join(' and ')}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600)`,
+        );
+      const { foreign } = coverage([]);
+      if (foreign)
+        throw new Blocked(
+          `.sops.yaml encrypts for ${foreign.keys.join(' and ') || 'no age key'}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600), or remove .sops.yaml if it is none of yours`,
+        );
+      return { actions: [newKey(commands, log, file)] };
+    }
+    if ((fs.statSync(file).mode & 0o077) !== 0)
+      return { actions: [action(`chmod 0600 ${file}`, async () => fs.chmodSync(file, 0o600))] };
+    const own = await publicKeys(commands, log);
+    for (const { path, keys } of lockedFiles())
+      if (!keys.some((key) => own.includes(key)))
+        throw new Blocked(
+          `${path} is encrypted for ${keys.join(' and ')}, and ${file} only holds the key of ${own.join(' and ')}; add the line AGE-SECRET-KEY-... of your paper copy to that file`,
+        );
+    return undefined;
+  });
 }
 
 function newKey(commands: Commands, log: Log, file: string): Action {
@@ -74,23 +71,20 @@ function newKey(commands: Commands, log: Log, file: string): Action {
 
 /** The key that encrypts is among those of .sops.yaml; keys of others stay. */
 function recipient(commands: Commands, log: Log): Step {
-  return {
-    title: '.sops.yaml says for which key files are encrypted',
-    async plan() {
-      const own = await ownKeys(commands, log);
-      const [key] = own;
-      const { uncovered, foreign } = coverage(own);
-      if (foreign)
-        throw new Blocked(
-          `.sops.yaml encrypts ${foreign.path} for ${foreign.keys.join(' and ') || 'no age key'}, and ${ageKeyFile()} holds the key of ${key}; bring back the key of your paper copy, or add ${key} to .sops.yaml and run sops updatekeys on every *.sops.yaml file`,
-        );
-      if (uncovered.length === 0) return undefined;
-      const write = action(`.sops.yaml: encrypt files *.sops.yaml for ${key}`, async () =>
-        writeWhole(RULES, addRule(rules(), key!)),
+  return step('.sops.yaml says for which key files are encrypted', async () => {
+    const own = await ownKeys(commands, log);
+    const [key] = own;
+    const { uncovered, foreign } = coverage(own);
+    if (foreign)
+      throw new Blocked(
+        `.sops.yaml encrypts ${foreign.path} for ${foreign.keys.join(' and ') || 'no age key'}, and ${ageKeyFile()} holds the key of ${key}; bring back the key of your paper copy, or add ${key} to .sops.yaml and run sops updatekeys on every *.sops.yaml file`,
       );
-      return { actions: [write] };
-    },
-  };
+    if (uncovered.length === 0) return undefined;
+    const write = action(`.sops.yaml: encrypt files *.sops.yaml for ${key}`, async () =>
+      writeWhole(RULES, addRule(rules(), key!)),
+    );
+    return { actions: [write] };
+  });
 }
 
 /** Asked once for each key: the answer is kept as a comment in .sops.yaml. */
@@ -101,22 +95,19 @@ function paperCopy(commands: Commands, log: Log): Step {
     return keys;
   };
   const mark = (key: string) => `# Its owner has a copy on paper: ${key}`;
-  return {
-    title: 'a copy of the age key on paper',
-    async plan() {
-      const keys = await used();
-      if (keys.some((key) => rules()!.includes(mark(key)))) return undefined;
-      const note = action(`.sops.yaml: + ${mark(keys[0]!)}`, async () =>
-        writeWhole(RULES, `${rules()!.replace(/\n*$/, '\n')}${mark(keys[0]!)}\n`),
-      );
-      return {
-        actions: [note],
-        asks: [
-          `without the key in ${ageKeyFile()} every secret, every backup and the cluster are lost with this machine. Is its line AGE-SECRET-KEY-... on paper, away from this machine?`,
-        ],
-      };
-    },
-  };
+  return step('a copy of the age key on paper', async () => {
+    const keys = await used();
+    if (keys.some((key) => rules()!.includes(mark(key)))) return undefined;
+    const note = action(`.sops.yaml: + ${mark(keys[0]!)}`, async () =>
+      writeWhole(RULES, `${rules()!.replace(/\n*$/, '\n')}${mark(keys[0]!)}\n`),
+    );
+    return {
+      actions: [note],
+      asks: [
+        `without the key in ${ageKeyFile()} every secret, every backup and the cluster are lost with this machine. Is its line AGE-SECRET-KEY-... on paper, away from this machine?`,
+      ],
+    };
+  });
 }
 
 /** Nothing is kept that cannot be read again. Both ways go through pipes; no file is written. */
@@ -132,20 +123,15 @@ function roundTrip(commands: Commands, log: Log): Step {
     );
     return stdout;
   };
-  return {
-    title: 'sops encrypts and decrypts',
-    async plan() {
-      if (coverage(await ownKeys(commands, log)).uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
-      const encrypted = await sops('encrypt', `proof: ${value}\n`);
-      if (!/^proof: ENC\[AES256_GCM,/m.test(encrypted) || encrypted.includes(value))
-        throw new Blocked(
-          'sops must encrypt a value, and its answer holds none that is encrypted; check sops --version',
-        );
-      if ((await sops('decrypt', encrypted)) !== `proof: ${value}\n`)
-        throw new Blocked(`sops must decrypt what it encrypted, and did not; check the key in ${ageKeyFile()}`);
-      return undefined;
-    },
-  };
+  return step('sops encrypts and decrypts', async () => {
+    if (coverage(await ownKeys(commands, log)).uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
+    const encrypted = await sops('encrypt', `proof: ${value}\n`);
+    if (!/^proof: ENC\[AES256_GCM,/m.test(encrypted) || encrypted.includes(value))
+      throw new Blocked('sops must encrypt a value, and its answer holds none that is encrypted; check sops --version');
+    if ((await sops('decrypt', encrypted)) !== `proof: ${value}\n`)
+      throw new Blocked(`sops must decrypt what it encrypted, and did not; check the key in ${ageKeyFile()}`);
+    return undefined;
+  });
 }
 
 /** Public keys of the key file, in its order. @throws NotReady while there is none */

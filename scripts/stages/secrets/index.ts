@@ -4,7 +4,7 @@ import type { Kubernetes } from '../../clients/kubernetes';
 import { action } from '../../engine/actions';
 import { NotReady } from '../../engine/problem';
 import { SECRETS } from '../../engine/sops';
-import type { Action, Progress, Stage, Step } from '../../engine/step';
+import { step, type Action, type Progress, type Stage, type Step } from '../../engine/step';
 import { authoritySteps } from '../../secrets/authority';
 import { certificateKeys, type Values } from '../../secrets/declared';
 import { compare, liveDeclared, secretAction } from '../../secrets/live';
@@ -62,9 +62,9 @@ export function keptValues(
   const make = action(`write ${SECRETS.cluster}, encrypted`, (progress) =>
     makeMissing(store, maker, declared, progress),
   );
-  return {
-    title: `${SECRETS.cluster} holds every secret${declared === store.declared ? '' : ' of this stage'}`,
-    async plan() {
+  return step(
+    `${SECRETS.cluster} holds every secret${declared === store.declared ? '' : ' of this stage'}`,
+    async () => {
       const kept = await store.read();
       assertLogins(kept);
       const lines = declared.flatMap((secret) => missingLines(secret, kept));
@@ -77,7 +77,7 @@ export function keptValues(
       const questions = declared.flatMap((secret) => questionsOf(secret, unknownKeys(secret, kept)));
       return { lines: [...lines, ...left], actions: [make], ...(questions.length > 0 && { secrets: questions }) };
     },
-  };
+  );
 }
 
 /** Keys that have no value in any namespace. */
@@ -138,19 +138,16 @@ function origin(secret: ListedSecret, key: string, known: Values): string {
 
 /** The cluster has them all. What is there with another value is never overwritten. */
 function inCluster(kubernetes: Kubernetes, store: SecretStore): Step {
-  return {
-    title: 'every secret is in the cluster',
-    async plan() {
-      const kept = await store.read();
-      if (store.declared.some((secret) => missingKeys(secret, kept).length > 0))
-        throw new NotReady('their values come first');
-      const actions: Action[] = [];
-      for (const { secret, namespace, live } of await liveDeclared(kubernetes, store.declared)) {
-        const values = valuesOf(secret, kept);
-        const { is } = compare(secret, namespace, values, kept, live);
-        if (is === 'missing') actions.push(secretAction(kubernetes, secret, namespace, values));
-      }
-      return actions.length === 0 ? undefined : { actions };
-    },
-  };
+  return step('every secret is in the cluster', async () => {
+    const kept = await store.read();
+    if (store.declared.some((secret) => missingKeys(secret, kept).length > 0))
+      throw new NotReady('their values come first');
+    const actions: Action[] = [];
+    for (const { secret, namespace, live } of await liveDeclared(kubernetes, store.declared)) {
+      const values = valuesOf(secret, kept);
+      const { is } = compare(secret, namespace, values, kept, live);
+      if (is === 'missing') actions.push(secretAction(kubernetes, secret, namespace, values));
+    }
+    return actions.length === 0 ? undefined : { actions };
+  });
 }

@@ -4,7 +4,7 @@ import type { Kubernetes } from '../../clients/kubernetes';
 import { CommandFailed } from '../../engine/commands';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import { SECRETS, secretTree, type Sops } from '../../engine/sops';
-import type { Progress, Step } from '../../engine/step';
+import { step, type Progress, type Step } from '../../engine/step';
 import { Final, sayOnce, SECOND, until, untilNone } from '../../engine/wait';
 import { userVolume } from '../../../machines/talos';
 import { unfinished } from './maintenance-note';
@@ -50,17 +50,14 @@ export function bootstrapEtcd(talos: Talos, sops: Sops): Step {
       }),
     ),
   ];
-  return {
-    title: 'etcd has begun',
-    async plan() {
-      await node.version();
-      if (await node.etcdAnswers()) return undefined;
-      if (!sops.exists(SECRETS.kubeconfig)) return { actions };
-      // A cluster that existed is never bootstrapped again: that would be an empty one, and Argo CD would fill it.
-      if (await startsAgain(node)) return undefined;
-      throw await etcdLost(talos);
-    },
-  };
+  return step('etcd has begun', async () => {
+    await node.version();
+    if (await node.etcdAnswers()) return undefined;
+    if (!sops.exists(SECRETS.kubeconfig)) return { actions };
+    // A cluster that existed is never bootstrapped again: that would be an empty one, and Argo CD would fill it.
+    if (await startsAgain(node)) return undefined;
+    throw await etcdLost(talos);
+  });
 }
 
 async function startsAgain(node: TalosNode): Promise<boolean> {
@@ -120,20 +117,17 @@ export function kubeconfig(talos: Talos, sops: Sops, kubernetes: Kubernetes): St
     });
     await kubernetes.keepKubeconfig(text);
   });
-  return {
-    title: `the login of kubectl, encrypted in ${SECRETS.kubeconfig}`,
-    async plan() {
-      const tree = (await sops.read(SECRETS.kubeconfig)) as any;
-      if (tree === undefined) {
-        if ((await node.state()).mode === 'maintenance') throw new NotReady('etcd begins first');
-        return { actions: [keep] };
-      }
-      const { clientCertificateData, token } = tree.credential?.status ?? {};
-      if (clientCertificateData === undefined && token) return undefined;
-      const end = endOf(clientCertificateData, SECRETS.kubeconfig);
-      return endsSoon(end) ? { lines: [`the certificate ends on ${day(end)}`], actions: [keep] } : undefined;
-    },
-  };
+  return step(`the login of kubectl, encrypted in ${SECRETS.kubeconfig}`, async () => {
+    const tree = (await sops.read(SECRETS.kubeconfig)) as any;
+    if (tree === undefined) {
+      if ((await node.state()).mode === 'maintenance') throw new NotReady('etcd begins first');
+      return { actions: [keep] };
+    }
+    const { clientCertificateData, token } = tree.credential?.status ?? {};
+    if (clientCertificateData === undefined && token) return undefined;
+    const end = endOf(clientCertificateData, SECRETS.kubeconfig);
+    return endsSoon(end) ? { lines: [`the certificate ends on ${day(end)}`], actions: [keep] } : undefined;
+  });
 }
 
 /** Every node of the inventory is there under its own name, ready, and nobody else. */
@@ -161,18 +155,15 @@ export function healthyNodes(talos: Talos, kubernetes: Kubernetes): Step {
       await health(talos, Math.max(60, HEALTH_SECONDS - Math.round((Date.now() - begin) / SECOND)));
     }),
   ];
-  return {
-    title: `nodes ${names} are ready`,
-    async plan() {
-      const found = await registeredNodes(kubernetes);
-      if (found !== undefined) {
-        assertNames(nodes, found);
-        if (notReady(nodes, found).length === 0) return undefined;
-        assertSchedulable(found);
-      }
-      return { actions };
-    },
-  };
+  return step(`nodes ${names} are ready`, async () => {
+    const found = await registeredNodes(kubernetes);
+    if (found !== undefined) {
+      assertNames(nodes, found);
+      if (notReady(nodes, found).length === 0) return undefined;
+      assertSchedulable(found);
+    }
+    return { actions };
+  });
 }
 
 /** Names of nodes that are not ready, or not registered. */
@@ -216,31 +207,25 @@ export function labels(talos: Talos, kubernetes: Kubernetes): Step {
         `Talos must set ${(await missing()).join(', ')}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
       );
     });
-  return {
-    title: 'nodes have their labels',
-    async plan() {
-      const left = await missing();
-      if (left.length === 0) return undefined;
-      return { lines: left, actions: [action('wait until Talos has set them', wait)] };
-    },
-  };
+  return step('nodes have their labels', async () => {
+    const left = await missing();
+    if (left.length === 0) return undefined;
+    return { lines: left, actions: [action('wait until Talos has set them', wait)] };
+  });
 }
 
 /** Every data disk of a node has its file system, so that a database never starts on the system disk. */
 export function volumes(node: TalosNode): Step {
   const serials = Object.keys(node.machine.dataDisks ?? {});
-  return {
-    title: `${node.name} has mounted ${serials.join(', ')}`,
-    async plan() {
-      await node.version();
-      const left = await unreadyVolumes(node);
-      // What is missing changes by the second; what is waited for does not.
-      if (left.length === 0) return undefined;
-      return {
-        actions: [action('wait until Talos has mounted them', (progress) => volumesReady(node, progress))],
-      };
-    },
-  };
+  return step(`${node.name} has mounted ${serials.join(', ')}`, async () => {
+    await node.version();
+    const left = await unreadyVolumes(node);
+    // What is missing changes by the second; what is waited for does not.
+    if (left.length === 0) return undefined;
+    return {
+      actions: [action('wait until Talos has mounted them', (progress) => volumesReady(node, progress))],
+    };
+  });
 }
 
 export function volumesReady(node: TalosNode, progress: Progress): Promise<void> {

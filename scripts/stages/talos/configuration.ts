@@ -7,7 +7,7 @@ import { withMemoryFile } from '../../engine/memory-files';
 import { action } from '../../engine/actions';
 import type { Log } from '../../engine/log';
 import { Problem, Blocked } from '../../engine/problem';
-import type { Change, Step } from '../../engine/step';
+import { step, type Change, type Step } from '../../engine/step';
 import { until } from '../../engine/wait';
 import { patchesOf, SYSTEM_DISK } from '../../../machines/talos';
 import { RELEASE, type TalosNode } from '../../clients/talos';
@@ -21,13 +21,10 @@ const NEEDS_REBOOT = "can't be applied in immediate mode";
 
 /** A node has the configuration that the inventory says: sent, applied without a reboot, or staged for the next one. */
 export function configuration(tools: ConfigTools, log: Log, node: TalosNode): Step {
-  return {
-    title: `${node.name} has its configuration`,
-    async plan() {
-      const state = await node.state();
-      return state.mode === 'maintenance' ? firstChange(tools, node) : laterChange(tools, log, node, state.version);
-    },
-  };
+  return step(`${node.name} has its configuration`, async () => {
+    const state = await node.state();
+    return state.mode === 'maintenance' ? firstChange(tools, node) : laterChange(tools, log, node, state.version);
+  });
 }
 
 /** Whether a node waits for a reboot to take over what was staged. */

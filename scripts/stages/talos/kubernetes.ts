@@ -4,7 +4,7 @@ import type { Homelab } from '../../../inventory';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { ROOT } from '../../engine/root';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Action, Step } from '../../engine/step';
+import { step, type Action, type Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { isStaged, kubernetesVersions } from './configuration';
 import { enforcesPolicies, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
@@ -31,47 +31,40 @@ export interface ClusterClients {
 /** What runs is what homelab.ts says. Another version is no matter of a configuration, and has a command of its own. */
 export function versionsAgree(clients: ClusterClients): Step {
   const { talos, kubernetes } = clients.homelab.versions;
-  return {
-    title: `Talos ${talos} and Kubernetes ${kubernetes} run`,
-    async plan() {
-      for (const node of clients.talos.nodes) {
-        const version = await node.version();
-        const running = await kubernetesVersions(node);
-        const begun = await upgradeBegun(clients);
-        if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
-        throw new Blocked(
-          `${node.name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
-        );
-      }
-      return undefined;
-    },
-  };
+  return step(`Talos ${talos} and Kubernetes ${kubernetes} run`, async () => {
+    for (const node of clients.talos.nodes) {
+      const version = await node.version();
+      const running = await kubernetesVersions(node);
+      const begun = await upgradeBegun(clients);
+      if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
+      throw new Blocked(
+        `${node.name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
+      );
+    }
+    return undefined;
+  });
 }
 
 /** Talos makes flannel once; what is changed below cluster.network.cni reaches it by upgrade-k8s to the same version. */
 export function networkPolicies({ homelab, kubernetes, talos }: ClusterClients): Step {
   const { versions } = homelab;
   const wanted = homelab.talos.enforceNetworkPolicies;
-  return {
-    title: wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies',
-    async plan() {
-      if ((await registeredNodes(kubernetes)) === undefined)
-        throw new NotReady('the Kubernetes API does not answer yet');
-      const now = await enforcesPolicies(kubernetes);
-      // Not there yet: Talos makes it as the configuration says.
-      if (now === undefined || now === wanted) return undefined;
-      await assertNothingStaged(talos);
-      // What the dry run says is no part of the plan: the configuration that it goes by is only applied in a step before.
-      const tried = action(`talosctl ${upgradeArgs(versions.kubernetes).join(' ')} --dry-run`, () =>
-        upgradeLines(talos, versions.kubernetes),
-      );
-      return {
-        lines: [`kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`],
-        actions: [tried, ...upgradeActions(talos, versions.kubernetes)],
-        asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
-      };
-    },
-  };
+  return step(wanted ? 'flannel enforces network policies' : 'flannel enforces no network policies', async () => {
+    if ((await registeredNodes(kubernetes)) === undefined) throw new NotReady('the Kubernetes API does not answer yet');
+    const now = await enforcesPolicies(kubernetes);
+    // Not there yet: Talos makes it as the configuration says.
+    if (now === undefined || now === wanted) return undefined;
+    await assertNothingStaged(talos);
+    // What the dry run says is no part of the plan: the configuration that it goes by is only applied in a step before.
+    const tried = action(`talosctl ${upgradeArgs(versions.kubernetes).join(' ')} --dry-run`, () =>
+      upgradeLines(talos, versions.kubernetes),
+    );
+    return {
+      lines: [`kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`],
+      actions: [tried, ...upgradeActions(talos, versions.kubernetes)],
+      asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
+    };
+  });
 }
 
 /** Kubernetes goes to the version of homelab.ts, one minor at a time. A run that was stopped half way is gone on with. */
@@ -80,38 +73,35 @@ export function kubernetesUpgrade(clients: ClusterClients): Step {
   const { kubernetes: wanted } = homelab.versions;
   const { name: first } = talos.controlPlane;
   const annotate = (change: string) => kubernetes.command(['annotate', 'node', first, change, '--overwrite']);
-  return {
-    title: `Kubernetes ${wanted} runs`,
-    async plan() {
-      const running = new Set<string>();
-      for (const node of talos.nodes) {
-        if ((await node.version()) !== homelab.versions.talos)
-          throw new NotReady(`${node.name} gets its version of Talos first`);
-        for (const each of await kubernetesVersions(node)) running.add(each);
-      }
-      const old = [...running].filter((version) => version !== wanted);
-      const begun = await upgradeBegun(clients);
-      if (old.length === 0 && begun === undefined) return undefined;
-      for (const version of old) {
-        const problem = stepProblem('Kubernetes', version, wanted);
-        if (problem !== undefined) throw new Blocked(problem);
-      }
-      await assertNothingStaged(talos);
-      return {
-        lines: [
-          `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
-          ...(await upgradeLines(talos, wanted)),
-        ],
-        actions: [
-          // Configurations of nodes name the new version before Talos' own manifests do.
-          annotate(`${BEGUN}=${wanted}`),
-          ...upgradeActions(talos, wanted),
-          annotate(`${BEGUN}-`),
-        ],
-        asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
-      };
-    },
-  };
+  return step(`Kubernetes ${wanted} runs`, async () => {
+    const running = new Set<string>();
+    for (const node of talos.nodes) {
+      if ((await node.version()) !== homelab.versions.talos)
+        throw new NotReady(`${node.name} gets its version of Talos first`);
+      for (const each of await kubernetesVersions(node)) running.add(each);
+    }
+    const old = [...running].filter((version) => version !== wanted);
+    const begun = await upgradeBegun(clients);
+    if (old.length === 0 && begun === undefined) return undefined;
+    for (const version of old) {
+      const problem = stepProblem('Kubernetes', version, wanted);
+      if (problem !== undefined) throw new Blocked(problem);
+    }
+    await assertNothingStaged(talos);
+    return {
+      lines: [
+        `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
+        ...(await upgradeLines(talos, wanted)),
+      ],
+      actions: [
+        // Configurations of nodes name the new version before Talos' own manifests do.
+        annotate(`${BEGUN}=${wanted}`),
+        ...upgradeActions(talos, wanted),
+        annotate(`${BEGUN}-`),
+      ],
+      asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
+    };
+  });
 }
 
 /**

@@ -5,7 +5,7 @@ import { isReady, nodeObject, registeredNodes } from '../../clients/kubernetes-n
 import type { TalosNode } from '../../clients/talos';
 import { action } from '../../engine/actions';
 import { isFault, NotReady, Blocked } from '../../engine/problem';
-import type { Action, Progress, Step } from '../../engine/step';
+import { step, type Action, type Progress, type Step } from '../../engine/step';
 import type { Sops } from '../../engine/sops';
 import { Final, sayOnce, until, untilNone } from '../../engine/wait';
 import { volumesReady } from './cluster';
@@ -98,22 +98,19 @@ function cordon(of: Maintenance): Step {
       await order.run(progress);
     }),
   ];
-  return {
-    title: `${name} takes no new pods`,
-    async plan() {
-      const { node, note } = await of.read();
-      const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
-      if (of.isOver || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
-      const sick = await othersNotReady(of.clients, name);
-      return {
-        actions,
-        asks: [
-          ...(sick.length > 0 ? [`not ready: ${sick.join(', ')}; with ${name} away too, databases may not serve`] : []),
-          `${name} ${WORDS[restart]}${podNames === '' ? '' : `; meanwhile these are away: ${podNames}`}${role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
-        ],
-      };
-    },
-  };
+  return step(`${name} takes no new pods`, async () => {
+    const { node, note } = await of.read();
+    const isOpenAgain = note?.phase === 'back' || note?.phase === 'open';
+    if (of.isOver || isOpenAgain || (note !== undefined && node.spec?.unschedulable === true)) return undefined;
+    const sick = await othersNotReady(of.clients, name);
+    return {
+      actions,
+      asks: [
+        ...(sick.length > 0 ? [`not ready: ${sick.join(', ')}; with ${name} away too, databases may not serve`] : []),
+        `${name} ${WORDS[restart]}${podNames === '' ? '' : `; meanwhile these are away: ${podNames}`}${role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
+      ],
+    };
+  });
 }
 
 function flushed(of: Maintenance): Step {
@@ -124,10 +121,9 @@ function flushed(of: Maintenance): Step {
       await of.write({ phase: 'flushed' });
     }),
   ];
-  return {
-    title: `databases on ${name} have written to their disks`,
-    plan: async () => ((await of.reached('flushed')) ? undefined : { actions }),
-  };
+  return step(`databases on ${name} have written to their disks`, async () =>
+    (await of.reached('flushed')) ? undefined : { actions },
+  );
 }
 
 function restarted(of: Maintenance): Step {
@@ -149,17 +145,14 @@ function restarted(of: Maintenance): Step {
       await of.write({ ...note, phase: 'back' });
     }),
   ];
-  return {
-    title: `${name} has started again`,
-    async plan() {
-      const { note } = await of.read();
-      // 'restarting' only says that it was begun.
-      if (note?.phase === 'restarting') return { actions };
-      if (await of.reached('restarting')) return undefined;
-      const staged = restart !== 'upgrade' && (await isStaged(node));
-      return { lines: staged ? ['its staged configuration takes effect'] : [], actions };
-    },
-  };
+  return step(`${name} has started again`, async () => {
+    const { note } = await of.read();
+    // 'restarting' only says that it was begun.
+    if (note?.phase === 'restarting') return { actions };
+    if (await of.reached('restarting')) return undefined;
+    const staged = restart !== 'upgrade' && (await isStaged(node));
+    return { lines: staged ? ['its staged configuration takes effect'] : [], actions };
+  });
 }
 
 /** Not again when an earlier run has begun the restart. */
@@ -183,10 +176,7 @@ function uncordon(of: Maintenance): Step {
     // A disk that does not come back must not keep the databases of the others away; without it its own does not start.
     ...(hasDisks ? [action('wait until its data disks are mounted', (progress) => volumesReady(node, progress))] : []),
   ];
-  return {
-    title: `${name} takes pods again`,
-    plan: async () => ((await of.reached('open')) ? undefined : { actions }),
-  };
+  return step(`${name} takes pods again`, async () => ((await of.reached('open')) ? undefined : { actions }));
 }
 
 function served(of: Maintenance): Step {
@@ -202,14 +192,11 @@ function served(of: Maintenance): Step {
     await forget.run(progress);
     of.isOver = true;
   });
-  return {
-    title: podNames === '' ? `maintenance of ${name} is over` : `${podNames} serve again`,
-    async plan() {
-      if (of.isOver) return undefined;
-      if (!(await of.reached('open'))) throw new NotReady(`${name} is not there yet`);
-      return { actions: podNames === '' ? [end] : [wait, end] };
-    },
-  };
+  return step(podNames === '' ? `maintenance of ${name} is over` : `${podNames} serve again`, async () => {
+    if (of.isOver) return undefined;
+    if (!(await of.reached('open'))) throw new NotReady(`${name} is not there yet`);
+    return { actions: podNames === '' ? [end] : [wait, end] };
+  });
 }
 
 const WORDS: Readonly<Record<Restart, string>> = {

@@ -8,7 +8,7 @@ import { withMemoryFile } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import { SECRETS, secretText, secretTree, type SecretTree, type Sops } from '../../engine/sops';
 import type { Talos, TalosNode } from '../../clients/talos';
-import type { Step } from '../../engine/step';
+import { step, type Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { patchesOf } from '../../../machines/talos';
 
@@ -24,27 +24,24 @@ export interface ConfigTools {
 
 /** Made once: whoever has them can log in to every node and make new ones. */
 export function talosSecrets({ commands, homelab, sops }: ConfigTools, talos: Talos): Step {
-  return {
-    title: `the secrets of Talos, encrypted in ${SECRETS.talos}`,
-    async plan() {
-      if (await secrets(sops)) return undefined;
-      const rest = [SECRETS.talosconfig, SECRETS.kubeconfig].find((path) => sops.exists(path));
-      if (rest)
-        throw new Blocked(
-          `${rest} is there and ${SECRETS.talos}, which it was made with, is not; bring that file back from Git, because other secrets would be refused by every node`,
-        );
-      await talos.assertVersion();
-      needsRules();
-      const argv = ['talosctl', 'gen', 'secrets', '--talos-version', homelab.versions.talos, '-o', '-'];
-      const generate = action(`${argv.join(' ')}: keep encrypted in ${SECRETS.talos}`, async () => {
-        const { stdout } = await commands.change(LOCALHOST, argv);
-        const tree = secretTree(stdout, 'talosctl gen secrets');
-        assertSecrets(tree, 'talosctl gen secrets');
-        await sops.write(SECRETS.talos, tree);
-      });
-      return { actions: [generate] };
-    },
-  };
+  return step(`the secrets of Talos, encrypted in ${SECRETS.talos}`, async () => {
+    if (await secrets(sops)) return undefined;
+    const rest = [SECRETS.talosconfig, SECRETS.kubeconfig].find((path) => sops.exists(path));
+    if (rest)
+      throw new Blocked(
+        `${rest} is there and ${SECRETS.talos}, which it was made with, is not; bring that file back from Git, because other secrets would be refused by every node`,
+      );
+    await talos.assertVersion();
+    needsRules();
+    const argv = ['talosctl', 'gen', 'secrets', '--talos-version', homelab.versions.talos, '-o', '-'];
+    const generate = action(`${argv.join(' ')}: keep encrypted in ${SECRETS.talos}`, async () => {
+      const { stdout } = await commands.change(LOCALHOST, argv);
+      const tree = secretTree(stdout, 'talosctl gen secrets');
+      assertSecrets(tree, 'talosctl gen secrets');
+      await sops.write(SECRETS.talos, tree);
+    });
+    return { actions: [generate] };
+  });
 }
 
 /** How talosctl logs in. It follows from the secrets, so it can be made anew when its certificate ends. */
@@ -64,20 +61,17 @@ export function talosconfig({ commands, homelab, sops }: ConfigTools, talos: Tal
   const actions = [
     action(`talosctl gen config --output-types talosconfig: keep encrypted in ${SECRETS.talosconfig}`, generate),
   ];
-  return {
-    title: `the login of talosctl, encrypted in ${SECRETS.talosconfig}`,
-    async plan() {
-      const tree = (await sops.read(SECRETS.talosconfig)) as any;
-      if (tree === undefined) {
-        if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
-        await talos.assertVersion();
-        return { actions };
-      }
-      const end = endOf(decoded(tree.contexts?.[tree.context]?.crt), SECRETS.talosconfig);
-      if (!endsSoon(end)) return undefined;
-      return { lines: [`the certificate ends on ${day(end)}`], actions };
-    },
-  };
+  return step(`the login of talosctl, encrypted in ${SECRETS.talosconfig}`, async () => {
+    const tree = (await sops.read(SECRETS.talosconfig)) as any;
+    if (tree === undefined) {
+      if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
+      await talos.assertVersion();
+      return { actions };
+    }
+    const end = endOf(decoded(tree.contexts?.[tree.context]?.crt), SECRETS.talosconfig);
+    if (!endsSoon(end)) return undefined;
+    return { lines: [`the certificate ends on ${day(end)}`], actions };
+  });
 }
 
 /**

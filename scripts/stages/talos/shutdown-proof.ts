@@ -3,7 +3,7 @@ import { longestGrace } from '../../../values/grace';
 import { CommandFailed } from '../../engine/commands';
 import { manifests } from '../../clients/context';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
-import type { Action, Change, Progress, Step } from '../../engine/step';
+import { step, type Action, type Change, type Progress, type Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
 import { downSeconds } from '../../../machines/vms';
 import { BUSYBOX } from '../../../machines/pins';
@@ -32,21 +32,18 @@ export function shutdownProof(homelab: Homelab, kubernetes: Kubernetes, node: Ta
       `${name} is shut down and started again, once, as long as it holds no data (about ${Math.ceil((grace + 180) / 60)} minutes)`,
     ],
   };
-  return {
-    title: `${name} shuts down in time`,
-    async plan() {
-      try {
-        const { metadata } = await nodeObject(kubernetes, name);
-        if (metadata.annotations?.[PROVED] !== undefined) return undefined;
-        // Too late to prove it without harm: databases may be there.
-        if (await databasesExist(kubernetes, homelab)) return undefined;
-      } catch (error) {
-        // Said from the beginning, so that the owner agrees before anything is done.
-        if (!(error instanceof NotReady)) throw error;
-      }
-      return change;
-    },
-  };
+  return step(`${name} shuts down in time`, async () => {
+    try {
+      const { metadata } = await nodeObject(kubernetes, name);
+      if (metadata.annotations?.[PROVED] !== undefined) return undefined;
+      // Too late to prove it without harm: databases may be there.
+      if (await databasesExist(kubernetes, homelab)) return undefined;
+    } catch (error) {
+      // Said from the beginning, so that the owner agrees before anything is done.
+      if (!(error instanceof NotReady)) throw error;
+    }
+    return change;
+  });
 }
 
 function proofActions(kubernetes: Kubernetes, node: TalosNode, grace: number, down: number): Action[] {

@@ -8,7 +8,7 @@ import { hasHostDevice } from '../../clients/proxmox/vm';
 import { manifests, ubuntuMachines, type Context } from '../../clients/context';
 import { Blocked } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
-import type { Action, Change, Stage, Step } from '../../engine/step';
+import { step, type Action, type Change, type Stage, type Step } from '../../engine/step';
 import { imageIsThere } from '../images';
 import { requireLoginKeys } from '../login-keys';
 import { diskSteps, hasAllDisks } from './disks';
@@ -36,20 +36,17 @@ export function vms(context: Context): Stage {
 /** The VM with everything but its disks. */
 function settingsStep(subject: Subject): Step {
   const { vm, client } = subject;
-  return {
-    title: `VM ${vm.vmid} (${vm.name}) with its settings`,
-    async plan() {
-      const live = await liveVm(subject);
-      if (live !== undefined && !live.shell) return changedSettings(subject, live);
-      await assertCanBeMade(subject);
-      const create = client.create(vm.settings);
-      if (live === undefined) return { actions: [create] };
-      return {
-        lines: ['its creation was cut off before it had anything: it is made again'],
-        actions: [client.destroy({ ignoreLock: true }), create],
-      };
-    },
-  };
+  return step(`VM ${vm.vmid} (${vm.name}) with its settings`, async () => {
+    const live = await liveVm(subject);
+    if (live !== undefined && !live.shell) return changedSettings(subject, live);
+    await assertCanBeMade(subject);
+    const create = client.create(vm.settings);
+    if (live === undefined) return { actions: [create] };
+    return {
+      lines: ['its creation was cut off before it had anything: it is made again'],
+      actions: [client.destroy({ ignoreLock: true }), create],
+    };
+  });
 }
 
 function changedSettings({ vm, client }: Subject, { config, leftover, status }: LiveVm): Change | undefined {
@@ -115,24 +112,21 @@ or remove what is worth nothing:
 /** Talos then waits in maintenance mode; the machine beside the cluster begins without its GPU. */
 function startStep(subject: Subject): Step {
   const { vm, client } = subject;
-  return {
-    title: `VM ${vm.vmid} (${vm.name}) runs`,
-    async plan() {
-      const live = await liveVm(subject);
-      const change = { actions: [startOf(subject)] };
-      if (live?.status === 'running') return undefined;
-      // Steps before this one bring what is missing, and look at the same.
-      if (live === undefined || live.leftover || live.shell || !hasAllDisks(vm, live)) return change;
-      // A start with the GPU can hang the host: stage ai-vm decides on it.
-      if (hasHostDevice(live.config)) return undefined;
-      if (live.status !== 'stopped')
-        throw new Blocked(
-          `${client.label} must run or be stopped, but it is ${live.status}. Look at it in Proxmox, or:\n  qm resume ${vm.vmid}`,
-        );
-      await assertAddressIsFree(subject);
-      return change;
-    },
-  };
+  return step(`VM ${vm.vmid} (${vm.name}) runs`, async () => {
+    const live = await liveVm(subject);
+    const change = { actions: [startOf(subject)] };
+    if (live?.status === 'running') return undefined;
+    // Steps before this one bring what is missing, and look at the same.
+    if (live === undefined || live.leftover || live.shell || !hasAllDisks(vm, live)) return change;
+    // A start with the GPU can hang the host: stage ai-vm decides on it.
+    if (hasHostDevice(live.config)) return undefined;
+    if (live.status !== 'stopped')
+      throw new Blocked(
+        `${client.label} must run or be stopped, but it is ${live.status}. Look at it in Proxmox, or:\n  qm resume ${vm.vmid}`,
+      );
+    await assertAddressIsFree(subject);
+    return change;
+  });
 }
 
 function startOf(subject: Subject): Action {
