@@ -5,7 +5,7 @@ import { argoCdChart } from './argo-cd';
 import type { Context } from './context';
 import { cassandraCharts, mongodbCharts } from './databases';
 import { ingressChart } from './ingress';
-import { llmChart, llmFallbacks, llmProofChart } from './llm';
+import { llmAvailability, llmChart, llmFallbacks, llmProofChart } from './llm';
 import { platformChart } from './platform';
 import { serviceCharts } from './services';
 
@@ -24,7 +24,10 @@ export function homelabApp(homelab: Homelab): App {
     pullSecret: homelab.registry && registryLogin(app, homelab.registry.server),
   };
   serviceCharts(context);
-  if (context.llm) llmProofChart(app, homelab, context.llm);
+  if (context.llm) {
+    llmProofChart(app, homelab, context.llm);
+    llmAvailability(context.llm, homelab.llm!);
+  }
   platformChart(context);
   argoCdChart(context);
   return app;

@@ -1,5 +1,5 @@
 import { Chart, type App } from 'cdk8s';
-import { DeclaredSecret, ExternalLlmService, LlmEndpoint, LlmProof } from '../constructs';
+import { DeclaredSecret, ExternalLlmService, LlmAvailability, LlmEndpoint, LlmProof } from '../constructs';
 import { FOLDERS, hasKey, NAMESPACES, servedName, type Homelab, type Llm } from '../inventory';
 import { apiServer, folder } from './context';
 
@@ -34,6 +34,17 @@ export function llmFallbacks(llm: ExternalLlmService, { models }: Llm): Readonly
     return [[model, service]];
   });
   return new Map(made);
+}
+
+/** Asks at intervals those models that stay loaded, or all where none does: another one would be loaded for the question. */
+export function llmAvailability(llm: ExternalLlmService, { models, availability }: Llm): void {
+  if (availability === undefined) return;
+  const resident = Object.keys(models).filter((name) => models[name]!.resident === true);
+  new LlmAvailability(Chart.of(llm), 'availability', {
+    llm,
+    everyMinutes: availability.toMinutes(),
+    ...(resident.length > 0 && { models: resident }),
+  });
 }
 
 /** Checks after each sync that the Service reaches the models. In its own folder, so that it blocks nothing while the AI machine is off. */

@@ -86,22 +86,14 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
 
   /** Lets a client reach the machine, and sets variables for its address and the model's tag. @throws on an unknown model */
   accept(client: Client, { model, envPrefix }: LlmConnection): void {
-    const known = this.models[model];
-    if (!known) {
-      fail(this, {
-        what: 'a client must connect to a declared model',
-        got: model,
-        allowed: Object.keys(this.models).join(', '),
-        fix: 'add it to `models`, or correct the name',
-      });
-    }
+    const tag = this.tagOf(model, this);
     const prefix = envPrefix ?? 'LLM';
     const apiKey = this.keyOf(client.name, client, client.namespace);
     client.addEnv({
       [`${prefix}_HOST`]: this.endpoint.host ?? this.name,
       [`${prefix}_PORT`]: String(this.endpoint.port),
       [`${prefix}_BASE_URL`]: `${this.url}/v1`,
-      [`${prefix}_MODEL`]: plainText(known.tag),
+      [`${prefix}_MODEL`]: plainText(tag),
       ...(apiKey && { [`${prefix}_API_KEY`]: apiKey }),
     });
     this.openFor(client.connections);
@@ -131,6 +123,18 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
     const key = secret.key('api-key');
     this.keys.set(name, { owner, key });
     return key;
+  }
+
+  /** Name at the endpoint of one of the models. @throws on an unknown one, for `by` */
+  tagOf(model: string, by: IConstruct): string {
+    const known = this.models[model];
+    if (known) return known.tag;
+    return fail(by, {
+      what: 'a client must connect to a declared model',
+      got: model,
+      allowed: Object.keys(this.models).join(', '),
+      fix: 'add it to `models`, or correct the name',
+    });
   }
 
   /** URL for clients, without a path: https://api.example.com. */

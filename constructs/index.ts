@@ -36,6 +36,7 @@ export {
 export { groupOf, RENDERED_KINDS, type Kind } from './kinds';
 export type { Labels } from './labels';
 export { late } from './late';
+export { LlmAvailability, type LlmAvailabilityProps } from './llm-availability';
 export * from './llm-endpoint';
 export { LlmProof, type LlmProofProps } from './llm-proof';
 export * from './microservice-deployment';

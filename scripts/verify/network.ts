@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { databasePods, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
+import { databasePods, envPrefixOf, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
 import { labelSelector } from '../../values/labels';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
 import { CommandFailed, LOCALHOST, script, type Commands, type Output } from '../engine/commands';
@@ -89,14 +89,18 @@ export function routesOf(objects: readonly any[]): { readonly host: string; read
 
 /** A service that may ask the models asks; where none can, what the proof said that runs after each sync. */
 async function modelsFromInside({ services, llm }: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
-  const { service, port } = llm!;
+  const { service, port, gateway } = llm!;
   const what = `${service} answers inside the cluster`;
   const url = `http://${service}:${port}/api/version`;
-  for (const [name, { connects }] of Object.entries(services)) {
-    if (!connects.some((connection) => targetOf(connection)[0] === 'model')) continue;
+  for (const [name, client] of Object.entries(services)) {
+    const connection = client.connects.find((each) => targetOf(each)[0] === 'model');
+    if (connection === undefined) continue;
     const [pod] = await runningPods(kubernetes, NAMESPACES.services, instance(name));
     if (pod === undefined) continue;
-    const answer = await inPod(kubernetes, { namespace: NAMESPACES.services, pod }, 'pod/probe-http.sh', [url, '10']);
+    const answer = await inPod(kubernetes, { namespace: NAMESPACES.services, pod }, 'pod/probe-http.sh', [
+      ...[url, '10'],
+      ...(gateway ? [`${envPrefixOf(client, connection)}_API_KEY`] : []),
+    ]);
     if (answer.code === 0 && /"version"/.test(answer.stdout))
       return [good(what, `${answer.stdout.trim()}, from ${pod}`)];
     if (!cannotTry(answer.code))

@@ -26,7 +26,11 @@ class Cluster {
   private readonly secrets = new Map<string, any>();
   private readonly started = new Map<string, string>();
 
-  constructor(private tree: Record<string, any>) {
+  /** @param knows a machine that must know old and new values besides those in the cluster */
+  constructor(
+    private tree: Record<string, any>,
+    private readonly knows?: (values: () => readonly string[], tell: (event: string) => void) => Step,
+  ) {
     kubernetes.get.mockImplementation(async (args) => this.object(args));
     kubernetes.change.mockImplementation(async (args, options) => {
       this.change(args, options?.stdin as string);
@@ -58,13 +62,24 @@ class Cluster {
   /** Looks at all steps first, as the plan does: what is done then is left out, what cannot be seen yet is looked at later. */
   private async once(secret: ReturnType<typeof named>, stops: boolean): Promise<boolean> {
     const planned: Step[] = [];
-    for (const step of rotationSteps(kubernetes, this.store, secret, async () => false))
+    for (const step of rotationSteps(kubernetes, this.store, secret, async () => false, this.knower(secret.name)))
       if ((await this.look(step)) !== undefined) planned.push(step);
     for (const step of planned) {
       if (!(await execute({ step }, () => undefined))) continue;
       if (stops) return true;
     }
     return planned.length > 0;
+  }
+
+  private knower(name: string): Step | undefined {
+    const values = () =>
+      [this.tree.secrets, this.tree.previous ?? {}].flatMap((places) =>
+        Object.values<any>(places).flatMap((names) => (name in names ? [String(names[name].password)] : [])),
+      );
+    return this.knows?.(
+      () => [...new Set(values())],
+      (event) => this.events.push(event),
+    );
   }
 
   private async look(step: Step): Promise<unknown> {
@@ -166,6 +181,29 @@ describe.each([
     await cluster.rotate(name, stops);
     expect(cluster.events).toEqual(events);
   });
+});
+
+test.each([
+  ['in one go', false],
+  ['stopped after each step', true],
+])('a machine that must know a key, %s, knows both before the first client sends the new one', async (_how, stops) => {
+  let known = 1;
+  const cluster = new Cluster(
+    { secrets: { mongodb: { 'mongodb-search': SEARCH }, services: { 'mongodb-search': SEARCH } } },
+    (values, tell) => ({
+      title: 'the machine knows',
+      async plan() {
+        if (values().length === known) return undefined;
+        const run = async () => {
+          known = values().length;
+          tell(`the machine knows ${known}`);
+        };
+        return { actions: [{ lines: ['tell it'], run }] };
+      },
+    }),
+  );
+  await cluster.rotate('mongodb-search', stops);
+  expect(cluster.events).toEqual(['the machine knows 2', ...CLIENT, 'the machine knows 1']);
 });
 
 test('the name of a client alternates: the second new password takes the first name again', async () => {

@@ -1,21 +1,25 @@
 #!/bin/sh
 # Asks one address over HTTP from where it runs, a container with whatever is in it, and prints the answer. Ends with 3 when
 # no program here can ask, and with 1 when there is no answer.
-# Arguments: address, seconds to wait.
+# Arguments: address, seconds to wait, and the name of the variable that holds a key, if one is needed.
 set -eu
 
-url=$1 seconds=$2
+url=$1 seconds=$2 key=
+if [ -n "${3:-}" ]; then eval "key=\${$3:-}"; fi
 
 has() {
   command -v "$1" >/dev/null 2>&1
 }
 
 if has curl; then
-  curl --fail --silent --show-error --max-time "$seconds" "$url" || exit 1
+  curl --fail --silent --show-error --max-time "$seconds" ${key:+--header "Authorization: Bearer $key"} "$url" || exit 1
 elif has wget; then
-  wget -q -T "$seconds" -O - "$url" || exit 1
+  wget -q -T "$seconds" ${key:+--header "Authorization: Bearer $key"} -O - "$url" || exit 1
 elif has python3; then
-  python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())' \
+  KEY=$key python3 -c 'import os, sys, urllib.request
+key = os.environ["KEY"]
+request = urllib.request.Request(sys.argv[1], headers={"Authorization": "Bearer " + key} if key else {})
+print(urllib.request.urlopen(request, timeout=float(sys.argv[2])).read().decode())' \
     "$url" "$seconds" || exit 1
 else
   exit 3
