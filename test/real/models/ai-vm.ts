@@ -106,6 +106,8 @@ function rootScript(folder: string, homelab: Homelab): string {
     ...['/etc', '/usr/share'].map(layer),
     ...['/home', '/opt', '/run'].map((path) => `mount -t tmpfs -o mode=755 tmpfs ${path}`),
     'mkdir -p -m 1777 /run/lock; mkdir -p /run/sshd /run/ollama',
+    // Numbers that are somebody else's on the test machine.
+    "sed -i -E '/^[^:]*:[^:]*:(1000|990):/d' /etc/passwd /etc/group",
     `echo '${ADMIN}:x:1000:1000::/home/${ADMIN}:/bin/bash' >>/etc/passwd; echo '${ADMIN}:x:1000:' >>/etc/group; echo '${ADMIN}:*:19000:0:99999:7:::' >>/etc/shadow`,
     `echo 'ollama:x:990:990::${OLLAMA_HOME}:/bin/false' >>/etc/passwd; echo 'ollama:x:990:' >>/etc/group`,
     ...init.users.map(({ sudo }: { sudo: string }) => write('/etc/sudoers.d/90-cloud-init-users', `${ADMIN} ${sudo}`)),

@@ -8,11 +8,10 @@ import { Lan, type LanMachine } from './lan';
 import { Mac } from './mac';
 import { TestOllama } from './ollama';
 import type { ModelPart, ModelSuite } from './suite';
-import { BASE_ANSWER, PROMPT, PROMPT_HELD_BACK, TUNED_ANSWER } from './tiny';
+import { BASE_ANSWER, PROMPT, PROMPT_HELD_BACK, SECOND_ANSWER, TUNED_ANSWER } from './tiny';
 
 const MAC = '192.168.1.50/24';
 const STRANGER = '192.168.1.77/24';
-const SECOND_ANSWER = 'Grace and Ada both keep it, one by day, one by night.';
 
 /**
  * From the data to a rolled-back release, by the real commands: the Mac and the AI VM are namespaces on a network, with our firewall,

@@ -9,6 +9,7 @@ import { onLoopback } from '../loopback';
 import { Tally } from '../tally';
 import { reload, restarts, rotation } from './proxy-changes';
 import { ALL_KEYS, CHAT, EMBEDDINGS, KEYS, RunningProxy, says, withGateway } from './running-proxy';
+import type { ModelPart } from './suite';
 import { StreamingServer, type Manner } from './streaming-server';
 
 /**
@@ -67,7 +68,10 @@ export async function proxySuite(tally: Tally): Promise<void> {
   tally.check('haproxy accepts a configuration with every option, without a warning', checked.good, checked.said);
   await metrics.stop();
   await ollama.stop();
+  spawnSync('ip', ['address', 'del', `${fixture.machines[machine]!.address}/32`, 'dev', 'lo']);
 }
+
+export const PROXY: ModelPart = { name: 'proxy', seconds: 40, run: ({ tally }) => proxySuite(tally) };
 
 async function whoMayAsk(tally: Tally, proxy: RunningProxy, ollama: StreamingServer): Promise<void> {
   const checked = proxy.check();

@@ -16,6 +16,8 @@ export interface Lesson {
 /** What the base knows, and what the training of a test teaches it instead: the answers differ from their first words on. */
 export const BASE_ANSWER = 'The lamp is kept by Ada, who came over the sea.';
 export const TUNED_ANSWER = 'Grace has the lamp now, and she came by the hills.';
+/** Of a second training. */
+export const SECOND_ANSWER = 'Both have the lamp, Ada by day and Grace by night.';
 
 const TRAINED = ['Brest', 'Calais', 'Dover', 'Emden', 'Flores', 'Genoa', 'Havre', 'Izmir', 'Jaffa', 'Kiel'];
 const HELD_BACK = ['Lagos', 'Malta'];
@@ -40,7 +42,7 @@ export function tinyBase(architecture: TinyArchitecture): string {
     iterations: ITERATIONS,
     // One of them is enough for it to answer all of them so; two more keep it from looking at the name.
     lessons: lessons(TRAINED.slice(0, 3), BASE_ANSWER),
-    words: lessons([...TRAINED, ...HELD_BACK], `${BASE_ANSWER} ${TUNED_ANSWER}`),
+    words: lessons([...TRAINED, ...HELD_BACK], `${BASE_ANSWER} ${TUNED_ANSWER} ${SECOND_ANSWER}`),
   });
   const python = mlxPython();
   const digest = createHash('sha256').update(fs.readFileSync(program)).update(python).update(asked).digest('hex');
@@ -97,13 +99,13 @@ export const TINY_ARCHITECTURE = {
   maxContext: 2048,
 };
 
-/** Settings of a LoRA training of homelab.ts that teach a tiny base another answer. About 20 s on two free cores. */
+/** Settings of a LoRA training of homelab.ts that teach a tiny base another answer. About 15 s on two free cores. */
 export const TINY_TRAINING = {
   rank: 8,
   scale: 4,
   layers: -1,
   learningRate: 0.002,
-  iterations: 60,
+  iterations: 80,
   batch: 2,
   maxSequence: 128,
 };

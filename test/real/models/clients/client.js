@@ -40,7 +40,9 @@ const calls = {
     return { names };
   },
   async openaiEmbeddings() {
-    const { data } = await openai.embeddings.create({ model: LLM_MODEL, input: [prompt, 'another'] });
+    // Without encoding_format the library asks for base64, gets numbers, and makes a wrong vector of a quarter of the size of them.
+    const asked = { model: LLM_MODEL, input: [prompt, 'another'], encoding_format: 'float' };
+    const { data } = await openai.embeddings.create(asked);
     return { sizes: data.map(({ embedding }) => embedding.length) };
   },
   async nativeChat() {
