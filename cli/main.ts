@@ -1,5 +1,6 @@
 import { budget } from './budget';
 import { connect } from './connect';
+import { fitModel } from './fit-model';
 import { leftovers } from './leftovers';
 import { printPicture } from './picture';
 import { plan } from './plan';
@@ -18,6 +19,10 @@ const commands: Readonly<
   connect: {
     what: 'NAME: open a shell of a database on this machine [--as CLIENT] [--forward] [--kubeconfig FILE]',
     run: connect,
+  },
+  'fit-model': {
+    what: 'TAG | config.json | FILE.gguf: whether a model fits [--context N] [--parallel N] [--kv-cache TYPE] [--quantization TYPE]',
+    run: fitModel,
   },
   leftovers: {
     what: 'print commands that remove what dist/ no longer has [--kubeconfig=FILE]',

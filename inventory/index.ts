@@ -2,8 +2,17 @@ export * from './homelab';
 export * from './backup';
 export * from './llm-gateway';
 export * from './models';
+export { architectureOfConfig, windowOf } from './model-config';
 export { knownArchitecture } from './model-architectures';
-export { alternatives, loadOf, loadedBeside, roomOf, type Alternatives } from './model-fit';
+export {
+  alternatives,
+  alternativesInWords,
+  largestContext,
+  loadOf,
+  residentBeside,
+  roomOf,
+  type Alternatives,
+} from './model-fit';
 export {
   gpuMemory,
   machineFor,
@@ -13,7 +22,7 @@ export {
   type ModelLoad,
   type ModelMemory,
 } from './model-memory';
-export { quantizationOf, weightBytes, type Quantization } from './model-weights';
+export { quantizationOf, weightBytes, type Quantization, type WeightBytes } from './model-weights';
 export { metalLimit, trainingMemory, type TrainingMemory } from './training-memory';
 export { byTarget, envPrefixOf, clientLoginOf, targetOf, variablesOf, type ByTarget } from './connections';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';

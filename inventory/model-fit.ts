@@ -1,5 +1,5 @@
-import { gib, sum } from '../values/quantity';
 import { sentence } from '../values/problem';
+import { bytes, gib, sum } from '../values/quantity';
 import type { Homelab, Llm, MacHost, UbuntuMachine } from './homelab';
 import { knownArchitecture } from './model-architectures';
 import { machineFor, modelMemory, roomForModels, type ModelLoad, type ModelMemory } from './model-memory';
@@ -7,7 +7,6 @@ import { isTuned, type KvCacheType, type Model, type TunedModel } from './models
 import { quantizationOf, weightBytes } from './model-weights';
 import { at } from './shape';
 import { metalLimit, smallerTrainings, trainingMemory } from './training-memory';
-import { bytes } from '../values/quantity';
 
 /** Whether the models of homelab.ts fit into the memory of their machine, and trainings into that of the Mac. */
 
@@ -36,13 +35,16 @@ export function roomOf({ llm, machines }: Homelab): number {
   return roomForModels(machines[llm!.machine] as UbuntuMachine);
 }
 
-/** Memory of the other models that are loaded when this one is: those that stay, in bytes. */
-export function loadedBeside(llm: Llm, name: string): number {
-  return sum(
-    Object.entries(llm.models)
-      .filter(([each, { resident }]) => each !== name && resident === true)
-      .map(([, model]) => memoryOf(llm, model)?.total ?? 0),
-  );
+/** The other models that are loaded when this one is, those that stay, and their memory in bytes. */
+export function residentBeside(
+  llm: Llm,
+  name: string | undefined,
+): { readonly names: readonly string[]; readonly bytes: number } {
+  const others = Object.entries(llm.models).filter(([each, { resident }]) => each !== name && resident === true);
+  return {
+    names: others.map(([each]) => each),
+    bytes: sum(others.map(([, model]) => memoryOf(llm, model)?.total ?? 0)),
+  };
 }
 
 function memoryOf(llm: Llm, model: Model): ModelMemory | undefined {
@@ -60,16 +62,24 @@ export interface Alternatives {
   readonly machine: number;
 }
 
+/** The largest context that fits into a room, a multiple of 1024; 0 if none does. */
+export function largestContext(load: ModelLoad, room: number): number {
+  const { maxContext } = load.architecture;
+  const fits = (context: number) => modelMemory({ ...load, context }).total <= room;
+  if (fits(maxContext)) return maxContext;
+  return largest(Math.floor(maxContext / 1024), (thousands) => fits(thousands * 1024)) * 1024;
+}
+
 /** What would fit instead. @param beside bytes that other models take */
 export function alternatives(load: ModelLoad, beside: number, machine: UbuntuMachine): Alternatives {
   const room = roomForModels(machine) - beside;
   const fits = (change: Partial<ModelLoad>) => modelMemory({ ...load, ...change }).total <= room;
-  const context = largest(Math.ceil(load.context / 1024) - 1, (thousands) => fits({ context: thousands * 1024 }));
+  const context = largestContext(load, room);
   const caches: readonly KvCacheType[] = ['f16', 'q8_0', 'q4_0'];
   const cache = caches.slice(caches.indexOf(load.cache) + 1).find((each) => fits({ cache: each }));
   const parallel = largest(load.parallel - 1, (requests) => fits({ parallel: requests }));
   return {
-    ...(context > 0 && { context: context * 1024 }),
+    ...(context > 0 && context < load.context && { context }),
     ...(cache && { cache }),
     ...(parallel > 0 && { parallel }),
     machine: machineFor(beside + modelMemory(load).total, machine.gpu === true),
@@ -88,7 +98,7 @@ function largest(limit: number, fits: (count: number) => boolean): number {
 }
 
 /** The alternatives in words: `context 40960, or llm.kvCache 'q8_0', or 40 GiB for ai-vm`. */
-export function inWords({ context, cache, parallel, machine }: Alternatives, name: string): string {
+export function alternativesInWords({ context, cache, parallel, machine }: Alternatives, name: string): string {
   return [
     ...(context === undefined ? [] : [`context ${context}`]),
     ...(cache === undefined ? [] : [`llm.kvCache '${cache}'`]),
@@ -149,12 +159,12 @@ function servedProblems(llm: Llm, machine: UbuntuMachine): string[] {
 function tooLargeProblem(llm: Llm, machine: UbuntuMachine, name: string): string {
   const load = loadOf(llm, llm.models[name]!)!;
   const { weights, cache, compute, total } = modelMemory(load);
-  const beside = loadedBeside(llm, name);
+  const beside = residentBeside(llm, name).bytes;
   const of = machine.gpu === true ? `that the GPU of ${llm.machine} may take` : `of ${llm.machine}`;
   return sentence({
     what: `${at('llm.models', name)} must fit into the memory ${of}${beside > 0 ? ', beside the resident models' : ''}`,
     got: `${gib(total + beside)} of ${gib(roomForModels(machine))}: weights ${gib(weights)}, KV cache ${gib(cache)}, buffers ${gib(compute)}${beside > 0 ? `, others ${gib(beside)}` : ''}`,
-    fix: `what would fit: ${inWords(alternatives(load, beside, machine), llm.machine)}, or a smaller model`,
+    fix: `what would fit: ${alternativesInWords(alternatives(load, beside, machine), llm.machine)}, or a smaller model`,
   });
 }
 
