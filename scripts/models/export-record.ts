@@ -7,6 +7,7 @@ import { Blocked } from '../engine/problem';
 import { writeWhole } from '../engine/sops';
 import type { ExportCheck } from './equality';
 import { exportFolder } from './folders';
+import type { TrainingResult } from './training';
 
 /** What an export was made of: another value of one of these makes another version. */
 export interface ExportSource {
@@ -24,6 +25,8 @@ export interface ExportRecord {
   readonly name: string;
   readonly version: number;
   readonly source: ExportSource;
+  /** What it was made of: a later training may have taken its place by now. */
+  readonly training: TrainingResult;
   /** Files that `publish` copies. */
   readonly blobs: readonly {
     readonly name: string;

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { versionName, type TunedModel } from '../../inventory';
+import { trainingSettings, versionName, type TunedModel } from '../../inventory';
 import type { OllamaApi } from '../clients/ollama-api';
 import type { Context } from '../clients/context';
 import { json } from '../engine/json';
@@ -33,11 +33,11 @@ import { assertOwnOllama, ownOllama, weightsOf } from './own-ollama';
 import { cardVersions } from '../stages/models/published';
 import { environment } from './python';
 import { gigabytes, task } from './task';
-import { baseFolder, finishedTraining, type TrainingRecord } from './trained';
+import { baseFolder } from './base';
+import { finishedTraining } from './trained';
+import type { TrainingResult } from './training';
 import { tunedModel } from './tuned';
 
-/** Scale of mlx_lm.lora when homelab.ts says nothing. */
-const SCALE = 20;
 const QUANTIZATION = 'q4_K_M';
 const TOLERANCE = 0.8;
 /** Bytes on Ollama's disk for each byte of the fused model: its copy, its conversion, and the quantized one. */
@@ -71,7 +71,7 @@ export async function exportModel(context: Context, args: readonly string[]): Pr
   });
 }
 
-function sourceOf(model: TunedModel, { base, revision, adapterDigest }: TrainingRecord): ExportSource {
+function sourceOf(model: TunedModel, { base, revision, adapterDigest }: TrainingResult): ExportSource {
   const { quantization = QUANTIZATION, template, system } = model.export ?? {};
   const wording = { ...(template !== undefined && { template }), ...(system !== undefined && { system }) };
   return { base, revision, adapterDigest, quantization, ...wording };
@@ -95,7 +95,7 @@ class Export {
     private readonly context: Context,
     private readonly name: string,
     private readonly model: TunedModel,
-    private readonly training: TrainingRecord,
+    private readonly training: TrainingResult,
     private readonly source: ExportSource,
     private readonly prompts: readonly Asked[],
   ) {
@@ -123,6 +123,7 @@ class Export {
       name,
       version,
       source: this.source,
+      training: this.training,
       blobs: [{ name: 'model.gguf', digest, size, file }],
       wording: { template, system, parameters },
       checks: this.checks,
@@ -137,7 +138,7 @@ class Export {
   private async fuseAndCheck(mlx: Mlx, base: string): Promise<Greedy[]> {
     const { fused, prompts, training } = this;
     const { adapter } = training;
-    const { kind = 'lora', scale = SCALE } = this.model.training;
+    const { kind, scale } = trainingSettings(this.model.training);
     if (kind === 'lora') this.check(scaleCheck(scale, configuredScale(adapter)));
     fs.rmSync(this.folder, { recursive: true, force: true });
     await task('fuse', () => mlx.fuse(base, adapter, fused));

@@ -8,6 +8,7 @@ import { Refusal, shortTag } from '../clients/ollama-api';
 import type { Context } from '../clients/context';
 import { Blocked, EXIT, Interrupted, isFault } from '../engine/problem';
 import { fileDigest } from './digests';
+import { writeCard } from './card';
 import { evaluate } from './evaluation';
 import { assertSameBase, readExport, type ExportRecord } from './export-record';
 import { alone } from './lock';
@@ -168,11 +169,13 @@ async function carriedOut(
       tryOut(context, ollama, model, record, seen, progress),
     );
     // Before the name moves: whoever goes on after a kill knows what clients had before.
-    recordPublished(name, version, {
+    const published = {
       ...{ machine: ollama.vm.name, ollama: await ollama.version(), at: new Date().toISOString(), evaluation },
       digest: (await releasesOf(ollama, name, model)).versions.get(version)!.digest,
       ...(before !== undefined && { before }),
-    });
+    };
+    writeCard({ exported: record, published });
+    recordPublished(name, version, published);
   }
   if (seen.served !== version) {
     await task(`${stable} is v${version}`, () => serve(ollama, name, model, { version, seen }));

@@ -15,7 +15,8 @@ import { DATA_FILES } from './digests';
 import { trainFolder, WORK } from './folders';
 import { duration, gibibytes, progressText, ProgressView, readProgress } from './progress';
 import { environment, runPython } from './python';
-import { decide, finishedTraining, lastCheckpoint, type TrainingResult } from './training';
+import { finishedTraining } from './trained';
+import { decide, lastCheckpoint, type TrainingResult } from './training';
 import { tunedModel } from './tuned';
 
 /** A training that takes longer than a week is stopped, and goes on with the next run. */
@@ -46,7 +47,7 @@ export async function train(context: Context, args: readonly string[]): Promise<
     memoryLimit: limit,
     told: told(name, model, config, data),
   });
-  summary(name, finishedTraining(trainFolder(name))!, config);
+  summary(name, await finishedTraining(name), config);
   return EXIT.done;
 }
 

@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { Blocked } from '../engine/problem';
 
 /** A loss curve's point. */
 export interface Loss {
@@ -31,17 +30,6 @@ export interface TrainingResult {
   /** Folder of the best checkpoint, from the training's folder. */
   readonly adapter: string;
   readonly adapterDigest: string;
-}
-
-/** The training that has ended in a folder, or undefined. */
-export function finishedTraining(folder: string): TrainingResult | undefined {
-  const file = join(folder, 'training.json');
-  if (!fs.existsSync(file)) return undefined;
-  try {
-    return JSON.parse(fs.readFileSync(file, 'utf8')) as TrainingResult;
-  } catch {
-    throw new Blocked(`${file} must be JSON; remove ${folder} and train again`);
-  }
 }
 
 /** What `train` does with what an earlier run left. */
