@@ -2,8 +2,6 @@ import { downSeconds, hostOf, proxmoxSettings, type Homelab, type Machine, type 
 import { bytes } from '../values/quantity';
 import { quoted } from './shell';
 import type { MachineFiles } from './files';
-
-export { downSeconds };
 import { imageOf } from './images';
 
 type Settings = Readonly<Record<string, string>>;
@@ -45,7 +43,7 @@ export const CLOUD_INIT_SLOT = 'ide0';
 export const VIRTIO_SLOTS = 16;
 
 /** Time that Proxmox gives a control plane before it starts the next machine: others only wait for its API anyway. */
-const UP_SECONDS = { 'control-plane': 60, other: 0 } as const;
+const CONTROL_PLANE_UP_SECONDS = 60;
 
 /** What stands in the notes of each VM of ours. Without it a VM is somebody else's. */
 export function mark(name: string): string {
@@ -116,7 +114,7 @@ function snippetSettings(name: string, files: string): Record<string, string> {
 }
 
 function upSeconds(machine: Machine): number {
-  return machine.kind === 'talos' && machine.role === 'control-plane' ? UP_SECONDS['control-plane'] : UP_SECONDS.other;
+  return machine.kind === 'talos' && machine.role === 'control-plane' ? CONTROL_PLANE_UP_SECONDS : 0;
 }
 
 /** Commands that bring about a VM where there is none, one for each step. */

@@ -3,7 +3,7 @@ import { proxmoxHosts, type ProxmoxHost } from '../clients/proxmox/host';
 import { command } from '../engine/actions';
 import type { Context } from '../clients/context';
 import { EXIT, Usage } from '../engine/problem';
-import { planStage, shownLines, type Step } from '../engine/step';
+import { planStage, shownLines, step, type Step } from '../engine/step';
 import { executeAll } from './plan';
 
 /** Removes the disk images from the hosts. Machines have their own copy; digests stay in the repository. */
@@ -26,14 +26,11 @@ export async function destroyImages(context: Context, args: readonly string[]): 
 function noImages({ commands, target }: ProxmoxHost, folder: string): Step {
   // A folder that is not there holds none.
   const script = 'test ! -d "$1" || find "$1" -maxdepth 1 -type f -name "$2*"';
-  return {
-    title: `no images of ours on ${target.name}`,
-    async plan() {
-      const { stdout } = await commands.read(target, ['sh', '-c', script, 'sh', folder, IMAGE_PREFIX]);
-      // What comes back is removed: only what has our name, whatever was said.
-      const paths = stdout.split('\n').filter((path) => path.startsWith(`${folder}/${IMAGE_PREFIX}`));
-      if (paths.length === 0) return undefined;
-      return { actions: [command(commands, target, ['rm', '-f', '--', ...paths.sort()])] };
-    },
-  };
+  return step(`no images of ours on ${target.name}`, async () => {
+    const { stdout } = await commands.read(target, ['sh', '-c', script, 'sh', folder, IMAGE_PREFIX]);
+    // What comes back is removed: only what has our name, whatever was said.
+    const paths = stdout.split('\n').filter((path) => path.startsWith(`${folder}/${IMAGE_PREFIX}`));
+    if (paths.length === 0) return undefined;
+    return { actions: [command(commands, target, ['rm', '-f', '--', ...paths.sort()])] };
+  });
 }

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Vm } from '../../machines/vms';
+import { downSeconds } from '../../inventory';
 import { GIB } from '../../values/quantity';
 import { proxmoxHosts, type Guest } from '../clients/proxmox/host';
 import { drive } from '../clients/proxmox/settings';
@@ -9,7 +9,7 @@ import { CommandFailed } from '../engine/commands';
 import type { Context } from '../clients/context';
 import { Blocked, EXIT, Usage } from '../engine/problem';
 import { SECRETS } from '../engine/sops';
-import { planStage, shownLines, type Action, type Change, type Step } from '../engine/step';
+import { planStage, shownLines, step, type Action, type Step } from '../engine/step';
 import { subjects, type Subject } from '../stages/vms/live';
 import { executeAll } from './plan';
 
@@ -130,33 +130,25 @@ function newestFile(path: string): number | undefined {
   return newest === -Infinity ? undefined : newest;
 }
 
-function vmIsGone({ host, vm, client }: Subject): Step {
-  return {
-    title: `VM ${vm.vmid} (${vm.name}) is gone`,
-    async plan(): Promise<Change | undefined> {
-      if (!(await host.guests()).some(({ vmid }) => vmid === vm.vmid)) return undefined;
-      const config = await client.config();
-      if (isEmptyShell(config)) return { actions: [client.destroy({ ignoreLock: true })] };
-      if (!isOurs(config, vm.name)) throw new Blocked(`${client.label} is not ours any more. It was left alone`);
-      if (config.lock !== undefined && config.lock !== 'destroyed')
-        throw new Blocked(
-          `${client.label} is locked (${config.lock}). When no task works on it:\n  qm unlock ${vm.vmid}`,
-        );
-      const ignoreLock = config.lock !== undefined;
-      return {
-        actions: [
-          ...((await client.status()) === 'stopped' ? [] : [switchOff(client, downSeconds(vm))]),
-          ...(config.protection === '1' ? [client.set({ protection: '0' }, { ignoreLock })] : []),
-          client.destroy({ ignoreLock }),
-        ],
-      };
-    },
-  };
-}
-
-/** The time that it has to shut down. */
-function downSeconds({ settings }: Vm): number {
-  return Number(/down=(\d+)/.exec(settings.startup!)![1]);
+function vmIsGone({ homelab, host, vm, client }: Subject): Step {
+  return step(`VM ${vm.vmid} (${vm.name}) is gone`, async () => {
+    if (!(await host.guests()).some(({ vmid }) => vmid === vm.vmid)) return undefined;
+    const config = await client.config();
+    if (isEmptyShell(config)) return { actions: [client.destroy({ ignoreLock: true })] };
+    if (!isOurs(config, vm.name)) throw new Blocked(`${client.label} is not ours any more. It was left alone`);
+    if (config.lock !== undefined && config.lock !== 'destroyed')
+      throw new Blocked(
+        `${client.label} is locked (${config.lock}). When no task works on it:\n  qm unlock ${vm.vmid}`,
+      );
+    const ignoreLock = config.lock !== undefined;
+    return {
+      actions: [
+        ...((await client.status()) === 'stopped' ? [] : [switchOff(client, downSeconds(homelab, vm.machine))]),
+        ...(config.protection === '1' ? [client.set({ protection: '0' }, { ignoreLock })] : []),
+        client.destroy({ ignoreLock }),
+      ],
+    };
+  });
 }
 
 /** What does not hear the power button is switched off; never with a GPU, which then hangs the host. */

@@ -111,26 +111,21 @@ function kubectl(said: string, wanted: string): Finding {
 
 async function git(commands: Commands): Promise<Finding[]> {
   const what = 'everything is committed';
-  const ask = (...args: readonly string[]) =>
-    commands.read(LOCALHOST, ['git', '-C', ROOT, ...args], { accepts: [0, 128] });
-  const { stdout, code, stderr } = await ask('status', '--porcelain', '--branch');
+  const argv = ['git', '-C', ROOT, 'status', '--porcelain', '--branch'];
+  const { stdout, code, stderr } = await commands.read(LOCALHOST, argv, { accepts: [0, 128] });
   if (code !== 0)
     return [bad(what, stderr.trim().split('\n')[0]!, 'git init, commit, and push it to git.url of homelab.ts')];
   const [branch = '', ...changes] = stdout.trimEnd().split('\n');
-  const files = changes.map((line) => line.slice(3));
-  const ahead = /\[ahead (\d+)/.exec(branch)?.[1];
-  return [
-    files.length === 0
+  const some = changes.slice(0, 5).map((line) => line.slice(3));
+  const fix = 'review and commit them; Argo CD only sees what is committed';
+  const committed =
+    changes.length === 0
       ? good(what, branch.replace(/^## /, ''))
-      : bad(
-          what,
-          `${files.length} files are not: ${files.slice(0, 5).join(', ')}`,
-          'review and commit them; Argo CD only sees what is committed',
-        ),
-    ...(ahead
-      ? [warning('everything is pushed', `${ahead} commits are not`, 'git push; Argo CD reads the remote repository')]
-      : []),
-  ];
+      : bad(what, `${changes.length} files are not: ${some.join(', ')}`, fix);
+  const ahead = /\[ahead (\d+)/.exec(branch)?.[1];
+  if (ahead === undefined) return [committed];
+  const push = 'git push; Argo CD reads the remote repository';
+  return [committed, warning('everything is pushed', `${ahead} commits are not`, push)];
 }
 
 async function dist(commands: Commands): Promise<Finding> {
@@ -205,16 +200,11 @@ async function ageKey(sops: Sops): Promise<Finding[]> {
   const file = ageKeyFile();
   const what = 'the age key opens the encrypted files';
   const encrypted = Object.values(SECRETS).filter((path) => sops.exists(path));
-  if (!fs.existsSync(file))
-    return [
-      encrypted.length > 0
-        ? bad(
-            what,
-            `there is no ${file}`,
-            'write the line AGE-SECRET-KEY-... of the paper copy into that file (chmod 0600)',
-          )
-        : warning(what, `there is no ${file} yet`, 'npm run bootstrap -- apply keys'),
-    ];
+  if (!fs.existsSync(file)) {
+    if (encrypted.length === 0) return [warning(what, `there is no ${file} yet`, 'npm run bootstrap -- apply keys')];
+    const fix = 'write the line AGE-SECRET-KEY-... of the paper copy into that file (chmod 0600)';
+    return [bad(what, `there is no ${file}`, fix)];
+  }
   const found =
     (fs.statSync(file).mode & 0o077) === 0
       ? []

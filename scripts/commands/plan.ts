@@ -1,3 +1,4 @@
+import type { Ask } from '../engine/ask';
 import { ProgramMissing } from '../engine/commands';
 import type { Context } from '../clients/context';
 import { EXIT, isFault, Usage } from '../engine/problem';
@@ -57,18 +58,18 @@ export async function applyStages(context: Context, [name]: readonly string[]): 
 
 /** Prints the plan of a stage, asks, and applies exactly that. */
 export async function applyStage(context: Context, stage: Stage): Promise<void> {
-  const planned = await planWhole(context, stage);
+  context.commands.changing = false;
+  const planned = await planStage(stage);
   show(stage, planned);
   if (planned.length === 0) return;
-  for (const question of planned.flatMap(({ change }) => change?.asks ?? [])) await context.ask.agree(question);
-  await context.ask.agree('do that now?');
-  for (const question of planned.flatMap(({ change }) => change?.secrets ?? [])) await context.ask.secret(question);
+  await answered(context.ask, planned, ['do that now?']);
   await executeAll(context, planned);
 }
 
-async function planWhole(context: Context, stage: Stage): Promise<readonly PlannedStep[]> {
-  context.commands.changing = false;
-  return planStage(stage);
+/** Asks what the plan needs an answer to. @param last asked before what only the owner knows */
+async function answered(ask: Ask, planned: readonly PlannedStep[], last: readonly string[] = []): Promise<void> {
+  for (const question of [...planned.flatMap(({ change }) => change?.asks ?? []), ...last]) await ask.agree(question);
+  for (const question of planned.flatMap(({ change }) => change?.secrets ?? [])) await ask.secret(question);
 }
 
 /** Prints one line per step with the time it took, and what it waits for meanwhile. */
@@ -90,8 +91,7 @@ async function planNow({ ask }: Context, step: Step): Promise<PlannedStep | unde
   if (change === undefined) return undefined;
   const planned = { step, change };
   showStep(planned);
-  for (const question of change.asks ?? []) await ask.agree(question);
-  for (const question of change.secrets ?? []) await ask.secret(question);
+  await answered(ask, [planned]);
   return planned;
 }
 

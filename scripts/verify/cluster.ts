@@ -88,13 +88,9 @@ async function claimFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<
       items.find(({ metadata }: any) => metadata?.namespace === namespace && metadata.name === name)?.status?.phase;
     const loose = wanted.filter((name) => phase(name) !== 'Bound');
     const what = `claims of ${namespace}`;
-    return loose.length === 0
-      ? good(what, `${wanted.length} bound`)
-      : bad(
-          what,
-          loose.map((name) => `${name} is ${phase(name) ?? 'not there'}`).join(', '),
-          'npm run homelab -- rebind POD, when its claim was made anew',
-        );
+    if (loose.length === 0) return good(what, `${wanted.length} bound`);
+    const saw = loose.map((name) => `${name} is ${phase(name) ?? 'not there'}`).join(', ');
+    return bad(what, saw, 'npm run homelab -- rebind POD, when its claim was made anew');
   });
 }
 
@@ -147,30 +143,20 @@ async function secretFindings(kubernetes: Kubernetes, store: SecretStore): Promi
         wrong.push(bad(what, `the cluster lacks ${live === undefined ? 'it' : found.keys.join(', ')}`, APPLY));
     } catch (error) {
       if (!(error instanceof Blocked)) throw error;
-      wrong.push(
-        bad(what, `the cluster's is another than ${SECRETS.cluster} holds`, `${APPLY}, which says what to do`),
-      );
+      const saw = `the cluster's is another than ${SECRETS.cluster} holds`;
+      wrong.push(bad(what, saw, `${APPLY}, which says what to do`));
     }
   }
   const halfway = declared.filter((secret) => isUnderWay(secret, kept)).map(({ name }) => name);
-  return [
-    ...(left.length === 0
-      ? []
-      : [
-          warning(
-            'secrets',
-            `dist/secrets.yaml no longer lists ${left.join(', ')}`,
-            `sops ${SECRETS.cluster}, once nobody knows them`,
-          ),
-        ]),
+  const unlisted = `dist/secrets.yaml no longer lists ${left.join(', ')}`;
+  const found = [
+    ...(left.length === 0 ? [] : [warning('secrets', unlisted, `sops ${SECRETS.cluster}, once nobody knows them`)]),
     ...wrong,
     ...halfway.map((name) =>
       warning(`secret ${name}`, 'not everybody has its new value yet', `npm run bootstrap -- rotate ${name}`),
     ),
-    ...(left.length + wrong.length + halfway.length === 0
-      ? [good('secrets', `${declared.length} kept, and the same in the cluster`)]
-      : []),
   ];
+  return found.length > 0 ? found : [good('secrets', `${declared.length} kept, and the same in the cluster`)];
 }
 
 async function certificateFindings(homelab: Homelab, sops: Sops): Promise<Finding[]> {

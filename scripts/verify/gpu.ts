@@ -17,23 +17,20 @@ export function gpuCheck(context: Context): Check {
 }
 
 export function gpuFinding(verdict: GpuState['verdict'], kernel: string, why = ''): Omit<Finding, 'what'> {
-  const again = 'npm run bootstrap -- apply ai-vm proves it; no database may run meanwhile';
-  switch (verdict) {
-    case 'passed':
-      return { state: 'good', saw: `proved under kernel ${kernel}, restarts included` };
-    case 'unproven':
-      return { state: 'warning', saw: `not proved under kernel ${kernel}: a restart may hang the host`, fix: again };
-    case 'unsafe':
-      return {
-        state: 'warning',
-        saw: `a restart of its VM needs one of the host: ${why}`,
-        fix: 'nothing, or gpu: false in homelab.ts',
-      };
-    case 'unusable':
-      return {
-        state: 'bad',
-        saw: why,
-        fix: 'npm run bootstrap -- apply ai-vm says what to try next; or gpu: false in homelab.ts',
-      };
-  }
+  const apply = 'npm run bootstrap -- apply ai-vm';
+  const found: Readonly<Record<GpuState['verdict'], Omit<Finding, 'what'>>> = {
+    passed: { state: 'good', saw: `proved under kernel ${kernel}, restarts included` },
+    unproven: {
+      state: 'warning',
+      saw: `not proved under kernel ${kernel}: a restart may hang the host`,
+      fix: `${apply} proves it; no database may run meanwhile`,
+    },
+    unsafe: {
+      state: 'warning',
+      saw: `a restart of its VM needs one of the host: ${why}`,
+      fix: 'nothing, or gpu: false in homelab.ts',
+    },
+    unusable: { state: 'bad', saw: why, fix: `${apply} says what to try next; or gpu: false in homelab.ts` },
+  };
+  return found[verdict];
 }

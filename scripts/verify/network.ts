@@ -33,44 +33,44 @@ async function routes(homelab: Homelab, commands: Commands): Promise<Finding[]> 
   if (hosts.length > 0 && !fs.existsSync(AUTHORITY_FILE))
     return [bad('routes from outside', 'ca.crt is not there', 'npm run bootstrap -- apply secrets')];
   const found: Finding[] = [];
-  for (const { host, path } of hosts)
-    for (const address of entryAddresses(homelab)) {
-      const what = `https://${host} at ${address}`;
-      const { code, stdout, stderr } = await commands.read(
-        LOCALHOST,
-        [
-          ...['curl', '--silent', '--show-error', '--max-time', '15', '--output', '/dev/null'],
-          // What is asked is at home, whatever proxy leads out of it.
-          ...['--noproxy', '*', '--resolve', `${host}:443:${address}`],
-          ...['--write-out', '%{http_code}', '--cacert', AUTHORITY_FILE],
-          `https://${host}${path ?? '/'}`,
-        ],
-        // Each is an answer of curl: no connection, no TLS, no certificate of ours, no time left.
-        { accepts: Array.from({ length: 100 }, (_, code) => code) },
-      );
-      const status = Number(stdout.trim());
-      if (code !== 0)
-        found.push({
-          ...bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods'),
-          // A missing connection, answer or TLS is the same for every host name there.
-          cause: `curl ${code} ${address}`,
-        });
-      else if (status === 404 && path !== undefined)
-        found.push(
-          bad(
-            what,
-            `status 404 for ${path}`,
-            'kubectl get ingress -A; kubectl -n ingress logs -l app.kubernetes.io/name=traefik',
-          ),
-        );
-      else if (!(status >= 100 && status < 500)) found.push(bad(what, `status ${stdout}`, 'kubectl -n web get pods'));
-      else found.push(good(what, `status ${status}`));
-    }
+  for (const route of hosts)
+    for (const address of entryAddresses(homelab)) found.push(await routeFinding(commands, route, address));
   return found;
 }
 
+async function routeFinding(commands: Commands, { host, path }: Route, address: string): Promise<Finding> {
+  const what = `https://${host} at ${address}`;
+  const argv = [
+    ...['curl', '--silent', '--show-error', '--max-time', '15', '--output', '/dev/null'],
+    // What is asked is at home, whatever proxy leads out of it.
+    ...['--noproxy', '*', '--resolve', `${host}:443:${address}`],
+    ...['--write-out', '%{http_code}', '--cacert', AUTHORITY_FILE],
+    `https://${host}${path ?? '/'}`,
+  ];
+  // Each is an answer of curl: no connection, no TLS, no certificate of ours, no time left.
+  const accepts = Array.from({ length: 100 }, (_, code) => code);
+  const { code, stdout, stderr } = await commands.read(LOCALHOST, argv, { accepts });
+  if (code !== 0) {
+    const finding = bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods');
+    // A missing connection, answer or TLS is the same for every host name there.
+    return { ...finding, cause: `curl ${code} ${address}` };
+  }
+  const status = Number(stdout.trim());
+  if (status === 404 && path !== undefined) {
+    const fix = 'kubectl get ingress -A; kubectl -n ingress logs -l app.kubernetes.io/name=traefik';
+    return bad(what, `status 404 for ${path}`, fix);
+  }
+  const isAnswer = status >= 100 && status < 500;
+  return isAnswer ? good(what, `status ${status}`) : bad(what, `status ${stdout}`, 'kubectl -n web get pods');
+}
+
+interface Route {
+  readonly host: string;
+  readonly path?: string;
+}
+
 /** Host names of all routes, with the path of the readiness probe behind each, where it is asked over HTTP. */
-export function routesOf(objects: readonly any[]): { readonly host: string; readonly path?: string }[] {
+export function routesOf(objects: readonly any[]): Route[] {
   return objects
     .filter((object) => object?.kind === 'Ingress')
     .flatMap(({ metadata: { namespace }, spec }) =>
@@ -103,25 +103,13 @@ async function modelsFromInside({ services, llm }: Homelab, kubernetes: Kubernet
     ]);
     if (answer.code === 0 && /"version"/.test(answer.stdout))
       return [good(what, `${answer.stdout.trim()}, from ${pod}`)];
-    if (!cannotTry(answer.code))
-      return [
-        bad(
-          what,
-          `${pod}: ${(answer.stderr || answer.stdout).trim()}`,
-          'is the AI machine on? npm run bootstrap -- plan ai-vm',
-        ),
-      ];
+    const saw = `${pod}: ${(answer.stderr || answer.stdout).trim()}`;
+    if (!cannotTry(answer.code)) return [bad(what, saw, 'is the AI machine on? npm run bootstrap -- plan ai-vm')];
   }
   const job = await kubernetes.get(['job', `${service}-proof`, '-n', NAMESPACES.services]);
   if (job?.status?.succeeded > 0) return [good(what, `the proof after the last sync, ${job.status.completionTime}`)];
-  const logs = `kubectl -n services logs job/${service}-proof`;
-  return [
-    bad(
-      what,
-      job === undefined ? 'no pod can ask, and no proof has run' : 'the proof after the last sync failed',
-      logs,
-    ),
-  ];
+  const saw = job === undefined ? 'no pod can ask, and no proof has run' : 'the proof after the last sync failed';
+  return [bad(what, saw, `kubectl -n services logs job/${service}-proof`)];
 }
 
 interface Client {
@@ -140,17 +128,13 @@ interface Target {
 
 /** A few connections that are declared work, and a few that are not do not. */
 async function policies(homelab: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
-  const enforced = await enforcesPolicies(kubernetes);
-  if (enforced !== true && !homelab.talos.enforceNetworkPolicies)
-    return [
-      warning(
-        'network policies',
-        'nothing enforces them, as talos.enforceNetworkPolicies in homelab.ts says',
-        'make it true, npm run synth, then npm run bootstrap -- apply talos',
-      ),
-    ];
-  if (enforced !== true)
-    return [bad('network policies', 'flannel does not enforce them', 'npm run bootstrap -- apply talos')];
+  const what = 'network policies';
+  if ((await enforcesPolicies(kubernetes)) !== true) {
+    const fix = 'npm run bootstrap -- apply talos';
+    if (homelab.talos.enforceNetworkPolicies) return [bad(what, 'flannel does not enforce them', fix)];
+    const saw = 'nothing enforces them, as talos.enforceNetworkPolicies in homelab.ts says';
+    return [warning(what, saw, `make it true, npm run synth, then ${fix}`)];
+  }
   const { allowed, denied } = probePairs(homelab);
   const found: Finding[] = [];
   const open = new Set<string>();
@@ -195,21 +179,16 @@ async function policies(homelab: Homelab, kubernetes: Kubernetes): Promise<Findi
     tried++;
     found.push(judged(client, target, false, saw));
   }
-  const missing = [...pods].filter(([, pod]) => pod === undefined).map(([name]) => name);
-  if (blind.size + missing.length > 0)
-    found.push(
-      warning(
-        'network policies, not probed',
-        [
-          ...[...blind].map((name) => `${name} has no shell to try from`),
-          ...missing.map((name) => `${name} has no running pod`),
-        ].join(', '),
-        'nothing: the others are probed',
-      ),
-    );
+  const missing = [...pods].filter(([, pod]) => pod === undefined);
+  const unseen = [
+    ...[...blind].map((name) => `${name} has no shell to try from`),
+    ...missing.map(([name]) => `${name} has no running pod`),
+  ];
+  if (unseen.length > 0)
+    found.push(warning(`${what}, not probed`, unseen.join(', '), 'nothing: the others are probed'));
   const isProved = (kind: string) => found.some(({ what }) => what.includes(kind));
   if ((allowed.length > 0 && !isProved(MAY)) || (denied.length > 0 && !isProved(MAY_NOT)))
-    found.push(bad('network policies', 'too little could be probed to say anything', 'kubectl get pods -A'));
+    found.push(bad(what, 'too little could be probed to say anything', 'kubectl get pods -A'));
   return found;
 }
 

@@ -1,10 +1,10 @@
 import * as fs from 'node:fs';
 import { Duration, Size } from 'cdk8s';
 import homelab from '../fixtures/homelab';
-import type { Homelab, TalosMachine } from '../../inventory';
+import { downSeconds, type Homelab, type TalosMachine } from '../../inventory';
 import type { Context } from '../../scripts/clients/context';
 import { execute, planStage, shownLines, type Step } from '../../scripts/engine/step';
-import { downSeconds, NEW_DRIVE, QM, renderVms, vmOf } from '../../machines/vms';
+import { NEW_DRIVE, QM, renderVms, vmOf } from '../../machines/vms';
 import { vms } from '../../scripts/stages/vms';
 import { differences, drive, withOptions } from '../../scripts/clients/proxmox/settings';
 import { isEmptyShell } from '../../scripts/clients/proxmox/vm';

@@ -68,7 +68,7 @@ export class ProxmoxVm {
   /** @param size in bytes */
   resize(slot: string, size: number): Action {
     const argv = QM.resize(this.vmid, slot, size);
-    return action(this.shown(argv), async () => {
+    return action(this.qm(argv).lines, async () => {
       const options = { seconds: DISK_SECONDS, waitsFor: `${slot} of ${this.label}` };
       const { stderr } = await this.commands.change(this.target, argv, options);
       // It ends with 0 also when it failed. A mere warning stands on standard error as well.
@@ -79,11 +79,10 @@ export class ProxmoxVm {
 
   /** Ends when it runs. @param timeout seconds that Proxmox gives it, in place of what it reckons from its memory */
   start(timeout?: number): Action {
-    const argv = QM.start(this.vmid, timeout);
-    return action(this.shown(argv), async (progress) => {
-      progress(`${this.label} to start`);
-      const seconds = timeout === undefined ? START_SECONDS : timeout + 60;
-      await this.commands.change(this.target, argv, { seconds, waitsFor: `${this.label} to start` });
+    const seconds = timeout === undefined ? START_SECONDS : timeout + 60;
+    const order = this.qm(QM.start(this.vmid, timeout), { seconds, waitsFor: `${this.label} to start` });
+    return action(order.lines, async (progress) => {
+      await order.run(progress);
       await until(`${this.label} to run`, { seconds: 30, every: 1 }, progress, () => this.isRunning());
     });
   }
@@ -112,10 +111,6 @@ export class ProxmoxVm {
 
   private qm(argv: readonly string[], options?: CommandOptions): Action {
     return command(this.commands, this.target, argv, options);
-  }
-
-  private shown(argv: readonly string[]): string {
-    return command(this.commands, this.target, argv).lines[0]!;
   }
 
   /** @throws Blocked when there is no such VM */

@@ -1,11 +1,10 @@
-import { hostOf, nodes, type Homelab } from '../../../inventory';
+import { downSeconds, hostOf, nodes, type Homelab } from '../../../inventory';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { bootId, orderReboot, untilRebooted } from '../../clients/boots';
 import { action } from '../../engine/actions';
 import { isFault, NotReady, Problem, Blocked, TimedOut } from '../../engine/problem';
 import type { Action } from '../../engine/step';
 import { until } from '../../engine/wait';
-import { downSeconds } from '../../../machines/vms';
 import { gpuState, recordPath } from './gpu-record';
 import { BOOT_SECONDS, type UbuntuVm } from '../../clients/ubuntu';
 

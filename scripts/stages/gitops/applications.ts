@@ -1,7 +1,7 @@
 import { action } from '../../engine/actions';
 import { NotReady, Problem } from '../../engine/problem';
 import { step, type Progress, type Step } from '../../engine/step';
-import { SECOND, until } from '../../engine/wait';
+import { Final, SECOND, until } from '../../engine/wait';
 import { applicationProblem, gaveUp, type ArgoCd } from '../../clients/argo-cd';
 
 /**
@@ -39,6 +39,8 @@ export function applicationsSettled(
   });
 }
 
+const FIX = 'fix and push what it names, then run this again: Argo CD then syncs again';
+
 async function settle(argoCd: ArgoCd, names: readonly string[], progress: Progress): Promise<void> {
   const begin = Date.now();
   const asked = new Map<string, string>();
@@ -50,7 +52,7 @@ async function settle(argoCd: ArgoCd, names: readonly string[], progress: Progre
   for (const name of names) {
     let last = '';
     const left = Math.max(0, SETTLE_SECONDS - Math.round((Date.now() - begin) / SECOND));
-    const failure = await until(
+    await until(
       `application ${name}`,
       { seconds: left, every: 5 },
       (text) => progress(`${text} ${last}`),
@@ -60,14 +62,12 @@ async function settle(argoCd: ArgoCd, names: readonly string[], progress: Progre
         for (const each of names) {
           const failed = gaveUp(found.get(each));
           if (failed !== undefined && found.get(each).status.operationState.finishedAt !== asked.get(each))
-            return `${each}: ${failed}`;
+            throw new Final(new Problem(`${each}: ${failed}\n${FIX}`));
         }
         last = applicationProblem(found.get(name)) ?? '';
         if (last !== '') throw new Problem(`${name}: ${last}`);
-        return '';
+        return true;
       },
     );
-    if (failure !== '')
-      throw new Problem(`${failure}\nfix and push what it names, then run this again: Argo CD then syncs again`);
   }
 }

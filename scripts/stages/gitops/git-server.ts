@@ -32,11 +32,7 @@ export async function trustingGitServer(
 function withAuthority({ git }: Homelab, objects: any[]): any[] {
   const address = gitAddress(git.url);
   if (git.ca === undefined || address.protocol !== 'https') return objects;
-  return objects.map((object) =>
-    isConfigMap(object, CERTIFICATES)
-      ? { ...object, data: { ...object.data, [address.host]: `${git.ca!.trim()}\n` } }
-      : object,
-  );
+  return withData(objects, CERTIFICATES, { [address.host]: `${git.ca.trim()}\n` });
 }
 
 /**
@@ -55,9 +51,11 @@ async function withHostKeys(
   const lines = await knownHere(commands, name, files);
   if (lines.length === 0) return objects;
   const text = [...list.trimEnd().split('\n'), ...lines].map((line) => `${line}\n`).join('');
-  return objects.map((object) =>
-    isConfigMap(object, HOST_KEYS) ? { ...object, data: { ...object.data, [KEY]: text } } : object,
-  );
+  return withData(objects, HOST_KEYS, { [KEY]: text });
+}
+
+function withData(objects: any[], name: string, data: object): any[] {
+  return objects.map((each) => (isConfigMap(each, name) ? { ...each, data: { ...each.data, ...data } } : each));
 }
 
 /** Argo CD's list of host keys as it will be, for trying it here. */

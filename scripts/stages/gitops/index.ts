@@ -17,9 +17,9 @@ import { manifests, type Context, type DistFile } from '../../clients/context';
 import { differences } from '../../clients/differences';
 import { appliedObject, isArgoCds, liveObject } from '../applied-object';
 import { FIELD_MANAGER } from '../../secrets/live';
-import { NotReady, Problem, Blocked } from '../../engine/problem';
+import { NotReady, Blocked } from '../../engine/problem';
 import { step, type Action, type Progress, type Stage, type Step } from '../../engine/step';
-import { until } from '../../engine/wait';
+import { until, untilNone } from '../../engine/wait';
 import { ARGO_CD_MANIFESTS, argoCdManifest } from '../../../machines/pins';
 import { applicationsSettled } from './applications';
 import { firstBackups } from './backups';
@@ -197,8 +197,7 @@ async function established(kubernetes: Kubernetes, wanted: readonly any[], progr
   for (const { metadata } of wanted)
     await until(`the API server serves ${metadata.name}`, { seconds: 60, every: 1 }, progress, async () => {
       const live = await kubernetes.get(['crd', metadata.name]);
-      const is = live?.status?.conditions?.some(({ type, status }: any) => type === 'Established' && status === 'True');
-      return is ? true : undefined;
+      return live?.status?.conditions?.some(({ type, status }: any) => type === 'Established' && status === 'True');
     });
 }
 
@@ -207,12 +206,10 @@ function running(kubernetes: Kubernetes, wanted: readonly any[], pending: () => 
   const workloads = wanted.filter(isWorkload);
   const names = workloads.map(({ metadata }) => metadata.name);
   const problems = async (): Promise<string[]> => {
-    const live = (await installedObjects(kubernetes, workloads)).map(
-      (object) => [object.metadata.name, rolloutProblem(object)] as const,
-    );
+    const live = await installedObjects(kubernetes, workloads);
     return names.flatMap((name) => {
-      const found = live.find(([each]) => each === name);
-      const problem = found === undefined ? 'it is not there' : found[1];
+      const found = live.find(({ metadata }) => metadata.name === name);
+      const problem = found === undefined ? 'it is not there' : rolloutProblem(found);
       return problem === undefined ? [] : [`${name}: ${problem}`];
     });
   };
@@ -220,11 +217,7 @@ function running(kubernetes: Kubernetes, wanted: readonly any[], pending: () => 
     if (await pending()) throw new NotReady('it must be installed first');
     if ((await problems()).length === 0) return undefined;
     const wait = action(`wait until all run: ${names.join(', ')}`, (progress) =>
-      until('Argo CD runs', { seconds: START_SECONDS }, progress, async () => {
-        const found = await problems();
-        if (found.length > 0) throw new Problem(found.join('; '));
-        return true;
-      }),
+      untilNone('Argo CD runs', { seconds: START_SECONDS }, progress, problems),
     );
     return { actions: [wait] };
   });

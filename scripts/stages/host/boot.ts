@@ -72,17 +72,8 @@ function wantedFiles({ homelab, host: { name } }: Site, facts: HostFacts): Reado
       !Object.values<string>(UNDO_FILES).includes(path) &&
       (path !== HOST_FILES.grub || facts.boot.loaders.includes('grub')),
   );
-  return new Map([
-    ...rendered,
-    ...(ids.length > 0
-      ? ([
-          [
-            HOST_FILES.ids,
-            `# Managed by the bootstrap of the homelab: what this host has.\noptions vfio-pci ids=${ids.join(',')}\n`,
-          ],
-        ] as const)
-      : []),
-  ]);
+  const text = `# Managed by the bootstrap of the homelab: what this host has.\noptions vfio-pci ids=${ids.join(',')}\n`;
+  return new Map(ids.length > 0 ? [...rendered, [HOST_FILES.ids, text]] : rendered);
 }
 
 function filesMissing(site: Site, facts: HostFacts): string[] {

@@ -1,7 +1,6 @@
 import { passedThrough } from '../../../machines/host';
 import { proxmoxHosts } from '../../clients/proxmox/host';
 import type { Context } from '../../clients/context';
-import type { HostFacts } from '../../clients/proxmox/facts';
 import { fileOn } from '../../engine/remote-file';
 import { remoteScript } from '../../engine/actions';
 import { step, type Stage, type Step } from '../../engine/step';
@@ -56,7 +55,8 @@ function cardsKeepNames(site: Site): Step {
 function filesTakeContent(site: Site): Step {
   const { files, name } = site.host;
   return step(`storage ${files.name} of ${name} takes images and cloud-init files`, async () => {
-    const present = contentOf(files.name, await soundFacts(site));
+    const { storages } = await soundFacts(site);
+    const present = storages.find((each) => each.name === files.name)!.content;
     const missing = ['snippets', 'import'].filter((kind) => !present.includes(kind));
     if (missing.length === 0) return undefined;
     return {
@@ -65,8 +65,4 @@ function filesTakeContent(site: Site): Step {
       actions: [files.setContent([...present.filter((kind) => kind !== 'none'), ...missing])],
     };
   });
-}
-
-function contentOf(storage: string, { storages }: HostFacts): readonly string[] {
-  return storages.find((each) => each.name === storage)!.content;
 }

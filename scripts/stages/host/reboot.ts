@@ -1,5 +1,4 @@
-import { machinesOf } from '../../../inventory';
-import { downSeconds } from '../../../machines/vms';
+import { downSeconds, machinesOf } from '../../../inventory';
 import { orderReboot, untilRebooted } from '../../clients/boots';
 import type { HostFacts } from '../../clients/proxmox/facts';
 import { action } from '../../engine/actions';

@@ -118,7 +118,8 @@ async function bring(homelab: Homelab, place: Place, progress: Progress): Promis
   const known = published?.sha256 ?? knownDigest(url);
   if (known !== undefined && digest !== known) {
     await removePart(place);
-    throw new Blocked(published ? wrongDigest(url, known, digest) : otherDigest(url, known, digest));
+    const signed = `${url} must have SHA-256\n  ${known} (signed, and in machines/pins.ts), but the download has\n  ${digest}. It was removed. Run this again`;
+    throw new Blocked(published ? signed : otherDigest(url, known, digest));
   }
   if (known === undefined && image.packed) await assertUnpacks(place);
   // Before the image can be used, so that nothing is ever used that is not written down.
@@ -197,8 +198,4 @@ function sha256(stdout: string, of: string): string {
   if (!/^[0-9a-f]{64}$/.test(digest))
     throw new Blocked(`the SHA-256 of ${of} must have 64 digits, but it is ${JSON.stringify(digest.slice(0, 120))}`);
   return digest;
-}
-
-function wrongDigest(url: string, wanted: string, got: string): string {
-  return `${url} must have SHA-256\n  ${wanted} (signed, and in machines/pins.ts), but the download has\n  ${got}. It was removed. Run this again`;
 }

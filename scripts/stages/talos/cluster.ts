@@ -10,7 +10,7 @@ import { userVolume } from '../../../machines/talos';
 import { unfinished } from './maintenance-note';
 import type { Talos, TalosNode } from '../../clients/talos';
 import { action } from '../../engine/actions';
-import { day, endOf, endsSoon } from './secrets';
+import { soonEnd } from './secrets';
 
 /** From etcd's first start until every node is ready: images come over the home line (docs/bootstrap.md, time per stage). */
 const HEALTH_SECONDS = 900;
@@ -125,8 +125,8 @@ export function kubeconfig(talos: Talos, sops: Sops, kubernetes: Kubernetes): St
     }
     const { clientCertificateData, token } = tree.credential?.status ?? {};
     if (clientCertificateData === undefined && token) return undefined;
-    const end = endOf(clientCertificateData, SECRETS.kubeconfig);
-    return endsSoon(end) ? { lines: [`the certificate ends on ${day(end)}`], actions: [keep] } : undefined;
+    const end = soonEnd(clientCertificateData, SECRETS.kubeconfig);
+    return end === undefined ? undefined : { lines: [end], actions: [keep] };
   });
 }
 
@@ -245,11 +245,6 @@ export async function unreadyVolumes(node: TalosNode): Promise<string[]> {
   });
 }
 
-function assertNames(wanted: readonly TalosNode[], nodes: readonly any[]): void {
-  const [wrong] = wrongNames(wanted, nodes);
-  if (wrong !== undefined) throw new Blocked(wrong);
-}
-
 /**
  * talosctl health waits for nodes that take no pods, as long as it may, and would fail.
  * @throws NotReady when somebody must end a maintenance first; steps before this one may be what it waits for
@@ -275,17 +270,17 @@ function isClosed(node: any): boolean {
   );
 }
 
-/** Nodes that are not called as in the inventory: a rename later would orphan every local volume. */
-function wrongNames(wanted: readonly TalosNode[], nodes: readonly any[]): string[] {
-  return nodes.flatMap(({ metadata: { name }, status }) => {
-    if (wanted.some((each) => each.name === name)) return [];
-    const address = (status?.addresses ?? []).find(({ type }: any) => type === 'InternalIP')?.address;
-    const meant = wanted.find(({ machine }) => machine.address === address)?.name;
-    const fix = `before any data is on it: kubectl delete node ${name}, then npm run bootstrap -- apply talos`;
-    return [
-      meant === undefined
-        ? `node ${name} (${address ?? 'without an address'}) is in the cluster and not in homelab.ts; add it there, or once it is gone for good: kubectl delete node ${name}`
-        : `the node at ${address} must be ${meant}, as in homelab.ts, and registered as ${name}; ${fix}`,
-    ];
-  });
+/** @throws Blocked when a node is not called as in the inventory: a rename later would orphan every local volume */
+function assertNames(wanted: readonly TalosNode[], nodes: readonly any[]): void {
+  const wrong = nodes.find(({ metadata }) => !wanted.some(({ name }) => name === metadata.name));
+  if (wrong === undefined) return;
+  const { name } = wrong.metadata;
+  const address = (wrong.status?.addresses ?? []).find(({ type }: any) => type === 'InternalIP')?.address;
+  const meant = wanted.find(({ machine }) => machine.address === address)?.name;
+  const fix = `before any data is on it: kubectl delete node ${name}, then npm run bootstrap -- apply talos`;
+  throw new Blocked(
+    meant === undefined
+      ? `node ${name} (${address ?? 'without an address'}) is in the cluster and not in homelab.ts; add it there, or once it is gone for good: kubectl delete node ${name}`
+      : `the node at ${address} must be ${meant}, as in homelab.ts, and registered as ${name}; ${fix}`,
+  );
 }

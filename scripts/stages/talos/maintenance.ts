@@ -1,6 +1,5 @@
-import type { Homelab } from '../../../inventory';
+import { downSeconds, type Homelab } from '../../../inventory';
 import { installerImage } from '../../../machines/images';
-import { downSeconds } from '../../../machines/vms';
 import { isReady, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
 import type { TalosNode } from '../../clients/talos';
 import { action } from '../../engine/actions';

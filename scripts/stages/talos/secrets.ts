@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { API_SERVER_PORT, apiServerAddresses, type Homelab } from '../../../inventory';
@@ -10,10 +9,11 @@ import { SECRETS, secretText, secretTree, type SecretTree, type Sops } from '../
 import type { Talos, TalosNode } from '../../clients/talos';
 import { step, type Step } from '../../engine/step';
 import { action } from '../../engine/actions';
+import { daysLeft } from '../../secrets/certificates';
 import { patchesOf } from '../../../machines/talos';
 
 /** Certificates of Talos' and Kubernetes' admin are valid for a year; time to notice, at one run a month. */
-export const RENEW_DAYS = 60;
+const RENEW_DAYS = 60;
 
 /** What configurations are made with: the inventory, talosctl on this machine, and the secrets of Talos. */
 export interface ConfigTools {
@@ -68,9 +68,9 @@ export function talosconfig({ commands, homelab, sops }: ConfigTools, talos: Tal
       await talos.assertVersion();
       return { actions };
     }
-    const end = endOf(decoded(tree.contexts?.[tree.context]?.crt), SECRETS.talosconfig);
-    if (!endsSoon(end)) return undefined;
-    return { lines: [`the certificate ends on ${day(end)}`], actions };
+    const certificate = Buffer.from(String(tree.contexts?.[tree.context]?.crt), 'base64').toString();
+    const end = soonEnd(certificate, SECRETS.talosconfig);
+    return end === undefined ? undefined : { lines: [end], actions };
   });
 }
 
@@ -102,25 +102,12 @@ export async function machineConfig(
   return stdout;
 }
 
-/** When a certificate in PEM ends. */
-export function endOf(pem: string | undefined, file: string): Date {
-  try {
-    return new Date(new X509Certificate(pem!).validTo);
-  } catch {
+/** When a certificate in PEM ends, if that is soon. @throws Blocked when it is none */
+export function soonEnd(pem: string | undefined, file: string): string | undefined {
+  const days = pem === undefined ? undefined : daysLeft(pem);
+  if (days === undefined)
     throw new Blocked(`${file} must hold a certificate, and does not; remove the file, and it is made anew`);
-  }
-}
-
-export function endsSoon(end: Date): boolean {
-  return end.getTime() - Date.now() < RENEW_DAYS * 24 * 60 * 60 * 1000;
-}
-
-export function day(date: Date): string {
-  return date.toISOString().slice(0, 10);
-}
-
-export function decoded(base64: unknown): string | undefined {
-  return typeof base64 === 'string' ? Buffer.from(base64, 'base64').toString() : undefined;
+  return days < RENEW_DAYS ? `the certificate ends in ${days} days` : undefined;
 }
 
 function genConfig(

@@ -1,11 +1,10 @@
-import type { Homelab } from '../../../inventory';
+import { downSeconds, type Homelab } from '../../../inventory';
 import { longestGrace } from '../../../values/grace';
 import { CommandFailed } from '../../engine/commands';
 import { manifests } from '../../clients/context';
 import { NotReady, Problem, Blocked } from '../../engine/problem';
 import { step, type Action, type Change, type Progress, type Step } from '../../engine/step';
 import { SECOND, until } from '../../engine/wait';
-import { downSeconds } from '../../../machines/vms';
 import { BUSYBOX } from '../../../machines/pins';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { isReady, nodeObject } from '../../clients/kubernetes-nodes';
