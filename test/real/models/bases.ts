@@ -45,7 +45,7 @@ async function bases({ tally, laps, full, processes }: ModelSuite): Promise<void
 }
 
 /** Creates a model from a folder of safetensors through the API, as `ollama create` does. */
-async function create(ollama: TestOllama, model: string, folder: string): Promise<void> {
+export async function create(ollama: TestOllama, model: string, folder: string): Promise<void> {
   const files: Record<string, string> = {};
   for (const file of fs.readdirSync(folder)) {
     const bytes = fs.readFileSync(join(folder, file));

@@ -9,7 +9,7 @@ import { BASES } from './bases';
 import { CHAIN } from './chain';
 import { clientLibraries, ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
 import { ESTIMATOR } from './estimator';
-import { PROXY } from './proxy';
+import { GATEWAY } from './gateway';
 import type { ModelPart, ModelSuite } from './suite';
 import { tinyBase } from './tiny';
 
@@ -17,7 +17,7 @@ import { tinyBase } from './tiny';
  * Models as releases, with a real mlx_lm and a real Ollama: tiny models of two architectures are made, trained, exported, published
  * and asked. Nothing of it has a network but loopback. --only=NAME,NAME runs parts alone, --full all cases of each.
  */
-const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, PROXY];
+const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY];
 
 /** The sample begins nothing that would end later than this, in seconds. */
 const CLOCK = 240;

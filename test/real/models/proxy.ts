@@ -9,7 +9,6 @@ import { onLoopback } from '../loopback';
 import { Tally } from '../tally';
 import { reload, restarts, rotation } from './proxy-changes';
 import { ALL_KEYS, CHAT, EMBEDDINGS, KEYS, RunningProxy, says, withGateway } from './running-proxy';
-import type { ModelPart } from './suite';
 import { StreamingServer, type Manner } from './streaming-server';
 
 /**
@@ -41,11 +40,27 @@ async function running(
 }
 
 export async function proxySuite(tally: Tally): Promise<void> {
-  const { machine, port } = fixture.llm!;
-  spawnSync('ip', ['address', 'add', `${fixture.machines[machine]!.address}/32`, 'dev', 'lo']);
-  const ollama = new StreamingServer(port);
-  await ollama.start();
-  const cases: [string, () => Promise<void>][] = [
+  await withAddress(async () => {
+    const ollama = new StreamingServer(fixture.llm!.port);
+    await ollama.start();
+    await cases(tally, ollama);
+    await ollama.stop();
+  });
+}
+
+/** While the address of the AI machine is one of this one. */
+export async function withAddress(run: () => Promise<void>): Promise<void> {
+  const address = [`${fixture.machines[fixture.llm!.machine]!.address}/32`, 'dev', 'lo'];
+  spawnSync('ip', ['address', 'add', ...address]);
+  try {
+    await run();
+  } finally {
+    spawnSync('ip', ['address', 'del', ...address]);
+  }
+}
+
+async function cases(tally: Tally, ollama: StreamingServer): Promise<void> {
+  const all: [string, () => Promise<void>][] = [
     ['who may ask', () => running(ollama, {}, (proxy) => whoMayAsk(tally, proxy, ollama))],
     ['what passes', () => running(ollama, {}, (proxy) => whatPasses(tally, proxy, ollama))],
     ['bodies', () => running(ollama, {}, (proxy) => bodies(tally, proxy, ollama))],
@@ -61,17 +76,13 @@ export async function proxySuite(tally: Tally): Promise<void> {
     ['Ollama restarts', () => running(ollama, {}, (proxy) => restarts(tally, proxy, ollama))],
     ['the log', () => running(ollama, {}, (proxy) => logged(tally, proxy))],
   ];
-  for (const [name, run] of cases)
+  for (const [name, run] of all)
     await run().catch((error: Error) => tally.check(name, false, error.stack ?? error.message));
   const metrics = new RunningProxy(withGateway({ scrapedBy: ['192.168.1.21'], longestBody: Size.mebibytes(2) }));
   const checked = metrics.check();
   tally.check('haproxy accepts a configuration with every option, without a warning', checked.good, checked.said);
   await metrics.stop();
-  await ollama.stop();
-  spawnSync('ip', ['address', 'del', `${fixture.machines[machine]!.address}/32`, 'dev', 'lo']);
 }
-
-export const PROXY: ModelPart = { name: 'proxy', seconds: 40, run: ({ tally }) => proxySuite(tally) };
 
 async function whoMayAsk(tally: Tally, proxy: RunningProxy, ollama: StreamingServer): Promise<void> {
   const checked = proxy.check();

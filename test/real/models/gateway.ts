@@ -1,0 +1,128 @@
+import { spawnSync } from 'node:child_process';
+import * as http from 'node:http';
+import { join } from 'node:path';
+import type { Homelab } from '../../../inventory';
+import { create } from './bases';
+import { clientLibraries } from './binaries';
+import { TestOllama } from './ollama';
+import { proxySuite, withAddress } from './proxy';
+import { RunningProxy, withGateway } from './running-proxy';
+import type { ModelPart, ModelSuite } from './suite';
+import { BASE_ANSWER, PROMPT, tinyBase } from './tiny';
+
+/**
+ * The proxy in front of a server that streams as a test wants, and then in front of a real Ollama with the settings of the rendered unit, asked by the
+ * official libraries of both APIs.
+ */
+export const GATEWAY: ModelPart = { name: 'gateway', seconds: 75, run: gateway };
+
+const MODEL = 'tiny:v1';
+const KEYS = { assistant: ['key-of-assistant'], proof: ['key-of-proof'] };
+
+async function gateway(suite: ModelSuite): Promise<void> {
+  await proxySuite(suite.tally);
+  suite.laps.lap('gateway: limits, queues, keys');
+  await withAddress(() => beforeOllama(suite));
+  suite.laps.lap('gateway: a real Ollama behind it');
+}
+
+async function beforeOllama({ tally, processes }: ModelSuite): Promise<void> {
+  const homelab = tiny();
+  const { port, machine } = homelab.llm!;
+  const ollama = await TestOllama.start(processes, 'behind-the-proxy', { homelab, port });
+  await create(ollama, MODEL, tinyBase('llama'));
+  const proxy = new RunningProxy(homelab);
+  try {
+    proxy.writeKeys(KEYS);
+    await proxy.start();
+    const key = KEYS.assistant[0]!;
+    await proxy.until('Ollama is seen', async () => (await proxy.ask('/api/tags', { key })).status === 200);
+    const { address } = homelab.machines[machine]!;
+    const direct = await libraries('127.0.0.1', port);
+    const through = await libraries(address, port, key);
+    tally.check(
+      'the libraries of both APIs get through it what Ollama says',
+      same(direct, through),
+      told(direct, through),
+    );
+    const answers = through.nativeChat?.text === BASE_ANSWER && through.openaiChat?.text === BASE_ANSWER;
+    tally.check('that is what the model was taught', answers, told(through));
+    const parts = Math.min(through.openaiStream?.parts ?? 0, through.nativeStream?.parts ?? 0);
+    tally.check('both stream in parts', parts > 3, told(through));
+    const refused = Object.values(await libraries(address, port, 'wrong')) as { error?: string }[];
+    const good = refused.length === 7 && refused.every(({ error }) => /401|key is missing or wrong/.test(error ?? ''));
+    tally.check('with a wrong key every call fails, and says so', good, told(refused));
+    const removed = await proxy.ask('/api/delete', { key, method: 'DELETE' });
+    const { models } = await ollama.ask('/api/tags');
+    tally.check('a key removes no model', removed.status === 403 && models.length === 1, told(removed, models));
+    const status = await statusByName(port);
+    tally.check('Ollama on loopback refuses a name of a Service: the proxy sends another', status === 403, `${status}`);
+    const asked = availability(`http://${address}:${port}`, 'key-of-proof');
+    tally.check('the check of availability has a first word', /^model=tiny:v1 answers=yes/.test(asked), asked);
+  } finally {
+    await proxy.stop();
+    await ollama.stop();
+  }
+}
+
+function tiny(): Homelab {
+  const homelab = withGateway();
+  const chat = { tag: MODEL, context: 2048 };
+  const services = { assistant: { connects: [{ model: 'chat' }] } };
+  return { ...homelab, services, webApps: {}, llm: { ...homelab.llm!, kvCache: 'f16', models: { chat } } };
+}
+
+type Answers = Readonly<Record<string, { text?: string; parts?: number; error?: string }>>;
+
+/** Without a key: of Ollama itself. */
+async function libraries(host: string, port: number, key?: string): Promise<Answers> {
+  const env = {
+    NODE_PATH: clientLibraries(),
+    PATH: process.env.PATH,
+    LLM_BASE_URL: `http://${host}:${port}/v1`,
+    LLM_HOST: host,
+    LLM_PORT: String(port),
+    LLM_MODEL: MODEL,
+    ...(key !== undefined && { LLM_API_KEY: key }),
+  };
+  const client = join(__dirname, 'clients', 'client.js');
+  const { stdout, stderr } = spawnSync(process.execPath, [client, PROMPT, '48'], {
+    env,
+    encoding: 'utf8',
+    timeout: 180_000,
+  });
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    throw new Error(`the client said no JSON: ${stdout}${stderr}`);
+  }
+}
+
+function same(one: Answers, other: Answers): boolean {
+  const texts = (answers: Answers) =>
+    JSON.stringify(Object.entries(answers).map(([name, { text, error }]) => [name, text, error]));
+  return texts(one) === texts(other) && Object.values(one).every(({ error }) => error === undefined);
+}
+
+/** Ollama itself, asked by the name that clients use. */
+function statusByName(port: number): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = { host: 'llm-service:11434' };
+    const request = http.get({ host: '127.0.0.1', port, path: '/api/tags', headers, timeout: 10_000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    request.on('error', reject);
+  });
+}
+
+function availability(url: string, key: string): string {
+  const env = { PATH: process.env.PATH, URL: url, MODELS: MODEL, TIMEOUT: '60', API_KEY: key };
+  const script = join('constructs', 'files', 'llm-availability.py');
+  const { stdout, stderr } = spawnSync('python3', [script], { env, encoding: 'utf8', timeout: 90_000 });
+  return stdout + stderr;
+}
+
+function told(...what: readonly unknown[]): string {
+  return what.map((each) => JSON.stringify(each)).join('\n');
+}
