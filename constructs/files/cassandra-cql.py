@@ -11,12 +11,12 @@ import sys
 import tempfile
 
 PORT = os.environ.get("CASSANDRA_PORT", "9042")
-# Of a cqlsh that is not the image's own.
+# Printed by a cqlsh of another version than Cassandra.
 WARNING = "WARNING: cqlsh was built against"
 
 
 class Failed(Exception):
-    """Something that another try may find mended."""
+    """An error that a retry may fix."""
 
 
 def name(text):
@@ -64,7 +64,7 @@ class Session:
         self.credentials = "[PlainTextAuthProvider]\nusername = %s\npassword = %s\n" % (user, password)
 
     def lines(self, cql):
-        """What cqlsh prints, line by line. Raises Failed with its last lines, without passwords."""
+        """The lines that cqlsh prints. Raises Failed with the last lines, without passwords."""
         files = [private(self.credentials), private(cql)]
         command = ["cqlsh", self.host, PORT, "--credentials", files[0], "--connect-timeout", "10", "--request-timeout", "60", "-f", files[1]]
         last = []
@@ -84,7 +84,7 @@ class Session:
         return "".join(self.lines(cql))
 
     def json_lines(self, select):
-        """Of a SELECT JSON. cqlsh doubles each backslash of a text that it prints."""
+        """Rows of a SELECT JSON. cqlsh doubles each backslash in its output."""
         lines = (line.strip().replace("\\\\", "\\") for line in self.lines(select))
         return (line for line in lines if line.startswith("{"))
 

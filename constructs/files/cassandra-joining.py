@@ -15,7 +15,7 @@ class Refused(Exception):
 def decide(index, empty, starting, states, quiet, config):
     """Returns what to do next and why: "start" a new ring, "join" the existing ring, or "wait".
 
-    'states' has every other member in joining order, as Node.state tells it, or "absent" (no such pod) or "silent" (a pod
+    'states' has every other member in joining order, as Node.state reports it, or "absent" (no such pod) or "silent" (a pod
     or a name server that does not answer). An absent pod may hold data all the same and only be late.
     """
     others = list(states.items())
@@ -33,13 +33,13 @@ def decide(index, empty, starting, states, quiet, config):
         return "wait", "this node holds data of a ring that it has not joined; no other member answers"
     unknown = ["%s (%s)" % (pod, state) for pod, state in others if state not in ("empty", "spare", "absent")]
     if unknown:
-        return "wait", "a new ring may start only when nobody holds data, and these may: " + ", ".join(unknown)
+        return "wait", "a new ring may start only if no member holds data, but these may: " + ", ".join(unknown)
     absent = [pod for pod, state in others if state == "absent"]
     if absent and quiet < config["absentSeconds"]:
         return "wait", "a new ring starts when %d s have passed without a sign of: %s" % (config["absentSeconds"], ", ".join(absent))
     if quiet < config["quietSeconds"]:
-        return "wait", "nobody holds data; waiting %d s to be sure" % config["quietSeconds"]
-    return "start", "nobody holds data: this is a new ring"
+        return "wait", "no member holds data; waiting %d s to be sure" % config["quietSeconds"]
+    return "start", "no member holds data: this is a new ring"
 
 
 def place(rack, ring, mates, addresses, own_address):
@@ -108,13 +108,13 @@ def no_room(free, data):
     if free >= ROOM:
         return None
     return (
-        "%d MiB of the disk are free, and a start needs %d; remove snapshots that nobody needs (rm -r %s/data/*/*/snapshots/NAME in this"
+        "%d MiB of the disk are free, but a start needs %d; remove unneeded snapshots (rm -r %s/data/*/*/snapshots/NAME in this"
         " container), or give it a larger disk" % (free // 2**20, ROOM // 2**20, data)
     )
 
 
 def own(ring, config):
-    """The nodes of our own datacenter. A member that runs an older script does not tell datacenters."""
+    """The nodes of our own datacenter. A member with an older script does not report datacenters."""
     return [node for node in ring if node.get("datacenter", config["datacenter"]) == config["datacenter"]]
 
 

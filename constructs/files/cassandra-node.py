@@ -1,4 +1,4 @@
-"""Process 1 of a Cassandra container: starts the node when it may join, and tells the other nodes what it knows.
+"""Process 1 of a Cassandra container: starts the node when it may join, and serves its state to other nodes over HTTP.
 
 A node that seeds itself does not bootstrap, so exactly one node may do that, once. The others join one at a time, because
 Cassandra refuses two bootstraps at once. An empty node of an existing ring takes the place of its dead predecessor.
@@ -32,7 +32,7 @@ CONF = os.environ.get("CASSANDRA_CONF", "/etc/cassandra")
 JOINED = os.path.join(DATA, "joined")
 STARTING = os.path.join(DATA, "starting-the-ring")
 ACCEPTED = os.path.join(DATA, "accept-loss")
-# Marks of ops: the host ID of a node whose decommission was begun, and that it has left the ring.
+# Files that ops writes: the host ID of a node whose decommission was started, and that it left the ring.
 LEAVING = os.path.join(DATA, "leaving")
 LEFT = os.path.join(DATA, "left")
 CQL, TELL = 9042, 7010
@@ -43,16 +43,16 @@ def say(message):
 
 
 def with_values(text, values):
-    """cassandra.yaml with other values for keys that it has."""
+    """Replaces values of existing keys in cassandra.yaml."""
     for key, value in values.items():
         text, count = re.subn(r"(?m)^(\s*(?:- )?%s:).*$" % key, lambda match: "%s %s" % (match[1], value), text)
         if count != 1:
-            raise Refused("cassandra.yaml must have the key %s once, and has it %d times" % (key, count))
+            raise Refused("cassandra.yaml must have the key %s once, but has it %d times" % (key, count))
     return text
 
 
 def resolve(name):
-    """The IPv4 addresses of a name, none where it does not exist. Raises OSError where the name server does not answer."""
+    """The IPv4 addresses of a name; none if it does not exist. Raises OSError if the name server does not answer."""
     try:
         return {entry[4][0] for entry in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)}
     except socket.gaierror as error:
@@ -94,7 +94,7 @@ def ask(address, path):
 
 
 def state_of(host, service, own_address):
-    """What another member is. Its name is missing for a good reason only while the name server knows this pod."""
+    """The state of another member. A missing name counts as absent only if the name server knows this pod."""
     try:
         addresses = resolve(host)
         if not addresses:
@@ -108,7 +108,7 @@ def state_of(host, service, own_address):
 
 
 def nodetool(*arguments):
-    """What nodetool prints. Raises OSError with its last line when it fails."""
+    """The output of nodetool. Raises OSError with its last line if it fails."""
     run = subprocess.run(["nodetool"] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if run.returncode != 0:
         lines = run.stdout.strip().splitlines()
@@ -117,7 +117,7 @@ def nodetool(*arguments):
 
 
 class Node:
-    """What this node is. Shared with the threads that tell the others."""
+    """The state of this node. Shared with the threads that serve it over HTTP."""
 
     def __init__(self, address):
         self.address = address
@@ -184,11 +184,11 @@ class Node:
 
     def live(self):
         if not answers_clients(self.address):
-            raise OSError("Cassandra accepts clients and does not answer them")
+            raise OSError("Cassandra accepts connections but does not answer")
         return {"live": True}
 
     def run(self, extra=()):
-        """Runs Cassandra until it ends, and ends with its code."""
+        """Runs Cassandra until it exits, and exits with its code."""
         if self.told_to_end:
             sys.exit(143)
         self.cassandra = subprocess.Popen(["cassandra", "-f"] + list(extra))
@@ -197,7 +197,7 @@ class Node:
         sys.exit(code if code >= 0 else 128 - code)
 
     def note(self):
-        """Notes that this node has joined, once it serves clients. Until then it must never seed itself. Ends one that left."""
+        """Records that this node has joined once it serves clients; until then it must not be its own seed. Stops a node that left."""
         while not os.path.exists(LEFT):
             if not os.path.exists(JOINED) and serves_clients(self.address):
                 write(JOINED)
@@ -213,7 +213,7 @@ class Node:
 
 
 def write(path):
-    """An empty file that a power cut does not take away."""
+    """Creates an empty file that survives a power cut."""
     with open(path, "w") as file:
         os.fsync(file.fileno())
     sync_folder(os.path.dirname(path))
@@ -226,7 +226,7 @@ def sync_folder(path):
 
 
 def start_empty():
-    """A node that left and is wanted again joins as a new one: Cassandra refuses its data, which the others have."""
+    """Removes the data of a node that left and shall join again: Cassandra refuses that data, and the other nodes have it."""
     for name in ("data", "commitlog", "hints", "saved_caches", "cdc_raw", "ops", ".backup"):
         shutil.rmtree(os.path.join(DATA, name), ignore_errors=True)
     for mark in (JOINED, STARTING, LEAVING, LEFT):
@@ -236,7 +236,7 @@ def start_empty():
 
 
 def configure(seeds, copies, racks):
-    """Writes what a growing ring changes. It stands outside of the rendered configuration, whose changes restart all nodes."""
+    """Writes the settings that change when a ring grows. They are not in the rendered configuration, because its changes restart all nodes."""
     path = os.path.join(CONF, "cassandra.yaml")
     with open(path) as file:
         text = file.read()
@@ -247,11 +247,11 @@ def configure(seeds, copies, racks):
 
 
 class Start:
-    """The way of one node from its container's start to Cassandra's."""
+    """Brings one node from the start of its container to the start of Cassandra."""
 
     def __init__(self, node, config, pod):
         self.node, self.config = node, config
-        # In joining order; those that are not wanted as members last.
+        # In joining order; pods that are not configured as members come last.
         self.members = config["members"] + config.get("surplus", [])
         self.index = next(i for i, member in enumerate(self.members) if member["pod"] == pod)
         self.me = self.members[self.index]
@@ -264,14 +264,14 @@ class Start:
             self.said, self.said_at = (action, why), time.monotonic()
 
     def racks(self):
-        """Those of our own datacenter."""
+        """The racks of our own datacenter."""
         return {each["rack"] for each in self.members if each.get("datacenter") == self.me.get("datacenter")}
 
     def look(self):
         return {each["pod"]: state_of(each["host"], self.config["service"], self.node.address) for each in self.others}
 
     def has_left(self):
-        """Whether a decommission that was begun has ended: then no member knows this node any more."""
+        """Whether a started decommission has completed: then no member lists this node any more."""
         with open(LEAVING) as file:
             own = file.read().strip()
         ring, _ = self.ring(self.look())
@@ -302,7 +302,7 @@ class Start:
             time.sleep(config["intervalSeconds"])
 
     def until_room(self):
-        """Waits in here, not in the kubelet's back-off: a command can make room only in a container that runs."""
+        """Waits here, not in the kubelet's back-off: you can free disk space with kubectl exec only while the container runs."""
         while True:
             disk = os.statvfs(DATA)
             why = no_room(disk.f_bavail * disk.f_frsize, DATA)
@@ -312,7 +312,7 @@ class Start:
             time.sleep(self.config["intervalSeconds"])
 
     def join(self, quiet):
-        """Joins, or says why it waits. Two nodes that take their turn at the same moment see each other: the first goes."""
+        """Joins, or logs why it waits. If two nodes start to join at the same moment, they see each other, and the first in order joins."""
         with self.node.turn:
             now = self.look()
             before = [pod for pod in list(now)[: self.index] if now[pod] == "joining"]
@@ -320,7 +320,7 @@ class Start:
                 return self.say("wait", "joins at this moment: " + ", ".join(before))
             ring, why = self.ring(now)
             if ring is None:
-                return self.say("wait", "no member tells who is in the ring: " + why)
+                return self.say("wait", "no member reports the nodes of the ring: " + why)
             mates = {each["pod"]: now[each["pod"]] for each in self.others if each["rack"] == self.me["rack"]}
             try:
                 addresses = set().union(*(resolve(each["host"]) for each in self.others))
@@ -344,7 +344,7 @@ class Start:
             self.node.run(extra)
 
     def ring(self, states):
-        """The nodes of the ring, from the first member that tells; None and the reasons where none does."""
+        """The nodes of the ring, as the first member that answers reports them; None and the reasons if none does."""
         reasons = []
         for each in self.others:
             if states[each["pod"]] != "joined":
@@ -363,13 +363,13 @@ def read_config():
 
 
 def wait_until_wanted(node, pod):
-    """A pod that is no member starts no node, unless it still is one of the ring. Returns the configuration."""
+    """Returns the configuration if this pod is a member. A pod that is no member starts Cassandra only while it is still in the ring."""
     while True:
         config = read_config()
         if any(each["pod"] == pod for each in config["members"]):
             node.spare = False
             if os.path.exists(LEFT):
-                say("left the ring before and is wanted again: removing its data, to join as a new node")
+                say("left the ring before and is a member again: removing its data to join as a new node")
                 start_empty()
             return config
         if os.path.exists(JOINED) and not os.path.exists(LEFT):

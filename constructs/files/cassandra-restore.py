@@ -1,4 +1,4 @@
-"""Loads what a backup holds of a ring into a ring: schema, then data, then roles and rights. May be run again.
+"""Loads the backup of a ring into a ring: schema, then data, then roles and permissions. May be run again.
 
 /restore holds a folder for each node whose snapshot was fetched, and fetched.json, which lists them. sstableloader sends each
 row to the nodes that hold it now, so number, names and tokens of the nodes may be others than those of the backup.
@@ -25,16 +25,16 @@ WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "900"))
 RETRY_SECONDS = float(os.environ.get("RETRY_SECONDS", "15"))
 TRIES = 4
 TELL = 7010
-# The code that tells the Job not to try again.
+# With this exit code the Job does not retry.
 FINAL = 3
 LOADER = "restore_loader_"
-# Half of what a node may miss until deleted rows come back (gc_grace_seconds, 10 days).
+# Half of gc_grace_seconds (10 days). A node that misses more may bring deleted rows back.
 APART_SECONDS = 5 * 86400
 MIB = 2**20
 
 
 class Refused(Exception):
-    """What no second try mends: a person decides."""
+    """A retry cannot fix this: a person must decide."""
 
 
 def say(message):
@@ -54,7 +54,7 @@ def read_manifests(staging):
     for each in fetched["snapshots"]:
         manifest = read_json(os.path.join(each["path"], "manifest.json"))
         if manifest is None:
-            raise Refused("the snapshot of %s at %s has no manifest.json: it is no whole backup; choose another time" % (each["host"], each["time"]))
+            raise Refused("the snapshot of %s at %s has no manifest.json: the backup is incomplete; choose another time" % (each["host"], each["time"]))
         manifests.append(dict(manifest, path=each["path"]))
     return sorted(manifests, key=lambda manifest: manifest["taken"], reverse=True)
 
@@ -64,12 +64,12 @@ def chosen(manifests, hosts=()):
     newest = manifests[0]
     clusters = sorted({each["cluster"] for each in manifests})
     if len(clusters) > 1:
-        raise Refused("the snapshots are of different rings: %s" % ", ".join(clusters))
+        raise Refused("the snapshots belong to different rings: %s" % ", ".join(clusters))
     wanted = list(hosts) or newest["members"]
     missing = sorted(set(wanted) - {each["pod"] for each in manifests})
     if missing:
         others = " ".join(sorted(set(wanted) - set(missing)))
-        raise Refused("there is no snapshot of %s; choose another time, or name the nodes to restore from (%s): what only the others had is then lost" % (", ".join(missing), others))
+        raise Refused("there is no snapshot of %s; choose another time, or name the nodes to restore from (%s): data that only the other nodes had is then lost" % (", ".join(missing), others))
     taken = [each for each in manifests if each["pod"] in wanted]
     for each in taken:
         apart = seconds(newest["taken"]) - seconds(each["taken"])
@@ -107,13 +107,13 @@ def tables_of(manifests, only):
 
 
 def differences(wanted, found):
-    """What two lists of columns do not share, in words."""
+    """Describes how two lists of columns differ."""
     more, fewer = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
     return "; ".join(["it has %s" % line for line in more] + ["it lacks %s" % line for line in fewer])
 
 
 class Progress:
-    """What earlier runs did with the same snapshots."""
+    """The progress of earlier runs with the same snapshots."""
 
     def __init__(self, staging, manifests):
         self.path = os.path.join(staging, ".progress.json")
@@ -154,11 +154,11 @@ class Restore:
         if self.only is None:
             self.make_roles()
         else:
-            self.notes.append("roles and rights stay as they are: one keyspace alone was restored")
+            self.notes.append("roles and permissions are unchanged: only one keyspace was restored")
         return self.compare()
 
     def look(self):
-        """Who is in the ring."""
+        """The nodes of the ring."""
         [local] = self.session.rows("SELECT JSON data_center, rpc_address FROM system.local;")
         peers = self.session.rows("SELECT JSON native_address FROM system.peers_v2;")
         self.datacenter = local["data_center"]
@@ -173,7 +173,7 @@ class Restore:
         lacking = ["%s.%s" % key for key in self.tables if key not in there]
         noted = self.progress.noted
         self.progress.save(new=sorted(set(noted["new"] + lacking)), schema=noted["schema"] and not lacking)
-        # A table that was there keeps its columns: what the backup's schema dropped and added since is not done to it.
+        # An existing table keeps its columns: later ALTERs of the backup's schema are not applied to it.
         ours = [each for each in statements if each["kind"] not in ("TABLE", "ALTER") or (not noted["schema"] and "%s.%s" % (each["keyspace"], each["table"]) in noted["new"])]
         self.session.run("\n".join(each["text"] for each in ours))
         there = self.columns()
@@ -181,10 +181,10 @@ class Restore:
             if there.get(key) != copies[0][1]["columns"]:
                 raise Refused("%s.%s has other columns than in the backup: %s; drop the table, or restore it into another ring" % (key[0], key[1], differences(copies[0][1]["columns"], there.get(key, []))))
         self.progress.save(schema=True)
-        say("the schema is there: %d statements" % len(ours))
+        say("restored the schema: %d statements" % len(ours))
 
     def judge_tables(self):
-        """Empties what is to be loaded: deletions that are newer than the backup would hide its rows. Refuses where rows are."""
+        """Truncates the tables to load: deletions newer than the backup would hide its rows. Refuses tables with rows."""
         rows = self.session.rows("SELECT JSON keyspace_name, table_name, id FROM system_schema.tables;")
         identities = {(row["keyspace_name"], row["table_name"]): row["id"] for row in rows}
         waiting = [key for key in sorted(self.tables) if self.progress.of(key, identities[key]) is None]
@@ -203,7 +203,7 @@ class Restore:
         work = [(key, manifest, entry) for key, copies in sorted(self.tables.items()) for manifest, entry in copies]
         password, role = secrets.token_hex(16), LOADER + secrets.token_hex(4)
         self.drop_loaders()
-        # A login of its own, without any right: sstableloader takes a password on its command line alone.
+        # A separate login without permissions, because sstableloader accepts a password only on its command line.
         self.session.run("CREATE ROLE %s WITH LOGIN = true AND PASSWORD = '%s';" % (role, password))
         try:
             for index, (key, manifest, entry) in enumerate(work):
@@ -240,11 +240,11 @@ class Restore:
         statements, notes = role_statements(self.manifests[0], present)
         if statements:
             self.session.run("\n".join(statements))
-        say("roles and rights are there: %d statements" % len(statements))
+        say("restored roles and permissions: %d statements" % len(statements))
         self.notes += notes
 
     def compare(self):
-        """Every row of small tables with what the node counted just after its snapshot."""
+        """Compares every row of small tables with what the node counted right after its snapshot."""
         result = {"tables": len(self.tables), "rows": 0, "equal": 0, "notCompared": [], "differs": [], "lost": []}
         for key in sorted(self.tables):
             counted = next((entry["content"] for _, entry in self.tables[key] if "content" in entry), None)
@@ -263,7 +263,7 @@ class Restore:
 
 
 def ring_is_up(nodes):
-    """Raises Failed with the reason where not every node is up and normal: sstableloader needs all of them."""
+    """Raises Failed with the reason unless every node is up and normal: sstableloader needs all of them."""
     reasons = []
     for host in nodes:
         try:
@@ -276,7 +276,7 @@ def ring_is_up(nodes):
         except (OSError, ValueError, KeyError) as error:
             reasons.append("%s: %s" % (host, error))
     if nodes:
-        raise Failed("no node tells who is in the ring: " + "; ".join(reasons))
+        raise Failed("no node reports the nodes of the ring: " + "; ".join(reasons))
 
 
 def until_ready(session, nodes):
@@ -297,7 +297,7 @@ def until_ready(session, nodes):
 
 
 def empty(staging):
-    """The next restore begins with nothing, and the disk has its room back."""
+    """Removes fetched files, so that the disk has its space back and the next restore starts from nothing."""
     for each in os.listdir(staging):
         path = os.path.join(staging, each)
         shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
@@ -330,7 +330,7 @@ def into_the_ring():
 
 
 def into_a_drill():
-    """A ring of one node that lives as long as this does."""
+    """A ring of one node that runs as long as this object exists."""
     import drill
 
     began = time.monotonic()

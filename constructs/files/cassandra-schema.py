@@ -1,4 +1,4 @@
-"""Brings keyspaces, roles and rights of a ring to what schema.json says. May run any number of times.
+"""Reconciles keyspaces, roles and permissions of a ring with schema.json. May run any number of times.
 
 Passwords come from the environment and go into files that only this process can read. What this job made and schema.json no
 longer lists is taken back: rights are revoked, roles dropped. It knows its roles by their membership in MADE_HERE, so roles
@@ -22,11 +22,11 @@ FILE = os.environ.get("SCHEMA", "/schema/schema.json")
 WAIT_SECONDS = float(os.environ.get("WAIT_SECONDS", "900"))
 RETRY_SECONDS = float(os.environ.get("RETRY_SECONDS", "5"))
 TELL = 7010
-# States of pods that run and are not in the ring.
+# States of running pods that are not in the ring.
 OUTSIDE = ("left", "spare")
 AUTH = "system_auth"
 MADE_HERE = "made_by_schema_job"
-# Held by a role of this name while the copies of a keyspace are raised and not repaired yet.
+# A role with this name exists while the replication factor of a keyspace is raised but not repaired yet.
 UNREPAIRED = "unrepaired_"
 
 
@@ -42,7 +42,7 @@ def wanted_copies(schema, copies):
 
 
 def copies_of(options, datacenters):
-    """How many copies system_schema.keyspaces tells for our datacenters, and whether the options are ours."""
+    """The replication factors in system_schema.keyspaces for our datacenters, and whether the options are ours."""
     ours = options.get("class", "").endswith(".NetworkTopologyStrategy") and set(options) <= {"class", *datacenters}
     own, *others = datacenters
     now = {own: int(options.get(own, options.get("replication_factor", 0)))}
@@ -50,7 +50,7 @@ def copies_of(options, datacenters):
 
 
 def next_copies(now, ours, wanted):
-    """The next copies on the way to the wanted ones, or None when there is nothing to do."""
+    """The next replication factors towards the wanted ones, or None if nothing is left to do."""
     for datacenter, number in wanted.items():
         there = now[datacenter]
         if there != number:
@@ -72,7 +72,7 @@ def wanted_rights(keyspaces, read_only=()):
 
 
 def rights_statements(role, now, keyspaces, read_only=()):
-    """What brings the rights of a role ({resource: permissions}) to those on its keyspaces, and to nothing else."""
+    """Statements that limit the permissions of a role ({resource: permissions}) to its keyspaces."""
     wanted = wanted_rights(keyspaces, read_only)
     statements = []
     for path in sorted(set(now) | set(wanted)):
@@ -87,7 +87,7 @@ def rights_statements(role, now, keyspaces, read_only=()):
 
 
 def repair(schema, keyspace):
-    """Each node of the ring repairs its primary ranges: together that is all of the keyspace."""
+    """Repairs the primary ranges of each node, so together the whole keyspace."""
     for host in schema["nodes"]:
         if state_of(host) in OUTSIDE:
             continue
@@ -102,7 +102,7 @@ def repair(schema, keyspace):
 
 
 def state_of(host):
-    """What a node tells; None where it does not answer."""
+    """The state that a node reports; None if it does not answer."""
     try:
         with urllib.request.urlopen("http://%s:%d/state" % (host, TELL), timeout=10) as answer:
             return json.load(answer)["state"]
@@ -125,7 +125,7 @@ def told(copies):
 
 
 def replicate(session, schema, keyspaces, keyspace, wanted):
-    """Brings the copies of a keyspace that is there to the wanted number."""
+    """Changes the replication factor of an existing keyspace step by step."""
     mark, wanted = name(UNREPAIRED + keyspace), wanted_copies(schema, wanted)
     now, ours = copies_of(keyspaces[keyspace], list(wanted))
     unrepaired = (UNREPAIRED + keyspace) in schema["known"]
@@ -180,7 +180,7 @@ def reconcile(session, schema):
         role, other = turns(base, client)
         clients[role] = client
         password = literal(os.environ[client["passwordFrom"]])
-        # Not both: Cassandra 5.0.8 takes a new password of a role only every 5 s.
+        # Not both: Cassandra 5.0.8 accepts a new password of a role only every 5 s.
         verb = "ALTER" if role in known else "CREATE"
         statements = ["%s ROLE %s WITH LOGIN = true AND PASSWORD = %s;" % (verb, name(role), password)]
         if not known.get(role):
@@ -199,7 +199,7 @@ def reconcile(session, schema):
             print("%s: rights on %s" % (role, ", ".join(client["keyspaces"] + client.get("readOnly", []))), flush=True)
     for role in sorted(role for role, ours in known.items() if ours and role not in clients):
         session.run("DROP ROLE IF EXISTS %s;" % name(role))
-        print("%s is no longer who a client logs in as: dropped" % role, flush=True)
+        print("dropped %s: no client logs in with it any more" % role, flush=True)
 
 
 def turns(role, client):
@@ -222,13 +222,13 @@ def change_admin(password):
 
 
 def first_start(schema, admin_password, refusal):
-    """As the default superuser, which the first reconciliation disables."""
+    """Logs in as the default superuser, which the first reconciliation disables."""
     default = Session("cassandra", "cassandra", HOST)
     if default.refusal():
         raise Failed("neither admin nor the default superuser can log in at %s:%s; as admin: %s" % (HOST, PORT, refusal))
     if not all_joined(schema):
         raise Failed("first start: waiting until every node has joined")
-    print("first start: making the role admin", flush=True)
+    print("first start: creating the role admin", flush=True)
     prepare(default, schema)
     replicate(default, schema, replications(default), AUTH, schema["copies"])
     default.run("CREATE ROLE IF NOT EXISTS admin WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = %s;" % literal(admin_password))
@@ -246,7 +246,7 @@ def main():
             if refusal and not change_admin(password):
                 first_start(schema, password, refusal)
             reconcile(admin, schema)
-            print("keyspaces, roles and rights are as schema.json says")
+            print("keyspaces, roles and permissions match schema.json")
             return
         except Failed as error:
             if str(error) != said:

@@ -1,4 +1,4 @@
-"""What a restore says to a ring: the schema, roles and rights of a backup as statements that may be run again.
+"""Statements of a restore: the schema, roles and permissions of a backup. They may be run again.
 
 Pure: nothing here asks or changes a ring. Standard library only.
 """
@@ -26,7 +26,7 @@ TYPES = {
 
 
 def split(schema):
-    """The statements of a DESCRIBE SCHEMA. A semicolon within quotes or the body of a function ends none."""
+    """Splits the output of DESCRIBE SCHEMA into statements. Semicolons within quotes or function bodies do not count."""
     statements, start = [], 0
     for match in re.finditer(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$.*?\$\$|;""", schema, re.S):
         if match[0] == ";":
@@ -42,7 +42,7 @@ def plain(quoted):
 
 
 def parse(statement):
-    """What a statement makes: its kind, keyspace and, where it is about one, table."""
+    """The kind, the keyspace and, if there is one, the table of the object that a statement creates."""
     for head in HEADS:
         match = re.match(head, statement)
         if match:
@@ -52,7 +52,7 @@ def parse(statement):
 
 
 def repeatable(statement):
-    """Does nothing where its object is there. Without the identity of the table: the ring gives it a new one."""
+    """Adds IF NOT EXISTS, and removes the table ID: the ring assigns a new one."""
     statement = re.sub(r"^CREATE ((?:CUSTOM )?[A-Z]+(?: VIEW)?) ", r"CREATE \1 IF NOT EXISTS ", statement)
     statement = re.sub(r"^(ALTER TABLE \S+) DROP ", r"\1 DROP IF EXISTS ", statement)
     statement = re.sub(r"^(ALTER TABLE \S+) ADD ", r"\1 ADD IF NOT EXISTS ", statement)
@@ -112,7 +112,7 @@ def role_statements(manifest, present):
             statements.append("CREATE ROLE IF NOT EXISTS %s WITH %s%s;" % (name(row["role"]), password, flags))
     for row in roles:
         for group in sorted(set(row["member_of"] or []) - set(present.get(row["role"], []))):
-            # A client of the ring that is gone since is the schema job's to judge.
+            # The schema job handles clients that were removed since.
             if not OWN_ROLES.fullmatch(group):
                 statements.append("GRANT %s TO %s;" % (name(group), name(row["role"])))
     for row in manifest["grants"]:
@@ -122,8 +122,8 @@ def role_statements(manifest, present):
             continue
         target = resource(row["resource"])
         if target is None:
-            notes.append("rights of %s on %s are not given back: give them by hand" % (row["role"], row["resource"]))
+            notes.append("permissions of %s on %s were not restored: grant them by hand" % (row["role"], row["resource"]))
             continue
         statements += ["GRANT %s ON %s TO %s;" % (right, target, name(row["role"])) for right in sorted(row["permissions"] or [])]
-    notes += ["%s was limited to datacenters, and is not any more" % role for role in manifest["limitedToDatacenters"]]
+    notes += ["%s was limited to some datacenters; this limit was not restored" % role for role in manifest["limitedToDatacenters"]]
     return statements, notes

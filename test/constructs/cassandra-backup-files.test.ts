@@ -286,8 +286,8 @@ describe('the roles of a backup', () => {
     });
     expect(all).toEqual([]);
     expect(notes).toEqual([
-      'rights of owner on functions/shop/f[org.apache.cassandra.db.marshal.TupleType(x)] are not given back: give them by hand',
-      'owner was limited to datacenters, and is not any more',
+      'permissions of owner on functions/shop/f[org.apache.cassandra.db.marshal.TupleType(x)] were not restored: grant them by hand',
+      'owner was limited to some datacenters; this limit was not restored',
     ]);
   });
 });
@@ -311,7 +311,7 @@ describe('the snapshots of a restore', () => {
 
   test('one that is missing is refused, with the nodes that may be named instead', () => {
     expect(chosen([manifest('a')])).toBe(
-      'refused: there is no snapshot of b; choose another time, or name the nodes to restore from (a): what only the others had is then lost',
+      'refused: there is no snapshot of b; choose another time, or name the nodes to restore from (a): data that only the other nodes had is then lost',
     );
     expect(chosen([manifest('a')], ['a'])).toEqual(['a']);
   });
@@ -324,7 +324,7 @@ describe('the snapshots of a restore', () => {
 
   test('of two rings are refused', () => {
     expect(chosen([manifest('a'), manifest('b', { cluster: 'other' })])).toBe(
-      'refused: the snapshots are of different rings: other, ring',
+      'refused: the snapshots belong to different rings: other, ring',
     );
   });
 

@@ -247,7 +247,7 @@ test('a node that joined before starts when its disk has room for four segments 
   const why = (mebibytes: number) => python('node', `node.no_room(${mebibytes} * 2 ** 20, "/data")`);
   expect(why(128)).toBeNull();
   expect(why(127)).toMatch(
-    /^127 MiB of the disk are free, and a start needs 128; .*rm -r \/data\/data\/\*\/\*\/snapshots\/NAME/,
+    /^127 MiB of the disk are free, but a start needs 128; .*rm -r \/data\/data\/\*\/\*\/snapshots\/NAME/,
   );
 });
 
@@ -436,7 +436,7 @@ describe('a pod that is no member', () => {
   });
 });
 
-test('a pod that left and is wanted again removes its data, and starts as a new node', () => {
+test('a pod that left and is a member again removes its data and starts as a new node', () => {
   const data = {
     joined: '',
     leaving: 'id',
@@ -447,7 +447,7 @@ test('a pod that left and is wanted again removes its data, and starts as a new 
     'restore/z': '',
   };
   const { stdout, home } = runNode({ data });
-  expect(stdout).toContain('removing its data, to join as a new node');
+  expect(stdout).toContain('removing its data to join as a new node');
   expect(fs.readdirSync(join(home, 'var')).sort()).toEqual(['restore', 'starting-the-ring']);
   expect(stdout).not.toContain('joined before');
 });
@@ -515,10 +515,12 @@ tell.serve_forever()
       expect(stdout).toContain('joined before: starting');
     }));
 
-  test('waits where nobody tells who is in the ring, and says whom it asked', () =>
+  test('waits if no member reports the nodes of the ring, and logs which it asked', () =>
     other([], (open) => {
       const { stdout } = runNode({ members, open, seconds: 1 });
-      expect(stdout).toContain('no member tells who is in the ring: c-r2-0: {"error": "nodetool status: refused"}');
+      expect(stdout).toContain(
+        'no member reports the nodes of the ring: c-r2-0: {"error": "nodetool status: refused"}',
+      );
       expect(stdout).not.toContain('cassandra -f');
     }));
 });
@@ -668,7 +670,7 @@ exit 0
 
   test('makes the admin with the default superuser, then works as admin, and shows no password', () => {
     const run = runJob(schema, answers, passwords);
-    expect(run.stdout + run.stderr).toContain('keyspaces, roles and rights are as schema.json says');
+    expect(run.stdout + run.stderr).toContain('keyspaces, roles and permissions match schema.json');
     expect(run.status).toBe(0);
     expect(run.statements).toContain(
       `CREATE ROLE IF NOT EXISTS admin WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = 'a''d@m/in%';`,

@@ -131,7 +131,7 @@ async function restored(tally: Tally): Promise<void> {
     tally.check('a restore is killed', (await end(killed)).code === 137);
     const second = await end(restoreJob(node, rendered));
     tally.check('the next one finishes it', second.code === 0, second.said);
-    tally.check('and begins with what was left', !/\((1|2) of /.test(second.said.split('the schema is there').at(-1)!));
+    tally.check('and begins with what was left', !/\((1|2) of /.test(second.said.split('restored the schema').at(-1)!));
     const summary = second.result.restored ?? {};
     tally.check('every table is equal', summary.tables === 5 && summary.equal === 5, JSON.stringify(summary));
     console.log(`restored: ${JSON.stringify(summary)}`);
@@ -184,7 +184,7 @@ async function damage(tally: Tally, node: TestNode, rendered: Rendered, pods: re
   const broken = await end(restoreJob(node, rendered, asked));
   tally.check(
     'a file that is missing in the repository is reported',
-    broken.code === 3 && !broken.said.includes('the schema is there'),
+    broken.code === 3 && !broken.said.includes('restored the schema'),
     broken.said,
   );
   fs.writeFileSync(pack, whole);
