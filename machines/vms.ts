@@ -153,13 +153,9 @@ function options(settings: Settings): string[] {
 
 /** As qm takes sizes, in the largest unit that is exact. */
 export function sizeText(size: number): string {
-  for (const [unit, length] of [
-    ['G', 1024 ** 3],
-    ['M', 1024 ** 2],
-  ] as const)
-    // prettier-ignore
-    if (size % length === 0) return `${size / length}${unit}`;
-  return `${Math.ceil(size / 1024)}K`;
+  const units = { G: 1024 ** 3, M: 1024 ** 2 };
+  const exact = Object.entries(units).find(([, length]) => size % length === 0);
+  return exact === undefined ? `${Math.ceil(size / 1024)}K` : `${size / exact[1]}${exact[0]}`;
 }
 
 /** What `apply vms` sends to a host on which there is nothing yet, a file per VM. */
