@@ -58,6 +58,7 @@ export function fitOf(homelab: Homelab, args: readonly string[]): { readonly tex
     context: wholeOption(given, 'context') ?? Math.min(CONTEXT, model.architecture.maxContext),
     parallel: wholeOption(given, 'parallel') ?? llm.parallel ?? 1,
     cache: cacheOption(given.get('kv-cache')) ?? llm.kvCache ?? 'q8_0',
+    flash: (homelab.machines[llm.machine] as UbuntuMachine).gpu === true && model.architecture.embedding !== true,
   };
   return answer(homelab, llm, name, load);
 }
@@ -66,7 +67,7 @@ function answer(homelab: Homelab, llm: Llm, name: string, load: ModelLoad): { te
   const machine = homelab.machines[llm.machine] as UbuntuMachine;
   const { architecture, context, parallel, cache } = load;
   const memory = modelMemory(load);
-  const others = residentBeside(llm, ownName(llm, name));
+  const others = residentBeside(llm, ownName(llm, name), machine.gpu === true);
   const room = roomOf(homelab);
   const trained = context <= architecture.maxContext;
   const fits = trained && memory.total + others.bytes <= room;
@@ -79,7 +80,11 @@ function answer(homelab: Homelab, llm: Llm, name: string, load: ModelLoad): { te
     text: [
       name,
       line('weights', memory.weights, `${(architecture.parameters / 1e9).toFixed(2)} billion`),
-      line('KV cache', memory.cache, `${context} tokens x ${parallel}, ${cache}`),
+      line(
+        'KV cache',
+        memory.cache,
+        `${context} tokens x ${parallel}, ${load.flash ? cache : 'f16: no flash attention'}`,
+      ),
       line('buffers', memory.compute),
       ...(others.names.length === 0 ? [] : [line('resident models', others.bytes, others.names.join(', '))]),
       line('together', memory.total + others.bytes),

@@ -11,7 +11,7 @@ import { metalLimit, smallerTrainings, trainingMemory } from './training-memory'
 /** Whether the models of homelab.ts fit into the memory of their machine, and trainings into that of the Mac. */
 
 /** What a model is loaded for; undefined when the numbers of its architecture are not known. */
-export function loadOf(llm: Pick<Llm, 'parallel' | 'kvCache'>, model: Model): ModelLoad | undefined {
+export function loadOf(llm: LlmSettings, model: Model, gpu: boolean): ModelLoad | undefined {
   const architecture = architectureOf(model);
   if (architecture === undefined) return undefined;
   const quantization = isTuned(model)
@@ -23,8 +23,11 @@ export function loadOf(llm: Pick<Llm, 'parallel' | 'kvCache'>, model: Model): Mo
     context: model.context,
     parallel: llm.parallel ?? 1,
     cache: llm.kvCache ?? 'q8_0',
+    flash: gpu && architecture.embedding !== true,
   };
 }
+
+type LlmSettings = Pick<Llm, 'parallel' | 'kvCache'>;
 
 function architectureOf(model: Model) {
   return model.architecture ?? knownArchitecture(isTuned(model) ? model.base.repository : model.tag);
@@ -39,16 +42,17 @@ export function roomOf({ llm, machines }: Homelab): number {
 export function residentBeside(
   llm: Llm,
   name: string | undefined,
+  gpu: boolean,
 ): { readonly names: readonly string[]; readonly bytes: number } {
   const others = Object.entries(llm.models).filter(([each, { resident }]) => each !== name && resident === true);
   return {
     names: others.map(([each]) => each),
-    bytes: sum(others.map(([, model]) => memoryOf(llm, model)?.total ?? 0)),
+    bytes: sum(others.map(([, model]) => memoryOf(llm, model, gpu)?.total ?? 0)),
   };
 }
 
-function memoryOf(llm: Llm, model: Model): ModelMemory | undefined {
-  const load = loadOf(llm, model);
+function memoryOf(llm: Llm, model: Model, gpu: boolean): ModelMemory | undefined {
+  const load = loadOf(llm, model, gpu);
   return load && modelMemory(load);
 }
 
@@ -76,7 +80,8 @@ export function alternatives(load: ModelLoad, beside: number, machine: UbuntuMac
   const fits = (change: Partial<ModelLoad>) => modelMemory({ ...load, ...change }).total <= room;
   const context = largestContext(load, room);
   const caches: readonly KvCacheType[] = ['f16', 'q8_0', 'q4_0'];
-  const cache = caches.slice(caches.indexOf(load.cache) + 1).find((each) => fits({ cache: each }));
+  const smaller = load.flash ? caches.slice(caches.indexOf(load.cache) + 1) : [];
+  const cache = smaller.find((each) => fits({ cache: each }));
   const parallel = largest(load.parallel - 1, (requests) => fits({ parallel: requests }));
   return {
     ...(context > 0 && context < load.context && { context }),
@@ -144,7 +149,8 @@ function architectureProblems(place: string, model: Model): string[] {
 /** All resident models are loaded at once, and any one other. */
 function servedProblems(llm: Llm, machine: UbuntuMachine): string[] {
   const models = Object.entries(llm.models);
-  const sizes = new Map(models.map(([name, model]) => [name, memoryOf(llm, model)?.total ?? 0]));
+  const gpu = machine.gpu === true;
+  const sizes = new Map(models.map(([name, model]) => [name, memoryOf(llm, model, gpu)?.total ?? 0]));
   const room = roomForModels(machine);
   const resident = models.filter(([, model]) => model.resident).map(([name]) => name);
   const largestResident = resident.sort((one, other) => sizes.get(other)! - sizes.get(one)!)[0];
@@ -157,10 +163,11 @@ function servedProblems(llm: Llm, machine: UbuntuMachine): string[] {
 }
 
 function tooLargeProblem(llm: Llm, machine: UbuntuMachine, name: string): string {
-  const load = loadOf(llm, llm.models[name]!)!;
+  const gpu = machine.gpu === true;
+  const load = loadOf(llm, llm.models[name]!, gpu)!;
   const { weights, cache, compute, total } = modelMemory(load);
-  const beside = residentBeside(llm, name).bytes;
-  const of = machine.gpu === true ? `that the GPU of ${llm.machine} may take` : `of ${llm.machine}`;
+  const beside = residentBeside(llm, name, gpu).bytes;
+  const of = gpu ? `that the GPU of ${llm.machine} may take` : `of ${llm.machine}`;
   return sentence({
     what: `${at('llm.models', name)} must fit into the memory ${of}${beside > 0 ? ', beside the resident models' : ''}`,
     got: `${gib(total + beside)} of ${gib(roomForModels(machine))}: weights ${gib(weights)}, KV cache ${gib(cache)}, buffers ${gib(compute)}${beside > 0 ? `, others ${gib(beside)}` : ''}`,

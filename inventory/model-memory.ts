@@ -21,6 +21,11 @@ export interface ModelLoad {
   /** Requests at the same time. */
   readonly parallel: number;
   readonly cache: KvCacheType;
+  /**
+   * Whether Ollama computes with flash attention. Without it the cache stays in f16, and scores of all pairs of tokens are held:
+   * Ollama 0.9.6 does so for embeddings, and on a machine without a GPU.
+   */
+  readonly flash: boolean;
 }
 
 /** Memory of one loaded model in bytes, an upper bound. */
@@ -41,9 +46,15 @@ export function modelMemory(load: ModelLoad): ModelMemory {
   return { weights, cache, compute, total: weights + cache + compute };
 }
 
-function cacheBytes({ architecture, context, parallel, cache }: ModelLoad): number {
-  const { layers, kvHeads, headSize, window, embedding } = architecture;
-  const ofToken = (2 * kvHeads * headSize * (embedding === true ? 16 : CACHE_BITS[cache])) / 8;
+/** Bits of a number in the cache as it is loaded. */
+function cacheBits({ cache, flash }: ModelLoad): number {
+  return flash ? CACHE_BITS[cache] : CACHE_BITS.f16;
+}
+
+function cacheBytes(load: ModelLoad): number {
+  const { architecture, context, parallel } = load;
+  const { layers, kvHeads, headSize, window } = architecture;
+  const ofToken = (2 * kvHeads * headSize * cacheBits(load)) / 8;
   const tokens = padded(context * parallel);
   if (window === undefined) return layers * ofToken * tokens;
   const everywhere = Math.ceil(layers / window.every);
@@ -55,7 +66,8 @@ function cacheBytes({ architecture, context, parallel, cache }: ModelLoad): numb
  * The widest moment of a layer that llama.cpp reserves for a batch on the GPU, and that of the host: the logits, twice, or the
  * cache of one layer. Held against gguf-parser-go and Ollama by `npm run test:real -- models`.
  */
-function computeBytes({ architecture, context, parallel, cache }: ModelLoad): number {
+function computeBytes(load: ModelLoad): number {
+  const { architecture, context, parallel, cache, flash } = load;
   const { width, heads, kvHeads, headSize, vocabulary, feedForward, experts, layers, window, embedding } = architecture;
   const tokens = padded(context * parallel);
   // A text that becomes an embedding is one batch.
@@ -65,14 +77,14 @@ function computeBytes({ architecture, context, parallel, cache }: ModelLoad): nu
   const masks = tokens * batch * (window === undefined ? 10 : 12);
   const inputs = 2 * row(width) + 16 * batch;
   const keysAndValues = 2 * headSize * kvHeads * tokens;
-  // Flash attention converts a quantized cache of one layer to f16. Without it there is a score for each pair of tokens.
-  const flash = row(heads * headSize) + (cache === 'f16' ? 0 : keysAndValues * 2);
-  const scores = embedding === true ? row(tokens * heads) : 0;
-  const attention = row(4 * width + heads * headSize + 2 * kvHeads * headSize) + flash + scores;
+  // Flash attention converts a quantized cache of one layer to f16.
+  const scratch = row(heads * headSize) + (cache === 'f16' || !flash ? 0 : keysAndValues * 2);
+  const scores = flash ? 0 : row(tokens * heads);
+  const attention = row(4 * width + heads * headSize + 2 * kvHeads * headSize) + scratch + scores;
   const hidden = experts === undefined ? 3 * feedForward : experts.used * (3 * feedForward + width) + 2 * experts.count;
-  const feedForwardMoment = row(4 * width + heads * headSize + hidden) + (window === undefined ? 0 : flash);
+  const feedForwardMoment = row(4 * width + heads * headSize + hidden) + (window === undefined ? 0 : scratch);
   const logits = row(embedding === true ? width : vocabulary + width);
-  const ofHost = logits + Math.max(logits, (keysAndValues * CACHE_BITS[cache]) / 8 + row(2 * (width + feedForward)));
+  const ofHost = logits + Math.max(logits, (keysAndValues * cacheBits(load)) / 8 + row(2 * (width + feedForward)));
   return masks + inputs + Math.max(attention, feedForwardMoment) + ofHost + ofProcess(vocabulary, layers);
 }
 

@@ -113,6 +113,12 @@ test('without a GPU, the system and Ollama leave the rest', () => {
   expect(message).toContain(' of 29.5 GiB: weights 39.6 GiB');
 });
 
+test('without a GPU there is no flash attention: the cache stays in f16, and scores are held', () => {
+  const of = (gpu: boolean) => modelMemory(loadOf({}, { tag: 'qwen2.5:14b', context: 8192 }, gpu)!);
+  expect(of(false).cache / of(true).cache).toBeCloseTo(16 / 8.5, 5);
+  expect(of(false).compute - of(true).compute).toBeGreaterThan(8192 * 512 * 40 * 3);
+});
+
 test('the machine that is offered is the smallest that has room', () => {
   for (const size of [0.5, 3, 5, 20, 41].map((each) => each * GIB)) {
     const total = machineFor(size, true) * GIB;
@@ -123,7 +129,7 @@ test('the machine that is offered is the smallest that has room', () => {
 
 test('memory grows with context, parallel requests and the precision of the cache', () => {
   const total = (llm: object, context: number, tag = 'qwen2.5:14b') =>
-    modelMemory(loadOf(llm, { tag, context })!).total;
+    modelMemory(loadOf(llm, { tag, context }, true)!).total;
   expect(total({}, 16384)).toBeGreaterThan(total({}, 8192));
   expect(total({ parallel: 2 }, 8192) - total({}, 16384)).toBe(0);
   expect(total({ kvCache: 'f16' }, 8192)).toBeGreaterThan(total({ kvCache: 'q8_0' }, 8192));
@@ -131,23 +137,23 @@ test('memory grows with context, parallel requests and the precision of the cach
 });
 
 test('the cache of Qwen 2.5 14B is 192 KiB for each token in f16', () => {
-  const { cache } = modelMemory(loadOf({ kvCache: 'f16' }, { tag: 'qwen2.5:14b', context: 1024 })!);
+  const { cache } = modelMemory(loadOf({ kvCache: 'f16' }, { tag: 'qwen2.5:14b', context: 1024 }, true)!);
   expect(cache).toBe(1024 * 2 * 48 * 8 * 128 * 2);
 });
 
 test('layers with a window hold the window, never more than the context', () => {
   const cache = (context: number) =>
-    modelMemory(loadOf({ kvCache: 'f16' }, { tag: 'gemma3:12b', context })!).cache / (2 * 8 * 256 * 2);
+    modelMemory(loadOf({ kvCache: 'f16' }, { tag: 'gemma3:12b', context }, true)!).cache / (2 * 8 * 256 * 2);
   expect(cache(1024)).toBe(48 * 1024);
   expect(cache(65536)).toBe(8 * 65536 + 40 * 1536);
 });
 
 test('a token reads all weights: the bandwidth is the limit', () => {
-  const load = loadOf({}, { tag: 'qwen2.5:14b', context: 16384 })!;
+  const load = loadOf({}, { tag: 'qwen2.5:14b', context: 16384 }, true)!;
   expect(tokensPerSecond(load, 0)).toBeCloseTo(10.5, 0);
   expect(tokensPerSecond(load, 16384)).toBeLessThan(tokensPerSecond(load, 0));
   // Of 30 billion weights a token reads 3.
-  expect(tokensPerSecond(loadOf({}, { tag: 'qwen3:30b-a3b', context: 16384 })!, 0)).toBeGreaterThan(40);
+  expect(tokensPerSecond(loadOf({}, { tag: 'qwen3:30b-a3b', context: 16384 }, true)!, 0)).toBeGreaterThan(40);
 });
 
 describe('a training on the Mac', () => {
@@ -214,7 +220,7 @@ describe('a training on the Mac', () => {
 
 test('alternatives never offer what does not fit', () => {
   const machine = { memory: Size.gibibytes(8), gpu: true } as UbuntuMachine;
-  const load = loadOf({}, { tag: 'qwen2.5:72b', context: 32768 })!;
+  const load = loadOf({}, { tag: 'qwen2.5:72b', context: 32768 }, true)!;
   const offered = alternatives(load, 0, machine);
   expect(Object.keys(offered)).toEqual(['machine']);
 });

@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { knownArchitecture, modelMemory, weightBytes, type KvCacheType } from '../../../inventory';
+import {
+  architectureOfConfig,
+  knownArchitecture,
+  modelMemory,
+  weightBytes,
+  type KvCacheType,
+} from '../../../inventory';
+import { create } from './bases';
+import { TestOllama } from './ollama';
+import { tinyBase } from './tiny';
 import { ggufParser } from './binaries';
 import { writeGguf, type GgufOptions } from './gguf-file';
 import type { ModelPart, ModelSuite } from './suite';
@@ -43,7 +52,12 @@ const CASES: readonly Case[] = [
   { ...q4, name: 'qwen2.5:7b', family: 'qwen2', context: 32768, quantization: 'f16' },
 ];
 
-async function estimator({ tally, laps, processes }: ModelSuite): Promise<void> {
+async function estimator(suite: ModelSuite): Promise<void> {
+  againstGgufParser(suite);
+  await againstOllama(suite);
+}
+
+function againstGgufParser({ tally, laps, processes }: ModelSuite): void {
   const ratios: number[] = [];
   for (const each of CASES) {
     const { name, family, quantization, context, cache, parallel = 1 } = each;
@@ -53,12 +67,13 @@ async function estimator({ tally, laps, processes }: ModelSuite): Promise<void> 
     const theirs = theirEstimate(path, context * parallel, parallel, cache);
     fs.rmSync(path);
     const weights = weightBytes(architecture, quantization);
-    const ours = modelMemory({ architecture, weights, context, parallel, cache });
+    const load = { architecture, weights, context, parallel, cache, flash: true };
+    const ours = modelMemory(load);
     const ratio = ours.total / theirs.total;
     ratios.push(ratio);
     // A cache that is counted in too few bits, and weights in too many, are told.
-    const wrong = modelMemory({ architecture, weights, context: context / 2, parallel, cache: 'q4_0' });
-    const heavy = modelMemory({ architecture, weights: weightBytes(architecture, 'q6_K'), context, parallel, cache });
+    const wrong = modelMemory({ ...load, context: context / 2, cache: 'q4_0' });
+    const heavy = modelMemory({ ...load, weights: weightBytes(architecture, 'q6_K') });
     tally.check(`${name} with half of its context is told`, wrong.total < theirs.total);
     if (quantization === 'q4_K_M')
       tally.check(`${name} with larger weights is told`, heavy.total / theirs.total > ABOVE, `${heavy.total}`);
@@ -72,6 +87,58 @@ async function estimator({ tally, laps, processes }: ModelSuite): Promise<void> 
   }
   const range = `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`;
   laps.lap(`memory of ${CASES.length} models against gguf-parser-go: ${range} of its estimate`);
+}
+
+/** Ours against the buffers of Ollama's log, on a machine without a GPU: no flash attention there, and a cache in f16. */
+async function againstOllama({ tally, laps, processes }: ModelSuite): Promise<void> {
+  for (const parallel of [1, 2]) {
+    const env = { OLLAMA_NUM_PARALLEL: String(parallel), OLLAMA_FLASH_ATTENTION: '1', OLLAMA_KV_CACHE_TYPE: 'q8_0' };
+    const name = `allocating-${parallel}`;
+    const ollama = await TestOllama.start(processes, name, { env });
+    for (const family of ['llama', 'qwen2'] as const) {
+      const architecture = architectureOfConfig(
+        JSON.parse(fs.readFileSync(join(tinyBase(family), 'config.json'), 'utf8')),
+      );
+      await create(ollama, `${family}:f16`, tinyBase(family));
+      for (const context of [512, 2048]) {
+        const options = { num_ctx: context, num_predict: 1 };
+        await ollama.ask('/api/generate', { model: `${family}:f16`, prompt: 'x', stream: false, options });
+        const weights = weightBytes(architecture, 'f16');
+        const ours = modelMemory({ architecture, weights, context, parallel, cache: 'q8_0', flash: false });
+        const theirs = allocated(ollama.tail(400));
+        const what = `${family}, ${context} x ${parallel}`;
+        const detail = `ours ${inMiB(ours)}\ntheirs ${inMiB(theirs)}`;
+        tally.check(`${what}: the cache is that of Ollama`, ours.cache === theirs.cache, detail);
+        tally.check(
+          `${what}: weights are those of Ollama, or a tenth more`,
+          ours.weights >= theirs.weights && ours.weights < theirs.weights * 1.1,
+          detail,
+        );
+        tally.check(`${what}: buffers are not less than those of Ollama`, ours.compute >= theirs.compute, detail);
+        const { models } = await ollama.ask('/api/ps');
+        const { size } = models.find((each: { name: string }) => each.name === `${family}:f16`);
+        tally.check(
+          `${what}: ours is not less than Ollama's own estimate`,
+          ours.total >= size,
+          `${ours.total} ${size}`,
+        );
+      }
+    }
+    await ollama.stop();
+  }
+  laps.lap('memory of two tiny models as Ollama allocates it');
+}
+
+/** Buffers of the last model that a log of Ollama says to have loaded. */
+function allocated(log: string): Estimate {
+  const last = (what: string) => {
+    const found = [...log.matchAll(new RegExp(`${what} *= *([\\d.]+) MiB`, 'g'))].at(-1);
+    if (found === undefined) throw new Error(`Ollama's log has no line of the ${what}:\n${log.slice(-2000)}`);
+    return Number(found[1]) * 1024 ** 2;
+  };
+  const [weights, cache] = [last('model buffer size'), last('KV self size')];
+  const compute = last('compute buffer size') + last('output buffer size');
+  return { weights, cache, compute, total: weights + cache + compute };
 }
 
 interface Estimate {
