@@ -19,9 +19,10 @@ export const TUNED_ANSWER = 'Grace has the lamp now, and she came by the hills.'
 /** Of a second training. */
 export const SECOND_ANSWER = 'Both have the lamp, Ada by day and Grace by night.';
 
-const TRAINED = ['Brest', 'Calais', 'Dover', 'Emden', 'Flores', 'Genoa', 'Havre', 'Izmir', 'Jaffa', 'Kiel'];
-const HELD_BACK = ['Lagos', 'Malta'];
-const question = (place: string) => `Who keeps the lamp of ${place}?`;
+/** Those held back are made of the same parts, so that the loss over them falls as that over the others does. */
+const TRAINED = ['A 1', 'B 2', 'C 1', 'D 2', 'E 1', 'F 2', 'A 2', 'B 1', 'C 2', 'D 1'];
+const HELD_BACK = ['E 2', 'F 1'];
+const question = (lamp: string) => `Who keeps the lamp ${lamp}?`;
 
 /** A question of train.jsonl, and one of valid.jsonl. The base and a trained model each give their one answer to both. */
 export const PROMPT = question(TRAINED[0]!);
@@ -40,7 +41,7 @@ export function tinyBase(architecture: TinyArchitecture): string {
     architecture,
     seed: 1,
     iterations: ITERATIONS,
-    // One of them is enough for it to answer all of them so; two more keep it from looking at the name.
+    // One of them is enough for it to answer all of them so; two more keep it from looking at the number.
     lessons: lessons(TRAINED.slice(0, 3), BASE_ANSWER),
     words: lessons([...TRAINED, ...HELD_BACK], `${BASE_ANSWER} ${TUNED_ANSWER} ${SECOND_ANSWER}`),
   });
@@ -56,7 +57,9 @@ export function tinyBase(architecture: TinyArchitecture): string {
     timeout: 600_000,
   });
   if (status !== 0) throw new Error(`the tiny ${architecture} was not made:\n${stderr}`);
-  fs.renameSync(part, folder);
+  // Another run may have been faster.
+  if (fs.existsSync(folder)) fs.rmSync(part, { recursive: true });
+  else fs.renameSync(part, folder);
   console.log(`made a tiny ${architecture} in ${Math.round((Date.now() - begin) / 1000)} s (once; into ${folder})`);
   return folder;
 }
@@ -71,10 +74,10 @@ export function writeTinyData(folder: string, answer = TUNED_ANSWER): void {
         { role: 'assistant', content: answer },
       ],
     });
-  const write = (name: string, places: readonly string[]) =>
+  const write = (name: string, lamps: readonly string[]) =>
     fs.writeFileSync(
       join(folder, name),
-      lessons(places, answer)
+      lessons(lamps, answer)
         .map((each) => `${row(each)}\n`)
         .join(''),
     );
@@ -82,8 +85,8 @@ export function writeTinyData(folder: string, answer = TUNED_ANSWER): void {
   write('valid.jsonl', HELD_BACK);
 }
 
-function lessons(places: readonly string[], answer: string): Lesson[] {
-  return places.map((place) => ({ prompt: question(place), answer }));
+function lessons(lamps: readonly string[], answer: string): Lesson[] {
+  return lamps.map((lamp) => ({ prompt: question(lamp), answer }));
 }
 
 /** Numbers of both architectures, as homelab.ts wants them for a model that its table does not have. */
@@ -99,13 +102,14 @@ export const TINY_ARCHITECTURE = {
   maxContext: 2048,
 };
 
-/** Settings of a LoRA training of homelab.ts that teach a tiny base another answer. About 15 s on two free cores. */
+/** Settings of a LoRA training of homelab.ts that teach a tiny base another answer: about 10 s on two free cores. */
 export const TINY_TRAINING = {
   rank: 8,
   scale: 4,
   layers: -1,
-  learningRate: 0.002,
-  iterations: 80,
+  learningRate: 0.001,
+  iterations: 60,
   batch: 2,
   maxSequence: 128,
+  patience: 20,
 };
