@@ -37,7 +37,12 @@ async function chain(suite: ModelSuite): Promise<void> {
       model.export = { quantization: 'q8_0' };
     });
     vm = await AiVm.start(lan, processes, mac.homelab);
-    const node = await lan.join('node', `${mac.homelab.machines['talos-worker-02']!.address}/24`);
+    const { address } = mac.homelab.machines[mac.homelab.llm!.machine]!;
+    const node = await lan.join(
+      'node',
+      `${mac.homelab.machines['talos-worker-02']!.address}/24`,
+      hostsScript(processes.folder, address, mac.homelab.llm!.service),
+    );
     const stranger = await lan.join('stranger', STRANGER);
     laps.lap('chain: the machines are up');
     const commands = new Owner(suite, mac);
@@ -46,7 +51,6 @@ async function chain(suite: ModelSuite): Promise<void> {
     await injected(suite, mac, 'writer');
     await commands.good('export', 'writer');
     await commands.good('publish', 'writer');
-    const { address } = mac.homelab.machines[mac.homelab.llm!.machine]!;
     await reached(suite, mac.homelab, address, { node, stranger });
     await served(suite, mac.homelab, node, TUNED_ANSWER, 'the first release');
     const again = await commands.good('publish', 'writer');
@@ -119,6 +123,11 @@ async function reached(
   );
 }
 
+/** The name of the Service stands for its endpoint: the cluster's name server and kube-proxy are not here. */
+function hostsScript(folder: string, address: string, service: string): string {
+  return `cp /etc/hosts ${folder}/hosts; echo '${address} ${service}' >>${folder}/hosts; mount --bind ${folder}/hosts /etc/hosts`;
+}
+
 /** What a service on a node gets with the variables that its Deployment has. */
 async function served(
   { tally, laps }: ModelSuite,
@@ -128,11 +137,6 @@ async function served(
   what: string,
 ): Promise<void> {
   const env = environmentOf(homelab, 'assistant');
-  const { address } = homelab.machines[homelab.llm!.machine]!;
-  // The name of the Service stands for its endpoint: the cluster's name server and kube-proxy are not here.
-  node.sh(
-    `cp /etc/hosts /tmp/hosts.$$; echo '${address} ${env.LLM_HOST}' >>/tmp/hosts.$$; mount --bind /tmp/hosts.$$ /etc/hosts; rm /tmp/hosts.$$`,
-  );
   const client = [process.execPath, `${__dirname}/clients/client.js`, PROMPT, '48'];
   const { stdout, stderr } = await node.run(client, { ...env, NODE_PATH: clientLibraries() }, 300);
   const answers = stdout === '' ? {} : JSON.parse(stdout);

@@ -20,7 +20,7 @@ import { tinyBase } from './tiny';
 const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY];
 
 /** The sample begins nothing that would end later than this, in seconds. */
-const CLOCK = 240;
+const CLOCK = 285;
 
 onLoopback(() => [ollamaBinary(), ggufParser(), mlxPython(), clientLibraries(), tinyBase('llama'), tinyBase('qwen2')]);
 
