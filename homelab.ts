@@ -186,6 +186,8 @@ export default defineHomelab({
     service: 'llm-service',
     machine: 'ai-vm',
     port: 11434,
+    // Each client of the models has a key, and limits. Turned on in a running homelab: docs/day-2.md has the order.
+    gateway: {},
     models: {
       chat: { tag: 'qwen2.5:14b-instruct-q4_K_M', context: 16384, resident: true },
       embeddings: { tag: 'nomic-embed-text:v1.5', context: 2048 },
