@@ -15,12 +15,6 @@ export interface TrainingConfig {
 const VALIDATIONS = 20;
 const MOST_BETWEEN = 100;
 
-/**
- * Share of the Mac's memory that a training may take. macOS lets the GPU keep two thirds of 16 GB resident, three quarters of
- * more (max_recommended_working_set_size of Metal); beyond that the Mac swaps.
- */
-const SHARE_OF_MEMORY = 0.7;
-
 export function trainingConfig({ base, training }: TunedModel): TrainingConfig {
   const settings = trainingSettings(training);
   const every = Math.min(MOST_BETWEEN, Math.ceil(settings.iterations / VALIDATIONS));
@@ -60,9 +54,4 @@ export function trainingHost({ hosts }: Homelab, name: string, { training }: Tun
   throw new Blocked(
     `training.host of ${name} must name one Mac of homelab.ts (there: ${names}), got ${training.host ?? 'nothing'}`,
   );
-}
-
-/** Bytes that a training may take of a machine with so much memory. */
-export function memoryLimit(bytes: number): number {
-  return Math.floor(bytes * SHARE_OF_MEMORY);
 }

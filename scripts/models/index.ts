@@ -6,6 +6,7 @@ import { publish } from './publish';
 import { rollback } from './rollback';
 import { status } from './status';
 import { train } from './train';
+import { tryModel } from './try';
 
 /** The commands by name, one file each. */
 export const COMMANDS: Readonly<Record<string, ModelCommand>> = {
@@ -23,5 +24,10 @@ export const COMMANDS: Readonly<Record<string, ModelCommand>> = {
     usage: '',
     what: 'what is served, since when, how fast, what it takes; 1 when something is wrong',
     run: status,
+  },
+  try: {
+    usage: 'NAME [--base|--fused]',
+    what: 'serves a model on this machine, with the variables of the cluster',
+    run: tryModel,
   },
 };

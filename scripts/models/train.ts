@@ -1,7 +1,7 @@
 import * as os from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { trainingSettings, type TunedModel } from '../../inventory';
+import { metalLimit, trainingSettings, type TunedModel } from '../../inventory';
 import { bytes } from '../../values/quantity';
 import type { Context } from '../clients/context';
 import { CommandFailed } from '../engine/commands';
@@ -9,7 +9,7 @@ import { json } from '../engine/json';
 import { Blocked, EXIT } from '../engine/problem';
 import { ROOT } from '../engine/root';
 import { baseFolder, orRefused } from './base';
-import { memoryLimit, trainingConfig, trainingHost, type TrainingConfig } from './config';
+import { trainingConfig, trainingHost, type TrainingConfig } from './config';
 import { checkedData, faultsText, type Data } from './data';
 import { DATA_FILES } from './digests';
 import { trainFolder, WORK } from './folders';
@@ -51,10 +51,10 @@ export async function train(context: Context, args: readonly string[]): Promise<
   return EXIT.done;
 }
 
-/** Bytes that a training may take: of the Mac in homelab.ts, or of this machine when it has less. */
+/** Bytes that a training may take: what macOS lets the GPU use, of the Mac in homelab.ts or of this machine when it has less. */
 function trainingMemory({ homelab }: Context, name: string, model: TunedModel): number {
   const [, { memory }] = trainingHost(homelab, name, model);
-  return memoryLimit(Math.min(bytes(memory), os.totalmem()));
+  return Math.floor(metalLimit(Math.min(bytes(memory), os.totalmem())));
 }
 
 /** Says what becomes of an earlier run. @returns whether there is something to do */
@@ -66,8 +66,9 @@ async function agreed({ ask }: Context, name: string, { text, settings }: Traini
     return false;
   }
   if (decision.what === 'go on') console.log(`goes on after iteration ${decision.iteration} of ${settings.iterations}`);
-  if (decision.what === 'begin anew') {
-    const lost = decision.finished ? 'a finished training' : `${decision.iteration} iterations`;
+  if (decision.what === 'begin anew' && decision.finished) console.log('settings changed: trains anew');
+  else if (decision.what === 'begin anew') {
+    const lost = `${decision.iteration} iterations`;
     await ask.agree(
       `Settings of ${name} changed since its last training. Begin anew? ${lost} with the old ones are lost.`,
     );

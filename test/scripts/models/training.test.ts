@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { isTuned, type TunedModel } from '../../../inventory';
-import { memoryLimit, trainingConfig } from '../../../scripts/models/config';
+import { trainingConfig } from '../../../scripts/models/config';
 import { lossPicture } from '../../../scripts/models/loss-picture';
 import { duration, parseProgress, progressText, ProgressView, secondsLeft } from '../../../scripts/models/progress';
 import { decide, lastCheckpoint } from '../../../scripts/models/training';
@@ -52,10 +52,6 @@ describe('config.yaml', () => {
     [100_000, 100],
   ])('of %i iterations has a checkpoint every %i', (iterations, every) => {
     expect(trainingConfig(withTraining({ iterations })).every).toBe(every);
-  });
-
-  test('leaves memory to macOS', () => {
-    expect(memoryLimit(16 * 2 ** 30)).toBe(Math.floor(11.2 * 2 ** 30));
   });
 });
 

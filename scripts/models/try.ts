@@ -1,0 +1,141 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { envPrefixOf, servedName, variablesOf, type Homelab, type TunedModel } from '../../inventory';
+import type { OllamaApi } from '../clients/ollama-api';
+import type { Context } from '../clients/context';
+import { Blocked, EXIT, Usage } from '../engine/problem';
+import { baseFolder } from './base';
+import type { ModelFlags } from './command';
+import { fileDigest } from './digests';
+import { readExport } from './export-record';
+import { WORK } from './folders';
+import { alone } from './lock';
+import { Mlx } from './mlx';
+import { assertOwnOllama, ownOllama, ownUrl } from './own-ollama';
+import { environment } from './python';
+import { task } from './task';
+import { finishedTraining } from './trained';
+import { tunedModel } from './tuned';
+
+/**
+ * `try NAME`: gives a model to programs on this machine as the cluster gives it to its clients: same API, same variables, same
+ * name. Without a flag it is the export, bit for bit what is published.
+ */
+export async function tryModel(context: Context, args: readonly string[], flags: ModelFlags): Promise<number> {
+  const [name, model] = tunedModel(context.homelab, args);
+  if (flags.base && flags.fused) throw new Usage('--base and --fused are two models; give one of them');
+  const url = loopback(ownUrl(process.env.OLLAMA_HOST ?? ''));
+  const ollama = ownOllama(context);
+  await assertOwnOllama(ollama);
+  await alone(name, async () => {
+    context.commands.changing = true;
+    const stable = servedName(name, model);
+    if (flags.base) await fromFolder(ollama, model, stable, await base(context, model));
+    else if (flags.fused) await fused(context, ollama, name, model, stable);
+    else await exported(ollama, name, model, stable);
+    const { text, tokensPerSecond } = await task(`${stable} answers`, () =>
+      ollama.answer({ tag: stable, context: model.context, prompt: PROMPT, tokens: 16 }),
+    );
+    console.log(`  ${JSON.stringify(text)} (${tokensPerSecond} tokens/s)`);
+  });
+  console.log(['', ...variables(context.homelab, name, url)].join('\n'));
+  return EXIT.done;
+}
+
+const PROMPT = 'Hello, who are you?';
+
+/** @throws Blocked when other machines could reach it: Ollama has no authentication */
+export function loopback(url: string): URL {
+  const parsed = new URL(url);
+  if (['127.0.0.1', 'localhost', '[::1]'].includes(parsed.hostname)) return parsed;
+  throw new Blocked(
+    `OLLAMA_HOST must be an address of this machine alone, got ${parsed.hostname}:\n  export OLLAMA_HOST=127.0.0.1:11434`,
+  );
+}
+
+/** What each client of the model gets from the cluster, for a shell here. A fallback is none of them. */
+export function variables({ services, webApps, llm }: Homelab, name: string, { hostname, port }: URL): string[] {
+  const values: Readonly<Record<string, string>> = {
+    HOST: hostname,
+    PORT: port,
+    BASE_URL: `http://${hostname}:${port}/v1`,
+    MODEL: servedName(name, llm!.models[name]!),
+    // Ollama takes any; clients of a gateway must send one.
+    API_KEY: 'local',
+  };
+  const lines = Object.entries({ ...services, ...webApps }).flatMap(([client, service]) =>
+    (service.connects ?? [])
+      .filter((each) => 'model' in each && each.model === name)
+      .flatMap((connection) => {
+        const prefix = `${envPrefixOf(service, connection)}_`;
+        const given = variablesOf(service, connection, llm).map((variable) => variable.slice(prefix.length));
+        const known = given.filter((variable) => values[variable] !== undefined);
+        return [`# ${client}`, ...known.map((variable) => `export ${prefix}${variable}=${values[variable]}`)];
+      }),
+  );
+  return lines.length > 0 ? lines : [`# no service connects to ${name}: connects: [{ model: '${name}' }]`];
+}
+
+async function base(context: Context, { base: wanted }: TunedModel): Promise<string> {
+  return baseFolder(context, await environment(context), wanted);
+}
+
+/** What was trained, before its quantization. */
+async function fused(context: Context, ollama: OllamaApi, name: string, model: TunedModel, tag: string): Promise<void> {
+  const { adapter } = await finishedTraining(name);
+  const from = await base(context, model);
+  const folder = join(WORK, name, 'try');
+  fs.rmSync(folder, { recursive: true, force: true });
+  const python = await environment(context);
+  await task('fuse base and adapter', () => new Mlx(context, python).fuse(from, adapter, folder));
+  await fromFolder(ollama, model, tag, folder);
+  fs.rmSync(folder, { recursive: true });
+}
+
+/** What is published, bit for bit. */
+async function exported(ollama: OllamaApi, name: string, model: TunedModel, tag: string): Promise<void> {
+  const record = readExport(name);
+  if (record === undefined)
+    throw new Blocked(
+      `${name} is not exported yet; export it, or try the base:\n  npm run models -- export ${name}\n  npm run models -- try ${name} --base`,
+    );
+  const files: Record<string, string> = {};
+  for (const { name: file, digest, file: path } of record.blobs) {
+    if (!(await ollama.hasBlob(digest))) await ollama.uploadBlob(digest, path);
+    files[file] = digest;
+  }
+  const { template, system, parameters } = record.wording;
+  await create(ollama, { files, template, system, parameters }, model, tag);
+}
+
+/** Of a folder with safetensors, in 16 bits. */
+async function fromFolder(ollama: OllamaApi, model: TunedModel, tag: string, folder: string): Promise<void> {
+  const files: Record<string, string> = {};
+  await task('hand the weights to Ollama', async (progress) => {
+    for (const file of fs.readdirSync(folder).filter((each) => /\.(safetensors|json|model)$/.test(each))) {
+      progress(`hands over ${file}`);
+      // Files of the cache of Hugging Face are links.
+      const path = fs.realpathSync(join(folder, file));
+      files[file] = `sha256:${await fileDigest(path)}`;
+      if (!(await ollama.hasBlob(files[file]))) await ollama.uploadBlob(files[file], path);
+    }
+  });
+  const { template, system } = model.export ?? {};
+  await create(
+    ollama,
+    { files, ...(template !== undefined && { template }), ...(system !== undefined && { system }) },
+    model,
+    tag,
+  );
+}
+
+/** With the context that the cluster's clients have; on the Mac nothing else sets it. */
+async function create(
+  ollama: OllamaApi,
+  request: Omit<Parameters<OllamaApi['create']>[0], 'model'>,
+  { context }: TunedModel,
+  tag: string,
+): Promise<void> {
+  const parameters = { ...request.parameters, num_ctx: context };
+  await task(`make ${tag}`, (progress) => ollama.create({ ...request, model: tag, parameters }, progress));
+}
