@@ -6,7 +6,7 @@ import type { MachineFiles } from './files';
 import { METRICS_PORT, PROXY_FILES, proxyConfig } from './llm-proxy';
 import { OLLAMA_FILES, loadModelsUnit, ollamaOverride, ollamaUnit, residentModels } from './ollama';
 
-/** What cloud-init is told about a machine beside the cluster. */
+/** The cloud-init files of a machine beside the cluster. */
 export interface CloudInit {
   readonly user: string;
   readonly network: string;

@@ -1,7 +1,7 @@
 import { hostOf, type GpuPassthrough, type Homelab, type ProxmoxHost } from '../inventory';
 import type { MachineFiles } from './files';
 
-/** What a Proxmox host is told: files of ours, in *.d folders under our name. */
+/** The files of a Proxmox host, in *.d folders under our name. */
 
 /** The files that concern how a host boots, by path on it. */
 export const HOST_FILES = {

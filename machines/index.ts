@@ -6,7 +6,7 @@ import { talosPatches } from './talos';
 import { renderVersions } from './versions';
 import { renderVms } from './vms';
 
-/** What machines are told, from the inventory alone: pure, the same everywhere, without a secret. One renderer per kind. */
+/** Files and settings of machines, computed from the inventory only: pure, without secrets. One renderer per kind of machine. */
 const RENDERERS: readonly ((homelab: Homelab) => MachineFiles)[] = [
   renderHosts,
   talosPatches,

@@ -6,7 +6,7 @@ import { imageOf } from './images';
 
 type Settings = Readonly<Record<string, string>>;
 
-/** A virtual machine as Proxmox is told. */
+/** A virtual machine with its settings in Proxmox. */
 export interface Vm {
   readonly name: string;
   readonly vmid: number;
@@ -158,7 +158,7 @@ export function sizeText(size: number): string {
   return exact === undefined ? `${Math.ceil(size / 1024)}K` : `${size / exact[1]}${exact[0]}`;
 }
 
-/** What `apply vms` sends to a host on which there is nothing yet, a file per VM. */
+/** The commands that `apply vms` sends to an empty host, a file per VM. */
 export function renderVms(homelab: Homelab): MachineFiles {
   return new Map(
     Object.keys(homelab.machines).map((name): [string, string] => {

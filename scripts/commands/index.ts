@@ -21,12 +21,16 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   rotate: { usage: 'SECRET', what: 'gives a secret a new value, everywhere and in order', run: rotate },
   maintenance: { usage: 'NODE [stop]', what: 'starts a node again whose databases cannot move', run: maintainNode },
   upgrade: { usage: '', what: 'Talos, then Kubernetes, to the versions of homelab.ts', run: upgradeCluster },
-  snapshot: { usage: '[FOLDER]', what: 'copies etcd to .homelab/etcd/, and to FOLDER; for every night', run: snapshot },
+  snapshot: {
+    usage: '[FOLDER]',
+    what: 'saves a snapshot of etcd to .homelab/etcd/, and to FOLDER; run it every night',
+    run: snapshot,
+  },
   talosctl: { usage: 'NODE -- ARGS', what: 'talosctl with the login that is kept encrypted', run: talosctlHere },
   destroy: { usage: 'STAGE [BACKUP]', what: 'removes VMs or images; every name must be typed', run: destroy },
   render: {
     usage: '',
-    what: 'writes what machines are told to scripts/rendered/; npm run synth does it too',
+    what: 'writes the files and settings of machines to scripts/rendered/; npm run synth does it too',
     async run({ homelab }) {
       const said = writeRendered(machineFiles(homelab));
       if (said !== undefined) console.error(said);

@@ -8,7 +8,7 @@ import { writeWhole } from '../engine/sops';
 const FOLDER = join(ROOT, 'scripts', 'rendered');
 
 /**
- * Writes what machines are told to scripts/rendered/, for review, and removes files that are no longer rendered.
+ * Writes files and settings of machines to scripts/rendered/, for review, and removes files that are no longer rendered.
  * @returns what changed, for a terminal, or undefined
  */
 export function writeRendered(files: MachineFiles, folder = FOLDER): string | undefined {

@@ -24,7 +24,7 @@ export async function rotate(context: Context, [name]: readonly string[]): Promi
   const manual = byHand(context.homelab, secret);
   if (manual !== undefined) throw new Blocked(manual);
   await applyStage(context, rotation(context, store, secret));
-  console.log(`\n${secret.name} has a new value, and nobody uses the old one any more; commit ${SECRETS.cluster}`);
+  console.log(`\n${secret.name} has a new value, and nothing uses the old one any more; commit ${SECRETS.cluster}`);
   return EXIT.done;
 }
 
@@ -33,7 +33,7 @@ function rotation(context: Context, store: SecretStore, secret: ListedSecret): S
   const repository = new GitRepository(context.commands, homelab);
   const maker = new SecretMaker(homelab, sops, ask);
   let begun = false;
-  const what = `a new value of ${changingKeys(secret).join(', ')}; the old one is kept until nobody uses it`;
+  const what = `a new value of ${changingKeys(secret).join(', ')}; the old one is kept until nothing uses it`;
   const replace = async () => {
     await store.write(await maker.replaced(secret, await store.read(), changingKeys(secret)));
   };

@@ -73,19 +73,19 @@ export class ProgramMissing extends CommandFailed {
 
 const RECENT_MILLISECONDS = 2000;
 const SENT_MILLISECONDS = 1000;
-/** A program that was told to end is killed after this. */
+/** A program that does not exit after SIGTERM is killed after this time. */
 const STOP_SECONDS = 2;
-/** After that nobody waits for its output any more, which a program that it has started may hold open for ever. */
+/** After this time we stop waiting for its output, because a program that it started may keep the pipe open forever. */
 const LET_GO_MILLISECONDS = 1000;
 
 /** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
 const LOCK = '/run/lock/collab-homelab';
 const LOCK_SECONDS = 900;
-/** So much sooner than the time of its command ends the wait for the lock: nothing begins there once nobody waits here. */
+/** The wait for the lock ends this much before the command's own timeout, so that nothing starts there after we stopped waiting. */
 const LOCK_MARGIN_SECONDS = 20;
 const LOCK_IS_HELD = 75;
 
-/** 255 is ssh's own: it was not reached, or the line broke. `qm` ends with it as well, when a task of it fails. */
+/** ssh exits with 255 if it cannot connect or the connection breaks. `qm` does too, when one of its tasks fails. */
 const NOT_REACHED = 255;
 const ENDED_WITH_255 = 254;
 const TRANSLATED = ['sh', '-c', `"$@"; c=$?; [ $c -eq ${NOT_REACHED} ] && c=${ENDED_WITH_255}; exit $c`, 'sh'];

@@ -30,7 +30,7 @@ export function rememberDigest(url: string, sha256: string): void {
   writeWhole(join(ROOT, DIGESTS), `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
 }
 
-/** For a download that is not what it was. */
+/** For a download that differs from the first one. */
 export function otherDigest(url: string, known: string, got: string): string {
   return `${url} must have SHA-256\n  ${known} (${DIGESTS}), and what came has\n  ${got}; it was not used. Find out why; only when the new one is right, take its line out of ${DIGESTS}`;
 }

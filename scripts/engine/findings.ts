@@ -10,7 +10,7 @@ export interface Finding {
   readonly saw: string;
   /** What to do when it is not good. */
   readonly fix?: string;
-  /** Why it is bad, in words that are the same wherever this is the cause: findings with one cause are told as one. */
+  /** The cause, in words that are always the same: findings with the same cause are printed as one. */
   readonly cause?: string;
 }
 
@@ -42,7 +42,7 @@ async function orFault(what: string, look: Check): Promise<readonly Finding[]> {
   }
 }
 
-/** What a program said, without what it was asked: an API server that is away answers every question alike. */
+/** The output of a program without the request: if the API server is down, every request gets the same answer. */
 export function causeOf(error: Problem): string {
   if (!(error instanceof CommandFailed)) return error.message;
   // kubectl's libraries log each attempt, with time and process.

@@ -38,7 +38,7 @@ const PREFIX = 'collab-homelab.';
 function sharedMemory(): string {
   const root = '/dev/shm';
   if (!fs.existsSync(root))
-    throw new Blocked(`${root} must be there: secrets are given to programs from memory, never from a disk`);
+    throw new Blocked(`${root} does not exist. Programs get secrets through files in memory, never through a disk`);
   for (const entry of fs.readdirSync(root).filter((name) => name.startsWith(PREFIX)))
     if (!isAlive(Number(entry.split('.')[1]))) fs.rmSync(join(root, entry), { recursive: true, force: true });
   return fs.mkdtempSync(join(root, `${PREFIX}${process.pid}.`));

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ProgramMissing } from './commands';
 import { NotReady, Blocked } from './problem';
 
-/** What is told while a change is carried out: what it waits for. */
+/** Prints what a running change waits for. */
 export type Progress = (what: string) => void;
 
 /**

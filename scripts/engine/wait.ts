@@ -3,7 +3,7 @@ import { isFault, Problem, TimedOut } from './problem';
 /** How long a second is: tests let time run faster. */
 export const SECOND = 1000 * Number(process.env.HOMELAB_PACE ?? 1);
 
-/** For `until` in a look, where nobody shows what it waits for: the first wait is said, on standard error because of --json. */
+/** For `until` while inspecting, where no step shows what it waits for: prints the first wait, on standard error because of --json. */
 export function sayOnce(): (what: string) => void {
   let said = false;
   return (what) => {

@@ -80,7 +80,7 @@ export function byHand({ databases }: Homelab, secret: ListedSecret): string | u
     [`${secret.name} is not changed by a command: ${reason}. By hand, in this order:`, ...steps].join('\n  ');
   if (database.state === 'retired')
     return why(
-      `${namespace} is retired, and what is not running cannot be told a new password`,
+      `${namespace} is retired: its pods do not run, so they cannot get a new password`,
       '1. set it to active, and rotate then',
     );
   const edit = (keys: string) =>

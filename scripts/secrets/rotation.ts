@@ -92,7 +92,7 @@ function valueParts(of: Rotation): Titled[] {
 
 const PREVIOUS = 'previous-';
 
-/** What the job of a database is told: what is replaced, beside what replaces it. */
+/** Input of a database's job: the previous values beside the new ones. */
 export function withPreviousValues(values: Values, previous: Values): Values {
   return { ...values, ...Object.fromEntries(Object.entries(previous).map(([key, value]) => [PREVIOUS + key, value])) };
 }

@@ -14,7 +14,7 @@ const ARGO_CD = 'argocd-controller';
 /** Set by Argo CD on what it keeps. */
 const TRACKED = 'argocd.argoproj.io/tracking-id';
 
-/** An object of dist/ that must be there before Argo CD is, and is Argo CD's from its first sync on. */
+/** An object of dist/ that Argo CD itself needs: the bootstrap creates it, and Argo CD owns it from its first sync on. */
 export function appliedObject(kubernetes: Kubernetes, { file, text, object }: DistFile): Step {
   const actions = [kubernetes.apply(ARGO_CD, [object])];
   return step(`dist/${file} is in the cluster`, async () => {

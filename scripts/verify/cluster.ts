@@ -54,7 +54,7 @@ async function nodeFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<F
     if (ready?.status !== 'True')
       return bad(what, ready?.message ?? 'its kubelet says nothing', `npm run bootstrap -- talosctl ${name} -- dmesg`);
     if (node.spec?.unschedulable)
-      return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, when nobody works on it`);
+      return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, after its maintenance`);
     const { kernelVersion = '' } = node.status.nodeInfo ?? {};
     if (holdsMongod(homelab, name) && mongodStarts(kernelVersion) === 'no')
       return bad(what, `it runs Linux ${kernelVersion}, and ${MONGOD_STOPS}`, MONGOD_WAY_OUT);

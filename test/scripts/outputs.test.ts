@@ -66,7 +66,9 @@ describe('Proxmox', () => {
 
   test('pvesm list of a folder, with a line that is none', () => {
     const text = `${output('proxmox/pvesm-list-files.txt')}nonsense\n`;
-    expect(() => parseVolumes(text, 'pvesm list local')).toThrow(/must answer.*said "nonsense"/);
+    expect(() => parseVolumes(text, 'pvesm list local')).toThrow(
+      /must print its usual format, but it printed "nonsense"/,
+    );
   });
 
   test('pvesh get /cluster/resources: also a guest of which Proxmox has no figures yet', () => {

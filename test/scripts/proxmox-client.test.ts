@@ -54,7 +54,7 @@ describe('other words than those of Proxmox are refused', () => {
     expect(parseThinPools(JSON.stringify({ report: [{ lv }] }), 'lvs')).toEqual({
       'pve/data': { size: 1000, data: 3.1, metadata: 0.45 },
     });
-    expect(() => parseThinPools('{}', 'lvs')).toThrow(/^lvs must answer in the form that it always has/);
+    expect(() => parseThinPools('{}', 'lvs')).toThrow(/^lvs must print its usual format/);
   });
 
   test('guests of the cluster, of which a storage is none', () => {
@@ -67,7 +67,7 @@ test('a VM that is not there is said with what makes it', async () => {
   const stderr = "Configuration file 'nodes/pve/qemu-server/201.conf' does not exist\n";
   const vm = machineVm({ homelab, commands: new Answers({ 'qm status': { code: 2, stderr } }) }, 'talos-worker-01');
   await expect(vm.status()).rejects.toThrow(
-    'VM 201 (talos-worker-01) on proxmox must be there, but it is not. To make it:\n  npm run bootstrap -- apply vms',
+    'VM 201 (talos-worker-01) on proxmox does not exist. To create it:\n  npm run bootstrap -- apply vms',
   );
 });
 

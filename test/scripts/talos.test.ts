@@ -431,7 +431,7 @@ describe('a VM that is off', () => {
 
   test('is made by stage vms when it is not there', async () => {
     const missing = new Error("Configuration file 'nodes/pve/qemu-server/201.conf' does not exist");
-    await expect(look('', missing)).rejects.toThrow(/VM 201 .* must be there, but it is not[^]* apply vms$/);
+    await expect(look('', missing)).rejects.toThrow(/VM 201 .* does not exist[^]* apply vms$/);
   });
 });
 

@@ -86,7 +86,11 @@ describe('a machine that is not there', () => {
       (on) => (on.metadata = '85.10'),
       /has the storage local-lvm: .*metadata 85 % full; free or add space/,
     ],
-    ['an answer is nonsense', (on) => (on.says['pvesm list'] = '%%'), /pvesm list local-lvm must answer/],
+    [
+      'an answer is nonsense',
+      (on) => (on.says['pvesm list'] = '%%'),
+      /pvesm list local-lvm must print its usual format/,
+    ],
     [
       'an answer is empty',
       (on) => (on.says['proxmox/host-facts.sh'] = ''),

@@ -5,7 +5,7 @@ import { Blocked } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
 import { parseStorages, parseThinPools, parseVolumes, type StorageFacts, type ThinPools, type Volume } from './storage';
 
-/** What is so on a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, understood here. */
+/** The state of a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, parsed here. */
 export interface HostFacts {
   readonly version: { readonly major: number; readonly minor: number; readonly text: string };
   readonly kernel: {
@@ -72,9 +72,9 @@ export interface Network {
   readonly unclear: readonly string[];
   /** Whether the next boot takes another /etc/network/interfaces. */
   readonly staged: boolean;
-  /** Whether Proxmox' tool is there that gives cards their names. */
+  /** Whether Proxmox' tool that names network cards is installed. */
   readonly tool: boolean;
-  /** Whether that tool was at work for us and did not come to its end. */
+  /** Whether we started that tool and it did not finish. */
   readonly halfPinned: boolean;
 }
 
@@ -190,7 +190,7 @@ export function parseFacts(text: string, host: string): HostFacts {
 
 function nonsense(host: string, what: string, got: unknown): Blocked {
   return new Blocked(
-    `${host} must say its ${what} in a form that is known, and said ${JSON.stringify(String(got ?? '').slice(0, 120))}; run it again, and report it if it stays`,
+    `${host} must report its ${what} in a known form, but it printed ${JSON.stringify(String(got ?? '').slice(0, 120))}. Run it again, and report it if it stays`,
   );
 }
 

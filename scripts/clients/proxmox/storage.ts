@@ -101,14 +101,14 @@ export class ProxmoxStorage {
     const argv = ['pvesm', 'free', volume];
     return action(`${this.target.name}: ${argv.join(' ')}`, async () => {
       const { stderr } = await this.commands.change(this.target, argv);
-      // It ends with 0 also when it failed. A mere warning stands on standard error as well.
+      // It exits with 0 even if it failed. Standard error may also hold a mere warning.
       if (stderr.trim() !== '' && (await this.volumes()).some(({ id }) => id === volume))
         throw hadNoEffect(this.target, argv, stderr);
     });
   }
 }
 
-/** A command of Proxmox that ended with 0, and did not do what it should. */
+/** A command of Proxmox that exited with 0 but had no effect. */
 export function hadNoEffect({ name }: Target, argv: readonly string[], stderr: string): Blocked {
   return new Blocked(`${name}: ${argv.join(' ')} ended with 0, but changed nothing. It said: ${stderr.trim()}`);
 }
@@ -178,6 +178,6 @@ export function parseStorages(states: any[], configs: any[]): StorageFacts[] {
 
 export function unexpectedOutput(asked: string, said: string): Blocked {
   return new Blocked(
-    `${asked} must answer in the form that it always has, but it said ${JSON.stringify(said.trim().slice(0, 120))}`,
+    `${asked} must print its usual format, but it printed ${JSON.stringify(said.trim().slice(0, 120))}`,
   );
 }

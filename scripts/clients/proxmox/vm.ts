@@ -71,7 +71,7 @@ export class ProxmoxVm {
     return action(this.qm(argv).lines, async () => {
       const options = { seconds: DISK_SECONDS, waitsFor: `${slot} of ${this.label}` };
       const { stderr } = await this.commands.change(this.target, argv, options);
-      // It ends with 0 also when it failed. A mere warning stands on standard error as well.
+      // It exits with 0 even if it failed. Standard error may also hold a mere warning.
       if (stderr.trim() !== '' && drive((await this.config())[slot] ?? '').size !== size)
         throw hadNoEffect(this.target, argv, stderr);
     });
@@ -119,7 +119,7 @@ export class ProxmoxVm {
     const { stdout, stderr, code } = await this.commands.read(this.target, argv, { ...options, accepts });
     if (code === 0) return stdout;
     if (/does not exist/.test(stderr))
-      throw new Blocked(`${this.label} must be there, but it is not. To make it:\n  npm run bootstrap -- apply vms`);
+      throw new Blocked(`${this.label} does not exist. To create it:\n  npm run bootstrap -- apply vms`);
     throw new Blocked(`${this.target.name}: ${argv.join(' ')} ended with ${code}: ${stderr.trim()}`);
   }
 }

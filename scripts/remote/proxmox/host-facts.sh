@@ -57,7 +57,7 @@ digests() {
   done
 }
 
-# The kernel that proxmox-boot-tool was told of; one for the next boot alone goes first.
+# The kernel that is pinned with proxmox-boot-tool; a pin for the next boot only takes precedence.
 pinned_kernel() {
   local pin="$ROOT/etc/kernel/next-boot-pin"
   if [ ! -e "$pin" ]; then pin="$ROOT/etc/kernel/proxmox-boot-pin"; fi

@@ -8,7 +8,7 @@ ROOT=${ROOT:-}
 main() {
   local seen=$1 wanted=$2 file="$ROOT/etc/kernel/cmdline"
   if [ "$(cat "$file")" != "$seen" ]; then
-    printf '/etc/kernel/cmdline is no longer what it was: %s\n' "$(cat "$file")" >&2
+    printf '/etc/kernel/cmdline has changed meanwhile: %s\n' "$(cat "$file")" >&2
     return 1
   fi
   printf '%s\n' "$wanted" >"$file.next"

@@ -35,7 +35,7 @@ export function access(homelab: Homelab, vm: UbuntuVm): Step {
     if (there.rules !== sha256(rules) || there.loaded !== digest || there.enabled !== 'enabled')
       lines.push(...allowed(rules).map((line) => `firewall: ${line}`));
     // It will be undone, also where it looks as wanted now.
-    if (there.trial === 'open') lines.push('an earlier run tried keys and firewall, and nobody confirmed them');
+    if (there.trial === 'open') lines.push('an earlier run tried keys and firewall, but nobody confirmed them');
     if (lines.length === 0) return undefined;
     await assertLetThrough(homelab, vm);
     return { lines, actions: [tryOut(vm, rules, keys), confirm(vm, digest, keys)] };

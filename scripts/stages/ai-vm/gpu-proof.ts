@@ -270,7 +270,7 @@ export async function noLogin(homelab: Homelab, vm: UbuntuVm, { message }: Probl
   );
 }
 
-/** Its system is up, and lets nobody in, or is busy with its first boot. */
+/** Its system runs, but refuses logins or is still busy with its first boot. */
 async function answers({ commands, target }: UbuntuVm): Promise<boolean> {
   try {
     await commands.read(target, ['true'], { seconds: 30 });
@@ -281,7 +281,7 @@ async function answers({ commands, target }: UbuntuVm): Promise<boolean> {
   }
 }
 
-/** With `qm stop`: a VM that nobody can log in to may not shut down by itself. */
+/** With `qm stop`: a VM that refuses logins may not shut down by itself. */
 function withoutGpu(homelab: Homelab, { name, host, machine: { vmid } }: UbuntuVm): string {
   return `To go on without the GPU: gpu: false in homelab.ts, ssh root@${homelab.hosts[host.name]!.address} qm stop ${vmid} (${name}), and run this again`;
 }

@@ -52,7 +52,7 @@ export async function planRestart(
   return { actions: restart(vm, kind, whileOff), asks: [`${name} ${how}${models}${hang}`] };
 }
 
-/** It was restarted, and nobody can log in. */
+/** It was restarted, but no login works. */
 export class NotBack extends Problem {}
 
 /** Restarts without asking what is known of the GPU: for the proof itself. The actions throw NotBack. */

@@ -29,7 +29,7 @@ import { isPushed, repositoryAccess } from './repository';
 /** Two images of about 500 MB together over a slow line, and Argo CD's own start. */
 const START_SECONDS = 15 * 60;
 
-/** Stage 8: Argo CD, and dist/ handed over to it. */
+/** Stage 8: installs Argo CD and lets it deploy dist/. */
 export function gitops(context: Context): Stage {
   const { homelab, kubernetes } = context;
   return {

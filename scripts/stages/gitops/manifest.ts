@@ -8,7 +8,7 @@ export const ARGO_CD_NAMESPACE = NAMESPACES.argoCd;
 /** On each object of the install manifest, so that one which a later version lacks is found, and nothing else is. */
 export const INSTALLED = { 'collab-homelab/installed-with': 'argo-cd' } as const;
 
-/** Since 3.0 an Application no longer says which of its objects is unwell, and why, unless it is told to. */
+/** Since 3.0 an Application does not show which of its objects is unhealthy, and why, unless this setting is on. */
 export const PARAMETERS = { 'controller.resource.health.persist': 'true' } as const;
 
 /**

@@ -116,7 +116,7 @@ function namesFinding(name: string, network: HostFacts['network']): Finding {
     .map(({ name, mac, pinned }) => `${name} ${mac} ${pinned ? `pinned as ${pinned}` : 'not pinned'}`)
     .join(', ');
   if (pins.state === 'unsafe')
-    return bad(what, pins.why, 'make both say the same before its next boot, or nobody reaches it');
+    return bad(what, pins.why, 'make both agree before its next boot, or the host has no network');
   return pins.state === 'pinned' ? good(what, saw) : warning(what, saw, 'npm run bootstrap -- apply host');
 }
 

@@ -29,7 +29,7 @@ function isNamed({ namesNext, namesElsewhere }: Network, name: string): boolean 
   return namesNext.has(name) || namesElsewhere.has(name);
 }
 
-/** The files of Proxmox' tool. It knows no others: a card that its owner has pinned by hand it would rename as well. */
+/** The files of Proxmox' tool. It ignores other files, so it would also rename a card that the owner pinned by hand. */
 const OF_TOOL = /^\/usr\/local\/lib\/systemd\/network\/50-(pmx|pve)-[^/]+\.link$/;
 
 function pinnedByHand({ cards }: Network): Card | undefined {

@@ -38,7 +38,7 @@ export function assertSound({ homelab, host }: Site, facts: HostFacts): void {
   assertNoneBad(hostFindings(homelab, host.name, facts), undoWarning(host.name, facts));
 }
 
-/** Whether the host came back from a boot that nobody has confirmed. */
+/** Whether the host restored its old files because nobody confirmed a boot. */
 export function waitsForUndo({ boot: { armed }, bootId }: HostFacts): boolean {
   return armed !== undefined && armed !== bootId;
 }

@@ -10,7 +10,7 @@ import { changesBoot, isUnmade } from './boot';
 import { unexpectedReboot } from './findings';
 import { soundFacts, waitsForUndo, type Site } from './site';
 
-/** A boot with changes that nobody confirms is undone: the host goes back by itself to how it booted before. */
+/** If nobody confirms a boot with changes, the host restores its old boot files and reboots. */
 
 export function lastBootConfirmed(site: Site): Step {
   const { host } = site;
@@ -38,7 +38,7 @@ export function canGoBack(site: Site): Step {
     const strange = unexpectedReboot(facts);
     if (strange)
       throw new Blocked(
-        `${host.name} must not wait for another reboot, but it does: ${strange}. Reboot it, check that it is well, then run this again`,
+        `${host.name} must not wait for another reboot, but it does: ${strange}. Reboot it, check that it works, then run this again`,
       );
     const files = undoFiles(site).filter(([path, text]) => facts.digests[path] !== sha256(text));
     const { armed, undoTimer } = facts.boot;

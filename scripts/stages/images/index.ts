@@ -165,7 +165,7 @@ async function assertUnpacks(place: Place): Promise<void> {
   );
 }
 
-/** The signed list must say what is pinned: a list of another day is signed as well. */
+/** The signed list must contain the pinned digest: lists of other days are signed too. */
 async function assertPublished(host: ProxmoxHost, published: NonNullable<Image['published']>): Promise<void> {
   const { list, name, sha256: pinned } = published;
   const args = [list, name, UBUNTU_IMAGE_SIGNER];
@@ -179,7 +179,7 @@ async function assertPublished(host: ProxmoxHost, published: NonNullable<Image['
 
 const CURL = ['curl', '--fail', '--silent', '--show-error', '--connect-timeout', '30', '--retry', '5'];
 
-/** The factory builds what it was told of; what is in no schematic it knows from the start. */
+/** Registers the schematic with the factory; it builds only images of schematics that it knows. */
 async function announceSchematic(homelab: Homelab, { commands, target }: ProxmoxHost): Promise<void> {
   if ((homelab.talos.extensions ?? []).length === 0) return;
   const url = `https://${IMAGE_FACTORY}/schematics`;

@@ -59,7 +59,7 @@ function checkDigest(ollama: Ollama, model: PulledModel): Action {
   const line = known === undefined ? `keep its digest in ${DIGESTS}` : `compare its digest with ${known}`;
   return action(line, async () => {
     const there = (await ollama.tags()).get(shortTag(tag));
-    if (there === undefined) throw new Problem(`${tag} must be there after it was pulled, and is not`);
+    if (there === undefined) throw new Problem(`Ollama does not list ${tag}, although the pull succeeded`);
     const wanted = wantedDigest(model);
     if (wanted !== undefined && there !== wanted) throw otherModel(ollama, model, wanted, there);
     if (wanted === undefined) rememberDigest(digestKey(model), there);

@@ -104,7 +104,7 @@ async function makeMissing(
   for (const line of publicHalves(declared, kept)) progress(line);
 }
 
-/** SSH keys that were made, by what their target must be told: the owner puts the lines there. */
+/** Lines for authorized_keys of the backup targets, for each new SSH key: the owner adds them there. */
 export function publicHalves(declared: readonly ListedSecret[], kept: Kept): string[] {
   return declared.flatMap((secret) =>
     Object.entries(valuesOf(secret, kept)).flatMap(([key, value]) => {

@@ -130,7 +130,7 @@ export function kubeconfig(talos: Talos, sops: Sops, kubernetes: Kubernetes): St
   });
 }
 
-/** Every node of the inventory is there under its own name, ready, and nobody else. */
+/** Exactly the nodes of the inventory are registered, under their names, and ready. */
 export function healthyNodes(talos: Talos, kubernetes: Kubernetes): Step {
   const { nodes } = talos;
   const names = nodes.map(({ name }) => name).join(', ');
@@ -173,7 +173,7 @@ function notReady(nodes: readonly TalosNode[], known: readonly any[]): string[] 
     .filter((name) => !known.some((node) => node.metadata.name === name && isReady(node)));
 }
 
-/** The nodes by address: without a discovery service nobody tells Talos of them. */
+/** The nodes by address: without a discovery service Talos does not know them. */
 async function health({ nodes, controlPlane }: Talos, seconds: number): Promise<void> {
   const addresses = (role: TalosMachine['role']) =>
     nodes.filter(({ machine }) => machine.role === role).map(({ machine }) => machine.address);

@@ -46,7 +46,7 @@ export function databasePodsOn(homelab: Homelab, node: string): DatabasePod[] {
     });
 }
 
-/** How a pod is told to bring what it holds in memory to its disk. */
+/** The command with which a pod flushes its memory to its disk. */
 export async function flushCommand(
   sops: Sops,
   { namespace, kind, hasOthers }: DatabasePod,
@@ -78,7 +78,7 @@ export async function flush(
     const found = await kubernetes.get(['pod', name, '-n', namespace]);
     const { container, command, stdin } = await flushCommand(sops, pod);
     const status = found?.status?.containerStatuses?.find((each: any) => each.name === container);
-    // What has not started has nothing in memory that is not on its disk; there may be nobody to answer in it.
+    // A database that has not started holds nothing in memory, and may not answer.
     if (!status?.state?.running || status.started === false) continue;
     progress(`${namespace}/${name} writes what it holds to its disk`);
     const argv = [
@@ -90,7 +90,7 @@ export async function flush(
     try {
       await kubernetes.change(argv, options);
     } catch (error) {
-      // One that is not well may be why its node is started again. What it acknowledged is in its commit log or journal.
+      // An unhealthy database may be the reason for the restart. Its acknowledged writes are in its commit log or journal.
       if (!(error instanceof CommandFailed) || status.ready !== false) throw error;
       progress(`${namespace}/${name} is not ready, and did not flush: ${error.message}`);
     }

@@ -16,7 +16,7 @@ export function again(name: string, restart: Restart): string {
 export function unfinished({ metadata }: any): string | undefined {
   const text = metadata.annotations?.[NOTE];
   if (text === undefined) return undefined;
-  // A note that is not ours is judged there.
+  // The caller handles a note that is not ours.
   const restart = /"restart":"(reboot|stop|upgrade)"/.exec(text)?.[1] ?? 'reboot';
   return again(metadata.name, restart as Restart);
 }

@@ -299,7 +299,7 @@ async function backAgain(
     );
 }
 
-/** It was told by a run that was cut off: another order would cut short what its pods are doing to end. */
+/** An interrupted run has already started this. A second command would shorten the time in which its pods can stop. */
 async function goesDown(node: TalosNode): Promise<boolean> {
   const stage = (await node.resources('machinestatus'))[0]?.spec?.stage;
   return ['rebooting', 'shutting down', 'upgrading'].includes(stage);

@@ -22,7 +22,7 @@ export interface ConfigTools {
   readonly sops: Sops;
 }
 
-/** Made once: whoever has them can log in to every node and make new ones. */
+/** Created once. With these secrets one can log in to every node, and create further logins. */
 export function talosSecrets({ commands, homelab, sops }: ConfigTools, talos: Talos): Step {
   return step(`the secrets of Talos, encrypted in ${SECRETS.talos}`, async () => {
     if (await secrets(sops)) return undefined;

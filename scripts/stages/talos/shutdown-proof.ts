@@ -72,7 +72,7 @@ function proofActions(kubernetes: Kubernetes, node: TalosNode, grace: number, do
   ];
 }
 
-/** A pod that is told to stop, and takes exactly that long to do it. */
+/** A pod that takes exactly that long to stop. */
 export function slowPod(name: string, grace: number): object {
   return {
     apiVersion: 'v1',

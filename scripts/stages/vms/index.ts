@@ -61,7 +61,7 @@ function changedSettings({ vm, client }: Subject, { config, leftover, status }: 
       ...(leftover ? ['its creation was cut off: it is finished'] : []),
       ...changed.map((each) => line('', each)),
     ],
-    // While it is locked nobody else touches it; a VM without the lock is one with our name.
+    // While it is locked, nothing else changes it; a VM without the lock has our name.
     actions: [
       ...(changed.length > 0 ? [client.set(settings, { ignoreLock: leftover })] : []),
       ...(leftover ? [client.unlock()] : []),
@@ -187,6 +187,6 @@ function objects() {
     return manifests();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new Blocked('dist/ must be there: it says how long pods take to stop. To write it:\n  npm run synth');
+    throw new Blocked('dist/ does not exist. It says how long pods take to stop. To write it:\n  npm run synth');
   }
 }
