@@ -1,6 +1,6 @@
 import { Chart, type App } from 'cdk8s';
 import { DeclaredSecret, ExternalLlmService, LlmAvailability, LlmEndpoint, LlmProof } from '../constructs';
-import { FOLDERS, hasKey, NAMESPACES, servedName, type Homelab, type Llm } from '../inventory';
+import { FOLDERS, hasKey, isTuned, NAMESPACES, servedName, type Homelab, type Llm } from '../inventory';
 import { apiServer, folder } from './context';
 
 /** The Service for the AI machine. It is in the namespace of its clients, so that they can use its short name. */
@@ -52,5 +52,8 @@ export function llmProofChart(app: App, homelab: Homelab, llm: ExternalLlmServic
   new LlmProof(folder(app, FOLDERS.llmProof, NAMESPACES.services), 'llm-proof', {
     llm,
     apiServer: apiServer(homelab),
+    released: Object.entries(homelab.llm?.models ?? {})
+      .filter(([, model]) => isTuned(model))
+      .map(([name]) => name),
   });
 }

@@ -9,7 +9,7 @@ import type { ExternalLlmService } from './external-llm-service';
 import { images } from './images';
 import { labels, selectorLabels } from './labels';
 import { contentHash, overrideManifests, jsonOf, onRender, type ManifestOverride } from './rendering';
-import { assertValid } from './validation';
+import { assertValid, fail } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import type { SecretKey } from './secrets';
 import { scriptFile } from './script-file';
@@ -22,6 +22,11 @@ export interface LlmProofProps {
   readonly llm: ExternalLlmService;
   /** API server that the job asks for EndpointSlices of the Service; an address, because a NetworkPolicy cannot hold names. */
   readonly apiServer: ApiServerAddress;
+  /**
+   * Models that `npm run models -- publish` brings, as names of the service's models: one may be missing as long as the endpoint
+   * has no version of it (NAME:v1). @default none
+   */
+  readonly released?: readonly string[];
   /** @default images.python */
   readonly image?: string;
   /** @default 64 MiB, 50m */
@@ -108,6 +113,20 @@ export class LlmProof extends Construct {
     return { name: 'API_KEY', valueFrom: { secretKeyRef: { name: secret.name, key } } };
   }
 
+  private releasedVariable(): k8s.EnvVar[] {
+    const { llm, released = [] } = this.props;
+    const unknown = released.find((name) => llm.models[name] === undefined);
+    if (unknown !== undefined)
+      fail(this, {
+        what: 'released must name models of the service',
+        got: unknown,
+        allowed: Object.keys(llm.models).join(', '),
+        fix: 'correct the name, or add the model to the service',
+      });
+    const pairs = released.map((name) => `${llm.models[name]!.tag}=${name}`).sort();
+    return pairs.length === 0 ? [] : [{ name: 'RELEASED', value: plainText(pairs.join(' ')) }];
+  }
+
   private podSpec(name: string): k8s.PodSpec {
     const { llm, image, resources, overridePodSpec } = this.props;
     const apiKey = llm.keyOf(LLM_CHECKS.proof, this, llm.namespace);
@@ -131,6 +150,7 @@ export class LlmProof extends Construct {
               name: 'MODELS',
               value: plainText([...new Set(Object.values(llm.models).map(({ tag }) => tag))].sort().join(' ')),
             },
+            ...this.releasedVariable(),
             ...(apiKey ? [this.keyVariable(apiKey)] : []),
           ],
           resources: resourceRequirements(this, resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),

@@ -66,7 +66,9 @@ interface Prompted extends Generate {
 
 export interface Answer {
   readonly text: string;
-  readonly tokensPerSecond: number;
+  /** Tokens of it, and the seconds that they took. */
+  readonly tokens: number;
+  readonly seconds: number;
 }
 
 /** Ollama answered, and could not do what it was asked for. */
@@ -153,13 +155,22 @@ export class OllamaApi {
     const body = { ...rest, raw: prompted.raw ?? false, options: { ...options, repeat_penalty: 1 } };
     const answer = await this.ask('/api/generate', body, { seconds: GENERATE_SECONDS });
     if (typeof answer?.response !== 'string') throw unknownForm('/api/generate', JSON.stringify(answer));
-    return { text: answer.response, tokensPerSecond: speedOf(answer) };
+    // Ollama leaves out what is 0: a model may end at once.
+    const { eval_count: tokens = 0, eval_duration: nanoseconds = 0 } = answer;
+    return { text: answer.response, tokens, seconds: nanoseconds / 1e9 };
   }
 
-  /** Loads a model to stay. @throws Refusal when Ollama cannot */
-  async load(model: string, length: number): Promise<void> {
-    const body = { model, keep_alive: -1, stream: false, options: { num_ctx: length } };
-    await this.ask('/api/generate', body, { seconds: GENERATE_SECONDS });
+  /** Loads a model, to stay or for a time. @throws Refusal when Ollama cannot */
+  async load(model: string, length: number, keep: -1 | string = -1): Promise<void> {
+    const body = { model, keep_alive: keep, stream: false, options: { num_ctx: length } };
+    const options = { seconds: GENERATE_SECONDS };
+    try {
+      await this.ask('/api/generate', body, options);
+    } catch (error) {
+      // A model that only embeds.
+      if (!(error instanceof Refusal) || !error.message.includes('does not support generate')) throw error;
+      await this.ask('/api/embed', body, options);
+    }
   }
 
   /** Takes a model out of memory, where it is loaded. */
@@ -278,7 +289,8 @@ function generation({ tag, context, stays = false, onCpu = false, prompt, tokens
   };
 }
 
-function speedOf({ eval_count: count, eval_duration: nanoseconds }: any): number {
+function speedOf({ done, eval_count: count, eval_duration: nanoseconds }: any): number {
+  if (done === true && !count) throw new Refusal('the model generated nothing');
   if (!(count > 0) || !(nanoseconds > 0)) throw unknownForm('/api/generate', JSON.stringify({ count, nanoseconds }));
   return Math.round((count / nanoseconds) * 1e11) / 100;
 }

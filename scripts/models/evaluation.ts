@@ -23,7 +23,7 @@ export async function evaluate(
 ): Promise<Evaluation> {
   progress(`Ollama loads ${tag}`);
   const { context } = model;
-  const { tokensPerSecond } = await ollama.generate({ tag, context });
+  await ollama.load(tag, context, '5m');
   const { size, sizeVram, context: there } = (await ollama.loaded()).get(tag) ?? { size: 0, sizeVram: 0, context: 0 };
   if (there < context)
     throw new Blocked(
@@ -34,11 +34,14 @@ export async function evaluate(
       `${tag} must be on the GPU as a whole, and ${gigabytes(sizeVram)} of ${gigabytes(size)} are: it does not fit beside the models that stay loaded. Give it less context, or a smaller quantization, or fewer models \`resident: true\``,
     );
   const answers: Judged[] = [];
+  const spent = { tokens: 0, seconds: 0 };
   for (const [at, prompt] of (model.prompts ?? []).entries()) {
     progress(`${tag} answers prompt ${at + 1} of ${model.prompts!.length}`);
     const tokens = prompt.tokens ?? ANSWER_TOKENS;
-    const { text } = await ollama.answer({ tag, context, prompt: prompt.prompt, tokens });
-    answers.push(judged(prompt, text));
+    const answer = await ollama.answer({ tag, context, prompt: prompt.prompt, tokens });
+    answers.push(judged(prompt, answer.text));
+    spent.tokens += answer.tokens;
+    spent.seconds += answer.seconds;
   }
   const wrong = answers.filter(({ good }) => !good);
   if (wrong.length > 0)
@@ -53,5 +56,6 @@ export async function evaluate(
         'Train it again, or correct the expectation in homelab.ts.',
       ].join('\n'),
     );
+  const tokensPerSecond = spent.seconds === 0 ? 0 : Math.round((spent.tokens / spent.seconds) * 100) / 100;
   return { answers, tokensPerSecond, size, sizeVram };
 }

@@ -33,10 +33,10 @@ export async function tryModel(context: Context, args: readonly string[], flags:
     if (flags.base) await fromFolder(ollama, model, stable, await base(context, model));
     else if (flags.fused) await fused(context, ollama, name, model, stable);
     else await exported(ollama, name, model, stable);
-    const { text, tokensPerSecond } = await task(`${stable} answers`, () =>
+    const { text, tokens, seconds } = await task(`${stable} answers`, () =>
       ollama.answer({ tag: stable, context: model.context, prompt: PROMPT, tokens: 16 }),
     );
-    console.log(`  ${JSON.stringify(text)} (${tokensPerSecond} tokens/s)`);
+    console.log(`  ${JSON.stringify(text)} (${tokens} tokens in ${seconds.toFixed(1)} s)`);
   });
   console.log(['', ...variables(context.homelab, name, url)].join('\n'));
   return EXIT.done;

@@ -261,7 +261,7 @@ server.serve_forever()
     fs.rmSync(folder, { recursive: true });
   });
 
-  function prove(answers: object, url = `http://127.0.0.1:${port}`) {
+  function prove(answers: object, url = `http://127.0.0.1:${port}`, more: Record<string, string> = {}) {
     fs.writeFileSync(join(folder, 'answers.json'), JSON.stringify(answers));
     const env = {
       ...process.env,
@@ -272,6 +272,7 @@ server.serve_forever()
       URL: url,
       HAS_ENDPOINTS: 'yes',
       MODELS: 'a:1 b:2',
+      ...more,
     };
     return spawnSync(python3, [join(folder, 'proof.py')], { env, encoding: 'utf8', timeout: 30_000 });
   }
@@ -283,6 +284,31 @@ server.serve_forever()
       status: 0,
       stdout: expect.stringContaining('has every model: a:1 b:2'),
     });
+  });
+
+  pythonTest('lets a trained model be missing until a version of it was published', () => {
+    const released = { RELEASED: 'b:2=writer' };
+    expect(prove({ slices, tags: { models: [{ name: 'a:1' }] } }, undefined, released)).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/b:2 is not published yet: npm run models -- publish writer[^]*every model: a:1\n/),
+    });
+    const published = { models: [{ name: 'a:1' }, { name: 'writer:v1' }] };
+    expect(prove({ slices, tags: published }, undefined, released)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('answers but lacks b:2'),
+    });
+    expect(prove({ slices, tags: { models: [{ name: 'b:2' }] } }, undefined, released)).toMatchObject({ status: 1 });
+  });
+
+  test('tells the proof which models are released, and refuses others', () => {
+    const { chart, llm } = rendered();
+    const apiServer = { cidrs: ['192.168.1.20/32'] as [string], port: 6443 };
+    const [name, { tag }] = Object.entries(llm.models)[0]!;
+    new LlmProof(chart, 'proof', { llm, apiServer, released: [name] });
+    expect(yamlOf(chart)).toMatch(new RegExp(`name: RELEASED\\n +value: "?${tag}=${name}`));
+    expect(() => new LlmProof(chart, 'other', { llm, apiServer, released: ['none'] })).toThrow(
+      /released must name models of the service.*none/,
+    );
   });
 
   pythonTest.each([

@@ -99,6 +99,44 @@ test.each(['', 'garbage', '\n200', 'null\n200', '{"models":{}}\n200', '{"models"
   },
 );
 
+describe('a second name of a pulled model', () => {
+  const named = { chat: { ...chat, stable: 'chat:stable', resident: false } };
+  const of = (commands: Told) => commands.context(withAiVm({ gpu: true }, { models: named }));
+  const both = (digest: string, stable?: string) =>
+    ok({ models: [{ name: TAG, digest }, ...(stable ? [{ name: 'chat:stable', digest: stable }] : [])] });
+
+  test.each([undefined, B])('is copied when it is %s', async (before) => {
+    remembered.set(`ollama:${TAG}`, A);
+    let there = before;
+    const commands = told({ '/api/tags': () => both(A, there), '/api/copy': () => ((there = A), '\n200') });
+    const step = (await models(of(commands)).steps())[1]!;
+    expect(shownLines((await step.plan())!)).toEqual([
+      `chat:stable: ${before?.slice(0, 12) ?? 'nothing'} -> ${A.slice(0, 12)}`,
+      `ai-vm: Ollama copies ${TAG} to chat:stable`,
+    ]);
+    await apply(step);
+    expect(await step.plan()).toBeUndefined();
+  });
+  test('is looked at by verify', async () => {
+    remembered.set(`ollama:${TAG}`, A);
+    const find = async (stable?: string) => (await modelCheck(of(told({ '/api/tags': both(A, stable) })))())[1];
+    expect(await find(A)).toMatchObject({ what: 'model chat:stable', state: 'good' });
+    expect(await find(B)).toMatchObject({ state: 'bad', saw: expect.stringContaining('it is not qwen2.5') });
+    expect(await find()).toMatchObject({ state: 'bad', saw: 'it is not there' });
+  });
+});
+
+test('a trained model that was never published is said, and holds up nothing', async () => {
+  remembered.set(`ollama:${TAG}`, A);
+  const writer = { base: {}, training: {}, context: 2048, resident: true } as never;
+  const lab = withAiVm({ gpu: true }, { models: { chat, writer } });
+  const said = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  const last = (await models(told({}).context(lab)).steps()).at(-1)!;
+  expect(await last.plan()).toBeUndefined();
+  expect(said.mock.calls).toEqual([[expect.stringContaining('npm run models -- publish writer')]]);
+  said.mockRestore();
+});
+
 test('without Ollama nothing is planned, and stage ai-vm is named', async () => {
   const commands = new Told({ '/api/version': { code: 7 } });
   await expect(planStage(models(context(commands)))).rejects.toThrow(/apply ai-vm/);

@@ -49,11 +49,25 @@ END
   cat >"$BATS_TEST_TMPDIR/programs/curl" <<'END'
 #!/bin/bash
 echo "$*" >>"$CALLS"
-[[ "$*" != *embed:1*/api/generate ]]
+case "$*" in
+  *embed:1*/api/generate) echo 400 ;;
+  *away:1*/api/generate) echo 404 ;;
+  *broken:1*/api/generate) echo 500 ;;
+  *broken:1*/api/embed) exit 22 ;;
+  */api/generate) echo 200 ;;
+esac
 END
   chmod +x "$BATS_TEST_TMPDIR/programs/curl"
   run bash "$BATS_TEST_DIRNAME/load-models.sh" 11434 chat:1 16384 embed:1 2048
   [ "$status" -eq 0 ]
   [ "$(grep -c /api/embed "$CALLS")" -eq 1 ]
   grep -q '"model":"chat:1","keep_alive":-1,"options":{"num_ctx":16384}' "$CALLS"
+  # One that is not there yet holds up nothing; one that fails does not hold up the others.
+  run bash "$BATS_TEST_DIRNAME/load-models.sh" 11434 away:1 16384 chat:2 2048
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"away:1 is not there yet"* ]]
+  grep -q '"model":"chat:2"' "$CALLS"
+  run bash "$BATS_TEST_DIRNAME/load-models.sh" 11434 broken:1 16384 chat:3 2048
+  [ "$status" -eq 1 ]
+  grep -q '"model":"chat:3"' "$CALLS"
 }

@@ -1,13 +1,13 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Homelab, PulledModel } from '../../../inventory';
+import { isTuned, servedName, type Homelab, type PulledModel } from '../../../inventory';
 import { ollama as ollamaOf, type Ollama } from '../../clients/ollama';
 import { shortTag, type Loaded } from '../../clients/ollama-api';
 import { action, command } from '../../engine/actions';
 import type { Context } from '../../clients/context';
 import { ROOT } from '../../engine/root';
 import { DIGESTS, knownDigest, rememberDigest } from '../../engine/digests';
-import { Problem, Blocked } from '../../engine/problem';
+import { Blocked, NotReady, Problem } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Action, Change, Stage, Step } from '../../engine/step';
 import {
@@ -31,7 +31,15 @@ export function models(context: Context): Stage {
       if (homelab.llm === undefined) return [];
       const ollama = ollamaOf(context);
       await ollama.assertVersion(ollamaVersion(homelab));
-      return [...pulledModels(homelab).map((model) => modelPulled(ollama, model)), ...loadedSteps(homelab, ollama)];
+      const unpublished = await unpublishedModels(homelab, ollama);
+      for (const name of unpublished.values())
+        console.error(
+          `${name} is trained here, and clients get it once it is published:\n  npm run models -- publish ${name}`,
+        );
+      return [
+        ...pulledModels(homelab).flatMap((model) => [modelPulled(ollama, model), ...stableNamed(ollama, model)]),
+        ...loadedSteps(homelab, ollama),
+      ];
     },
   };
 }
@@ -50,6 +58,38 @@ export function modelPulled(ollama: Ollama, model: PulledModel): Step {
       return undefined;
     },
   };
+}
+
+/** The second name of a pulled model, which clients send. */
+function stableNamed(ollama: Ollama, { tag, stable }: PulledModel): Step[] {
+  if (stable === undefined) return [];
+  const name = action(`${ollama.vm.name}: Ollama copies ${tag} to ${stable}`, () => ollama.copy(tag, stable));
+  const plan = async (): Promise<Change | undefined> => {
+    const tags = await ollama.tags();
+    const [wanted, there] = [tags.get(shortTag(tag)), tags.get(shortTag(stable))];
+    if (wanted === undefined) throw new NotReady(`${tag} is not there yet`);
+    if (wanted === there) return undefined;
+    return { lines: [`${stable}: ${there?.slice(0, 12) ?? 'nothing'} -> ${wanted.slice(0, 12)}`], actions: [name] };
+  };
+  return [{ title: `${stable} is a name of ${tag}`, plan }];
+}
+
+/** Models that are trained here and not on the machine yet: their names in homelab.ts by the name that clients send. */
+async function unpublishedModels({ llm }: Homelab, ollama: Ollama): Promise<ReadonlyMap<string, string>> {
+  const trained = Object.entries(llm!.models).filter(([, model]) => isTuned(model));
+  if (trained.length === 0) return new Map();
+  const tags = await ollama.tags();
+  return new Map(
+    trained
+      .map(([name, model]) => [servedName(name, model), name] as const)
+      .filter(([served]) => !tags.has(shortTag(served))),
+  );
+}
+
+/** Models that must be loaded: all that stay loaded, but for those that were never published. */
+async function wantedLoaded(homelab: Homelab, ollama: Ollama): Promise<OnOllama[]> {
+  const unpublished = await unpublishedModels(homelab, ollama);
+  return residentModels(homelab).filter(({ tag }) => !unpublished.has(tag));
 }
 
 /** Compares the digest with the one that was kept, or keeps it. */
@@ -100,16 +140,17 @@ function allLoaded(homelab: Homelab, ollama: Ollama): Step {
   const load = ollama.vm.script('models-start.sh', [], options);
   const fit = action('compare the tokens that they take with homelab.ts', async () => {
     const loaded = await ollama.loaded();
-    for (const model of resident) assertFits(model, loaded.get(shortTag(model.tag)));
+    for (const model of await wantedLoaded(homelab, ollama)) assertFits(model, loaded.get(shortTag(model.tag)));
   });
   return {
     title: `${resident.map(({ tag }) => tag).join(', ')} stay${resident.length === 1 ? 's' : ''} loaded`,
     async plan() {
       const loaded = await ollama.loaded();
-      const missing = resident.filter((model) => !isLoaded(loaded.get(shortTag(model.tag)), model));
+      const wanted = await wantedLoaded(homelab, ollama);
+      const missing = wanted.filter((model) => !isLoaded(loaded.get(shortTag(model.tag)), model));
       const isEnabled = await enabled(ollama);
       if (missing.length === 0 && isEnabled) {
-        assertOnGpu(homelab, loaded);
+        assertOnGpu(homelab, wanted, loaded);
         return undefined;
       }
       return {
@@ -160,10 +201,10 @@ function assertFits({ tag, context: length }: OnOllama, loaded: Loaded | undefin
 }
 
 /** @throws Blocked when a model that stays is only partly on the GPU: it is slow, and stays so until homelab.ts changes */
-function assertOnGpu(homelab: Homelab, loaded: ReadonlyMap<string, Loaded>): void {
+function assertOnGpu(homelab: Homelab, wanted: readonly OnOllama[], loaded: ReadonlyMap<string, Loaded>): void {
   const machine = homelab.machines[homelab.llm!.machine];
   if (machine?.kind !== 'ubuntu' || machine.gpu !== true) return;
-  for (const { tag } of residentModels(homelab)) {
+  for (const { tag } of wanted) {
     const { size, sizeVram } = loaded.get(shortTag(tag))!;
     if (sizeVram !== size)
       throw new Blocked(
