@@ -1,0 +1,63 @@
+import { spawn, spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
+import { mlxPython } from './binaries';
+import type { ModelPart, ModelSuite } from './suite';
+
+/** The real huggingface_hub fetches a base at its commit from a stand-in: whole, moved, broken, and from nowhere. */
+export const HUB: ModelPart = { name: 'hub', seconds: 30, run: hub };
+
+const COMMIT = '3'.repeat(40);
+
+async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
+  const python = join(mlxPython(), 'bin/python');
+  const home = join(processes.folder, 'hub');
+  const fetched = (port: string, repository: string) =>
+    spawnSync(python, [resolve('scripts/models/python/base.py')], {
+      input: JSON.stringify({ repository, revision: COMMIT, offline: false }),
+      env: { ...process.env, HF_HOME: home, HF_ENDPOINT: `http://127.0.0.1:${port}`, HF_HUB_DISABLE_XET: '1' },
+      encoding: 'utf8',
+      timeout: 120_000,
+    });
+  await whileServing(python, [], (port) => {
+    const whole = fetched(port, 'o/m');
+    const folder = whole.status === 0 ? JSON.parse(whole.stdout).folder : '';
+    tally.check(
+      'a base is fetched at its commit, without programs of the repository',
+      folder !== '' && fs.readdirSync(folder).sort().join() === 'config.json,model.safetensors',
+      whole.stderr,
+    );
+    const moved = fetched(port, 'o/moved');
+    tally.check(
+      'a base that moved is refused',
+      moved.status === 3 && /the base moved/.test(moved.stderr),
+      moved.stderr,
+    );
+  });
+  fs.rmSync(home, { recursive: true, force: true });
+  await whileServing(python, ['broken'], (port) => {
+    const broken = fetched(port, 'o/m');
+    tally.check(
+      'weights with another digest are removed and refused',
+      broken.status === 3 && /was not what the hub says it is/.test(broken.stderr),
+      broken.stderr,
+    );
+  });
+  fs.rmSync(home, { recursive: true, force: true });
+  const nowhere = fetched('1', 'o/m');
+  tally.check(
+    'a hub that is away is told',
+    nowhere.status === 3 && /could not be reached/.test(nowhere.stderr),
+    nowhere.stderr,
+  );
+  laps.lap('hub: fetched, moved, broken, away');
+}
+
+async function whileServing(python: string, args: readonly string[], run: (port: string) => void): Promise<void> {
+  const server = spawn(python, [join(__dirname, 'hub.py'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    run(await new Promise<string>((done) => server.stdout.once('data', (port) => done(String(port).trim()))));
+  } finally {
+    server.kill();
+  }
+}
