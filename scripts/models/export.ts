@@ -159,7 +159,10 @@ class Export {
     });
   }
 
-  /** Has Ollama convert the fused model to f16, and say what MLX says. */
+  /**
+   * Has Ollama convert the fused model to f16, and say what MLX says. That loads it, which must come before the quantization: until
+   * it has loaded a model, 0.9.6 quantizes f16 to garbage.
+   */
   private async convert(answers: readonly Greedy[]): Promise<void> {
     const { fused, whole, source } = this;
     const files = fs.readdirSync(fused).filter((file) => /\.(safetensors|json|model)$/.test(file));

@@ -11,6 +11,7 @@ import { clientLibraries, ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } fr
 import { ESTIMATOR } from './estimator';
 import { GATEWAY } from './gateway';
 import { HUB } from './hub';
+import { RELEASE } from './release';
 import type { ModelPart, ModelSuite } from './suite';
 import { tinyBase } from './tiny';
 import { TRAINING } from './training';
@@ -19,7 +20,7 @@ import { TRAINING } from './training';
  * Models as releases, with a real mlx_lm and a real Ollama: tiny models of two architectures are made, trained, exported, published
  * and asked. Nothing of it has a network but loopback. --only=NAME,NAME runs parts alone, --full all cases of each.
  */
-const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY, TRAINING, HUB];
+const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY, TRAINING, HUB, RELEASE];
 
 /** The sample begins nothing that would end later than this, in seconds. */
 const CLOCK = 285;
