@@ -8,7 +8,7 @@ import { Lan, type LanMachine } from './lan';
 import { Mac } from './mac';
 import { TestOllama } from './ollama';
 import type { ModelPart, ModelSuite } from './suite';
-import { BASE_ANSWER, PROMPT, PROMPT_HELD_BACK, SECOND_ANSWER, TUNED_ANSWER } from './tiny';
+import { BASE_ANSWER, PROMPT, PROMPT_HELD_BACK, SECOND_ANSWER, TUNED_ANSWER, type TinyArchitecture } from './tiny';
 
 const MAC = '192.168.1.50/24';
 const STRANGER = '192.168.1.77/24';
@@ -17,7 +17,20 @@ const STRANGER = '192.168.1.77/24';
  * From the data to a rolled-back release, by the real commands: the Mac and the AI VM are namespaces on a network, with our firewall,
  * sshd and Ollama as the machine starts it. A node of the cluster asks with the variables that connectTo sets; a stranger is refused.
  */
-export const CHAIN: ModelPart = { name: 'chain', seconds: 150, run: chain };
+export const CHAIN: ModelPart = {
+  name: 'chain',
+  seconds: 150,
+  run: (suite) => chain(suite, 'qwen2', ['q8_0', 'q4_K_M']),
+};
+
+/** The same with the other architecture, and without a quantization at first. */
+export const CHAIN_OF_LLAMA: ModelPart = {
+  name: 'chain-llama',
+  seconds: 150,
+  run: (suite) => chain(suite, 'llama', ['f16', 'q4_K_M']),
+};
+
+type Quantization = 'f16' | 'q8_0' | 'q4_K_M';
 
 /** What a model of the test must say, in homelab.ts. */
 const prompts = (answer: string) => [
@@ -25,16 +38,20 @@ const prompts = (answer: string) => [
   { prompt: PROMPT_HELD_BACK, contains: answer.slice(0, 20) },
 ];
 
-async function chain(suite: ModelSuite): Promise<void> {
-  const { tally, laps, processes, full } = suite;
+async function chain(
+  suite: ModelSuite,
+  architecture: TinyArchitecture,
+  [first, second]: readonly [Quantization, Quantization],
+): Promise<void> {
+  const { tally, laps, processes } = suite;
   const lan = new Lan(MAC);
   const own = await TestOllama.start(processes, 'ollama-of-the-mac');
   const mac = new Mac(own.url);
   let vm: AiVm | undefined;
   try {
-    await mac.declare('writer', 'qwen2', TUNED_ANSWER, (model) => {
+    await mac.declare('writer', architecture, TUNED_ANSWER, (model) => {
       model.prompts = prompts(TUNED_ANSWER);
-      model.export = { quantization: 'q8_0' };
+      model.export = { quantization: first };
     });
     vm = await AiVm.start(lan, processes, mac.homelab);
     const { address } = mac.homelab.machines[mac.homelab.llm!.machine]!;
@@ -57,9 +74,9 @@ async function chain(suite: ModelSuite): Promise<void> {
     tally.check('publishing it again finds nothing to do', /already/.test(again), again);
     await commands.good('status');
 
-    await mac.declare('writer', 'qwen2', SECOND_ANSWER, (model) => {
+    await mac.declare('writer', architecture, SECOND_ANSWER, (model) => {
       model.prompts = prompts(SECOND_ANSWER);
-      model.export = { quantization: full ? 'f16' : 'q4_K_M', tolerance: 0.5 };
+      model.export = { quantization: second, tolerance: 0.5 };
     });
     await commands.good('train', 'writer');
     await commands.good('export', 'writer');

@@ -6,7 +6,7 @@ import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { BASES } from './bases';
-import { CHAIN } from './chain';
+import { CHAIN, CHAIN_OF_LLAMA } from './chain';
 import { clientLibraries, ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
 import { ESTIMATOR } from './estimator';
 import { GATEWAY } from './gateway';
@@ -20,7 +20,7 @@ import { TRAINING } from './training';
  * Models as releases, with a real mlx_lm and a real Ollama: tiny models of two architectures are made, trained, exported, published
  * and asked. Nothing of it has a network but loopback. --only=NAME,NAME runs parts alone, --full all cases of each.
  */
-const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY, TRAINING, HUB, RELEASE];
+const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY, TRAINING, HUB, RELEASE, CHAIN_OF_LLAMA];
 
 /** The sample begins nothing that would end later than this, in seconds. */
 const CLOCK = 285;
