@@ -91,7 +91,7 @@ export interface Training {
   readonly scale?: number;
   /** Layers that are trained, counted from the last one; -1 for all. @default 16 */
   readonly layers?: number;
-  /** @default 0.00001 */
+  /** Step of the optimizer. @default 0.00001 */
   readonly learningRate?: number;
   /** Iterations, each over one batch. @default 1000 */
   readonly iterations?: number;
@@ -99,7 +99,7 @@ export interface Training {
   readonly batch?: number;
   /** Longest example in tokens; longer ones are refused. @default 2048 */
   readonly maxSequence?: number;
-  /** @default 0 */
+  /** Seed of the order of examples and of the adapter's first weights. @default 0 */
   readonly seed?: number;
   /** Ends the training after this many validations without a lower loss. @default 3 */
   readonly patience?: number;
@@ -161,6 +161,7 @@ export type ModelPrompt = {
 export interface ModelArchitecture {
   /** Number of weights. */
   readonly parameters: number;
+  /** Layers (num_hidden_layers). */
   readonly layers: number;
   /** Heads of keys and values in each layer (num_key_value_heads). */
   readonly kvHeads: number;
@@ -191,6 +192,7 @@ export interface ModelArchitecture {
 /** Type of the cache for keys and values. */
 export type KvCacheType = 'f16' | 'q8_0' | 'q4_0';
 
+/** Whether a model is trained here. */
 export function isTuned(model: Model): model is TunedModel {
   return 'base' in model;
 }

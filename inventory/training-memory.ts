@@ -10,6 +10,7 @@ export interface TrainingMemory {
   readonly trained: number;
   /** What the backward pass needs of the forward pass. */
   readonly activations: number;
+  /** All of these together, in bytes, while it trains. */
   readonly total: number;
   /** Base and fused weights at the same time. */
   readonly exported: number;

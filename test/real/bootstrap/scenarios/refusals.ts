@@ -52,7 +52,7 @@ const CASES: readonly Case[] = [
     what: 'a full thin pool',
     stage: 'vms',
     prepare: ({ simulation: { state } }) => void (state.storages['local-lvm']!.used = 1600 * GIB),
-    says: /local-lvm on proxmox must be/,
+    says: /proxmox has the storage local-lvm: .* full/,
   },
   {
     what: 'full metadata of the thin pool',
