@@ -42,6 +42,7 @@ export interface LlmAvailabilityProps {
 export class LlmAvailability extends Construct {
   /** Its NetworkPolicy: egress to the endpoint and DNS; no ingress. */
   readonly connections: Connections;
+  /** Runs the checks, one pod each time. */
   readonly cronJob: k8s.KubeCronJob;
 
   constructor(

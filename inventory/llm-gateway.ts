@@ -24,6 +24,7 @@ export interface LlmGateway {
 
 /** A client of the models, as the gateway knows it. */
 export interface LlmClient {
+  /** Name of the service, the web app, or the program outside the cluster. */
   readonly name: string;
   /** Names of the models that it may use. */
   readonly models: readonly string[];

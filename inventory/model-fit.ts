@@ -60,7 +60,9 @@ function memoryOf(llm: Llm, model: Model, gpu: boolean): ModelMemory | undefined
 export interface Alternatives {
   /** Largest context, a multiple of 1024. */
   readonly context?: number;
+  /** The smallest change of the cache's type. */
   readonly cache?: KvCacheType;
+  /** Most requests at the same time. */
   readonly parallel?: number;
   /** Memory of the machine, in GiB. */
   readonly machine: number;

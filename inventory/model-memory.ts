@@ -14,12 +14,15 @@ const PADDING = 256;
 
 /** What one model is loaded for. */
 export interface ModelLoad {
+  /** Numbers of the transformer. */
   readonly architecture: ModelArchitecture;
+  /** Size of its weights. */
   readonly weights: WeightBytes;
   /** Tokens of one request. */
   readonly context: number;
   /** Requests at the same time. */
   readonly parallel: number;
+  /** Type of the cache for keys and values. */
   readonly cache: KvCacheType;
   /**
    * Whether Ollama computes with flash attention. Without it the cache stays in f16, and scores of all pairs of tokens are held:
@@ -30,11 +33,13 @@ export interface ModelLoad {
 
 /** Memory of one loaded model in bytes, an upper bound. */
 export interface ModelMemory {
+  /** Weights as they are loaded. */
   readonly weights: number;
   /** Keys and values of all tokens. */
   readonly cache: number;
   /** Buffers of the computation, and what the process keeps beside them. */
   readonly compute: number;
+  /** All of these together. */
   readonly total: number;
 }
 
