@@ -129,8 +129,9 @@ export function machineFor(size: number, gpu: boolean): number {
 }
 
 /**
- * Bytes that the memory of a GMKtec K8 Plus moves in a second: DDR5-5600 on two channels of 8 bytes, 5.6e9 x 8 x 2 (AMD's page
- * of the Ryzen 7 8845HS: two channels, up to DDR5-5600). No program reaches it.
+ * Bytes that the memory of a GMKtec K8 Plus moves in a second: DDR5-5600 on two channels of 8 bytes, 5.6e9 x 8 x 2. No program
+ * reaches it. Its Ryzen 7 8845HS takes up to DDR5-5600 and is a 7840HS under another name (notebookcheck.net), which has two
+ * channels (AMD's table of specifications, in felixsteinke/cpu-spec-dataset). AMD's own page was not read, nor a K8 Plus measured.
  */
 export const MEMORY_BANDWIDTH = 89.6e9;
 

@@ -18,7 +18,9 @@ export interface TrainingMemory {
 
 /**
  * Memory that macOS lets the GPU use (recommendedMaxWorkingSetSize of Metal): two thirds up to 32 GiB, three quarters of more.
- * llama.cpp prints it: 11453 MB of 16 GiB, 22907 MB of 32 GiB, 28991 MB of 36 GiB, 51540 MB of 64 GiB.
+ * Logs of llama.cpp say so: 10922.67 MiB of 16 GiB (ise-uiuc/magicoder#19; on an M4 ggml-org/llama.cpp#11083), 21845 MiB of 32 GiB
+ * (ollama/ollama#434), 49152 MiB of 64 GiB (ggml-org/llama.cpp#1870), 73728 MiB of 96 GiB (#3213 there). That the step lies right
+ * above 32 GiB is recalled. macOS 26 gives more of a large memory: 107.5 of 128 GiB (antirez/ds4#893).
  */
 export function metalLimit(memory: number): number {
   return memory * (memory > 32 * GIB ? 3 / 4 : 2 / 3);
