@@ -7,7 +7,7 @@ import type { ModelArchitecture } from './models';
  *
  * - L: litgpt/config.py of Lightning-AI/litgpt at 26857050 (where it differs from C or M in the context, those count)
  * - M: python/mlc_llm/model/model_preset.py of mlc-ai/mlc-llm at 79d603f0
- * - C: copies of config.json on huggingface.co, of the model itself or with its name in _name_or_path
+ * - C: copies of config.json on huggingface.co or GitHub, of the model itself or with its name in _name_or_path
  * - O: the header of the file on ollama.com, or a log of it in an issue of Ollama
  *
  * Numbers of weights follow from the others, to 1 %; those of `vision` from vision_config. Contexts are those of the model, or of
