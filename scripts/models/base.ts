@@ -9,29 +9,29 @@ import { ROOT } from '../engine/root';
 import { folderDigest } from './digests';
 import { runPython } from './python';
 
-/** Time to download 16 GB on a line of 8 Mbit/s; a download that ends early goes on with the next run. */
+/** Time to download 16 GB at 8 Mbit/s. The next run resumes a download that was cut off. */
 const DOWNLOAD_SECONDS = 5 * 3600;
-/** Of our Python scripts: what they were told cannot be done, and the last line of standard error says why. */
+/** Exit code of our Python scripts for a problem that the user must fix. The last line of standard error is the reason. */
 const REFUSED = 3;
 
-/** Whether the base is a folder on this machine, and not a repository of Hugging Face. */
+/** Whether the base is a local folder, not a repository on Hugging Face. */
 export function isFolder({ repository }: BaseModel): boolean {
   return /^\.{0,2}\//.test(repository);
 }
 
-/** Folder of a base that is one on this machine. */
+/** Path of a base that is a local folder. */
 export function localFolder({ repository }: BaseModel): string {
   return resolve(ROOT, repository);
 }
 
 /**
- * Folder of the base at exactly its revision, verified; a repository is downloaded once, into the cache of huggingface_hub.
- * @throws Blocked when it moved, changed or cannot be had
+ * Returns the verified folder of the base at its revision. Downloads a repository once, into the cache of huggingface_hub.
+ * @throws Blocked when the revision is gone, a file changed or the download failed
  */
 export async function baseFolder(context: Pick<Context, 'commands'>, python: string, base: BaseModel): Promise<string> {
   if (isFolder(base)) return verifiedFolder(base);
   console.error(
-    `base: ${base.repository} at ${base.revision.slice(0, 12)} (verified, and downloaded when it is not here)`,
+    `base: ${base.repository} at ${base.revision.slice(0, 12)} (verifies it; downloads it first if it is not cached)`,
   );
   const { repository, revision } = base;
   const input = { repository, revision, offline: process.env.HF_HUB_OFFLINE === '1' };
@@ -47,12 +47,12 @@ async function verifiedFolder(base: BaseModel): Promise<string> {
   const digest = await folderDigest(folder);
   if (digest !== base.revision)
     throw new Blocked(
-      `base.revision must be the digest of ${base.repository}, got ${base.revision}, and the folder has\n  ${digest}\nit changed; find out why, and only then write this digest`,
+      `base.revision must be the digest of ${base.repository}, got\n  ${base.revision}\nThe folder has the digest\n  ${digest}\nThe folder changed. Find out why before you write its digest into homelab.ts.`,
     );
   return folder;
 }
 
-/** @throws Blocked with the reason when a script of ours refuses */
+/** @throws Blocked with the reason when one of our scripts exits with REFUSED */
 export async function orRefused<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();

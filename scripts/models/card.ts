@@ -7,13 +7,13 @@ import { cardFolder } from './folders';
 import { lossPicture } from './loss-picture';
 import { duration, gibibytes } from './progress';
 
-/** What the card of a version is made of. */
+/** Data that the card of a version shows. */
 export interface Card {
   readonly exported: ExportRecord;
   readonly published: Published;
 }
 
-/** Where a version came from, for a reviewer: card.json for programs, card.md with loss.svg for people. */
+/** Files that show a reviewer where a version comes from: card.json for programs, card.md and loss.svg for people. */
 export function cardFiles(card: Card): ReadonlyMap<string, string> {
   return new Map([
     ['card.json', `${JSON.stringify(cardData(card), null, 2)}\n`],
@@ -29,7 +29,7 @@ export function writeCard(card: Card): void {
   for (const [file, text] of cardFiles(card)) writeWhole(join(folder, file), text);
 }
 
-/** Without paths of this machine. */
+/** Leaves out paths of this machine. */
 function cardData({ exported }: Card) {
   const { name, version, source, checks, versions, made, training } = exported;
   const { adapter: _, ...trained } = training;
@@ -65,8 +65,8 @@ function cardText({ exported, published }: Card): string {
           `${iterations} iterations in ${duration(training.seconds)}, at most ${gibibytes(training.peakMemory)}`,
         ],
         [
-          'loss of validation',
-          `${losses[0]!.valid.toFixed(3)} before, ${best.loss.toFixed(3)} at iteration ${best.iteration}, which is exported`,
+          'validation loss',
+          `${losses[0]!.valid.toFixed(3)} before, ${best.loss.toFixed(3)} at iteration ${best.iteration} (exported)`,
         ],
         ['adapter', training.adapterDigest],
         ['quantization', source.quantization],
@@ -80,8 +80,8 @@ function cardText({ exported, published }: Card): string {
         ['exported', exported.made],
         ['published', `${published.at} on ${published.machine}, Ollama ${published.ollama}`],
         [
-          'speed there',
-          `${evaluation.tokensPerSecond} tokens/s; ${gibibytes(evaluation.size)}, of them ${gibibytes(evaluation.sizeVram)} on the GPU`,
+          'speed on that machine',
+          `${evaluation.tokensPerSecond} tokens/s; ${gibibytes(evaluation.size)}, ${gibibytes(evaluation.sizeVram)} of them on the GPU`,
         ],
       ],
     ),
@@ -105,7 +105,7 @@ function cardText({ exported, published }: Card): string {
     '## Answers',
     '',
     ...(evaluation.answers.length === 0
-      ? ['None were asked for.']
+      ? ['homelab.ts has no prompts for this model.']
       : table(
           ['prompt', 'expected', 'answer', 'result'],
           evaluation.answers.map(({ prompt, expected, answer, good }) => [
@@ -124,7 +124,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)];
 }
 
-/** Text of others, as a cell: it must neither end the row nor become a link or an image. */
+/** Escapes text for a table cell, so that it cannot end the row or become a link or an image. */
 function cell(text: string): string {
   return text
     .replace(/\s+/g, ' ')

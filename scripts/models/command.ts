@@ -1,14 +1,14 @@
 import type { ProgramCommand } from '../program';
 
-/** Flags of the command line; a command reads those that it knows. */
+/** Flags of the command line. Each command reads the flags that it supports. */
 export interface ModelFlags {
-  /** For a program that reads the answer. */
+  /** Prints JSON for programs. */
   readonly json: boolean;
-  /** try: the model that training starts from. */
+  /** try: serves the base model. */
   readonly base: boolean;
-  /** try: the trained model before its quantization. */
+  /** try: serves the trained model before quantization. */
   readonly fused: boolean;
-  /** compare: a page, into the file that is named last. */
+  /** compare: writes an HTML page to the file in the last argument. */
   readonly html: boolean;
 }
 

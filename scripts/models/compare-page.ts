@@ -1,7 +1,7 @@
 import type { Compared } from './compare';
 import type { Judged } from '../stages/models/published';
 
-/** One page without links or programs; what a model said stands in it as text only. */
+/** One HTML page without links or scripts. Answers of models are escaped. */
 export function comparisonPage(name: string, tags: readonly [string, string], compared: readonly Compared[]): string {
   const rows = compared.map(
     ({ prompt, answers, similarity }) => `<tr>

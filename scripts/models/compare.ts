@@ -22,14 +22,17 @@ export interface Compared {
   readonly similarity: number;
 }
 
-/** Shows what two versions on the machine answer to the prompts of homelab.ts, side by side. */
+/** Shows the answers of two versions to the prompts of homelab.ts side by side. Asks them on the AI VM. */
 export async function compare(context: Context, args: readonly string[], { html }: ModelFlags): Promise<number> {
   const [name = '', first, second, file, ...more] = args;
   if (first === undefined || second === undefined || more.length > 0 || html !== (file !== undefined))
     throw new Usage('npm run models -- compare NAME vA vB [--html FILE]');
   const [, model] = tunedModel(context.homelab, [name]);
   const prompts = model.prompts ?? [];
-  if (prompts.length === 0) throw new Blocked(`${name} must have prompts in homelab.ts to compare its versions with`);
+  if (prompts.length === 0)
+    throw new Blocked(
+      `${name} has no prompts in homelab.ts to compare its versions with. Add one:\n  prompts: [{ prompt: '...', contains: '...' }]`,
+    );
   const ollama = ollamaOf(context);
   const { versions } = await releasesOf(ollama, name, model);
   const tags = [first, second].map((text) => {

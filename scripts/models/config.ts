@@ -2,16 +2,16 @@ import { stringify } from 'yaml';
 import { trainingSettings, type Homelab, type MacHost, type TunedModel } from '../../inventory';
 import { Blocked } from '../engine/problem';
 
-/** Settings of a training, with what follows from them. */
+/** Settings of a training and values derived from them. */
 export interface TrainingConfig {
   readonly settings: ReturnType<typeof trainingSettings>;
-  /** Iterations between two validations, each with a checkpoint: what a kill may lose. */
+  /** Iterations between two validations. Each validation saves a checkpoint, so a kill loses at most this many. */
   readonly every: number;
-  /** Text of config.yaml. The same text means that a training goes on; another one begins anew. */
+  /** Text of config.yaml. The same text resumes a training; another text starts it from the beginning. */
   readonly text: string;
 }
 
-/** Twenty points of the curve, and no more than 100 iterations (save_every of mlx_lm.lora) that a kill may lose. */
+/** Twenty points of the loss curve, at most 100 iterations apart (the default save_every of mlx_lm.lora). */
 const VALIDATIONS = 20;
 const MOST_BETWEEN = 100;
 
@@ -20,7 +20,7 @@ export function trainingConfig({ base, training }: TunedModel): TrainingConfig {
   const every = Math.min(MOST_BETWEEN, Math.ceil(settings.iterations / VALIDATIONS));
   const lora =
     settings.kind === 'lora' ? { lora_parameters: { rank: settings.rank, scale: settings.scale, dropout: 0 } } : {};
-  // The names of mlx_lm.lora, which takes this file as well: mlx_lm.lora -c config.yaml
+  // Uses the option names of mlx_lm.lora, which can read this file too: mlx_lm.lora -c config.yaml
   const config = {
     model: base.repository,
     revision: base.revision,
@@ -45,7 +45,7 @@ export function trainingConfig({ base, training }: TunedModel): TrainingConfig {
   return { settings, every, text: stringify(config) };
 }
 
-/** The Mac that trains. @throws Blocked when homelab.ts leaves it open */
+/** The Mac that trains. @throws Blocked unless homelab.ts names exactly one */
 export function trainingHost({ hosts }: Homelab, name: string, { training }: TunedModel): readonly [string, MacHost] {
   const macs = Object.entries(hosts).filter((entry): entry is [string, MacHost] => entry[1].kind === 'mac');
   const found = training.host === undefined ? macs : macs.filter(([each]) => each === training.host);

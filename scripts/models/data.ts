@@ -7,23 +7,23 @@ import { ROOT } from '../engine/root';
 import { DATA_FILES, dataDigest } from './digests';
 import { isFault, parseExample, type Example, type Fault } from './example';
 
-/** Where something is wrong with training data. */
+/** A fault in the training data, with its place. */
 export interface DataFault extends Fault {
-  /** As models/writer/data/train.jsonl:3. */
+  /** File and line, for example models/writer/data/train.jsonl:3. */
   readonly at: string;
 }
 
 export interface Data {
-  /** Examples in each file. */
+  /** Number of examples in each file. */
   readonly train: number;
   readonly valid: number;
   readonly digest: string;
 }
 
-/** Problems that are shown in full; a file with one mistake on each line would fill the screen. */
+/** Most problems to print. A file with a mistake on each line would fill the screen. */
 const SHOWN = 20;
 
-/** Checks the data of a training without Python. @throws Blocked with every place and fix */
+/** Checks training data without Python. @throws Blocked with the place and fix of each problem */
 export async function checkedData(training: Training): Promise<Data> {
   const { faults, data } = await judgeData(join(ROOT, training.data), training);
   if (faults.length > 0) throw new Blocked(faultsText(faults));
@@ -40,7 +40,7 @@ export function faultsText(faults: readonly DataFault[]): string {
   ].join('\n');
 }
 
-/** Looks at every line. @param folder where the files are; messages name `data`, as homelab.ts does */
+/** Checks every line. @param folder path of the files; messages show `training.data` of homelab.ts instead */
 export async function judgeData(
   folder: string,
   { data: name, digest: wanted }: Pick<Training, 'data' | 'digest'>,
@@ -60,7 +60,7 @@ export async function judgeData(
     faults.push({
       at: name,
       problem: `its digest must be ${wanted} (training.digest of homelab.ts), got ${digest}`,
-      fix: `review the change of the data; if it is right, write digest: '${digest}'`,
+      fix: `review the change of the data; if it is intended, write digest: '${digest}'`,
     });
   return { faults, data: { train: counts[0]!, valid: counts[1]!, digest } };
 }
@@ -69,15 +69,15 @@ function missingFile(at: string, file: string): DataFault {
   return file === 'valid.jsonl'
     ? {
         at,
-        problem: 'there is no such file: without it nobody sees when the model only repeats its examples',
-        fix: 'move every tenth example of train.jsonl into it, at least 10',
+        problem: 'the file is missing: without validation examples you cannot detect overfitting',
+        fix: 'move every tenth example of train.jsonl into it, and at least 10',
       }
-    : { at, problem: 'there is no such file', fix: 'write the examples into it, one a line' };
+    : { at, problem: 'the file is missing', fix: 'write the examples into it, one per line' };
 }
 
 function judgeFile(path: string, name: string, seen: Seen): { examples: number; faults: DataFault[] } {
   const faults: DataFault[] = [];
-  // As Python reads lines.
+  // Splits lines as Python does.
   const lines = fs.readFileSync(path, 'utf8').split(/\r\n|\n|\r/);
   if (lines.at(-1) === '') lines.pop();
   for (const [index, line] of lines.entries()) {
@@ -87,22 +87,22 @@ function judgeFile(path: string, name: string, seen: Seen): { examples: number; 
     if (found !== undefined) faults.push({ at, ...found });
   }
   if (lines.length === 0)
-    faults.push({ at: name, problem: 'the file is empty', fix: 'write examples into it, one a line' });
+    faults.push({ at: name, problem: 'the file is empty', fix: 'write examples into it, one per line' });
   return { examples: lines.length, faults };
 }
 
-/** What earlier lines held: by digest, because the files may be large. */
+/** Remembers earlier examples. Keeps only digests, because the files may be large. */
 class Seen {
   private readonly wholes = new Map<string, string>();
   private shape: Example['shape'] | undefined;
 
-  /** @returns what is wrong with an example after those before it */
+  /** @returns the fault of an example that has another shape than the first one, or repeats an earlier one */
   judge({ shape, asked, said }: Example, at: string): Fault | undefined {
     this.shape ??= shape;
     if (shape !== this.shape)
       return {
-        problem: `its shape is ${shape}, and that of the first example is ${this.shape}`,
-        fix: 'write all examples of both files in one shape: mlx_lm reads them all as it reads the first',
+        problem: `its shape is ${shape}, but the first example has the shape ${this.shape}`,
+        fix: 'use one shape in both files: mlx_lm reads all examples like the first one',
       };
     const whole = digestOf(`${asked}\n${said}`);
     const before = this.wholes.get(whole);
@@ -113,10 +113,10 @@ class Seen {
     const leak = fileOf(before) !== fileOf(at);
     return leak
       ? {
-          problem: `the same example is trained with (${before}): its loss would say nothing about new questions`,
+          problem: `the model trains with the same example (${before}), so it cannot validate the model`,
           fix: 'remove it from one of the two files',
         }
-      : { problem: `the same example is there already (${before})`, fix: 'remove one of the two' };
+      : { problem: `it repeats an earlier example (${before})`, fix: 'remove one of the two' };
   }
 }
 
@@ -124,7 +124,7 @@ function fileOf(at: string): string {
   return at.slice(0, at.lastIndexOf(':'));
 }
 
-/** Upper and lower case and spaces make no other example. */
+/** Ignores case and white space: examples that differ only in these are duplicates. */
 function digestOf(text: string): string {
   return createHash('sha256').update(text.toLowerCase().replace(/\s+/g, ' ').trim()).digest('base64');
 }

@@ -3,11 +3,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-/** Files of a training's data, in the order of their digest. */
+/** Files of the training data, in the order in which they are hashed. */
 export const DATA_FILES = ['train.jsonl', 'valid.jsonl'] as const;
 
 /**
- * Digest of the data of a training. A shell makes the same one:
+ * Digest of the training data. A shell computes the same digest with:
  *   shasum -a 256 train.jsonl valid.jsonl | shasum -a 256
  */
 export function dataDigest(folder: string): Promise<string> {
@@ -15,7 +15,7 @@ export function dataDigest(folder: string): Promise<string> {
 }
 
 /**
- * Digest of a folder with a base model: that of all its files, sorted by path, without hidden ones. A shell makes the same one:
+ * Digest of all files of a base model, sorted by path, without hidden files. A shell computes the same digest with:
  *   find -L . -type f | grep -v '/\.' | cut -c 3- | LC_ALL=C sort | tr '\n' '\0' | xargs -0 shasum -a 256 | shasum -a 256
  */
 export function folderDigest(folder: string): Promise<string> {
@@ -34,7 +34,7 @@ async function digestOf(folder: string, files: readonly string[]): Promise<strin
   return `sha256:${whole.digest('hex')}`;
 }
 
-/** SHA-256 of a file of any size, in 64 digits. */
+/** SHA-256 of a file of any size, as 64 hexadecimal digits. */
 export async function fileDigest(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(fs.createReadStream(file), hash);

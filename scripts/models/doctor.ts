@@ -19,7 +19,7 @@ import { gibibytes } from './progress';
 import { INSTALL_PYTHON, systemPython } from './python';
 import { tunedModels } from './tuned';
 
-/** Everything that stands in the way of a training here, at once, each with what to do about it. It only reads. */
+/** Lists every problem that would stop a training on this machine, with its fix. Only reads. */
 export async function doctor(context: Context, _: readonly string[], { json }: ModelFlags): Promise<number> {
   const one =
     (look: () => Promise<Finding> | Finding): Check =>
@@ -62,26 +62,22 @@ async function ollama(context: Context): Promise<Finding> {
     return bad(what, 'it does not answer', 'brew install ollama && brew services start ollama');
   return version === wanted
     ? good(what, version)
-    : warning(
-        what,
-        `${version}, and the machine of the models has ${wanted}`,
-        `install ${wanted}: github.com/ollama/ollama/releases`,
-      );
+    : warning(what, `${version}, but the AI VM has ${wanted}`, `install ${wanted}: github.com/ollama/ollama/releases`);
 }
 
-/** A training holds the Mac awake by itself; a long copy does not. */
+/** `train` keeps the Mac awake, but the copy of `publish` does not. */
 async function sleep({ commands }: Context): Promise<Finding> {
   const what = 'this machine stays awake';
-  if (process.platform !== 'darwin') return good(what, 'it is no Mac');
+  if (process.platform !== 'darwin') return good(what, 'it is not a Mac');
   const { stdout } = await commands.read(LOCALHOST, ['pmset', '-g']);
   const minutes = sleepMinutes(stdout);
-  if (minutes === undefined) return warning(what, 'pmset -g does not say', 'sudo pmset -c sleep 0');
+  if (minutes === undefined) return warning(what, 'pmset -g shows no sleep time', 'sudo pmset -c sleep 0');
   return minutes === 0
     ? good(what, 'it never sleeps')
     : warning(what, `it sleeps after ${minutes} min; train prevents that, publish does not`, 'sudo pmset -c sleep 0');
 }
 
-/** Minutes until the system sleeps, of what `pmset -g` prints; 0 for never. */
+/** Minutes until the system sleeps, from the output of `pmset -g`. 0 means never. */
 export function sleepMinutes(text: string): number | undefined {
   const minutes = /^\s*sleep\s+(\d+)/m.exec(text)?.[1];
   return minutes === undefined ? undefined : Number(minutes);
@@ -105,15 +101,19 @@ function memory({ homelab }: Context, name: string, model: TunedModel): Finding 
   const what = `memory to train ${name}`;
   const [host, { memory: declared }] = trainingHost(homelab, name, model);
   const [there, wanted] = [os.totalmem(), bytes(declared)];
-  // What the kernel keeps for itself is no fault.
+  // Allows for memory that the kernel reserves.
   if (there >= wanted * 0.9) return good(what, gibibytes(there));
-  const saw = `${gibibytes(there)}, and ${host} of homelab.ts has ${gibibytes(wanted)}`;
-  return warning(what, saw, `train on ${host}, or correct its memory: here the training may stop at its limit`);
+  const saw = `${gibibytes(there)}, but ${host} has ${gibibytes(wanted)} in homelab.ts`;
+  return warning(
+    what,
+    saw,
+    `train on ${host}, or correct its memory in homelab.ts; here the training may reach its memory limit and stop`,
+  );
 }
 
-/** Copies of the weights in 16 bits: base, fused, and three in Ollama (as it came, converted, quantized). */
+/** Copies of the 16-bit weights on the disk: base, fused, and three in Ollama (uploaded, converted, quantized). */
 const COPIES = 5;
-/** Where the numbers of a model are not known. */
+/** Assumed for a model whose number of parameters is unknown. */
 const UNKNOWN_PARAMETERS = 8e9;
 
 function disk(models: readonly (readonly [string, TunedModel])[]): Finding {
@@ -129,7 +129,7 @@ function disk(models: readonly (readonly [string, TunedModel])[]): Finding {
     : bad(
         'disk',
         `${gibibytes(free)} free, ${gibibytes(wanted)} needed`,
-        'remove models that nobody uses: ollama list, .homelab/models, ~/.cache/huggingface',
+        'remove unused models: ollama list, .homelab/models, ~/.cache/huggingface',
       );
 }
 
@@ -144,19 +144,23 @@ async function base(name: string, { base: wanted }: TunedModel): Promise<Finding
     const digest = await folderDigest(folder);
     return digest === wanted.revision
       ? good(what, digest)
-      : bad(what, `the folder has ${digest}`, `find out what changed; if it is right: revision: '${digest}'`);
+      : bad(
+          what,
+          `the folder has the digest ${digest}`,
+          `find out what changed; if it is intended, write revision: '${digest}'`,
+        );
   }
   const hub = process.env.HF_ENDPOINT ?? 'https://huggingface.co';
   const answer = await fetch(`${hub}/api/models/${wanted.repository}/revision/${wanted.revision}`, {
     signal: AbortSignal.timeout(HUB_MILLISECONDS),
   }).catch(() => undefined);
   if (answer === undefined)
-    return warning(what, `${hub} cannot be reached`, 'a base that is here already can be trained all the same');
+    return warning(what, `${hub} cannot be reached`, 'you can still train a base that is downloaded already');
   if (!answer.ok)
     return bad(
       what,
       `${hub} answered ${answer.status} for ${wanted.repository} at ${wanted.revision}`,
-      'the base moved, was removed, or asks for a login (hf auth login): review it, then change base.revision',
+      'the base was moved or removed, or needs a login (hf auth login); review it, then change base.revision',
     );
   return good(what, `${wanted.repository} at ${wanted.revision.slice(0, 12)}`);
 }
@@ -164,13 +168,13 @@ async function base(name: string, { base: wanted }: TunedModel): Promise<Finding
 async function data(name: string, { training }: TunedModel): Promise<Finding> {
   const what = `data of ${name}`;
   const { faults, data: found } = await judgeData(join(ROOT, training.data), training);
-  if (faults.length > 0) return bad(what, faultsText(faults), 'each line says what to do');
+  if (faults.length > 0) return bad(what, faultsText(faults), 'fix each problem as its second line says');
   const { batch } = trainingSettings(training);
   const counted = `${found!.train} examples to train, ${found!.valid} to validate`;
   return found!.valid < FEW
-    ? warning(what, counted, `a loss of validation over so few says little; give at least ${FEW}`)
+    ? warning(what, counted, `too few for a reliable validation loss; use at least ${FEW}`)
     : good(what, `${counted}, batches of ${batch}; ${found!.digest}`);
 }
 
-/** Fewer examples than this make a loss of validation that jumps. */
+/** Least number of validation examples. The validation loss of fewer examples varies too much. */
 const FEW = 10;

@@ -1,15 +1,15 @@
-/** The most probable answer of MLX to a prompt, as greedy.py prints it. */
+/** Greedy answer of MLX to a prompt, as greedy.py prints it. */
 export interface Greedy {
-  /** The prompt as the model gets it. */
+  /** Prompt after the chat template was applied. */
   readonly rendered: string;
   readonly text: string;
-  /** Characters of the text after each token. */
+  /** Length of the text after each token, in characters. */
   readonly ends: readonly number[];
-  /** How much more probable each token was than the second best, in nats. */
+  /** Difference of log probability between each token and the second best token, in nats. */
   readonly gaps: readonly number[];
 }
 
-/** One thing that was compared before a version may be published. */
+/** Result of one comparison. A version must pass all of them before it can be published. */
 export interface ExportCheck {
   readonly what: string;
   readonly good: boolean;
@@ -17,24 +17,24 @@ export interface ExportCheck {
 }
 
 /**
- * Two programs that compute in f16 add in another order, and the results differ in the third digit (an ulp of a logit near 16
- * is 0.016). Where the two best tokens are nearer than this, either may come.
+ * Two programs that compute in f16 add in different orders, so their results differ in the third digit (an ulp of a logit near
+ * 16 is 0.016). If the two best tokens are closer than this, each program may choose either.
  */
 const TIE_NATS = 0.05;
 
-/** Rounding to f16 takes a part of a small change; a fuse that does nothing leaves 0, and a lost scale 1/scale. */
+/** Rounding to f16 loses a part of a small change. A fuse without effect gives 0, and a lost scale gives 1/scale. */
 const EFFECT = { least: 0.9, most: 1.1 } as const;
 
-/** Whether the scale with which the adapter is applied is the one that homelab.ts declares. */
+/** Checks that the adapter has the scale that homelab.ts declares. */
 export function scaleCheck(declared: number, configured: unknown): ExportCheck {
-  const what = 'the adapter says the scale of homelab.ts';
+  const what = 'the adapter has the scale of homelab.ts';
   if (configured === declared) return { what, good: true, saw: `${declared}` };
   return { what, good: false, saw: `${JSON.stringify(configured) ?? 'none'}, not ${declared}` };
 }
 
-/** Whether the fused weights differ from the base's by what the adapter says. @param shares by module, of effect.py */
+/** Checks that the fused weights contain the change of the adapter. @param shares output of effect.py, by module */
 export function effectCheck(shares: Readonly<Record<string, number | null>>): ExportCheck {
-  const what = 'the fused weights carry the training';
+  const what = 'the fused weights contain the training';
   const found = Object.entries(shares);
   if (found.length === 0) return { what, good: false, saw: 'the adapter trains no module' };
   const zero = found.find(([, share]) => share === null);
@@ -43,28 +43,31 @@ export function effectCheck(shares: Readonly<Record<string, number | null>>): Ex
   const worst = found.reduce((a, b) => (Math.abs(b[1]! - 1) > Math.abs(a[1]! - 1) ? b : a));
   const share = worst[1]!;
   const good = share >= EFFECT.least && share <= EFFECT.most;
-  return { what, good, saw: `${percent(share)} of it in ${worst[0]}, the worst of ${found.length} modules` };
+  return { what, good, saw: `${percent(share)} of the change in ${worst[0]}, the worst of ${found.length} modules` };
 }
 
-/** Whether the training changes an answer, and the fused model's with it. Answers of MLX to the same prompts, in their order. */
+/**
+ * Checks that the training changes an answer, and that the fused model gives the changed answer. All answers are of MLX, to the
+ * same prompts in the same order.
+ */
 export function trainingCheck(
   base: readonly Greedy[],
   trained: readonly Greedy[],
   fused: readonly Greedy[],
 ): ExportCheck {
-  const what = 'the training changes what the model says';
+  const what = 'the training changes the answers';
   const changed = base.flatMap(({ text }, at) => (trained[at]!.text === text ? [] : [at]));
   if (changed.length === 0)
     return { what, good: false, saw: `the base gives the same answer to all ${base.length} prompts` };
   const lost = changed.find((at) => fused[at]!.text === base[at]!.text);
   if (lost !== undefined)
-    return { what, good: false, saw: `fused, it says what the base says: ${JSON.stringify(base[lost]!.text)}` };
+    return { what, good: false, saw: `the fused model answers like the base: ${JSON.stringify(base[lost]!.text)}` };
   return { what, good: true, saw: `${changed.length} of ${base.length} answers` };
 }
 
-/** Whether Ollama says what MLX says, token for token up to the first tie. */
+/** Checks that Ollama gives the same tokens as MLX up to the first tie. */
 export function sameCheck(prompt: string, mlx: Greedy, text: string): ExportCheck {
-  const what = `Ollama says in f16 what MLX says to ${JSON.stringify(prompt)}`;
+  const what = `Ollama in f16 answers like MLX to ${JSON.stringify(prompt)}`;
   const [wanted, got] = [clean(mlx.text), clean(text)];
   if (wanted === got) return { what, good: true, saw: `${mlx.gaps.length} tokens` };
   const at = [...wanted].findIndex((letter, index) => [...got][index] !== letter);
@@ -82,31 +85,31 @@ export function sameCheck(prompt: string, mlx: Greedy, text: string): ExportChec
   };
 }
 
-/** Whether quantization leaves enough of an answer. */
+/** Checks that quantization keeps enough of an answer. */
 export function quantizedCheck(prompt: string, before: string, after: string, tolerance: number): ExportCheck {
-  const what = `quantized, it says the same to ${JSON.stringify(prompt)}`;
+  const what = `the quantized model gives the same answer to ${JSON.stringify(prompt)}`;
   const share = equalFirstWords(before, after);
-  const saw = `${Math.round(share * 100)} % of the words, from the first on, are equal`;
+  const saw = `the first ${Math.round(share * 100)} % of the words are equal`;
   if (share >= tolerance) return { what, good: true, saw };
   return {
     what,
     good: false,
-    saw: `${saw}; at least ${Math.round(tolerance * 100)} % must be\n  before: ${JSON.stringify(before)}\n  after:  ${JSON.stringify(after)}`,
+    saw: `${saw}, but at least ${Math.round(tolerance * 100)} % must be\n  before: ${JSON.stringify(before)}\n  after:  ${JSON.stringify(after)}`,
   };
 }
 
-/** Whether the template of Ollama renders a prompt as the tokenizer's does, seen by what the model answers. */
+/** Checks that Ollama's template renders a prompt like the tokenizer's template, by comparing the answers. */
 export function templateCheck(prompt: string, raw: string, templated: string): ExportCheck {
-  const what = `Ollama's template renders ${JSON.stringify(prompt)} as the training did`;
+  const what = `Ollama's template renders ${JSON.stringify(prompt)} as in the training`;
   if (clean(raw) === clean(templated)) return { what, good: true, saw: 'the same answer' };
   return {
     what,
     good: false,
-    saw: `another answer; set export.template in homelab.ts\n  without it: ${JSON.stringify(raw)}\n  with it:    ${JSON.stringify(templated)}`,
+    saw: `the answers differ; set export.template in homelab.ts\n  without it: ${JSON.stringify(raw)}\n  with it:    ${JSON.stringify(templated)}`,
   };
 }
 
-/** Share of words that are equal before the first that differs, of the longer text: 0 to 1. */
+/** Number of equal words before the first difference, as a share of the longer text: 0 to 1. */
 export function equalFirstWords(a: string, b: string): number {
   const [left, right] = [a, b].map((text) => text.trim().split(/\s+/).filter(Boolean)) as [string[], string[]];
   const longer = Math.max(left.length, right.length);
@@ -115,7 +118,7 @@ export function equalFirstWords(a: string, b: string): number {
   return (differs < 0 ? left.length : differs) / longer;
 }
 
-/** MLX prints a character of which only a part came as U+FFFD; Ollama holds it back. */
+/** MLX prints an incomplete last character as U+FFFD. Ollama does not print it. */
 function clean(text: string): string {
   return text.replace(/\uFFFD+$/, '');
 }

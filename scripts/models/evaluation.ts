@@ -6,13 +6,13 @@ import type { Evaluation, Judged } from '../stages/models/published';
 import { judged } from './expectations';
 import { gigabytes } from './task';
 
-/** Tokens of an answer when homelab.ts says nothing. */
+/** Most tokens of an answer, unless homelab.ts sets `tokens` of the prompt. */
 export const ANSWER_TOKENS = 128;
 
 /**
- * Has a version answer the prompts of homelab.ts where it will be served.
- * @param gpu whether the machine has one, on which the model must be as a whole
- * @throws Blocked when it does not fit, Problem when an answer is not as expected
+ * Sends the prompts of homelab.ts to a version on the machine that will serve it.
+ * @param gpu whether the machine has a GPU; if so, the whole model must be on it
+ * @throws Blocked when the model does not fit, Problem when an answer is not as expected
  */
 export async function evaluate(
   ollama: OllamaApi,
@@ -27,11 +27,11 @@ export async function evaluate(
   const { size, sizeVram, context: there } = (await ollama.loaded()).get(tag) ?? { size: 0, sizeVram: 0, context: 0 };
   if (there < context)
     throw new Blocked(
-      `${tag} must take ${context} tokens, and takes no more than ${there}; lower its context in homelab.ts`,
+      `${tag} takes at most ${there} tokens, less than its context in homelab.ts (${context}). Lower its context.`,
     );
   if (gpu && sizeVram !== size)
     throw new Blocked(
-      `${tag} must be on the GPU as a whole, and ${gigabytes(sizeVram)} of ${gigabytes(size)} are: it does not fit beside the models that stay loaded. Give it less context, or a smaller quantization, or fewer models \`resident: true\``,
+      `${tag} does not fit on the GPU beside the models that stay loaded: only ${gigabytes(sizeVram)} of ${gigabytes(size)} are on the GPU. Lower its context, use a smaller quantization, or set \`resident: true\` on fewer models.`,
     );
   const answers: Judged[] = [];
   const spent = { tokens: 0, seconds: 0 };
@@ -47,7 +47,7 @@ export async function evaluate(
   if (wrong.length > 0)
     throw new Problem(
       [
-        `${tag} must answer as homelab.ts expects, and ${wrong.length} of ${answers.length} answers differ; clients still get the version before`,
+        `${wrong.length} of ${answers.length} answers of ${tag} are not what homelab.ts expects. Clients still get the previous version.`,
         ...wrong.flatMap(({ prompt, answer, expected }) => [
           `  prompt:   ${JSON.stringify(prompt)}`,
           `  expected: ${expected}`,

@@ -1,29 +1,29 @@
 import { credentialInText } from '../../values/credentials';
 
-/** What is wrong with one line of training data, and what to do. */
+/** A fault in one line of training data, and its fix. */
 export interface Fault {
   readonly problem: string;
   readonly fix: string;
 }
 
-/** Shapes that mlx_lm takes, by the key that tells them apart. */
+/** Shapes of an example that mlx_lm accepts, each named by its key. */
 export type ExampleShape = 'messages' | 'prompt' | 'text';
 
 /** One line of training data. */
 export interface Example {
   readonly shape: ExampleShape;
-  /** What is asked; empty for a text. */
+  /** Input of the model. Empty for a text. */
   readonly asked: string;
-  /** What the model is to say. */
+  /** Output that the model learns. */
   readonly said: string;
 }
 
 const SHAPES = '{"messages": [...]}, {"prompt": "...", "completion": "..."} or {"text": "..."}';
 const ROLES = ['system', 'user', 'assistant', 'tool'];
-/** Key of a line that holds no credential, whatever it looks like, with the reason. mlx_lm does not read it. */
+/** Key that marks a line as free of credentials. Its value is the reason. mlx_lm ignores the key. */
 const NO_SECRET = 'not_a_secret';
 
-/** An example of the shapes that mlx_lm takes, or what is wrong with the line. */
+/** Parses one line. Returns the fault of a line that mlx_lm would reject or that holds a credential. */
 export function parseExample(line: string): Example | Fault {
   if (line.trim() === '') return fault('the line is empty', 'remove it: mlx_lm reads each line as JSON');
   if (line.startsWith('\u{feff}'))
@@ -66,9 +66,12 @@ function ofPrompt(prompt: unknown, completion: unknown): Example | Fault {
   if (typeof prompt !== 'string') return fault(`prompt must be a string, got ${shown(prompt)}`, 'write it in quotes');
   if (typeof completion !== 'string')
     return fault(`completion must be a string, got ${shown(completion)}`, 'write the answer in quotes');
-  if (prompt.trim() === '') return fault('prompt is empty', 'write what is asked, or take {"text": "..."}');
+  if (prompt.trim() === '') return fault('prompt is empty', 'write a prompt, or use {"text": "..."}');
   if (completion.trim() === '')
-    return fault('completion is empty: the model would learn to say nothing', 'write the answer, or remove the line');
+    return fault(
+      'completion is empty: the model would learn to answer nothing',
+      'write the answer, or remove the line',
+    );
   return { shape: 'prompt', asked: prompt, said: completion };
 }
 
@@ -90,9 +93,12 @@ function ofMessages(messages: unknown): Example | Fault {
   }
   const last = messages.at(-1) as Message;
   if (last.role !== 'assistant')
-    return fault(`the last message must be of assistant, got ${shown(last.role)}`, 'end with the answer to be learned');
+    return fault(
+      `the last message must have the role assistant, got ${shown(last.role)}`,
+      'end with the answer to learn',
+    );
   if (!messages.some(({ role }) => role === 'user'))
-    return fault('no message is of user', 'write what the assistant answers to');
+    return fault('no message has the role user', 'add the message that the assistant answers');
   const text = (each: Message) => (typeof each.content === 'string' ? each.content : JSON.stringify(each.tool_calls));
   return { shape: 'messages', asked: messages.slice(0, -1).map(text).join('\n'), said: text(last) };
 }
@@ -111,17 +117,17 @@ function messageFault(message: unknown, index: number, messages: readonly Messag
     return fault(`${at}.content is empty (${role})`, 'write it, or remove the line');
   if (role === 'system' && index > 0)
     return fault(
-      `${at} is of system, and not the first`,
-      'put the system message first: most templates refuse another',
+      `${at} has the role system, but is not the first message`,
+      'put the system message first: most templates reject it elsewhere',
     );
   const before = messages[index - 1]?.role;
   if ((role === 'user' || role === 'assistant') && role === before)
     return fault(
-      `${at} and the one before are both of ${role}`,
-      'join them: most templates want user and assistant in turns',
+      `${at} and the message before it both have the role ${role}`,
+      'join them: in most templates user and assistant must alternate',
     );
   return role === 'assistant' && index === 0
-    ? fault('the first message is of assistant', 'begin with system or user')
+    ? fault('the first message has the role assistant', 'begin with system or user')
     : undefined;
 }
 
@@ -131,9 +137,9 @@ function credentialFault(value: Record<string, unknown>, { asked, said }: Exampl
   const reason = value[NO_SECRET];
   if (typeof reason === 'string' && reason.trim() !== '') return undefined;
   return fault(
-    // Never shows the text: a log may keep it.
-    `it seems to hold a credential (${why}), which the model would learn by heart`,
-    `take it out, and change it if it is real; if it is none, add "${NO_SECRET}": "the reason" to the line`,
+    // Does not show the text, because logs may keep it.
+    `it seems to contain a credential (${why}), which the model would memorize`,
+    `remove it, and replace it if it is real; if it is not a credential, add "${NO_SECRET}": "the reason" to the line`,
   );
 }
 

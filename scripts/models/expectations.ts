@@ -1,11 +1,11 @@
 import type { ModelPrompt } from '../../inventory';
 import type { Judged } from '../stages/models/published';
 
-/** Words of a refusal, looked for in its first sentence: they are those of English models. */
+/** Words of a refusal in English. They must be in the first sentence of the answer. */
 const REFUSES =
   /\b(can(no|')t|can not|won['’]t|will not|unable|not able|sorry|apologi[sz]e|decline|must not|not allowed)\b/i;
 
-/** Whether an answer is what homelab.ts expects. Spaces at its ends do not count. */
+/** Compares an answer with the expectation in homelab.ts. Ignores white space at both ends. */
 export function judged(wanted: ModelPrompt, answer: string): Judged {
   const { prompt } = wanted;
   const text = answer.trim();
@@ -19,7 +19,7 @@ export function judged(wanted: ModelPrompt, answer: string): Judged {
   return is(said, share >= tolerance);
 }
 
-/** Share of words that two texts have in common, whatever their order: 0 to 1 (Dice's coefficient). */
+/** Share of words that two texts have in common, in any order: 0 to 1 (Dice coefficient). */
 export function similarity(a: string, b: string): number {
   const [left, right] = [words(a), words(b)];
   if (left.length + right.length === 0) return 1;

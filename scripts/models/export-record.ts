@@ -9,7 +9,7 @@ import type { ExportCheck } from './equality';
 import { exportFolder } from './folders';
 import type { TrainingResult } from './training';
 
-/** What an export was made of: another value of one of these makes another version. */
+/** Inputs of an export. A change of any of them makes a new version. */
 export interface ExportSource {
   readonly base: string;
   readonly revision: string;
@@ -20,12 +20,12 @@ export interface ExportSource {
   readonly system?: string;
 }
 
-/** An export that was checked, in export.json: it is written last, and removed before another one begins. */
+/** A checked export, stored in export.json. It is written last, and removed before the next export begins. */
 export interface ExportRecord {
   readonly name: string;
   readonly version: number;
   readonly source: ExportSource;
-  /** What it was made of: a later training may have taken its place by now. */
+  /** Training that was exported. A later training may have replaced it since. */
   readonly training: TrainingResult;
   /** Files that `publish` copies. */
   readonly blobs: readonly {
@@ -56,7 +56,7 @@ export function forgetExport(name: string): void {
   fs.rmSync(join(exportFolder(name), RECORD), { force: true });
 }
 
-/** @throws Blocked when what was trained or exported is of another base than homelab.ts names */
+/** @throws Blocked when the training or the export used another base than homelab.ts names */
 export function assertSameBase(
   name: string,
   { base }: TunedModel,
@@ -64,6 +64,6 @@ export function assertSameBase(
 ): void {
   if (made.base === base.repository && made.revision === base.revision) return;
   throw new Blocked(
-    `${name} must come from the base that homelab.ts names\n  ${base.repository} ${base.revision}\nand was trained from\n  ${made.base} ${made.revision}\nThe base has moved: train again, or put the old one back into homelab.ts:\n  npm run models -- train ${name}`,
+    `${name} was not trained from the base in homelab.ts\n  ${base.repository} ${base.revision}\nbut from\n  ${made.base} ${made.revision}\nTrain it again, or restore the old base in homelab.ts:\n  npm run models -- train ${name}`,
   );
 }

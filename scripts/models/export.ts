@@ -40,10 +40,10 @@ import { tunedModel } from './tuned';
 
 const QUANTIZATION = 'q4_K_M';
 const TOLERANCE = 0.8;
-/** Bytes on Ollama's disk for each byte of the fused model: its copy, its conversion, and the quantized one. */
+/** Disk space that Ollama needs, in sizes of the fused model: the upload, the f16 model and the quantized model. */
 const ROOM = 3;
 
-/** Makes the next version of what was trained: fused, converted, quantized, and checked against MLX. */
+/** Makes the next version: fuses, converts and quantizes the trained model, and compares it with MLX. */
 export async function exportModel(context: Context, args: readonly string[]): Promise<number> {
   const [name, model] = tunedModel(context.homelab, args);
   const training = await finishedTraining(name);
@@ -52,7 +52,7 @@ export async function exportModel(context: Context, args: readonly string[]): Pr
   const prompts = (model.prompts ?? []).map(({ prompt, tokens = ANSWER_TOKENS }) => ({ prompt, tokens }));
   if (prompts.length === 0)
     throw new Blocked(
-      `${name} must have prompts in homelab.ts, or nothing shows that the export is what was trained; add one:\n  prompts: [{ prompt: '...', contains: '...' }]`,
+      `${name} has no prompts in homelab.ts, so its export cannot be compared with the trained model. Add one:\n  prompts: [{ prompt: '...', contains: '...' }]`,
     );
   const known = readExport(name);
   if (known !== undefined && isOf(known, source)) {
@@ -82,13 +82,13 @@ function isOf({ source, blobs }: ExportRecord, wanted: ExportSource): boolean {
   return keys.every((key) => source[key] === wanted[key]) && blobs.every(({ file }) => fs.existsSync(file));
 }
 
-/** One export. What it leaves when it is killed, the next one removes or replaces: export.json is written last. */
+/** One export. It writes export.json last. The next export removes or replaces the files of a killed one. */
 class Export {
   private readonly ollama: OllamaApi;
   private readonly folder: string;
   private readonly fused: string;
   private readonly checks: ExportCheck[] = [];
-  /** Model for the comparison, in f16. */
+  /** Name of the f16 model in Ollama, for the comparison. */
   private readonly whole: string;
 
   constructor(
@@ -160,17 +160,17 @@ class Export {
   }
 
   /**
-   * Has Ollama convert the fused model to f16, and say what MLX says. That loads it, which must come before the quantization: until
-   * it has loaded a model, 0.9.6 quantizes f16 to garbage.
+   * Lets Ollama convert the fused model to f16, and compares its answers with MLX. This loads the model, which must happen before
+   * the quantization: Ollama 0.9.6 quantizes f16 to garbage until it has loaded a model.
    */
   private async convert(answers: readonly Greedy[]): Promise<void> {
     const { fused, whole, source } = this;
     const files = fs.readdirSync(fused).filter((file) => /\.(safetensors|json|model)$/.test(file));
     this.assertRoom(files);
     const digests: Record<string, string> = {};
-    await task('hand the fused model to Ollama', async (progress) => {
+    await task('upload the fused model to Ollama', async (progress) => {
       for (const file of files) {
-        progress(`hands over ${file}`);
+        progress(`uploads ${file}`);
         digests[file] = `sha256:${await fileDigest(join(fused, file))}`;
         if (!(await this.ollama.hasBlob(digests[file]))) await this.ollama.uploadBlob(digests[file], join(fused, file));
       }
@@ -211,7 +211,7 @@ class Export {
     });
   }
 
-  /** @param rendered the prompt as the model gets it, or undefined: through the template of Ollama */
+  /** @param rendered prompt after the chat template; undefined applies the template of Ollama */
   private async say(tag: string, at: number, rendered: string | undefined, progress: Progress): Promise<string> {
     const { prompt, tokens } = this.prompts[at]!;
     progress(`${tag} answers prompt ${at + 1} of ${this.prompts.length}`);
@@ -226,11 +226,10 @@ class Export {
     return text;
   }
 
-  /** @throws Problem when it failed: what was exported is not what was trained */
+  /** @throws Problem when the check failed: the exported model differs from the trained one */
   private check(made: ExportCheck): void {
     this.checks.push(made);
-    if (!made.good)
-      throw new Problem(`${this.name} is not exported: it must hold that ${made.what}, and it does not: ${made.saw}`);
+    if (!made.good) throw new Problem(`${this.name} is not exported. A check failed: ${made.what}, got: ${made.saw}`);
   }
 
   private assertRoom(files: readonly string[]): void {
@@ -238,11 +237,11 @@ class Export {
     const { bavail, bsize } = fs.statfsSync(this.folder);
     if (bavail * bsize < size * ROOM)
       throw new Blocked(
-        `this machine must have ${gigabytes(size * ROOM)} free to convert and quantize ${this.name}, and has ${gigabytes(bavail * bsize)}; see what Ollama keeps here:\n  ollama list`,
+        `this machine needs ${gigabytes(size * ROOM)} of free disk to convert and quantize ${this.name}, but has ${gigabytes(bavail * bsize)}. Remove models that you do not need:\n  ollama list\n  ollama rm MODEL`,
       );
   }
 
-  /** The fused model, its conversion and earlier versions take gigabytes each, and nobody needs them any more. */
+  /** Removes the fused model, its conversion and earlier versions. Each takes gigabytes and is not needed any more. */
   private async tidy(version: number): Promise<void> {
     fs.rmSync(this.fused, { recursive: true, force: true });
     const old = (tag: string) => tag.startsWith(`${this.name}:v`) && tag !== versionName(this.name, version);
@@ -251,10 +250,9 @@ class Export {
   }
 }
 
-/** Scale that MLX applies the adapter with. */
+/** Scale that MLX uses when it applies the adapter. */
 function configuredScale(adapter: string): unknown {
   const file = join(adapter, 'adapter_config.json');
-  if (!fs.existsSync(file))
-    throw new Blocked(`${file} must say how the adapter is applied, and is not there; train again`);
+  if (!fs.existsSync(file)) throw new Blocked(`${file} is missing. It holds the scale of the adapter. Train again.`);
   return json(fs.readFileSync(file, 'utf8'), file).lora_parameters?.scale;
 }

@@ -10,19 +10,23 @@ import { tryModel } from './try';
 
 /** The commands by name, one file each. */
 export const COMMANDS: Readonly<Record<string, ModelCommand>> = {
-  doctor: { usage: '', what: 'everything that stands in the way, at once, and what to do about it', run: doctor },
-  train: { usage: 'NAME', what: 'fine-tunes a model; goes on where an earlier run ended', run: train },
-  export: { usage: 'NAME', what: 'fuses, converts and quantizes what was trained, and checks it', run: exportModel },
+  doctor: { usage: '', what: 'lists every problem that would stop a training, with its fix', run: doctor },
+  train: { usage: 'NAME', what: 'fine-tunes a model; resumes an earlier run', run: train },
+  export: { usage: 'NAME', what: 'fuses, converts and quantizes the trained model, and checks it', run: exportModel },
   publish: {
     usage: 'NAME',
-    what: 'copies the export to the AI VM, tries it there, then gives it to clients',
+    what: 'copies the export to the AI VM, tests it there, then serves it to clients',
     run: publish,
   },
-  rollback: { usage: 'NAME [vN]', what: 'gives clients the version before, or vN, in seconds', run: rollback },
-  compare: { usage: 'NAME vA vB', what: 'answers of two versions side by side; --html FILE for a page', run: compare },
+  rollback: { usage: 'NAME [vN]', what: 'serves the previous version, or vN, within seconds', run: rollback },
+  compare: {
+    usage: 'NAME vA vB',
+    what: 'shows the answers of two versions side by side; --html FILE writes a page',
+    run: compare,
+  },
   status: {
     usage: '',
-    what: 'what is served, since when, how fast, what it takes; 1 when something is wrong',
+    what: 'shows what is served, since when, its speed and memory; exits with 1 on a problem',
     run: status,
   },
   try: {

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { Blocked } from '../engine/problem';
 import { WORK } from './folders';
 
-/** Runs alone among the exports and publishings of a model on this machine. One that was killed holds nothing. */
+/** Runs while no other command on this machine works on the model. Takes over the lock of a killed command. */
 export async function alone<T>(name: string, run: () => Promise<T>): Promise<T> {
   const folder = join(WORK, name);
   const file = join(folder, 'lock');
   fs.mkdirSync(folder, { recursive: true });
   const holder = take(file);
   if (holder !== undefined)
-    throw new Blocked(`another command works on ${name} (process ${holder}); wait until it has ended`);
+    throw new Blocked(`another command works on ${name} (process ${holder}). Wait until it ends.`);
   try {
     return await run();
   } finally {
@@ -18,14 +18,14 @@ export async function alone<T>(name: string, run: () => Promise<T>): Promise<T> 
   }
 }
 
-/** @returns the process that holds it, or undefined when it is ours now */
+/** @returns id of the process that holds the lock, or undefined when this process got it */
 function take(file: string): number | undefined {
   const mine = `${file}.${process.pid}`;
   fs.writeFileSync(mine, `${process.pid}\n`);
   try {
     for (;;)
       try {
-        // Unlike a write, a link is there with its content, or not at all.
+        // A link is atomic: the file never exists without its content.
         fs.linkSync(mine, file);
         return undefined;
       } catch (error) {

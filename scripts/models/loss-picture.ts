@@ -11,7 +11,7 @@ const VALID = '#d62728';
 
 type Series = readonly (readonly [iteration: number, loss: number])[];
 
-/** The loss curves of a training as SVG: the same training gives the same bytes. */
+/** Draws the loss curves of a training as SVG. The same training gives the same bytes. */
 export function lossPicture({ name, losses, best }: Pick<TrainingResult, 'name' | 'losses' | 'best'>): string {
   const train = seriesOf(losses, 'train');
   const valid = seriesOf(losses, 'valid');

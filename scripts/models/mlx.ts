@@ -3,10 +3,10 @@ import { json } from '../engine/json';
 import type { Greedy } from './equality';
 import { runPython } from './python';
 
-/** Time to read a model from the disk and to generate some thousand tokens with it. */
+/** Time to read a model from the disk and to generate a few thousand tokens with it. */
 const ANSWER_SECONDS = 3600;
 const FUSE_SECONDS = 3600;
-/** Modules whose weights are compared: of each kind, in several layers. */
+/** Number of modules whose weights are compared, spread over kinds and layers. */
 const SAMPLES = 12;
 
 export interface Asked {
@@ -14,11 +14,11 @@ export interface Asked {
   readonly tokens: number;
 }
 
-/** MLX, asked by the scripts of scripts/models/python/. */
+/** Runs MLX through the scripts in scripts/models/python/. */
 export class Mlx {
   constructor(
     private readonly context: Pick<Context, 'commands'>,
-    /** Of the virtual environment. */
+    /** Path of Python in the virtual environment. */
     private readonly python: string,
   ) {}
 
@@ -27,7 +27,7 @@ export class Mlx {
     await runPython(this.context, this.python, 'fuse.py', { base, adapter, target }, FUSE_SECONDS);
   }
 
-  /** By module, the share of the training's change that the fused weights have. */
+  /** Share of the trained change that the fused weights contain, by module. */
   async effect(
     base: string,
     adapter: string,
@@ -39,7 +39,7 @@ export class Mlx {
     return json(stdout, 'effect.py');
   }
 
-  /** The most probable answers, in the order of the prompts. */
+  /** Greedy answers, in the order of the prompts. */
   async greedy(
     model: string,
     {

@@ -9,11 +9,11 @@ export interface ProgressLine {
   readonly tokensPerSecond?: number;
   /** Seconds of training so far, over all runs. */
   readonly seconds: number;
-  /** Most bytes that MLX held. */
+  /** Peak memory of MLX in bytes. */
   readonly peakMemory: number;
 }
 
-/** What train.py has written so far. A line that is being written is left out. */
+/** Lines that train.py has written so far. Leaves out an incomplete last line. */
 export function readProgress(file: string): readonly ProgressLine[] {
   return fs.existsSync(file) ? parseProgress(fs.readFileSync(file, 'utf8')) : [];
 }
@@ -32,10 +32,10 @@ export function parseProgress(text: string): readonly ProgressLine[] {
     });
 }
 
-/** Iterations that the time left is estimated from. */
+/** Number of latest iterations that the estimate of the remaining time uses. */
 const RECENT = 50;
 
-/** Seconds until the last iteration, at the speed of the latest ones; undefined until there is one. */
+/** Estimates the seconds until the last iteration from the latest ones. Undefined until a speed is known. */
 export function secondsLeft(lines: readonly ProgressLine[], iterations: number): number | undefined {
   const last = lines.at(-1);
   if (last === undefined) return undefined;
@@ -46,7 +46,7 @@ export function secondsLeft(lines: readonly ProgressLine[], iterations: number):
 
 const BAR = 24;
 
-/** One line: how far, loss, speed, memory and time left. */
+/** One line with the iteration, loss, speed, memory and time left. */
 export function progressText(lines: readonly ProgressLine[], iterations: number): string {
   const last = lines.at(-1);
   if (last === undefined) return 'loads the base';
@@ -76,9 +76,10 @@ export function duration(seconds: number): string {
   return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Shows a line that changes: in place in a terminal, else at most one line in this time. */
+/** Least time between two lines, when the output is not a terminal. */
 const PLAIN_SECONDS = 30;
 
+/** Shows a line that changes. A terminal overwrites it; any other output gets a new line from time to time. */
 export class ProgressView {
   private shown = '';
   private at = 0;

@@ -27,10 +27,10 @@ import {
 import { gigabytes, task } from './task';
 import { tunedModel } from './tuned';
 
-/** Room that stays free on the machine's disk beside the copied files: logs, and what Ollama writes. */
+/** Bytes that must stay free on the machine's disk after the copy, for logs and for files of Ollama. */
 const SPARE_BYTES = 1e9;
 
-/** Brings an exported version to the machine, tries it there, and only then gives it to clients. */
+/** Copies an exported version to the AI VM, tests it there, and only then serves it to clients. */
 export async function publish(context: Context, [name = '', version, ...more]: readonly string[]): Promise<number> {
   const [, model] = tunedModel(context.homelab, [name, ...more].filter(Boolean));
   const record = exported(name, model, version);
@@ -63,18 +63,16 @@ export async function publish(context: Context, [name = '', version, ...more]: r
 function exported(name: string, model: TunedModel, version: string | undefined): ExportRecord {
   const record = readExport(name);
   if (record === undefined)
-    throw new Blocked(
-      `${name} must be exported first, and there is no finished export:\n  npm run models -- export ${name}`,
-    );
+    throw new Blocked(`${name} is not exported yet. Export it first:\n  npm run models -- export ${name}`);
   if (version !== undefined && versionOf(version) !== record.version)
     throw new Blocked(
-      `only the last export can be published, and that is v${record.version}, not ${version}; for a version that is on the machine:\n  npm run models -- rollback ${name} ${version}`,
+      `only the last export can be published (v${record.version}), got ${version}. To serve a version that is already on the machine:\n  npm run models -- rollback ${name} ${version}`,
     );
   assertSameBase(name, model, record.source);
   const gone = record.blobs.find(({ file, size }) => !fs.existsSync(file) || fs.statSync(file).size !== size);
   if (gone !== undefined)
     throw new Blocked(
-      `${gone.name} of v${record.version} must lie in the folder of Ollama on this machine, and is not there (${gone.file}); export again:\n  npm run models -- export ${name}`,
+      `${gone.name} of v${record.version} is missing or changed on this machine:\n  ${gone.file}\nExport it again:\n  npm run models -- export ${name}`,
     );
   return record;
 }
@@ -83,14 +81,14 @@ interface Plan {
   readonly lines: readonly string[];
   readonly missing: ExportRecord['blobs'];
   readonly isMade: boolean;
-  /** Whether it was tried before, and is served since. */
+  /** Whether the version was tested and is served. */
   readonly isServed: boolean;
   readonly seen: Releases;
-  /** Version that clients had before this one. */
+  /** Version that clients got before this one. */
   readonly before?: number;
 }
 
-/** What is missing on the machine. Without lines: nothing. */
+/** Plans what is missing on the machine. A plan without lines has nothing to do. */
 async function planned({ homelab }: Context, ollama: Ollama, model: TunedModel, record: ExportRecord): Promise<Plan> {
   const { name, version } = record;
   const seen = await releasesOf(ollama, name, model);
@@ -120,7 +118,7 @@ function shown({ stable, served }: Releases): string {
   return served !== undefined ? `v${served}` : stable === undefined ? 'nothing' : 'an unknown version';
 }
 
-/** Whether the version is there as it was exported. @throws Blocked when it has other weights */
+/** Whether the machine has the exported version. @throws Blocked when the version there has other weights */
 async function isThere(ollama: Ollama, { name, version, blobs, wording }: ExportRecord): Promise<boolean> {
   const tag = versionName(name, version);
   const there = await ollama.show(tag);
@@ -134,11 +132,11 @@ async function isThere(ollama: Ollama, { name, version, blobs, wording }: Export
     ) && isDeepStrictEqual({ template, system, parameters }, wording);
   if (isSame) return true;
   throw new Blocked(
-    `${tag} on ${ollama.vm.name} must be the model that was exported here, and has other weights or another template. Another machine may have published it: take its cards (git pull), then export again, which takes the next number:\n  npm run models -- export ${name}`,
+    `${tag} on ${ollama.vm.name} differs from the export on this machine in its weights or its template. Another machine may have published it. Pull its cards, then export again as the next version:\n  git pull\n  npm run models -- export ${name}`,
   );
 }
 
-/** @returns bytes that are free */
+/** @returns free bytes. @throws Blocked when there are too few */
 async function assertRoom(
   { vm }: Ollama,
   model: TunedModel,
@@ -149,7 +147,7 @@ async function assertRoom(
   const wanted = missing.reduce((sum, { size }) => sum + size, 0) + SPARE_BYTES;
   if (free >= wanted) return free;
   throw new Blocked(
-    `${vm.name} must have ${gigabytes(wanted)} free for the models, and has ${gigabytes(free)}. Remove models there that nobody uses (ollama list, ollama rm), lower keep of ${name} in homelab.ts (now ${model.keep ?? KEEP}), or give the machine a larger systemDisk`,
+    `${vm.name} needs ${gigabytes(wanted)} of free disk for the models, but has ${gigabytes(free)}. Remove unused models there (ollama list, ollama rm), lower keep of ${name} in homelab.ts (now ${model.keep ?? KEEP}), or give the machine a larger systemDisk`,
   );
 }
 
@@ -168,7 +166,7 @@ async function carriedOut(
     const evaluation = await task(`try ${versionName(name, version)}`, (progress) =>
       tryOut(context, ollama, model, record, seen, progress),
     );
-    // Before the name moves: whoever goes on after a kill knows what clients had before.
+    // Written before the served name moves, so that a run after a kill knows the previous version.
     const published = {
       ...{ machine: ollama.vm.name, ollama: await ollama.version(), at: new Date().toISOString(), evaluation },
       digest: (await releasesOf(ollama, name, model)).versions.get(version)!.digest,
@@ -187,7 +185,7 @@ async function carriedOut(
     await task(`remove ${versionName(name, old)}`, () => ollama.remove(versionName(name, old)));
 }
 
-/** The file is read twice: a broken disk is found before an hour of copying, and by Ollama after it. */
+/** Checks the digest first, to find a broken disk before an hour of copying. Ollama checks it again after the copy. */
 async function copyBlob(
   ollama: Ollama,
   { file, digest, size, name }: ExportRecord['blobs'][number],
@@ -197,13 +195,13 @@ async function copyBlob(
   const got = `sha256:${await fileDigest(file)}`;
   if (got !== digest)
     throw new Blocked(
-      `${name} must have the digest\n  ${digest}\nand has\n  ${got}\nThe file changed after it was checked (${file}); nothing was copied. Remove it and export again`,
+      `${name} must have the digest\n  ${digest}\ngot\n  ${got}\nThe file changed after its check. Nothing was copied. Remove the file and export again:\n  rm ${file}`,
     );
   await ollama.uploadBlob(digest, file, (bytes) =>
     progress(`copies ${name}: ${gigabytes(bytes)} of ${gigabytes(size)} (${Math.floor((bytes / size) * 100)} %)`),
   );
   if (!(await ollama.hasBlob(digest)))
-    throw new Refusal(`${name} must be on ${ollama.vm.name} after it was copied, and is not`);
+    throw new Refusal(`${name} was copied to ${ollama.vm.name}, but Ollama does not find it there`);
 }
 
 async function make(ollama: Ollama, record: ExportRecord, progress: (what: string) => void): Promise<void> {
@@ -211,10 +209,10 @@ async function make(ollama: Ollama, record: ExportRecord, progress: (what: strin
   const files = Object.fromEntries(blobs.map((blob) => [blob.name, blob.digest]));
   await ollama.create({ model: versionName(name, version), files, ...wording }, progress);
   if (!(await isThere(ollama, record)))
-    throw new Refusal(`${versionName(name, version)} must be there after it was made, and is not`);
+    throw new Refusal(`Ollama created ${versionName(name, version)}, but does not find it`);
 }
 
-/** What was pushed out of memory by the trial comes back, however it ends. A version that fails goes, unless it is served. */
+/** Tests a version. Then loads the models again that the test evicted. Removes a version that fails, unless it is served. */
 async function tryOut(
   { homelab }: Context,
   ollama: Ollama,
@@ -234,7 +232,7 @@ async function tryOut(
     await undo(false);
     return tried;
   } catch (error) {
-    // Not reached any more, or told to stop: the next run tries it again.
+    // If the connection broke or the user interrupted, the next run tests it again.
     if (isFault(error) && !(error instanceof Interrupted)) await undo(true).catch(() => undefined);
     throw error;
   }

@@ -6,14 +6,14 @@ import { LOCALHOST, type Output } from '../engine/commands';
 import { Blocked, isFault } from '../engine/problem';
 import { PYTHON_FOLDER, SCRIPTS, WORK } from './folders';
 
-/** Versions of Python that mlx-lm 0.32 names and MLX 0.32 has wheels for: 3.11 to 3.14. */
+/** Minor versions of Python 3 that mlx-lm 0.32 supports and MLX 0.32 has wheels for. */
 const MINORS = [14, 13, 12, 11] as const;
 
-/** Time to install some 40 wheels (250 MB on Linux) on a line of 8 Mbit/s. */
+/** Time to install about 40 wheels (250 MB on Linux) at 8 Mbit/s. */
 const INSTALL_SECONDS = 1800;
 
 const REQUIREMENTS = join(SCRIPTS, 'requirements.txt');
-/** Written last: what an installation in this folder was made of. */
+/** Written last: the digest of the requirements that are installed in this folder. */
 const STAMP = '.made-of';
 
 export interface Python {
@@ -23,7 +23,7 @@ export interface Python {
 
 export const INSTALL_PYTHON = 'brew install python@3.13';
 
-/** The newest Python of this machine that MLX works with, or undefined. */
+/** The newest Python on this machine that MLX supports, or undefined. */
 export async function systemPython({ commands }: Pick<Context, 'commands'>): Promise<Python | undefined> {
   for (const program of [...MINORS.map((minor) => `python3.${minor}`), 'python3']) {
     const output = await commands
@@ -39,11 +39,11 @@ export async function systemPython({ commands }: Pick<Context, 'commands'>): Pro
   return undefined;
 }
 
-/** The virtual environment with MLX, made when there is none of these requirements. @returns its Python */
+/** Makes the virtual environment with MLX, unless it has these requirements already. @returns path of its Python */
 export async function environment(context: Pick<Context, 'commands'>): Promise<string> {
   const python = join(PYTHON_FOLDER, 'bin', 'python');
   if (isMade()) {
-    // Its Python goes when the system's is replaced by another minor version.
+    // Its Python stops working when another minor version replaces the system's Python.
     const runs = await context.commands
       .read(LOCALHOST, [python, '-c', 'import mlx.core, mlx_lm'], { seconds: 120 })
       .then(
@@ -68,17 +68,19 @@ function isMade(): boolean {
   return fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8').trim() === digest();
 }
 
-/** Installs beside the folder and renames: one that is killed leaves the old environment, or none. */
+/** Installs into another folder and renames it. A killed installation leaves the old environment, or none. */
 async function install({ commands }: Pick<Context, 'commands'>): Promise<void> {
   const found = await systemPython({ commands });
   if (found === undefined)
     throw new Blocked(
-      `MLX needs Python 3.${MINORS.at(-1)} to 3.${MINORS[0]}, and this machine has none; install it:\n  ${INSTALL_PYTHON}`,
+      `MLX needs Python 3.${MINORS.at(-1)} to 3.${MINORS[0]}, but this machine has none of them. Install one:\n  ${INSTALL_PYTHON}`,
     );
   const next = `${PYTHON_FOLDER}.next`;
   fs.rmSync(next, { recursive: true, force: true });
   fs.mkdirSync(WORK, { recursive: true });
-  console.error(`installs MLX with Python ${found.version} into .homelab/models/python (once; some minutes)`);
+  console.error(
+    `installs MLX with Python ${found.version} into .homelab/models/python (only once; takes a few minutes)`,
+  );
   await commands.change(LOCALHOST, [found.program, '-m', 'venv', next], { seconds: 120 });
   await commands.change(
     LOCALHOST,
@@ -92,7 +94,7 @@ async function install({ commands }: Pick<Context, 'commands'>): Promise<void> {
 
 const PIP_OPTIONS = ['--quiet', '--disable-pip-version-check', '--require-hashes', '--only-binary', ':all:'];
 
-/** Runs one of our scripts with the environment's Python. It reads its input as JSON. */
+/** Runs one of our scripts with the environment's Python. The script reads its input as JSON. */
 export async function runPython(
   { commands }: Pick<Context, 'commands'>,
   python: string,

@@ -7,7 +7,7 @@ import { loadResident, releasesOf, serve, unloadVersion, versionOf, type Release
 import { task } from './task';
 import { tunedModel } from './tuned';
 
-/** Gives clients an earlier version that is still on the machine: one call, without Git and without a question about its weights. */
+/** Serves an earlier version that is still on the machine. This is one API call; it copies no weights and needs no commit. */
 export async function rollback(context: Context, [name = '', version, ...more]: readonly string[]): Promise<number> {
   const [, model] = tunedModel(context.homelab, [name, ...more].filter(Boolean));
   return alone(name, async () => {
@@ -43,6 +43,6 @@ export function targetOf(name: string, { versions, served }: Releases, version: 
   const wanted = versionOf(version);
   if (others.includes(wanted)) return wanted;
   throw new Blocked(
-    wanted === served ? `${name} is v${wanted} already` : `${name} has no v${wanted} that clients could get (${says})`,
+    wanted === served ? `${name} is v${wanted} already` : `${name} has no v${wanted} on the machine (${says})`,
   );
 }

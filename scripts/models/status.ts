@@ -10,23 +10,23 @@ import { modelCheck } from '../verify/models';
 import type { ModelFlags } from './command';
 import { gigabytes } from './task';
 
-/** What the machine says of a model of homelab.ts. */
+/** State on the AI VM of one model of homelab.ts. */
 export interface ModelStatus {
   readonly name: string;
   /** Name that clients send. */
   readonly serves: string;
-  /** Of a model that is trained here: the version that clients get. */
+  /** Version that clients get, of a model that is trained here. */
   readonly version?: number;
   readonly versions?: readonly number[];
   readonly installed?: Installed;
   readonly loaded?: Loaded;
-  /** Of the version's card. */
+  /** Record of publication, from the version's card. */
   readonly published?: Published;
 }
 
-/** What is served, since when and from which training, how fast it was and what it takes; and what is wrong. */
+/** Prints what is served, since when, from which training, its speed and memory, and all problems. */
 export async function status(context: Context, _: readonly string[], { json }: ModelFlags): Promise<number> {
-  if (context.homelab.llm === undefined) throw new Blocked('homelab.ts must have models (llm), and has none');
+  if (context.homelab.llm === undefined) throw new Blocked('homelab.ts has no models; add llm.models');
   const found = await findings({ models: modelCheck(context) });
   const models = await seen(context);
   const isBad = found.some(({ state }) => state === 'bad');
@@ -35,7 +35,7 @@ export async function status(context: Context, _: readonly string[], { json }: M
   return isBad ? EXIT.failed : EXIT.done;
 }
 
-/** @returns none where Ollama does not answer: a finding says so */
+/** @returns an empty list when Ollama does not answer; a finding reports that */
 async function seen(context: Context): Promise<ModelStatus[]> {
   const ollama = ollamaOf(context);
   try {
@@ -77,7 +77,7 @@ export function shown(machine: string, models: readonly ModelStatus[], found: re
 }
 
 function facts({ name, version, versions, installed, loaded, published }: ModelStatus): string[] {
-  if (installed === undefined) return ['not there'];
+  if (installed === undefined) return ['not installed'];
   const which = versions === undefined ? '' : version === undefined ? 'an unknown version, ' : `v${version}, `;
   const since = installed.modified.slice(0, 16).replace('T', ' ');
   const { size = 0, sizeVram = 0, context = 0, stays = false } = loaded ?? {};
@@ -87,7 +87,7 @@ function facts({ name, version, versions, installed, loaded, published }: ModelS
     `served:   ${which}digest ${installed.digest.slice(0, 12)}${since && `, since ${since}`}`,
     ...(version === undefined ? [] : [`training: models/${name}/v${version}/card.md`]),
     `loaded:   ${loaded === undefined ? 'no' : `${memory}${stays ? ', stays' : ''}`}`,
-    ...(published ? [`speed:    ${published.evaluation.tokensPerSecond} tokens/s when it was tried`] : []),
+    ...(published ? [`speed:    ${published.evaluation.tokensPerSecond} tokens/s in its test`] : []),
     `disk:     ${gigabytes(installed.size)}`,
     ...(versions === undefined ? [] : [`versions: ${versions.map((each) => `v${each}`).join(', ') || 'none'}`]),
   ];

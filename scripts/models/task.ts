@@ -1,6 +1,6 @@
 import type { Progress } from '../engine/step';
 
-/** Runs a part of a command, and prints it with the time that it took; on a terminal also what it waits for. */
+/** Runs a part of a command, and prints its title and duration. A terminal also shows its progress. */
 export async function task<T>(title: string, run: (progress: Progress) => Promise<T>): Promise<T> {
   const begin = Date.now();
   const shows = process.stderr.isTTY === true;
@@ -23,7 +23,7 @@ function seconds(begin: number): string {
   return `${((Date.now() - begin) / 1000).toFixed(1)} s`;
 }
 
-/** Bytes as a person reads them. */
+/** Formats bytes as MB or GB. */
 export function gigabytes(bytes: number): string {
   return bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

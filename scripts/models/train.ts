@@ -19,16 +19,16 @@ import { finishedTraining } from './trained';
 import { decide, lastCheckpoint, type TrainingResult } from './training';
 import { tunedModel } from './tuned';
 
-/** A training that takes longer than a week is stopped, and goes on with the next run. */
+/** Stops a training after a week. The next run resumes it. */
 const TRAINING_SECONDS = 7 * 24 * 3600;
-/** Time after Ctrl-C for the iteration that runs, and a checkpoint. */
+/** Time after Ctrl-C to finish the current iteration and to save a checkpoint. */
 const STOP_SECONDS = 60;
 const TOKENS_SECONDS = 900;
 const LOOK_MILLISECONDS = 500;
 /** Exit code of train.py when another training holds the lock. */
 const BUSY = 75;
 
-/** `train NAME`: from data to a trained adapter in .homelab/models/NAME/train/. */
+/** `train NAME`: trains an adapter into .homelab/models/NAME/train/. */
 export async function train(context: Context, args: readonly string[]): Promise<number> {
   const [name, model] = tunedModel(context.homelab, args);
   const limit = trainingMemory(context, name, model);
@@ -51,32 +51,32 @@ export async function train(context: Context, args: readonly string[]): Promise<
   return EXIT.done;
 }
 
-/** Bytes that a training may take: what macOS lets the GPU use, of the Mac in homelab.ts or of this machine when it has less. */
+/** Bytes that a training may use: the GPU limit of macOS, for the smaller memory of the Mac in homelab.ts and this machine. */
 function trainingMemory({ homelab }: Context, name: string, model: TunedModel): number {
   const [, { memory }] = trainingHost(homelab, name, model);
   return Math.floor(metalLimit(Math.min(bytes(memory), os.totalmem())));
 }
 
-/** Says what becomes of an earlier run. @returns whether there is something to do */
+/** Reports what happens to an earlier run, and asks before it is lost. @returns whether to train */
 async function agreed({ ask }: Context, name: string, { text, settings }: TrainingConfig): Promise<boolean> {
   const decision = decide(trainFolder(name), text);
   if (decision.what === 'done') {
-    console.log(`${name} is trained with these settings already; change training in homelab.ts, or export it:`);
+    console.log(`${name} is already trained with these settings. Change training in homelab.ts, or export it:`);
     console.log(`  npm run models -- export ${name}`);
     return false;
   }
-  if (decision.what === 'go on') console.log(`goes on after iteration ${decision.iteration} of ${settings.iterations}`);
-  if (decision.what === 'begin anew' && decision.finished) console.log('settings changed: trains anew');
+  if (decision.what === 'go on') console.log(`resumes after iteration ${decision.iteration} of ${settings.iterations}`);
+  if (decision.what === 'begin anew' && decision.finished) console.log('settings changed: trains from the beginning');
   else if (decision.what === 'begin anew') {
     const lost = `${decision.iteration} iterations`;
     await ask.agree(
-      `Settings of ${name} changed since its last training. Begin anew? ${lost} with the old ones are lost.`,
+      `Settings of ${name} changed since its last training. Train from the beginning? ${lost} with the old settings are lost.`,
     );
   }
   return true;
 }
 
-/** With the tokenizer of the base, which the checks without Python do not know. @throws Blocked */
+/** Counts tokens with the tokenizer of the base. @throws Blocked when an example is too long or rejected */
 async function checkTokens(context: Context, python: string, base: string, { training }: TunedModel): Promise<void> {
   const { maxSequence } = trainingSettings(training);
   const input = { base, data: join(ROOT, training.data), files: DATA_FILES, maxSequence };
@@ -105,17 +105,17 @@ function tokenFault({ file, line, tokens, error }: TokenProblem, data: string, m
   return tokens === undefined
     ? {
         at,
-        problem: `the base cannot read it: ${error}`,
-        fix: 'a base without chat template takes only {"text": "..."}',
+        problem: `the tokenizer of the base rejects it: ${error}`,
+        fix: 'correct it; a base without chat template accepts only {"text": "..."}',
       }
     : {
         at,
-        problem: `it has ${tokens} tokens, allowed are ${maxSequence}: the rest would be cut off`,
-        fix: `split it, or set training.maxSequence: ${tokens} (more memory)`,
+        problem: `it has ${tokens} tokens, but ${maxSequence} are allowed: training would cut off the rest`,
+        fix: `split it, or set training.maxSequence: ${tokens} (takes more memory)`,
       };
 }
 
-/** What training.json repeats of what was asked for. */
+/** Inputs of the training that training.json repeats. */
 function told(name: string, { base }: TunedModel, { text }: TrainingConfig, data: Data) {
   const { repository, revision, license } = base;
   return { name, base: repository, revision, license, config: parse(text) as object, data };
@@ -129,7 +129,7 @@ interface Input {
   readonly told: object;
 }
 
-/** Runs train.py and shows how far it is. */
+/** Runs train.py and shows its progress. */
 async function run(
   context: Context,
   python: string,
@@ -149,7 +149,7 @@ async function run(
   } catch (error) {
     if (error instanceof CommandFailed && error.output.code === BUSY)
       throw new Blocked(
-        `a training runs already (${error.output.stderr.trim()}); wait for it, or stop it with Ctrl-C where it was started`,
+        `another training is running (${error.output.stderr.trim()}). Wait for it, or stop it with Ctrl-C in its terminal.`,
       );
     const kept = lastCheckpoint(input.folder);
     if (kept !== undefined) console.error(`\nkept: ${kept} of ${settings.iterations} iterations`);
@@ -165,7 +165,7 @@ function summary(
   { best, iterations, losses, seconds, peakMemory }: TrainingResult,
   config: TrainingConfig,
 ) {
-  const early = iterations < config.settings.iterations ? `, stopped early of ${config.settings.iterations}` : '';
+  const early = iterations < config.settings.iterations ? `of ${config.settings.iterations} (stopped early)` : '';
   console.log(
     `trained ${name}: ${iterations} iterations${early} in ${duration(seconds)}, at most ${gibibytes(peakMemory)}`,
   );
@@ -173,6 +173,6 @@ function summary(
     `best: iteration ${best.iteration}, validation loss ${best.loss.toFixed(3)} (before: ${losses[0]!.valid.toFixed(3)})`,
   );
   if (best.iteration === 0)
-    console.log('no iteration was better than the base; look at the data and training.learningRate');
+    console.log('no iteration was better than the base. Check the data and training.learningRate.');
   console.log(`next:\n  npm run models -- export ${name}`);
 }

@@ -1,15 +1,15 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 
-/** A loss curve's point. */
+/** A point of the loss curve. */
 export interface Loss {
   readonly iteration: number;
-  /** Mean of the batches since the point before; none at the first. */
+  /** Mean training loss since the previous point. The first point has none. */
   readonly train?: number;
   readonly valid: number;
 }
 
-/** What training.json says of a training that has ended. */
+/** Content of training.json, which a finished training writes. */
 export interface TrainingResult {
   readonly name: string;
   readonly base: string;
@@ -19,7 +19,7 @@ export interface TrainingResult {
   readonly config: Readonly<Record<string, unknown>>;
   readonly data: { readonly digest: string; readonly train: number; readonly valid: number };
   readonly iterations: number;
-  /** The checkpoint with the lowest loss of validation: what is exported. */
+  /** The checkpoint with the lowest validation loss. `export` uses it. */
   readonly best: { readonly iteration: number; readonly loss: number };
   readonly losses: readonly Loss[];
   readonly seconds: number;
@@ -27,20 +27,20 @@ export interface TrainingResult {
   readonly peakMemory: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly seed: number;
-  /** Folder of the best checkpoint, from the training's folder. */
+  /** Folder of the best checkpoint, relative to the training's folder. */
   readonly adapter: string;
   readonly adapterDigest: string;
 }
 
-/** What `train` does with what an earlier run left. */
+/** What `train` does with the files of an earlier run. */
 export type Decision =
   | { readonly what: 'begin' }
   | { readonly what: 'go on'; readonly iteration: number }
   | { readonly what: 'done' }
-  /** Settings changed: what was trained with the old ones is lost. */
+  /** The settings changed. The training with the old settings is lost. */
   | { readonly what: 'begin anew'; readonly iteration: number; readonly finished: boolean };
 
-/** @param configText settings as they are now, as in config.yaml */
+/** @param configText text of config.yaml for the current settings */
 export function decide(folder: string, configText: string): Decision {
   const config = join(folder, 'config.yaml');
   const iteration = lastCheckpoint(folder) ?? 0;
@@ -52,7 +52,7 @@ export function decide(folder: string, configText: string): Decision {
   return iteration === 0 ? { what: 'begin' } : { what: 'go on', iteration };
 }
 
-/** Iteration of the last whole checkpoint. */
+/** Iteration of the last complete checkpoint. */
 export function lastCheckpoint(folder: string): number | undefined {
   const checkpoints = join(folder, 'checkpoints');
   if (!fs.existsSync(checkpoints)) return undefined;

@@ -18,12 +18,12 @@ import { finishedTraining } from './trained';
 import { tunedModel } from './tuned';
 
 /**
- * `try NAME`: gives a model to programs on this machine as the cluster gives it to its clients: same API, same variables, same
- * name. Without a flag it is the export, bit for bit what is published.
+ * `try NAME`: serves a model to programs on this machine as the cluster does, with the same API, variables and name. Without a
+ * flag it serves the export, with the files that `publish` copies.
  */
 export async function tryModel(context: Context, args: readonly string[], flags: ModelFlags): Promise<number> {
   const [name, model] = tunedModel(context.homelab, args);
-  if (flags.base && flags.fused) throw new Usage('--base and --fused are two models; give one of them');
+  if (flags.base && flags.fused) throw new Usage('give --base or --fused, not both');
   const url = loopback(ownUrl(process.env.OLLAMA_HOST ?? ''));
   const ollama = ownOllama(context);
   await assertOwnOllama(ollama);
@@ -49,18 +49,18 @@ export function loopback(url: string): URL {
   const parsed = new URL(url);
   if (['127.0.0.1', 'localhost', '[::1]'].includes(parsed.hostname)) return parsed;
   throw new Blocked(
-    `OLLAMA_HOST must be an address of this machine alone, got ${parsed.hostname}:\n  export OLLAMA_HOST=127.0.0.1:11434`,
+    `OLLAMA_HOST must be a loopback address, got ${parsed.hostname}. Ollama has no authentication. Set it:\n  export OLLAMA_HOST=127.0.0.1:11434`,
   );
 }
 
-/** What each client of the model gets from the cluster, for a shell here. A fallback is none of them. */
+/** Shell lines with the variables that each client of the model gets in the cluster. Leaves out fallbacks. */
 export function variables({ services, webApps, llm }: Homelab, name: string, { hostname, port }: URL): string[] {
   const values: Readonly<Record<string, string>> = {
     HOST: hostname,
     PORT: port,
     BASE_URL: `http://${hostname}:${port}/v1`,
     MODEL: servedName(name, llm!.models[name]!),
-    // Ollama takes any; clients of a gateway must send one.
+    // Ollama accepts any key. Clients of a gateway must send one.
     API_KEY: 'local',
   };
   const lines = Object.entries({ ...services, ...webApps }).flatMap(([client, service]) =>
@@ -80,7 +80,7 @@ async function base(context: Context, { base: wanted }: TunedModel): Promise<str
   return baseFolder(context, await environment(context), wanted);
 }
 
-/** What was trained, before its quantization. */
+/** Serves the trained model before quantization. */
 async function fused(context: Context, ollama: OllamaApi, name: string, model: TunedModel, tag: string): Promise<void> {
   const { adapter } = await finishedTraining(name);
   const from = await base(context, model);
@@ -92,12 +92,12 @@ async function fused(context: Context, ollama: OllamaApi, name: string, model: T
   fs.rmSync(folder, { recursive: true });
 }
 
-/** What is published, bit for bit. */
+/** Serves the files that `publish` copies. */
 async function exported(ollama: OllamaApi, name: string, model: TunedModel, tag: string): Promise<void> {
   const record = readExport(name);
   if (record === undefined)
     throw new Blocked(
-      `${name} is not exported yet; export it, or try the base:\n  npm run models -- export ${name}\n  npm run models -- try ${name} --base`,
+      `${name} is not exported yet. Export it, or try the base:\n  npm run models -- export ${name}\n  npm run models -- try ${name} --base`,
     );
   const files: Record<string, string> = {};
   for (const { name: file, digest, file: path } of record.blobs) {
@@ -108,13 +108,13 @@ async function exported(ollama: OllamaApi, name: string, model: TunedModel, tag:
   await create(ollama, { files, template, system, parameters }, model, tag);
 }
 
-/** Of a folder with safetensors, in 16 bits. */
+/** Serves a folder of safetensors in 16 bits. */
 async function fromFolder(ollama: OllamaApi, model: TunedModel, tag: string, folder: string): Promise<void> {
   const files: Record<string, string> = {};
-  await task('hand the weights to Ollama', async (progress) => {
+  await task('upload the weights to Ollama', async (progress) => {
     for (const file of fs.readdirSync(folder).filter((each) => /\.(safetensors|json|model)$/.test(each))) {
-      progress(`hands over ${file}`);
-      // Files of the cache of Hugging Face are links.
+      progress(`uploads ${file}`);
+      // Files in the cache of Hugging Face are symbolic links.
       const path = fs.realpathSync(join(folder, file));
       files[file] = `sha256:${await fileDigest(path)}`;
       if (!(await ollama.hasBlob(files[file]))) await ollama.uploadBlob(files[file], path);
@@ -129,7 +129,7 @@ async function fromFolder(ollama: OllamaApi, model: TunedModel, tag: string, fol
   );
 }
 
-/** With the context that the cluster's clients have; on the Mac nothing else sets it. */
+/** Sets the context that clients in the cluster get. Nothing else sets it on the Mac. */
 async function create(
   ollama: OllamaApi,
   request: Omit<Parameters<OllamaApi['create']>[0], 'model'>,

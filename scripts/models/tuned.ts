@@ -6,14 +6,14 @@ export function tunedModels({ llm }: Homelab): [string, TunedModel][] {
   return Object.entries(llm?.models ?? {}).filter((entry): entry is [string, TunedModel] => isTuned(entry[1]));
 }
 
-/** The model that a command line names. @throws Usage when it is none that is trained here */
+/** The model that a command line names. @throws Usage unless it is a model that is trained here */
 export function tunedModel(homelab: Homelab, [name, ...others]: readonly string[]): readonly [string, TunedModel] {
   const all = tunedModels(homelab);
   const names = all.map(([each]) => each).join(', ');
   const found = all.find(([each]) => each === name);
   if (found !== undefined && others.length === 0) return found;
   if (all.length === 0)
-    throw new Usage('no model of homelab.ts is trained here; llm.models: { NAME: { base, training, context } }');
-  if (name === undefined || found !== undefined) throw new Usage(`one model must be named (allowed: ${names})`);
-  throw new Usage(`no model ${name} that is trained here (allowed: ${names})`);
+    throw new Usage('homelab.ts has no model to train. Add one:\n  llm.models: { NAME: { base, training, context } }');
+  if (name === undefined || found !== undefined) throw new Usage(`name one model (allowed: ${names})`);
+  throw new Usage(`${name} is not a model that is trained here (allowed: ${names})`);
 }

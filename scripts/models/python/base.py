@@ -1,7 +1,7 @@
 """Downloads a base at one commit of Hugging Face and verifies every file. Prints its folder as JSON.
 
-Reads {repository, revision, offline} as JSON on standard input. Exit code 3: it cannot be had (the reason is the last line
-of standard error). A download that was cut off goes on.
+Reads {repository, revision, offline} as JSON from standard input. Exits with 3 when the base is not available; the last line
+of standard error is the reason. Resumes a download that was cut off.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 REFUSED = 3
-# What mlx_lm itself loads, without programs of the repository.
+# Files that mlx_lm loads. Leaves out programs of the repository.
 PATTERNS = ["*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja"]
 
 
@@ -21,7 +21,7 @@ def refuse(reason):
 
 
 def digest_of(path, name):
-    """The digest that the hub names a file by: SHA-256 of a large one, Git's of a small one."""
+    """The digest that the hub uses as file name: SHA-256 for a large file, the Git blob id for a small one."""
     if len(name) == 64:
         digest = hashlib.sha256()
     else:
@@ -37,7 +37,7 @@ def verify(folder):
         blob = path.resolve()
         if path.is_file() and len(blob.name) in (40, 64) and digest_of(blob, blob.name) != blob.name:
             os.unlink(blob)
-            refuse(f"{path.name} of the base was not what the hub says it is, and was removed; run the command again")
+            refuse(f"{path.name} of the base did not match the digest of the hub and was removed; run the command again")
 
 
 def main():
@@ -59,18 +59,18 @@ def main():
     except LocalEntryNotFoundError as error:
         refuse(
             f"{repository} at {revision} is not on this machine"
-            + ("" if given["offline"] else f", and the hub could not be reached: {error.__cause__ or error}")
+            + ("" if given["offline"] else f" and the hub cannot be reached: {error.__cause__ or error}")
         )
     except RevisionNotFoundError:
-        refuse(f"{repository} has no commit {revision} any more: the base moved; review what is there now, then change base.revision")
+        refuse(f"{repository} has no commit {revision} any more; review its current state, then change base.revision")
     except GatedRepoError:
-        refuse(f"{repository} asks for a login and its licence to be agreed to: huggingface.co/{repository}, then hf auth login")
+        refuse(f"{repository} needs a login; accept its licence at huggingface.co/{repository}, then run hf auth login")
     except RepositoryNotFoundError:
-        refuse(f"there is no public {repository} on the hub (or it asks for a login: hf auth login)")
+        refuse(f"the hub has no public {repository}; correct base.repository, or log in with hf auth login")
     except (HfHubHTTPError, OSError) as error:
-        refuse(f"{repository} could not be downloaded: {error}; run the command again, it goes on from there")
+        refuse(f"cannot download {repository}: {error}; run the command again to resume")
     if Path(folder).name != revision:
-        refuse(f"{repository} was asked for at {revision}, and the hub gave {Path(folder).name}: the base moved")
+        refuse(f"{repository} must be at {revision}, got {Path(folder).name}; review the base before you change base.revision")
     verify(Path(folder))
     print(json.dumps({"folder": folder}))
 

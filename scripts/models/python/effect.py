@@ -1,5 +1,5 @@
-"""How much of the training is in the fused weights. Reads {"base", "adapter", "fused", "scale", "samples"}; prints for some
-modules the share of the change that the adapter says: 1 is all of it, 0 none. Knows nothing of how they were fused.
+"""Measures how much of the training is in the fused weights. Reads {"base", "adapter", "fused", "scale", "samples"}. Prints for
+some modules the share of the adapter's change: 1 is all, 0 is nothing. Does not depend on how the weights were fused.
 """
 import json
 import sys
@@ -21,7 +21,7 @@ def weight_of(modules, name):
 
 
 def share(change, expected):
-    """By least squares: what rounding adds at random takes no part."""
+    """Fits by least squares, so that random rounding errors cancel out."""
     size = mx.sum(expected * expected).item()
     return None if size == 0 else round(mx.sum(change * expected).item() / size, 4)
 

@@ -1,7 +1,7 @@
-"""Fuses an adapter into its base, in f16. Reads {"base", "adapter", "target"}; prints {"modules"}: how many it fused.
+"""Fuses an adapter into its base, in f16. Reads {"base", "adapter", "target"}. Prints the number of fused {"modules"}.
 
-mlx_lm.fuse adds in the type of the base: in bf16 a small change is rounded away (mlx-lm#1172). Here the sum is made in f32,
-and f16 has three bits more than bf16.
+mlx_lm.fuse adds in the type of the base, and bf16 rounds small changes away (mlx-lm#1172). This script adds in f32, and f16
+has three bits of precision more than bf16.
 """
 import json
 import sys
@@ -21,7 +21,7 @@ def fused(module):
             inner[name] = inner[name].astype(mx.float32)
     result = module.fuse(dequantize=True)
     result.update(tree_map(half, result.parameters()))
-    mx.eval(result.parameters())  # One after the other: only one is in memory as f32.
+    mx.eval(result.parameters())  # Evaluates one module at a time, so that only one is in memory as f32.
     return result
 
 
@@ -29,12 +29,12 @@ def half(array):
     if not mx.issubdtype(array.dtype, mx.floating) or array.dtype == mx.float16:
         return array
     if not mx.all(mx.abs(array) <= LARGEST_F16).item():
-        raise SystemExit("a weight is larger than f16 can hold, or no number")
+        raise SystemExit(f"a weight is not a number or larger than {LARGEST_F16}, the maximum of f16")
     return array.astype(mx.float16)
 
 
 def keep_template(target):
-    """transformers 5 writes it to a file of its own, where Ollama does not look for it."""
+    """Copies the chat template to where Ollama reads it. transformers 5 writes it to a separate file."""
     template, settings = target / "chat_template.jinja", target / "tokenizer_config.json"
     if template.exists():
         config = json.loads(settings.read_text())

@@ -1,5 +1,5 @@
-"""The most probable answers of MLX. Reads {"model", "adapter", "system", "prompts": [{"prompt", "tokens"}]}; prints for each
-the text as the model gets it, the answer, and for each of its tokens where it ends and how far the second best was (in nats).
+"""Prints greedy answers of MLX. Reads {"model", "adapter", "system", "prompts": [{"prompt", "tokens"}]}. Prints for each prompt
+the rendered prompt and the answer, and for each token its end and its distance to the second best token in nats.
 """
 import json
 import sys
@@ -10,7 +10,7 @@ from mlx_lm.utils import load
 
 
 def rendered(tokenizer, system, prompt):
-    """As the template of the model says. Without its first token, which Ollama and the tokenizer add themselves."""
+    """Applies the chat template of the model. Leaves out the first token, which Ollama and the tokenizer add."""
     if not tokenizer.has_chat_template:
         return prompt
     messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": prompt}]

@@ -1,6 +1,6 @@
-"""Counts the tokens of each example as training will, with the tokenizer of the base.
+"""Counts the tokens of each example with the tokenizer of the base, as training does.
 
-Reads {base, data, files, maxSequence} as JSON on standard input; prints {total, longest, problems: [{file, line, tokens} or
+Reads {base, data, files, maxSequence} as JSON from standard input. Prints {total, longest, problems: [{file, line, tokens} or
 {file, line, error}]} as JSON.
 """
 
@@ -24,7 +24,7 @@ def main():
             try:
                 count = len(dataset.process(example)[0])
             except Exception as error:
-                # A template is a program of the base: it may refuse in any way.
+                # A chat template is a program of the base: it may raise any exception.
                 problems.append({"file": name, "line": line, "error": str(error).splitlines()[0][:200] or type(error).__name__})
                 continue
             total += count

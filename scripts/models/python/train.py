@@ -1,8 +1,8 @@
-"""Fine-tunes a base with LoRA, or all its weights, and can be stopped or killed at any moment.
+"""Fine-tunes a base with LoRA or as a whole. It can be stopped or killed at any time.
 
-Reads its settings as JSON on standard input. In the folder `folder` it keeps config.yaml, progress.jsonl, checkpoints/ and,
-at the end, adapters/ and training.json. Exit codes: 0 finished, 3 what it was told cannot be done (the reason is the last
-line of standard error), 75 another training runs, 130 stopped; what it has done is kept.
+Reads its settings as JSON from standard input. Writes config.yaml, progress.jsonl, checkpoints/ and, at the end, adapters/ and
+training.json into `folder`. Exit codes: 0 finished; 3 the user must fix a problem (the last line of standard error is the
+reason); 75 another training runs; 130 stopped. It keeps its checkpoints in every case.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from pathlib import Path
 REFUSED, BUSY, STOPPED = 3, 75, 130
 # Validation batches: the default of mlx_lm.lora.
 VALIDATION_BATCHES = 25
-# A line of progress at least this often, so that a slow training is seen to go on.
+# Least time between two lines of progress.
 PROGRESS_SECONDS = 1.0
 
 
@@ -33,7 +33,7 @@ def refuse(reason):
 
 
 def write_whole(path, data):
-    """Writes a file so that it is wholly old or wholly new, also after a loss of power."""
+    """Replaces a file atomically, also if the power fails."""
     following = path.with_name(path.name + ".next")
     with open(following, "wb") as file:
         file.write(data)
@@ -52,7 +52,7 @@ def sync(path):
 
 
 def put_folder(folder, fill):
-    """Fills a folder under another name, and gives it its name once everything is on the disk."""
+    """Fills a folder under another name, and renames it when everything is on the disk."""
     following = folder.with_name(folder.name + ".next")
     shutil.rmtree(following, ignore_errors=True)
     following.mkdir(parents=True)
@@ -66,7 +66,7 @@ def put_folder(folder, fill):
 
 
 def lock(path):
-    """Held until this process ends, however it ends. One for all models: two trainings do not fit into one memory."""
+    """Takes a lock until this process ends. All models share it, because two trainings do not fit into memory."""
     file = open(path, "a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +78,7 @@ def lock(path):
 
 
 class Stop:
-    """Whether to stop after this iteration: on a signal, or when the program that started this one is gone."""
+    """True when training must stop after this iteration: on a signal, or when the parent process is gone."""
 
     def __init__(self):
         self.asked = False
@@ -94,7 +94,7 @@ class Stop:
 
 
 def batches(dataset, size, max_sequence, order):
-    """One pass over the data: examples of like length together, the batches in the given order."""
+    """One pass over the data. Groups examples of similar length, and yields the batches in the given order."""
     import mlx.core as mx
     import numpy as np
 
@@ -103,7 +103,7 @@ def batches(dataset, size, max_sequence, order):
     for group in order(groups):
         rows = [dataset[index] for index in group]
         longest = max(len(tokens) for tokens, _ in rows)
-        # As mlx_lm pads: few shapes, so that few graphs are compiled.
+        # Pads like mlx_lm: fewer shapes need fewer compiled graphs.
         width = min(1 + 32 * math.ceil(longest / 32), max_sequence)
         padded = np.zeros((len(rows), width), np.int32)
         lengths = []
@@ -115,7 +115,7 @@ def batches(dataset, size, max_sequence, order):
 
 
 def training_batches(dataset, settings, done):
-    """The batches after `done` iterations: the same whether a training was stopped or not."""
+    """The batches after `done` iterations. They are the same for a resumed and an uninterrupted training."""
     import numpy as np
 
     each = math.ceil(len(dataset) / settings["batch"])
@@ -153,7 +153,7 @@ class Training:
     # What is kept
 
     def begin(self):
-        """Goes on from the last checkpoint of the same settings, or starts anew. @returns the checkpoint or None"""
+        """Resumes from the last checkpoint with the same settings, or starts again. @returns the checkpoint or None"""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "config.yaml"
         same = config.exists() and config.read_text() == self.given["config"]
@@ -172,7 +172,7 @@ class Training:
         return last
 
     def is_kept(self, line):
-        """Lines of iterations that are done again are dropped, and one that a kill has cut off."""
+        """False for a line of an iteration that runs again, and for a line that a kill cut off."""
         try:
             return json.loads(line)["iteration"] <= self.state["iteration"]
         except (ValueError, KeyError):
@@ -231,7 +231,7 @@ class Training:
 
         self.mx = mx
         if not mx.metal.is_available():
-            # On a CPU it calls a C++ compiler, which takes minutes and may not be there.
+            # On a CPU, compilation calls a C++ compiler, which takes minutes and may not be installed.
             mx.disable_compile()
         self.bound_memory()
         mx.random.seed(self.settings["seed"])
@@ -243,7 +243,7 @@ class Training:
         self.model.freeze()
         if self.settings["kind"] == "full":
             if any("scales" in name for name, _ in self.parameters()):
-                refuse("training.kind full needs a base that is not quantized: take one in bf16, or kind lora")
+                refuse("training.kind full needs a base that is not quantized; use a base in bf16, or kind lora")
             for layer in self.model.layers[-max(layers, 0) :]:
                 layer.unfreeze()
         else:
@@ -263,10 +263,10 @@ class Training:
         return tree_flatten(self.model.parameters())
 
     def bound_memory(self):
-        """MLX waits for memory at the limit; what needs more all the same is stopped by `check_memory`."""
+        """MLX waits for memory at the limit. `check_memory` stops a training that exceeds it nevertheless."""
         limit = self.given["memoryLimit"]
         self.mx.set_memory_limit(limit)
-        # Of buffers that are free, and kept to be used again.
+        # Limits the free buffers that MLX keeps for reuse.
         self.mx.set_cache_limit(limit // 8)
         if self.mx.metal.is_available():
             recommended = self.mx.device_info()["max_recommended_working_set_size"]
@@ -276,8 +276,8 @@ class Training:
         peak, limit = self.mx.get_peak_memory(), self.given["memoryLimit"]
         if peak > limit:
             refuse(
-                f"the training took {peak / 2**30:.2f} GiB, more than the {limit / 2**30:.2f} GiB that it may take of this machine;"
-                " lower training.batch or training.maxSequence, or take a smaller or quantized base"
+                f"the training took {peak / 2**30:.2f} GiB, more than its limit of {limit / 2**30:.2f} GiB on this machine;"
+                " lower training.batch or training.maxSequence, or use a smaller or quantized base"
             )
 
     def datasets(self):
@@ -292,7 +292,7 @@ class Training:
 
         self.model.eval()
         total, count = 0.0, 0
-        # Spread over all lengths, and the same ones each time.
+        # Picks batches of all lengths, the same ones each time.
         def order(groups):
             step = max(1, len(groups) / VALIDATION_BATCHES)
             return [groups[int(index * step)] for index in range(min(len(groups), VALIDATION_BATCHES))]
@@ -307,7 +307,7 @@ class Training:
         return total / count
 
     def judge(self, loss):
-        """Takes note of a validation. @returns whether it is the best so far"""
+        """Records the loss of a validation, and whether it is the best so far."""
         state = self.state
         if not math.isfinite(loss):
             refuse(f"the validation loss is {loss} after {state['iteration']} iterations; lower training.learningRate")
@@ -376,7 +376,7 @@ class Training:
         return due and (not losses or losses[-1]["iteration"] != iteration)
 
     def validated(self, dataset, **values):
-        """Validates and saves. @returns whether it was not stopped meanwhile"""
+        """Validates and saves. @returns False when training was stopped meanwhile"""
         begin = time.perf_counter()
         loss = self.validate(dataset)
         if loss is None:

@@ -30,7 +30,7 @@ async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
     const moved = fetched(port, 'o/moved');
     tally.check(
       'a base that moved is refused',
-      moved.status === 3 && /the base moved/.test(moved.stderr),
+      moved.status === 3 && /has no commit .* any more/.test(moved.stderr),
       moved.stderr,
     );
   });
@@ -39,7 +39,7 @@ async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
     const broken = fetched(port, 'o/m');
     tally.check(
       'weights with another digest are removed and refused',
-      broken.status === 3 && /was not what the hub says it is/.test(broken.stderr),
+      broken.status === 3 && /did not match the digest of the hub/.test(broken.stderr),
       broken.stderr,
     );
   });
@@ -47,7 +47,7 @@ async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
   const nowhere = fetched('1', 'o/m');
   tally.check(
     'a hub that is away is told',
-    nowhere.status === 3 && /could not be reached/.test(nowhere.stderr),
+    nowhere.status === 3 && /cannot be reached/.test(nowhere.stderr),
     nowhere.stderr,
   );
   laps.lap('hub: fetched, moved, broken, away');

@@ -52,13 +52,13 @@ async function refused({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
       'an example that is too long',
       () => mac.change('writer', (model) => (model.training.maxSequence = 16)),
       () => mac.change('writer', (model) => (model.training.maxSequence = 128)),
-      /train\.jsonl:1: it has \d+ tokens, allowed are 16/,
+      /train\.jsonl:1: it has \d+ tokens, but 16 are allowed/,
     ],
     [
       'a base that moved',
       () => mac.change('writer', (model) => (model.base.revision = `sha256:${'0'.repeat(64)}`)),
       () => mac.change('writer', (model) => (model.base.revision = revision)),
-      /it changed; find out why/,
+      /The folder changed\. Find out why/,
     ],
     [
       'more layers than the base has',
@@ -103,7 +103,7 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   const second = await mac.run('train', 'writer');
   tally.check(
     'a second training is refused while one runs',
-    second.code === 4 && /a training runs already \(writer, process \d+\)/.test(second.stderr),
+    second.code === 4 && /another training is running \(writer, process \d+\)/.test(second.stderr),
     second.stderr,
   );
   process.kill(-child.pid!, 'SIGCONT');
@@ -114,7 +114,7 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   tally.check('Ctrl-C loses no iteration', kept >= told, `kept ${kept}, told ${told}`);
 
   const last = await mac.run('train', 'writer');
-  tally.check('the next run goes on', last.code === 0 && /goes on after iteration/.test(last.stdout), last.stdout);
+  tally.check('the next run goes on', last.code === 0 && /resumes after iteration/.test(last.stdout), last.stdout);
   const { iterations, best, losses, adapterDigest } = resultOf(mac);
   tally.check(
     'killed three times and stopped once, it has the same iterations, losses and weights',
@@ -126,7 +126,7 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   const again = await mac.run('train', 'writer');
   tally.check(
     'and once more has nothing to do',
-    again.code === 0 && /is trained with these settings already/.test(again.stdout),
+    again.code === 0 && /is already trained with these settings/.test(again.stdout),
   );
   laps.lap('training: killed three times, stopped once, finished');
 }
@@ -168,7 +168,7 @@ function memory({ tally }: ModelSuite, mac: Mac): void {
   );
   tally.check(
     'a training that takes more memory than it may stops and says what to lower',
-    status === 3 && /more than the 0\.00 GiB that it may take[^]*lower training\.batch/.test(stderr),
+    status === 3 && /more than its limit of 0\.00 GiB on this machine[^]*lower training\.batch/.test(stderr),
     `${status}\n${stderr}`,
   );
 }

@@ -43,7 +43,7 @@ const BAD_LINES: readonly (readonly [what: string, line: string, problem: RegExp
   ['a completion that is a number', pair('a', 4), /completion must be a string, got 4/],
   ['an empty answer', pair('a', ' \n'), /completion is empty/],
   ['an empty prompt', pair('', 'b'), /prompt is empty/],
-  ['a shape that differs from the first', '{"text": "once upon a time"}', /its shape is text, and that of the first/],
+  ['a shape that differs from the first', '{"text": "once upon a time"}', /its shape is text, but the first example/],
   ['an empty text', '{"text": ""}', /text is empty/],
   ['messages that are none', '{"messages": "hello"}', /messages must be a list of messages, got "hello"/],
   ['no messages', chat(), /messages must be a list of messages, got \[\]/],
@@ -55,20 +55,20 @@ const BAD_LINES: readonly (readonly [what: string, line: string, problem: RegExp
   ],
   ['content that is a list', chat(user, { role: 'assistant', content: [] }), /messages\[1\]\.content must be a string/],
   ['an empty answer in a chat', chat(user, { role: 'assistant', content: '' }), /content is empty \(assistant\)/],
-  ['a chat that ends with a question', chat(user, assistant, user), /last message must be of assistant, got "user"/],
+  [
+    'a chat that ends with a question',
+    chat(user, assistant, user),
+    /last message must have the role assistant, got "user"/,
+  ],
   [
     'a system message that is not first',
     chat(user, { role: 'system', content: 'x' }, assistant),
-    /of system, and not the first/,
+    /the role system, but is not the first/,
   ],
-  ['two questions in a row', chat(user, user, assistant), /both of user/],
-  ['a chat that begins with an answer', chat(assistant), /the first message is of assistant/],
-  ['a chat without a question', chat({ role: 'system', content: 'x' }, assistant), /no message is of user/],
-  [
-    'the same example twice',
-    pair('What is  a WORKSPACE?', 'A place.'),
-    /the same example is there already .*train\.jsonl:1/,
-  ],
+  ['two questions in a row', chat(user, user, assistant), /both have the role user/],
+  ['a chat that begins with an answer', chat(assistant), /the first message has the role assistant/],
+  ['a chat without a question', chat({ role: 'system', content: 'x' }, assistant), /no message has the role user/],
+  ['the same example twice', pair('What is  a WORKSPACE?', 'A place.'), /repeats an earlier example .*train\.jsonl:1/],
   [
     'a key of GitHub',
     pair('token?', `It is ghp_${'a1B2c3D4'.repeat(4)}`),
@@ -136,10 +136,16 @@ describe('the files of training data', () => {
   const good = `${pair('a', 'b')}\n`;
 
   test.each([
-    ['there is no valid.jsonl', good, undefined, 'valid.jsonl', /there is no such file/],
-    ['there is no train.jsonl', undefined, good, 'train.jsonl', /there is no such file/],
+    ['there is no valid.jsonl', good, undefined, 'valid.jsonl', /the file is missing/],
+    ['there is no train.jsonl', undefined, good, 'train.jsonl', /the file is missing/],
     ['valid.jsonl is empty', good, '', 'valid.jsonl', /the file is empty/],
-    ['an example is in both', good, good, 'valid.jsonl:1', /trained with \(models\/writer\/data\/train\.jsonl:1\)/],
+    [
+      'an example is in both',
+      good,
+      good,
+      'valid.jsonl:1',
+      /trains with the same example \(models\/writer\/data\/train\.jsonl:1\)/,
+    ],
     ['the shapes differ', good, '{"text": "a"}\n', 'valid.jsonl:1', /its shape is text/],
     ['it begins with a byte order mark', `\ufeff${good}`, `${VALID}\n`, 'train.jsonl:1', /byte order mark/],
     [

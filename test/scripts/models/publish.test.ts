@@ -132,29 +132,29 @@ describe('stops before anything is copied', () => {
     const machines = await with_([]);
     exported(1, 'keeper');
     const moved = { ...WRITER, base: { ...WRITER.base, revision: '2'.repeat(40) } };
-    expect(await refusal(machines, moved)).toContain('The base has moved');
+    expect(await refusal(machines, moved)).toContain('not trained from the base in homelab.ts');
   });
   test('when the file is gone, or not the one that was checked', async () => {
     const machines = await with_([]);
     exported(1, 'keeper');
     const file = join(ROOT, `sha256-${sha('keeper')}`);
     fs.writeFileSync(file, 'keepex');
-    expect(await refusal(machines)).toContain('The file changed after it was checked');
+    expect(await refusal(machines)).toContain('The file changed after its check');
     fs.rmSync(file);
-    expect(await refusal(machines)).toContain('export again');
+    expect(await refusal(machines)).toContain('Export it again');
   });
   test('when the disk there is full', async () => {
     const machines = await with_([]);
     exported(1, 'keeper');
     machines.ai.free = 1e9;
-    expect(await refusal(machines)).toMatch(/must have 1\.0 GB free[^]*and has 1\.0 GB/);
+    expect(await refusal(machines)).toMatch(/needs 1\.0 GB of free disk[^]*but has 1\.0 GB/);
   });
   test('when the version is there with other weights, or another template', async () => {
     const machines = await with_(['keeper 1']);
     exported(1, 'keeper other');
-    expect(await refusal(machines)).toContain('has other weights');
+    expect(await refusal(machines)).toContain('differs from the export on this machine');
     exported(1, 'keeper 1', { wording: { template: 'other', system: '', parameters: { stop: ['<end>'] } } });
-    expect(await refusal(machines)).toContain('another template');
+    expect(await refusal(machines)).toContain('in its weights or its template');
   });
   test('for another version than the exported one', async () => {
     const machines = await with_(['keeper 1', 'keeper 2']);
@@ -180,7 +180,7 @@ test('a model that does not fit leaves what is served, and says why', async () =
   await expect(publish(machines.context(), ['writer'])).rejects.toThrow(/requires more system memory/);
   machines.answers = (weights) => weights;
   machines.ai.onGpu = 0.5;
-  await expect(publish(machines.context(), ['writer'])).rejects.toThrow(/on the GPU as a whole/);
+  await expect(publish(machines.context(), ['writer'])).rejects.toThrow(/does not fit on the GPU/);
   expect(machines.served()).toBe('keeper 1');
 });
 
