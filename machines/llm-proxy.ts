@@ -5,26 +5,26 @@ import { LOAD_SECONDS } from './ollama';
 
 /** Files of HAProxy, the proxy in front of Ollama. */
 export const PROXY_FILES = {
-  /** Where Ubuntu's package has it. */
+  /** Path of the configuration in Ubuntu's package. */
   config: '/etc/haproxy/haproxy.cfg',
-  /** SHA-256 of each key, and the client that has it: for root alone. */
+  /** SHA-256 of each key, and its client. Only root can read it. */
   clients: '/etc/collab-homelab/llm-clients.map',
   socket: '/run/haproxy/admin.sock',
 } as const;
 
 export const METRICS_PORT = 8405;
 
-/** Connections at the same time. An idle one holds no buffer. */
+/** Most simultaneous connections. An idle connection holds no buffer. */
 const CONNECTIONS = 512;
-/** What a buffer holds beside the body: headers, and room to add some. */
+/** Bytes of a buffer beside the body: headers, and space for headers that the proxy adds. */
 const HEADERS = 16 * 1024;
-/** A token in JSON: about 4 letters of English, or 2 of another script as \uXXXX, 6 bytes each. */
+/** Bytes of a token in JSON: about 4 letters of English, or 2 of another script as \uXXXX with 6 bytes each. */
 const BYTES_PER_TOKEN = 16;
 const LEAST_BODY = 256 * 1024;
-/** Without a byte from Ollama: a model is read from the disk, then the prompt is read. */
+/** Longest time without a byte from Ollama, while it loads the model from the disk and then reads the prompt. */
 const SILENT_SECONDS = LOAD_SECONDS + 300;
 
-/** POST runs or describes a model, GET lists all. Nothing passes that makes, copies or removes one. */
+/** Allowed paths: POST runs or describes a model, GET lists all. Requests that create, copy or remove models are denied. */
 const RUNS = [
   '/v1/chat/completions',
   '/v1/completions',
@@ -58,14 +58,14 @@ function limitsOf({ gateway = {}, models }: Llm): Limits {
   };
 }
 
-/** A model as Ollama has it, and the backend that requests for it wait in. */
+/** A model in Ollama, and the HAProxy backend in which its requests wait. */
 interface Queue {
   readonly backend: string;
   readonly model: string;
   readonly context: number;
 }
 
-/** One queue for each name that clients send. */
+/** One backend, with its queue, for each name that clients send. */
 function queuesOf({ models }: Llm): Queue[] {
   const queues = Object.entries(models).map(([name, model]): [string, Queue] => {
     const served = servedName(name, model);
@@ -75,8 +75,8 @@ function queuesOf({ models }: Llm): Queue[] {
 }
 
 /**
- * The configuration of HAProxy 2.8, which holds no key. The mark, a digest of it, is what HAProxy says on its socket, so that
- * what runs can be compared.
+ * The configuration of HAProxy 2.8. It contains no keys. The mark is a digest of it. HAProxy prints the mark on its socket, so
+ * that the running configuration can be compared with the wanted one.
  */
 export function proxyConfig(homelab: Homelab): { readonly text: string; readonly mark: string } {
   const mark = createHash('sha256').update(config(homelab, '')).digest('hex').slice(0, 16);
@@ -98,21 +98,21 @@ function config(homelab: Homelab, mark: string): string {
       'group haproxy',
       `stats socket ${PROXY_FILES.socket} mode 600 level admin`,
       `maxconn ${CONNECTIONS * 2}`,
-      // The body of a request must fit into one buffer: its model is read there.
+      // The body of a request must fit into one buffer, because HAProxy reads the name of the model from it.
       `tune.bufsize ${limits.bodyBytes + HEADERS}`,
-      // After a reload: answers that have begun go on in the old process for so long.
+      // After a reload, the old process may finish its answers within this time.
       `hard-stop-after ${SILENT_SECONDS}s`,
     ]),
     ...section('defaults', [
       'mode http',
       'log global',
       'option dontlognull',
-      // Whoever has hung up waits no longer.
+      // Removes a request from the queue when its client has closed the connection.
       'option abortonclose',
       'timeout connect 5s',
       'timeout client 60s',
       'timeout http-request 30s',
-      // Longer than clients keep an idle connection (Go: 90 s), so that none is closed while a request is on its way.
+      // Longer than clients keep an idle connection (Go: 90 s), so that HAProxy does not close one while a request arrives.
       'timeout http-keep-alive 120s',
       `timeout server ${SILENT_SECONDS}s`,
       `timeout queue ${limits.waitSeconds}s`,
@@ -128,10 +128,10 @@ function config(homelab: Homelab, mark: string): string {
       `stick-table type string len 64 size 1k expire 10m store http_req_rate(1m),conn_cur`,
       ...whoMayAsk(limits),
       ...whatMayBeAsked(homelab, limits),
-      // Of two that wait, the client with fewer requests goes first.
+      // In the queue, the client with fewer requests goes first.
       'http-request set-priority-class sc_conn_cur(0)',
       'http-request del-header Authorization',
-      // Ollama answers 403 to a name that it does not know, when it listens on loopback alone.
+      // When Ollama listens on loopback only, it answers 403 to an unknown Host header.
       `http-request set-header Host 127.0.0.1:${llm.port}`,
       ...queuesOf(llm).map(({ backend, model }) => `use_backend ${backend} if runs { var(txn.model) -m str ${model} }`),
       'default_backend lists',
@@ -157,7 +157,7 @@ function config(homelab: Homelab, mark: string): string {
   ].join('\n');
 }
 
-/** From key to client, to path, to limits; the body is read only after them. */
+/** Rules in order: key, client, path, limits. HAProxy reads the body only after them. */
 function whoMayAsk({ bodyBytes, concurrent, perMinute }: Limits): string[] {
   return [
     `http-request set-var(txn.client) http_auth_bearer,sha2(256),hex,lower,map_str(${PROXY_FILES.clients})`,
@@ -184,7 +184,7 @@ function whoMayAsk({ bodyBytes, concurrent, perMinute }: Limits): string[] {
   ];
 }
 
-/** A known model, as it is loaded, with room in its queue. */
+/** Rules for the model: it must be known, unchanged in its context, and have space in its queue. */
 function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[] {
   const queues = queuesOf(homelab.llm!);
   // HAProxy takes at most 64 words on a line.
@@ -199,7 +199,7 @@ function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[
     'http-request set-var(txn.use) var(txn.client),concat(" ",txn.wants) if asks',
     ...mayUse,
     refuse('403', 'this client is not connected to this model', 'asks !may_use'),
-    // Only a known name reaches the log.
+    // Logs only known names.
     'http-request set-var(txn.model) var(txn.wants) if asks',
     refuse(
       '400',
@@ -224,7 +224,7 @@ function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[
   ];
 }
 
-/** An error as Ollama writes it; libraries for OpenAI show it too. @param how status, and headers */
+/** An error in Ollama's format, which OpenAI libraries show too. @param how status and headers */
 function refuse(how: string, message: string, condition: string): string {
   const [status, ...headers] = how.split(' ');
   const answer = [status, 'content-type application/json', ...headers].join(' ');

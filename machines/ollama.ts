@@ -6,46 +6,46 @@ import { OLLAMA_VERSION } from './pins';
 export const OLLAMA_FILES = {
   unit: '/etc/systemd/system/ollama.service',
   override: '/etc/systemd/system/ollama.service.d/collab-homelab.conf',
-  /** Loads what stays loaded, after each start of Ollama. */
+  /** Loads the resident models after each start of Ollama. */
   modelsUnit: '/etc/systemd/system/collab-homelab-models.service',
   loadModels: '/usr/local/lib/collab-homelab/load-models',
 } as const;
 
-/** Time for a model to be read from the disk: OLLAMA_LOAD_TIMEOUT, and curl's in load-models.sh. */
+/** Time to load a model from the disk: OLLAMA_LOAD_TIMEOUT, and the timeout of curl in load-models.sh. */
 export const LOAD_SECONDS = 900;
 
 export function ollamaVersion({ llm }: Homelab): string {
   return llm?.version ?? OLLAMA_VERSION;
 }
 
-/** A model as Ollama has it: by the name that clients send. */
+/** A model in Ollama, under the name that clients send. */
 export interface OnOllama {
   readonly tag: string;
-  /** Tokens that it is loaded for. */
+  /** Context with which it is loaded, in tokens. */
   readonly context: number;
 }
 
-/** The models that stay loaded, in the order of homelab.ts. */
+/** The resident models, in the order of homelab.ts. */
 export function residentModels({ llm }: Homelab): OnOllama[] {
   return Object.entries(llm?.models ?? {})
     .filter(([, { resident }]) => resident === true)
     .map(([name, model]) => ({ tag: servedName(name, model), context: model.context }));
 }
 
-/** Models of the registry, in the order of homelab.ts. */
+/** The models that are pulled from the registry, in the order of homelab.ts. */
 export function pulledModels({ llm }: Homelab): PulledModel[] {
   return Object.values(llm?.models ?? {}).filter((model): model is PulledModel => !isTuned(model));
 }
 
-/** The model that proves the GPU: the first pulled one that stays loaded, or else the first pulled one. */
+/** The model that tests the GPU: the first pulled model that is resident, or else the first pulled model. */
 export function provingModelOf(homelab: Homelab): PulledModel | undefined {
   const pulled = pulledModels(homelab);
   return pulled.find(({ resident }) => resident === true) ?? pulled[0];
 }
 
 /**
- * As Ollama's own installer writes it, but for the folder of the version. The file started-with says what the running
- * process was started with: the override's mark, and the version.
+ * The unit that Ollama's installer writes, except for the folder of the version. The file started-with records the mark of the
+ * override and the version with which the running process was started.
  */
 export function ollamaUnit(): string {
   return `# Managed by the bootstrap of the homelab.
@@ -69,9 +69,9 @@ WantedBy=multi-user.target
 }
 
 /**
- * Ollama looks for a GPU only when it starts, so it misses a driver that is ready later (ollama#18482). Where the machine has a
- * device of AMD, which it gets by passthrough, the start waits for the render node of it. The wait runs as user ollama, who
- * must be able to write to that node, and never fails the start.
+ * Ollama looks for a GPU only when it starts, so it misses a driver that is ready later (ollama#18482). If the machine has an AMD
+ * device, which it gets by passthrough, the start waits for its render node. The wait runs as user ollama, who must be able to
+ * write to that node. A timeout of the wait does not fail the start.
  */
 const WAIT_FOR_GPU = [
   'grep -qs 0x1002 /sys/bus/pci/devices/*/vendor || exit 0',
@@ -80,8 +80,8 @@ const WAIT_FOR_GPU = [
 ].join('; ');
 
 /**
- * Settings for one GPU that shares the machine's memory. No HSA_OVERRIDE_GFX_VERSION: it would lead to ROCm, which does not
- * know this GPU; Vulkan does. CAP_PERFMON lets Ollama read how much of the GPU's memory is free instead of guessing.
+ * Settings for one GPU that shares the machine's memory. Does not set HSA_OVERRIDE_GFX_VERSION: it selects ROCm, which does not
+ * support this GPU; Vulkan does. CAP_PERFMON lets Ollama read the free memory of the GPU instead of estimating it.
  */
 export function ollamaOverride(homelab: Homelab): { readonly text: string; readonly mark: string } {
   const llm = homelab.llm!;
@@ -108,16 +108,16 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
   const { port, models } = llm;
   const contexts = Object.values(models).map(({ context }) => context);
   return {
-    // Behind the gateway only programs of the machine itself reach it.
+    // Behind the gateway, only programs on the machine itself can connect.
     OLLAMA_HOST: `${llm.gateway === undefined ? '0.0.0.0' : '127.0.0.1'}:${port}`,
-    // Ollama leaves integrated GPUs alone without it.
+    // Without this, Ollama ignores integrated GPUs.
     ...(hasGpu(homelab, llm) && { OLLAMA_IGPU_ENABLE: '1' }),
-    // For clients that do not say how much they want: they have a model of a smaller context loaded anew for this one.
+    // For requests without num_ctx. They make Ollama reload a model that is loaded with a smaller context.
     ...(contexts.length > 0 && { OLLAMA_CONTEXT_LENGTH: String(Math.max(...contexts)) }),
     OLLAMA_FLASH_ATTENTION: '1',
     OLLAMA_KV_CACHE_TYPE: llm.kvCache ?? 'q8_0',
     OLLAMA_NUM_PARALLEL: String(llm.parallel ?? 1),
-    // Those that stay, and one that comes and goes.
+    // The resident models and one other.
     OLLAMA_MAX_LOADED_MODELS: String(residentModels(homelab).length + 1),
     OLLAMA_KEEP_ALIVE: '30m',
     OLLAMA_LOAD_TIMEOUT: `${LOAD_SECONDS / 60}m`,
@@ -125,7 +125,7 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
   };
 }
 
-/** PartOf: it stops and starts with Ollama, also after a crash. */
+/** PartOf makes this unit stop and start with Ollama, also after a crash. */
 export function loadModelsUnit(homelab: Homelab): string {
   const resident = residentModels(homelab);
   const models = resident.map(({ tag, context }) => `${tag} ${context}`);
