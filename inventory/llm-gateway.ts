@@ -4,7 +4,7 @@ import { targetOf } from './connections';
 import type { Homelab } from './homelab';
 import { servedName } from './models';
 
-/** A proxy in front of Ollama, on the same machine: a key for each client, and limits, so that none can starve the others. */
+/** A proxy in front of Ollama on the same machine. Each client has a key and limits, so that no client starves the others. */
 export interface LlmGateway {
   /** Requests of one client that run or wait at the same time; more get status 429. @default 8 */
   readonly concurrent?: number;
@@ -18,11 +18,11 @@ export interface LlmGateway {
   readonly wait?: Duration;
   /** Clients outside the cluster, such as programs on the Mac. Each has a key, and may use all models. @default none */
   readonly outside?: readonly string[];
-  /** IPv4 addresses that may read metrics on port 8405: of a scraper in the cluster, those of its nodes. @default none */
+  /** IPv4 addresses that may read metrics on port 8405. For a scraper in the cluster, give its nodes. @default none */
   readonly scrapedBy?: readonly string[];
 }
 
-/** A client of the models, as the gateway knows it. */
+/** A client that the gateway knows. */
 export interface LlmClient {
   /** Name of the service, the web app, or the program outside the cluster. */
   readonly name: string;
@@ -32,7 +32,7 @@ export interface LlmClient {
   readonly secret: string;
 }
 
-/** Clients that have a key, sorted by name. None without a gateway. */
+/** Clients with a key, sorted by name. Empty without a gateway. */
 export function llmClients({ llm, services, webApps }: Homelab): LlmClient[] {
   if (llm?.gateway === undefined) return [];
   const served = (names: readonly string[]) =>

@@ -48,7 +48,7 @@ const embedding = { embedding: true };
 const bertLarge = known(0.335, 24, [16, 16, 64], [1024, 4096], 30522, 512, embedding);
 const small24 = known(23.572, 40, [32, 8, 128], [5120, 32768], 131072, 32768);
 
-/** Family, then size as in tags of Ollama and names of repositories; '' where the name of the family says all. */
+/** By family, then by size as in Ollama tags and repository names; '' for a family with one size. */
 export const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, ModelArchitecture>>>> = {
   // L
   llama2: {
@@ -151,13 +151,13 @@ export const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, Mode
   },
 };
 
-/** Longest first: phi3.5 is no phi3. */
+/** Longest name first, so that phi3.5 does not match phi3. */
 const FAMILIES = Object.keys(ARCHITECTURES).sort((one, other) => other.length - one.length);
 
 /** A size within a name: 14b, 0.5B, 335m, 8x7b. */
 const SIZE = /(?:^|[^a-z0-9.])(\d+x\d+b|\d+(?:\.\d+)?[bm])(?![a-z0-9])/;
 
-/** Numbers of a model by its tag of Ollama or its repository of Hugging Face; undefined when the table does not have it. */
+/** Numbers of a model by its Ollama tag or Hugging Face repository. Undefined when the table does not have the model. */
 export function knownArchitecture(name: string): ModelArchitecture | undefined {
   // qwen2.5:14b-instruct, mlx-community/Qwen2.5-3B-Instruct-bf16, hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M
   const last = name
@@ -173,7 +173,7 @@ export function knownArchitecture(name: string): ModelArchitecture | undefined {
   return size === undefined ? only : (sizes[size] ?? sizes['']);
 }
 
-/** Variants such as qwen2.5-coder have the numbers of their family; other names that only begin alike have not. */
+/** Variants such as qwen2.5-coder have the numbers of their family. Other names with the same beginning do not. */
 function isFamily(name: string, family: string): boolean {
   const plain = name.replace(/^(llama|qwen|gemma|phi|granite)-(?=\d)/, '$1');
   if (plain === family) return true;

@@ -1,10 +1,10 @@
 import { sentence } from '../values/problem';
 import type { ModelArchitecture } from './models';
 
-/** Numbers of a model from a config.json of Hugging Face. @throws with the keys that are missing */
+/** Numbers of a model from its config.json on Hugging Face. @throws with the missing keys */
 export function architectureOfConfig(config: unknown): ModelArchitecture {
   const all = fields(config);
-  // Models that read images keep those of their text in an object of its own.
+  // Models that read images keep the numbers of their text part in a separate object.
   const text = { ...all, ...fields(all.text_config) };
   const missing: string[] = [];
   const number = (...keys: string[]): number => {
@@ -46,12 +46,12 @@ export function architectureOfConfig(config: unknown): ModelArchitecture {
     ...windowOf(type, optional('sliding_window'), optional('sliding_window_pattern')),
     ...(/bert/.test(type) && { embedding: true }),
   };
-  // Types whose class in transformers shares the embedding when config.json does not say so.
+  // Types whose class in transformers shares the embedding by default.
   const tied = text.tie_word_embeddings ?? /gemma|bert/.test(type);
   return { parameters: parametersOf(shape, tied === true), ...shape };
 }
 
-/** Windows that llama.cpp and Ollama use; that of other types is counted as if there were none. */
+/** Model types whose sliding window llama.cpp and Ollama use. The window of other types is ignored. */
 export function windowOf(type: string, tokens?: number, pattern?: number): Pick<ModelArchitecture, 'window'> {
   const every = { gemma2: 2, gemma3: pattern ?? 6, gemma3_text: pattern ?? 6 }[type];
   return tokens === undefined || every === undefined ? {} : { window: { tokens, every } };

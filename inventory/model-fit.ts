@@ -8,9 +8,9 @@ import { quantizationOf, weightBytes } from './model-weights';
 import { at } from './shape';
 import { metalLimit, smallerTrainings, trainingMemory } from './training-memory';
 
-/** Whether the models of homelab.ts fit into the memory of their machine, and trainings into that of the Mac. */
+/** Whether the models of homelab.ts fit into the memory of their machine, and the trainings into the memory of the Mac. */
 
-/** What a model is loaded for; undefined when the numbers of its architecture are not known. */
+/** Inputs for the memory of a model. Undefined when the numbers of its architecture are unknown. */
 export function loadOf(llm: LlmSettings, model: Model, gpu: boolean): ModelLoad | undefined {
   const architecture = architectureOf(model);
   if (architecture === undefined) return undefined;
@@ -33,12 +33,12 @@ function architectureOf(model: Model) {
   return model.architecture ?? knownArchitecture(isTuned(model) ? model.base.repository : model.tag);
 }
 
-/** Memory that the models of a homelab may take, in bytes: what the GPU may take, or what the system leaves. */
+/** Memory for the models of a homelab, in bytes: the limit of the GPU, or the memory that the system leaves. */
 export function roomOf({ llm, machines }: Homelab): number {
   return roomForModels(machines[llm!.machine] as UbuntuMachine);
 }
 
-/** The other models that are loaded when this one is, those that stay, and their memory in bytes. */
+/** The resident models that are loaded beside this one, with their memory in bytes. */
 export function residentBeside(
   llm: Llm,
   name: string | undefined,
@@ -56,19 +56,19 @@ function memoryOf(llm: Llm, model: Model, gpu: boolean): ModelMemory | undefined
   return load && modelMemory(load);
 }
 
-/** Changes of which each alone makes a model fit. */
+/** Alternative changes. Each of them alone makes the model fit. */
 export interface Alternatives {
   /** Largest context, a multiple of 1024. */
   readonly context?: number;
-  /** The smallest change of the cache's type. */
+  /** The cache type with the most precision that fits. */
   readonly cache?: KvCacheType;
-  /** Most requests at the same time. */
+  /** Most parallel requests. */
   readonly parallel?: number;
   /** Memory of the machine, in GiB. */
   readonly machine: number;
 }
 
-/** The largest context that fits into a room, a multiple of 1024; 0 if none does. */
+/** The largest context that fits into the given memory, a multiple of 1024; 0 if none fits. */
 export function largestContext(load: ModelLoad, room: number): number {
   const { maxContext } = load.architecture;
   const fits = (context: number) => modelMemory({ ...load, context }).total <= room;
@@ -76,7 +76,7 @@ export function largestContext(load: ModelLoad, room: number): number {
   return largest(Math.floor(maxContext / 1024), (thousands) => fits(thousands * 1024)) * 1024;
 }
 
-/** What would fit instead. @param beside bytes that other models take */
+/** Finds changes that make a model fit. @param beside memory of the other loaded models, in bytes */
 export function alternatives(load: ModelLoad, beside: number, machine: UbuntuMachine): Alternatives {
   const room = roomForModels(machine) - beside;
   const fits = (change: Partial<ModelLoad>) => modelMemory({ ...load, ...change }).total <= room;
@@ -93,7 +93,7 @@ export function alternatives(load: ModelLoad, beside: number, machine: UbuntuMac
   };
 }
 
-/** The largest number from 1 to a limit that fits, or 0; more never fits where less does not. */
+/** The largest number from 1 to a limit that fits, or 0. Assumes that a larger number needs more memory. */
 function largest(limit: number, fits: (count: number) => boolean): number {
   let [low, high] = [0, Math.max(0, limit)];
   while (low < high) {
@@ -104,7 +104,7 @@ function largest(limit: number, fits: (count: number) => boolean): number {
   return low;
 }
 
-/** The alternatives in words: `context 40960, or llm.kvCache 'q8_0', or 40 GiB for ai-vm`. */
+/** The alternatives as text: `context 40960, or llm.kvCache 'q8_0', or 40 GiB for ai-vm`. */
 export function alternativesInWords({ context, cache, parallel, machine }: Alternatives, name: string): string {
   return [
     ...(context === undefined ? [] : [`context ${context}`]),
@@ -114,7 +114,7 @@ export function alternativesInWords({ context, cache, parallel, machine }: Alter
   ].join(', or ');
 }
 
-/** Reports models and trainings that do not fit, with what would. */
+/** Reports models and trainings that do not fit, with changes that make them fit. */
 export function modelFitProblems(homelab: Homelab): string[] {
   const { llm, machines } = homelab;
   if (!llm) return [];
@@ -148,7 +148,7 @@ function architectureProblems(place: string, model: Model): string[] {
   ];
 }
 
-/** All resident models are loaded at once, and any one other. */
+/** All resident models and one other model are loaded at the same time. */
 function servedProblems(llm: Llm, machine: UbuntuMachine): string[] {
   const models = Object.entries(llm.models);
   const gpu = machine.gpu === true;

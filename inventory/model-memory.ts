@@ -6,13 +6,13 @@ import type { WeightBytes } from './model-weights';
 /** Bits of a number in the cache, with the scales of its blocks of 32 (ggml-common.h of llama.cpp). */
 const CACHE_BITS: Readonly<Record<KvCacheType, number>> = { f16: 16, q8_0: 8.5, q4_0: 4.5 };
 
-/** Tokens that Ollama gives to llama.cpp at once (num_batch). A cache of a window holds them besides. */
+/** Tokens in one batch from Ollama to llama.cpp (num_batch). The cache of a sliding window holds them in addition. */
 const BATCH = 512;
 
-/** Length of a cache with flash attention is a multiple of this. */
+/** With flash attention, the length of the cache is a multiple of this. */
 const PADDING = 256;
 
-/** What one model is loaded for. */
+/** Inputs for the memory of one loaded model. */
 export interface ModelLoad {
   /** Numbers of the transformer. */
   readonly architecture: ModelArchitecture;
@@ -25,25 +25,25 @@ export interface ModelLoad {
   /** Type of the cache for keys and values. */
   readonly cache: KvCacheType;
   /**
-   * Whether Ollama computes with flash attention. Without it the cache stays in f16, and scores of all pairs of tokens are held:
-   * Ollama 0.9.6 does so for embeddings, and on a machine without a GPU.
+   * Whether Ollama computes with flash attention. Without it, the cache is in f16, and the scores of all pairs of tokens take
+   * memory. Ollama 0.9.6 uses none for embeddings and on a machine without a GPU.
    */
   readonly flash: boolean;
 }
 
 /** Memory of one loaded model in bytes, an upper bound. */
 export interface ModelMemory {
-  /** Weights as they are loaded. */
+  /** Loaded weights. */
   readonly weights: number;
   /** Keys and values of all tokens. */
   readonly cache: number;
-  /** Buffers of the computation, and what the process keeps beside them. */
+  /** Compute buffers, and other memory of the process. */
   readonly compute: number;
-  /** All of these together. */
+  /** Sum of these. */
   readonly total: number;
 }
 
-/** Memory of a model as Ollama loads it onto one GPU, with everything that the process has on the host. */
+/** Memory of a model that Ollama loads onto one GPU, including the host memory of the process. */
 export function modelMemory(load: ModelLoad): ModelMemory {
   const weights = Math.ceil(load.weights.loaded);
   const cache = Math.ceil(cacheBytes(load));
@@ -51,7 +51,7 @@ export function modelMemory(load: ModelLoad): ModelMemory {
   return { weights, cache, compute, total: weights + cache + compute };
 }
 
-/** Bits of a number in the cache as it is loaded. */
+/** Bits of a number in the loaded cache. */
 function cacheBits({ cache, flash }: ModelLoad): number {
   return flash ? CACHE_BITS[cache] : CACHE_BITS.f16;
 }
@@ -68,17 +68,17 @@ function cacheBytes(load: ModelLoad): number {
 }
 
 /**
- * The widest moment of a layer that llama.cpp reserves for a batch on the GPU, and that of the host: the logits, twice, or the
- * cache of one layer. Held against gguf-parser-go and Ollama by `npm run test:real -- models`.
+ * The largest compute buffer of a layer that llama.cpp reserves for a batch on the GPU, plus the one on the host: the logits,
+ * twice, or the cache of one layer. `npm run test:real -- models` compares it with gguf-parser-go and Ollama.
  */
 function computeBytes(load: ModelLoad): number {
   const { architecture, context, parallel, cache, flash } = load;
   const { width, heads, kvHeads, headSize, vocabulary, feedForward, experts, layers, window, embedding } = architecture;
   const tokens = padded(context * parallel);
-  // A text that becomes an embedding is one batch.
+  // The whole text of an embedding is one batch.
   const batch = Math.min(tokens, embedding === true ? Math.max(context, BATCH) : BATCH);
   const row = (numbers: number) => numbers * batch * 4;
-  // The mask as f32 on both sides, and as f16: once more for a window.
+  // The attention mask in f32 on GPU and host, and in f16. A sliding window needs a second mask.
   const masks = tokens * batch * (window === undefined ? 10 : 12);
   const inputs = 2 * row(width) + 16 * batch;
   const keysAndValues = 2 * headSize * kvHeads * tokens;
@@ -93,7 +93,7 @@ function computeBytes(load: ModelLoad): number {
   return masks + inputs + Math.max(attention, feedForwardMoment) + ofHost + ofProcess(vocabulary, layers);
 }
 
-/** Vocabulary and its map, descriptions of tensors, the graph: as gguf-parser-go counts them. */
+/** Vocabulary with its map, descriptions of tensors, and the graph, counted like gguf-parser-go. */
 function ofProcess(vocabulary: number, layers: number): number {
   return 24 * 1024 ** 2 + vocabulary * 200 + layers * 100_000;
 }
@@ -103,15 +103,15 @@ function padded(tokens: number): number {
 }
 
 /**
- * What the GPU may not take: 1.5 GiB for the operating system, about 1 GiB that Ollama needs beside the model, and as much
- * again as room for the file that a model is read from.
+ * Memory that the GPU may not take: 1.5 GiB for the operating system, about 1 GiB that Ollama needs beside the model, and the
+ * same again for the page cache of the model's file.
  */
 const NOT_FOR_GPU = 4 * GIB;
 
-/** Without a GPU: 1.5 GiB for the operating system, and 1 GiB for Ollama. */
+/** Reserved on a machine without a GPU: 1.5 GiB for the operating system, and 1 GiB for Ollama. */
 const NOT_FOR_MODELS = 2.5 * GIB;
 
-/** Memory of a machine that its GPU may take (GTT). On a small machine half of it, as Linux allows without options. */
+/** Memory of a machine that its GPU may take (GTT). On a small machine this is half, the default of Linux. */
 export function gpuMemory(total: number): number {
   return Math.max(total - NOT_FOR_GPU, total / 2);
 }
@@ -122,21 +122,21 @@ export function roomForModels({ memory, gpu }: Pick<UbuntuMachine, 'memory' | 'g
   return gpu === true ? Math.min(gpuMemory(total), total - NOT_FOR_MODELS) : total - NOT_FOR_MODELS;
 }
 
-/** Least memory of a machine, in whole GiB, in which models of this size have room. */
+/** Least memory of a machine for models of this size, in whole GiB. */
 export function machineFor(size: number, gpu: boolean): number {
   const least = size + NOT_FOR_MODELS;
   return Math.ceil((gpu ? Math.max(least, Math.min(size + NOT_FOR_GPU, 2 * size)) : least) / GIB);
 }
 
 /**
- * Bytes that the memory of a GMKtec K8 Plus moves in a second: DDR5-5600 on two channels of 8 bytes, 5.6e9 x 8 x 2. No program
+ * Memory bandwidth of a GMKtec K8 Plus in bytes per second: DDR5-5600 on two channels of 8 bytes, 5.6e9 x 8 x 2. No program
  * reaches it. Its Ryzen 7 8845HS takes up to DDR5-5600 and is a 7840HS under another name (notebookcheck.net), which has two
  * channels (AMD's table of specifications, in felixsteinke/cpu-spec-dataset). AMD's own page was not read, nor a K8 Plus measured.
  */
 export const MEMORY_BANDWIDTH = 89.6e9;
 
 /**
- * Upper bound of tokens in a second: each token reads all weights, and keys and values of the tokens before it.
+ * Upper bound of tokens per second: each token reads all weights, and the keys and values of the tokens before it.
  * @param filled tokens of the context that are in use
  */
 export function tokensPerSecond(load: ModelLoad, filled: number): number {

@@ -65,7 +65,7 @@ function tunedProblems(homelab: Homelab, place: string, model: TunedModel): stri
   ];
 }
 
-/** Training runs on a Mac: the named one, or the only one. */
+/** Validates that training runs on a Mac: the named one, or the only one. */
 function trainingHost({ hosts }: Homelab, place: string, { training }: TunedModel): string[] {
   const macs = Object.keys(hosts).filter((name) => hosts[name]!.kind === 'mac');
   const { host } = training;
@@ -81,7 +81,7 @@ function trainingHost({ hosts }: Homelab, place: string, { training }: TunedMode
   ];
 }
 
-/** A repository moves unless a commit is named; a folder has no commit, only a digest. */
+/** Validates the revision. A repository needs a commit, because its branches move. A folder needs a digest. */
 function baseRevision(place: string, { base }: TunedModel): string[] {
   const folder = /^(\.{0,2}\/)/.test(base.repository);
   if (folder === base.revision.startsWith('sha256:')) return [];
@@ -110,12 +110,12 @@ function ofAdapters(place: string, { training }: TunedModel): string[] {
     );
 }
 
-/** Each model of homelab.ts is one name on Ollama; names of versions (NAME:v1) belong to the trained model. */
+/** Validates that each model has a unique name in Ollama. Names of versions (NAME:v1) belong to the trained model. */
 function namesOnOllama(models: readonly (readonly [string, Model])[]): string[] {
   const owners = new Map<string, string>();
   const problems: string[] = [];
   const take = (onOllama: string, place: string) => {
-    // Ollama compares names without regard to case.
+    // Ollama ignores case in names.
     const key = onOllama.toLowerCase();
     const other = owners.get(key);
     const version = models.find(([name, model]) => isTuned(model) && versionOf(key) === name);

@@ -18,21 +18,21 @@ const BITS = {
 } as const;
 type TensorType = keyof typeof BITS;
 
-/** Types of tensors in a quantization, as Ollama (server/quantization.go) and llama.cpp (llama-quant.cpp) choose them. */
+/** Tensor types in a quantization, as Ollama (server/quantization.go) and llama.cpp (llama-quant.cpp) choose them. */
 interface Recipe {
-  /** Every matrix that the others do not name. */
+  /** Matrices without a field of their own. */
   readonly base: TensorType;
   /** Token embedding. @default base */
   readonly embedding?: TensorType;
-  /** Output layer, or the embedding where it is both. */
+  /** Output layer, or the embedding when the model shares it with the output layer. */
   readonly output: TensorType;
-  /** Values of the attention, and the last matrix of the feed-forward part. @default base */
+  /** Attention values, and the last feed-forward matrix. @default base */
   readonly more?: TensorType;
-  /** Whether `more` counts for all layers, or for about half of them (use_more_bits). @default some */
+  /** Whether `more` applies to all layers, or to about half of them (use_more_bits). @default some */
   readonly in?: 'all' | 'some';
-  /** Output of the attention. @default base */
+  /** Attention output. @default base */
   readonly attention?: TensorType;
-  /** The matrix of queries, keys and values where it is one. @default base */
+  /** The joint matrix of queries, keys and values. @default base */
   readonly fused?: TensorType;
 }
 
@@ -48,7 +48,7 @@ const RECIPES = {
   q4_K_S: { base: 'q4_K', output: 'q6_K', more: 'q5_K' },
   q4_1: { base: 'q4_1', output: 'q6_K' },
   q4_0: { base: 'q4_0', output: 'q6_K' },
-  // Quantized in training: the embedding stays in f16.
+  // This quantization is part of the training. The embedding stays in f16.
   qat: { base: 'q4_0', embedding: 'f16', output: 'f16' },
   q3_K_L: { base: 'q3_K', output: 'q6_K', more: 'q5_K', in: 'all', attention: 'q5_K', fused: 'q4_K' },
   q3_K_M: { base: 'q3_K', output: 'q6_K', more: 'q4_K', in: 'all', attention: 'q4_K', fused: 'q4_K' },
@@ -69,20 +69,20 @@ export function quantizationOf(tag: string, { embedding }: ModelArchitecture): Q
   return found ?? (embedding === true ? 'f16' : 'q4_K_M');
 }
 
-/** Bytes of a token's text, type and merge in the header: 48 in the files of Llama 3 and Qwen 2.5. */
+/** Header bytes for a token's text, type and merge: 48 in the files of Llama 3 and Qwen 2.5. */
 const OF_TOKEN = 64;
 
-/** Bytes of all weights, and of those that are read for each token. */
+/** Bytes of the weights: in the file, in memory, and read for each token. */
 export interface WeightBytes {
-  /** As in the file. */
+  /** In the file. */
   readonly all: number;
-  /** As loaded: an embedding that is also the output layer is held twice, by the host and by the GPU. */
+  /** In memory. The host and the GPU each hold an embedding that is also the output layer. */
   readonly loaded: number;
-  /** Without the token embedding, of which a token reads one row, and without experts that it does not use. */
+  /** Read for each token: all but unused experts and the token embedding, of which a token reads one row. */
   readonly read: number;
 }
 
-/** Weights of a model in a quantization: every matrix by its own type; norms and biases stay in f32. */
+/** Weights of a model in a quantization. Each matrix has its own type; norms and biases stay in f32. */
 export function weightBytes(architecture: ModelArchitecture, quantization: Quantization): WeightBytes {
   const recipe: Recipe = RECIPES[quantization];
   const { width, layers, vocabulary, heads, kvHeads, headSize, experts, vision = 0 } = architecture;
@@ -103,7 +103,7 @@ export function weightBytes(architecture: ModelArchitecture, quantization: Quant
   const ofLayer = attention + size(queries, recipe.attention ?? recipe.base, heads * headSize) + norms(architecture);
   const output = size(vocabulary * width, recipe.output);
   const embedding = separateOutput ? size(vocabulary * width, recipe.embedding ?? recipe.base) : 0;
-  // What the numbers do not explain, such as a further matrix: as precise as the output layer.
+  // Counts weights that the numbers do not explain, such as a further matrix, with the bits of the output layer.
   const others = size(Math.max(0, rest), recipe.output);
   const positions = architecture.embedding === true ? 4 * width * architecture.maxContext : 0;
   const both = layers * ofLayer + output + others + positions + vocabulary * OF_TOKEN;
@@ -120,7 +120,7 @@ function norms({ width, heads, kvHeads, headSize, experts }: ModelArchitecture):
   return 4 * (4 * width + (heads + 2 * kvHeads) * headSize + width * (experts?.count ?? 0));
 }
 
-/** A row that blocks of 256 weights do not divide is stored in blocks of 32, with more bits. */
+/** A row whose length is not a multiple of 256 is stored in blocks of 32, with more bits. */
 function fitted(type: TensorType, row: number): TensorType {
   if (row % 256 === 0 || !type.endsWith('_K')) return type;
   return ({ q6_K: 'q8_0', q5_K: 'q5_1', q4_K: 'q5_0', q3_K: 'q4_0', q2_K: 'q4_0' } as Record<string, TensorType>)[
@@ -128,7 +128,7 @@ function fitted(type: TensorType, row: number): TensorType {
   ]!;
 }
 
-/** Layers that get more bits: the first and the last eighth, and each third between (use_more_bits of llama.cpp). */
+/** Layers that get more bits: the first and the last eighth, and each third one between them (use_more_bits of llama.cpp). */
 function moreBits(layers: number): number {
   const eighth = Math.floor(layers / 8);
   return sum(
@@ -150,7 +150,7 @@ export function layerWeights(architecture: ModelArchitecture): {
   };
 }
 
-/** Whether there is a gate, and an output layer beside the embedding: the number of weights tells. */
+/** Derives from the number of weights whether the model has a gate, and an output layer beside the embedding. */
 function parts(architecture: ModelArchitecture): {
   readonly gated: boolean;
   readonly separateOutput: boolean;

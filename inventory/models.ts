@@ -1,7 +1,7 @@
 /** A model that services and web apps may connect to: pulled from a registry, or trained here. */
 export type Model = PulledModel | TunedModel;
 
-/** What both kinds of model have. */
+/** Fields of both kinds of model. */
 export interface ServedModel {
   /**
    * Name that clients send to Ollama, as `name:tag`. It stays the same when another version is served.
@@ -12,7 +12,7 @@ export interface ServedModel {
   readonly context: number;
   /** Whether the model stays loaded in memory. @default false */
   readonly resident?: boolean;
-  /** Services and web apps that may connect to it; synth refuses a connection of any other. @default all of them */
+  /** Services and web apps that may connect to it; synth fails on a connection of any other. @default all of them */
   readonly usedBy?: readonly string[];
   /** Numbers of its architecture. Required only for a model that the table in inventory/model-architectures.ts does not have. */
   readonly architecture?: ModelArchitecture;
@@ -22,7 +22,7 @@ export interface ServedModel {
    */
   readonly prompts?: readonly ModelPrompt[];
   /**
-   * Another endpoint for the same work, for a client to use when it chooses, such as while this machine is off. Clients get
+   * Another endpoint for the same work. Clients decide when to use it, for example while this machine is off. Clients get
    * PREFIX_FALLBACK_HOST, _PORT, _BASE_URL, _MODEL and, where it needs one, _API_KEY. @default none
    */
   readonly fallback?: ModelFallback;
@@ -32,9 +32,9 @@ export interface ServedModel {
 export interface ModelFallback {
   /** DNS name, such as api.example.com. */
   readonly host: string;
-  /** IPv4 addresses of that name: a NetworkPolicy cannot hold names. Clients reach no other. */
+  /** IPv4 addresses of that name, because a NetworkPolicy cannot hold names. Clients can reach no others. */
   readonly addresses: readonly [string, ...string[]];
-  /** HTTPS on 443, HTTP on any other. @default 443 */
+  /** Port: HTTPS on 443, HTTP on any other. @default 443 */
   readonly port?: number;
   /** Name of the model there. */
   readonly model: string;
@@ -53,13 +53,13 @@ export interface PulledModel extends ServedModel {
   readonly digest?: string;
 }
 
-/** A model of ours: a base, fine-tuned on the Mac and published with `npm run models -- publish NAME`. */
+/** A model that is trained here: a base, fine-tuned on the Mac and published with `npm run models -- publish NAME`. */
 export interface TunedModel extends ServedModel {
   /** The model that the training starts from. */
   readonly base: BaseModel;
   /** The fine-tuning. */
   readonly training: Training;
-  /** What is published. @default { quantization: 'q4_K_M' } */
+  /** Export settings of the published weights. @default { quantization: 'q4_K_M' } */
   readonly export?: ModelExport;
   /** Versions that stay on the machine beside the served one, for a rollback. @default 2 */
   readonly keep?: number;
@@ -71,7 +71,7 @@ export interface BaseModel {
   readonly repository: string;
   /** Commit of the repository: 40 hexadecimal digits. For a folder: `sha256:` and the digest that `npm run models -- doctor` prints. */
   readonly revision: string;
-  /** Licence, as an SPDX identifier or a name; it stands on the card of each version. */
+  /** Licence, as an SPDX identifier or a name; shown on the card of each version. */
   readonly license: string;
 }
 
@@ -85,29 +85,29 @@ export interface Training {
   readonly host?: string;
   /** `lora` trains an adapter; `full` trains all weights and needs several times the memory. @default lora */
   readonly kind?: 'lora' | 'full';
-  /** Rank of the adapter; left out for a full training. @default 8 */
+  /** Rank of the adapter. Not allowed for a full training. @default 8 */
   readonly rank?: number;
-  /** Factor of the adapter's output; left out for a full training. @default 20 */
+  /** Scale of the adapter's output. Not allowed for a full training. @default 20 */
   readonly scale?: number;
-  /** Layers that are trained, counted from the last one; -1 for all. @default 16 */
+  /** Number of layers to train, counted from the last one; -1 for all. @default 16 */
   readonly layers?: number;
-  /** Step of the optimizer. @default 0.00001 */
+  /** Learning rate of the optimizer. @default 0.00001 */
   readonly learningRate?: number;
   /** Iterations, each over one batch. @default 1000 */
   readonly iterations?: number;
   /** Examples in a batch. @default 4 */
   readonly batch?: number;
-  /** Longest example in tokens; longer ones are refused. @default 2048 */
+  /** Longest example in tokens. `train` stops on a longer one. @default 2048 */
   readonly maxSequence?: number;
   /** Seed of the order of examples and of the adapter's first weights. @default 0 */
   readonly seed?: number;
   /** Ends the training after this many validations without a lower loss. @default 3 */
   readonly patience?: number;
-  /** Whether activations are computed again in the backward pass: slower, less memory. @default true */
+  /** Whether to recompute activations in the backward pass: slower, but less memory. @default true */
   readonly gradientCheckpoint?: boolean;
 }
 
-/** What a training that does not say otherwise does. */
+/** Defaults of a training. */
 const TRAINING_DEFAULTS = {
   kind: 'lora',
   rank: 8,
@@ -122,7 +122,7 @@ const TRAINING_DEFAULTS = {
   gradientCheckpoint: true,
 } as const;
 
-/** The settings of a training with all defaults; its data and host are not among them. */
+/** The settings of a training with defaults filled in, without its data and host. */
 export function trainingSettings({
   data: _data,
   digest: _digest,
@@ -136,7 +136,7 @@ export function trainingSettings({
 export interface ModelExport {
   /** Quantization of Ollama. @default q4_K_M */
   readonly quantization?: 'f16' | 'q8_0' | 'q4_K_M';
-  /** Least share of equal first words between the answers before and after quantization, 0 to 1. Left out for f16, whose answers must be equal. @default 0.8 */
+  /** Least share of equal first words between the answers before and after quantization, 0 to 1. Not allowed for f16, whose answers must be equal. @default 0.8 */
   readonly tolerance?: number;
   /** Template of Ollama. @default the one that Ollama finds in the base */
   readonly template?: string;
@@ -144,7 +144,7 @@ export interface ModelExport {
   readonly system?: string;
 }
 
-/** A prompt, and what the answer must be. Greedy decoding: temperature 0, no repeat penalty. */
+/** A prompt and its expected answer. Uses greedy decoding: temperature 0, no repeat penalty. */
 export type ModelPrompt = {
   /** What the user says. */
   readonly prompt: string;
@@ -175,7 +175,7 @@ export interface ModelArchitecture {
   readonly vocabulary: number;
   /** Width of the feed-forward layers (intermediate_size). */
   readonly feedForward: number;
-  /** Longest context that it was trained for (max_position_embeddings). Ollama cuts a longer one. */
+  /** Longest context that it was trained for (max_position_embeddings). Ollama reduces a longer one to this. */
   readonly maxContext: number;
   /** Mixture of experts: `feedForward` is the width of one (moe_intermediate_size). @default none */
   readonly experts?: { /** num_experts */ readonly count: number; /** num_experts_per_tok */ readonly used: number };
@@ -192,7 +192,7 @@ export interface ModelArchitecture {
 /** Type of the cache for keys and values. */
 export type KvCacheType = 'f16' | 'q8_0' | 'q4_0';
 
-/** Whether a model is trained here. */
+/** Whether a model is trained here, not pulled. */
 export function isTuned(model: Model): model is TunedModel {
   return 'base' in model;
 }
