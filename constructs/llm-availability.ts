@@ -15,15 +15,15 @@ import { scriptFile } from './script-file';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import { assertValid } from './validation';
 
-/** Props of the check: the service and how often. */
+/** Props of the check: the service and the interval. */
 export interface LlmAvailabilityProps {
   /** The service whose models are asked. The CronJob runs in its namespace. */
   readonly llm: ExternalLlmService;
   /** Minutes between two checks: 5, 6, 10, 12, 15, 20, 30 or 60. @default 15 */
   readonly everyMinutes?: number;
-  /** Models by the name that clients use. Name those that stay loaded: another one would be loaded for the check. @default all */
+  /** Models to ask, by the name that clients use. List only resident models, because the check loads all others. @default all */
   readonly models?: readonly string[];
-  /** Seconds that a model has for its first word, and the answer for its end. @default 120 */
+  /** Timeout in seconds, for the first word of a model and for the whole answer. @default 120 */
   readonly timeoutSeconds?: number;
   /** @default images.python */
   readonly image?: string;
@@ -36,8 +36,8 @@ export interface LlmAvailabilityProps {
 }
 
 /**
- * Asks each model for one word at intervals. Its log has a line for each with the seconds to the first word; the Job fails when
- * a model does not answer, which kube-state-metrics shows as kube_job_status_failed.
+ * Asks each model for one word at intervals. Logs the seconds to the first word, one line per model. The Job fails when a model
+ * does not answer; kube-state-metrics shows that as kube_job_status_failed.
  */
 export class LlmAvailability extends Construct {
   /** Its NetworkPolicy: egress to the endpoint and DNS; no ingress. */

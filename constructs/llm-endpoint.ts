@@ -35,7 +35,7 @@ export interface TcpProxyProps extends AddressProps {
 export interface DnsNameProps {
   /** A name that the cluster's name server resolves. */
   readonly name: string;
-  /** Networks of that name: a NetworkPolicy cannot hold names. */
+  /** Networks of that name, because a NetworkPolicy cannot hold names. */
   readonly addresses: readonly [string, ...string[]];
   /** @default 11434, that of Ollama */
   readonly port?: number;
@@ -79,7 +79,7 @@ interface EndpointWay {
   readonly port: number;
   readonly host?: string;
   readonly tls?: boolean;
-  /** @throws on other problems than addresses and port */
+  /** @throws on problems other than addresses and port */
   readonly validate?: (scope: Construct) => void;
   readonly render: (scope: Construct, target: EndpointTarget) => EndpointObjects;
 }
@@ -134,14 +134,14 @@ export class LlmEndpoint {
     return this.way.addresses;
   }
 
-  /** Port of the machine, the Service and the proxy: all the same. */
+  /** Port of the machine, the Service and the proxy. */
   get port(): number {
     return this.way.port;
   }
 
   /**
-   * Host name that clients get instead of the Service name, because a server knows its DNS name only and has a certificate for it.
-   * Undefined when the Service has endpoints.
+   * Host name that clients get instead of the Service name, because the server accepts only its DNS name and has a certificate
+   * for it. Undefined when the Service has endpoints.
    */
   get host(): string | undefined {
     return this.way.host;
@@ -196,7 +196,7 @@ function endpointSlice(
         },
       },
       addressType: 'IPv4',
-      // Written out: the API server stores `conditions: {}` where they are left out, so Argo CD would always show a diff.
+      // Set explicitly. Without them the API server stores `conditions: {}`, so Argo CD would always show a diff.
       endpoints: [{ addresses: [...addresses], conditions: { ready: true, serving: true, terminating: false } }],
       ports: [{ name: 'http', port, protocol: 'TCP' }],
     }),
@@ -211,7 +211,7 @@ function tcpProxy(
   port: number,
 ): EndpointObjects {
   const made = service(scope, metadata, port, selector);
-  // A TCP relay. Its timeout limits pauses within an answer: a large model needs long before the first token.
+  // A TCP relay. Its timeout limits pauses within an answer. A large model takes long before the first token.
   const config = {
     'nginx.conf': scriptFile('llm-proxy-nginx.conf', { ADDRESS: proxy.address, PORT: String(port) }),
   };
@@ -229,7 +229,7 @@ function tcpProxy(
         ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
         resources: resourceRequirements(scope, proxy.resources ?? { memory: Size.mebibytes(64), cpu: Cpu.millis(50) }),
         livenessProbe: { tcpSocket: { port: through }, periodSeconds: 10, failureThreshold: 3 },
-        // Through the proxy, so that the machine itself answers.
+        // Probes through the proxy, so that the machine itself must answer.
         readinessProbe: {
           httpGet: { path: '/api/version', port: through },
           periodSeconds: 10,

@@ -20,11 +20,11 @@ import type { ApiServerAddress } from './traefik-ingress';
 export interface LlmProofProps {
   /** The service to check: its name, its endpoints and the tag of every model. The job runs in its namespace. */
   readonly llm: ExternalLlmService;
-  /** API server that the job asks for EndpointSlices of the Service; an address, because a NetworkPolicy cannot hold names. */
+  /** API server that the job asks for EndpointSlices of the Service. Give an address, because a NetworkPolicy cannot hold names. */
   readonly apiServer: ApiServerAddress;
   /**
-   * Models that `npm run models -- publish` brings, as names of the service's models: one may be missing as long as the endpoint
-   * has no version of it (NAME:v1). @default none
+   * Models that `npm run models -- publish` publishes, by their names in the service. The job accepts that one is missing while
+   * the endpoint has no version of it (NAME:v1). @default none
    */
   readonly released?: readonly string[];
   /** @default images.python */
@@ -41,7 +41,7 @@ const HOOK = { 'argocd.argoproj.io/hook': 'PostSync', 'argocd.argoproj.io/hook-d
 
 /**
  * Checks after each sync that the Service reaches the models. Asks the API server for the Service's endpoints, then the endpoint
- * for its models; the message names the request that failed. Put it into a chart for which nothing waits.
+ * for its models; the message names the request that failed. Put it into a chart that no other chart waits for.
  */
 export class LlmProof extends Construct {
   /** Its NetworkPolicy: egress to the API server, the endpoint and DNS; no ingress. */
@@ -134,7 +134,7 @@ export class LlmProof extends Construct {
       restartPolicy: 'Never',
       ...hardenedPod(10001),
       serviceAccountName: name,
-      // The only pod besides the ingress controller that may use the API server.
+      // Besides the ingress controller, only this pod may use the API server.
       automountServiceAccountToken: this.hasEndpoints(),
       containers: [
         {
