@@ -1,7 +1,7 @@
 import { backupHost, backupOf, type Backup, type Homelab } from '../inventory';
 import type { Check, Finding } from './finding';
 
-/** Every database has a backup off its own host, or a written reason why not. */
+/** Every database needs a backup outside its own host, or a written reason for having none. */
 export const backups: Check = {
   name: 'backups',
   needs: ['homelab'],

@@ -96,7 +96,7 @@ function systemRows(homelab: Homelab): BudgetRow[] {
         node,
         workload,
         container,
-        // With any-node the scheduler may place all of them here.
+        // With any-node the scheduler may place all pods on this node.
         pods: pods ?? 1,
         surge: 0,
         memory: bytes(memory),

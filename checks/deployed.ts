@@ -92,7 +92,7 @@ function refused(rendered: RenderedObject, application: ArgoObject, project: Arg
   return findings;
 }
 
-/** As Argo CD compares: * stands for any characters. */
+/** Compares like Argo CD: * matches any characters. */
 function fits(pattern: string, text: string): boolean {
   const literal = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${literal.join('.*')}$`).test(text);

@@ -22,7 +22,7 @@ function mongods(rendering: Rendering): Mongod[] {
       .map(({ image }: { image: string }) => ({
         place: `${metadata.namespace}/${metadata.name}`,
         image,
-        // A tag without a version may be one of them.
+        // A tag without a version may be an affected one.
         version: /:v?(\d+(\.\d+)*)[^/:]*$/.exec(image.replace(/@.*$/, ''))?.[1] ?? '8',
       })),
   );

@@ -20,7 +20,7 @@ interface Variable {
 function judged(construct: string, { name, value }: Variable): Finding[] {
   const why = value === undefined ? undefined : credentialIn(name, value);
   if (why === undefined) return [];
-  // Never prints the value: a log may keep it.
+  // Does not print the value, because logs may keep it.
   const message = `${construct}: environment variable ${name} looks like a credential (${why}), and would be in Git as plain text; declare a secret (DeclaredSecret) and use a key of it, or change the password if it was ever committed`;
   return [{ severity: 'warning', message }];
 }

@@ -29,7 +29,7 @@ export function render(app: App): Rendering {
   });
   const files = new Map<string, string>();
   for (const { file, construct } of rendering) {
-    // Ignores case: the file system of a Mac does, too.
+    // Ignores case, like the file system of a Mac.
     const other = files.get(file.toLowerCase());
     if (other)
       throw new Error(

@@ -14,7 +14,7 @@ const TAKES: Readonly<Record<string, readonly [first: number, last: number]>> = 
   'v1.14': [32, 37],
 };
 
-/** A version of Kubernetes that the declared Talos does not support; finds nothing for an unknown Talos. */
+/** Finds a Kubernetes version that the declared Talos does not support. Finds nothing for an unknown Talos version. */
 export const talosKubernetes: Check = {
   name: 'Talos and Kubernetes',
   needs: ['homelab'],

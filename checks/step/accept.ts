@@ -25,7 +25,7 @@ export function acceptRisks(
   };
 }
 
-/** Message for an entry that matches no risk: its change is done, or was another one. */
+/** Message for an entry that matches no risk, because its change is already deployed or has changed. */
 export function staleNote({ what, from, to }: AcceptedChange): string {
   const change =
     to === undefined ? `what: '${what}', from: '${from}'` : `what: '${what}', from: '${from}', to: '${to}'`;

@@ -14,12 +14,12 @@ export interface ApiChange {
   readonly verdict: 'nothing' | 'live' | 'refused';
   /** Why, in one sentence. */
   readonly reason: string;
-  /** The workaround if it refuses. */
+  /** The workaround if the server rejects the change. */
   readonly way?: string;
   readonly fields: readonly FieldChange[];
   /** The object as the server stores it before, with its defaults. */
   readonly live: Manifest;
-  /** And after. */
+  /** The object as the server stores it after. */
   readonly next: Manifest;
 }
 
@@ -34,7 +34,7 @@ export function apiServerChange(before: Manifest, after: Manifest, kubernetes?: 
   return judged(rulesOf(kubernetes), before, after, classes);
 }
 
-/** The same, with given rules. */
+/** Like `apiServer`, with given rules. */
 export function judged(rules: ServerRules, before: Manifest, after: Manifest, classes?: Classes): ApiChange {
   const kind = kindRules(rules, after);
   const live = filled(rules, before);

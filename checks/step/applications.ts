@@ -17,7 +17,7 @@ export function projects(state: State): readonly Manifest[] {
   return argoCdOf(state).projects;
 }
 
-/** The project of the application of a folder; undefined where the rendering holds none, or another by that name. */
+/** The project of a folder's application. Undefined if the rendering does not contain exactly this project. */
 export function projectOf(state: State, folder: string): Manifest | undefined {
   const name = applications(state).get(folder)?.spec.project;
   return projects(state).find(({ metadata }) => metadata.name === name);

@@ -4,13 +4,13 @@ import { add, selects, workloads, type Workload } from './workloads';
 
 /** Allowed connections by the NetworkPolicies of a state. */
 interface Connections {
-  /** Workloads that a policy selects together with one, by more than their namespace. */
+  /** Workloads that one policy selects together, by more than their namespace. */
   parts(workload: Workload): ReadonlySet<Workload>;
   /** Workloads that its policies let in; undefined if no policy restricts ingress. */
   letsIn(workload: Workload): ReadonlySet<Workload> | undefined;
   /** Workloads that its policies let it connect to; undefined if no policy restricts egress. */
   reaches(workload: Workload): ReadonlySet<Workload> | undefined;
-  /** Workloads whose policies name one as what they connect to. */
+  /** Workloads whose policies name this one as a target. */
   named(workload: Workload): readonly Workload[];
 }
 
@@ -80,15 +80,15 @@ function index(state: State): Connections {
   };
 }
 
-/** The other end of a rule: pods by labels. */
+/** The peer of a rule: pods by labels. */
 interface Peer {
-  /** Namespace of the policy, where the rule names none. */
+  /** Namespace of the policy, if the rule names none. */
   readonly home: string;
   readonly podSelector?: Manifest;
   readonly namespaceSelector?: Manifest;
 }
 
-/** The pods that a policy names on one side, by what selects them. */
+/** The selectors of the pods that a policy names on one side. */
 function peersOf(way: 'ingress' | 'egress') {
   return ({ metadata, spec }: Manifest): ReadonlyMap<string, Peer> => {
     const home = metadata.namespace ?? 'default';
@@ -105,7 +105,7 @@ function peersOf(way: 'ingress' | 'egress') {
   };
 }
 
-/** The pods that a policy is for, where it names any. */
+/** The pods that a policy applies to, if it names any. */
 function ownPeer({ metadata, spec }: Manifest): [string, Peer][] {
   const { podSelector } = spec;
   if (Object.keys(podSelector?.matchLabels ?? {}).length === 0) return [];
@@ -139,7 +139,7 @@ function policiesByWorkload(state: State): Map<Workload, Manifest[]> {
   return found;
 }
 
-/** Which namespaces a selector selects, of those that the state has something in. */
+/** Namespaces with objects in this state that a selector selects. */
 function namespacesOf(state: State): (selector: Manifest) => readonly string[] {
   const labels = new Map<string, Record<string, string>>();
   for (const { object } of state.objects) {

@@ -75,7 +75,7 @@ function restarting(field: FieldChange): FieldChange {
     : field;
 }
 
-/** When workloads see a change of an object without pods, and which ones. */
+/** When and which workloads see a change of an object without pods. */
 function meanwhile(next: Manifest, step: Step): string | undefined {
   switch (next.kind) {
     case 'ConfigMap':
@@ -113,7 +113,7 @@ function by(readers: readonly Reader[], how: Reader['how'], say: (names: string)
   return list.length > 0 ? [say(listed(list.map(({ workload }) => workload)))] : [];
 }
 
-/** As "pods of services/chat and services/documents". */
+/** Text such as "pods of services/chat and services/documents". */
 function listed(of: readonly Reader['workload'][]): string {
   const names = [...new Set(of.map(({ name }) => name))];
   const last = names.pop();

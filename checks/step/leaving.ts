@@ -8,7 +8,7 @@ import type { Pair, State, Step } from './step';
 /** What happens to an object that leaves Git. */
 export interface Leaving {
   readonly verdict: 'pruned' | 'kept';
-  /** The reason in one sentence; undefined if it is simply pruned. */
+  /** The reason in one sentence. Undefined if Argo CD prunes the object as usual. */
   readonly reason?: string;
 }
 
@@ -30,7 +30,7 @@ export function leaving({ before }: Pair, step: Step): Leaving {
   return now ? withoutIt(object, now, step.after) : withApplication(object, application, step.before);
 }
 
-/** Its application stays: it prunes what it deployed and what is no longer in Git (gitops-engine/pkg/sync/sync_context.go). */
+/** For an application that stays: it prunes objects that it deployed and that left Git (gitops-engine/pkg/sync/sync_context.go). */
 function withoutIt(object: Manifest, application: Manifest, after: State): Leaving {
   const { name } = application.metadata;
   if (isHook(object)) return kept('it is a hook, and Argo CD prunes no hooks');
@@ -44,7 +44,7 @@ function withoutIt(object: Manifest, application: Manifest, after: State): Leavi
   return { verdict: 'pruned' };
 }
 
-/** Its application leaves, too: then shouldBeDeleted decides, in controller/appcontroller.go. */
+/** For an application that leaves too: shouldBeDeleted in controller/appcontroller.go decides. */
 function withApplication(object: Manifest, application: Manifest, before: State): Leaving {
   const { name } = application.metadata;
   const owner = argoOf(before).ownerOf(application);

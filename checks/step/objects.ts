@@ -24,7 +24,7 @@ export function identity({ apiVersion, kind, metadata }: Manifest): string {
   return `${groupOf(apiVersion)}/${kind} ${place}/${metadata.name}`;
 }
 
-/** Whether an AppProject lets Argo CD make and delete an object. Without a list, every kind in namespaces and no other. */
+/** Whether an AppProject permits an object. Without a list, it permits every namespaced kind and no cluster-scoped kind. */
 export function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Manifest): boolean {
   const clusterWide = isClusterScoped(kind);
   const isListed = (list: readonly Manifest[]) =>

@@ -6,7 +6,7 @@ export interface Seconds {
   readonly most: number;
 }
 
-/** Kubernetes' own defaults. */
+/** Defaults of Kubernetes. */
 const GRACE = 30;
 const PERIOD = 10;
 const PROGRESS_DEADLINE = 600;
@@ -40,7 +40,7 @@ function containerStart({ startupProbe, livenessProbe, readinessProbe }: Manifes
       ? PROGRESS_DEADLINE
       : 0;
   const toBeReady = readinessProbe ? firstSuccess(readinessProbe) + (readinessProbe.periodSeconds ?? PERIOD) : 0;
-  // A readiness probe that waits longer than the start takes begins when it has waited.
+  // A readiness probe starts after its own delay, if that is longer than the start.
   return { least, most: Math.max(least, toStart + toBeReady) };
 }
 
@@ -52,7 +52,7 @@ function firstSuccess(probe: Manifest | undefined): number {
   return delay(probe) + ((probe?.successThreshold ?? 1) - 1) * (probe?.periodSeconds ?? PERIOD);
 }
 
-/** Sidecars among the init containers run as long as the pod does. */
+/** Sidecars among the init containers run as long as the pod. */
 function containers(spec: Manifest): Manifest[] {
   const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }: Manifest) => restartPolicy === 'Always');
   return [...(spec.containers ?? []), ...sidecars];

@@ -2,7 +2,7 @@ import type { Manifest } from './objects';
 import type { Placed, State, Step } from './step';
 
 /**
- * Why Argo CD deletes and recreates an object instead of changing it; undefined if it changes it. Hooks that run once
+ * Why Argo CD deletes and recreates an object instead of changing it. Undefined if it changes it. Applies to hooks that run once
  * more, and objects with both Replace=true and Force=true, which is kubectl replace --force; Force=true alone does nothing
  * with server-side apply.
  */
@@ -44,7 +44,7 @@ function annotated({ metadata }: Manifest, key: string): string[] {
 
 const replacing = new WeakMap<State, Set<string>>();
 
-/** Folders whose application says Replace=true for everything in it. */
+/** Folders whose application sets Replace=true for all its objects. */
 function replacingFolders(state: State): Set<string> {
   const known =
     replacing.get(state) ??

@@ -5,21 +5,21 @@ import { sameTemplate } from './same-template';
 export interface PodsEffect {
   /**
    *   none     pods stay as they are
-   *   replace  pods end, and new ones come in their place
+   *   replace  pods end, and new ones replace them
    *   held     the change affects only new pods
-   *   perhaps  pods are replaced that an earlier change has not reached; only the cluster knows whether such pods exist
+   *   perhaps  replaces pods that an earlier change did not replace; only the cluster knows whether such pods exist
    */
   readonly does: 'none' | 'replace' | 'held' | 'perhaps';
   /** How many are replaced. */
   readonly count: number;
-  /** Their names in the order in which they are replaced, where the controller gives names. */
+  /** Their names in the order of replacement, if the controller assigns names. */
   readonly names?: readonly string[];
   /** As "one after another, from the last ordinal down". */
   readonly order: string;
   /** Pods that are added or removed because the number changes. */
   readonly added: number;
   readonly removed: number;
-  /** Names of those that go, where they are known, in the order in which they go. */
+  /** Names of removed pods in the order of removal, if known. */
   readonly removedNames?: readonly string[];
   /** Why, without the names of pods. */
   readonly reason: string;
@@ -27,9 +27,9 @@ export interface PodsEffect {
 
 /** What other rendered objects say about a workload. */
 export interface Around {
-  /** How many pods an autoscaler keeps at least, where there is one. */
+  /** Least number of pods of the autoscaler. Undefined without an autoscaler. */
   readonly autoscaled?: number;
-  /** How many nodes take a pod of a DaemonSet. @default 1 */
+  /** Number of nodes that run a pod of a DaemonSet. @default 1 */
   readonly nodes?: number;
 }
 
@@ -56,7 +56,7 @@ export function replacedPods(live: Manifest, next: Manifest, around: Around = {}
   }
 }
 
-/** A number, or a share of all, as maxSurge and maxUnavailable are. @param up whether a share is rounded up */
+/** Resolves maxSurge or maxUnavailable, which are a number or a percentage. @param up whether to round up */
 export function share(value: number | string | undefined, of: number, up: boolean, otherwise: number | string): number {
   const given = value ?? otherwise;
   if (typeof given === 'number') return given;
@@ -64,12 +64,12 @@ export function share(value: number | string | undefined, of: number, up: boolea
   return up ? Math.ceil(exact) : Math.floor(exact);
 }
 
-/** How many pods a Deployment may have more, and how many it may lack, while it rolls. */
+/** maxSurge and maxUnavailable of a Deployment, in pods. */
 export function rollingLimits({ spec }: Manifest, replicas: number): { surge: number; unavailable: number } {
   const { maxSurge, maxUnavailable } = spec.strategy?.rollingUpdate ?? {};
   const surge = share(maxSurge, replicas, true, '25%');
   const unavailable = share(maxUnavailable, replicas, false, '25%');
-  // The controller must move one or the other.
+  // Both cannot be 0, or the controller could not replace any pod.
   return { surge, unavailable: surge === 0 && unavailable === 0 ? 1 : unavailable };
 }
 
@@ -127,7 +127,7 @@ function statefulSet(live: Manifest, next: Manifest): PodsEffect {
   };
   const why = statefulScale(before, after, name, gone, next);
   const { type, partition } = strategy(next);
-  // Counted from the first ordinal, whatever its number is.
+  // Counts from the first ordinal, which need not be 0.
   const reached = (from: number, to = Infinity) =>
     after
       .filter((ordinal, index) => before.includes(ordinal) && index >= from && index < to)
@@ -218,7 +218,7 @@ function daemonOrder({ spec }: Manifest, nodes: number): string {
   return unavailable > 1 ? `on ${unavailable} nodes at once` : 'one node after another';
 }
 
-/** How many nodes of a DaemonSet are without a pod, or have two, while it rolls. */
+/** maxUnavailable and maxSurge of a DaemonSet, in nodes. */
 export function daemonLimits({ spec }: Manifest, nodes: number): { surge: number; unavailable: number } {
   const { maxSurge, maxUnavailable } = spec.updateStrategy?.rollingUpdate ?? {};
   const surge = share(maxSurge, nodes, true, 0);
@@ -255,7 +255,7 @@ function changes(live: Manifest, next: Manifest): boolean {
   return !sameTemplate(live.spec.template, next.spec.template);
 }
 
-/** What the API server fills in is 1. */
+/** The default of the API server is 1. */
 function replicas({ spec }: Manifest): number {
   return spec.replicas ?? 1;
 }

@@ -119,7 +119,7 @@ function nodesOf(next: Manifest, { homelab }: Step): number {
 
 const scalers = new WeakMap<State, Map<string, number>>();
 
-/** How many pods an autoscaler keeps at least, by its target. */
+/** Least number of pods of each autoscaler, by its target. */
 function autoscalers(state: State): Map<string, number> {
   const known = scalers.get(state);
   if (known) return known;

@@ -7,8 +7,8 @@ const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimi
 const HASH_LABEL = 'pod-template-hash';
 
 /**
- * Whether controllers treat two pod templates as equal. They compare what the API server stores: the order of keys does not
- * count, nor how a quantity is written; the order of every list does, and so do labels and annotations of the template.
+ * Whether controllers treat two pod templates as equal. They compare what the API server stores. The order of keys and the
+ * notation of quantities do not matter. The order of lists matters, and so do labels and annotations of the template.
  */
 export function sameTemplate(a: unknown, b: unknown): boolean {
   return a === b || text(a) === text(b);
@@ -32,7 +32,7 @@ function stored(key: string, value: any): unknown {
   return QUANTITIES.has(key.split('.')[0]!) ? amount(value) : value;
 }
 
-/** In thousandths, the smallest that the API server keeps apart. */
+/** In thousandths, the smallest unit that the API server distinguishes. */
 function amount(quantity: unknown): unknown {
   try {
     return Math.round(parseQuantity(quantity as string) * 1000);

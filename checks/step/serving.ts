@@ -80,7 +80,7 @@ function together(state: State, next: Manifest): readonly Workload[] {
     .filter(({ kind, placed }) => kind === 'StatefulSet' && placed.object.spec.serviceName === next.spec.serviceName);
 }
 
-/** Detects by the image and command, because labels may be anything. */
+/** Detects the program by image and command, because labels may be anything. */
 function databaseOf({ spec }: Manifest): 'cassandra' | 'mongodb' | undefined {
   const text = JSON.stringify(
     (spec.template?.spec?.containers ?? []).map(({ image, command, args }: Manifest) => [image, command, args]),
@@ -89,7 +89,7 @@ function databaseOf({ spec }: Manifest): 'cassandra' | 'mongodb' | undefined {
   return /[/"]cassandra[:@]|k8ssandra|CassandraDaemon/.test(text) ? 'cassandra' : undefined;
 }
 
-/** As "10 to 150 s", "up to 150 s". */
+/** Text such as "10 to 150 s" or "up to 150 s". */
 export function time({ least, most }: Seconds): string {
   if (most === 0) return 'a moment';
   return least > 0 && least !== most ? `${least} to ${most} s` : least === most ? `${most} s` : `up to ${most} s`;

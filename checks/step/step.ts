@@ -15,7 +15,7 @@ export interface Step {
   readonly accept?: readonly AcceptedChange[];
 }
 
-/** All that one dist/ says. */
+/** Content of one dist/. */
 export interface State {
   /** Every object, in the order of its files. */
   readonly objects: readonly Placed[];
@@ -27,11 +27,11 @@ export interface State {
   readonly tree?: string;
 }
 
-/** An object and where it stands. */
+/** An object and its file. */
 export interface Placed {
   /** Folder of dist/, which is the name of its Argo CD application. */
   readonly folder: string;
-  /** Below dist/. */
+  /** Path below dist/. */
   readonly file: string;
   readonly object: Manifest;
 }

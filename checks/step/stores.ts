@@ -66,7 +66,7 @@ function onVolume(
   return `${base}${repository.slice(found.at.length)}`;
 }
 
-/** Of the ConfigMaps that a container mounts. */
+/** Files of the ConfigMaps that a container mounts. */
 function filesOf(
   mounted: readonly Mounted[],
   namespace: string,

@@ -6,8 +6,8 @@ import type { Placed, Step } from './step';
 import { ownWave } from './waves';
 
 /**
- * How Argo CD syncs changes as whole applications: one object that the project does not permit stops all of its
- * application, one that the API server refuses stops what comes in later waves, and hooks run only with a sync.
+ * Effects of syncing whole applications. An object that the project does not permit stops its whole application. An object that
+ * the API server rejects stops all later waves. Hooks run only during a sync.
  */
 export function synced(changes: readonly ObjectChange[], step: Step): ObjectChange[] {
   const inFolders = byFolder(changes);
@@ -45,7 +45,7 @@ function stoppedBy(change: ObjectChange, { id, project }: Stop): ObjectChange {
   return notDeployed(change, change.id === id ? `${problem}, so Argo CD syncs nothing of ${change.folder}` : reason);
 }
 
-/** A wave starts only if the whole wave before succeeded. Refused objects stay refused. */
+/** A wave starts only after the whole previous wave succeeded. Rejected objects stay rejected. */
 function behindRefused(changes: readonly ObjectChange[]): ObjectChange[] {
   const refused = changes.filter(({ verdict }) => verdict === 'refused');
   if (refused.length === 0) return [...changes];

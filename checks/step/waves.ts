@@ -29,7 +29,7 @@ function applicationWaves(state: State): Map<string, number> {
 
 /**
  * How long the restarts of a plan take, in seconds. Existing applications sync independently, so folders run side by
- * side; in a folder one wave follows the other, and what is in the same wave runs side by side.
+ * side. In a folder, waves follow each other, and the objects of one wave run side by side.
  */
 export function restartSeconds({ changes }: Pick<Plan, 'changes'>): Seconds {
   const folders = new Map<string, Map<string, Seconds>>();

@@ -6,7 +6,7 @@ import type { Placed, State } from './step';
 export interface Workload {
   readonly placed: Placed;
   readonly kind: string;
-  /** As services/chat. */
+  /** NAMESPACE/NAME, such as services/chat. */
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -24,14 +24,14 @@ export interface Workloads {
 const GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch']);
 const known = new WeakMap<State, Workloads>();
 
-/** Where the pod template of a workload is. */
+/** Path of the pod template of a workload. */
 export function templateOf({ apiVersion, kind, spec }: Manifest): Manifest | undefined {
   if (!GROUPS.has(groupOf(apiVersion))) return undefined;
   if (kind === 'CronJob') return spec?.jobTemplate?.spec?.template;
   return kind === 'Pod' ? undefined : spec?.template;
 }
 
-/** Everything that has a pod template. */
+/** Objects with a pod template. */
 export function workloads(state: State): Workloads {
   const found = known.get(state) ?? index(state);
   known.set(state, found);

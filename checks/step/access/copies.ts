@@ -3,7 +3,7 @@ import { storeOf, type Store } from '../stores';
 import { grouped } from '../workloads';
 import { earlier, listed, type View, type Workload } from './view';
 
-/** What changed in where the pods of one workload store their backups. */
+/** Changed places where the pods of one workload store their backups. */
 interface Found {
   readonly workload: Workload;
   readonly aspect: 'copies' | 'hostKeys';
@@ -12,7 +12,7 @@ interface Found {
 }
 
 /**
- * Backups of a database that newly go to another place, account or machine key. A NetworkPolicy cannot tell a bucket from
+ * Backups of a database that go to a new place, account or machine key. A NetworkPolicy cannot tell a bucket from
  * another one, and does not apply to mounts of the node. The racks of a ring share one line.
  */
 export function copyRisks(before: View, after: View): Risk[] {
@@ -36,7 +36,7 @@ export function copyRisks(before: View, after: View): Risk[] {
 }
 
 function foundOf(workload: Workload, before: View, after: View): Found[] {
-  // A Job that restores reads at the same place.
+  // A restore Job reads from the same place.
   if (workload.object.kind !== 'StatefulSet') return [];
   const is = storeOf(workload.pod, workload.namespace, after.byId);
   if (!is) return [];

@@ -44,13 +44,13 @@ function waysIn(service: Manifest | undefined): string[] {
 
 /** A host and path that leads into the cluster. */
 interface Route {
-  /** HOST PATH, by whom it is served. */
+  /** HOST PATH, with what serves it. */
   readonly way: string;
   readonly tls: boolean;
   readonly id: string;
 }
 
-/** Of all routes together: which object holds one does not count. */
+/** Compares all routes together. It does not matter which object holds a route. */
 function routeRisks(before: View, after: View): Risk[] {
   const old = new Map<string, boolean>();
   for (const { way, tls } of routesOf(before)) old.set(way, (old.get(way) ?? true) && tls);
@@ -93,7 +93,7 @@ function ingressRoutes(ingress: Manifest): Route[] {
   const { spec, metadata } = ingress;
   const secured = new Set((spec.tls ?? []).flatMap(({ hosts = [] }: Manifest) => hosts));
   const byAnnotation = metadata.annotations?.['traefik.ingress.kubernetes.io/router.tls'] === 'true';
-  // Without hosts, TLS is for all of them.
+  // TLS without hosts applies to all hosts.
   const all = byAnnotation || (spec.tls ?? []).some(({ hosts = [] }: Manifest) => hosts.length === 0);
   const base = spec.defaultBackend ? [{ http: { paths: [{ path: '/' }] } }] : [];
   return [...base, ...(spec.rules ?? [])].flatMap(({ host = 'any host', http }: Manifest) =>
@@ -114,7 +114,7 @@ function gatewayRoutes(route: Manifest): Route[] {
     parentRefs.flatMap(({ name, namespace, sectionName }: Manifest) =>
       [...new Set(paths.length > 0 ? paths : ['/'])].map((path) => ({
         way: `${host}${path} by ${[namespace ?? route.metadata.namespace, name, sectionName].filter(Boolean).join('/')}`,
-        // The listener of the gateway holds the certificate.
+        // The gateway's listener has the certificate.
         tls: true,
         id: identity(route),
       })),

@@ -4,15 +4,15 @@ import { containersOf, earlier, listed, type View, type Workload } from './view'
 
 /** A privilege of a pod on its node that a hardened pod does not have. */
 interface Freedom {
-  /** Same text, same freedom. */
+  /** Text that identifies the privilege. */
   readonly text: string;
-  /** Missing for those of the pod as a whole. */
+  /** Container. Undefined for a privilege of the whole pod. */
   readonly container?: string;
-  /** Whether it counts for a new workload, too: it is more than what pods get by default. */
+  /** Whether it is also a risk of a new workload, because it exceeds what pods get by default. */
   readonly grave: boolean;
 }
 
-/** Privileges that pods get and did not have before. */
+/** New privileges of pods. */
 export function hardeningRisks(before: View, after: View): Risk[] {
   return [...after.workloads.values()].flatMap((workload) => {
     const then = earlier(workload, before);
@@ -44,7 +44,7 @@ function byText(freedoms: readonly Freedom[]): Map<string, string[]> {
   return found;
 }
 
-/** A container with another name counts like those that are gone. */
+/** Compares a renamed container with the removed ones. */
 function newFreedoms(before: Manifest, after: Manifest): Freedom[] {
   const old = freedomsOf(before);
   const names = (pod: Manifest) => new Set<string>(containersOf(pod).map(({ name }) => name));
@@ -113,12 +113,12 @@ function containerFreedoms(container: Manifest, pod: Manifest): Freedom[] {
   ];
 }
 
-/** Without a user the image decides. */
+/** Without a user, the image sets it. */
 function mayBeRoot(nonRoot: boolean | undefined, user: number | undefined): boolean {
   return !nonRoot && (user === undefined || user === 0);
 }
 
-/** What containerd gives to a container that names none. */
+/** Default capabilities of containerd. */
 const BY_DEFAULT = [
   ...['AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', 'NET_RAW'],
   ...['SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT'],

@@ -15,8 +15,8 @@ import { listed, viewOf, type View, type Workload } from './view';
 import { waitingRisks } from './waiting';
 
 /**
- * Finds what may do, reach or read more than before. Compares what objects permit: other names, another order or the same
- * in two objects is no risk. The needs of a new service are one line.
+ * Finds subjects and pods that may do, reach or read more than before. Compares what objects permit: renamed, reordered or
+ * split objects are no risk. Reports the needs of a new service in one line.
  */
 export function accessRisks({ before, after }: Step, pairs: readonly Pair[]): Risk[] {
   const [was, is] = [viewOf(before), viewOf(after)];
@@ -44,7 +44,7 @@ export function accessRisks({ before, after }: Step, pairs: readonly Pair[]): Ri
   ];
 }
 
-/** One for each direction of a workload; workloads of a namespace with the same change share one. */
+/** One risk for each direction of a workload. Workloads of a namespace with the same change share a risk. */
 function networkRisks(opened: readonly Opening[]): Risk[] {
   const subjects = grouped(opened, ({ subject, direction }) => `${direction} ${subject.id}`);
   const alike = grouped([...subjects.values()], (all) =>
@@ -74,7 +74,7 @@ function networkRisk(groups: readonly (readonly Opening[])[]): Risk {
   };
 }
 
-/** Names of pods that are not rendered already contain the word pods. */
+/** Names of pods that are not rendered contain the word pods already. */
 function podsOf(names: readonly string[]): string {
   const text = listed([...names].sort((a, b) => Number(!a.includes('/')) - Number(!b.includes('/'))));
   return names.every((name) => !name.includes('/')) ? `${text[0]!.toUpperCase()}${text.slice(1)}` : `Pods of ${text}`;

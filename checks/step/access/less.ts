@@ -5,7 +5,10 @@ import { openings } from './network';
 import { newSecrets } from './secrets';
 import { listed, viewOf, type View } from './view';
 
-/** What may do, reach or read less than before, one line each: safe, but clients that still try will fail. Does not list removed workloads. */
+/**
+ * Lists subjects and pods that may do, reach or read less than before. That is safe, but clients that still try will fail. Leaves
+ * out removed workloads.
+ */
 export function lessAccess({ before, after }: Step): string[] {
   const [was, is] = [viewOf(before), viewOf(after)];
   const secrets = newSecrets(is, was)
@@ -14,7 +17,7 @@ export function lessAccess({ before, after }: Step): string[] {
   return [...lessRights(was, is), ...closings(was, is), ...secrets].map((line) => `Less access: ${line}.`);
 }
 
-/** What pods of a namespace can no longer reach, or be reached from: one line for the same change. */
+/** Connections that pods of a namespace lose. Pods with the same change share a line. */
 function closings(was: View, is: View): string[] {
   const closed = openings(is, was).filter(({ isNew }) => !isNew);
   const subjects = [...grouped(closed, ({ subject, direction }) => `${direction} ${subject.id}`).values()].map(

@@ -5,9 +5,9 @@ import { listed, type View } from './view';
 
 /** Permissions of one database login, as configured for the Job that creates it. */
 interface Login {
-  /** For people: search of mongodb/mongodb. */
+  /** Name in messages, such as search of mongodb/mongodb. */
   readonly name: string;
-  /** Of the database, as NAMESPACE/NAME. */
+  /** The database, as NAMESPACE/NAME. */
   readonly database: string;
   /** Its ConfigMap, and the file in it. */
   readonly object: string;
@@ -19,7 +19,7 @@ interface Login {
 const FILES = ['users.json', 'schema.json'];
 
 /**
- * Logins that may read or write more than before. A new login is not reported besides its secret, unless it accesses data that others
+ * Logins that may read or write more than before. A new login is reported only by its secret, unless it accesses data that others
  * already had.
  */
 export function loginRisks(before: View, after: View): Risk[] {
@@ -71,7 +71,7 @@ function rightText({ writes }: Login, own: string): string {
   return may === undefined ? `nothing in ${own}` : `${may ? 'read and write' : 'read'} ${own}`;
 }
 
-/** The database or keyspace of a right: no name of one has a space. */
+/** The database or keyspace of a right. Their names contain no spaces. */
 function placeOf(own: string): string {
   return own.split(' ').at(-1)!;
 }

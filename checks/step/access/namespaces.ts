@@ -4,10 +4,10 @@ import type { Pair } from '../step';
 
 const ENFORCE = 'pod-security.kubernetes.io/enforce';
 
-/** From loose to tight. Without a label the default of the cluster applies: Talos enforces baseline, plain Kubernetes nothing. */
+/** Levels from permissive to strict. Without a label the default of the cluster applies: Talos enforces baseline, plain Kubernetes nothing. */
 const LEVELS = ['privileged', undefined, 'baseline', 'restricted'];
 
-/** Namespaces that admit pods which they refused before. The levels of `warn` and `audit` refuse nothing. */
+/** Namespaces that admit pods which they rejected before. The levels of `warn` and `audit` reject nothing. */
 export function namespaceRisks(pairs: readonly Pair[]): Risk[] {
   return pairs.flatMap(({ id, before, after }) => {
     if (after?.object.kind !== 'Namespace') return [];
@@ -40,7 +40,7 @@ function levelOf(namespace: Manifest | undefined): Level {
   return { level: labels[ENFORCE], version: labels[`${ENFORCE}-version`] ?? 'latest' };
 }
 
-/** Newer versions of a level refuse more. */
+/** Newer versions of a level reject more pods. */
 function isLower(was: Level, is: Level): boolean {
   const [old, now] = [LEVELS.indexOf(was.level), LEVELS.indexOf(is.level)];
   if (old !== now) return now < old;

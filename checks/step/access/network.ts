@@ -17,17 +17,17 @@ import {
 import { ALL_ADDRESSES, portsInBoth, portsText, portsWithout, type Ports } from './ranges';
 import { earlier, NAME_LABEL, stable, type View, type Workload } from './view';
 
-/** What pods may reach, or be reached by, that they could not before. */
+/** A connection that pods may open or receive, and could not before. */
 export interface Opening {
   readonly subject: Workload;
   /** Whether the pods themselves are new. */
   readonly isNew: boolean;
   readonly direction: Direction;
-  /** For people: TCP 9042 of cassandra/cassandra-r1. */
+  /** Peer in messages, such as TCP 9042 of cassandra/cassandra-r1. */
   readonly peer: string;
   /** Whether the peer is outside the cluster, or anybody. */
   readonly outside: boolean;
-  /** Ids of the policies that say it, of those that changed. */
+  /** Ids of the changed policies that permit it. */
   readonly objects: readonly string[];
 }
 
@@ -37,12 +37,12 @@ interface Subject {
   readonly then?: Workload;
 }
 
-/** Compares what the policies of two states permit to every pod that is rendered, and to others that policies select. */
+/** Compares what the policies of two states permit to every rendered pod, and to other pods that policies select. */
 export function openings(before: View, after: View): Opening[] {
   return sameNetwork(before, after) ? [] : new Comparison(before, after).openings();
 }
 
-/** Nothing to compare where policies, namespaces and the labels of pods are the same. */
+/** Skips the comparison when policies, namespaces and labels of pods are unchanged. */
 function sameNetwork(before: View, after: View): boolean {
   const text = (view: View) =>
     stable([
@@ -74,7 +74,7 @@ class Comparison {
   private readonly found: Opening[] = [];
   private readonly connections = new Set<string>();
   private readonly pods = new Map<string, Subject[]>();
-  /** Pods that may do everything in a direction since this step: their single connections are not reported again. */
+  /** Pods that this step no longer restricts in a direction. Their single connections are not reported. */
   private readonly wideOpen = new Set<string>();
   /** Peers that are already reported, by direction and pods: a single connection to one of them is not reported again. */
   private readonly told = new Map<string, Manifest[]>();
@@ -105,7 +105,7 @@ class Comparison {
     return this.found;
   }
 
-  /** Pods that policies select and that are not rendered: those of other programs in the namespace. */
+  /** Pods that policies select but no chart renders, such as those of other programs in the namespace. */
   private selectedOnly(): Subject[] {
     const found = new Map<string, Subject>();
     const rendered = this.selectingRendered();
@@ -127,7 +127,7 @@ class Comparison {
     return [...found.values()];
   }
 
-  /** Policies that select pods which are rendered, before or after. */
+  /** Policies that select rendered pods, before or after. */
   private selectingRendered(): Set<Manifest> {
     return new Set(
       [this.before, this.after].flatMap((policies) =>
@@ -176,7 +176,7 @@ class Comparison {
     return witnesses(peer).flatMap((pods) => portsWithout(ports, portsTo(before, pods, listener)));
   }
 
-  /** Whether a peer selects only rendered pods: then each connection is compared by itself. */
+  /** Whether a peer selects only rendered pods. If so, each connection is compared separately. */
   private isKnown({ peer }: Rule, before: readonly Rule[]): boolean {
     const asked = demands(peer!);
     if (asked === 0 || peer!.namespaceSelector?.matchLabels?.[NAME_LABEL] === undefined) return false;
@@ -191,7 +191,7 @@ class Comparison {
     );
   }
 
-  /** Connections between rendered pods: open if both sides permit them. */
+  /** Connections between rendered pods. Both sides must permit them. */
   private bothSides(subject: Subject, direction: Direction): void {
     for (const { peer } of unique(this.after.side(subject.now, direction).rules))
       if (peer && !peer.ipBlock)
@@ -202,7 +202,7 @@ class Comparison {
       for (const other of this.namedBy(subject)) this.connection(other, subject);
   }
 
-  /** Pods that name a peer which a workload fits. Needed where its labels change: nobody's policy changes then. */
+  /** Pods whose policies name a peer that matches a workload. Needed when only the labels of the workload change, and no policy. */
   private namedBy({ now }: Subject): Subject[] {
     const byPeer = (this.byPeer ??= this.peers());
     const keys = ['', ...Object.entries(now.labels).map(([key, value]) => `${key}=${value}`)];
@@ -274,7 +274,7 @@ class Comparison {
     return [...new Set(ids)].filter((id) => text(this.before, id) !== text(this.after, id));
   }
 
-  /** Pods that a peer selects, of those that are rendered. */
+  /** Rendered pods that a peer selects. */
   private podsOf({ podSelector = {}, namespaceSelector = {} }: Manifest): Subject[] {
     const [label] = Object.entries(podSelector.matchLabels ?? {});
     const bucket = label ? `${label[0]}=${label[1] as string}` : '=';

@@ -1,7 +1,7 @@
 import type { Manifest } from '../objects';
 import { NAME_LABEL } from './view';
 
-/** A peer of a rule for people; without a peer it is any address. */
+/** Text for a peer of a rule. A rule without a peer permits any address. */
 export function podsText(peer: Manifest | undefined): string {
   if (!peer) return 'anywhere';
   if (peer.ipBlock) {

@@ -15,7 +15,7 @@ import { containersOf, NAME_LABEL, stable, type Labels, type View, type Workload
 
 export type Direction = 'egress' | 'ingress';
 
-/** Pods as a peer: labels of theirs and of their namespace. */
+/** Pods as a peer: their labels, and those of their namespace. */
 export interface PodPeer {
   readonly labels: Labels;
   readonly namespaceLabels: Labels;
@@ -25,7 +25,7 @@ export interface PodPeer {
 export interface Rule {
   /** Undefined if the rule names no peer: everyone. */
   readonly peer?: Manifest;
-  /** Missing where the peer is no block of addresses. */
+  /** Undefined if the peer is not a block of addresses. */
   readonly block?: readonly Range[];
   readonly ports: readonly Manifest[];
 }
@@ -35,7 +35,7 @@ export interface Side {
   /** Without a policy that selects them, pods may do everything. */
   readonly isolated: boolean;
   readonly rules: readonly Rule[];
-  /** Ids of the policies that say so. */
+  /** Ids of the policies that select them. */
   readonly policies: readonly string[];
 }
 
@@ -80,7 +80,7 @@ function bucket(namespace: string, { matchLabels = {} }: Manifest = {}): string 
   return `${namespace} ${first ? `${first[0]}=${first[1]}` : ''}`;
 }
 
-/** Without policyTypes a policy is for ingress, and for egress where it has rules for that. */
+/** A policy without policyTypes is for ingress, and also for egress if it has egress rules. */
 function typesOf({ spec }: Manifest): string[] {
   const types: string[] = spec.policyTypes ?? ['Ingress', ...(spec.egress?.length > 0 ? ['Egress'] : [])];
   return types.map((each) => each.toLowerCase());
@@ -104,7 +104,7 @@ function blockOf({ cidr, except = [] }: Manifest): Range[] {
   return without([blockRange(cidr)], except.map(blockRange));
 }
 
-/** Whether a label selector selects. */
+/** Whether a label selector matches labels. */
 export function selects({ matchLabels = {}, matchExpressions = [] }: Manifest = {}, labels: Labels): boolean {
   return (
     Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
@@ -116,19 +116,19 @@ export function selects({ matchLabels = {}, matchExpressions = [] }: Manifest = 
   );
 }
 
-/** Ports at which rules let pods be reached. @param listener the pods that names of ports are of, where they are known */
+/** Ports on which rules permit connections to pods. @param listener the pods that define named ports, if known */
 export function portsTo(rules: readonly Rule[], pods: PodPeer, listener?: Workload): Ports[] {
   return rules
     .filter(({ peer, block }) => !block && (!peer || isPeer(peer, pods)))
     .flatMap(({ ports }) => portsOf(ports, listener));
 }
 
-/** Whether pods are those that a peer of a rule names. */
+/** Whether a peer of a rule selects pods. */
 export function isPeer(peer: Manifest, { labels, namespaceLabels }: PodPeer): boolean {
   return !peer.ipBlock && selects(peer.podSelector, labels) && selects(peer.namespaceSelector, namespaceLabels);
 }
 
-/** Ports of a rule; a rule without ports is for all. */
+/** Ports of a rule. A rule without ports permits all. */
 export function portsOf(ports: readonly Manifest[], listener?: Workload): Ports[] {
   if (ports.length === 0) return [...ALL_PORTS];
   return ports.flatMap(({ protocol = 'TCP', port, endPort }) => {
@@ -143,7 +143,7 @@ export function portsOf(ports: readonly Manifest[], listener?: Workload): Ports[
   });
 }
 
-/** Ports at which addresses are permitted now, and were not all before. */
+/** Ports on which a rule permits addresses that were not all permitted before. */
 export function newAddressPorts(
   addresses: readonly Range[],
   ports: readonly Ports[],
@@ -167,7 +167,7 @@ export function newAddressPorts(
   });
 }
 
-/** Ports cut at every border of others, so that each piece is wholly in or wholly out of each of them. */
+/** Splits ports at the limits of others, so that each piece is completely inside or outside each of them. */
 function segments(ports: readonly Ports[], others: readonly Ports[]): Ports[] {
   return others.reduce<Ports[]>(
     (pieces, other) => [...portsInBoth(pieces, [other]), ...portsWithout(pieces, [other])],
@@ -175,7 +175,7 @@ function segments(ports: readonly Ports[], others: readonly Ports[]): Ports[] {
   );
 }
 
-/** Pods that a peer selects and that have nothing but what it asks for: who else is selected has more labels. */
+/** Sample pods with exactly the labels that a peer requires. All other pods that it selects have more labels. */
 export function witnesses(peer: Manifest | undefined): PodPeer[] {
   if (!peer) return [{ labels: {}, namespaceLabels: {} }];
   return samples(peer.podSelector).flatMap((labels) =>
@@ -183,7 +183,7 @@ export function witnesses(peer: Manifest | undefined): PodPeer[] {
   );
 }
 
-/** Labels that a selector selects, one set for each of the values that it lists. */
+/** Labels that match a selector, one set for each value that it lists. */
 export function samples({ matchLabels = {}, matchExpressions = [] }: Manifest = {}): Labels[] {
   return matchExpressions.reduce(
     (sets: Labels[], { key, operator, values = [] }: Manifest) => {
@@ -197,12 +197,12 @@ export function samples({ matchLabels = {}, matchExpressions = [] }: Manifest = 
   );
 }
 
-/** How much a selector asks for. */
+/** Number of requirements of a selector. */
 export function demands({ podSelector = {} }: Manifest): number {
   return Object.keys(podSelector.matchLabels ?? {}).length + (podSelector.matchExpressions ?? []).length;
 }
 
-/** A rule as text that is the same where it permits the same. */
+/** Text of a rule. Rules that permit the same have the same text. */
 export function ruleKey(rule: Rule): string {
   return stable([rule.peer, rule.ports]);
 }

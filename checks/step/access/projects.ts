@@ -44,7 +44,7 @@ function permissions({ spec }: Manifest): string[][] {
       namespace,
     ]),
     ...kinds('the cluster-wide kind', spec.clusterResourceWhitelist),
-    // Without a list every kind of a namespace is permitted.
+    // Without a list, every namespaced kind is permitted.
     ...kinds('the kind', spec.namespaceResourceWhitelist ?? [{ group: '*', kind: '*' }]),
     ...(spec.roles ?? []).flatMap(({ name, policies = [] }: Manifest) =>
       policies
@@ -54,7 +54,7 @@ function permissions({ spec }: Manifest): string[][] {
   ];
 }
 
-/** What a project refuses. */
+/** Kinds and namespaces that a project forbids. */
 function barriers({ spec }: Manifest): string[] {
   return [
     ...(spec.clusterResourceBlacklist ?? []).map((each: Manifest) => `the kind ${each.group}/${each.kind}`),
@@ -72,7 +72,7 @@ function text([what = '', ...parts]: readonly string[]): string {
   return `${what} ${parts.filter((part) => part !== '').join('/')}`;
 }
 
-/** As Argo CD compares: * stands for any characters. */
+/** Compares like Argo CD: * matches any characters. */
 function covers(pattern: string, value: string): boolean {
   if (!pattern.includes('*')) return pattern === value;
   const literal = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));

@@ -1,6 +1,6 @@
 /** Addresses and ports as ranges of whole numbers, to compare lists by what they permit. Pure. */
 
-/** From and to, both included. */
+/** First and last number, both included. */
 export type Range = readonly [bigint, bigint];
 
 /** Offset of IPv6 addresses in the number range that holds both families. */
@@ -95,7 +95,7 @@ export function portsInBoth(some: readonly Ports[], others: readonly Ports[]): P
   return portsWithout(some, portsWithout(some, others));
 }
 
-/** For people: TCP 9042, TCP 8000-8443, every port. */
+/** Text for messages: TCP 9042, TCP 8000-8443, every port. */
 export function portsText(ports: readonly Ports[]): string {
   if (portsWithout(ALL_PORTS, ports).length === 0) return 'every port';
   const texts = ports.map(({ protocol, from, to }) => {

@@ -2,11 +2,11 @@ import type { Manifest } from '../objects';
 import { containersOf, type Workload } from './view';
 import { accountOf } from './subjects';
 
-/** An object that pods refer to: they do not start without it, unless it is optional. */
+/** An object that pods refer to. They do not start without it, unless it is optional. */
 export interface Reference {
   readonly kind: 'Secret' | 'ConfigMap' | 'PersistentVolumeClaim' | 'ServiceAccount' | 'PriorityClass';
   readonly name: string;
-  /** Of a Secret or ConfigMap. @default all of them */
+  /** Keys of a Secret or ConfigMap. @default all of them */
   readonly key?: string;
   readonly optional: boolean;
   /** Whether processes in the pod see its content. */

@@ -12,7 +12,7 @@ export interface Right {
   /** Resource, or the path. */
   readonly resource: string;
   readonly verb: string;
-  /** Of the only object, or * for all. */
+  /** Name of the object, or * for all. */
   readonly name: string;
 }
 
@@ -22,7 +22,7 @@ export interface Grants {
   readonly objects: readonly string[];
 }
 
-/** Permissions of each subject: ServiceAccount NAMESPACE/NAME, User NAME, Group NAME, and subjects that are bound elsewhere. */
+/** Permissions by subject: ServiceAccount NAMESPACE/NAME, User NAME, Group NAME, or a subject that is bound elsewhere. */
 export function grantsOf(view: View): Map<string, Grants> {
   const found = new Map<string, { rights: Right[]; objects: string[] }>();
   const bound = new Set<string>();
@@ -72,7 +72,7 @@ function holders(view: View, role: Manifest, bound: ReadonlySet<string>): [strin
 
 const AGGREGATE = 'rbac.authorization.k8s.io/aggregate-to-';
 
-/** Those of one role. */
+/** Permissions of one role. */
 export function rightsOf(view: View, id: string, name: string, scope: string): Right[] {
   const role = view.byId.get(id);
   if (role) return rulesOf(view, role).flatMap((rule) => expanded(rule, scope));
@@ -104,7 +104,7 @@ function expanded(rule: Manifest, scope: string): Right[] {
   const { verbs = [], apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
   const names: readonly string[] = resourceNames.length > 0 ? resourceNames : ['*'];
   return verbs.flatMap((verb: string) => [
-    // Paths count for the whole cluster only.
+    // Non-resource paths are cluster-wide only.
     ...(scope === '*' ? nonResourceURLs.map((resource: string) => ({ scope, resource, verb, name: '*' })) : []),
     ...apiGroups.flatMap((group: string) =>
       resources.flatMap((resource: string) => names.map((name) => ({ scope, group, resource, verb, name }))),
@@ -112,7 +112,7 @@ function expanded(rule: Manifest, scope: string): Right[] {
   ]);
 }
 
-/** Rights that others do not include. */
+/** Rights that other rights do not include. */
 export function rightsWithout(rights: readonly Right[], others: readonly Right[]): Right[] {
   const known = new Set(others.map((right) => stable(right)));
   const wide = others.filter(isWide);
@@ -139,18 +139,18 @@ function includes(wide: Right, right: Right): boolean {
   );
 }
 
-/** Of paths, a * stands at the end only. */
+/** In a path, * is a wildcard only at the end. */
 function isUnder(pattern: string, path: string): boolean {
   return pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : pattern === path;
 }
 
-/** Of resources, a star alone is all of them, and before a slash the same part of each. */
+/** In a resource, a star means all resources. A star before a slash means the same subresource of all resources. */
 function isResource(pattern: string, resource: string): boolean {
   if (pattern === '*' || pattern === resource) return true;
   return pattern.startsWith('*/') && resource.endsWith(pattern.slice(1));
 }
 
-/** For people: list, watch secrets in web. */
+/** Text for messages: list, watch secrets in web. */
 export function rightsText(rights: readonly Right[]): string {
   const byThing = new Map<string, Set<string>>();
   for (const { scope, group, resource, verb, name } of rights) {

@@ -3,14 +3,14 @@ import type { Risk } from '../plan';
 import { referencesOf, type Reference } from './references';
 import { containersOf, earlier, listed, type View, type Workload } from './view';
 
-/** Secrets that the pods of a workload read and did not read before. */
+/** Secrets that the pods of a workload newly read. */
 export interface NewSecrets {
   readonly workload: Workload;
   readonly isNew: boolean;
   readonly names: readonly string[];
 }
 
-/** Pods that newly read secrets. A key of a secret that was read as a whole is not new. */
+/** Pods that newly read secrets. A key is not new if the whole secret was read before. */
 export function newSecrets(before: View, after: View): NewSecrets[] {
   return [...after.workloads.values()].flatMap((workload) => {
     const then = earlier(workload, before);
@@ -50,7 +50,7 @@ export function bootstrapNote(names: readonly string[], namespace: string, befor
     : ` secrets.yaml newly lists ${listed([...new Set(listedNow)])}: run npm run bootstrap -- apply secrets before pushing, or the pods wait.`;
 }
 
-/** For workloads that existed before. A Job that gives a new user its new password is not reported besides that user. */
+/** Only for workloads that existed before. A Job that sets the password of a new user is reported only by that user. */
 export function readerRisks(found: readonly NewSecrets[], before: View, after: View): Risk[] {
   const known = new Set([...before.secrets].map((each) => each.split('/')[1]));
   return found
@@ -100,7 +100,7 @@ export function spreadRisks(found: readonly NewSecrets[], before: View, after: V
     });
 }
 
-/** Credentials that were read from a secret and are in Git now. */
+/** Credentials that moved from a secret into Git. */
 export function plainRisks(before: View, after: View): Risk[] {
   return [...after.workloads.values()].flatMap((workload) => {
     const then = earlier(workload, before);

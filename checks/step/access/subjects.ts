@@ -37,7 +37,7 @@ function subjectRisk(
   ];
 }
 
-/** What a subject could do before, its groups included; undefined for a new role that nobody is bound to. */
+/** Permissions of a subject before, including those of its groups. Undefined for a new role without a binding. */
 function baseline(
   subject: string,
   [role]: readonly string[],
@@ -56,7 +56,7 @@ function baseline(
   return after.byId.get(role!)?.metadata.name === subject.split(' ').at(-1) ? undefined : own;
 }
 
-/** A service account of another name counts like the one that all of its pods had before. */
+/** Compares a new service account with the one that all of its pods used before. */
 function inherited(
   namespace: string,
   name: string,
@@ -109,7 +109,7 @@ function accountRisk(
   ];
 }
 
-/** Rights of a service account, those of the groups that every one is in included. */
+/** Rights of a service account, including those of the groups of all service accounts. */
 function accountRights(namespace: string, name: string, grants: ReadonlyMap<string, Grants>): readonly Right[] {
   return [
     `ServiceAccount ${namespace}/${name}`,
@@ -119,7 +119,7 @@ function accountRights(namespace: string, name: string, grants: ReadonlyMap<stri
   ].flatMap((subject) => grants.get(subject)?.rights ?? []);
 }
 
-/** Name of the service account of pods. */
+/** Name of the pods' service account. */
 export function accountOf({ pod }: Workload): string {
   return pod.serviceAccountName ?? pod.serviceAccount ?? 'default';
 }

@@ -4,9 +4,9 @@ import type { State } from '../step';
 
 /** Pods of one object, or pods that a NetworkPolicy selects and that are not rendered. */
 export interface Workload {
-  /** Of the object that makes the pods. */
+  /** Id of the object that creates the pods. */
   readonly id: string;
-  /** For people: NAMESPACE/NAME. */
+  /** Name in messages: NAMESPACE/NAME. */
   readonly name: string;
   readonly namespace: string;
   /** Labels of its pods. */
@@ -110,7 +110,7 @@ export function stable(value: unknown): string {
   );
 }
 
-/** A list for people, cut after a number of items. */
+/** Text of a list, cut after a number of items. */
 export function listed(names: readonly string[], most = 6): string {
   const shown = names.slice(0, most).join(', ');
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;

@@ -5,8 +5,8 @@ import { referencesOf, type Reference } from './references';
 import { earlier, listed, type View, type Workload } from './view';
 
 /**
- * Pods that newly need an object which the repository does not create: they do not start until it exists. Objects that they needed
- * before, and that were created elsewhere, are not reported; objects that leave Git while pods need them are.
+ * Pods that newly need an object which the repository does not create. They do not start until it exists. Does not report objects
+ * that they needed before and that are created elsewhere. Reports objects that leave Git while pods need them.
  */
 export function waitingRisks(before: View, after: View): Risk[] {
   const made = { before: madeByOthers(before), after: madeByOthers(after) };
@@ -74,7 +74,7 @@ const MAKERS: Readonly<Record<string, (object: Manifest) => unknown>> = {
   SopsSecret: ({ metadata }) => metadata.name,
 };
 
-/** Secrets of operators, and claims that StatefulSets make for their pods. */
+/** Secrets that operators create, and claims that StatefulSets create for their pods. */
 function madeByOthers(view: View): Set<string> {
   const secrets = Object.entries(MAKERS).flatMap(([kind, name]) =>
     view.ofKind(kind).map((object) => `Secret ${object.metadata.namespace ?? 'default'}/${name(object) as string}`),

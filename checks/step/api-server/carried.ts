@@ -5,7 +5,7 @@ export function carried(live: Manifest, merged: Manifest): Manifest {
   return merged.kind === 'Service' ? service(live, merged) : merged;
 }
 
-/** Assigned node ports stay with their ports, and so does the health check port. */
+/** Keeps assigned node ports, and the health check port. */
 function service(live: Manifest, given: Manifest): Manifest {
   const merged = checked(live, given);
   if (!merged.spec?.ports) return merged;
@@ -18,7 +18,7 @@ function service(live: Manifest, given: Manifest): Manifest {
   return { ...merged, spec: { ...merged.spec, ports } };
 }
 
-/** The server assigns its own choice again, with the same value. */
+/** Keeps a value that the server itself assigned. */
 function checked(live: Manifest, merged: Manifest): Manifest {
   const { healthCheckNodePort } = live.spec;
   if (typeof healthCheckNodePort !== 'number' || !merged.spec || merged.spec.healthCheckNodePort) return merged;

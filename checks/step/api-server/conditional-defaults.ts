@@ -1,12 +1,12 @@
-/** Fills in, in place, what depends on other fields of the same object. */
+/** Fills in defaults that depend on other fields of the same object. Changes the object in place. */
 type Condition = (value: Record<string, any>) => void;
 
-/** By type; a kind's own runs last, those of the types in it before their table of defaults. */
+/** By type. The function of a kind runs last. Those of nested types run before the table of defaults. */
 export const conditions: Readonly<Record<string, Condition>> = {
   Container: (container) => {
     container.imagePullPolicy ??= isLatest(String(container.image ?? '')) ? 'Always' : 'IfNotPresent';
   },
-  // The old name of the field stays in the object, so that leaving the new one out changes nothing.
+  // The deprecated field stays in the object, so that removing the new one changes nothing.
   PodSpec: (spec) => {
     spec.serviceAccountName ??= spec.serviceAccount;
     spec.serviceAccount = spec.serviceAccountName;
@@ -43,7 +43,7 @@ export const conditions: Readonly<Record<string, Condition>> = {
     jobSpec(job.spec);
     job.metadata.labels ??= { ...job.spec.template?.metadata?.labels, ...GENERATED };
   },
-  // References keep their names alone.
+  // A reference keeps only its name.
   ServiceAccount: (account) => {
     if (account.secrets) account.secrets = account.secrets.map(({ name }: { name: string }) => ({ name }));
   },

@@ -15,13 +15,13 @@ interface Difference {
   readonly after?: unknown;
 }
 
-/** Everything between which a list or a value is told apart. */
+/** Input for the comparison of two values or lists. */
 interface Sides {
   readonly before: any;
   readonly after: any;
 }
 
-/** One entry per field that differs in the manifests, each with what the server makes of it. */
+/** One entry per field that differs in the manifests, with the value that the server stores. */
 export function fieldChanges(
   rules: ServerRules,
   { before, after }: Sides,
@@ -47,7 +47,7 @@ function unchanged(was: unknown, is: unknown, held: unknown): string {
   return 'the API server stores the same value for both';
 }
 
-/** Whether a path is another one or something in it. */
+/** Whether a path equals another path or lies inside it. */
 export function isBelow(path: string, other: string): boolean {
   return path === other || (path.startsWith(other) && /^[.[]/.test(path.slice(other.length)));
 }

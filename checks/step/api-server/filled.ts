@@ -4,7 +4,7 @@ import { isObject } from './json';
 import { canonicalQuantity } from './quantity';
 import { entryShape, fieldShape, kindRules, keyShape, type ServerRules, type Shape } from './rules';
 
-/** How one object is read. */
+/** Settings for reading one object. */
 interface Reading {
   readonly rules: ServerRules;
   /** Whether the object is stored as written, including empty values. */
@@ -40,7 +40,7 @@ function value(reading: Reading, shape: Shape, given: any, root?: any): any {
   return shape.form === 'struct' ? withDefaults(reading, shape.type!, stored, root ?? stored) : stored;
 }
 
-/** The server drops empty lists and maps, and other empty values if it was measured to drop them. */
+/** The server drops empty lists and maps, and other empty values where measurements show it. */
 function isDropped(rules: ServerRules, shape: Shape, inner: Shape, key: string, given: unknown): boolean {
   const lists = (table: ServerRules['zeros']) =>
     shape.form === 'struct' && (table[shape.type!]?.includes(key) ?? false);

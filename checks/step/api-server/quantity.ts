@@ -14,17 +14,17 @@ const DECIMAL: Readonly<Record<string, number>> = {
 const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 
 interface Quantity {
-  /** In billionths, the finest that the API server keeps. */
+  /** In billionths, the smallest unit that the API server stores. */
   readonly nanos: bigint;
   readonly format: 'decimal' | 'binary' | 'exponent';
 }
 
-/** A quantity as the API server writes it: 1024Mi is 1Gi, 0.5 is 500m. What is no quantity is returned as it is. */
+/** A quantity as the API server writes it: 1024Mi is 1Gi, 0.5 is 500m. Returns a value that is not a quantity unchanged. */
 export function canonicalQuantity(value: unknown): unknown {
   const quantity = parse(value);
   if (!quantity) return value;
   const { nanos, format } = quantity;
-  // Below 1024 a binary quantity is written as a decimal one, unless it has a fraction.
+  // Writes a binary quantity below 1024 as a decimal one, unless it has a fraction.
   if (format === 'binary') return binary(nanos);
   return format === 'decimal' ? decimal(nanos) : exponent(nanos);
 }
@@ -35,7 +35,7 @@ export function sameQuantity(a: unknown, b: unknown): boolean {
   return first && second ? first.nanos === second.nanos : a === b;
 }
 
-/** How much a quantity is, in billionths; undefined for what is none. */
+/** Amount of a quantity in billionths. Undefined if the value is not a quantity. */
 export function amountOf(value: unknown): bigint | undefined {
   return parse(value)?.nanos;
 }

@@ -2,7 +2,7 @@ import type { Manifest } from '../objects';
 
 /** Why the server refuses a change. */
 export interface Refusal {
-  /** As in the paths of fields. */
+  /** Path of the field. */
   readonly path: string;
   readonly reason: string;
   /** The workaround. */

@@ -6,9 +6,9 @@ export interface ServerRules {
   readonly kubernetes: string;
   /** By group and name, as apps/Deployment; the core group has no name: /Service. */
   readonly kinds: Readonly<Record<string, KindRules>>;
-  /** Fields of each type that are more than one value, as `shapeOf` reads them. */
+  /** Fields of each type that are structs, maps or lists, in the notation of `shapeOf`. */
   readonly types: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** What the server fills in where a field of a type is missing. */
+  /** Defaults that the server fills in for missing fields of a type. */
   readonly defaults: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Fields of each type that the server drops if they are empty: "", 0 or false. */
   readonly zeros: Readonly<Record<string, readonly string[]>>;
@@ -16,14 +16,14 @@ export interface ServerRules {
   readonly ignored: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What holds for the objects of one kind. */
+/** Rules for the objects of one kind. */
 export interface KindRules {
   readonly type: string;
-  /** Fields that never change; a list stands with all its entries. */
+  /** Immutable fields. A list includes all its entries. */
   readonly immutable: readonly string[];
-  /** Of a Job: fields of its template that change while it is suspended. @default none */
+  /** For a Job: fields of its template that can change while it is suspended. @default none */
   readonly whileSuspended?: readonly string[];
-  /** Whether a CustomResourceDefinition brings it: such objects are stored as they are written. @default false */
+  /** Whether a CustomResourceDefinition defines it. The server stores such objects as written. @default false */
   readonly custom?: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface Shape {
   readonly type?: string;
   /** Whether it is replaced as a whole. */
   readonly atomic: boolean;
-  /** What makes an entry of a list the same. */
+  /** Keys that identify an entry of a list. */
   readonly keys: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export function rulesOf(kubernetes?: string): ServerRules {
   return known[1]();
 }
 
-/** What the rules say of an object's kind; undefined for a kind that was not measured. */
+/** The rules for an object's kind. Undefined for a kind that was not measured. */
 export function kindRules(rules: ServerRules, { apiVersion, kind }: Manifest): KindRules | undefined {
   return rules.kinds[`${groupOf(apiVersion)}/${kind}`];
 }

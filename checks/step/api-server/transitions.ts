@@ -78,7 +78,7 @@ function sealed(frozen: readonly Refusal[], sides: Sides, differs: (path: string
   return [...frozen, ...changed.map((path) => ({ path, reason, way: wayOf(next) }))];
 }
 
-/** An empty map is stored as none, but differs while the server compares. */
+/** The server stores an empty map as none, but sees a difference while it compares. */
 function isNewlyEmpty({ live, merged }: Sides, path: string): boolean {
   return live[path] === undefined && merged[path] !== undefined && merged[path] !== null;
 }
@@ -106,7 +106,7 @@ function claim(frozen: readonly Refusal[], { live, next, classes }: Sides): Refu
 function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
   const [was, is] = [live.spec.type, next.spec.type];
   const [checkedWas, checkedIs] = [live.spec.healthCheckNodePort, next.spec.healthCheckNodePort];
-  // An address is given up with the type ExternalName, a class with the type LoadBalancer, and a port for checks with what needs it.
+  // A Service loses its address with type ExternalName, its class when it is no LoadBalancer, and its health check port when it needs none.
   const kept = frozen.filter(({ path }) => {
     if (path === 'spec.clusterIP') return was !== 'ExternalName' && is !== 'ExternalName';
     if (path === 'spec.healthCheckNodePort') return checkedWas !== undefined && checkedIs !== undefined;
@@ -118,7 +118,7 @@ function service(frozen: readonly Refusal[], { live, next }: Sides): Refusal[] {
   return [...kept, { path: 'spec.clusterIP', reason, way: wayOf(next) }];
 }
 
-/** A suspended Job may be told where to run; an indexed one may get more or fewer indexes, all at once. */
+/** A suspended Job can change its scheduling. An indexed Job can change its number of indexes. */
 function job(
   frozen: readonly Refusal[],
   { live, next, before, merged }: Sides,
@@ -150,12 +150,12 @@ function job(
   });
 }
 
-/** Whether two templates differ in anything but some fields. */
+/** Whether two templates differ outside some fields. */
 function differsBeyond(live: unknown, next: unknown, open: readonly string[]): boolean {
   return !same(without(live, open), without(next, open));
 }
 
-/** A copy without some fields; a list stands for each of its entries. */
+/** A copy without some fields. A list includes each of its entries. */
 function without(value: any, paths: readonly string[], path = ''): any {
   if (Array.isArray(value)) return value.map((entry) => without(entry, paths, path));
   if (typeof value !== 'object' || value === null) return value;

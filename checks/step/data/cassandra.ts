@@ -10,7 +10,7 @@ interface Ring {
   readonly racks: readonly string[];
   readonly nodes: number;
   readonly pods: readonly string[];
-  /** Pods that run and are not members: they leave the ring. */
+  /** Pods that run but are not members any more. They leave the ring. */
   readonly surplus: readonly string[];
   readonly settings: Readonly<Record<string, string | undefined>>;
   readonly copies: ReadonlyMap<string, number>;
@@ -64,7 +64,7 @@ export function cassandraRisks(before: Database, after: Database, index: Index):
           way: newRing,
         }),
       ),
-    // The rule of the nodes reports fewer replicas because of fewer nodes.
+    // The rule for nodes reports fewer replicas that follow from fewer nodes.
     ...(racks.length > 0 ? [] : copyRisks(was, is)).map((each) => risk(each)),
   ];
 }
@@ -123,7 +123,7 @@ function rackRisks(was: Ring, is: Ring, { name }: Database): Aspect[] {
       },
     ];
   const racked = Math.max(1, was.racks.length);
-  // A node that left the ring by the commit before is no longer counted.
+  // Does not count a node that left the ring with the previous commit.
   const leaving = was.pods.filter((pod) => !is.pods.includes(pod) && !was.surplus.includes(pod));
   if (leaving.length === 0) return [];
   return [
@@ -142,7 +142,7 @@ function rackRisks(was: Ring, is: Ring, { name }: Database): Aspect[] {
   ];
 }
 
-/** How to see that the surplus nodes have left. */
+/** Command that shows that the surplus nodes have left. */
 export function membersLook(name: string): string {
   return `npm run homelab -- status reports for ${name} that the pods that leave have left`;
 }

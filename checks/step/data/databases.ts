@@ -10,15 +10,15 @@ export interface Database {
   readonly key: string;
   readonly engine: Engine;
   readonly namespace: string;
-  /** As homelab.ts names it, and the label app.kubernetes.io/instance. */
+  /** Name in homelab.ts and in the label app.kubernetes.io/instance. */
   readonly name: string;
-  /** Running: one for each rack of Cassandra, one of MongoDB. None once it is retired. */
+  /** StatefulSets: one for each rack of Cassandra, one for MongoDB, none for a retired database. */
   readonly sets: readonly Manifest[];
   /** Files of the ConfigMaps that its pods mount, by name of the file. */
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** What rules look up in one state. */
+/** Index of one state for the rules. */
 export interface Index {
   readonly databases: ReadonlyMap<string, Database>;
   readonly byId: ReadonlyMap<string, Manifest>;
@@ -77,7 +77,7 @@ function filesOf(
     .flatMap((set) => podOf(set)?.volumes ?? [])
     .flatMap((volume: Manifest) => [volume, ...(volume.projected?.sources ?? [])])
     .flatMap(({ configMap }: Manifest) => (configMap?.name ? [configMap.name] : []));
-  // What the schema job of our construct brings the ring to.
+  // The keyspaces that our schema job creates in the ring.
   const names = engine === 'cassandra' ? [...mounted, `${name}-schema`] : mounted;
   return new Map(
     [...new Set<string>(names)].flatMap((each) =>
@@ -86,12 +86,12 @@ function filesOf(
   );
 }
 
-/** The container that is the database itself. */
+/** The container of the database. */
 export function mainContainer({ sets, engine }: Database): Manifest | undefined {
   return sets.flatMap((set) => containersOf(podOf(set))).find(({ image }) => engineOf(image) === engine);
 }
 
-/** What people call it: its name, with its namespace where two databases have one name. */
+/** Name in messages. Includes the namespace if two databases have the same name. */
 export function thingOf({ name, namespace }: Database, { databases }: Index): string {
   const twins = [...databases.values()].filter((each) => each.name === name);
   return twins.length > 1 ? `${namespace}/${name}` : name;
@@ -102,7 +102,7 @@ export function idsOf(...databases: readonly (Database | undefined)[]): string[]
   return [...new Set(databases.flatMap((database) => (database?.sets ?? []).map(identity)))];
 }
 
-/** Whether it runs pods. */
+/** Whether the database has running pods. */
 export function isActive(database: Database | undefined): database is Database {
   return database !== undefined && database.sets.length > 0;
 }

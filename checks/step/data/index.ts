@@ -13,7 +13,7 @@ import { retiredRisks } from './retired';
 import { goneSetRisks, setRisks } from './stateful-sets';
 import { volumeRisks } from './volumes';
 
-/** Data that a step would lose or leave behind, judged by rendered objects only. */
+/** Data that a step would lose or leave behind. Looks at rendered objects only. */
 export function dataRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   const changed = pairs.some(
     ({ before, after }) => before?.object !== after?.object || before?.folder !== after?.folder,

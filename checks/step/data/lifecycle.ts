@@ -3,7 +3,7 @@ import { idsOf, isActive, mainContainer, thingOf, type Database, type Index } fr
 import { dataRisk } from './risk';
 import { majorsBetween, numbersOf, tagOf, versionProblem } from './versions';
 
-/** A database that no longer runs: retiring it is safe, everything else loses track of its data. */
+/** Risks of a database that no longer runs. Retiring it is safe; everything else loses track of its data. */
 export function goneRisks(before: Index, after: Index): Risk[] {
   const gone = [...before.databases.values()].filter(
     (database) => isActive(database) && !isActive(after.databases.get(database.key)),
@@ -18,7 +18,7 @@ export function goneRisks(before: Index, after: Index): Risk[] {
   return deleted.map((database) => goneRisk(database, made, before));
 }
 
-/** A set that was scaled to zero before its removal is not in use. */
+/** Whether a StatefulSet is in use. It is not after it was scaled to zero. */
 function runs({ spec }: Database['sets'][number]): boolean {
   return spec?.replicas !== 0;
 }

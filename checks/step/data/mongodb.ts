@@ -8,9 +8,9 @@ import { option, podNames, wordsOf } from './workloads';
 /** The identity of a replica set. */
 export interface ReplicaSet {
   readonly replicaSet?: string;
-  /** Hosts of the wanted members; undefined if no rendered object lists them, as in other charts. */
+  /** Hosts of the declared members. Undefined if no rendered object lists them, as in other charts. */
   readonly members?: readonly { readonly host: string; readonly votes: number }[];
-  /** Names of the pods that run. */
+  /** Names of the running pods. */
   readonly pods: readonly string[];
   /** Feature compatibility version, if it is set. */
   readonly compatibility?: string;
@@ -74,7 +74,7 @@ function compatibilityRisks({ compatibility: from }: ReplicaSet, { compatibility
   ];
 }
 
-/** Members find each other by host name: if all names are new, no present member knows a wanted one. */
+/** Members find each other by host name. If all names are new, no current member knows a declared one. */
 function hostRisks(was: ReplicaSet, is: ReplicaSet): Aspect[] {
   const hosts = (set: ReplicaSet) => set.members?.map(({ host }) => host) ?? [];
   const kept = hosts(was).filter((host) => hosts(is).includes(host));
@@ -125,7 +125,7 @@ function memberRisks(was: ReplicaSet, is: ReplicaSet, { name, namespace }: Datab
   ];
 }
 
-/** The command that shows whether a set is as wanted. */
+/** The command that shows whether a set matches its declaration. */
 export function asWanted(namespace: string, name: string): string {
   return `kubectl -n ${namespace} logs -l ${INSTANCE_LABEL}=${name} -c reconcile --prefix --tail=2`;
 }

@@ -20,7 +20,7 @@ function workload(was: Manifest, is: Manifest, before: Index): Risk[] {
   const now = volumesOf(is);
   return (podOf(was)?.containers ?? []).flatMap((container: Manifest) => {
     const next = (podOf(is)?.containers ?? []).find(({ name }: Manifest) => name === container.name);
-    // A container that is renamed still mounts it.
+    // A renamed container still mounts the volume.
     const others: readonly Manifest[] = podOf(is)?.containers ?? [];
     const [first] = others;
     // A sidecar that no longer mounts the data of the main container loses nothing.
@@ -40,11 +40,11 @@ function workload(was: Manifest, is: Manifest, before: Index): Risk[] {
 
 interface Mount {
   readonly path: string;
-  /** The volume and the folder in it, as claim data, or claim files, folder a. */
+  /** The volume and the folder in it, for example "claim data" or "claim files, folder a". */
   readonly shows: string;
 }
 
-/** Volumes of a pod that outlive it, by name. */
+/** Persistent volumes of a pod, by name. */
 function volumesOf(object: Manifest): Map<string, string> {
   const found = new Map<string, string>();
   for (const { metadata } of claimTemplates(object)) found.set(metadata.name, `claim ${metadata.name}`);
@@ -77,7 +77,7 @@ function movedMount(
 ): Risk[] {
   const mounts = containers.flatMap((each) => mountsOf(each, now));
   if (mounts.some((each) => each.path === path && each.shows === shows)) return [];
-  // A removed claim template has its own rule.
+  // Another rule handles a removed claim template.
   const template = claimTemplates(was).some(({ metadata }) => shows.startsWith(`claim ${metadata.name}`));
   const gone = template && !claimTemplates(is).some(({ metadata }) => shows.startsWith(`claim ${metadata.name}`));
   if (gone) return [];
@@ -102,7 +102,7 @@ function movedMount(
   ];
 }
 
-/** Options and variables that name a folder on a lasting volume, as --dbpath=/data/db or PGDATA. */
+/** Options and variables that name a folder on a persistent volume, such as --dbpath=/data/db or PGDATA. */
 function folders(
   mounts: readonly Mount[],
   was: Manifest,
@@ -141,7 +141,7 @@ function settings(container: Manifest): Map<string, string> {
   return found;
 }
 
-/** Not every option that names a folder there holds data: a log or a socket may move. */
+/** Whether an option names a folder with data. Logs and sockets may move. */
 function isDataOption(name: string): boolean {
   return /data|^-D$|dbpath|store|storage|dir$|home|path|root/i.test(name) && !/log|sock|pid|tmp|conf/i.test(name);
 }

@@ -15,13 +15,13 @@ export function nameIn(object: Manifest, index: Index): string {
   return twin && metadata.namespace !== undefined ? `${metadata.namespace}/${metadata.name}` : metadata.name;
 }
 
-/** The pod that a claim belongs to, by the StatefulSet that makes it. */
+/** The pod that a claim belongs to, by the StatefulSet that creates the claim. */
 export interface Claimant {
   readonly set: Manifest;
   readonly pod: string;
 }
 
-/** Claims that StatefulSets make, as namespace/claim. */
+/** Claims that StatefulSets create, as namespace/claim. */
 export function claimants(index: Index): Map<string, Claimant> {
   const found = new Map<string, Claimant>();
   for (const object of index.byId.values())

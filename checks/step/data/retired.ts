@@ -14,12 +14,12 @@ const FIXED: Readonly<Record<string, Section>> = {
   racks: 'racks',
 };
 
-/** How many members the disks know: fewer pods than that have no majority, or miss rows. */
+/** Number of members that the disks record. Fewer pods have no majority, or miss rows. */
 const SIZES: Readonly<Record<string, Section>> = { nodesPerRack: 'racks', members: 'members' };
 
 /**
- * A database that retires, is retired, or comes back: no pods show its settings on both sides, so this compares what its policy
- * records. Its disks do not change while it is retired.
+ * Risks of a database that is retired before or after the step. It has no pods on both sides, so this compares the settings that
+ * its policy records. Its disks do not change while it is retired.
  */
 export function retiredRisks(before: Database, after: Database, was: Index, is: Index): Risk[] {
   if (isActive(before) && isActive(after)) return [];

@@ -6,9 +6,9 @@ export type Section = 'identity' | 'racks' | 'members' | 'disks' | 'delete' | 'v
 /** A risk to data as a rule finds it. */
 export interface Found extends Omit<Risk, 'verdict' | 'docs' | 'from' | 'to'> {
   readonly section: Section;
-  /** undefined is shown as none. */
+  /** Undefined is printed as none. */
   readonly from: unknown;
-  /** undefined is shown as none. */
+  /** Undefined is printed as none. */
   readonly to: unknown;
 }
 

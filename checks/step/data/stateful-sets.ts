@@ -7,7 +7,7 @@ import { dataRisk, isSame } from './risk';
 import { engineOf } from './versions';
 import { claimTemplates, containersOf, placeOf, podOf, replicasOf } from './workloads';
 
-/** StatefulSets that stay: what says which claims their pods get, and what becomes of those. */
+/** Risks of StatefulSets that stay: changed names of claims, and what happens to the claims. */
 export function setRisks(pairs: readonly Pair[], before: Index): Risk[] {
   return pairs.flatMap(({ before: was, after: is }) => {
     if (was?.object.kind !== 'StatefulSet' || !is || claimTemplates(was.object).length === 0) return [];
@@ -53,10 +53,10 @@ function retention(was: Manifest, is: Manifest, before: Index): Risk[] {
 function fewerPods(was: Manifest, is: Manifest, before: Index): Risk[] {
   const [from, to] = [replicasOf(was), replicasOf(is)];
   const clusters = ['cassandra', 'mongodb'];
-  // These two have their own rules, which know the members.
+  // These two databases have their own rules, which know the members.
   if (to >= from || clusters.includes(databaseOf(was)?.engine ?? '')) return [];
   const deletes = was.spec.persistentVolumeClaimRetentionPolicy?.whenScaled === 'Delete';
-  // Scaled to zero it loses nothing: that is how it is retired.
+  // Scaling to zero loses nothing. It is the way to retire a database.
   if (to === 0 && !deletes) return [];
   return [
     dataRisk({
@@ -94,7 +94,7 @@ function ordinals(was: Manifest, is: Manifest, before: Index): Risk[] {
   ];
 }
 
-/** Removed StatefulSets: the claims of their pods stay, and nothing refers to them. */
+/** Risks of removed StatefulSets. The claims of their pods stay, but nothing refers to them. */
 export function goneSetRisks(pairs: readonly Pair[], before: Index, after: Index): Risk[] {
   const sets = pairs.filter((pair) => (pair.after ?? pair.before)!.object.kind === 'StatefulSet');
   const made = sets.flatMap(({ before: was, after: is }) => (is && !was ? [is.object] : []));
@@ -104,7 +104,7 @@ export function goneSetRisks(pairs: readonly Pair[], before: Index, after: Index
   });
 }
 
-/** A whole database has its own rules: retired, deleted, renamed. */
+/** Whether other rules handle the removal of the whole database. */
 function belongsToGone(set: Manifest, after: Index): boolean {
   const key = databaseOf(set)?.key;
   return key !== undefined && !isActive(after.databases.get(key));
@@ -114,7 +114,7 @@ function goneSet(set: Manifest, made: readonly Manifest[], before: Index): Risk[
   const deletes = set.spec.persistentVolumeClaimRetentionPolicy?.whenDeleted === 'Delete';
   const next = made.find((each) => isMoved(set, each)) ?? made.find((each) => isRenamed(set, each));
   if (!next && replicasOf(set) === 0 && !deletes) return [];
-  // Added or removed racks are one change of the ring, which has its own rule.
+  // The rule of the ring handles added and removed racks.
   if (databaseOf(set)?.engine === 'cassandra' && set.metadata.labels?.['cassandra-rack'] !== undefined) {
     if (next === undefined || next.metadata.labels?.['cassandra-rack'] !== set.metadata.labels['cassandra-rack'])
       return [];

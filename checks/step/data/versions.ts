@@ -1,4 +1,4 @@
-/** Programs that keep data in files whose form follows their version, by the last part of their image's name. */
+/** Programs whose data format depends on their version, by the last part of their image name. */
 export type Engine = 'cassandra' | 'mongodb' | 'postgresql' | 'mysql' | 'mariadb' | 'elasticsearch' | 'neo4j';
 
 const IMAGES: readonly (readonly [RegExp, Engine])[] = [
@@ -26,7 +26,7 @@ function nameOf(image: unknown): string {
     .split(':')[0]!;
 }
 
-/** The tag of an image, undefined where it has none. */
+/** The tag of an image. Undefined without a tag. */
 export function tagOf(image: unknown): string | undefined {
   const last = String(image ?? '')
     .split('@')[0]!
@@ -35,13 +35,13 @@ export function tagOf(image: unknown): string | undefined {
   return last.includes(':') ? last.slice(last.indexOf(':') + 1) : undefined;
 }
 
-/** Numbers of a version: 8.0.26 of 8.0.26-noble. Undefined where the tag is none. */
+/** Numbers of a version: 8.0.26 for 8.0.26-noble. Undefined if the tag is not a version. */
 export function numbersOf(tag: string | undefined): number[] | undefined {
   const found = /^v?(\d+(?:\.\d+)*)/.exec(tag ?? '')?.[1];
   return found?.split('.').map(Number);
 }
 
-/** What is wrong with the way from one version to another, as the end of a sentence. */
+/** Problem of an upgrade from one version to another, as the end of a sentence. */
 export function versionProblem(
   engine: Engine,
   before: readonly number[],
@@ -62,7 +62,7 @@ export function versionProblem(
   };
 }
 
-/** The versions to go through from one to another, each in a commit of its own. The last is the one that is wanted. */
+/** The versions of an upgrade path, one commit each. The last one is the target. */
 export function majorsBetween(engine: Engine, before: readonly number[], after: readonly number[]): string[] {
   const names =
     engine === 'mongodb'
@@ -79,7 +79,7 @@ function numbered(from: number, to: number): string[] {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => `${from + index}.0`);
 }
 
-/** How many series an upgrade may go up at once. PostgreSQL reads the files of its own major version alone. */
+/** How many series an upgrade may advance at once. PostgreSQL reads only files of its own major version. */
 const STEPS: Readonly<Record<Engine, number>> = {
   cassandra: 1,
   mongodb: 1,
@@ -90,16 +90,16 @@ const STEPS: Readonly<Record<Engine, number>> = {
   neo4j: 1,
 };
 
-/** Place in the order of versions that must be gone through one by one. */
+/** Position of a version among those that an upgrade must pass one by one. */
 function series(engine: Engine, [major = 0, minor]: readonly number[]): number {
-  // Before version 5 each even minor was a series of its own: 3.6, 4.0, 4.2, 4.4, 5.0.
+  // Before version 5, each even minor version was a series: 3.6, 4.0, 4.2, 4.4, 5.0.
   if (engine === 'mongodb' && major < 5) return major < 4 ? 1 : 2 + (minor ?? 4) / 2;
   // 5.7, 8.0, 8.4, 9: 6 and 7 were never released.
   if (engine === 'mysql') return major < 8 ? 7 : major;
   return major;
 }
 
-/** Only the numbers that both have count: 8.0 is neither above nor below 8.0.26. */
+/** Compares only the numbers that both have: 8.0 is neither above nor below 8.0.26. */
 function compare(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((number, index) => b[index] !== undefined && number !== b[index]);
   return at < 0 ? 0 : a[at]! - b[at]!;

@@ -9,7 +9,7 @@ import { bytesOf } from './quantities';
 import { dataRisk, isSame, shownAs } from './risk';
 import { replicasOf } from './workloads';
 
-/** Static volumes: where their disks are, which claims they wait for, what happens to them. */
+/** Risks of static volumes: their disks, the claims they are reserved for, and their reclaim policy. */
 export function volumeRisks(pairs: readonly Pair[], before: Index, after: Index): Risk[] {
   const volumes = pairs.filter((pair) => (pair.after ?? pair.before)!.object.kind === 'PersistentVolume');
   if (volumes.every(({ before: was, after: is }) => was?.object === is?.object)) return [];
@@ -137,7 +137,7 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
   return found;
 }
 
-/** Whether the StatefulSet of its claim requests the new size: then the rule of claim templates reports it. */
+/** Whether the StatefulSet of its claim requests the new size. If so, the rule for claim templates reports it. */
 function saidByTemplate({ spec }: Manifest, after: Index, size: unknown): boolean {
   const claimant = claimants(after).get(`${spec.claimRef?.namespace ?? ''}/${spec.claimRef?.name ?? ''}`);
   return (claimant?.set.spec.volumeClaimTemplates ?? []).some(
@@ -163,7 +163,7 @@ function nodeOf({ spec }: Manifest): string {
   return values.length === 0 ? 'any machine' : values.join(' or ');
 }
 
-/** Disks that change their machine. The data does not move with them. */
+/** Disks that move to another machine. The data does not move with them. */
 function moves(
   volumes: readonly Pair[],
   ownerOf: (volume: Manifest) => Claimant | undefined,

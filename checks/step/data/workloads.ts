@@ -27,7 +27,7 @@ export function claimTemplates(object: Manifest): Manifest[] {
   return object.kind === 'StatefulSet' ? (object.spec?.volumeClaimTemplates ?? []) : [];
 }
 
-/** How many pods it runs. */
+/** Number of pods of a StatefulSet. */
 export function replicasOf({ spec }: Manifest): number {
   return spec?.replicas ?? 1;
 }
@@ -51,7 +51,7 @@ export function option(words: readonly string[], name: string): string | undefin
   return at < 0 ? undefined : words[at + 1];
 }
 
-/** Place and name, as messages write them: cassandra/cassandra-r1. */
+/** Namespace and name for messages: cassandra/cassandra-r1. */
 export function placeOf({ metadata }: Manifest): string {
   return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
 }

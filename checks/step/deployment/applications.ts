@@ -48,11 +48,11 @@ function goneRisks({ id, before }: Pair, state: State): Risk[] {
 }
 
 interface Rule {
-  /** What a field says, as text; the same text is no change. */
+  /** Value of a field as text. The same text means no change. */
   readonly of: (application: Manifest) => string;
   readonly path: string;
   readonly verdict: Risk['verdict'];
-  /** @returns undefined where the change is harmless */
+  /** @returns undefined if the change is harmless */
   readonly say: (name: string, from: string, to: string) => string | undefined;
 }
 

@@ -2,19 +2,19 @@ import { groupOf } from '../../../constructs';
 import type { Manifest } from '../objects';
 import type { State } from '../step';
 
-/** Argo CD's own objects of a state, and which application reads which folder. */
+/** Argo CD's objects of a state, and the application of each folder. */
 export interface Argo {
   readonly applications: ReadonlyMap<string, Manifest>;
   readonly projects: ReadonlyMap<string, Manifest>;
   /** The application of a folder of dist/. */
   reads(folder: string): Manifest | undefined;
-  /** The application that brought an application. */
+  /** The parent application of an application. */
   ownerOf(application: Manifest): Manifest | undefined;
 }
 
 const known = new WeakMap<State, Argo>();
 
-/** Finds them once for each state. */
+/** Indexes a state once. */
 export function argoOf(state: State): Argo {
   const found = known.get(state) ?? index(state);
   known.set(state, found);
@@ -51,7 +51,7 @@ export function foldersOf({ spec }: Manifest): string[] {
   return [spec.source, ...(spec.sources ?? [])].flatMap((each) => each?.path?.split('/').at(-1) ?? []);
 }
 
-/** Whether an option stands in an annotation that lists several. */
+/** Whether an annotation with a list of options contains an option. */
 function hasOption({ metadata }: Manifest, annotation: string, option: string): boolean {
   return String(metadata.annotations?.[annotation] ?? '')
     .split(',')
@@ -105,7 +105,7 @@ export function isHook({ metadata }: Manifest): boolean {
   return 'argocd.argoproj.io/hook' in annotations || (helm !== '' && !helm.includes('crd-install'));
 }
 
-/** Its place in the order of a sync: that of its application first. */
+/** Position of an object in the order of a sync. The wave of its application comes first. */
 export function wavesOf(object: Manifest, application: Manifest | undefined): readonly [number, number] {
   return [waveOf(application), waveOf(object)];
 }

@@ -7,12 +7,12 @@ import { argoOf, cascades, foldersOf, isHook, isNeverDeleted, isNeverPruned, pru
 const HOLDS: ReadonlySet<string> = new Set(['CustomResourceDefinition', 'Namespace', 'PersistentVolumeClaim']);
 
 /**
- * Objects that go from one application to another in one commit. An application has as its own what carries its name in
- * argocd.argoproj.io/tracking-id (GetManagedLiveObjs in controller/cache/cache.go and gitops-engine/pkg/cache/cluster.go),
- * and prunes what of that is not in Git (controller/state.go). Does the new one sync first, it writes its own name there, with
- * nothing but a SharedResourceWarning, and the old one sees the object no more. Does the old one, the object is deleted, by name
- * and without a second look (pruneObject in gitops-engine/pkg/sync/sync_context.go), and made again. Nothing decides which:
- * every application syncs by itself.
+ * Objects that move from one application to another in one commit. An application owns the objects that have its name in
+ * argocd.argoproj.io/tracking-id (GetManagedLiveObjs in controller/cache/cache.go and gitops-engine/pkg/cache/cluster.go). It
+ * prunes those that are not in Git (controller/state.go). If the new application syncs first, it writes its own name there, with
+ * only a SharedResourceWarning, and the old application no longer sees the object. If the old application syncs first, it deletes
+ * the object by name without another check (pruneObject in gitops-engine/pkg/sync/sync_context.go), and the new one recreates it.
+ * The order is undefined, because applications sync independently.
  */
 export function movedRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   const [was, is] = [argoOf(step.before), argoOf(step.after)];
@@ -44,7 +44,7 @@ export function movedRisks(step: Step, pairs: readonly Pair[]): Risk[] {
   });
 }
 
-/** Whether an application that stays prunes it. With nothing left in its folder it deletes nothing (autoSync in controller/appcontroller.go). */
+/** Whether an application that stays prunes the object. An application with an empty folder deletes nothing (autoSync in controller/appcontroller.go). */
 function prunesMoved(object: Manifest, application: Manifest, filled: ReadonlySet<string>): boolean {
   return (
     prunes(application) &&
@@ -54,7 +54,7 @@ function prunesMoved(object: Manifest, application: Manifest, filled: ReadonlySe
   );
 }
 
-/** Whether a deleted application deletes it, too. */
+/** Whether a deleted application also deletes the object. */
 function takesAlong(object: Manifest, application: Manifest, before: State): boolean {
   const owner = argoOf(before).ownerOf(application);
   return (

@@ -43,7 +43,7 @@ function find(all: ReadonlyMap<string, Workload>, name: string): Workload | unde
   return ['Deployment', 'StatefulSet', 'DaemonSet'].map((kind) => all.get(`${kind} ${name}`)).find(Boolean);
 }
 
-/** Positive where the first one starts after the second one. */
+/** Positive if the first one starts after the second one. */
 function compare(one: Workload, other: Workload, state: State): number {
   const waves = ({ placed }: Workload) => wavesOf(placed.object, argoOf(state).reads(placed.folder));
   const [[a, b], [c, d]] = [waves(one), waves(other)];

@@ -5,15 +5,15 @@ import type { Pair, Step } from '../step';
 /** Input for the limits of one namespace; the state after the step unless named otherwise. */
 export interface Namespace {
   readonly name: string;
-  /** Everything that runs pods, before and after. */
+  /** Workloads, before and after. */
   readonly workloads: readonly Pair[];
   readonly objects: readonly Manifest[];
-  /** What was there before, by id. */
+  /** Objects before, by id. */
   readonly before: ReadonlyMap<string, Manifest>;
   readonly quotas: readonly Manifest[];
   readonly ranges: readonly Manifest[];
   readonly scalers: readonly Manifest[];
-  /** How many secrets secrets.yaml lists for it. */
+  /** Number of secrets in secrets.yaml for this namespace. */
   readonly secrets: number;
   /** Ids of its changed objects that limits count. */
   readonly changed: ReadonlySet<string>;

@@ -78,7 +78,7 @@ export function most(one: Usage, other: Usage): Usage {
   return Object.fromEntries(keys.map((key) => [key, Math.max(one[key] ?? 0, other[key] ?? 0)]));
 }
 
-/** For people: memory and storage in MiB. */
+/** Text for messages: memory and storage in MiB. */
 export function amount(key: string, value: number): string {
   if (/memory|storage/.test(key)) return `${Math.ceil(value / 1024 ** 2)} MiB`;
   return key.includes('cpu') ? `${Math.round(value * 1000)}m` : String(value);

@@ -5,7 +5,7 @@ import type { Namespace } from './namespace';
 import { countsPod } from './scopes';
 import { amount, podUsage, quantity, rulesFor, withDefaults } from './pods';
 
-/** Pods and claims that a LimitRange refuses, and pods that a quota refuses because they set no requests or limits. */
+/** Pods and claims that a LimitRange rejects, and pods that a quota rejects because they set no requests or limits. */
 export function rangeRisks(space: Namespace): Risk[] {
   const everything = space.ranges.some((range) => space.changed.has(identity(range)));
   return space.objects
@@ -59,7 +59,7 @@ function claimProblems({ resources = {} }: Manifest, { ranges }: Namespace): str
   return rulesFor('PersistentVolumeClaim', ranges).flatMap((rule) => outside('the claim', resources, rule));
 }
 
-/** What the API server compares (plugin/pkg/admission/limitranger): it also refuses a missing value if a bound exists. */
+/** The comparison of the API server (plugin/pkg/admission/limitranger). It also rejects a missing value if a bound exists. */
 function outside(
   name: string,
   { requests = {}, limits = {} }: Manifest,
@@ -97,7 +97,7 @@ function more(one: unknown, other: unknown): boolean {
   return one !== undefined && other !== undefined && quantity(one) > quantity(other);
 }
 
-/** With a quota of a resource, every container must set it. */
+/** A quota of a resource requires every container to set that resource. */
 function unsaid(containers: readonly Manifest[], keys: readonly string[]): string[] {
   const wanted = keys.flatMap((key) => {
     const [, part = 'requests', resource] = /^(?:(requests|limits)\.)?(cpu|memory)$/.exec(key) ?? [];

@@ -15,16 +15,16 @@ export interface Roll {
   /** Resources of one old pod and one new pod. */
   readonly was: Usage;
   readonly is: Usage;
-  /** Old pods at first, those of them that stay, and all pods in the end. */
+  /** Number of old pods at first, of old pods that stay, and of all pods at the end. */
   readonly old: number;
   readonly stay: number;
   readonly target: number;
-  /** Pods more than in the end, and pods fewer, on the way. */
+  /** How many pods more (surge) or fewer (unavailable) are allowed during the rollout. */
   readonly surge: number;
   readonly unavailable: number;
-  /** Whether its pods complete, as those of a Job. */
+  /** Whether its pods run to completion, like those of a Job. */
   readonly ends: boolean;
-  /** Argo CD syncs a folder wave after wave, each when the one before is healthy. */
+  /** Wave. Argo CD syncs a folder wave by wave, each when the previous one is healthy. */
   readonly folder: string;
   readonly wave: number;
 }
@@ -67,14 +67,14 @@ function rollOf(pair: Pair, space: Namespace, quota: Manifest, nodes: number, st
   return { ...common, old: from, stay, target: to, ...limitsOf(after, to) };
 }
 
-/** Old pods that no rollout reaches. */
+/** Old pods that no rollout replaces. */
 function staying(before: Manifest, after: Manifest, both: number, nodes: number): number {
   const effect = replacedPods(before, after, { nodes });
   if (effect?.does !== 'replace') return both;
   return after.kind === 'StatefulSet' ? both - effect.count : 0;
 }
 
-/** A StatefulSet and a DaemonSet end an old pod before they make the new one. */
+/** A StatefulSet and a DaemonSet end an old pod before they create the new one. */
 function limitsOf(after: Manifest | undefined, target: number): { surge: number; unavailable: number } {
   if (after?.kind === 'Deployment')
     return after.spec.strategy?.type === 'Recreate'
@@ -87,11 +87,11 @@ function limitsOf(after: Manifest | undefined, target: number): { surge: number;
 export interface Stop {
   /** Rollouts whose next pod is refused; the first one requests the least. */
   readonly refused: readonly Roll[];
-  /** All that are not done. */
+  /** All rollouts that are not complete. */
   readonly unfinished: readonly Roll[];
-  /** What is there then, by workload. */
+  /** Usage at this point, by workload. */
   readonly there: ReadonlyMap<Roll, number>;
-  /** With that next pod. */
+  /** Usage with the next pod. */
   readonly needed: number;
 }
 
@@ -101,12 +101,12 @@ interface Progress {
   fresh: number;
 }
 
-/** Simulates rollouts pod by pod: retries a refused pod after another one ended. @returns undefined if all complete */
+/** Simulates rollouts pod by pod. Retries a rejected pod after another pod ended. @returns undefined if all complete */
 export function stopOf(rolls: readonly Roll[], key: string, allowed: number): Stop | undefined {
   if (mostOf(rolls, key) <= allowed) return undefined;
   const was = ({ was: usage }: Roll) => usage[key] ?? 0;
   const is = ({ is: usage }: Roll) => usage[key] ?? 0;
-  // Growing rollouts first: they do not release the room that they use.
+  // Growing rollouts come first, because they do not release what they use.
   const all = [...rolls]
     .sort((a, b) => is(b) - was(b) - (is(a) - was(a)))
     .map((roll): Progress => ({ roll, old: roll.old, fresh: 0 }));

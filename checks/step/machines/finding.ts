@@ -17,7 +17,7 @@ export interface Finding {
   /** Names of the machines, or of a host. */
   readonly machines: readonly string[];
   readonly effect: MachineChange['effect'];
-  /** Why, as one sentence without its full stop. */
+  /** Why, in one sentence without a full stop. */
   readonly reason: string;
   readonly command?: string;
 }

@@ -88,7 +88,7 @@ function nodesFor(path: string, after: State): string[] {
   return all;
 }
 
-/** Proxmox waits after it started a control plane, and not after a worker. */
+/** Proxmox waits after it starts a control plane, but not after a worker. */
 function isControlPlane(name: string, { machines = new Map() }: State): boolean {
   const [, text] = [...machines].find(([path]) => path.endsWith(`-${name}.sh`) && path.includes('/vms/')) ?? [];
   return /--startup \S*up=(?!0\b)\d+/.test(text ?? '');

@@ -13,7 +13,7 @@ export interface Machines {
   readonly beside: readonly string[];
 }
 
-/** The effects of other versions. The version of Talos is in the image that every node installs. */
+/** The effects of changed versions. The version of Talos is in the image that every node installs. */
 export function versionFindings(step: Step, machines: Machines): Located[] {
   const [was, is] = [versionsOf(step.before), versionsOf(step.after)];
   return [
@@ -48,7 +48,7 @@ function kubernetes(
   return [{ machines: nodes, effect: 'live', reason, command: APPLY.upgrade, files }];
 }
 
-/** Upgrades that Talos' upgrade-k8s refuses, and the bootstrap before it. */
+/** Upgrades that upgrade-k8s of Talos rejects. The bootstrap rejects them earlier. */
 function stepProblem(from: string, to: string): string | undefined {
   const [[major, minor], [nextMajor, nextMinor]] = [minorOf(from), minorOf(to)];
   const older =

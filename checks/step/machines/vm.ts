@@ -89,7 +89,7 @@ function renamed(before: Vm, after: Vm): Finding {
   };
 }
 
-/** Options that a running virtual machine applies at once; others wait for its next start. */
+/** Options that a running virtual machine applies at once. Other options wait for its next start. */
 const AT_ONCE = /^(name|description|onboot|startup|protection|ipconfig\d+|nameserver|cicustom|net\d+)$/;
 
 function settingsFindings({ settings: old }: Vm, { settings }: Vm): { restart: boolean; reason: string }[] {
