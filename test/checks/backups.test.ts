@@ -11,7 +11,7 @@ function found(change: (homelab: any) => void): string[] {
   return findings.map(({ severity, message }) => `${severity}: ${message}`);
 }
 
-test('a database that is stored nowhere is a warning, unless that is meant', () => {
+test('a database without a backup is a warning, unless homelab.ts gives a reason', () => {
   const none = (h: any) => delete h.backup;
   expect(found(none)).toEqual([
     expect.stringContaining('warning: databases.cassandra has no backup'),
@@ -26,7 +26,7 @@ test.each([
   ['one of its machines', sftp('192.168.1.30')],
   ['a claim', { target: { kind: 'claim', claim: 'backup' } }],
   ['a store on it', { target: { kind: 's3', endpoint: 'https://192.168.1.30:9000', bucket: 'b' } }],
-])('a target that is lost with the databases is refused: %s', (_what, backup: object) => {
+])('fails on a backup target that is lost together with the databases: %s', (_what, backup: object) => {
   const set = (more: object) => (h: any) => (h.backup = { ...backup, ...more });
   expect(found(set({}))).toEqual([
     expect.stringMatching(/^error: backup.target of cassandra is /),
@@ -35,7 +35,7 @@ test.each([
   expect(found(set({ sameHost: 'copied away every night' }))).toEqual([]);
 });
 
-test('a reason that excuses nothing is reported', () => {
+test('reports a reason that is not needed', () => {
   const own = sftp('mac', { sameHost: 'there is no other' });
   expect(found((h) => ((h.backup = sftp('mac')), (h.databases.mongodb.backup = own)))).toEqual([
     expect.stringContaining('warning: databases.mongodb.backup.sameHost is not needed'),

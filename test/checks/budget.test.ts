@@ -49,7 +49,7 @@ const places = (...rendering: Rendering[number][]) =>
   budgetRows(rendering, homelab).map(({ node, pods, surge }) => `${node} ${pods}+${surge}`);
 
 describe('pods are counted', () => {
-  test('on the nodes that they require, whatever they prefer', () => {
+  test('on the nodes that they require, even if they prefer others', () => {
     const pod = { affinity: { nodeAffinity: { ...required(on('mongodb')).affinity.nodeAffinity, ...preferred(on('cassandra')).affinity.nodeAffinity } } }; // prettier-ignore
     expect(places(workload('Deployment', pod))).toEqual([`${SECOND} 1+1`]);
   });
@@ -58,14 +58,14 @@ describe('pods are counted', () => {
     expect(places(workload('Deployment', preferred(on('mongodb'))))).toEqual([`${SECOND} 1+1`]);
   });
 
-  test('on any worker where no node is as they prefer', () => {
+  test('on any worker if no node matches their preference', () => {
     expect(places(workload('Deployment', preferred(on('ssd')), { replicas: 2 }))).toEqual([
       `${FIRST} 1+1`,
       `${SECOND} 1+0`,
     ]);
   });
 
-  test('on a node that one of the terms names with all of its labels', () => {
+  test('on a node that matches all labels of one term', () => {
     const both = { matchExpressions: [...on('mongodb').matchExpressions, ...on('yes', 'fast').matchExpressions] };
     expect(places(workload('DaemonSet', required(both, on('cassandra'))))).toEqual([`${FIRST} 1+0`]);
   });
@@ -75,7 +75,7 @@ describe('pods are counted', () => {
     ['DoesNotExist', 'storage-type', []],
     ['DoesNotExist', 'fast', [FIRST, SECOND]],
     ['NotIn', 'fast', [FIRST, SECOND]],
-  ])('where the operator %s of %s leads', (operator, key, nodes) => {
+  ])('on the nodes that operator %s of %s selects', (operator, key, nodes) => {
     const term = { matchExpressions: [{ key, operator, ...(operator === 'NotIn' && { values: ['no'] }) }] };
     // Where no node is as they must be, any is counted.
     const expected = nodes.length > 0 ? nodes : [FIRST, SECOND];
@@ -85,7 +85,7 @@ describe('pods are counted', () => {
     expect(first).toEqual(nodes.length > 0 ? [`${FIRST} 1+0`] : [`${FIRST} 1+0`, `${SECOND} 1+0`]);
   });
 
-  test('evenly, the first nodes with the rest and with the surge', () => {
+  test('evenly, with the remainder and the surge on the first nodes', () => {
     expect(places(workload('Deployment', {}, { replicas: 3 }))).toEqual([`${FIRST} 2+1`, `${SECOND} 1+0`]);
     expect(places(workload('StatefulSet', {}, { replicas: 1 }))).toEqual([`${FIRST} 1+0`]);
   });
@@ -110,7 +110,7 @@ describe('a row', () => {
       cpu,
     ]);
 
-  test('says what each container asks for, by the name of its workload', () => {
+  test('shows the request of each container and the name of its workload', () => {
     expect(budgetRows([workload('Deployment', {})], homelab)).toEqual([
       { node: FIRST, workload: 'apps/a', container: 'main', pods: 1, surge: 1, memory: 100 * MIB, cpu: 250 },
     ]);
@@ -126,7 +126,7 @@ describe('a row', () => {
     ['more CPU', '50Mi', '1', [0, 750]],
     ['a millicore more', '100Mi', '251m', [0, 1]],
     ['as much', '100Mi', '250m', undefined],
-  ])('of its own has what an init container asks for: %s than all others', (_, memory, cpu, more) => {
+  ])('is added for an init container that requests %s than all other containers', (_, memory, cpu, more) => {
     expect(rows({ initContainers: [container('init', memory, cpu)] })).toEqual([
       ['main', 100, 250],
       ...(more ? [['(more for its init containers)', ...more]] : []),
@@ -141,7 +141,7 @@ describe('a node', () => {
       .find({ rendering: [workload('StatefulSet', { containers: [container('main', memory, cpu)] }, spec)], homelab })
       .map(({ severity, message }) => `${severity} ${message}`);
 
-  test('may be asked for all that it has, and not for a byte or a millicore more', () => {
+  test('accepts requests up to its size, but not a byte or a millicore more', () => {
     expect(judged(String(room), '5950m')).toEqual([]);
     expect(judged(String(room + 1), '5950m')).toEqual([
       expect.stringMatching(
@@ -153,7 +153,7 @@ describe('a node', () => {
     ]);
   });
 
-  test('is asked for each of its pods', () => {
+  test('counts the request of each of its pods', () => {
     expect(judged('10Gi', '1', { replicas: 4 })).toEqual([]);
     expect(judged('10Gi', '1', { replicas: 5 })).toEqual([
       expect.stringMatching(/^error the pods of talos-worker-01 request 30720 MiB/),

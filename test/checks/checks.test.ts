@@ -50,7 +50,7 @@ describe('budget', () => {
     expect(row('talos-cp-01', 'kube-apiserver')).toMatchObject({ pods: 1, memory: 512 * MIB });
   });
 
-  test('keeps room on each node for all pods that the scheduler may put on any of them', () => {
+  test('reserves room on each node for all pods that the scheduler may place there', () => {
     const coredns = budgetRows(
       renderedHomelab(),
       changed(() => undefined),
@@ -70,7 +70,7 @@ describe('budget', () => {
     expect(judged((h) => Object.assign(h.system, { dns: { ...large.dns, pods: 1 } }))).toEqual([]);
   });
 
-  test('is not made without a homelab', () => {
+  test('does not run without a homelab', () => {
     expect(verdict([budget, duplicateObjects], { rendering: renderedHomelab() })).toEqual({
       findings: [],
       notMade: ['budget'],
@@ -93,7 +93,7 @@ describe('duplicate objects', () => {
     ).toEqual(['Service n/x is rendered twice: by a/one and by b/two; give one of the two another name']);
   });
 
-  test('of other namespaces, kinds or groups are none', () => {
+  test('in other namespaces, kinds or groups are not duplicates', () => {
     expect(
       judged(
         object('a', { name: 'x', namespace: 'n' }),
@@ -104,7 +104,7 @@ describe('duplicate objects', () => {
     ).toEqual([]);
   });
 
-  test('of a cluster-scoped kind are found whatever namespace a chart stamped on them', () => {
+  test('of a cluster-scoped kind are found even if charts set different namespaces', () => {
     expect(
       judged(
         object('a', { name: 'x', namespace: 'n' }, 'PersistentVolume'),
@@ -127,27 +127,30 @@ describe('mongod and Linux', () => {
       .map(({ severity, message }) => `${severity}: ${message}`);
   };
 
-  test.each(['v1.9.0', 'v1.11.6', 'v1.12.0', 'v1.13.9', 'v1.14.7'])('agree on Talos %s', (talos) =>
+  test.each(['v1.9.0', 'v1.11.6', 'v1.12.0', 'v1.13.9', 'v1.14.7'])('are compatible on Talos %s', (talos) =>
     expect(judged({ talos })).toEqual([]),
   );
-  test.each(['6.19', '6.19.0', '6.19.14', '6.20', '7.0', '7.0.4', '7.0.13'])('do not agree on Linux %s', (linux) => {
-    expect(judged({ talos: 'v1.15.0', linux })).toEqual([
-      expect.stringMatching(
-        /^error: mongodb\/mongodb \(docker\.io\/library\/mongo:8\S+\) would not start on Linux [\d.]+ of Talos v1\.15\.0: .*SERVER-121912.*v1\.13\.9/,
-      ),
-    ]);
-  });
-  test.each(['6.12', '6.18', '6.18.999', '5.19', '7.0.14', '7.1.2', '8.0'])('agree on Linux %s', (linux) =>
+  test.each(['6.19', '6.19.0', '6.19.14', '6.20', '7.0', '7.0.4', '7.0.13'])(
+    'are incompatible on Linux %s',
+    (linux) => {
+      expect(judged({ talos: 'v1.15.0', linux })).toEqual([
+        expect.stringMatching(
+          /^error: mongodb\/mongodb \(docker\.io\/library\/mongo:8\S+\) would not start on Linux [\d.]+ of Talos v1\.15\.0: .*SERVER-121912.*v1\.13\.9/,
+        ),
+      ]);
+    },
+  );
+  test.each(['6.12', '6.18', '6.18.999', '5.19', '7.0.14', '7.1.2', '8.0'])('are compatible on Linux %s', (linux) =>
     expect(judged({ talos: 'v1.15.0', linux }, 'mongo:8.0.38')).toEqual([]),
   );
-  test('with a Talos that is not known here say where to look', () => {
+  test('with an unknown Talos version give a link', () => {
     expect(judged({ talos: 'v1.15.0' })).toEqual([
       expect.stringMatching(
         /^warning: the kernel of Talos v1\.15\.0 is not known here.*releases\/tag\/v1\.15\.0.*versions\.linux$/,
       ),
     ]);
   });
-  test('are asked about each image that may be version 8', () => {
+  test('are checked for each image that may be version 8', () => {
     const on = (image: string) => judged({ linux: '6.19.3' }, image).length;
     expect([on('mongo:7.0.43'), on('host:5000/own/mongo:7.0.43@sha256:00')]).toEqual([0, 0]);
     expect([on('mongo:9.0.1'), on('host:5000/mongo'), on('own/mongo:prod'), on('mongo:8@sha256:00')]).toEqual([
@@ -156,7 +159,7 @@ describe('mongod and Linux', () => {
     // It stops on every kernel from 6.19 on.
     expect(judged({ linux: '7.1.0' }, 'mongo:8.0.28')).toEqual([expect.stringMatching(/^warning: .*SERVER-125742/)]);
   });
-  test('do not matter without a MongoDB that runs', () => {
+  test('are not checked without a running MongoDB', () => {
     const change = (h: any) => {
       h.versions.linux = '6.19.0';
       h.databases.mongodb.state = 'retired';
@@ -170,7 +173,7 @@ describe('mongod and Linux', () => {
 describe('missing secrets', () => {
   const secrets = [{ name: 'db', namespaces: ['a', 'b'], keys: ['username', 'password'] }];
 
-  test('are named with the command to run, where there is an encrypted file', () => {
+  test('are reported with the command to run if there is an encrypted file', () => {
     const encrypted = new Set(['a/db/username', 'a/db/password', 'b/db/username']);
     expect(missingSecrets.find({ rendering: [], secrets, encrypted })).toEqual([
       {
@@ -181,7 +184,7 @@ describe('missing secrets', () => {
     ]);
   });
 
-  test('are not looked for before there is one', () => {
+  test('are not reported without an encrypted file', () => {
     expect(verdict([missingSecrets], { rendering: [], secrets }).notMade).toEqual(['missing secrets']);
   });
 });

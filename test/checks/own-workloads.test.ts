@@ -50,11 +50,11 @@ test.each<[string, object, [string, number, number][]]>([
     },
     [['talos-worker-02', 1, 0]],
   ],
-])('%s %j costs its nodes what it asks for', (kind, spec, places) => {
+])('%s %j adds its requests to its nodes', (kind, spec, places) => {
   expect(placesOf(own(kind, spec))).toEqual(places.map((place) => [...place, 1, 1000]));
 });
 
-test('an autoscaled workload costs what it may become', () => {
+test('an autoscaled workload counts with its largest size', () => {
   const scaler = own('HorizontalPodAutoscaler', {
     maxReplicas: 6,
     scaleTargetRef: { kind: 'Deployment', name: 'own' },

@@ -7,7 +7,7 @@ function found(check: Check, change: (homelab: any) => void = () => undefined): 
   return findings.map(({ severity, message }) => `${severity}: ${message}`);
 }
 
-test('nothing is said of the homelab of tests', () => {
+test('the homelab of the tests has no warnings', () => {
   expect([shutdown, openNetwork, plainCredentials, talosKubernetes].flatMap((check) => found(check))).toEqual([]);
 });
 
@@ -19,13 +19,13 @@ test('a shutdown that is too short for the slowest pod and the critical part is 
   expect(found(shutdown, seconds(150))).toEqual([]);
 });
 
-test('a plug that is pulled before Talos is through is a warning, with the time that is used', () => {
+test('a `down` that is too short for the shutdown of Talos is a warning, with the time that is used', () => {
   expect(found(shutdown, (h) => (h.machines['talos-worker-01'].down = Duration.seconds(300)))).toEqual([
     'warning: machines.talos-worker-01.down must leave Talos time after talos.shutdownGracePeriod; the bootstrap uses 450 s, got "300 s"; write down: Duration.seconds(450)',
   ]);
 });
 
-test('policies that nobody enforces are a warning that says what it means', () => {
+test('policies without enforcement are a warning that explains the effect', () => {
   expect(found(openNetwork, (h) => (h.talos.enforceNetworkPolicies = false))).toEqual([
     expect.stringMatching(/^warning: talos.enforceNetworkPolicies is false: every pod may reach every other pod/),
   ]);
@@ -60,7 +60,7 @@ test.each([
   ['FEATURES', 'collaboration,presence,search'],
   ['GREETING', 'hello-world-this-is-a-very-long-name-of-2-things'],
   ['IMAGE', `ghcr.io/owner/x@sha256:${'0'.repeat(64)}`],
-])('%s=%s is none', (name, value) => {
+])('%s=%s is no warning', (name, value) => {
   expect(found(plainCredentials, (h) => (h.services.chat.env = { [name]: value }))).toEqual([]);
 });
 

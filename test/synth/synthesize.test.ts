@@ -145,7 +145,7 @@ test('fails while another synth publishes', async () => {
   await expect(run(appOf(['a']))).rejects.toThrow(`another synth (process ${process.ppid}) is publishing dist/`);
 });
 
-test('the next synth finishes or undoes what a killed one left', async () => {
+test('the next synth finishes or undoes the work of a killed one', async () => {
   await publish(join(root, 'dist'), new Map([['apps/old.yaml', '---\n']]));
   // No process has this ID: it is larger than any system gives.
   fs.renameSync(join(root, 'dist'), join(root, 'dist.old.99999999'));

@@ -76,7 +76,7 @@ test.each([
   'Prune=false,Delete=false',
   'kubernetes.io/hostname',
   'http://a:80/v1',
-])('%s stands bare', (text) => {
+])('%s needs no quotes', (text) => {
   expect(printYaml({ text })).toBe(`text: ${text}\n`);
 });
 
@@ -106,7 +106,7 @@ test('a script is readable as a script', () => {
   );
 });
 
-test('fails on what YAML cannot hold, and names its place', () => {
+test('fails on a value that YAML cannot represent, and names its place', () => {
   expect(() => printYaml({ a: [{ b: NaN }] })).toThrow('.a[0].b cannot be written as YAML: it is NaN');
   expect(() => printYaml({ a: '\ud800' })).toThrow('.a cannot be written as YAML: it holds half a surrogate pair');
   expect(() => printYaml({ a: () => 1 })).toThrow('.a cannot be written as YAML: it is a function');

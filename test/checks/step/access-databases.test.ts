@@ -32,7 +32,7 @@ describe('logins of databases', () => {
   test.each([
     ['MongoDB', mongodb('search', 'read'), mongodb('search'), 'search of mongodb/mongodb', 'search'],
     ['Cassandra', cassandra('chat', 'read'), cassandra('chat'), 'search of cassandra/cassandra', 'chat'],
-  ])('of %s that may write what it could read, and the other way round', (_, reads, writes, login, own) => {
+  ])('of %s that may write what it could read, and the reverse', (_, reads, writes, login, own) => {
     expect(said(search(writes), search(reads))).toMatchObject({
       more: [`${login}.rights: read ${own} -> read and write ${own}`],
       less: [],
@@ -60,21 +60,21 @@ describe('logins of databases', () => {
     ]);
   });
 
-  test('that get at what others have, and leave what they had', () => {
+  test('that gain access to data of others, and lose access to their own', () => {
     expect(said(search(mongodb('identity', 'read')), search(mongodb('search')))).toMatchObject({
       more: ['search of mongodb/mongodb.rights: nothing in identity -> read identity'],
       less: ['the login search of mongodb/mongodb may no longer read and write search.'],
     });
   });
 
-  test('that are new: what is theirs alone is no news beside their secret', () => {
+  test('that are new are reported only by their secret if nobody else uses their data', () => {
     const rights = (keyspace: string) =>
       said(search(cassandra(keyspace))).more.filter((line) => line.includes('.rights: '));
     expect(rights('presence')).toEqual(['search of cassandra/cassandra.rights: no login -> read and write presence']);
     expect(rights('index')).toEqual([]);
   });
 
-  test('that are dropped; a database that is retired drops none', () => {
+  test('that are dropped; a retired database drops none', () => {
     expect(said(search(), search(mongodb('search'))).less).toContain('the login search of mongodb/mongodb is dropped.');
     const unused: Change = (h) => {
       for (const service of Object.values<any>(h.services))
@@ -89,7 +89,7 @@ describe('logins of databases', () => {
     expect(logins(retired)).toEqual([]);
   });
 
-  test('are told at the file that says them', () => {
+  test('are reported at the file that declares them', () => {
     const step = { before: stateOf(search(mongodb('search', 'read'))), after: stateOf(search(mongodb('search'))) };
     const { risks, changes } = planStep(step, 'HEAD');
     expect(risks).toEqual([
@@ -102,7 +102,7 @@ describe('logins of databases', () => {
     expect(changes.find(({ id }) => id === '/ConfigMap mongodb/mongodb-users')?.verdict).toBe('access');
   });
 
-  test('a file that is no JSON says nothing', () => {
+  test('ignores a file that is not JSON', () => {
     const step = edited(stateOf(), ({ kind, metadata, data }) => {
       if (kind === 'ConfigMap' && metadata.name === 'mongodb-users') data['users.json'] = '{';
     });
@@ -131,7 +131,7 @@ describe('copies of databases', () => {
   const at = (host: string, more = '/backup/mongodb as backup') => `sftp:${host}:22:${more}`;
   const moved = (after: object, before: object) => said(to(after), to(before)).more;
 
-  test('that are new say where to, and that their pods read a login and reach a machine', () => {
+  test('that are new report their target, the login that pods read and the machine that they reach', () => {
     const { more, waits } = said(to(sftp), to(undefined));
     expect(more).toEqual(
       expect.arrayContaining([
@@ -206,7 +206,7 @@ describe('copies of databases', () => {
     ['the same place', nfs, nfs, []],
   ])('%s', (_, before, after, expected) => expect(moved(after, before)).toEqual(expected));
 
-  test('of all racks are one line', () => {
+  test('of all racks share one line', () => {
     const ring: Change = (h) => void (h.databases.cassandra.backup = { target: sftp });
     const copies = said(ring).more.filter((line) => line.includes('.copies: '));
     expect(copies).toEqual([
@@ -214,7 +214,7 @@ describe('copies of databases', () => {
     ]);
   });
 
-  test('that end take the way out along', () => {
+  test('that end also close their egress', () => {
     expect(said(to(undefined), to(sftp)).less).toEqual([
       'mongodb/mongodb may no longer reach 192.168.1.50/32 at TCP 22.',
       'mongodb/mongodb no longer reads the secrets mongodb-backup.',
@@ -237,7 +237,7 @@ describe('metrics of databases', () => {
     };
   const prometheus = { app: 'prometheus' };
 
-  test('for nobody open nothing', () => expect(said(scraped())).toMatchObject({ more: [], less: [] }));
+  test('without a scraper open nothing', () => expect(said(scraped())).toMatchObject({ more: [], less: [] }));
 
   test('open the ports of the exporter and of ops, and close them', () => {
     expect(said(scraped(prometheus), scraped()).more).toEqual([
@@ -250,7 +250,7 @@ describe('metrics of databases', () => {
     ]);
   });
 
-  test('for more pods than before say for whom', () =>
+  test('for more pods than before name the pods', () =>
     expect(said(scraped({}), scraped(prometheus)).more).toContain(
       'mongodb/mongodb.ingress: not permitted -> any pod of namespace monitoring at TCP 7012, TCP 9216',
     ));

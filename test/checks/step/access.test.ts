@@ -79,9 +79,9 @@ describe('NetworkPolicies', () => {
         },
       ],
     ],
-  ])('say what %s opens', (_, expected, rules) => expect(egress(...rules)).toEqual(expected));
+  ])('report what %s opens', (_, expected, rules) => expect(egress(...rules)).toEqual(expected));
 
-  test('connect two services in one line, with both policies', () => {
+  test('report a connection of two services in one line, with both policies', () => {
     const step = { before: base, after: stateOf((h) => h.services.chat.connects.push({ service: 'identity' })) };
     expect(accessRisks(step, pairs(step))).toEqual([
       expect.objectContaining({
@@ -92,7 +92,7 @@ describe('NetworkPolicies', () => {
     ]);
   });
 
-  test('let anybody in when `from` is empty', () => {
+  test('permit everyone when `from` is empty', () => {
     const step = after('NetworkPolicy', 'mongodb', ({ spec }) => void (spec.ingress[0].from = []));
     expect(told(step)).toEqual(['mongodb/mongodb.ingress: anywhere at TCP 27017']);
   });
@@ -110,7 +110,7 @@ describe('NetworkPolicies', () => {
     );
   });
 
-  test('count what a policy refused when it goes', () => {
+  test('report what a removed policy denied before', () => {
     expect(told(after('NetworkPolicy', 'default-deny', () => false, 'services'))).toEqual([
       'other pods of services.egress: anywhere at every port',
       'other pods of services.ingress: anywhere at every port',
@@ -120,7 +120,7 @@ describe('NetworkPolicies', () => {
     expect(told(all)).toEqual(['services.egress: anywhere at every port', 'services.ingress: anywhere at every port']);
   });
 
-  test('count a direction that is no longer judged, and pods that are no longer selected', () => {
+  test('report a direction without policies, and pods that are no longer selected', () => {
     const types = edited(base, ({ kind, metadata, spec }) => {
       if (kind !== 'NetworkPolicy' || metadata.namespace !== 'services') return;
       if (!['default-deny', 'chat'].includes(metadata.name)) return;
@@ -136,7 +136,7 @@ describe('NetworkPolicies', () => {
     expect(told(selector)).toContainEqual(expect.stringContaining('ingress: anywhere at every port'));
   });
 
-  test('widen a block, an exception and a range of ports', () => {
+  test('report a larger block, a smaller exception and a larger range of ports', () => {
     const rule = (cidr: string, except: readonly string[], port: number, endPort: number) => ({
       to: [{ ipBlock: { cidr, except } }],
       ports: [{ port, endPort }],
@@ -253,7 +253,7 @@ describe('policies that permit the same', () => {
     },
   );
 
-  test('take a named port for its number, and the two ways to say all', () => {
+  test('treat a named port like its number, and both notations of "all" alike', () => {
     const way = (port: unknown) => ({
       apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
@@ -282,7 +282,7 @@ describe('policies that permit the same', () => {
 });
 
 describe('a new service', () => {
-  test('is one line: what it reaches, who reaches it, what it reads, and what comes first', () => {
+  test('is one line: what it reaches, what reaches it, what it reads, and what it waits for', () => {
     const change: Change = (h) => {
       h.services.billing = { connects: [{ mongodb: 'mongodb', database: 'billing' }, { service: 'identity' }] };
       h.services.gateway.connects.push({ service: 'billing' });
@@ -295,10 +295,10 @@ describe('a new service', () => {
     expect(risks[0]!.problem).toContain('run npm run bootstrap -- apply secrets before pushing');
   });
 
-  test('that asks for nothing is no risk', () =>
+  test('without connections and secrets is no risk', () =>
     expect(ofHomelab((h) => void (h.services.billing = { connects: [] }))).toEqual([]));
 
-  test('with a way out of the cluster says so apart', () => {
+  test('with egress from the cluster reports that separately', () => {
     const objects = policies([{ to: [{ ipBlock: { cidr: '192.168.1.30/32' } }] }]);
     expect(told(plain([], [...objects, worker()]))).toEqual([
       'apps/worker.egress: 192.168.1.30/32 at every port',
@@ -311,7 +311,7 @@ describe('rights', () => {
   const rule = (edit: (rules: any[]) => void) => told(after('Role', 'traefik', ({ rules }) => edit(rules)));
   const traefik = 'ServiceAccount ingress/traefik.rights';
 
-  test('a verb, a resource, a wildcard and names that are dropped', () => {
+  test('a new verb, resource or wildcard, and removed resource names', () => {
     expect(rule((rules) => rules[0].verbs.push('delete'))).toEqual([
       `${traefik}: delete services in web, delete secrets in web`,
     ]);
@@ -326,7 +326,7 @@ describe('rights', () => {
     ]);
   });
 
-  test('paths that are no resources, for the cluster', () => {
+  test('non-resource paths, which are cluster-wide', () => {
     const step = after(
       'ClusterRole',
       'traefik',
@@ -335,7 +335,7 @@ describe('rights', () => {
     expect(told(step)).toEqual([`${traefik}: get /metrics in the whole cluster`]);
   });
 
-  test('another subject, a role of the cluster that nobody renders, and a role for everybody', () => {
+  test('another subject, a cluster role that is not rendered, and a role for all users', () => {
     const binding = (subjects: readonly Manifest[], name: string) => ({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRoleBinding',
@@ -356,7 +356,7 @@ describe('rights', () => {
     expect(more(binding([{ kind: 'ServiceAccount', name: 'traefik', namespace: 'ingress' }], 'traefik'))).toEqual([]);
   });
 
-  test('a role that the roles of the cluster take in, and one that nobody is bound to', () => {
+  test('a role that cluster roles aggregate, and one without a binding', () => {
     const role = (labels: Manifest) => ({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'ClusterRole',
@@ -373,7 +373,7 @@ describe('rights', () => {
     ]);
   });
 
-  test('the same in other words is nothing', () => {
+  test('the same permissions in another notation are no risk', () => {
     const split = edited(base, (object) => {
       if (!is(object, 'Role', 'traefik')) return;
       object.rules = object.rules
@@ -462,17 +462,17 @@ describe('pods', () => {
     expect(reversed).toEqual([]);
   });
 
-  test('all capabilities that were dropped come back by name', () =>
+  test('capabilities that are no longer dropped are reported by name', () =>
     expect(pod((_, c) => void delete c.securityContext.capabilities)[0]).toContain('capability NET_RAW'));
 
-  test('a renamed container, or settings that move from container to pod, are nothing', () => {
+  test('a renamed container, or settings that move from container to pod, are no risk', () => {
     expect(pod((_, c) => void (c.name = 'main'))).toEqual([]);
     expect(
       pod((s, c) => void ((s.securityContext.runAsNonRoot = true), delete c.securityContext.runAsNonRoot)),
     ).toEqual([]);
   });
 
-  test('of a new workload, what is more than ordinary', () => {
+  test('of a new workload, only privileges beyond the default', () => {
     expect(told(plain([], [worker()]))).toEqual([]);
     expect(told(plain([], [worker({ hostPID: true })]))).toEqual([
       'apps/worker.securityContext: the processes of the node (hostPID)',
@@ -484,7 +484,7 @@ describe('namespaces', () => {
   const enforce = 'pod-security.kubernetes.io/enforce';
   const labels = (edit: (labels: any) => void) =>
     told(after('Namespace', 'services', ({ metadata }) => edit(metadata.labels)));
-  test('lower, removed, older', () => {
+  test('a lower level, a removed label, an older version', () => {
     expect(labels((all) => void (all[enforce] = 'baseline'))).toEqual(['services.podSecurity: baseline']);
     expect(labels((all) => void Reflect.deleteProperty(all, enforce))).toEqual([
       "services.podSecurity: the cluster's default",
@@ -497,7 +497,7 @@ describe('namespaces', () => {
       told(after('Namespace', 'ingress', ({ metadata }) => void (metadata.labels[enforce] = 'restricted'))),
     ).toEqual([]);
   });
-  test('a new one that is privileged', () => {
+  test('a new privileged namespace', () => {
     const namespace = (level: string) => ({
       apiVersion: 'v1',
       kind: 'Namespace',
@@ -508,7 +508,7 @@ describe('namespaces', () => {
   });
 });
 
-describe('ways in', () => {
+describe('entry points', () => {
   const service = (edit: (spec: any) => void) => told(after('Service', 'chat', ({ spec }) => edit(spec)));
   test('Services', () => {
     expect(service((spec) => void (spec.type = 'NodePort'))[0]).toMatch(
@@ -565,7 +565,7 @@ describe('AppProjects', () => {
 
 describe('secrets', () => {
   const from = (name: string) => ({ name: 'TOKEN', valueFrom: { secretKeyRef: { name, key: 'password' } } });
-  test('that pods newly read, in each way', () => {
+  test('that pods newly read, as volume or variable', () => {
     expect(pod((_, c) => void c.env.push(from('cassandra-documents')))).toEqual([
       'services/chat.secrets: cassandra-documents',
     ]);
@@ -583,7 +583,7 @@ describe('secrets', () => {
       ),
     ).toEqual(['services/chat.secrets: cassandra-chat (other)']);
   });
-  test('whose value stands in Git', () =>
+  test('whose value is in Git', () =>
     expect(
       pod((_, c) => {
         const variable = c.env.find(({ name }: any) => name === 'CASSANDRA_PASSWORD');
@@ -591,7 +591,7 @@ describe('secrets', () => {
         variable.value = 'x';
       }),
     ).toEqual(['services/chat.env: in plain text']));
-  test('in one more namespace', () => {
+  test('in an additional namespace', () => {
     const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'cassandra-admin', namespace: 'web' } };
     expect(told({ before: base, after: { ...base, secrets: [...base.secrets, secret] } })).toEqual([
       'cassandra-admin.namespaces: web',
@@ -606,7 +606,7 @@ describe('what pods wait for', () => {
       'not-deployed',
     );
   const line = (what: string) => [`services/chat.waits: ${what}, not created here`];
-  test('is not there', () => {
+  test('is missing', () => {
     expect(waits((_, c) => void (c.envFrom = [{ secretRef: { name: 'x' } }]))).toEqual(line('Secret x'));
     expect(waits((s) => void s.volumes.push({ name: 'c', configMap: { name: 'x' } }))).toEqual(line('ConfigMap x'));
     expect(waits((s) => void s.volumes.push({ name: 'c', persistentVolumeClaim: { claimName: 'x' } }))).toEqual(
@@ -615,7 +615,7 @@ describe('what pods wait for', () => {
     expect(waits((s) => void (s.serviceAccountName = 'x'))).toEqual(line('ServiceAccount x'));
     expect(waits((s) => void (s.priorityClassName = 'x'))).toEqual(line('PriorityClass x'));
   });
-  test("is optional, the cluster's own, in secrets.yaml or made by an operator", () => {
+  test('is no risk if it is optional, part of the cluster, in secrets.yaml or created by an operator', () => {
     expect(waits((_, c) => void (c.envFrom = [{ secretRef: { name: 'x', optional: true } }]))).toEqual([]);
     expect(waits((s) => void (s.priorityClassName = 'system-node-critical'))).toEqual([]);
     expect(waits((s) => void (s.serviceAccountName = 'default'))).toEqual([]);

@@ -33,12 +33,12 @@ describe('what the API server fills in', () => {
     ['an empty list', (spec: any) => (spec.template.spec.tolerations = [])],
     ['a policy of pulls', (spec: any) => (spec.template.spec.containers[0].imagePullPolicy = 'IfNotPresent')],
     ['a quantity in other words', (spec: any) => (spec.template.spec.containers[0].resources.limits.memory = '1024Mi')],
-  ])('%s, said in the manifest, changes nothing', (_, change) => {
+  ])('%s, written into the manifest, changes nothing', (_, change) => {
     expect(verdictOf(deployment(), deployment(change))).toBe('nothing');
     expect(verdictOf(deployment(change), deployment())).toBe('nothing');
   });
 
-  test('a volume without a name has the source that it says', () => {
+  test('a volume without a source gets emptyDir, and another keeps its source', () => {
     const { next } = apiServerChange(
       deployment(),
       deployment((spec) => (spec.template.spec.volumes = [{ emptyDir: { sizeLimit: '16Mi' } }, {}])),
@@ -46,7 +46,7 @@ describe('what the API server fills in', () => {
     expect(next.spec.template.spec.volumes).toEqual([{ emptyDir: { sizeLimit: '16Mi' } }, { emptyDir: {} }]);
   });
 
-  test('how many pods of a DaemonSet may miss, only where it replaces them by itself', () => {
+  test('maxUnavailable of a DaemonSet, only with RollingUpdate', () => {
     const filledIn = (updateStrategy: object) =>
       filled(rulesOf('v1.36.3'), object('apps/v1', 'DaemonSet', { spec: { updateStrategy } })).spec.updateStrategy
         .rollingUpdate.maxUnavailable;
@@ -55,7 +55,7 @@ describe('what the API server fills in', () => {
     expect(filledIn({ type: 'OnDelete', rollingUpdate: {} })).toBe(0);
   });
 
-  test('the order of keys is no change, that of containers is', () => {
+  test('another order of keys is no change, another order of containers is one', () => {
     const second = { name: 'b', image: 'b:1' };
     const two = deployment((spec) => spec.template.spec.containers.push(second));
     const reversed = deployment((spec) => spec.template.spec.containers.unshift(second));
@@ -69,7 +69,7 @@ describe('what the API server fills in', () => {
     expect(verdictOf(deployment(), keys)).toBe('nothing');
   });
 
-  test('what was filled in stays when what it followed changes', () => {
+  test('a default stays when the field that it came from changes', () => {
     const latest = deployment((spec) => (spec.template.spec.containers[0].image = 'a:latest'));
     const { next } = apiServerChange(deployment(), latest);
     expect(next.spec.template.spec.containers[0].imagePullPolicy).toBe('IfNotPresent');
@@ -78,7 +78,7 @@ describe('what the API server fills in', () => {
     expect(apiServerChange(closed, open).next.spec.policyTypes).toEqual(['Ingress']);
   });
 
-  test('a service account that leaves the manifest stays under its old name', () => {
+  test('a removed service account stays in its deprecated field', () => {
     const named = deployment((spec) => (spec.template.spec.serviceAccountName = 'web'));
     const { verdict, fields } = apiServerChange(named, deployment());
     expect(verdict).toBe('nothing');
@@ -93,7 +93,7 @@ describe('what the API server fills in', () => {
   });
 });
 
-test('a field names its entry by its key, and what happens to it', () => {
+test('a field shows the key of its list entry and its effect', () => {
   const { verdict, fields } = apiServerChange(
     deployment(),
     deployment((spec) => {
@@ -114,7 +114,7 @@ test('a field names its entry by its key, and what happens to it', () => {
   ]);
 });
 
-describe('what the API server refuses', () => {
+describe('what the API server rejects', () => {
   const job = (change: (spec: any) => void = () => undefined) => {
     const spec: any = { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'a:1' }] } } };
     change(spec);
@@ -179,7 +179,7 @@ describe('what the API server refuses', () => {
     expect(verdictOf(before, after)).toBe('live');
   });
 
-  test('a claim grows where its class says so, and never shrinks', () => {
+  test('a claim grows if its class allows it, and never shrinks', () => {
     const claim = (storage: string) =>
       object('v1', 'PersistentVolumeClaim', { spec: { storageClassName: 'a', resources: { requests: { storage } } } });
     const classes = (allowVolumeExpansion: boolean) =>
@@ -190,14 +190,14 @@ describe('what the API server refuses', () => {
     expect(verdictOf(claim('1Gi'), claim('1024Mi'), undefined, classes(false))).toBe('nothing');
   });
 
-  test('an entry without the name by which it is found', () => {
+  test('a list entry without its key', () => {
     const account = (secrets: unknown) => object('v1', 'ServiceAccount', { secrets });
     const { verdict, reason } = apiServerChange(account([{ name: 'a' }]), account([{}]));
     expect(verdict).toBe('refused');
     expect(reason).toContain('without name');
   });
 
-  test('empty parameters of a class that had none, by old versions alone', () => {
+  test('empty parameters of a class that had none, only in old versions', () => {
     const [none, empty] = [{}, { parameters: {} }].map((rest) =>
       object('storage.k8s.io/v1', 'StorageClass', { provisioner: 'a', ...rest }),
     );
@@ -205,7 +205,7 @@ describe('what the API server refuses', () => {
     expect(verdictOf(none!, empty!, 'v1.36.3')).toBe('nothing');
   });
 
-  test('another port for checks of health, unless the Service needs none any more', () => {
+  test('another health check port, unless the Service no longer needs one', () => {
     const balanced = (spec: object) =>
       object('v1', 'Service', { spec: { type: 'LoadBalancer', ports: [{ port: 80 }], ...spec } });
     const local = (spec: object) => balanced({ externalTrafficPolicy: 'Local', ...spec });
@@ -215,7 +215,7 @@ describe('what the API server refuses', () => {
     expect(verdictOf(local({}), local({ healthCheckNodePort: 0 }))).toBe('nothing');
   });
 
-  test('two entries of the same key', () => {
+  test('two list entries with the same key', () => {
     const twice = [1, 2].map((value) => ({ name: 'A', value: `${value}` }));
     const { verdict, reason } = apiServerChange(
       deployment(),
@@ -249,6 +249,6 @@ test.each([
   ['v1.33.1', 'v1.31'],
   ['v1.31.4', 'v1.31'],
   ['v1.29.0', 'v1.31'],
-])('Kubernetes %s is judged by the rules of %s', (version, known) => {
+])('Kubernetes %s uses the rules of %s', (version, known) => {
   expect(rulesOf(version).kubernetes).toContain(`${known}.`);
 });

@@ -29,20 +29,20 @@ function clients(target: string, objects: readonly Json[]): string[] {
 const of = (app: string) => ({ podSelector: { matchLabels: { app } } });
 const all = [deployment('a', 'store'), deployment('a', 'one'), deployment('a', 'two'), deployment('b', 'three')];
 
-test('whom the policy of the target lets in, and whose own policy does not forbid it', () => {
+test('workloads that the policy of the target permits and their own policy does not forbid', () => {
   const lets = policy('a', 'store', { policyTypes: ['Ingress'], ingress: [{ from: [of('one'), of('two')] }] });
   expect(clients('a/store', [...all, lets])).toEqual(['a/one', 'a/two']);
   const nowhere = policy('a', 'two', { policyTypes: ['Egress'], egress: [] });
   expect(clients('a/store', [...all, lets, nowhere])).toEqual(['a/one']);
 });
 
-test('without a policy of the target: those whose own policies name it', () => {
+test('without a policy of the target: workloads whose own policies name it', () => {
   const speaks = policy('a', 'one', { policyTypes: ['Egress'], egress: [{ to: [of('store')] }] });
   expect(clients('a/store', [...all, speaks])).toEqual(['a/one']);
   expect(clients('a/store', all)).toEqual([]);
 });
 
-test('a namespace by its name or by its labels', () => {
+test('selects a namespace by its name or by its labels', () => {
   const from = (namespaceSelector: Json) =>
     policy('a', 'store', {
       ingress: [{ from: [{ namespaceSelector, podSelector: { matchLabels: { app: 'three' } } }] }],
@@ -58,7 +58,7 @@ test('a namespace by its name or by its labels', () => {
   expect(clients('a/store', [...all, namespace, from({ matchLabels: { team: 'y' } })])).toEqual([]);
 });
 
-test('other parts of the same thing are no clients, and neither is what runs once', () => {
+test('other parts of the same workload are no clients, and neither are Jobs', () => {
   const parts = [
     deployment('a', 'ring-1', { app: 'ring' }),
     deployment('a', 'ring-2', { app: 'ring' }),

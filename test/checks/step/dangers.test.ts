@@ -57,7 +57,7 @@ describe('twenty dangers in one change', () => {
   const plan = planned(allOf(DANGERS)(before));
   const shown = shownBy(plan);
 
-  test.each(DANGERS)('the first screen names it in a line: $name ($family)', ({ family, shows }) => {
+  test.each(DANGERS)('the first screen lists it in one line: $name ($family)', ({ family, shows }) => {
     expect(shown.get(family)?.filter((line) => shows.test(line))).toHaveLength(1);
   });
 
@@ -69,7 +69,7 @@ describe('twenty dangers in one change', () => {
   });
 });
 
-test.each(DANGERS)('alone it is seen as well: $name ($family)', ({ family, shows, change }) => {
+test.each(DANGERS)('is also found alone: $name ($family)', ({ family, shows, change }) => {
   const plan = planned(change(before));
   expect(exitCode(plan)).toBeGreaterThanOrEqual(CODES[family]);
   expect(
@@ -79,14 +79,14 @@ test.each(DANGERS)('alone it is seen as well: $name ($family)', ({ family, shows
   ).toBe(true);
 });
 
-describe('nobody notices', () => {
+describe('harmless changes', () => {
   test.each(HARMLESS)('$name', ({ change }) => {
     const plan = planned(change(before));
     expect([verdictOf(plan), plan.risks]).toEqual([expect.stringMatching(/^(nothing|live)$/), []]);
     expect(exitCode(plan)).toBe(0);
   });
 
-  test('all of it at once', () => expect(exitCode(planned(allOf(HARMLESS)(before)))).toBe(0));
+  test('all of them at once', () => expect(exitCode(planned(allOf(HARMLESS)(before)))).toBe(0));
 
   test('a comment in a file', () => {
     const after = before.map((object) => parse(`# reviewed\n${printYaml(object)}# the end\n`) as Manifest);

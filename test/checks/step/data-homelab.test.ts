@@ -166,7 +166,7 @@ test.each(cases.map(([name, after, expected, before]) => ({ name, after, expecte
   ({ after, expected, before }) => expect(told(homelabStep(after, before))).toEqual(expected),
 );
 
-test('a machine renamed is every disk of its database elsewhere', () => {
+test('renaming a machine moves every disk of its database', () => {
   const step = homelabStep((h) => {
     const { [change.CASSANDRA_NODE]: machine, ...others } = h.machines;
     h.machines = { ...others, other: machine };
@@ -174,7 +174,7 @@ test('a machine renamed is every disk of its database elsewhere', () => {
   expect(risksOf(step).map(({ what }) => what)).toEqual(['cassandra.disks']);
 });
 
-test('each says why, the way in commits with what to look at, the section, and the objects in which it stands', () => {
+test('each risk gives its reason, the safe way in commits, the section of the docs, and its objects', () => {
   const [risk] = risksOf(homelabStep(change.members(1)));
   expect(risk).toMatchObject({
     verdict: 'data',

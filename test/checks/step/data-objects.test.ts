@@ -51,9 +51,9 @@ describe('rings and sets', () => {
     ['docker.io/library/mongo:', 'registry.home.arpa/mongo:'],
     ['\\"chat\\": 3', '\\"chat\\": 5'],
     ['file_cache_size: 320MiB', 'file_cache_size: 300MiB'],
-  ])('%s becomes %s: nothing at risk', (from, to) => expect(text(from, to)).toEqual([]));
+  ])('%s becomes %s: no risk', (from, to) => expect(text(from, to)).toEqual([]));
 
-  test('versions by their series', () => {
+  test('versions are compared by series', () => {
     expect(versionProblem('mongodb', [4, 4], [5, 0])).toBeUndefined();
     expect(versionProblem('mongodb', [4, 2], [5, 0])?.by).toBe('skip');
     expect(versionProblem('mongodb', [6, 0], [8, 0])?.by).toBe('skip');
@@ -68,7 +68,7 @@ describe('rings and sets', () => {
 });
 
 describe('StatefulSets', () => {
-  test('names, services and claims by which pods find their data', () => {
+  test('changed names, services and claims by which pods find their data', () => {
     expect(set((spec) => (spec.serviceName = 'other'))).toEqual(['mongodb.serviceName: mongodb -> other']);
     expect(set((spec) => (spec.volumeClaimTemplates[0].metadata.name = 'db'))).toEqual(['mongodb.claims: data -> db']);
     expect(set((spec) => (spec.volumeClaimTemplates[0].spec.storageClassName = 'x'))).toEqual([
@@ -85,7 +85,7 @@ describe('StatefulSets', () => {
     );
   });
 
-  test('the mount of the data moved, gone, or an empty folder', () => {
+  test('the data mount is moved, removed, or an empty folder', () => {
     const mounts = (edit: (container: any, spec: any) => void) =>
       set((spec) => edit(spec.template.spec.containers[0], spec.template.spec));
     expect(mounts((container) => (container.volumeMounts[0].mountPath = '/data'))).toEqual([
@@ -104,7 +104,7 @@ describe('StatefulSets', () => {
   });
 });
 
-describe('volumes made by hand', () => {
+describe('static volumes', () => {
   test.each<[string, (spec: any) => void, string]>([
     ['path', (spec) => (spec.local.path = '/x'), 'mongodb-0.path: /var/mnt/mongodb-0 -> /x'],
     ['size', (spec) => (spec.capacity.storage = '50Gi'), 'mongodb-0.size: 100Gi -> 50Gi'],
@@ -117,7 +117,7 @@ describe('volumes made by hand', () => {
     ['class', (spec) => (spec.storageClassName = 'x'), 'mongodb-0.storageClass: local-data -> x'],
   ])('another %s', (_, edit, expected) => expect(volume(edit)).toEqual([expected]));
 
-  test('larger, or kept when it leaves, is no risk; a swap of two is said for both', () => {
+  test('a larger or retained volume is no risk; a swap of two is reported for both', () => {
     expect(volume((spec) => (spec.capacity.storage = '0.5Ti'))).toEqual([]);
     expect(volume((spec) => (spec.capacity.storage = '1Pi'))).toEqual([]);
     expect(removed('PersistentVolume', 'mongodb-data-mongodb-0')).toEqual([]);
@@ -131,7 +131,7 @@ describe('volumes made by hand', () => {
   });
 });
 
-describe('what Argo CD is told', () => {
+describe('options of Argo CD', () => {
   test.each([
     ['Namespace', 'mongodb', 'mongodb.keep'],
     ['PersistentVolume', 'mongodb-data-mongodb-0', 'mongodb-data-mongodb-0.keep'],
@@ -145,7 +145,7 @@ describe('what Argo CD is told', () => {
     );
   });
 
-  test('deleting, forcing and emptying by an application that holds a database; others may', () => {
+  test('deletion, force and emptying are a risk only for an application with a database', () => {
     const finalizers = ['resources-finalizer.argocd.argoproj.io'];
     const application = (name: string, edit: (object: any) => void) => edited('Application', name, edit);
     expect(application('mongodb', ({ metadata }) => (metadata.finalizers = finalizers))).toEqual([
@@ -212,7 +212,7 @@ describe('objects of own charts', () => {
   });
   const step = (before: readonly Manifest[], after: readonly Manifest[]) => told(plainStep(before, after));
 
-  test('claims removed, renamed, smaller, of another class', () => {
+  test('claims that are removed, renamed, smaller, or of another class', () => {
     expect(step([claim('a')], [])).toEqual(['a.claim: a -> none']);
     expect(step([claim('a'), own('Deployment', 'a')], [claim('b'), own('Deployment', 'b')])).toEqual([
       'a.claim: a -> none',
@@ -226,7 +226,7 @@ describe('objects of own charts', () => {
     expect(step([claim('a')], [claim('a', { storageClassName: 'slow' })])).toEqual(['a.storageClass: fast -> slow']);
   });
 
-  test('a database of an own chart: version, replicas, folder, renamed, deleted, first stopped', () => {
+  test('a database of an own chart: version, replicas, folder, rename, deletion, deletion after a stop', () => {
     expect(step([database('p', 1)], [database('p', 1, {}, 'postgres:17.0')])).toEqual(['p.version: 16.2 -> 17.0']);
     expect(step([database('p', 3)], [database('p', 2)])).toEqual(['p.replicas: 3 -> 2']);
     expect(step([database('p', 3)], [database('p', 5)])).toEqual([]);
@@ -238,7 +238,7 @@ describe('objects of own charts', () => {
     expect(step([database('p', 1)], [moved])).toEqual(['p.PGDATA: /d/pg -> /d/other']);
   });
 
-  test('a program that keeps data and is no known database', () => {
+  test('a program with data that is not a known database', () => {
     const plain = (name: string, replicas = 1) => database(name, replicas, {}, 'files:1');
     expect(step([plain('f')], [plain('g')])).toEqual(['f.name: n/f -> n/g']);
     expect(step([plain('f')], [])).toEqual(['f.state: active -> deleted']);
@@ -247,7 +247,7 @@ describe('objects of own charts', () => {
     ]);
   });
 
-  test('namespaces, definitions, classes and databases of operators that leave', () => {
+  test('removed namespaces, definitions, classes and databases of operators', () => {
     const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'n' } };
     const kept = claim('a', {}, { annotations: { [KEEP]: 'Prune=false' } });
     expect(step([namespace, kept], [kept])).toEqual(['n.namespace: Namespace -> none']);
@@ -273,7 +273,7 @@ describe('objects of own charts', () => {
     expect(step([storageClass], [])).toEqual([]);
   });
 
-  test('a claim that another folder takes over is pruned by the application of the old one', () => {
+  test('the old application prunes a claim that moves to another folder', () => {
     const moved = step(
       [
         { ...claim('a'), folder: 'old' },

@@ -62,13 +62,13 @@ describe('an Application', () => {
     expect(told(application('services', ({ spec }) => void edit(spec)))).toEqual([expected]),
   );
 
-  test('with another folder leaves its own to nobody', () =>
+  test('with another folder orphans its old folder', () =>
     expect(told(application('llm', ({ spec }) => void (spec.source.path = 'dist/other')))).toEqual([
       'llm.spec.source.path not-deployed',
       expect.stringMatching(/^llm\.\S+ not-deployed$/),
     ]));
 
-  test('that goes with a namespace in it is data', () => {
+  test('that is deleted with a namespace in it is a data risk', () => {
     const step = edited(base, (object) => {
       if (!is(object, 'Application', 'platform')) return;
       delete object.metadata.annotations;
@@ -81,7 +81,7 @@ describe('an Application', () => {
 });
 
 describe('never deployed', () => {
-  test('a kind or a namespace that the project does not permit, a folder that nobody reads', () => {
+  test('a kind or a namespace that the project does not permit, a folder without an application', () => {
     const map = (namespace: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', namespace } });
     const thing = { apiVersion: 'x.io/v1', kind: 'Thing', metadata: { name: 'x', namespace: 'services' } };
     const add = (object: any, folder?: string) => told(edited(base, () => undefined, [object], folder));
@@ -102,7 +102,7 @@ describe('never deployed', () => {
   });
 });
 
-test('a version that the next Kubernetes serves no more', () => {
+test('an API version that the next Kubernetes removes', () => {
   const flow = (apiVersion: string) => ({ apiVersion, kind: 'FlowSchema', metadata: { name: 'own' } });
   const at = (kubernetes: string) => new Map([['versions.yaml', `kubernetes: ${kubernetes}\n`]]);
   const risks = (from: string, to: string, version = 'flowcontrol.apiserver.k8s.io/v1beta3') => {
@@ -119,7 +119,7 @@ test('a version that the next Kubernetes serves no more', () => {
 describe('order', () => {
   const wave = (object: any, value: string) =>
     (object.metadata.annotations = { ...object.metadata.annotations, 'argocd.argoproj.io/sync-wave': value });
-  test('a database that no longer comes before its clients', () => {
+  test('a database that no longer starts before its clients', () => {
     const step = application('cassandra', (object) => void wave(object, '3'));
     expect(told(step)).toEqual([
       'cassandra/cassandra-r1.wave not-deployed',
@@ -138,7 +138,7 @@ describe('another folder', () => {
     );
     return { before, after: { ...before, objects } };
   };
-  test('may delete an object in between, and what stands in it', () => {
+  test('may delete an object with its content during the move', () => {
     expect(told(move('Service', 'chat'))).toEqual(['chat.folder not-deployed']);
     expect(told(move('Namespace', 'web'))).toEqual(['web.folder data']);
     const keep = (object: any) => (object.metadata.annotations = { 'argocd.argoproj.io/sync-options': 'Prune=false' });
@@ -148,7 +148,7 @@ describe('another folder', () => {
     expect(told(move('Service', 'chat', (object) => void helm(object)))).toEqual(['chat.folder not-deployed']);
   });
 
-  test('from an application that goes, too: Delete=false is what counts there', () => {
+  test('of a deleted application: only Delete=false keeps the object', () => {
     const gone = (options?: string) => {
       const step = move('Service', 'chat', (object) => {
         if (options) object.metadata.annotations = { 'argocd.argoproj.io/sync-options': options };
@@ -160,7 +160,7 @@ describe('another folder', () => {
     expect(gone('Prune=false')).toEqual(['chat.folder not-deployed']);
     expect(gone('Prune=false,Delete=false')).toEqual([]);
   });
-  test('with nothing left in the old one, which then deletes nothing', () => {
+  test('with an empty old folder deletes nothing', () => {
     const step = move('Service', 'chat');
     const objects = step.after.objects.filter(({ folder }) => folder !== 'services');
     expect(told({ before: step.before, after: { ...step.after, objects } })).not.toContain('chat.folder not-deployed');

@@ -133,7 +133,7 @@ test.each<[string, Edits, string]>([
   expect(told({ ...edits, end: 'deleted' })).toContain(expected),
 );
 
-test('goes with its namespace, whatever it says itself', () => {
+test('is deleted with its namespace, whatever its own annotations say', () => {
   const map = annotated(OPTIONS, 'Prune=false,Delete=false');
   expect(told({ map, namespaceGoes: true })).toBe('pruned: its namespace apps is deleted with everything in it');
   expect(told({ map, namespaceGoes: true, namespace: annotated(OPTIONS, 'Prune=false') })).toBe(

@@ -43,7 +43,7 @@ const range = (...limits: readonly Manifest[]): Manifest => ({
 });
 
 describe('a quota', () => {
-  test('that does not admit old and new pods at once', () => {
+  test('that does not admit old and new pods at the same time', () => {
     const step = plain(
       [quota({ 'requests.memory': '300Mi' }), deployment('a', '100Mi')],
       [quota({ 'requests.memory': '300Mi' }), deployment('a', '120Mi')],
@@ -64,7 +64,7 @@ describe('a quota', () => {
     expect(risk!.problem).toContain('rollouts of a, b wait for each other');
   });
 
-  test('that two thousand rollouts share, is reckoned at once', () => {
+  test('that two thousand rollouts share is computed fast', () => {
     const all = (memory: string, hard: number) => [
       quota({ memory: `${hard}Mi`, pods: 4001 }),
       ...Array.from({ length: 2000 }, (_, n) => deployment(`d${n}`, memory)),
@@ -75,7 +75,7 @@ describe('a quota', () => {
     expect(Date.now() - start).toBeLessThan(3000);
   });
 
-  test('that falls below what runs', () => {
+  test('that is lowered below the current usage', () => {
     const step = plain(
       [quota({ 'limits.memory': '1Gi' }), deployment('a', '100Mi')],
       [quota({ 'limits.memory': '150Mi' }), deployment('a', '100Mi')],
@@ -84,7 +84,7 @@ describe('a quota', () => {
     expect(risks(step)[0]!.problem).toContain('the last ones are never created');
   });
 
-  test('that falls with the requests, so that new pods do not fit beside the old ones', () => {
+  test('that is lowered together with the requests, so that new pods do not fit beside the old ones', () => {
     const step = plain(
       [quota({ memory: '600Mi' }), deployment('a', '200Mi')],
       [quota({ memory: '300Mi' }), deployment('a', '100Mi')],
@@ -92,7 +92,7 @@ describe('a quota', () => {
     expect(told(step)).toEqual(['apps/quota.memory: 300 MiB -> 500 MiB']);
   });
 
-  test('that admits fewer pods than replicas, and is not met by a Recreate', () => {
+  test('that admits fewer pods than replicas, and that a Recreate does not exceed', () => {
     const pods = (replicas: number, strategy?: Manifest) => [
       quota({ pods: 2 }),
       deployment('a', '1Mi', replicas, strategy),
@@ -146,7 +146,7 @@ describe('a quota', () => {
     ]);
   });
 
-  test('makes every container say what it takes', () => {
+  test('requires every container to set requests', () => {
     const silent = deployment('a', '1Mi');
     delete silent.spec.template.spec.containers[0].resources;
     expect(told(plain([quota({ 'limits.memory': '1Gi' })], [quota({ 'limits.memory': '1Gi' }), silent]))).toEqual([
@@ -163,7 +163,7 @@ describe('a quota', () => {
   });
 });
 
-describe('a quota that falls with what a StatefulSet asks for', () => {
+describe('a quota that is lowered together with the requests of a StatefulSet', () => {
   const set = (name: string, memory: string, replicas: number, wave = 0): Manifest => ({
     ...deployment(name, memory, replicas),
     kind: 'StatefulSet',
@@ -175,7 +175,7 @@ describe('a quota that falls with what a StatefulSet asks for', () => {
     ...names.map((name, wave) => set(name, memory, 1, wave)),
   ];
 
-  test('the old pod is gone before the new one comes', () => {
+  test('the old pod ends before the new one is created', () => {
     // Two old ones that stay and a new one: 2 x 100 + 90.
     const step = (hard: string) =>
       plain([quota({ memory: '300Mi' }), set('a', '100Mi', 3)], [quota({ memory: hard }), set('a', '90Mi', 3)]);
@@ -195,7 +195,7 @@ describe('a quota that falls with what a StatefulSet asks for', () => {
     expect(told(growing!)).toEqual([]);
   });
 
-  test('several that roll at once make room for each other, those in later waves do not', () => {
+  test('StatefulSets of one wave make room for each other, those of later waves do not', () => {
     const step = plain(all('100Mi', '300Mi', 'a', 'b', 'c'), all('90Mi', '270Mi', 'a', 'b', 'c'));
     expect(told(step)).toEqual([]);
     const application = {
@@ -212,7 +212,7 @@ describe('a quota that falls with what a StatefulSet asks for', () => {
     expect(risks(inWaves)[0]!.problem).toContain('and b, c wait behind it');
   });
 
-  test('Cassandra of the homelab: by the room of its Job it may fall at once, by more it stops at the first rack', () => {
+  test('Cassandra of the homelab: a reduction by the room of its Job passes, a larger one stops at the first rack', () => {
     const smaller = (mebibytes: number) => {
       const after = stateOf((h) => void (h.databases.cassandra.memory = Size.mebibytes(mebibytes)));
       return { before: base, after, homelab: after.homelab };
@@ -257,7 +257,7 @@ test.each<[string, Manifest, Manifest, string[]]>([
 });
 
 describe('a LimitRange', () => {
-  test('with a most for pods, and none is said; containers get it as their limit', () => {
+  test('with a maximum and no default sets the maximum as the limit of containers', () => {
     const silent = deployment('a', '1Mi');
     delete silent.spec.template.spec.containers[0].resources;
     const [risk] = risks(plain([], [range({ type: 'Pod', max: { memory: '1Gi' } }), silent]));
@@ -273,13 +273,13 @@ describe('a LimitRange', () => {
     ['at most', { type: 'Container', max: { memory: '64Mi' } }],
     ['at least', { type: 'Container', min: { memory: '256Mi' } }],
     ['the pod', { type: 'Pod', max: { cpu: '50m' } }],
-  ])('refuses pods: %s', (text, limits) => {
+  ])('rejects pods: %s', (text, limits) => {
     const [risk] = risks(plain([range(limits)], [range(limits), deployment('a', '100Mi')]));
     expect(risk).toMatchObject({ what: 'apps/a.limits', verdict: 'limit' });
     expect(risk!.problem).toContain(text);
   });
 
-  test('that gets tighter counts for what is there', () => {
+  test('that gets stricter applies to existing pods', () => {
     const step = plain(
       [range({ type: 'Container', max: { memory: '1Gi' } }), deployment('a', '100Mi')],
       [range({ type: 'Container', max: { memory: '64Mi' } }), deployment('a', '100Mi')],
@@ -289,7 +289,7 @@ describe('a LimitRange', () => {
 });
 
 describe('the room of a node', () => {
-  test('with old pods and new ones at once', () => {
+  test('counts old and new pods at the same time', () => {
     const before = stateOf((h) => void (h.machines['talos-worker-01'].memory = Size.gibibytes(24)));
     const after = stateOf((h) => {
       h.machines['talos-worker-01'].memory = Size.gibibytes(20);
@@ -342,4 +342,4 @@ test.each<[string, Step]>([
     'a database of another size',
     { before: base, after: stateOf((h) => void (h.databases.mongodb.memory = Size.gibibytes(3))) },
   ],
-])('%s meets no limit', (_, step) => expect(told({ ...step, homelab: base.homelab })).toEqual([]));
+])('%s reaches no limit', (_, step) => expect(told({ ...step, homelab: base.homelab })).toEqual([]));

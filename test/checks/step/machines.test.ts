@@ -19,7 +19,7 @@ function withText(path: string, edit: (text: string) => string) {
   return machineChanges({ before: base, after });
 }
 
-test('nothing changes, nothing is told, nor where the files are not known', () => {
+test('reports nothing if nothing changes, or if the files are unknown', () => {
   expect(changes(() => undefined)).toEqual([]);
   expect(changes((h) => void (h.services.chat.replicas = 2))).toEqual([]);
   const { machines: _, ...without } = base;
@@ -27,7 +27,7 @@ test('nothing changes, nothing is told, nor where the files are not known', () =
 });
 
 describe('virtual machines', () => {
-  test('memory and cores wait for the VM to be off, with what stops on it', () => {
+  test('memory and cores need the VM to be off; lists the pods that stop', () => {
     expect(
       changes((h) => {
         h.machines['talos-worker-01'].memory = Size.gibibytes(24);
@@ -47,12 +47,12 @@ describe('virtual machines', () => {
     ]);
   });
 
-  test('the order of the start and the address by cloud-init change while it runs', () =>
+  test('the start order and the cloud-init address change while it runs', () =>
     expect(told((h) => void (h.machines['talos-worker-01'].startOrder = 4))).toEqual([
       'talos-worker-01 live: startup order=3,up=0,down=450 becomes order=4,up=0,down=450 while it runs.',
     ]));
 
-  test('a card is exchanged at once', () =>
+  test('a network card changes at once', () =>
     expect(told((h) => void (h.machines['talos-worker-02'].mac = '02:00:00:00:02:22')).join()).toContain(
       'the network card is replaced at once',
     ));
@@ -75,7 +75,7 @@ describe('virtual machines', () => {
     expect(system(200)).toEqual([expect.stringMatching(/^ai-vm nothing: .* apply vms refuses it/)]);
   });
 
-  test('a disk that moves is data on both sides', () => {
+  test('a disk that moves is a data risk of both machines', () => {
     const found = told((h) => {
       const { 'mongodb-2': size, ...others } = h.machines['talos-worker-02'].dataDisks;
       h.machines['talos-worker-02'].dataDisks = others;
@@ -89,7 +89,7 @@ describe('virtual machines', () => {
     expect(found.join('\n')).toContain('disk mongodb-2 is declared for talos-worker-01 now: it stays in the VM');
   });
 
-  test('a new node, and one that goes', () => {
+  test('a new node, and a removed node', () => {
     const more: Change = (h) => {
       const { dataDisks: _, labels: __, ...worker } = h.machines['talos-worker-02'];
       h.hosts.proxmox.memory = Size.gibibytes(192);
@@ -132,7 +132,7 @@ describe('virtual machines', () => {
 });
 
 describe('Talos', () => {
-  test('another version starts each node again', () => {
+  test('another version restarts each node', () => {
     const [upgrade] = changes((h) => void (h.versions.talos = 'v1.13.10'));
     expect(upgrade).toMatchObject({
       machine: NODES,
@@ -143,7 +143,7 @@ describe('Talos', () => {
     expect(upgrade!.pods).toEqual(expect.arrayContaining([...CASSANDRA, 'mongodb/mongodb-0', 'ingress/traefik']));
   });
 
-  test('another version of Kubernetes restarts no pods, and says what starts again', () => {
+  test('another version of Kubernetes restarts no pods, and lists what restarts', () => {
     const found = changes((h) => void (h.versions.kubernetes = 'v1.36.4'));
     expect(found).toEqual([
       expect.objectContaining({
@@ -182,7 +182,7 @@ describe('Talos', () => {
     expect(found[0]!.command).toBeUndefined();
   });
 
-  test('a minor of Kubernetes restarts no pods either, an Argo CD its own, Ollama its models', () => {
+  test('a minor version of Kubernetes restarts no pods, Argo CD its own pods, Ollama its models', () => {
     expect(told((h) => void (h.versions.kubernetes = 'v1.37.0')).join()).toContain('no node reboots');
     expect(changes((h) => void (h.versions.argoCd = 'v3.6.0'))).toEqual([
       {
@@ -201,7 +201,7 @@ describe('Talos', () => {
     );
   });
 
-  test('versions that were not rendered before are no change', () => {
+  test('versions that are rendered for the first time are no change', () => {
     const machines = new Map([...base.machines!].filter(([path]) => path !== 'versions.yaml'));
     expect(machineChanges({ before: { ...base, machines }, after: base })).toEqual([]);
   });
@@ -236,7 +236,7 @@ describe('Talos', () => {
     ['time servers', `${NODES} live: TimeSyncConfig/ ntp.servers`, (h) => (h.network.timeServers = ['192.168.1.1'])],
   ])('%s', (_, expected, change) => expect(told((h) => void change(h)).join('\n')).toContain(expected));
 
-  test('a new disk is made, then formatted', () => {
+  test('a new disk is created, then formatted', () => {
     const found = told((h) => {
       h.databases.cassandra.nodesPerRack = 2;
       h.databases.cassandra.memory = Size.gibibytes(3);
@@ -251,7 +251,7 @@ describe('Talos', () => {
     ]);
   });
 
-  test('names, networks and what needs a start', () => {
+  test('names, networks, and changes that need a restart', () => {
     const node = 'talos/nodes/talos-worker-01.patch.yaml';
     expect(withText(node, (text) => text.replace('hostname: talos-worker-01', 'hostname: other'))[0]).toMatchObject({
       machine: 'talos-worker-01',
@@ -270,7 +270,7 @@ describe('Talos', () => {
 });
 
 describe('the host', () => {
-  test('starts again for its kernel and modules, and everything on it stops', () => {
+  test('restarts for its kernel and modules, and everything on it stops', () => {
     const path = 'proxmox/etc/default/grub.d/collab-homelab.cfg';
     expect(withText(path, (text) => text.replace('iommu=pt', 'iommu=pt quiet'))).toEqual([
       {
@@ -291,7 +291,7 @@ describe('the host', () => {
 });
 
 describe('the machine beside the cluster', () => {
-  test('starts Ollama again for its settings, and who uses it notices', () => {
+  test('restarts Ollama for its settings, which its clients notice', () => {
     const [change] = changes((h) => void (h.llm.models.chat.context = 8192));
     expect(change).toMatchObject({
       machine: 'ai-vm',

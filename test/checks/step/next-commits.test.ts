@@ -5,7 +5,7 @@ import { editStep, homelabStep } from './steps';
 
 const next = (step: Step) => nextCommits(step, pairs(step));
 
-test('after members come pods, after retired comes the end, each with the command that shows when', () => {
+test('pods follow members, removal follows retirement, each with the command that shows when it is safe', () => {
   expect(next(homelabStep(change.members(1, 3)))).toEqual([
     {
       what: 'databases.mongodb.pods: 1, or leave pods out; and remove the disks of the removed pods from their machine',
@@ -20,14 +20,14 @@ test('after members come pods, after retired comes the end, each with the comman
   ]);
 });
 
-test('one disk elsewhere: the next one when this replica is filled', () => {
+test('one moved disk: the next one follows when this replica has its data', () => {
   const [only, ...others] = next(homelabStep(change.moved('mongodb-2')));
   expect(others).toEqual([]);
   expect(only!.what).toContain('kubectl delete pv mongodb-data-mongodb-2');
   expect(only!.when).toContain('mongodb-2 has copied its data from the others: the primary says "as wanted"');
 });
 
-test('after members of a ring come its pods, once the nodes have left', () => {
+test('fewer members of a ring: fewer pods follow when the nodes have left', () => {
   expect(next(homelabStep(change.nodesPerRack(2, 1), change.nodesPerRack(2)))).toEqual([
     {
       what: 'databases.cassandra.nodesPerRack: 1, and take membersPerRack out; and remove the disks of the removed pods from their machine',
@@ -37,7 +37,7 @@ test('after members of a ring come its pods, once the nodes have left', () => {
   expect(next(homelabStep(change.nodesPerRack(1), change.nodesPerRack(2, 1)))).toEqual([]);
 });
 
-test('a ring that grows and one that gets copies: when all nodes say UN, when the job has ended', () => {
+test('a growing ring waits until all nodes are UN, more replicas wait until the job has ended', () => {
   const two = next(homelabStep(change.nodesPerRack(2)));
   expect(two.map(({ when }) => when)).toEqual([
     'all 6 nodes say UN: kubectl -n cassandra exec cassandra-r1-0 -c cassandra -- nodetool status',
@@ -54,7 +54,7 @@ test('a ring that grows and one that gets copies: when all nodes say UN, when th
   expect(copies[0]!.what).toBe('the next change of cassandra: its keyspaces get 5 copies first');
 });
 
-test('a new major version has work after it; nothing else has', () => {
+test('only a new major version has a next commit', () => {
   const image = (from: string, to: string) => (object: any) => JSON.parse(JSON.stringify(object).replaceAll(from, to));
   expect(next(editStep(image('mongo:8.0.26', 'mongo:9.0.1')))[0]!.what).toContain(
     "databases.mongodb.featureCompatibilityVersion: '9.0', with an accepted change",

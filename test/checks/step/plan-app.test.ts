@@ -53,12 +53,12 @@ function shop(
 
 const layouts = Object.values(YamlOutputType).filter((each) => typeof each === 'number');
 
-test.each(layouts)('an unchanged app changes nothing, as cdk8s writes it: %s', async (layout) => {
+test.each(layouts)('an unchanged app has no changes, in each layout of cdk8s: %s', async (layout) => {
   shop({}, layout as YamlOutputType).synth();
   expect(await planApp(shop({}), folder)).toMatchObject({ changes: [], risks: [], next: [], notes: [] });
 });
 
-test('data at risk in constructs and in objects of an own chart, and what is accepted', async () => {
+test('reports data risks of constructs and of own charts, and accepted risks', async () => {
   shop({}).synth();
   const { risks } = await planApp(shop({ clusterName: 'other', claim: 'documents' }), folder);
   const data = risks.filter(({ verdict }) => verdict === 'data');
@@ -78,7 +78,7 @@ test('data at risk in constructs and in objects of an own chart, and what is acc
   expect(plan.notes.join()).toContain("what: 'gone.claim', from: 'x', to: 'none' } matches no change");
 });
 
-test('a harmless change stands among the changes alone', async () => {
+test('lists a harmless change only among the changes', async () => {
   shop({}).synth();
   const { changes, risks } = await planApp(shop({ image: 'ghcr.io/owner/orders:2' }), folder);
   expect(changes.map(({ id }) => id)).toEqual(['apps/Deployment shop/orders']);
@@ -91,7 +91,7 @@ test('says which folder or file cannot be read', async () => {
   await expect(planApp(shop({}), folder)).rejects.toThrow('a.yaml: it must hold Kubernetes objects as YAML or JSON');
 });
 
-test('a plan is printed in each format, and tells CI by its code', async () => {
+test('prints a plan in each format, with an exit code for CI', async () => {
   shop({}).synth();
   const plan = await planApp(shop({ clusterName: 'other' }), folder);
   for (const format of ['terminal', 'markdown', 'json', 'html'] as const)

@@ -57,7 +57,7 @@ describe('which pods are replaced', () => {
       expect(pair('Deployment', 'chat', change)).toMatchObject({ does: 'replace', count: 1 });
   });
 
-  test('what stands outside the template, keys in another order and a quantity written differently replace none', () => {
+  test('changes outside the template, another order of keys and another notation of a quantity replace no pods', () => {
     for (const change of [
       (o: Json) => (o.metadata.labels.more = 'x'),
       (o: Json) => (o.spec.minReadySeconds = 10),
@@ -72,7 +72,7 @@ describe('which pods are replaced', () => {
     expect(pair('Deployment', 'chat', (o) => (container(o).env[1].value = '9042Mi')).does).toBe('replace');
   });
 
-  test('a StatefulSet from the last ordinal down, above its partition, and not with OnDelete', () => {
+  test('a StatefulSet replaces from the last ordinal down to its partition, and nothing with OnDelete', () => {
     const change = (o: Json) => (container(o).image = 'other:1.0.0');
     const rolling = (partition: number) => (o: Json) => (o.spec.updateStrategy = { rollingUpdate: { partition } });
     expect(pair('StatefulSet', 'mongodb', change).names).toEqual(['mongodb-2', 'mongodb-1', 'mongodb-0']);
@@ -91,7 +91,7 @@ describe('which pods are replaced', () => {
     expect(pair('StatefulSet', 'mongodb', change, from5).names).toEqual(['mongodb-7', 'mongodb-6']);
   });
 
-  test('fewer pods: the highest ordinals go, and the rest is replaced only if its template changes', () => {
+  test('fewer pods: removes the highest ordinals, and replaces the others only if the template changes', () => {
     const fewer = (o: Json) => (o.spec.replicas = 1);
     const effect = pair('StatefulSet', 'mongodb', fewer);
     expect(effect).toMatchObject({ does: 'none', removedNames: ['mongodb-2', 'mongodb-1'] });
@@ -115,13 +115,13 @@ describe('which pods are replaced', () => {
     ).toBe('none');
   });
 
-  test('a paused Deployment waits, and rolls when it goes on', () => {
+  test('a paused Deployment waits, and rolls when it resumes', () => {
     const paused = (o: Json) => (o.spec.paused = true);
     expect(pair('Deployment', 'chat', (o) => (container(o).image = 'x:1'), paused).does).toBe('held');
     expect(pair('Deployment', 'chat', (o) => delete o.spec.paused, paused).does).toBe('perhaps');
   });
 
-  test('a DaemonSet node after node; a CronJob with its next run', () => {
+  test('a DaemonSet replaces node by node; a CronJob changes with its next run', () => {
     expect(pair('DaemonSet', 'traefik', (o) => (container(o).image = 'x:1'))).toMatchObject({
       does: 'replace',
       order: 'one node after another',
@@ -136,7 +136,7 @@ describe('which pods are replaced', () => {
 });
 
 describe('the plan of a restart', () => {
-  test('one service: no gap, and its clients', () => {
+  test('one service: restarts without a gap, and lists its clients', () => {
     const change = of(
       planned((h) => (h.services.chat.env = { A: 'b' })),
       'apps/Deployment services/chat',
@@ -154,7 +154,7 @@ describe('the plan of a restart', () => {
     });
   });
 
-  test('a ring: rack after rack, and what the racks need together is their sum', () => {
+  test('a ring: restarts rack by rack, and adds up the times of the racks', () => {
     const plan = planned((h) => (h.databases.cassandra.cpu = h.databases.cassandra.cpu.constructor.millis(900)));
     const racks = ['r1', 'r2', 'r3'].map((rack) => of(plan, `apps/StatefulSet cassandra/cassandra-${rack}`));
     expect(racks.map(({ itself, rollout }) => [itself, rollout!.pods.join(), rollout!.wave])).toEqual([
@@ -173,7 +173,7 @@ describe('the plan of a restart', () => {
     expect(restartSeconds(plan).most).toBe(3 * (120 + 360 * 10 + 10));
   });
 
-  test('a replica set: the last first, and an election', () => {
+  test('a replica set: restarts the last member first, and has an election', () => {
     const plan = planned((h) => (h.databases.mongodb.cpu = h.databases.mongodb.cpu.constructor.millis(400)));
     const { rollout } = of(plan, 'apps/StatefulSet mongodb/mongodb');
     expect(rollout).toMatchObject({ pods: ['mongodb-2', 'mongodb-1', 'mongodb-0'], count: 3 });
@@ -237,7 +237,7 @@ describe('what a ConfigMap does to pods', () => {
   };
   const volume = { name: 'v', configMap: { name: 'settings' } };
 
-  test('files change within a minute, subPath and variables only with a restart', () => {
+  test('mounted files change within a minute, subPath and variables only with a restart', () => {
     expect(changedMap(volume, { name: 'v', mountPath: '/v' })).toMatchObject({
       verdict: 'live',
       reason: 'pods of own/app see it in their files within about a minute, without a restart',
@@ -251,7 +251,7 @@ describe('what a ConfigMap does to pods', () => {
   });
 });
 
-test('a hidden member restarts the clients, whose URI names it no more, and no member; another delay restarts nobody', () => {
+test('hiding a member restarts clients, because their URI changes, but no member; another delay restarts nothing', () => {
   const restarted = (plan: Plan) => plan.changes.flatMap(({ rollout }) => rollout?.pods ?? []);
   const hidden = restarted(planned(change.hidden({ hidden: true })));
   expect(hidden).toContain('identity');

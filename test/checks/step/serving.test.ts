@@ -10,7 +10,7 @@ const pod = (container: Json, spec: Json = {}): Json => ({
 });
 
 describe('how long a pod takes', () => {
-  test('to end: its grace, and at least what preStop sleeps', () => {
+  test('to end: at most its grace period, and at least the sleep of preStop', () => {
     expect(stopSeconds(pod({}))).toEqual({ least: 0, most: 30 });
     expect(
       stopSeconds(pod({ lifecycle: { preStop: { sleep: { seconds: 5 } } } }, { terminationGracePeriodSeconds: 60 })),
@@ -20,7 +20,7 @@ describe('how long a pod takes', () => {
     });
   });
 
-  test('to serve: what probes wait, and what they allow', () => {
+  test('to serve: at least the delay of its probes, and at most what they allow', () => {
     expect(startSeconds(pod({}))).toEqual({ least: 0, most: 0 });
     expect(startSeconds(pod({}), 7)).toEqual({ least: 7, most: 7 });
     // 5 s before the first look and 3 looks; then two successes in a row, 4 s apart, and one look that came too early.
@@ -33,7 +33,7 @@ describe('how long a pod takes', () => {
     expect(startSeconds(pod({ readinessProbe: {} })).most).toBe(610);
   });
 
-  test('a sidecar among the init containers counts, one that ends does not', () => {
+  test('counts a sidecar among the init containers, but not an init container that ends', () => {
     const slow = { name: 'b', image: 'b:1', startupProbe: { initialDelaySeconds: 20 } };
     expect(startSeconds(pod({}, { initContainers: [slow] })).least).toBe(0);
     expect(startSeconds(pod({}, { initContainers: [{ ...slow, restartPolicy: 'Always' }] })).least).toBe(20);
@@ -64,7 +64,7 @@ function workload(kind: string, spec: Json, { container = {}, labels = {}, wave 
   };
 }
 
-describe('what serves meanwhile', () => {
+describe('what keeps serving during a restart', () => {
   const available = (...workloads: Json[]) => rollouts(...workloads)[0]!.available;
   const names = { 'app.kubernetes.io/name': 'ring', 'app.kubernetes.io/instance': 'ring' };
 
@@ -96,7 +96,7 @@ describe('what serves meanwhile', () => {
     expect(available(workload('StatefulSet', { replicas: 3 }, { container }))).toContain('election');
   });
 
-  test('racks in one wave are away at the same time, in several one after the other', () => {
+  test('racks of one wave restart at the same time, racks of several waves one after the other', () => {
     const racks = (waves: readonly number[]) =>
       waves.map((wave, index) => {
         const rack = workload(

@@ -27,7 +27,7 @@ test('an object that the project does not permit stops its whole application, an
   expect(changes.get('apps/Deployment web/web')!.verdict).toBe('restart');
 });
 
-test('later waves of an application wait without end behind an object that is refused', () => {
+test('later waves of an application wait forever behind a rejected object', () => {
   const changes = planned(
     editStep((object) => {
       if (is(object, 'StatefulSet', 'cassandra-r2')) object.spec.serviceName = 'others';
@@ -50,19 +50,19 @@ describe('hooks', () => {
     if (is(object, 'Job', 'llm-service-proof')) object.spec.activeDeadlineSeconds = 301;
   };
 
-  test('run once more with whatever else changes in their application', () => {
+  test('run again with every other change of their application', () => {
     const { verdict, reason } = planned(editStep((object) => (note(object), object))).get(PROOF)!;
     expect(verdict).toBe('created');
     expect(reason).toContain('runs once more');
   });
 
-  test('that change with something else are made anew', () =>
+  test('that change together with another object are recreated', () =>
     expect(planned(editStep((object) => (note(object), longer(object), object))).get(PROOF)!.verdict).toBe('recreate'));
 
   test('that change alone wait for the next sync', () =>
     expect(planned(editStep((object) => (longer(object), object))).get(PROOF)!.verdict).toBe('not-deployed'));
 
-  test('are not run by a change of another application', () =>
+  test('do not run after a change of another application', () =>
     expect(
       planned(editStep((object) => (is(object, 'Deployment', 'chat') ? (restart(object), object) : object))).has(PROOF),
     ).toBe(false));
@@ -84,18 +84,18 @@ describe('a folder that leaves Git with its application', () => {
   const without = (folder: string, isOwn: (object: any) => boolean) =>
     planned(editStep((object) => (is(object, 'Application', folder) || isOwn(object) ? undefined : object)));
 
-  test('goes with it', () => {
+  test('is deleted with it', () => {
     const changes = without('web', (object) => object.metadata.namespace === 'web' && object.kind === 'Deployment');
     expect(changes.get('apps/Deployment web/web')!.verdict).toBe('pruned');
     expect(changes.get('apps/Deployment web/web')!.reason).toContain('is deleted with its objects');
   });
 
-  test('takes its hooks along', () =>
+  test('deletes its hooks', () =>
     expect(without('llm-proof', (object) => object.metadata.name === 'llm-service-proof').get(PROOF)!.verdict).toBe(
       'pruned',
     ));
 
-  test('stays as it is where the application is kept', () => {
+  test('stays unchanged if the application is kept', () => {
     const changes = without(
       'mongodb',
       (object) => object.metadata.namespace === 'mongodb' && object.kind === 'StatefulSet',

@@ -6,6 +6,6 @@ test.each([
   ['mongodb', [7, 0, 37], [8, 0, 26], ['8.0.26']],
   ['cassandra', [3, 11, 19], [5, 0, 8], ['4', '5.0.8']],
   ['elasticsearch', [7, 17], [9, 1], ['8', '9.1']],
-] as const)('%s from %j to %j goes by %j', (engine, before, after, way) => {
+] as const)('%s from %j to %j upgrades through %j', (engine, before, after, way) => {
   expect(majorsBetween(engine, before, after)).toEqual(way);
 });
