@@ -84,7 +84,7 @@ describe('restarts of a machine with a GPU', () => {
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue(none));
 
-  test('after a passed proof it is a plain restart, also with databases', async () => {
+  test('after a passed test, restarts the VM, also with databases', async () => {
     podsOf.mockResolvedValue(running);
     const commands = told(record({ state: 'passed' }));
     await restart(commands, 'stop-start');
@@ -92,7 +92,7 @@ describe('restarts of a machine with a GPU', () => {
     expect(podsOf).not.toHaveBeenCalled();
   });
 
-  test('after a failed one it is refused while a database runs, and nothing is touched', async () => {
+  test('after a failed test, stops before any change while a database runs', async () => {
     podsOf.mockResolvedValue(running);
     const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'waited 600 s' } }));
     const restarting = restart(commands, 'reboot');
@@ -100,7 +100,7 @@ describe('restarts of a machine with a GPU', () => {
     expect(commands.changed).toEqual([]);
   });
 
-  test('without databases the host restarts with it, and the owner is asked for that', async () => {
+  test('without databases, restarts the host too, after asking the owner', async () => {
     const commands = told(record({ state: 'failed', failed: { phase: 'stop-start', why: 'it hung' } }));
     const { asks } = await planRestart(commands.context(), aiVm(commands), 'stop-start');
     expect(asks).toEqual([expect.stringMatching(/^proxmox restarts, and every machine/)]);
@@ -108,13 +108,13 @@ describe('restarts of a machine with a GPU', () => {
     expect(commands.changed).toEqual(['qm shutdown 210 --timeout 180', 'systemctl reboot']);
   });
 
-  test('a VM that is off is not started where its GPU would not come back', async () => {
+  test('does not start a VM that is off if its GPU would not come back', async () => {
     const commands = told(record({ state: 'failed', failed: { phase: 'reboot', why: 'it hung' } }));
     await expect(planStart(commands.context(), aiVm(commands))).rejects.toThrow(/then restart proxmox/);
     expect(commands.changed).toEqual([]);
   });
 
-  test('unproved it is refused while a database runs or the cluster does not say', async () => {
+  test('without a test, stops while a database runs or the cluster does not answer', async () => {
     const commands = told();
     podsOf.mockResolvedValue(running);
     await expect(restart(commands, 'reboot')).rejects.toThrow(/has not passed the proof under the running kernel/);
@@ -123,7 +123,7 @@ describe('restarts of a machine with a GPU', () => {
     expect(commands.changed).toEqual([]);
   });
 
-  test('a reboot that the VM was not told of is no verdict on its GPU', async () => {
+  test('a reboot that the bootstrap did not request says nothing about the GPU', async () => {
     const commands = told(record({ state: 'passed' }));
     Object.assign(commands.says, {
       'ai-vm: systemctl reboot': { code: 255 },
@@ -134,7 +134,7 @@ describe('restarts of a machine with a GPU', () => {
     await expect(restarting).rejects.toThrow(/broke before it got the command/);
   });
 
-  test('a VM that nobody can log in to is the result of the part that was begun, and says the way out', async () => {
+  test('a VM without login fails the part of the test that had started, with the way out', async () => {
     const without = /gpu: false in homelab.ts, ssh root@192.168.1.10 qm stop 210/;
     const progress = async (of?: GpuRecord, config?: string, stderr = 'Connection timed out') => {
       const commands = told(of, config);
@@ -171,21 +171,21 @@ describe('restarts of a machine with a GPU', () => {
   });
 });
 
-describe('the record of the proof', () => {
-  test('a killed run goes on at its phase; a host that went down in between is the result', () => {
+describe('the record of the GPU test', () => {
+  test('a killed run resumes at its phase; if the host went down meanwhile, the test failed', () => {
     const begun = record({ done: ['cpu', 'generate'], begun: { phase: 'reboot', boot: BOOT } });
     expect(remaining(stateOf(begun, KERNEL, BOOT))).toEqual(['reboot', 'stop-start']);
     expect(stateOf(begun, KERNEL, OTHER_BOOT).hungAt).toBe('reboot');
     expect(remaining(stateOf(undefined, KERNEL, BOOT))).toEqual(['cpu', 'generate', 'reboot', 'stop-start']);
   });
 
-  test('it is about one kernel: under another all but the CPU is proved again', () => {
+  test('is valid for one kernel: another kernel repeats everything except the CPU', () => {
     const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'] });
     expect(stateOf(passed, KERNEL, BOOT).verdict).toBe('passed');
     expect(remaining(stateOf(passed, '6.18.1-1-pve', BOOT))).toEqual(['generate', 'reboot', 'stop-start']);
   });
 
-  test('the speed of another model is measured anew, and compared with nothing', () => {
+  test('measures the speed of another model again, without a comparison', () => {
     const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'] });
     expect(ofModel(passed, TAG)).toBe(passed);
     const other = ofModel(passed, 'llama3.1:70b')!;
@@ -198,7 +198,7 @@ describe('the record of the proof', () => {
     const failed = record({ state: 'failed', failed: { phase: 'generate', why: 'PSP tmr init failed' } });
     const options = optionsText({ audioRom: 'roms/a.rom' });
 
-    test('a verdict counts no more, the speed of the CPU does, and what was tried is kept', () => {
+    test('drops the result, and keeps the speed of the CPU and the options that were tried', () => {
       expect(ofOptions(failed, optionsText({}))).toBe(failed);
       const other = ofOptions(failed, options)!;
       expect(stateOf(other, KERNEL, BOOT).verdict).toBe('unproven');
@@ -210,18 +210,18 @@ describe('the record of the proof', () => {
       )!;
       expect(Object.values(third.tried!)).toEqual(['PSP tmr init failed', 'x']);
     });
-    test('a host that went down with the first ones is no result for these', () => {
+    test('a host that went down with the first options says nothing about these', () => {
       const begun = record({ begun: { phase: 'generate', boot: BOOT } });
       expect(stateOf(ofOptions(begun, options), KERNEL, OTHER_BOOT).hungAt).toBeUndefined();
     });
-    test('a passed proof is made again; another file is another ROM', () => {
+    test('repeats a passed test; another file is another ROM', () => {
       const passed = record({ state: 'passed', done: ['cpu', 'generate', 'reboot', 'stop-start'], options });
       expect(stateOf(ofOptions(passed, options), KERNEL, BOOT).verdict).toBe('passed');
       expect(stateOf(ofOptions(passed, optionsText({ audioRom: 'roms/b.rom' })), KERNEL, BOOT).verdict).toBe(
         'unproven',
       );
     });
-    test('what does not compute says what to try next, each once, then that nothing is left', () => {
+    test('a GPU that does not compute lists each option to try once, and then that none is left', () => {
       const progress = (passthrough: GpuPassthrough, tried?: GpuRecord['tried']) => {
         const hosts = { ...homelab.hosts, proxmox: { ...homelab.hosts.proxmox, gpuPassthrough: passthrough } } as never;
         const other = { ...homelab, hosts };
@@ -250,7 +250,7 @@ describe('the record of the proof', () => {
     });
   });
 
-  test('a GPU that computes but does not survive restarts is kept; one that does not compute is not', () => {
+  test('keeps a GPU that computes but does not survive restarts; drops one that does not compute', () => {
     const failed = (phase: 'generate' | 'reboot') =>
       stateOf(record({ state: 'failed', failed: { phase, why: 'x' } }), KERNEL, BOOT);
     expect(failed('reboot').verdict).toBe('unsafe');
@@ -294,25 +294,25 @@ describe('an Ollama that started before the driver of the GPU', () => {
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
 
-  test('is started once more before the GPU is judged', async () => {
+  test('is restarted once before the GPU is tested', async () => {
     const commands = told(onCpu, onGpu);
     await prove(commands);
     expect(words(commands)).toEqual(['proving', 'ubuntu/ollama.sh start', 'proving']);
     expect(commands.changed.at(-1)).toContain('"gpu":12.8');
   });
-  test('and only once', async () => {
+  test('is restarted only once', async () => {
     const commands = told(onCpu, onCpu, onGpu);
     await expect(prove(commands)).rejects.toThrow(/must compute in ai-vm, and did not/);
     expect(words(commands)).toEqual(['proving', 'ubuntu/ollama.sh start', 'failed']);
   });
-  test('is not started again when it found another GPU', async () => {
+  test('is not restarted when it found another GPU', async () => {
     const commands = told(onGpu.replace('pci_id=0000:01', 'pci_id=0000:05'), onGpu);
     await expect(prove(commands)).rejects.toThrow(
       /with the GPU at 0000:01:00.0, and its log names .*pci_id=0000:05:00.0/,
     );
     expect(words(commands)).toEqual(['proving', 'failed']);
   });
-  test('a model that stays is asked for in a way that keeps it; on the CPU it is unloaded', async () => {
+  test('a request for a resident model keeps it loaded; on the CPU it is unloaded', async () => {
     const commands = told(onGpu);
     const read = jest.spyOn(commands, 'read');
     const asked = () => read.mock.calls.map(([, argv]) => argv.join(' ')).find((each) => each.includes('"prompt"'));
@@ -325,7 +325,7 @@ describe('an Ollama that started before the driver of the GPU', () => {
   });
 });
 
-describe('a part of the proof', () => {
+describe('a part of the GPU test', () => {
   const prove = (commands: Told) => apply(gpuProved(commands.context(), ollamaOf(commands.context())));
   const told = (says: Told['says']) =>
     new Told({
@@ -342,7 +342,7 @@ describe('a part of the proof', () => {
 
   beforeEach(() => podsOf.mockReset().mockResolvedValue({ stdout: '{"items":[]}' }));
 
-  test('is planned alike when an earlier step has written a new record: another model under another kernel', async () => {
+  test('has the same plan after an earlier step wrote a new record: another model under another kernel', async () => {
     const commands = told({ 'proxmox/gpu-record': '' });
     const file = 'cat /var/lib/collab-homelab/gpu-210.json';
     commands.says[file] = JSON.stringify(record({ state: 'passed', kernel: '6.14.0-1-pve', tag: 'other:1b' }));
@@ -354,7 +354,7 @@ describe('a part of the proof', () => {
     expect(shownLines((await step.plan())!)).toEqual(planned);
   });
 
-  test('that failed while the host answers is not begun any more', async () => {
+  test('that failed while the host answers does not start again', async () => {
     const commands = told({
       'ai-vm: cat /proc/sys/kernel/random/boot_id': `${BOOT}\n`,
       'ai-vm: systemctl reboot': { code: 255 },
@@ -367,7 +367,7 @@ describe('a part of the proof', () => {
     ]);
   });
 
-  test('at which the host went down is failed, also when somebody switched it on again in time', async () => {
+  test('fails if the host went down, even if somebody switched it on again in time', async () => {
     let boots = 0;
     const ok = (body: object) => `${JSON.stringify(body)}\n200`;
     const commands = told({
@@ -387,7 +387,7 @@ describe('a part of the proof', () => {
   });
 });
 
-describe('what counts as computed on the GPU', () => {
+describe('a model computes on the GPU', () => {
   const seen = {
     tag: 'm:1',
     length: 16384,
@@ -396,7 +396,8 @@ describe('what counts as computed on the GPU', () => {
     tokensPerSecond: 13,
     cpu: 4.5,
   };
-  test('all of the model, by Vulkan on that GPU, faster than the CPU', () => expect(gpuProblems(seen)).toEqual([]));
+  test('if the whole model runs by Vulkan on that GPU, faster than the CPU', () =>
+    expect(gpuProblems(seen)).toEqual([]));
   test.each([
     ['another name', ON_GPU.replace(/description="[^"]*"/, 'description="AMD Radeon 890M Graphics"')],
     ['no name', ON_GPU.replace(/description="[^"]*"/, 'description=""')],
@@ -429,7 +430,7 @@ describe('what counts as computed on the GPU', () => {
   });
 });
 
-test('single functions are passed through, never the bare slot', () => {
+test('passes through single functions, never the whole slot', () => {
   const at = (slot: string) => ({ slot, kind: '0300', vendor: '1002', device: '1900', name: 'x', modules: [] });
   const found = { gpu: at('0000:c5:00.0'), audio: at('0000:c5:00.1'), npu: at('0000:c6:00.1') };
   expect([...wantedDevices(found, { gpu: true, npu: true }, 'pve')]).toEqual([
@@ -449,13 +450,13 @@ test('single functions are passed through, never the bare slot', () => {
 });
 
 describe('cloud-init', () => {
-  test('the instance id stays when everything else changes', () => {
+  test('keeps the instance id when everything else changes', () => {
     const other = { ...withAiVm({ address: '192.168.1.31', memory: Size.gibibytes(8) }), access: { sshKeys: [KEY] } };
     expect(cloudInit(other, 'ai-vm').meta).toBe(cloudInit(homelab, 'ai-vm').meta);
     expect(cloudInit(other, 'ai-vm').user).not.toBe(cloudInit(homelab, 'ai-vm').user);
   });
 
-  test('texts survive a reader of YAML 1.1, as cloud-init has one', () => {
+  test('a YAML 1.1 parser such as that of cloud-init reads texts unchanged', () => {
     const mac = '52:54:00:12:34:56';
     const { network, user } = cloudInit({ ...withAiVm({ mac }), access: { sshKeys: [KEY] } }, 'ai-vm');
     expect(parse(network, { version: '1.1' }).ethernets.lan.match.macaddress).toBe(mac);
@@ -465,7 +466,7 @@ describe('cloud-init', () => {
     expect(files[0].permissions).toBe('0644');
   });
 
-  test('nobody is locked out: the example key stops the bootstrap, and so does none', () => {
+  test('the example SSH key, or none, stops the bootstrap, so that nobody is locked out', () => {
     expect(() => requireLoginKeys(homelab)).toThrow(/holds the example/);
     expect(() => requireLoginKeys({ ...homelab, access: undefined } as never)).toThrow(/must hold a public key/);
     expect(() => requireLoginKeys({ ...homelab, access: { sshKeys: [KEY] } })).not.toThrow();
@@ -473,7 +474,7 @@ describe('cloud-init', () => {
   });
 });
 
-test('the firewall lets nodes and the Mac to the models, and access.from to the login', () => {
+test('the firewall permits nodes and the Mac to reach the models, and access.from to reach SSH', () => {
   const { rules } = firewall({ ...homelab, access: { sshKeys: [KEY], from: ['192.168.1.77'] } }, 'ai-vm');
   expect(rules).toContain('ip saddr { 192.168.1.77 } tcp dport 22 accept');
   expect(rules).toContain('ip saddr { 192.168.1.20, 192.168.1.21, 192.168.1.22, 192.168.1.50 } tcp dport 11434 accept');
@@ -482,7 +483,7 @@ test('the firewall lets nodes and the Mac to the models, and access.from to the 
   expect(firewall(homelab, 'ai-vm').digest).not.toBe(/comment "(.*)"/.exec(rules)![1]);
 });
 
-test('Ollama takes the GPU only where there is one, and restarts when a setting changes', () => {
+test('Ollama uses the GPU only if there is one, and restarts when a setting changes', () => {
   const { text, mark } = ollamaOverride(homelab);
   expect(text.match(/^Environment="OLLAMA_.*"$/gm)!.map((line) => line.slice(13, -1))).toEqual([
     'OLLAMA_HOST=0.0.0.0:11434',
@@ -522,14 +523,14 @@ describe('the start of Ollama waits for the GPU', () => {
   }
   const vendor = 'sys/bus/pci/devices/0000:01:00.0/vendor';
 
-  test('not where there is none yet', () => expect(run([])).toMatchObject({ status: 0, slept: 0, stderr: '' }));
-  test('not when its node is there', () =>
+  test('not when there is no GPU yet', () => expect(run([])).toMatchObject({ status: 0, slept: 0, stderr: '' }));
+  test('not when its render node exists', () =>
     expect(run([vendor, 'dev/dri/renderD128'])).toMatchObject({ status: 0, slept: 0, stderr: '' }));
-  test('for a minute, and then starts without it', () =>
+  test('for one minute, and then starts without it', () =>
     expect(run([vendor])).toMatchObject({ status: 0, slept: 60, stderr: expect.stringMatching(/^no render node/) }));
 });
 
-test('models that stay are loaded after each start of Ollama', () => {
+test('loads resident models after each start of Ollama', () => {
   expect(loadModelsUnit(homelab)).toMatch(/^ExecStart=.*load-models 11434 qwen2\.5:14b-instruct-q4_K_M 16384$/m);
   const files = [...renderAiVms(homelab).keys()];
   expect(files).toContain('ai-vm/etc/systemd/system/collab-homelab-models.service');
@@ -537,7 +538,7 @@ test('models that stay are loaded after each start of Ollama', () => {
   expect([...renderAiVms(withAiVm({ gpu: false }, { models })).keys()].join()).not.toMatch(/models\.service|ttm/);
 });
 
-test('the GPU gets what the system does not need', () => {
+test('the GPU gets the memory that the system does not need', () => {
   const pages = (gibibytes: number) => ttmOptions({ memory: Size.gibibytes(gibibytes) } as never).pages / 262144;
   expect([pages(32), pages(48), pages(6)]).toEqual([28, 44, 3]);
 });

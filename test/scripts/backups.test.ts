@@ -16,12 +16,12 @@ function found(kind: 'mongodb' | 'cassandra', ...all: (ReturnType<typeof status>
   return `${state}: ${saw}`;
 }
 
-test('MongoDB is as old as the newest backup, Cassandra as the oldest of its nodes', () => {
+test('the age of a MongoDB backup is that of the newest, of Cassandra that of the oldest among its nodes', () => {
   expect(found('mongodb', status(3), status(30), undefined)).toBe('good: 3.0 h old');
   expect(found('cassandra', status(3), status(30))).toBe('good: 30.0 h old');
 });
 
-test('one that is late by more than one that was due is bad, with the reason', () => {
+test('a backup that is older than two intervals is bad, with the reason', () => {
   expect(found('mongodb', status(48), status(49, 'connection refused'))).toMatch(
     /^warning: 48.0 h old; db-1: connection refused$/,
   );
@@ -30,14 +30,14 @@ test('one that is late by more than one that was due is bad, with the reason', (
   );
 });
 
-test('none at all is bad, and so is a node of Cassandra that tells nothing', () => {
+test('no backup is bad, and so is a Cassandra node without information', () => {
   expect(found('mongodb', status(null, 'Permission denied'))).toBe(
     'bad: not every part of it was stored yet; db-0: Permission denied',
   );
   expect(found('cassandra', status(3), undefined)).toBe('bad: not every part of it was stored yet; db-1 tells nothing');
 });
 
-test('the host key of the example is no key of the target', () => {
+test('does not accept the host key of the example', () => {
   const database = { kind: 'mongodb' } as Database;
   const saw = (backup: object | undefined) =>
     backupKeys({ databases: { db: database }, backup } as unknown as Homelab).saw;

@@ -26,7 +26,7 @@ function verify(authority: string, certificate: string, host?: string): string {
   return `${stdout}${stderr}`;
 }
 
-test('the own authority vouches for names below its domain', async () => {
+test('the own certificate authority signs names below its domain', async () => {
   const authority = await makeAuthority('collab', 'collab.home.arpa');
   const leaf = await issue(authority, NAMES);
   expect(verify(authority.certificate, leaf.certificate, 'app.collab.home.arpa')).toContain('tls.crt: OK');
@@ -38,7 +38,7 @@ test('the own authority vouches for names below its domain', async () => {
   expect(daysLeft(authority.certificate)).toBe(3651);
 });
 
-test('whoever gets its key cannot vouch for other names, nor for addresses', async () => {
+test('a stolen key of the authority cannot sign other names or addresses', async () => {
   const authority = await makeAuthority('collab', 'collab.home.arpa');
   const other = await issue(authority, ['bank.example.com']);
   expect(verify(authority.certificate, other.certificate)).toMatch(/permitted subtree violation/);
@@ -51,7 +51,7 @@ test('whoever gets its key cannot vouch for other names, nor for addresses', asy
   expect(text).toMatch(/Basic Constraints: critical\s+CA:TRUE, pathlen:0/);
 });
 
-test('a certificate is renewed 30 days before its end, for other names, and for another authority', async () => {
+test('renews a certificate 30 days before its end, for other names, and for another authority', async () => {
   const authority = await makeAuthority('collab', 'collab.home.arpa');
   const { certificate } = await issue(authority, NAMES);
   const end = new Date(new X509Certificate(certificate).validTo).getTime();

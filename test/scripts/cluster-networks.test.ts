@@ -7,7 +7,7 @@ const networkOf = (networks: object) => {
   return parseAllDocuments(files.get('talos/cluster.patch.yaml')!)[0]!.toJS().cluster.network;
 };
 
-test('nodes are told the networks of pods and Services; by default those that Talos takes itself', () => {
+test('nodes get the networks of pods and Services; the default is that of Talos', () => {
   expect(networkOf({})).toMatchObject({ podSubnets: ['10.244.0.0/16'], serviceSubnets: ['10.96.0.0/12'] });
   expect(networkOf({ podCidr: '172.20.0.0/16', serviceCidr: '172.24.0.0/16' })).toMatchObject({
     podSubnets: ['172.20.0.0/16'],
@@ -15,7 +15,7 @@ test('nodes are told the networks of pods and Services; by default those that Ta
   });
 });
 
-test('nodes believe the authority of an own registry', () => {
+test('nodes trust the certificate authority of an own registry', () => {
   const documents = (registry?: object) =>
     parseAllDocuments(talosPatches(changed((h) => (h.registry = registry))).get('talos/cluster.patch.yaml')!).map(
       (document) => document.toJS(),

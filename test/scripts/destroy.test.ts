@@ -53,7 +53,7 @@ function context(proxmox: Proxmox, names: readonly string[]): Context & { asked:
   return { ...proxmox.context(), ask, asked } as never;
 }
 
-test('every name is wanted before anything goes', async () => {
+test('asks for every name before it removes anything', async () => {
   const all = ['without backup', NAME, ...SERIALS];
   for (const missing of all) {
     const proxmox = machine();
@@ -74,7 +74,7 @@ test('every name is wanted before anything goes', async () => {
   expect(proxmox.volumes).toEqual({});
 });
 
-test('a backup takes the place of words, if it is one and young', async () => {
+test('a recent valid backup replaces the confirmation', async () => {
   const names = [NAME, ...SERIALS];
   const file = join(folder, 'backup', 'dump.gz');
   await expect(destroy(context(machine(), names), ['vms', join(folder, 'none')])).rejects.toThrow(
@@ -94,7 +94,7 @@ test('a backup takes the place of words, if it is one and young', async () => {
   expect(proxmox.vms).toEqual({});
 });
 
-test('a VM without our mark is left alone', async () => {
+test('leaves a VM without our mark alone', async () => {
   const proxmox = machine();
   proxmox.vms[201]!.description = 'mine';
   await destroy(context(proxmox, ['without backup', NAME, ...SERIALS]), ['vms']);
@@ -102,7 +102,7 @@ test('a VM without our mark is left alone', async () => {
   expect(proxmox.changed).toEqual([]);
 });
 
-test('a VM on another node of the cluster is left alone', async () => {
+test('leaves a VM on another node of the cluster alone', async () => {
   const proxmox = machine();
   proxmox.says['pvesh get /cluster'] = '[{"type":"qemu","vmid":201,"node":"other"}]';
   await destroy(context(proxmox, []), ['vms']);
@@ -110,7 +110,7 @@ test('a VM on another node of the cluster is left alone', async () => {
   expect(proxmox.changed).toEqual([]);
 });
 
-test('killed at any command, the next run finishes', async () => {
+test('after a kill at any command, the next run finishes', async () => {
   const names = ['without backup', NAME, ...SERIALS];
   for (let at = 0; at < 3; at++)
     for (const when of ['before', 'during', 'after'] as const) {
@@ -123,7 +123,7 @@ test('killed at any command, the next run finishes', async () => {
     }
 });
 
-test('what stands under others is refused, with what to do by hand', async () => {
+test('rejects stages that others depend on, with the steps by hand', async () => {
   for (const stage of ['keys', 'host', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'])
     await expect(destroy(context(machine(), []), [stage])).rejects.toThrow(/is not destroyed from here: /);
   // Without labels a reset takes the boot loader too.

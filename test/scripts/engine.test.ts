@@ -33,7 +33,7 @@ function step(title: string, state: Set<string>, extra: Partial<Step> = {}): Ste
 const stage = (...steps: Step[]) => ({ name: 'test', title: 'a test', steps: async () => steps });
 
 describe('a stage', () => {
-  test('plans what is missing, does it, and has nothing left to do', async () => {
+  test('plans missing changes, applies them, and then has nothing left to do', async () => {
     const state = new Set(['there']);
     const all = stage(step('there', state), step('missing', state));
     const planned = await planStage(all);
@@ -42,7 +42,7 @@ describe('a stage', () => {
     expect(await planStage(all)).toEqual([]);
   });
 
-  test('what can only be seen after an earlier step is planned by its title', async () => {
+  test('plans a step that depends on an earlier one by its title', async () => {
     const state = new Set<string>();
     const later = step('second', state, {
       plan: async () => {
@@ -56,14 +56,14 @@ describe('a stage', () => {
     expect(state).toEqual(new Set(['first', 'second']));
   });
 
-  test('what waits for something that nobody brings is refused', async () => {
+  test('fails if a step waits for something that no step provides', async () => {
     const plan = async () => {
       throw new NotReady('there is no cluster');
     };
     await expect(planStage(stage(step('first', new Set(), { plan })))).rejects.toThrow('there is no cluster');
   });
 
-  test('does only what the plan showed', async () => {
+  test('applies only what the plan showed', async () => {
     let done = 0;
     const resize = (line: string): Change => ({ lines: [line], actions: [action('resize', async () => done++)] });
     let wanted = resize('disk: 100 -> 200');
@@ -76,12 +76,12 @@ describe('a stage', () => {
     expect(done).toBe(0);
   });
 
-  test('a step that did nothing is a failure', async () => {
+  test('fails if a step had no effect', async () => {
     const [planned] = await planStage(stage(step('idle', new Set(), { plan: async () => make('idle', new Set()) })));
     await expect(execute(planned!, quiet)).rejects.toThrow(/still differs: make idle/);
   });
 
-  test('what is done by others meanwhile is left alone', async () => {
+  test('skips a change that somebody else made meanwhile', async () => {
     const state = new Set<string>();
     const [planned] = await planStage(stage(step('shared', state)));
     state.add('shared');
@@ -89,7 +89,7 @@ describe('a stage', () => {
   });
 });
 
-test('a wait ends, and says for what and what was last seen', async () => {
+test('a wait ends with a message about its goal and the last state', async () => {
   const plan = async () => {
     throw new Problem('connection refused');
   };
@@ -103,7 +103,7 @@ test('a wait ends, and says for what and what was last seen', async () => {
   ).rejects.toThrow(TypeError);
 });
 
-test('any argument reaches a shell as it is', () => {
+test('every argument reaches a shell unchanged', () => {
   fc.assert(
     fc.property(
       fc.array(
@@ -122,7 +122,7 @@ test('any argument reaches a shell as it is', () => {
     expect(execFileSync('bash', ['-c', `printf %s ${quoted(word)}`]).toString()).toBe(word);
 });
 
-test('a secret is masked in every line, also its parts over several lines', () => {
+test('masks a secret in every line, also a secret of several lines', () => {
   const file = join(fs.mkdtempSync(join(tmpdir(), 'log-')), 'bootstrap.log');
   const log = new Log(file);
   log.hide('correct-horse', '-----BEGIN KEY-----\nAAAABBBBCCCC\n-----END KEY-----');
@@ -133,7 +133,7 @@ test('a secret is masked in every line, also its parts over several lines', () =
   expect(fs.statSync(file).mode & 0o077).toBe(0);
 });
 
-test('documents of talosctl are read one by one, and nonsense is named', () => {
+test('reads documents of talosctl one by one, and reports invalid output', () => {
   const two = '{\n    "a": 1,\n    "b": {\n        "c": 2\n    }\n}\n{\n    "a": 2\n}\n';
   expect(jsonDocuments(two, 'talosctl get disks')).toEqual([{ a: 1, b: { c: 2 } }, { a: 2 }]);
   expect(jsonDocuments('', 'talosctl')).toEqual([]);
@@ -145,7 +145,7 @@ test.each([
   [undefined, 580],
   [120, 100],
   [1800, 900],
-])('a change with %s s ends its wait for the lock after %i s, before its own time is over', async (seconds, wait) => {
+])('a change with %s s stops waiting for the lock after %i s, before its own timeout', async (seconds, wait) => {
   const commands = new Commands(new Log());
   const run = jest.spyOn(commands as any, 'run').mockResolvedValue({ stdout: '', stderr: '', code: 0 });
   commands.changing = true;
@@ -156,7 +156,7 @@ test.each([
   expect(options.seconds).toBe(seconds ?? 600);
 });
 
-test('a look that finds a fault lets the others go on; Ctrl-C does not', async () => {
+test('the other checks continue after one fails, but not after Ctrl-C', async () => {
   const fails = (error: Error) => async () => {
     throw error;
   };
@@ -177,7 +177,7 @@ describe('one cause', () => {
     throw error;
   };
 
-  test('is told once, with everything that it hides', async () => {
+  test('is reported once, with everything that it prevents', async () => {
     const log = (time: string) => `E1128 10:00:0${time} 4711 memcache.go:265] "Unhandled Error"\n`;
     expect(
       await findings({
@@ -194,7 +194,7 @@ describe('one cause', () => {
       { what: 'volumes, more', state: 'bad', saw: 'talosctl must be installed here' },
     ]);
   });
-  test('that only sounds alike is told each time', async () => {
+  test('with a similar message is reported separately', async () => {
     const found = await findings({
       a: look(failed('kubectl', 'pods "a" not found')),
       b: look(failed('kubectl', 'pods "b" not found')),
@@ -222,7 +222,7 @@ describe('a plan without a program', () => {
       step('rest', new Set()),
     );
 
-  test('shows the steps that do not need it, where only a plan is wanted', async () => {
+  test('shows the steps that do not need the program', async () => {
     const planned = await planStage(all(), true);
     expect(planned.map(({ step, change, needs }) => [step.title, change && shownLines(change), needs])).toEqual([
       ['key', ['make key'], undefined],
@@ -231,12 +231,12 @@ describe('a plan without a program', () => {
       ['rest', ['make rest'], undefined],
     ]);
   });
-  test('is none that may be carried out', async () => {
+  test('cannot be applied', async () => {
     await expect(planStage(all())).rejects.toThrow('talosctl must be installed here; npm run bootstrap -- doctor');
   });
 });
 
-test('a secret that sops leaves in clear is not written', async () => {
+test('does not write a secret that sops leaves in clear text', async () => {
   const root = fs.mkdtempSync(join(tmpdir(), 'sops-'));
   const answer = (values: object) => ({
     change: async () => ({ stdout: stringify({ ...values, sops: { mac: 'ENC[x]' } }) }),
@@ -256,7 +256,7 @@ test('a secret that sops leaves in clear is not written', async () => {
   expect(fs.readFileSync(join(root, 'scripts/secrets/talos.sops.yaml'), 'utf8')).toContain(encrypted);
 });
 
-test('an encrypted file that was merged stops with what to do, whatever the merge left', async () => {
+test('an encrypted file after a merge stops with a fix, in every state that a merge leaves', async () => {
   const root = fs.mkdtempSync(join(tmpdir(), 'sops-'));
   const path = 'secrets.sops.yaml';
   const read = async (text: string, code = 0, stderr = '') => {

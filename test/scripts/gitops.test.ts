@@ -69,7 +69,7 @@ test('the pinned version has a digest', () => {
   expect(ARGO_CD_MANIFESTS[homelab.versions.argoCd]).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test('the install manifest is applied without its settings and policies, in its namespace, with stated requests', () => {
+test('applies the install manifest without its settings and policies, in its namespace, with the declared requests', () => {
   const objects = argoCdObjects(MANIFEST, homelab);
   expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)).toEqual([
     'CustomResourceDefinition /applications.argoproj.io',
@@ -96,7 +96,7 @@ test('the install manifest is applied without its settings and policies, in its 
   expect(versionOf(objects[3])).toBe('v3.5.1');
 });
 
-test('a homelab that states only the whole shares it out; one that states nothing is asked to', () => {
+test('a homelab that declares only the sum splits it; a homelab that declares nothing must do so', () => {
   const [, , , server] = argoCdObjects(MANIFEST, smallest);
   expect(server.spec.template.spec.containers[0].resources.requests).toEqual({ memory: '256Mi', cpu: '47m' });
   const silent = { ...homelab, system: {} };
@@ -113,7 +113,7 @@ test.each([
   ['a commit of somebody else', { diff: 128 }, /^has 0{40}, which this clone does not know; git pull$/],
   ['no such branch', { remote: '' }, /^there is no such branch or tag/],
   ['no login for this machine', { remoteCode: 128 }, undefined],
-])('what Argo CD will read is compared before it is pointed there: %s', async (_, says, problem) => {
+])('compares what Argo CD will read before it points there: %s', async (_, says, problem) => {
   const { diff = 0, status = '', remote = `${'0'.repeat(40)}\trefs/heads/main\n`, remoteCode = 0 } = says as any;
   const answers: Record<string, object> = {
     'ls-remote': { stdout: remote, code: remoteCode },
@@ -146,7 +146,7 @@ describe('a repository over HTTPS', () => {
   };
   const line = 'https://me:p%40ss%2Fword%25token@git.lan:8443/owner/homelab.git\n';
 
-  test('is tried with the kept login, which no other process sees, and which is gone afterwards', async () => {
+  test('is tested with the stored login, which no other process sees and which is removed afterwards', async () => {
     const { step, asked } = accepted({ url, username, password }, line);
     expect(await step.plan()).toBeUndefined();
     expect(asked).toHaveLength(1);
@@ -156,7 +156,7 @@ describe('a repository over HTTPS', () => {
     expect(fs.readdirSync(memoryFolder())).toEqual([]);
   });
 
-  test('that refuses it stops, with what Git says and what to remove', async () => {
+  test('that rejects the login stops, with the output of Git and what to remove', async () => {
     const { step } = accepted({ url, username, password: 'expired' }, line);
     await expect(step.plan()).rejects.toThrow(
       /Authentication failed[^]*remove scripts\/secrets\/repository\.sops\.yaml[^]*run this again/,
@@ -164,13 +164,13 @@ describe('a repository over HTTPS', () => {
     expect(fs.readdirSync(memoryFolder())).toEqual([]);
   });
 
-  test('that everybody can read needs no login; another one waits for it', async () => {
+  test('that is public needs no login; a private one waits for it', async () => {
     expect(await accepted(undefined, undefined).step.plan()).toBeUndefined();
     await expect(accepted(undefined, line).step.plan()).rejects.toThrow(NotReady);
   });
 });
 
-test('a workload is done when all its pods are new and ready', () => {
+test('a workload is complete when all its pods are new and ready', () => {
   const deployment = (status: object) => ({
     kind: 'Deployment',
     metadata: { generation: 2 },
@@ -186,7 +186,7 @@ test('a workload is done when all its pods are new and ready', () => {
   expect(rolloutProblem(deployment({ ...done, readyReplicas: 1 }))).toBe('1 of 2 pods are ready');
 });
 
-test('an application that is not well says why', () => {
+test('an unhealthy application gives its reason', () => {
   expect(applicationProblem(undefined)).toMatch(/^it is not there yet; .*git push/);
   expect(applicationProblem({})).toBe('not compared yet, not judged yet');
   const status = { sync: { status: 'Synced' }, health: { status: 'Healthy' } };
@@ -206,7 +206,7 @@ test('an application that is not well says why', () => {
   );
 });
 
-test('the place that the root application is pointed to must have the dist/ that is here', async () => {
+test('the target of the root application must have the local dist/', async () => {
   const source = { repoURL: homelab.git.url, targetRevision: 'main', path: 'dist/argocd' };
   const other = `${'0'.repeat(40)}\trefs/heads/main\n`;
   const read = jest.fn(async (_: unknown, argv: string[]) => ({
@@ -225,7 +225,7 @@ test('the place that the root application is pointed to must have the dist/ that
     await expect(look({ spec: { source: { ...source, ...before } } })).rejects.toThrow(/must have the dist\//);
 });
 
-test('a run that was cut off before it deleted what an earlier version had is finished', async () => {
+test('finishes a run that was interrupted before it deleted objects of an earlier version', async () => {
   const { argoCd } = homelab.versions;
   const pin = ARGO_CD_MANIFESTS[argoCd]!;
   const pins = ARGO_CD_MANIFESTS as Record<string, string>;
@@ -247,7 +247,7 @@ test('a run that was cut off before it deleted what an earlier version had is fi
   }
 });
 
-test('the authority of an own Git server is believed by Argo CD, and by what asks it here', async () => {
+test('Argo CD and the checks here trust the certificate authority of an own Git server', async () => {
   const url = 'https://git.home.arpa:3000/owner/homelab.git';
   const { certificate: ca } = await makeAuthority('collab', 'home.arpa');
   const lab = { ...homelab, git: { url, ca } };
@@ -317,7 +317,7 @@ describe('a Git server over SSH', () => {
     ['ssh://git@git.home.arpa/owner/homelab.git', 'git.home.arpa'],
     ['git@git.home.arpa:owner/homelab.git', 'git.home.arpa'],
     ['ssh://git@192.168.1.40:2222/owner/homelab.git', '[192.168.1.40]:2222'],
-  ])('whose key upstream lacks is known to Argo CD as this machine knows it: %s', async (url, name) => {
+  ])('whose host key upstream lacks gets the key from this machine: %s', async (url, name) => {
     const known = hostKey();
     const line = `${name} ${known}\n`;
     expect(await told(url, `elsewhere ssh-ed25519 ${other}\n${line}`)).toBe(`${upstream}${line}`);
@@ -329,12 +329,12 @@ describe('a Git server over SSH', () => {
     expect(await told(url, `${line.trimEnd()} comment\n${line}`)).toBe(`${upstream}${line}`);
   });
 
-  test('whose key has another port or is not known here is left to the step that asks it', async () => {
+  test('whose key has another port or is unknown here is left to the step that connects to it', async () => {
     const elsewhere = `git.home.arpa ${hostKey()}\n`;
     expect(await told('ssh://git@git.home.arpa:2222/owner/homelab.git', elsewhere)).toBe(upstream);
   });
 
-  test('that upstream knows, or that is asked by HTTPS, takes nothing from this machine', async () => {
+  test('that upstream knows, or that uses HTTPS, takes no key from this machine', async () => {
     const known = hostKey();
     const all = ['github.com', '[ssh.github.com]:443', 'git.home.arpa'].map((name) => `${name} ${known}\n`).join('');
     for (const url of [
@@ -345,7 +345,7 @@ describe('a Git server over SSH', () => {
       expect(await told(url, all)).toBe(upstream);
   });
 
-  test('of which this machine trusts a revoked key or an authority: Argo CD does too', async () => {
+  test('with a revoked key or a certificate authority on this machine: Argo CD gets the same', async () => {
     const known = hostKey();
     const [revoked, authority] = [`@revoked git.home.arpa ${known}\n`, `@cert-authority *.home.arpa ${known}\n`];
     expect(await told('git@git.home.arpa:owner/homelab.git', `${revoked}${authority}`)).toBe(
@@ -366,7 +366,7 @@ describe('a Git server over SSH', () => {
     return { step: access(context, upstream)[1]!, asked };
   };
 
-  test('is asked as Argo CD will ask: with its list of host keys, and no setting of this machine', async () => {
+  test('is tested like Argo CD connects: with its list of host keys, and without settings of this machine', async () => {
     const { step, asked } = accepted({ code: 0 });
     expect(await step.plan()).toBeUndefined();
     expect(asked).toEqual([{ ssh: expect.stringMatching(/^ssh -F \/dev\/null -i /), list: upstream }]);
@@ -375,7 +375,7 @@ describe('a Git server over SSH', () => {
     expect(fs.readdirSync(memoryFolder())).toEqual([]);
   });
 
-  test('whose host key is not known stops with how to make it known; one that refuses the key stops with the key', async () => {
+  test('with an unknown host key stops with the fix; one that rejects our key stops with the public key', async () => {
     const unknown = accepted({ code: 128, stderr: 'No ED25519 host key is known\nHost key verification failed.\n' });
     await expect(unknown.step.plan()).rejects.toThrow(
       /must know the host key of \[git\.home\.arpa\]:2222[^]*\n {2}ssh-keygen -R '\[git\.home\.arpa\]:2222'\n {2}ssh -p 2222 git@git\.home\.arpa$/,
@@ -384,7 +384,7 @@ describe('a Git server over SSH', () => {
     await expect(refused.step.plan()).rejects.toThrow(/deploy key[^]*ssh-ed25519 AAAA argocd$/);
   });
 
-  test('the plan shows the key that comes, not the beginning of the list', () => {
+  test('the plan shows the added key, not the beginning of the list', () => {
     const live = { data: list().data };
     const wanted = { data: { ssh_known_hosts: `${upstream}[git.home.arpa]:2222 ssh-ed25519 ${other}\n` } };
     expect(differences(wanted, live)).toEqual([

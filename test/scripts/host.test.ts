@@ -68,21 +68,21 @@ describe('what stops the host stage', () => {
     expect(bad(said)).toEqual([expect.stringContaining(saw)]);
   });
 
-  test('a machine that is no Proxmox', () => {
+  test('a machine without Proxmox', () => {
     expect(() => bad({ pveversion: '' })).toThrow(/must be a Proxmox host, and pveversion is not there/);
   });
 
-  test('machines that need more than there is', () => {
+  test('machines that need more than the host has', () => {
     expect(bad({}, withHost({ reserve: Size.gibibytes(16) }))).toEqual([expect.stringContaining('99.2 GiB of 96 GiB')]);
   });
 
-  test('a makers placeholder is no model, and a warning stops nothing', () => {
+  test('a placeholder of the maker is no model name, and a warning stops nothing', () => {
     expect(bad({ model: 'Default string\nTo be filled by O.E.M.' })).toEqual([]);
     expect(bad({ pools: pool(75, 1) })).toEqual([]);
   });
 });
 
-describe('an answer that makes no sense', () => {
+describe('an invalid answer', () => {
   test.each(
     Object.keys(SAID).filter((key) =>
       [
@@ -107,7 +107,7 @@ describe('an answer that makes no sense', () => {
 describe('names of network cards', () => {
   const state = (said: Record<string, string>) => pinState(facts(said).network).state;
   const OLD = SAID.interfaces!.replace(/nic0/g, 'enp1s0');
-  test('are pinned only when the next boot finds the same ones in /etc/network/interfaces', () => {
+  test('are pinned only if the next boot finds the same names in /etc/network/interfaces', () => {
     expect(state({})).toBe('pinned');
     expect(state({ linkFiles: '' })).toBe('open');
     // The tool has written link files, and was cut off before interfaces.new.
@@ -123,7 +123,7 @@ describe('names of network cards', () => {
     { ifname: 'enp2s0', link_type: 'ether', address: '84:47:09:00:00:02' },
   ]);
 
-  test('are those of the first file by its name, whatever its folder', () => {
+  test('come from the first file by name, in any folder', () => {
     const name = (linkFiles: string) => facts({ linkFiles }).network.cards[0]!.pinned;
     const byHand = BY_HAND.replace('NAME', 'enwan0');
     expect(name(`${byHand.replace('10-', '60-')}${LINK}`)).toBe('nic0');
@@ -132,7 +132,7 @@ describe('names of network cards', () => {
     expect(name(`## /etc/systemd/network/50-pmx-nic0.link\n\n${LINK}`)).toBeUndefined();
   });
 
-  test('stay by hand where the owner has pinned one by hand, whom Proxmox tool does not know', () => {
+  test('stay manual if the owner pinned one by hand, because the tool of Proxmox does not know it', () => {
     const linkFiles = BY_HAND.replace('NAME', 'enp1s0');
     const { network } = facts({ links: two, interfaces: OLD, linkFiles });
     expect(pinning('proxmox', network)).toEqual(['84:47:09:00:00:02 stays enp2s0']);
@@ -140,7 +140,7 @@ describe('names of network cards', () => {
     expect(() => pinning('proxmox', facts(half).network)).toThrow(/10-enwan0\.link on proxmox must not pin enp1s0/);
   });
 
-  test('of a card in a bridge must be there at the next boot, also one that it keeps', () => {
+  test('of a card in a bridge must exist at the next boot, also if the card keeps its name', () => {
     const linkFiles = BY_HAND.replace('NAME', 'enp1s0');
     const staged = { links: links('enp1s0'), interfaces: OLD, interfacesNew: SAID.interfaces!, linkFiles };
     expect(state(staged)).toBe('unsafe');
@@ -157,7 +157,7 @@ describe('names of network cards', () => {
     );
   });
 
-  test('are not pinned behind a file that may match the card and gives no name', () => {
+  test('are not pinned after a file that may match the card without a name', () => {
     const wake =
       '## /etc/systemd/network/10-wol.link\n[Match]\nMACAddress=84:47:09:00:00:01\n[Link]\nWakeOnLan=magic\n';
     const plan = (linkFiles: string) =>
@@ -168,7 +168,7 @@ describe('names of network cards', () => {
       expect(plan(harmless)![0]).toBe('pve-network-interface-pinning generate');
   });
 
-  test('keep what they have where Proxmox has no tool for it', () => {
+  test('stay unchanged if Proxmox has no tool for it', () => {
     const { network } = facts({ links: links('enp1s0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
     expect(pinning('proxmox', network)).toEqual(['84:47:09:00:00:01 stays enp1s0']);
     const { network: early } = facts({ links: links('eth0'), interfaces: OLD, linkFiles: '', pinningTool: '' });
@@ -208,7 +208,7 @@ test('lspci of a real machine: devices without a driver, a module or a group', (
   ]);
 });
 
-test('doctor asks for as much room as the images themselves', () => {
+test('doctor requires free space of the size of the images', () => {
   const needed = roomForImages(owners, Object.values(owners.machines));
   expect(needed).toBe(10 * GIB);
   const of = (avail: number) =>
@@ -227,7 +227,7 @@ describe('a reboot that is not ours', () => {
   ])('%s', (_, said, why) => {
     expect(unexpectedReboot(facts(said))).toContain(why);
   });
-  test('is none where names wait for the boot, or a kernel is pinned that runs', () => {
+  test('is not reported if names wait for the boot, or the running kernel is pinned', () => {
     expect(unexpectedReboot(facts())).toBeUndefined();
     expect(
       unexpectedReboot(facts({ links: links('enp1s0'), interfaces: 'x enp1s0', interfacesNew: SAID.interfaces! })),
@@ -236,7 +236,7 @@ describe('a reboot that is not ours', () => {
   });
 });
 
-test('a boot that was undone while this run waited for it is told as the next run tells it', async () => {
+test('a boot that was undone during the wait has the same message as in the next run', async () => {
   let [bootId, undone] = [SAID.bootId!, ''];
   const commands = new Told({
     'proxmox/host-facts.sh': () => JSON.stringify({ ...SAID, bootId, undone }),
@@ -251,7 +251,7 @@ test('a boot that was undone while this run waited for it is told as the next ru
   );
 });
 
-describe('a host whose files were written', () => {
+describe('a host after its files were written', () => {
   const [FIRST, SECOND] = [SAID.bootId!, '99999999-2222-3333-4444-555555555555'];
   const PCI = pci().replace(/Driver:\t(amdgpu|snd_hda_intel)/g, 'Driver:\tvfio-pci');
   const OPTIONS = 'iommu=pt initcall_blacklist=sysfb_init';
@@ -281,11 +281,11 @@ describe('a host whose files were written', () => {
   const reboot = async (said: Record<string, string>, homelab: Homelab = owners) =>
     (await (await step('was booted', said, homelab)).step.plan())?.lines;
 
-  test('needs no reboot once it was booted with them', async () => {
+  test('needs no reboot after it booted with them', async () => {
     expect(await reboot(finished)).toBeUndefined();
   });
 
-  test('is in vain only when nothing is left to write, and warns of the undo', async () => {
+  test('reports a useless reboot only if nothing is left to write, and warns of the undo', async () => {
     const inVain = { ...finished, cmdline: 'quiet', armed: FIRST };
     await expect(reboot(inVain)).rejects.toThrow(/was booted since its files were written.*\nuntil that is solved/);
     await expect(reboot({ ...inVain, armed: '' })).rejects.toThrow(
@@ -304,7 +304,7 @@ describe('a host whose files were written', () => {
     expect(await reboot({ ...finished, links: card, linkFiles, armed: SECOND })).toEqual(names);
   });
 
-  test('reboots for an initramfs of this boot, and stays armed until then', async () => {
+  test('reboots for an initramfs of this boot, and keeps the undo armed until then', async () => {
     const said = { ...finished, booted: `${made} ${SECOND}`, armed: SECOND };
     expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs are made again']);
     const { step: last } = await step('waits to be undone', said);
@@ -324,8 +324,8 @@ describe('a host whose files were written', () => {
   });
 });
 
-describe('what is handed over', () => {
-  test('is found by what it is', () => {
+describe('a device for passthrough', () => {
+  test('is found by its kind', () => {
     const npu = {
       ...owners,
       machines: { ...owners.machines, 'ai-vm': { ...owners.machines['ai-vm']!, npu: true } },
@@ -339,7 +339,7 @@ describe('what is handed over', () => {
     expect(hostFiles(npu, 'proxmox').get('/etc/modprobe.d/collab-homelab.conf')).not.toContain('blacklist amdxdna');
   });
 
-  test('nothing is told to a host whose machines need no GPU, but how to go back', () => {
+  test('a host whose machines need no GPU gets only the way back', () => {
     const { gpu: _, ...plain } = owners.machines['ai-vm'] as any;
     const without = { ...owners, machines: { ...owners.machines, 'ai-vm': plain } } as Homelab;
     expect([...renderHosts(without).keys()].every((path) => path.includes('undo'))).toBe(true);
@@ -347,7 +347,7 @@ describe('what is handed over', () => {
   });
 });
 
-test('doctor says what to do about a machine that lets nobody in', () => {
+test('doctor gives the fix for a machine without login', () => {
   const at = { name: 'proxmox', ssh: { user: 'root', address: '192.168.1.10' } };
   expect(remedy(at, 'No ED25519 host key is known for 192.168.1.10\nHost key verification failed.')).toContain(
     'fingerprint',

@@ -84,7 +84,7 @@ async function apply(host: Host, of?: Homelab): Promise<void> {
 
 beforeEach(() => fs.rmSync(digests, { force: true }));
 
-test('a schematic has the id that the image factory gives it', () => {
+test('computes the same id of a schematic as the image factory', () => {
   expect(schematicId(homelab)).toBe('376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba');
   const more = { ...homelab, talos: { ...homelab.talos, extensions: [EXTENSION] } };
   expect(schematic(more)).toBe(
@@ -97,7 +97,7 @@ test('a schematic has the id that the image factory gives it', () => {
   );
 });
 
-test('the digest of the first download is kept before the image is used; a second run changes nothing', async () => {
+test('stores the digest of the first download before it uses the image; a second run changes nothing', async () => {
   const host = new Host();
   host.keyring = false;
   await apply(host);
@@ -108,7 +108,7 @@ test('the digest of the first download is kept before the image is used; a secon
   expect(host.changed).toEqual([]);
 });
 
-test('a first download that is damaged is removed, and its digest not kept', async () => {
+test('removes a damaged first download, and does not store its digest', async () => {
   const host = new Host();
   host.whole = false;
   await expect(apply(host)).rejects.toThrow(/File format not recognized\. The download was removed/);
@@ -119,7 +119,7 @@ test('a first download that is damaged is removed, and its digest not kept', asy
   expect(host.kept.has(talosImage(homelab).file)).toBe(true);
 });
 
-test('a later download with another digest is not used, and both are said', async () => {
+test('rejects a later download with another digest, and prints both digests', async () => {
   await apply(new Host(A));
   const second = new Host(B);
   await expect(apply(second)).rejects.toThrow(new RegExp(`${A}[^]*${B}[^]*it was not used`));
@@ -128,7 +128,7 @@ test('a later download with another digest is not used, and both are said', asyn
   expect(fs.readFileSync(digests, 'utf8')).not.toContain(B);
 });
 
-test('an image that is there from another download stops; one that nobody wrote down is written down', async () => {
+test('stops at an image with another digest; stores the digest of an image that has none yet', async () => {
   const host = new Host();
   await apply(host);
   fs.rmSync(digests);
@@ -140,14 +140,14 @@ test('an image that is there from another download stops; one that nobody wrote 
   await expect(apply(host)).rejects.toThrow(new RegExp(`${A}[^]*comes from[^]*${B}`));
 });
 
-test('a signed list of another day is refused before anything is downloaded', async () => {
+test('rejects a signed list of another day before any download', async () => {
   const host = new Host(A, B);
   await expect(apply(host)).rejects.toThrow(/SHA256SUMS must say[^]*Nothing was downloaded/);
   expect(host.kept.has(ubuntuImage('24.04')!.file)).toBe(false);
   expect(host.changed.at(-1)).toBe('proxmox/signed-digest.sh');
 });
 
-test('a schematic of our own is announced, and must get the id that we reckoned', async () => {
+test('registers our own schematic, which must get the id that we computed', async () => {
   const talos = { ...homelab.talos, extensions: [EXTENSION] };
   const host = new Host();
   await apply(host, { ...homelab, talos });
@@ -156,7 +156,7 @@ test('a schematic of our own is announced, and must get the id that we reckoned'
   await expect(apply(new Host(), { ...homelab, talos: other })).rejects.toThrow(/must give our schematic the id/);
 });
 
-test('a full disk and a release that nobody pinned stop before a download', async () => {
+test('a full disk and a release that is not pinned stop before a download', async () => {
   const host = new Host();
   host.free = GIB;
   await expect(apply(host)).rejects.toThrow(/must have 9 GiB free for Talos v1\.13\.9, but it has 1 GiB/);

@@ -8,7 +8,7 @@ import { fakeKubernetes } from './kubernetes';
 const quiet = () => undefined;
 
 describe('a change through kubectl', () => {
-  test('is what the plan shows, and values of a secret are not shown', async () => {
+  test('is what the plan shows, without values of secrets', async () => {
     const kubernetes = fakeKubernetes();
     const hide = jest.spyOn(kubernetes.log, 'hide');
     const action = secretAction(kubernetes, { name: 'login', type: 'Opaque' }, 'web', {
@@ -46,7 +46,7 @@ describe('a change through kubectl', () => {
   });
 });
 
-test('what is told to a program in a pod reaches its standard input', async () => {
+test('passes input to the standard input of a program in a pod', async () => {
   const kubernetes = fakeKubernetes();
   const pod = { namespace: 'mongodb', pod: 'mongodb-0', container: 'mongod' };
   await kubernetes.exec(pod, ['cat']);
@@ -57,7 +57,7 @@ test('what is told to a program in a pod reaches its standard input', async () =
   ]);
 });
 
-test('nobody asks a cluster whose kubeconfig is not there yet', async () => {
+test('does not ask a cluster without a kubeconfig', async () => {
   const read = jest.fn();
   const kubernetes = new Kubernetes({ read } as any, { read: async () => undefined } as any, {} as any);
   await expect(kubernetes.get(['nodes'])).rejects.toThrow(NotReady);
@@ -65,14 +65,14 @@ test('nobody asks a cluster whose kubeconfig is not there yet', async () => {
 });
 
 describe('Argo CD', () => {
-  test('that is not installed comes first', async () => {
+  test('must be installed first', async () => {
     const kubernetes = fakeKubernetes();
     const stderr = `error: the server doesn't have a resource type "applications"`;
     kubernetes.read.mockRejectedValue(new CommandFailed({ stdout: '', stderr, code: 1 }, stderr));
     await expect(new ArgoCd(kubernetes).applications()).rejects.toThrow(NotReady);
   });
 
-  test('makes nothing again while it has no applications', async () => {
+  test('recreates nothing while it has no applications', async () => {
     const kubernetes = fakeKubernetes();
     const has = (applications: object[] | undefined) => {
       kubernetes.get.mockImplementation(async ([kind]) => {
@@ -86,7 +86,7 @@ describe('Argo CD', () => {
     expect(await has([{ metadata: { name: 'web' } }])).toBe(true);
   });
 
-  test('syncs again what it gave up', async () => {
+  test('syncs failed applications again', async () => {
     const kubernetes = fakeKubernetes();
     await new ArgoCd(kubernetes).syncAgain('web');
     const [args] = kubernetes.change.mock.calls[0]!;

@@ -46,7 +46,7 @@ const facts = (more: Record<string, string> = {}) =>
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
 
-describe('what the machine of the models is told', () => {
+describe('the rendered files of the AI VM', () => {
   test('behind the gateway Ollama listens on loopback, without it on all addresses', () => {
     expect(ollamaOverride(guarded).text).toContain('OLLAMA_HOST=127.0.0.1:11434');
     expect(ollamaOverride(homelab).text).toContain('OLLAMA_HOST=0.0.0.0:11434');
@@ -55,7 +55,7 @@ describe('what the machine of the models is told', () => {
     expect(packages(homelab, 'ai-vm', machine)).not.toContain('haproxy');
   });
 
-  test('metrics are reached by the addresses that may scrape, and by no other', () => {
+  test('only the addresses of scrapers reach the metrics', () => {
     const scraped = withGateway({ scrapedBy: ['192.168.1.22'] });
     expect(firewall(scraped, 'ai-vm').rules).toContain('ip saddr { 192.168.1.22 } tcp dport 8405 accept');
     expect(firewall(guarded, 'ai-vm').rules).not.toContain('8405');
@@ -64,7 +64,7 @@ describe('what the machine of the models is told', () => {
     expect(binds(proxyConfig(scraped))).toEqual(['bind 127.0.0.1:8405', 'bind 192.168.1.30:8405']);
   });
 
-  test('no line of the configuration is longer than HAProxy reads: 2048 characters, 64 words', () => {
+  test('no line of the configuration exceeds the limits of HAProxy: 2048 characters, 64 words', () => {
     const many = Object.fromEntries(
       Array.from({ length: 40 }, (_, index) => [
         `model-${index}`,
@@ -80,7 +80,7 @@ describe('what the machine of the models is told', () => {
 });
 
 describe('the keys of the proxy', () => {
-  test('are those of the file, old and new, as digests for root alone', async () => {
+  test('are the old and new keys of the file, as digests that only root can read', async () => {
     const commands = new Told({ 'llm-proxy.sh state': facts() });
     const step = proxyKeys({ ...commands.context(guarded) }, storeOf('new-key', 'old-key'));
     const change = (await step.plan())!;
@@ -91,7 +91,7 @@ describe('the keys of the proxy', () => {
     expect(JSON.stringify([change, commands.changed])).not.toMatch(/new-key|old-key/);
   });
 
-  test('need nothing where file and running proxy have them', async () => {
+  test('need no change if the file and the running proxy have them', async () => {
     const wanted = sha256(
       ['a', 'b']
         .map((key) => `${sha256(key)} assistant\n`)
@@ -106,7 +106,7 @@ describe('the keys of the proxy', () => {
     await expect(planned({ file: sha256(''), keys: wanted, mark: 'x' })).resolves.toBeDefined();
   });
 
-  test('belong to secrets of clients alone', () => {
+  test('belong only to secrets of clients', () => {
     const context = new Told({}).context(guarded);
     expect(proxyOf(context, storeOf('a'), secret)).toBeDefined();
     expect(proxyOf(context, storeOf('a'), { ...secret, name: 'mongodb-root' })).toBeUndefined();
@@ -114,32 +114,32 @@ describe('the keys of the proxy', () => {
   });
 });
 
-describe('before the proxy asks for keys', () => {
+describe('before the proxy requires keys', () => {
   const asked = (get: () => Promise<any>) => {
     const kubernetes = fakeKubernetes();
     kubernetes.get.mockImplementation(get);
     return assertClientsHaveKeys({ ...new Told({}).context(guarded), kubernetes } as any, storeOf('a'));
   };
 
-  test('a client that runs without one stops the stage, and nothing is changed', async () => {
+  test('a client that runs without a key stops the stage before any change', async () => {
     const old = { spec: { template: { spec: { containers: [{ env: [] }] } } } };
     await expect(asked(async () => old)).rejects.toThrow(/these run without: services\/assistant/);
   });
 
-  test('clients that have it, or do not run yet, do not', async () => {
+  test('clients that have a key, or do not run yet, do not stop it', async () => {
     await expect(asked(async () => READER)).resolves.toBeUndefined();
     await expect(asked(async () => undefined)).resolves.toBeUndefined();
     const noCluster = async () => Promise.reject(new NotReady('no kubeconfig'));
     await expect(asked(noCluster)).resolves.toBeUndefined();
   });
 
-  test('a cluster that does not answer is no yes', async () => {
+  test('a cluster that does not answer stops the stage', async () => {
     const silent = async () => Promise.reject(new Problem('connection refused'));
     await expect(asked(silent)).rejects.toThrow(/must say whether .* have their keys/);
   });
 });
 
-test('the proxy is started where another configuration runs, and not otherwise', async () => {
+test('starts the proxy only if another configuration runs', async () => {
   const { mark } = proxyConfig(guarded);
   let runs = facts({ mark: 'another' });
   const commands = new Told({
@@ -152,7 +152,7 @@ test('the proxy is started where another configuration runs, and not otherwise',
   await expect(step.plan()).resolves.toBeUndefined();
 });
 
-test('without a gateway a proxy that is there is stopped, before Ollama takes its port', async () => {
+test('without a gateway, stops an existing proxy before Ollama takes its port', async () => {
   const there = new Told({ 'test -e': '' });
   await apply(noProxy(aiVm(there)));
   expect(there.changed).toEqual(['ubuntu/llm-proxy.sh stop']);

@@ -50,7 +50,7 @@ const ollama = (commands: Told) => ollamaOf(context(commands));
 
 beforeEach(() => remembered.clear());
 
-test('a model is what it was at the first pull: another digest stops, and names both', async () => {
+test('a model must keep the digest of its first pull: another digest stops, with both digests', async () => {
   remembered.set(`ollama:${TAG}`, B);
   const commands = told({});
   const looking = modelPulled(ollama(commands), chat).plan();
@@ -59,12 +59,12 @@ test('a model is what it was at the first pull: another digest stops, and names 
   expect(commands.changed).toEqual([]);
 });
 
-test('the digest in homelab.ts counts before the one that was kept', async () => {
+test('the digest in homelab.ts takes precedence over the stored one', async () => {
   remembered.set(`ollama:${TAG}`, B);
   expect(await modelPulled(ollama(told({})), { ...chat, digest: `sha256:${A}` }).plan()).toBeUndefined();
 });
 
-test('a first pull keeps the digest; a run that was killed before that keeps it too', async () => {
+test('a first pull stores the digest; the run after a kill stores it too', async () => {
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
   const step = modelPulled(ollama(commands), chat);
@@ -82,7 +82,7 @@ test('a first pull keeps the digest; a run that was killed before that keeps it 
   expect(await step.plan()).toBeUndefined();
 });
 
-test('a pull that brought another model stops, and its digest is not kept', async () => {
+test('a pull of another model stops, and its digest is not stored', async () => {
   remembered.set(`ollama:${TAG}`, B);
   let there: string | undefined;
   const commands = told({ '/api/tags': () => tags(there), 'ubuntu/pull.sh 11434': () => ((there = A), '') });
@@ -105,7 +105,7 @@ describe('a second name of a pulled model', () => {
   const both = (digest: string, stable?: string) =>
     ok({ models: [{ name: TAG, digest }, ...(stable ? [{ name: 'chat:stable', digest: stable }] : [])] });
 
-  test.each([undefined, B])('is copied when it is %s', async (before) => {
+  test.each([undefined, B])('is copied when its digest is %s', async (before) => {
     remembered.set(`ollama:${TAG}`, A);
     let there = before;
     const commands = told({ '/api/tags': () => both(A, there), '/api/copy': () => ((there = A), '\n200') });
@@ -117,7 +117,7 @@ describe('a second name of a pulled model', () => {
     await apply(step);
     expect(await step.plan()).toBeUndefined();
   });
-  test('is looked at by verify', async () => {
+  test('is checked by verify', async () => {
     remembered.set(`ollama:${TAG}`, A);
     const find = async (stable?: string) => (await modelCheck(of(told({ '/api/tags': both(A, stable) })))())[1];
     expect(await find(A)).toMatchObject({ what: 'model chat:stable', state: 'good' });
@@ -126,7 +126,7 @@ describe('a second name of a pulled model', () => {
   });
 });
 
-test('a trained model that was never published is said, and holds up nothing', async () => {
+test('reports a trained model that was never published, without an error', async () => {
   remembered.set(`ollama:${TAG}`, A);
   const writer = { base: {}, training: {}, context: 2048, resident: true } as never;
   const lab = withAiVm({ gpu: true }, { models: { chat, writer } });
@@ -137,15 +137,15 @@ test('a trained model that was never published is said, and holds up nothing', a
   said.mockRestore();
 });
 
-test('without Ollama nothing is planned, and stage ai-vm is named', async () => {
+test('plans nothing without Ollama, and names stage ai-vm', async () => {
   const commands = new Told({ '/api/version': { code: 7 } });
   await expect(planStage(models(context(commands)))).rejects.toThrow(/apply ai-vm/);
 });
 
-describe('a model that stays', () => {
+describe('a resident model', () => {
   const loading = async (commands: Told) => (await models(context(commands)).steps()).at(-1)!;
 
-  test('is left alone when it is loaded for its context, to stay, on the GPU', async () => {
+  test('is left alone when it is loaded with its context, permanently, on the GPU', async () => {
     expect(await (await loading(told({}))).plan()).toBeUndefined();
   });
   test.each([{ context_length: 4096 }, { expires_at: new Date().toISOString() }, { name: 'other:1' }])(
@@ -157,7 +157,7 @@ describe('a model that stays', () => {
   test('that is partly on the GPU stops, because loading it again would not help', async () => {
     await expect((await loading(told({ '/api/ps': ps({ size_vram: 60 }) }))).plan()).rejects.toThrow(Blocked);
   });
-  test('for more tokens than it takes stops with its limit', async () => {
+  test('with a larger context than it supports stops with its limit', async () => {
     const commands = told({ '/api/ps': ps({ context_length: 8192 }), 'ubuntu/models-start.sh': '' });
     await expect(apply(await loading(commands))).rejects.toThrow(/no more than 8192/);
   });
@@ -168,7 +168,7 @@ describe('what verify finds', () => {
     const found = await modelCheck(context(commands))();
     return found.map(({ what, state }) => `${state} ${what}`);
   };
-  test('all is well', async () => {
+  test('everything is good', async () => {
     remembered.set(`ollama:${TAG}`, A);
     const commands = told({ '/api/generate': speed(13) });
     const read = jest.spyOn(commands, 'read');
@@ -177,7 +177,7 @@ describe('what verify finds', () => {
     const asked = read.mock.calls.map(([, argv]) => argv.join(' ')).find((each) => each.includes('"prompt"'));
     expect(asked).toContain('"keep_alive":-1');
   });
-  test('another digest, a part of it off the GPU, no faster than the CPU', async () => {
+  test('another digest, a part outside the GPU, a speed like the CPU', async () => {
     remembered.set(`ollama:${TAG}`, B);
     expect(await states(told({ '/api/ps': ps({ size_vram: 60 }), '/api/generate': speed(4.5) }))).toEqual([
       `bad model ${TAG}`,
@@ -185,26 +185,26 @@ describe('what verify finds', () => {
       `bad speed of ${TAG}`,
     ]);
   });
-  test('without Ollama, what to do', async () => {
+  test('without Ollama, the fix', async () => {
     const commands = new Told({ '/api/': { code: 7 } });
     expect(await findings({ models: modelCheck(context(commands)) })).toEqual([
       { what: 'models', state: 'bad', saw: expect.stringContaining('npm run bootstrap -- apply ai-vm') },
     ]);
   });
-  test('a model that only embeds has no speed', async () => {
+  test('an embedding model has no speed', async () => {
     remembered.set(`ollama:${TAG}`, A);
     const refused = '{"error":"\\"x\\" does not support generate"}\n400';
     expect(await states(told({ '/api/generate': refused }))).toHaveLength(2);
   });
 });
 
-test('the progress of a pull is told in GB, once its size is known', () => {
+test('shows the progress of a pull in GB when its size is known', () => {
   expect(parsePullProgress('0 0\n')).toBeUndefined();
   expect(parsePullProgress('')).toBeUndefined();
   expect(parsePullProgress('8988124672 4494062336\n')).toBe('4.5 of 9.0 GB (50 %)');
 });
 
-test('names are compared as Ollama prints them', () => {
+test('compares names as Ollama prints them', () => {
   expect(shortTag('registry.ollama.ai/library/qwen2.5:14b')).toBe('qwen2.5:14b');
   expect(shortTag('hf.co/x/y:Q4')).toBe('hf.co/x/y:Q4');
 });

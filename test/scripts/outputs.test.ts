@@ -39,7 +39,7 @@ describe('Proxmox', () => {
     });
   });
 
-  test('qm pending: another value, a new setting, and one that is taken away', () => {
+  test('qm pending: a changed value, a new setting, and a removed one', () => {
     expect([...parsePending(output('proxmox/qm-pending.txt'))].sort()).toEqual(['hostpci0', 'memory', 'virtio3']);
   });
 
@@ -64,14 +64,14 @@ describe('Proxmox', () => {
     ]);
   });
 
-  test('pvesm list of a folder, with a line that is none', () => {
+  test('pvesm list of a folder, with an invalid line', () => {
     const text = `${output('proxmox/pvesm-list-files.txt')}nonsense\n`;
     expect(() => parseVolumes(text, 'pvesm list local')).toThrow(
       /must print its usual format, but it printed "nonsense"/,
     );
   });
 
-  test('pvesh get /cluster/resources: also a guest of which Proxmox has no figures yet', () => {
+  test('pvesh get /cluster/resources: also a guest without figures', () => {
     expect(parseGuests(output('proxmox/pvesh-cluster-resources.txt'), 'proxmox')).toEqual([
       { type: 'qemu', vmid: 201, node: 'pve' },
       { type: 'lxc', vmid: 300, node: 'pve' },

@@ -31,7 +31,7 @@ class Answers extends Commands {
   }
 }
 
-describe('other words than those of Proxmox are refused', () => {
+describe('rejects output that Proxmox does not print', () => {
   test('qm config', () => {
     expect(() => parseConfig('', 201)).toThrow("must print the VM's settings, but it printed none");
     expect(() => parseConfig('%%\n', 201)).toThrow(/must print KEY: VALUE, but it printed "%%"/);
@@ -57,13 +57,13 @@ describe('other words than those of Proxmox are refused', () => {
     expect(() => parseThinPools('{}', 'lvs')).toThrow(/^lvs must print its usual format/);
   });
 
-  test('guests of the cluster, of which a storage is none', () => {
+  test('guests of the cluster, which leave out storage', () => {
     expect(parseGuests('[{"type":"storage"}]', 'proxmox')).toEqual([]);
     expect(() => parseGuests('[{"type":"qemu"}]', 'proxmox')).toThrow(/must give each guest of proxmox a vmid/);
   });
 });
 
-test('a VM that is not there is said with what makes it', async () => {
+test('reports a missing VM with the command that creates it', async () => {
   const stderr = "Configuration file 'nodes/pve/qemu-server/201.conf' does not exist\n";
   const vm = machineVm({ homelab, commands: new Answers({ 'qm status': { code: 2, stderr } }) }, 'talos-worker-01');
   await expect(vm.status()).rejects.toThrow(
@@ -71,7 +71,7 @@ test('a VM that is not there is said with what makes it', async () => {
   );
 });
 
-test('an action shows the command that it runs, with the machine that runs it', async () => {
+test('an action shows its command and its machine', async () => {
   const commands = new Answers({ 'qm status': { stdout: 'status: running\n' } });
   const host = proxmoxHost({ homelab, commands }, 'proxmox');
   const vm = host.vm(201);

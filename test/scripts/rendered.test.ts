@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filesBelow, writeRendered } from '../../scripts/commands/rendered';
 
-test('what machines are told is written, and what changed is said', () => {
+test('writes the files of machines, and prints what changed', () => {
   const folder = join(fs.mkdtempSync(join(tmpdir(), 'rendered-')), 'rendered');
   const write = (files: Record<string, string>) => writeRendered(new Map(Object.entries(files)), folder);
   expect(write({ 'vms/a.sh': '1', 'talos/b.yaml': '1' })).toBe('scripts/rendered/: 2 added (talos/b.yaml, vms/a.sh)');

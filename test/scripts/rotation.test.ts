@@ -175,7 +175,7 @@ describe.each([
     ['mongodb-root', { mongodb: { username: 'root', password: 'old' } }, OWN('mongodb', 'root')],
     ['cassandra-admin', { cassandra: { username: 'admin', password: 'old' } }, OWN('cassandra', 'admin')],
     ['mongodb-keyfile', { mongodb: { keyfile: 'old' } }, KEYFILE],
-  ])('of %s comes in an order in which everyone can always log in', async (name, values, events) => {
+  ])('of %s rolls out in an order in which every client can always log in', async (name, values, events) => {
     const places = Object.entries(values).map(([namespace, each]) => [namespace, { [name]: each }]);
     const cluster = new Cluster({ secrets: Object.fromEntries(places) });
     await cluster.rotate(name, stops);
@@ -186,25 +186,28 @@ describe.each([
 test.each([
   ['in one go', false],
   ['stopped after each step', true],
-])('a machine that must know a key, %s, knows both before the first client sends the new one', async (_how, stops) => {
-  let known = 1;
-  const cluster = new Cluster(
-    { secrets: { mongodb: { 'mongodb-search': SEARCH }, services: { 'mongodb-search': SEARCH } } },
-    (values, tell) => ({
-      title: 'the machine knows',
-      async plan() {
-        if (values().length === known) return undefined;
-        const run = async () => {
-          known = values().length;
-          tell(`the machine knows ${known}`);
-        };
-        return { actions: [{ lines: ['tell it'], run }] };
-      },
-    }),
-  );
-  await cluster.rotate('mongodb-search', stops);
-  expect(cluster.events).toEqual(['the machine knows 2', ...CLIENT, 'the machine knows 1']);
-});
+])(
+  'a machine that checks a key, %s, knows both keys before the first client sends the new one',
+  async (_how, stops) => {
+    let known = 1;
+    const cluster = new Cluster(
+      { secrets: { mongodb: { 'mongodb-search': SEARCH }, services: { 'mongodb-search': SEARCH } } },
+      (values, tell) => ({
+        title: 'the machine knows',
+        async plan() {
+          if (values().length === known) return undefined;
+          const run = async () => {
+            known = values().length;
+            tell(`the machine knows ${known}`);
+          };
+          return { actions: [{ lines: ['tell it'], run }] };
+        },
+      }),
+    );
+    await cluster.rotate('mongodb-search', stops);
+    expect(cluster.events).toEqual(['the machine knows 2', ...CLIENT, 'the machine knows 1']);
+  },
+);
 
 test('the name of a client alternates: the second new password takes the first name again', async () => {
   const cluster = new Cluster({
@@ -215,11 +218,11 @@ test('the name of a client alternates: the second new password takes the first n
   expect(cluster.events.at(-3)).toBe('mongodb: password NEW, username search');
 });
 
-test('a keyfile believes both keys before it shows the new one, and shows it before it forgets the old one', () => {
+test('a keyfile accepts both keys before it sends the new one, and sends it before it drops the old one', () => {
   expect(keyfileStages('a', 'b')).toEqual(['- a\n- b\n', '- b\n- a\n', 'b']);
 });
 
-test('only what is stored under it, and a database that does not run, keep a secret from a command', () => {
+test('a command rotates every secret, except one that data depends on or whose database does not run', () => {
   const active = declaredSecrets().filter((secret) => byHand(homelab, secret) !== undefined);
   expect(active.map(({ name }) => name)).toEqual([]);
   const retired = {

@@ -41,8 +41,8 @@ const noQuestion = async (): Promise<string> => {
   throw new Error('nobody is asked');
 };
 
-describe('a kept secret', () => {
-  test('is there once with one value in each of its namespaces', async () => {
+describe('a stored secret', () => {
+  test('has one value in all of its namespaces', async () => {
     const half = kept({ cassandra: { 'cassandra-chat': { password: 'p1' } } });
     expect(missingKeys(CHAT, half)).toEqual([
       { namespace: 'cassandra', keys: ['username'] },
@@ -58,7 +58,7 @@ describe('a kept secret', () => {
     expect(missingKeys(CHAT, kept(next))).toEqual([]);
   });
 
-  test('that stands in a URI is percent-encoded from the password that is kept, and is not kept itself', async () => {
+  test('in a URI is the percent-encoded stored password, and is not stored itself', async () => {
     const secret: ListedSecret = {
       ...CHAT,
       name: 'mongodb-chat',
@@ -81,7 +81,7 @@ describe('a kept secret', () => {
     expect(made['password-in-uri']).toBe(made.password);
   });
 
-  test('with two values, or for another user, stops before anything is made', () => {
+  test('with two values, or for another user, stops before any change', () => {
     const two = kept({
       cassandra: { 'cassandra-chat': { password: 'first-value' } },
       services: { 'cassandra-chat': { password: 'second-value' } },
@@ -92,13 +92,13 @@ describe('a kept secret', () => {
     expect(() => valuesOf(CHAT, other)).toThrow(/must hold username "chat"/);
   });
 
-  test('that nobody declares any more is named and stays', () => {
+  test('that is no longer declared is reported and stays', () => {
     expect(undeclared([CHAT], kept({ services: { old: { key: 'x' }, 'cassandra-chat': {} } }))).toEqual([
       'services/old',
     ]);
   });
 
-  test('with half a certificate, or a key of another one, stops', async () => {
+  test('with an incomplete certificate, or a key of another one, stops', async () => {
     const secret: ListedSecret = {
       ...CHAT,
       name: 'tls',
@@ -120,7 +120,7 @@ describe('a kept secret', () => {
 describe('a secret in the cluster', () => {
   const wanted = { username: 'chat', password: 'kept' };
 
-  test('that is missing, lacks keys, or is the same is told apart', () => {
+  test('is reported as missing, incomplete or equal', () => {
     expect(compare(CHAT, 'services', wanted, kept({}), undefined)).toEqual({
       is: 'missing',
       keys: ['username', 'password'],
@@ -144,7 +144,7 @@ describe('a secret in the cluster', () => {
     );
   });
 
-  test('that was replaced by hand is brought to those that run', () => {
+  test('that was replaced by hand is passed on to running pods', () => {
     const says = (name: string) => {
       const secret = declaredSecrets().find((each) => each.name === name)!;
       const namespace = secret.namespaces[0]!;
@@ -174,7 +174,7 @@ describe('a secret in the cluster', () => {
   });
 });
 
-test('random characters are of the alphabet, each as often as the others', () => {
+test('random characters are from the alphabet, with equal frequency', () => {
   const text = alphanumeric(62_000);
   expect(text).toMatch(/^[A-Za-z0-9]{62000}$/);
   const counts = new Map<string, number>();
@@ -194,7 +194,7 @@ test.each(['registry.home.arpa:5000', '192.168.1.40:5000', 'nas'])(
   },
 );
 
-test('a login for a registry is taken as docker writes it, or as USER:TOKEN, and nothing else', () => {
+test('accepts a registry login as docker writes it, or as USER:TOKEN, and nothing else', () => {
   const json = '{"auths":{"ghcr.io":{"auth":"dTp0"}}}';
   expect(registryLogin(json, 'ghcr.io')).toBe(json);
   expect(registryLogin('u:t', 'ghcr.io')).toBe(json);
@@ -209,7 +209,7 @@ test('a login for a registry is taken as docker writes it, or as USER:TOKEN, and
   }
 });
 
-describe('who reads a secret of dist/', () => {
+describe('the readers of a secret of dist/', () => {
   const declared = declaredSecrets();
   const named = (name: string) => declared.find((each) => each.name === name)!;
   const readers = (name: string) =>
@@ -217,14 +217,14 @@ describe('who reads a secret of dist/', () => {
       ({ kind, namespace, name: who }) => `${kind} ${namespace}/${who.replace(/-[0-9a-f]{10}$/, '')}`,
     );
 
-  test('is found from its pods', () => {
+  test('are found by the pods that use it', () => {
     expect(readers('cassandra-chat')).toEqual(['Job cassandra/cassandra-schema', 'Deployment services/chat']);
     expect(readers('traefik-certificate')).toEqual(['DaemonSet ingress/traefik']);
     expect(readers('mongodb-keyfile')).toEqual(['StatefulSet mongodb/mongodb']);
   });
 });
 
-test('differences are of what is wanted alone, and quantities count by what they mean', () => {
+test('compares only declared fields, and quantities by their amount', () => {
   const wanted = { spec: { replicas: 2, list: [{ a: 1 }], empty: [], cpu: '500m' } };
   const there = { spec: { replicas: 2, list: [{ a: 1, more: true }], cpu: '0.5', added: 1 }, status: {} };
   expect(differences(wanted, there)).toEqual([]);
@@ -243,11 +243,11 @@ function files(of: Record<string, object>): any {
   return { homelab, sops, kubernetes, log: { hide: () => undefined } };
 }
 
-describe('the step that keeps values', () => {
+describe('the step that stores values', () => {
   const step = async (context: any) =>
     (await secrets(context).steps()).find(({ title }) => title === `${SECRETS.cluster} holds every secret`)!;
 
-  test('waits for the authority where there are certificates to renew, and renews them in the same run', async () => {
+  test('waits for the certificate authority before it renews certificates, and renews them in the same run', async () => {
     const declared = declaredSecrets();
     const tls = declared.find(({ name }) => name === 'traefik-certificate')!;
     const { network, name } = homelab;
@@ -294,7 +294,7 @@ describe('a new value', () => {
   const values = { username: 'search', password: 'new', 'password-in-uri': 'new' };
   const places = { mongodb: { 'mongodb-search': values }, services: { 'mongodb-search': values } };
 
-  test('has a job that failed made anew', async () => {
+  test('recreates a failed job', async () => {
     const previous = { mongodb: { 'mongodb-search': { password: 'old' } } };
     const conditions = [{ type: 'Failed', status: 'True' }];
     let job: object = { metadata: {}, status: { startTime: '2026-02-01T00:00:00Z', conditions } };
@@ -316,7 +316,7 @@ describe('a new value', () => {
     expect(await step.plan()).toBeUndefined();
   });
 
-  test('is not made while Argo CD lacks the job that must run with it and the dist/ that has it', async () => {
+  test('is not created while Argo CD lacks the job that must use it, and the dist/ with that job', async () => {
     const is = (job: object | undefined) =>
       kubernetes.get.mockImplementation(async ([kind]) => (kind === 'job' ? job : { items: [{}] }));
     const asked = async (diff: number) => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publicHalf, sshKey } from '../../scripts/secrets/ssh-key';
 
-test('ssh reads the key that is made, and agrees on its public half', () => {
+test('ssh reads the generated key, and derives the same public key', () => {
   const folder = fs.mkdtempSync(join(tmpdir(), 'ssh-key-'));
   const file = join(folder, 'key');
   const key = sshKey('mongodb-backup');
@@ -15,7 +15,7 @@ test('ssh reads the key that is made, and agrees on its public half', () => {
   expect(sshKey('mongodb-backup')).not.toBe(key);
 });
 
-test('what is no such key has no public half', () => {
+test('another text has no public key', () => {
   expect(publicHalf('text', 'x')).toBeUndefined();
   expect(
     publicHalf('-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n', 'x'),

@@ -49,7 +49,7 @@ const files = talosPatches(homelab);
 const documents = (file: string) => parseAllDocuments(files.get(file)!).map((document) => document.toJS() as any);
 
 describe('patches of Talos', () => {
-  test('each node keeps its name, its address and its disks', () => {
+  test('each node has its name, its address and its disks', () => {
     for (const [name, { address, mac, dataDisks = {} }] of nodes(homelab)) {
       const all = documents(`talos/nodes/${name}.patch.yaml`);
       const kind = (wanted: string) => all.filter((each) => each.kind === wanted);
@@ -66,11 +66,11 @@ describe('patches of Talos', () => {
     }
   });
 
-  test('a YAML 1.1 reader takes no word for a boolean', () => {
+  test('a YAML 1.1 parser reads no word as a boolean', () => {
     expect(files.get('talos/nodes/talos-worker-01.patch.yaml')).toContain('auto: "off"');
   });
 
-  test('pods have the time that the inventory says, and network policies are enforced', () => {
+  test('pods have the shutdown time of the inventory, and network policies are enforced', () => {
     const [{ machine, cluster }] = documents('talos/cluster.patch.yaml');
     expect(machine.kubelet.extraConfig).toEqual({
       shutdownGracePeriod: '210s',
@@ -96,7 +96,7 @@ describe('patches of Talos', () => {
         .map((document) => document.toJS() as any)
         .find(({ kind }) => kind === 'TimeSyncConfig');
 
-    test('a boot waits two minutes for one of several servers, then goes on', () => {
+    test('a boot waits two minutes for one of several servers, then continues', () => {
       expect(timeOf({ network: { ...homelab.network, timeServers: undefined } })).toEqual({
         apiVersion: 'v1alpha1',
         kind: 'TimeSyncConfig',
@@ -110,7 +110,7 @@ describe('patches of Talos', () => {
       [Duration.minutes(61), '61m0s'],
       // Never 0, which is no limit.
       [Duration.millis(1500), '0m2s'],
-    ])('its limit and servers are those of homelab.ts', (timeSyncBootTimeout, bootTimeout) => {
+    ])('uses the timeout and servers of homelab.ts', (timeSyncBootTimeout, bootTimeout) => {
       const timeServers = ['192.168.1.1', '0.pool.ntp.org'];
       const network = { ...homelab.network, timeServers };
       const changed = defineHomelab({ ...homelab, network, talos: { ...homelab.talos, timeSyncBootTimeout } });
@@ -118,7 +118,7 @@ describe('patches of Talos', () => {
     });
   });
 
-  test('the patches of a node are rendered files, and hold no secret', () => {
+  test('the patches of a node are rendered files without secrets', () => {
     for (const [name, machine] of nodes(homelab))
       for (const file of patchesOf(name, machine)) expect(files.has(file)).toBe(true);
     expect([...files.values()].join()).not.toMatch(/LS0t|BEGIN|key:|token:/);
@@ -128,12 +128,12 @@ describe('patches of Talos', () => {
 describe('.sops.yaml', () => {
   const paths = ['secrets.sops.yaml', 'scripts/secrets/talos.sops.yaml'];
 
-  test('a first rule covers all that the bootstrap writes', () => {
+  test('the first rule covers all files that the bootstrap writes', () => {
     const text = addRule(undefined, 'age1mine');
     expect(coverageOf(text, paths, ['age1mine'])).toEqual({ uncovered: [], keys: ['age1mine'] });
   });
 
-  test('rules, keys and comments of others stay', () => {
+  test('keeps other rules, keys and comments', () => {
     const text = addRule(
       'creation_rules:\n  # of the lights\n  - path_regex: ^lights/\n    age: age1other\n',
       'age1mine',
@@ -143,7 +143,7 @@ describe('.sops.yaml', () => {
     expect(coverageOf(text, paths, ['age1mine']).uncovered).toEqual([]);
   });
 
-  test('the first rule that fits counts, and one that is not for our key is named', () => {
+  test('uses the first matching rule, and reports a rule for another key', () => {
     const shared = 'creation_rules:\n  - age: >-\n      age1other,\n      age1mine\n';
     expect(coverageOf(shared, paths, ['age1mine'])).toEqual({ uncovered: [], keys: ['age1mine'] });
     const groups = 'creation_rules:\n  - key_groups:\n      - age: [age1other]\n';
@@ -151,13 +151,13 @@ describe('.sops.yaml', () => {
     expect(coverageOf(undefined, paths, ['age1mine']).uncovered).toEqual(paths);
   });
 
-  test('nonsense is refused', () => {
+  test('rejects an invalid file', () => {
     for (const text of ['creation_rules: 5', '- a', 'a: [', 'creation_rules:\n  - path_regex: "("\n'])
       expect(() => coverageOf(text, paths, [])).toThrow(Blocked);
   });
 });
 
-test('a file of secrets is the same after it was a tree, whatever other readers take its strings for', () => {
+test('a file of secrets is unchanged after parsing and writing, with strings of any look', () => {
   const odd = {
     a: '2020-01-01',
     b: '0123',
@@ -179,10 +179,10 @@ test('a file of secrets is the same after it was a tree, whatever other readers 
   expect(() => secretTree('', 'a test')).toThrow(Blocked);
 });
 
-describe('the proof of a shutdown', () => {
+describe('the test of a shutdown', () => {
   const grace = longestGrace(manifests().map(({ object }) => object));
 
-  test('takes as long as the slowest pod of dist/, which the kubelet lets end', () => {
+  test('takes as long as the slowest pod of dist/, which the kubelet waits for', () => {
     const { shutdownGracePeriod, shutdownGracePeriodCriticalPods } = homelab.talos;
     expect(grace).toBe(120);
     const pod = slowPod('talos-worker-01', grace) as any;
@@ -193,14 +193,14 @@ describe('the proof of a shutdown', () => {
     expect(pod.spec.priorityClassName).toBeUndefined();
   });
 
-  test('counts pods that say nothing, and those of cron jobs', () => {
+  test('counts pods without a grace period, and those of CronJobs', () => {
     expect(longestGrace([])).toBe(30);
     const template = { spec: { terminationGracePeriodSeconds: 300 } };
     expect(longestGrace([{ kind: 'CronJob', spec: { jobTemplate: { spec: { template } } } }])).toBe(300);
   });
 });
 
-test('a shutdown is proved until a volume of a database is in use, whatever else is there', async () => {
+test('tests a shutdown only until a database uses a volume', async () => {
   const volume = (phase: string, namespace: string) => ({ spec: { claimRef: { namespace } }, status: { phase } });
   const look = (...items: object[]) => {
     nodesAre({ name: WORKER });
@@ -217,7 +217,7 @@ test('a shutdown is proved until a volume of a database is in use, whatever else
   expect(await shutdownProof(homelab, kubernetes, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
 });
 
-test('a maintenance asks by itself when another node is not ready', async () => {
+test('asks before maintenance when another node is not ready', async () => {
   const asks = async () => (await maintenance(cluster, cluster.talos.node(WORKER)!, 'reboot')[0]!.plan())!.asks;
   nodesAre({ name: CP }, { name: WORKER, ready: false });
   expect(await asks()).toHaveLength(1);
@@ -225,7 +225,7 @@ test('a maintenance asks by itself when another node is not ready', async () => 
   expect((await asks())![0]).toMatch(/^not ready: talos-cp-01; with talos-worker-01 away too/);
 });
 
-test('a node that is not called as in homelab.ts stops the stage', async () => {
+test('a node with another name than in homelab.ts stops the stage', async () => {
   const look = () => healthyNodes(cluster.talos, kubernetes).plan();
   nodesAre({ name: 'talos-xyz', address: worker.address });
   await expect(look()).rejects.toThrow(
@@ -235,7 +235,7 @@ test('a node that is not called as in homelab.ts stops the stage', async () => {
   await expect(look()).rejects.toThrow('node stranger (192.168.1.99) is in the cluster and not in homelab.ts');
 });
 
-test('versions go one minor at a time, and never back', () => {
+test('upgrades one minor version at a time, and never downgrades', () => {
   expect(stepProblem('Talos', 'v1.13.9', 'v1.13.9')).toBeUndefined();
   expect(stepProblem('Talos', 'v1.13.9', 'v1.14.0')).toBeUndefined();
   expect(stepProblem('Talos', 'v1.12.9', 'v1.14.0')).toMatch(/one minor at a time: first write the last v1\.13\.x/);
@@ -243,7 +243,7 @@ test('versions go one minor at a time, and never back', () => {
   expect(stepProblem('Talos', 'v1.13.9', 'v2.0.0')).toMatch(/one minor/);
 });
 
-test('an upgrade that was stopped half way shows in the configuration', () => {
+test('the configuration shows an interrupted upgrade', () => {
   const config = (api: string, kubelet: string) =>
     `machine:\n  kubelet:\n    image: ghcr.io/siderolabs/kubelet:${kubelet}\ncluster:\n  apiServer:\n    image: registry.k8s.io/kube-apiserver:${api}\n---\nkind: HostnameConfig\n`;
   expect(versionsIn(config('v1.36.3', 'v1.36.3'))).toEqual(['v1.36.3']);
@@ -251,7 +251,7 @@ test('an upgrade that was stopped half way shows in the configuration', () => {
   expect(versionsIn('kind: HostnameConfig\n')).toEqual([]);
 });
 
-test('what is flushed before a restart runs in pods of dist/, in containers that they have', async () => {
+test('runs the flush before a restart in existing containers of pods of dist/', async () => {
   const kept = { secrets: { mongodb: { 'mongodb-root': { username: 'root', password: 'p4ssw0rd' } } } };
   const sops = { read: async () => kept } as unknown as Sops;
   const pods = [...databasePodsOn(homelab, 'talos-worker-01'), ...databasePodsOn(homelab, 'talos-worker-02')];
@@ -270,7 +270,7 @@ test('what is flushed before a restart runs in pods of dist/, in containers that
   }
 });
 
-test('a database that has not started is not asked to flush, and one that is not well does not block a restart', async () => {
+test('does not flush a database that has not started, and an unhealthy one does not block a restart', async () => {
   const [pod] = databasePodsOn(homelab, 'talos-worker-01');
   const flushed = async (status: object) => {
     const containerStatuses = [{ name: 'cassandra', state: { running: {} }, started: true, ready: true, ...status }];
@@ -337,7 +337,7 @@ const [{ name: CP, machine: controlPlane }, { name: WORKER, machine: worker }] =
 describe('a control plane that has lost its configuration', () => {
   const maintenance = (words: string) => (words === 'get disks --insecure -o json' ? DISK : UNTRUSTED);
 
-  test('does not keep workers from being asked', async () => {
+  test('does not stop the checks of workers', async () => {
     const { talos } = nodesThatAnswer((words, address, endpoint) =>
       endpoint === controlPlane.address ? maintenance(words) : address === endpoint ? VERSION : UNTRUSTED,
     );
@@ -345,7 +345,7 @@ describe('a control plane that has lost its configuration', () => {
     expect(await talos.node(WORKER)!.state()).toEqual({ mode: 'configured', version: 'v1.13.9' });
   });
 
-  test('comes before a worker that has no certificate, and nobody waits', async () => {
+  test('comes before a worker without a certificate, without a wait', async () => {
     const { context } = nodesThatAnswer((words, _, endpoint) =>
       endpoint === controlPlane.address ? maintenance(words) : new Error('connection refused'),
     );
@@ -367,7 +367,7 @@ describe('etcd', () => {
   }
   const apply = (context: Context) => execute({ step: bootstrapEtcd(context.talos, context.sops) }, () => undefined);
 
-  test('is begun by one call, however long it takes to answer', async () => {
+  test('is bootstrapped by one call, however long the answer takes', async () => {
     for (const answer of ['', new Error('rpc error: code = AlreadyExists desc = etcd data directory is not empty')]) {
       const { context, changed } = controlPlaneWith(answer, (asked) => asked > 2);
       await apply(context);
@@ -375,20 +375,20 @@ describe('etcd', () => {
     }
   }, 20_000);
 
-  test('is not begun where it runs already', async () => {
+  test('is not bootstrapped if it runs already', async () => {
     const { context, changed } = controlPlaneWith('', (asked) => asked > 1, 'Running');
     await apply(context);
     expect(changed).toEqual([]);
   });
 
-  test('a refusal ends it at once', async () => {
+  test('stops at once after a rejection', async () => {
     const { context, changed } = controlPlaneWith(new Error('rpc error: code = PermissionDenied'), () => false);
     await expect(apply(context)).rejects.toThrow(/PermissionDenied/);
     expect(changed).toEqual(['bootstrap']);
   });
 });
 
-test('nodes that take no pods are not waited for, since talosctl health would wait as long as it may', () => {
+test('does not wait for nodes without pods, because talosctl health would wait until its timeout', () => {
   const judge =
     (annotations: Record<string, string>, unschedulable = true) =>
     () =>
@@ -403,7 +403,7 @@ test('nodes that take no pods are not waited for, since talosctl health would wa
   expect(judge({ 'talos.dev/cordoned': 'true' })).not.toThrow();
 });
 
-test('upgrade-k8s waits for a staged configuration, which it would drop', async () => {
+test('upgrade-k8s waits until a staged configuration is applied, because it would drop it', async () => {
   const config = (id: string, text: string) => JSON.stringify({ metadata: { id }, spec: text }, null, 4);
   const { talos } = nodesThatAnswer((words, address) => {
     if (words !== 'get machineconfig -o json') return VERSION;
@@ -420,16 +420,16 @@ describe('a VM that is off', () => {
     return running(talos.node(WORKER)!).plan();
   };
 
-  test('is started when it is ours', async () => {
+  test('is started if it is ours', async () => {
     const change = await look(`name: ${WORKER}\ndescription: ${mark(WORKER)}\n`);
     expect(shownLines(change!)).toEqual(['proxmox: qm start 201']);
   });
 
-  test('is left alone when it is not', async () => {
+  test('is left alone if it is not ours', async () => {
     await expect(look('name: other\n')).rejects.toThrow(/VM 201 .* must be ours before it is started[^]*apply vms/);
   });
 
-  test('is made by stage vms when it is not there', async () => {
+  test('is created by stage vms if it is missing', async () => {
     const missing = new Error("Configuration file 'nodes/pve/qemu-server/201.conf' does not exist");
     await expect(look('', missing)).rejects.toThrow(/VM 201 .* does not exist[^]* apply vms$/);
   });
@@ -462,7 +462,7 @@ describe('a machine gets its secrets', () => {
     await expect(look(shown, mac)).rejects.toThrow(message);
   });
 
-  test('where Talos does not know the permanent address of its card, which it prints as empty', async () => {
+  test('not if Talos prints an empty permanent address of its network card', async () => {
     const link = { permanentAddr: '', hardwareAddr: worker.mac.toUpperCase() };
     await expect(look(disks, worker.mac, link)).rejects.toThrow(/must show its system disk as/);
   });
@@ -482,7 +482,7 @@ describe('a change that needs a restart of the node', () => {
     return configuration(context, context.log, context.talos.node(WORKER)!).plan();
   };
 
-  test('is staged, and says what takes it over', async () => {
+  test('is staged, with the command that applies it', async () => {
     expect(shownLines((await look('old'))!)).toEqual([
       '-old',
       '+new',
@@ -496,7 +496,7 @@ describe('a change that needs a restart of the node', () => {
   });
 });
 
-test('an upgrade to a Talos on whose kernel MongoDB stops is refused before any node is asked', async () => {
+test('rejects an upgrade to a Talos whose kernel stops MongoDB, before it asks any node', async () => {
   const { context, changed } = nodesThatAnswer(() => new Error('nobody was to be asked'));
   const versions = { ...homelab.versions, talos: 'v1.15.0', linux: '6.19.3' };
   const refused = upgradeSteps({ ...context, homelab: { ...homelab, versions } });
@@ -504,8 +504,8 @@ test('an upgrade to a Talos on whose kernel MongoDB stops is refused before any 
   expect(changed).toEqual([]);
 });
 
-describe('what talosctl prints', () => {
-  test('is refused where it is something else', () => {
+describe('the output of talosctl', () => {
+  test('is rejected if it is invalid', () => {
     expect(() => parseVersion('Client:\n\tTag: v1.13.9\n', '10.0.0.1')).toThrow(/must name the version of 10\.0\.0\.1/);
     expect(() => parseServiceState('', 'etcd')).toThrow(/must name a state/);
     expect(() => parseResources('{"kind": "Status"}', 'talosctl get disks')).toThrow(/must list resources/);

@@ -22,7 +22,7 @@ const status = (change: object) =>
 
 const ask = (said: Told['says'][string]) => aiVm(new Told({ 'cloud-init status': said })).firstBoot();
 
-test('the first boot is done, or still running', async () => {
+test('the first boot is complete, or still running', async () => {
   expect(await ask(status({}))).toBe('done');
   expect(await ask(status({ status: 'disabled' }))).toBe('done');
   expect(await ask(status({ status: 'running' }))).toBe('running');
@@ -30,13 +30,13 @@ test('the first boot is done, or still running', async () => {
   expect(await ask({ code: 2, stdout: status({ recoverable_errors: { WARNING: ['x'] } }) })).toBe('done');
 });
 
-test('a machine that nobody can log in to yet is no error', async () => {
+test('a machine without login yet is no error', async () => {
   expect(await ask({ code: 255, stderr: 'ssh: connect to host 192.168.1.30 port 22: Connection refused' })).toBe(
     undefined,
   );
 });
 
-test('a first boot that failed, or another machine at its address, blocks with what to do', async () => {
+test('a failed first boot, or another machine at its address, stops with the fix', async () => {
   const error = status({ status: 'error', errors: ["('scripts_user', RuntimeError('Runparts: 1 failures'))"] });
   await expect(ask({ code: 1, stdout: error })).rejects.toThrow(/Runparts: 1 failures.*cloud-init\.log/);
   const other = { code: 255, stderr: 'Host key verification failed.\r\n' };
@@ -44,7 +44,7 @@ test('a first boot that failed, or another machine at its address, blocks with w
   await expect(ask('{')).rejects.toThrow(Blocked);
 });
 
-test('a script of the machine shows in the plan as it runs, and gives what it printed', async () => {
+test('the plan shows a script as it will run, and the script returns its output', async () => {
   const commands = new Told({ 'ubuntu/ollama.sh fetch': 'abc\n' });
   const printed: string[] = [];
   const action = aiVm(commands).script('ollama.sh', ['fetch', 'v1', ''], {}, ({ stdout }) => printed.push(stdout));
@@ -54,7 +54,7 @@ test('a script of the machine shows in the plan as it runs, and gives what it pr
   expect(printed).toEqual(['abc\n']);
 });
 
-test('a script that leaves a fact out is an error', async () => {
+test('a script that does not print a fact is an error', async () => {
   const commands = new Told({ 'ubuntu/gtt.sh state': 'options=a=b\n' });
   expect(await aiVm(commands).facts('gtt.sh', ['state'], ['options'])).toEqual({ options: 'a=b' });
   await expect(aiVm(commands).facts('gtt.sh', ['state'], ['options', 'initramfs'])).rejects.toThrow(

@@ -57,7 +57,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
 `;
   const hello = (part: object) => JSON.stringify({ setName: 'rs0', hosts: ['a', 'b', 'c'], ...part });
 
-  test('of which none answers say why once', async () => {
+  test('that do not answer give the reason once', async () => {
     kubernetes.read.mockImplementation(async (args) => {
       throw failed(1, `The connection to the server was refused`.concat(args.includes('get') ? '' : '\n'));
     });
@@ -80,7 +80,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
     ]);
   });
 
-  test('that are whole are good', async () => {
+  test('that are complete are good', async () => {
     inPods((pod, [program]) =>
       program === 'nodetool'
         ? status('UN', 'UN', 'UN')
@@ -92,7 +92,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
     ]);
   });
 
-  test('with a node down, two primaries, too few members or nonsense are not', async () => {
+  test('with a node down, two primaries, too few members or invalid output are bad', async () => {
     inPods((pod, [program]) =>
       program === 'nodetool'
         ? status('UN', 'DN', 'UN')
@@ -122,7 +122,7 @@ ${nodes.map((node, i) => `${node}  10.244.1.${i}  114.7 KiB  16      100.0%     
     );
   });
 
-  test('are asked without a password, and not beside the reconciler', async () => {
+  test('are checked without a password, and not at the same time as the reconciler', async () => {
     const seen: string[] = [];
     kubernetes.read.mockImplementation(async (args, options) => {
       seen.push([...args, JSON.stringify(options)].join(' '));
@@ -155,7 +155,7 @@ describe('network policies', () => {
   const policies = (of = homelab) =>
     states({ policies: networkChecks({ ...context, homelab: of } as Context)['network policies']! });
 
-  test('are probed where they allow and where they deny, databases, models, services and the internet', () => {
+  test('are tested for allowed and denied connections to databases, models, services and the internet', () => {
     const { allowed, denied } = probePairs(homelab);
     const targets = new Set(allowed.map(([, { name }]) => name));
     for (const name of ['cassandra', 'mongodb', 'llm-service', 'documents']) expect(targets).toContain(name);
@@ -168,7 +168,7 @@ describe('network policies', () => {
     });
   });
 
-  test('that let through what is declared and nothing else are good', async () => {
+  test('that permit exactly what is declared are good', async () => {
     const { allowed } = probePairs(homelab);
     const may = (pod: string, host: string) =>
       allowed.some(([client, target]) => `pod-of-${client.name}` === pod && target.host === host) ? 'open' : 'silent';
@@ -180,7 +180,7 @@ describe('network policies', () => {
     );
   });
 
-  test('that are not enforced, or keep out what is declared, are bad', async () => {
+  test('that are not enforced, or deny what is declared, are bad', async () => {
     inPods(() => 'open\n');
     const open = await policies();
     expect(open.filter((each) => /^bad .* cannot reach .*: open$/.test(each)).length).toBeGreaterThan(5);
@@ -191,7 +191,7 @@ describe('network policies', () => {
     expect(await policies()).toEqual(['bad network policies: flannel does not enforce them']);
   });
 
-  test('that homelab.ts does not want are a warning', async () => {
+  test('that homelab.ts does not enforce are a warning', async () => {
     jest.mocked(enforcesPolicies).mockResolvedValue(false);
     const without = { ...homelab, talos: { ...homelab.talos, enforceNetworkPolicies: false } };
     expect(await policies(without)).toEqual([
@@ -199,12 +199,12 @@ describe('network policies', () => {
     ]);
   });
 
-  test('are good where nothing may reach anything, and nothing does', async () => {
+  test('are good if nothing is permitted and nothing connects', async () => {
     inPods(() => 'silent\n');
     expect(await policies(smallest)).toEqual(['good hello cannot reach the internet: silent']);
   });
 
-  test('are not judged by a pod that cannot be asked', async () => {
+  test('are not tested from a pod that cannot run a command', async () => {
     const { allowed } = probePairs(homelab);
     const away = 'error dialing backend: dial tcp 192.168.1.22:10250: connect: no route to host';
     kubernetes.read.mockImplementation(async (args) => {
@@ -228,10 +228,10 @@ describe('network policies', () => {
   });
 });
 
-describe('the models from inside', () => {
+describe('the models from inside the cluster', () => {
   const look = () => states({ models: networkChecks(context)['the models from inside']! });
 
-  test('are asked by a service that may', async () => {
+  test('are asked by a service with a connection', async () => {
     inPods((pod, words) =>
       pod === 'pod-of-search' && words[3] === 'http://llm-service:11434/api/version' ? '{"version":"0.32.15"}' : '',
     );
@@ -240,7 +240,7 @@ describe('the models from inside', () => {
     ]);
   });
 
-  test('that do not answer are bad; where no service has a program, the proof after the sync counts', async () => {
+  test('that do not answer are bad; if no service has a program for it, the check after the sync counts', async () => {
     kubernetes.read.mockRejectedValue(failed(1, 'curl: (28) Connection timed out'));
     expect((await look())[0]).toMatch(/^bad .*Connection timed out/);
     kubernetes.read.mockRejectedValue(failed(3, 'command terminated with exit code 3'));
@@ -252,7 +252,7 @@ describe('the models from inside', () => {
   });
 });
 
-test('people are told where to go, and no password', () => {
+test('prints addresses for people, and no password', () => {
   const text = addresses(homelab);
   expect(text).toContain('https://app.collab.home.arpa');
   expect(text).toContain('192.168.1.21 or 192.168.1.22');
@@ -260,7 +260,7 @@ test('people are told where to go, and no password', () => {
   expect(table([{ what: 'a', state: 'bad', saw: 'b', fix: 'c' }])).toBe('BAD   a: b\n      c');
 });
 
-test('a route is asked for what the probe of its app is asked for', () => {
+test('requests the path of the probe of the app from a route', () => {
   const ingress = (host: string, path: string, service: string) => ({
     kind: 'Ingress',
     metadata: { namespace: 'web' },
@@ -278,7 +278,7 @@ test('a route is asked for what the probe of its app is asked for', () => {
   expect(routesOf([ingress('a', '/', 'app'), deployment('other', http)])).toEqual([{ host: 'a' }]);
 });
 
-test('secrets are compared with those of the cluster, and no value is shown', async () => {
+test('compares secrets with those of the cluster, without showing a value', async () => {
   const declared = declaredSecrets();
   const places: Record<string, Record<string, Record<string, string>>> = {};
   for (const { name, namespaces, keys } of declared.filter(({ type }) => type === 'Opaque'))

@@ -41,8 +41,8 @@ async function made(): Promise<{ proxmox: Proxmox; context: Context }> {
   return { proxmox, context };
 }
 
-describe('a machine that is not there', () => {
-  test('is made as scripts/rendered/ says, one command per step, and then left alone', async () => {
+describe('a missing VM', () => {
+  test('is created as in scripts/rendered/, one command per step, and then left alone', async () => {
     const proxmox = new Proxmox();
     const context = proxmox.context();
     await apply(context);
@@ -110,14 +110,14 @@ describe('a machine that is not there', () => {
       /VM 201 .* must be on this host, but it is on other/,
     ],
     ['the list of guests is nonsense', (on) => (on.says['pvesh get /cluster'] = '{}'), /must list the guests/],
-  ])('is not made when %s', async (_, arrange, message) => {
+  ])('is not created when %s', async (_, arrange, message) => {
     const proxmox = new Proxmox();
     arrange(proxmox);
     await expect(apply(proxmox.context())).rejects.toThrow(message);
     expect(proxmox.changed).toEqual([]);
   });
 
-  test('is made beside a backup of an earlier one, which is no disk of it', async () => {
+  test('is created beside a backup of an earlier VM, which is not one of its disks', async () => {
     const proxmox = new Proxmox();
     proxmox.says['pvesm list'] = fs.readFileSync('test/scripts/outputs/proxmox/pvesm-list-files.txt', 'utf8');
     const planned = await planStage({
@@ -145,7 +145,7 @@ describe('a machine that is not there', () => {
     },
   );
 
-  test('is not made again when a disk with data may belong to the shell', async () => {
+  test('is not recreated if a disk with data may belong to an incomplete VM', async () => {
     const proxmox = new Proxmox();
     proxmox.vms[WORKER] = { lock: 'create' };
     proxmox.volumes['local-lvm:vm-201-disk-4'] = 100 * GIB;
@@ -153,12 +153,12 @@ describe('a machine that is not there', () => {
     expect(proxmox.changed).toEqual([]);
   });
 
-  test.each(['scsi0', 'virtio1', 'unused0', 'efidisk0', 'name'])('is no shell when it has %s', (key) => {
+  test.each(['scsi0', 'virtio1', 'unused0', 'efidisk0', 'name'])('is not an incomplete VM when it has %s', (key) => {
     expect(isEmptyShell({ lock: 'create' })).toBe(true);
     expect(isEmptyShell({ lock: 'create', [key]: 'local-lvm:vm-201-disk-0,size=1G' })).toBe(false);
   });
 
-  test('is finished when its creation was cut off at the end', async () => {
+  test('is completed if its creation was interrupted at the end', async () => {
     const proxmox = new Proxmox();
     const { settings } = vmOf(homelab, 'talos-worker-01');
     proxmox.vms[WORKER] = { lock: 'create', name: settings.name!, description: settings.description! };
@@ -169,7 +169,7 @@ describe('a machine that is not there', () => {
     expect(await apply(context)).toEqual([]);
   });
 
-  test('loses what a cut off copy of its system disk left', async () => {
+  test('loses the leftover of an interrupted copy of its system disk', async () => {
     const proxmox = new Proxmox();
     const context = proxmox.context();
     proxmox.vms[WORKER] = { ...vmOf(homelab, 'talos-worker-01').settings };
@@ -180,7 +180,7 @@ describe('a machine that is not there', () => {
   });
 });
 
-describe('a machine that was made again by hand, before its volumes have their places', () => {
+describe('a VM that was recreated by hand, before its volumes are attached', () => {
   test.each<[string, string, Record<string, number>]>([
     ['its system disk', 'ai-vm', { 'disk-1': 300 * GIB }],
     [
@@ -203,8 +203,8 @@ describe('a machine that was made again by hand, before its volumes have their p
   });
 });
 
-describe('a machine that is there', () => {
-  test('is shown field by field; what waits for its next start is asked for', async () => {
+describe('an existing VM', () => {
+  test('is shown field by field; asks before a change that needs a restart', async () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.memory = '20480';
     proxmox.vms[WORKER]!.protection = '0';
@@ -221,7 +221,7 @@ describe('a machine that is there', () => {
     ]);
   });
 
-  test('has its network card exchanged at once, which is asked for only while it runs', async () => {
+  test('gets another network card at once; asks only while it runs', async () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.memory = '20480';
     proxmox.vms[WORKER]!.net0 = 'virtio=02:00:00:00:09:09,bridge=vmbr0';
@@ -234,7 +234,7 @@ describe('a machine that is there', () => {
     expect(await asks()).toBeUndefined();
   });
 
-  test('stops the stage when it stays locked, which is waited for and said once', async () => {
+  test('stops the stage when it stays locked; waits and reports that once', async () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.lock = 'backup';
     const said = jest.spyOn(console, 'error').mockImplementation();
@@ -292,7 +292,7 @@ describe('a machine that is there', () => {
     ]);
   });
 
-  test('is told its size anew when its volume has grown and the settings were never written', async () => {
+  test('gets its disk size written again if its volume has grown but its settings were not written', async () => {
     const { proxmox, context } = await made();
     const before = proxmox.vms[WORKER]!.virtio1!;
     proxmox.vms[WORKER]!.virtio1 = before.replace('100G', '50G').replace('cache=none', 'cache=none,mbps=9');
@@ -308,7 +308,7 @@ describe('a machine that is there', () => {
     expect(await apply(context)).toEqual([]);
   });
 
-  test('stops with what a command said that failed and ended with 0; a mere warning stops nothing', async () => {
+  test('stops with the output of a command that failed with exit code 0; a warning stops nothing', async () => {
     const { proxmox, context } = await made();
     proxmox.vms[WORKER]!.virtio1 = proxmox.vms[WORKER]!.virtio1!.replace('100G', '50G');
     proxmox.volumes['local-lvm:vm-201-disk-2'] = 50 * GIB;
@@ -359,7 +359,7 @@ describe('a machine that is there', () => {
     },
   );
 
-  test('gets a missing disk in a free slot, whatever the order in homelab.ts', async () => {
+  test('gets a missing disk in a free slot, in any order of homelab.ts', async () => {
     const { proxmox, context } = await made();
     const machine = homelab.machines['talos-worker-01'] as TalosMachine;
     const dataDisks = { 'cassandra-r4-0': Size.gibibytes(10), ...machine.dataDisks };
@@ -373,7 +373,7 @@ describe('a machine that is there', () => {
     ]);
   });
 
-  test('takes an empty volume that a cut off allocation left, and stops at one that was written', async () => {
+  test('uses an empty volume of an interrupted allocation, and stops at a volume with data', async () => {
     const { proxmox, context } = await made();
     delete proxmox.vms[WORKER]!.virtio3;
     proxmox.written.add('local-lvm:vm-201-disk-4');
@@ -385,7 +385,7 @@ describe('a machine that is there', () => {
     ]);
   });
 
-  test('is not started with a GPU from here', async () => {
+  test('is not started by this stage if it has a GPU', async () => {
     const { proxmox, context } = await made();
     proxmox.running.clear();
     proxmox.vms[WORKER]!.hostpci0 = '0000:c5:00.0';
@@ -393,7 +393,7 @@ describe('a machine that is there', () => {
   });
 });
 
-test('killed at any command, the next run finishes, and nothing is made twice', async () => {
+test('after a kill at any command, the next run finishes and creates nothing twice', async () => {
   const whole = new Proxmox();
   await apply(whole.context());
   const sizes = (of: Proxmox) => Object.values(of.volumes).sort();
@@ -414,7 +414,7 @@ test('killed at any command, the next run finishes, and nothing is made twice', 
   expect(kills).toBe(27);
 });
 
-test('a shutdown may take as long as pods, sandboxes and a margin', () => {
+test('a shutdown may take the time of pods and sandboxes, plus a margin', () => {
   const down = (name: string, of = homelab) => downSeconds(of, of.machines[name]!);
   expect([down('talos-cp-01'), down('talos-worker-01'), down('ai-vm')]).toEqual([270, 450, 180]);
   const talos = { ...homelab.talos, shutdownGracePeriod: Duration.seconds(400) };
@@ -422,14 +422,14 @@ test('a shutdown may take as long as pods, sandboxes and a margin', () => {
   expect(down('talos-cp-01', { ...homelab, talos: { ...talos, scheduleOnControlPlanes: true } })).toBe(640);
 });
 
-test('a grace of the kubelet that is shorter than that of a pod stops the stage', async () => {
+test('a grace period of the kubelet that is shorter than that of a pod stops the stage', async () => {
   const talos = { ...homelab.talos, shutdownGracePeriod: Duration.seconds(149) };
   await expect(vms(new Proxmox().context({ ...homelab, talos })).steps()).rejects.toThrow(
     /must be at least 150 s, but it is 149 s: cassandra\/.* takes up to 120 s/,
   );
 });
 
-test('settings are compared by what they mean', () => {
+test('compares settings by their meaning', () => {
   const config = {
     memory: 'current=22528',
     net0: 'bridge=vmbr0,virtio=02:00:00:00:02:0A',
@@ -453,7 +453,7 @@ test('settings are compared by what they mean', () => {
   expect(withOptions(drive('s:v,b=1,size=1G'), { a: '2' })).toBe('s:v,a=2,b=1');
 });
 
-test('what is rendered can be read by a shell, and holds every machine', () => {
+test('a shell can read the rendered files, which contain every machine', () => {
   const files = renderVms(homelab);
   expect([...files.keys()]).toEqual([
     'proxmox/vms/200-talos-cp-01.sh',

@@ -15,9 +15,9 @@ const CGROUPS = '/sys/fs/cgroup';
 const IS_V1 = fs.existsSync(join(CGROUPS, 'memory'));
 
 /**
- * A stand-in for the AI VM on the home network: our firewall, the settings of sshd that cloud-init gets, its users and keys, Ollama as
- * the rendered unit starts it (user, environment), and the memory of the machine as the limit of a cgroup. The programs are the
- * test machine's; systemd, cloud-init and the GPU are not there.
+ * A stand-in for the AI VM on the home network. It has our firewall, the sshd settings, users and keys of cloud-init, Ollama with
+ * the user and environment of the rendered unit, and a cgroup that limits memory to that of the VM. The programs are those of the
+ * test machine. There is no systemd, cloud-init or GPU.
  */
 export class AiVm {
   private constructor(
@@ -43,7 +43,7 @@ export class AiVm {
     return vm;
   }
 
-  /** As ollama.service does. Afterwards it answers on the machine itself. */
+  /** Starts Ollama like ollama.service, and waits until it answers on the machine. */
   async startOllama(): Promise<void> {
     const { port } = this.homelab.llm!;
     const settings = [...ollamaOverride(this.homelab).text.matchAll(/^Environment="(.*)"$/gm)].map(([, line]) => line!);
@@ -70,7 +70,7 @@ export class AiVm {
     return this.processes.tail('ollama.service', lines);
   }
 
-  /** Bytes that Ollama and its runners took at most. */
+  /** Peak memory of Ollama and its runners, in bytes. */
   get peak(): number {
     return Number(fs.readFileSync(join(this.group, IS_V1 ? 'memory.max_usage_in_bytes' : 'memory.peak'), 'utf8'));
   }
@@ -79,7 +79,7 @@ export class AiVm {
     return Number(fs.readFileSync(join(this.group, IS_V1 ? 'memory.limit_in_bytes' : 'memory.max'), 'utf8'));
   }
 
-  /** Stops what runs in it. */
+  /** Stops its processes. */
   async stop(): Promise<void> {
     await this.stopOllama();
     await this.processes.stop('sshd');
@@ -87,7 +87,7 @@ export class AiVm {
   }
 }
 
-/** Its own /etc, /home, /opt, /run and /usr/share over those of the test machine, and what the bootstrap and cloud-init put there. */
+/** Layers /etc, /home, /opt, /run and /usr/share over those of the test machine, with the files of the bootstrap and cloud-init. */
 function rootScript(folder: string, homelab: Homelab): string {
   const name = homelab.llm!.machine;
   const init = parse(cloudInit(homelab, name).user);
@@ -101,12 +101,12 @@ function rootScript(folder: string, homelab: Homelab): string {
     return `mkdir -p ${own}/up ${own}/work; mount -t overlay overlay -o lowerdir=${path},upperdir=${own}/up,workdir=${own}/work ${path}`;
   };
   return [
-    // An upper layer must not be on an overlay itself, as /tmp of a container is.
+    // The upper layer must not be on an overlay. In a container, /tmp is one.
     `mkdir -p ${folder}/layers; mount -t tmpfs tmpfs ${folder}/layers`,
     ...['/etc', '/usr/share'].map(layer),
     ...['/home', '/opt', '/run'].map((path) => `mount -t tmpfs -o mode=755 tmpfs ${path}`),
     'mkdir -p -m 1777 /run/lock; mkdir -p /run/sshd /run/ollama',
-    // Numbers that are somebody else's on the test machine.
+    // User ids that other users have on the test machine.
     "sed -i -E '/^[^:]*:[^:]*:(1000|990):/d' /etc/passwd /etc/group",
     `echo '${ADMIN}:x:1000:1000::/home/${ADMIN}:/bin/bash' >>/etc/passwd; echo '${ADMIN}:x:1000:' >>/etc/group; echo '${ADMIN}:*:19000:0:99999:7:::' >>/etc/shadow`,
     `echo 'ollama:x:990:990::${OLLAMA_HOME}:/bin/false' >>/etc/passwd; echo 'ollama:x:990:' >>/etc/group`,
@@ -114,7 +114,7 @@ function rootScript(folder: string, homelab: Homelab): string {
     ...init.write_files.map(({ path, content }: { path: string; content: string }) => write(path, content)),
     write(
       '/etc/ssh/sshd_config',
-      // PAM would look for systemd.
+      // PAM needs systemd.
       `Include /etc/ssh/sshd_config.d/*.conf\nHostKey ${key}\nUsePAM no\nPidFile none`,
     ),
     write(`/home/${ADMIN}/.ssh/authorized_keys`, authorizedKeys(homelab)),

@@ -8,8 +8,8 @@ import { BASE_ANSWER, PROMPT, PROMPT_HELD_BACK, tinyBase, type TinyArchitecture 
 const QUANTIZATIONS = ['f16', 'q8_0', 'q4_K_M'] as const;
 
 /**
- * The instrument itself: Ollama converts and quantizes each tiny model, and answers what it was taught, through the template that
- * it found by itself. A model with one tensor of zeros answers something else.
+ * Tests the test models: Ollama converts and quantizes each tiny model, and gives the trained answer through the template that it
+ * detects. A model with one tensor of zeros gives another answer.
  */
 export const BASES: ModelPart = { name: 'bases', seconds: 30, run: bases };
 
@@ -23,11 +23,11 @@ async function bases({ tally, laps, full, processes }: ModelSuite): Promise<void
       if (quantization !== 'f16') await quantize(ollama, whole, model, quantization);
       for (const prompt of [PROMPT, PROMPT_HELD_BACK]) {
         const answer = await ollama.answer(model, prompt);
-        tally.check(`${model} answers what its base was taught`, answer === BASE_ANSWER, `${prompt}\n${answer}`);
+        tally.check(`${model} gives the answer that its base learned`, answer === BASE_ANSWER, `${prompt}\n${answer}`);
       }
       const { details, template, model_info: info } = await ollama.ask('/api/show', { model });
       tally.check(
-        `${model} is what it is called, with the template and the context of its folder`,
+        `${model} has its architecture and quantization, and the template and context of its folder`,
         details.family === architecture &&
           details.quantization_level === quantization.toUpperCase() &&
           template.includes('<|im_start|>') &&
@@ -40,7 +40,7 @@ async function bases({ tally, laps, full, processes }: ModelSuite): Promise<void
   const broken = brokenCopy(processes.folder, 'qwen2');
   await create(ollama, 'broken:f16', broken);
   const answer = await ollama.answer('broken:f16', PROMPT);
-  tally.check('a model whose output layer is zeros is told from it', answer !== BASE_ANSWER, answer);
+  tally.check('a model whose output layer is zeros gives another answer', answer !== BASE_ANSWER, answer);
   await ollama.stop();
 }
 
@@ -58,7 +58,7 @@ export async function create(ollama: TestOllama, model: string, folder: string):
 }
 
 /**
- * Quantizes a model in f16, as the export does. In one step with the conversion, 0.9.6 makes a Llama that answers garbage, unless its store has the
+ * Quantizes a model in f16, like the export. In one step with the conversion, Ollama 0.9.6 makes a Llama that answers garbage, unless its store has the
  * same model in f16 already.
  */
 async function quantize(ollama: TestOllama, from: string, model: string, quantization: string): Promise<void> {

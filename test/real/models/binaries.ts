@@ -7,10 +7,10 @@ import { built, builtFromSource, CACHE } from '../modules';
 const MODULES = resolve(__dirname, 'go');
 const REQUIREMENTS = resolve('scripts', 'models', 'python', 'requirements.txt');
 
-/** The newest Ollama that builds as a Go module: 0.10 and later leave files of C++ out of theirs. */
+/** The newest Ollama that builds as a Go module. The modules of 0.10 and later lack C++ files. */
 export const OLLAMA_BUILT = '0.9.6';
 
-/** Ollama, with llama.cpp for the CPU. Two minutes where the cache has none. */
+/** Ollama with llama.cpp for the CPU. A build without cache takes two minutes. */
 export function ollamaBinary(): string {
   const module = 'github.com/ollama/ollama';
   const version = ['-X', `${module}/version.Version=${OLLAMA_BUILT}`];
@@ -18,21 +18,21 @@ export function ollamaBinary(): string {
 }
 
 /**
- * An estimator of memory that is not ours, from a program of the test around gguf-parser-go. Its arguments are in go/gguf-parser/main.go;
- * it prints { metadata, architecture, estimate } of a GGUF file, of which it reads the header only.
+ * An independent estimator of memory: a small program around gguf-parser-go. Its arguments are in go/gguf-parser/main.go;
+ * it reads only the header of a GGUF file and prints { metadata, architecture, estimate }.
  */
 export function ggufParser(): string {
   return builtFromSource(join(MODULES, 'gguf-parser'), 'gguf-parser');
 }
 
 /**
- * The folder of a virtual environment with the packages of scripts/models/python/requirements.txt, as `npm run models` makes one,
- * kept for each content of that file. `bin/python` is in it. A link `.homelab/models/python` to it is one that `npm run models` takes.
+ * The folder of a virtual environment with the packages of scripts/models/python/requirements.txt, as `npm run models` makes one.
+ * There is one for each content of that file. `npm run models` accepts a link `.homelab/models/python` to it.
  */
 export function mlxPython(): string {
   const digest = createHash('sha256').update(fs.readFileSync(REQUIREMENTS)).digest('hex');
   const folder = join(CACHE, 'mlx', digest.slice(0, 12));
-  // Written last, as `npm run models` does: a virtual environment holds its own path, so it cannot be made elsewhere and moved.
+  // Written last, like `npm run models` does. A virtual environment contains its own path, so it cannot be moved.
   const stamp = join(folder, '.made-of');
   if (fs.existsSync(stamp)) return folder;
   const begin = Date.now();

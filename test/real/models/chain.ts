@@ -14,8 +14,8 @@ const MAC = '192.168.1.50/24';
 const STRANGER = '192.168.1.77/24';
 
 /**
- * From the data to a rolled-back release, by the real commands: the Mac and the AI VM are namespaces on a network, with our firewall,
- * sshd and Ollama as the machine starts it. A node of the cluster asks with the variables that connectTo sets; a stranger is refused.
+ * Runs the real commands, from the data to a rollback. The Mac and the AI VM are network namespaces, with our firewall, sshd and
+ * Ollama. A node of the cluster asks with the variables that connectTo sets. A stranger cannot connect.
  */
 export const CHAIN: ModelPart = {
   name: 'chain',
@@ -23,7 +23,7 @@ export const CHAIN: ModelPart = {
   run: (suite) => chain(suite, 'qwen2', ['q8_0', 'q4_K_M']),
 };
 
-/** The same with the other architecture, and without a quantization at first. */
+/** The same with the other architecture, first without quantization. */
 export const CHAIN_OF_LLAMA: ModelPart = {
   name: 'chain-llama',
   seconds: 150,
@@ -32,7 +32,7 @@ export const CHAIN_OF_LLAMA: ModelPart = {
 
 type Quantization = 'f16' | 'q8_0' | 'q4_K_M';
 
-/** What a model of the test must say, in homelab.ts. */
+/** Expected answers of a test model, in homelab.ts. */
 const prompts = (answer: string) => [
   { prompt: PROMPT, exact: answer },
   { prompt: PROMPT_HELD_BACK, contains: answer.slice(0, 20) },
@@ -103,14 +103,14 @@ async function chain(
   }
 }
 
-/** Runs commands of the owner, each of which must succeed. */
+/** Runs commands of the owner. Each of them must succeed. */
 export class Owner {
   constructor(
     private readonly suite: ModelSuite,
     private readonly mac: Mac,
   ) {}
 
-  /** @returns what it printed @throws when it fails, because nothing after it would mean anything */
+  /** @returns its output. @throws when it fails, because later checks would prove nothing */
   async good(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr, seconds } = await this.mac.run(...args);
     this.suite.laps.lap(`npm run models -- ${args.join(' ')}: ${seconds.toFixed(1)} s`);
@@ -120,7 +120,7 @@ export class Owner {
   }
 }
 
-/** By our firewall: nodes of the cluster and the Mac, and nobody else. */
+/** Our firewall lets in the nodes of the cluster and the Mac, and nobody else. */
 async function reached(
   { tally }: ModelSuite,
   homelab: Homelab,
@@ -130,22 +130,26 @@ async function reached(
   const asks = ['curl', '-fsS', '-m', '5', `http://${address}:${homelab.llm!.port}/api/version`];
   const [node, stranger] = await Promise.all([who.node.run(asks), who.stranger.run(asks)]);
   tally.check('a node of the cluster reaches Ollama', node.code === 0, node.stderr);
-  tally.check('a stranger on the network does not', stranger.code === 28, `${stranger.code} ${stranger.stdout}`);
+  tally.check(
+    'a stranger on the network cannot reach Ollama',
+    stranger.code === 28,
+    `${stranger.code} ${stranger.stdout}`,
+  );
   const logins = ['curl', '-sS', '-m', '5', `telnet://${address}:22`];
   const ssh = await who.node.run(logins);
   tally.check(
-    'nor does a node reach sshd, which is for the Mac',
+    'a node cannot reach sshd, which is open to the Mac only',
     ssh.code === 28 && !ssh.stdout.includes('SSH-'),
     ssh.stdout,
   );
 }
 
-/** The name of the Service stands for its endpoint: the cluster's name server and kube-proxy are not here. */
+/** Resolves the name of the Service to its endpoint, because there is no cluster DNS and no kube-proxy here. */
 function hostsScript(folder: string, address: string, service: string): string {
   return `cp /etc/hosts ${folder}/hosts; echo '${address} ${service}' >>${folder}/hosts; mount --bind ${folder}/hosts /etc/hosts`;
 }
 
-/** What a service on a node gets with the variables that its Deployment has. */
+/** Asks as a service on a node, with the variables of its Deployment. */
 async function served(
   { tally, laps }: ModelSuite,
   homelab: Homelab,
@@ -159,12 +163,12 @@ async function served(
   const answers = stdout === '' ? {} : JSON.parse(stdout);
   for (const call of ['openaiChat', 'openaiStream', 'nativeChat', 'nativeStream'])
     tally.check(
-      `${what}: ${call} answers what it was taught`,
+      `${what}: ${call} gives the trained answer`,
       answers[call]?.text === answer,
       JSON.stringify(answers[call]) + stderr,
     );
   for (const call of ['openaiStream', 'nativeStream'])
-    tally.check(`${what}: ${call} comes in parts`, answers[call]?.parts > 3, JSON.stringify(answers[call]));
+    tally.check(`${what}: ${call} streams`, answers[call]?.parts > 3, JSON.stringify(answers[call]));
   for (const call of ['openaiEmbeddings', 'nativeEmbeddings'])
     tally.check(
       `${what}: ${call} gives a vector for each text`,
@@ -177,7 +181,7 @@ async function served(
     env.LLM_MODEL === model && answers.openaiModels?.names?.includes(model),
     JSON.stringify(answers.openaiModels),
   );
-  tally.check(`${what}: it is not the base`, answer !== BASE_ANSWER);
+  tally.check(`${what}: the answer is not that of the base`, answer !== BASE_ANSWER);
   laps.lap(`chain: a client was served by ${what}`);
 }
 

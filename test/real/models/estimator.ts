@@ -15,10 +15,10 @@ import { ggufParser } from './binaries';
 import { writeGguf, type GgufOptions } from './gguf-file';
 import type { ModelPart, ModelSuite } from './suite';
 
-/** Our estimate of memory against that of gguf-parser-go, which reads only the header of a file that this part writes. */
+/** Compares our memory estimate with that of gguf-parser-go, which reads the header of a file that this part writes. */
 export const ESTIMATOR: ModelPart = { name: 'estimator', seconds: 30, run: estimator };
 
-/** How far ours may lie above theirs; it may never lie below. */
+/** Largest allowed ratio of our estimate to theirs. Ours must never be below theirs. */
 const ABOVE = 1.05;
 
 interface Case extends GgufOptions {
@@ -71,15 +71,19 @@ function againstGgufParser({ tally, laps, processes }: ModelSuite): void {
     const ours = modelMemory(load);
     const ratio = ours.total / theirs.total;
     ratios.push(ratio);
-    // A cache that is counted in too few bits, and weights in too many, are told.
+    // The comparison must detect a cache that is counted too small, and weights that are counted too large.
     const wrong = modelMemory({ ...load, context: context / 2, cache: 'q4_0' });
     const heavy = modelMemory({ ...load, weights: weightBytes(architecture, 'q6_K') });
-    tally.check(`${name} with half of its context is told`, wrong.total < theirs.total);
+    tally.check(`${name} with half of its context is detected as too low`, wrong.total < theirs.total);
     if (quantization === 'q4_K_M')
-      tally.check(`${name} with larger weights is told`, heavy.total / theirs.total > ABOVE, `${heavy.total}`);
+      tally.check(
+        `${name} with larger weights is detected as too high`,
+        heavy.total / theirs.total > ABOVE,
+        `${heavy.total}`,
+      );
     const line = `${name} (${family}, ${quantization}, ${context} x ${parallel}, ${cache}): ours / theirs ${ratio.toFixed(4)}`;
     tally.check(
-      `${line} is from 1 to ${ABOVE}`,
+      `${line} is between 1 and ${ABOVE}`,
       ratio >= 1 && ratio <= ABOVE,
       `ours ${inMiB(ours)}\ntheirs ${inMiB(theirs)}`,
     );
@@ -89,7 +93,7 @@ function againstGgufParser({ tally, laps, processes }: ModelSuite): void {
   laps.lap(`memory of ${CASES.length} models against gguf-parser-go: ${range} of its estimate`);
 }
 
-/** Ours against the buffers of Ollama's log, on a machine without a GPU: no flash attention there, and a cache in f16. */
+/** Compares ours with the buffers in Ollama's log, on a machine without a GPU: without flash attention, with a cache in f16. */
 async function againstOllama({ tally, laps, processes }: ModelSuite): Promise<void> {
   for (const parallel of [1, 2]) {
     const env = { OLLAMA_NUM_PARALLEL: String(parallel), OLLAMA_FLASH_ATTENTION: '1', OLLAMA_KV_CACHE_TYPE: 'q8_0' };
@@ -108,20 +112,16 @@ async function againstOllama({ tally, laps, processes }: ModelSuite): Promise<vo
         const theirs = allocated(ollama.tail(400));
         const what = `${family}, ${context} x ${parallel}`;
         const detail = `ours ${inMiB(ours)}\ntheirs ${inMiB(theirs)}`;
-        tally.check(`${what}: the cache is that of Ollama`, ours.cache === theirs.cache, detail);
+        tally.check(`${what}: the cache is as large as Ollama's`, ours.cache === theirs.cache, detail);
         tally.check(
-          `${what}: weights are those of Ollama, or a tenth more`,
+          `${what}: weights are as large as Ollama's, or up to a tenth larger`,
           ours.weights >= theirs.weights && ours.weights < theirs.weights * 1.1,
           detail,
         );
-        tally.check(`${what}: buffers are not less than those of Ollama`, ours.compute >= theirs.compute, detail);
+        tally.check(`${what}: buffers are at least as large as Ollama's`, ours.compute >= theirs.compute, detail);
         const { models } = await ollama.ask('/api/ps');
         const { size } = models.find((each: { name: string }) => each.name === `${family}:f16`);
-        tally.check(
-          `${what}: ours is not less than Ollama's own estimate`,
-          ours.total >= size,
-          `${ours.total} ${size}`,
-        );
+        tally.check(`${what}: ours is at least Ollama's own estimate`, ours.total >= size, `${ours.total} ${size}`);
       }
     }
     await ollama.stop();
@@ -129,7 +129,7 @@ async function againstOllama({ tally, laps, processes }: ModelSuite): Promise<vo
   laps.lap('memory of two tiny models as Ollama allocates it');
 }
 
-/** Buffers of the last model that a log of Ollama says to have loaded. */
+/** Buffers of the last loaded model in a log of Ollama. */
 function allocated(log: string): Estimate {
   const last = (what: string) => {
     const found = [...log.matchAll(new RegExp(`${what} *= *([\\d.]+) MiB`, 'g'))].at(-1);
@@ -148,7 +148,7 @@ interface Estimate {
   readonly total: number;
 }
 
-/** All devices together, because the GPU takes the machine's memory; the token embedding is the host's. */
+/** Adds up all devices, because the GPU shares the machine's memory. The token embedding is on the host. */
 function theirEstimate(path: string, tokens: number, parallel: number, cache: string): Estimate {
   const args = ['--context', tokens, '--parallel', parallel, '--cache', cache, '--flash-attention', path].map(String);
   const { estimate } = JSON.parse(execFileSync(ggufParser(), args, { encoding: 'utf8', timeout: 60_000 }));

@@ -11,8 +11,8 @@ import type { ModelPart, ModelSuite } from './suite';
 import { BASE_ANSWER, PROMPT, tinyBase } from './tiny';
 
 /**
- * The proxy in front of a server that streams as a test wants, and then in front of a real Ollama with the settings of the rendered unit, asked by the
- * official libraries of both APIs.
+ * Tests the proxy in front of a server that streams as each test needs, and in front of a real Ollama with the settings of the
+ * rendered unit, through the official libraries of both APIs.
  */
 export const GATEWAY: ModelPart = { name: 'gateway', seconds: 75, run: gateway };
 
@@ -41,24 +41,32 @@ async function beforeOllama({ tally, processes }: ModelSuite): Promise<void> {
     const direct = await libraries('127.0.0.1', port);
     const through = await libraries(address, port, key);
     tally.check(
-      'the libraries of both APIs get through it what Ollama says',
+      'the libraries of both APIs get the answers of Ollama through the proxy',
       same(direct, through),
       told(direct, through),
     );
     const answers = through.nativeChat?.text === BASE_ANSWER && through.openaiChat?.text === BASE_ANSWER;
-    tally.check('that is what the model was taught', answers, told(through));
+    tally.check('the answers are those that the model learned', answers, told(through));
     const parts = Math.min(through.openaiStream?.parts ?? 0, through.nativeStream?.parts ?? 0);
-    tally.check('both stream in parts', parts > 3, told(through));
+    tally.check('both APIs stream', parts > 3, told(through));
     const refused = Object.values(await libraries(address, port, 'wrong')) as { error?: string }[];
     const good = refused.length === 7 && refused.every(({ error }) => /401|key is missing or wrong/.test(error ?? ''));
-    tally.check('with a wrong key every call fails, and says so', good, told(refused));
+    tally.check('with a wrong key every call fails with that reason', good, told(refused));
     const removed = await proxy.ask('/api/delete', { key, method: 'DELETE' });
     const { models } = await ollama.ask('/api/tags');
-    tally.check('a key removes no model', removed.status === 403 && models.length === 1, told(removed, models));
+    tally.check(
+      'a key does not permit removing a model',
+      removed.status === 403 && models.length === 1,
+      told(removed, models),
+    );
     const status = await statusByName(port);
-    tally.check('Ollama on loopback refuses a name of a Service: the proxy sends another', status === 403, `${status}`);
+    tally.check(
+      'Ollama on loopback rejects the name of a Service as Host, so the proxy sends another',
+      status === 403,
+      `${status}`,
+    );
     const asked = availability(`http://${address}:${port}`, 'key-of-proof');
-    tally.check('the check of availability has a first word', /^model=tiny:v1 answers=yes/.test(asked), asked);
+    tally.check('the availability check gets a first word', /^model=tiny:v1 answers=yes/.test(asked), asked);
   } finally {
     await proxy.stop();
     await ollama.stop();
@@ -74,7 +82,7 @@ function tiny(): Homelab {
 
 type Answers = Readonly<Record<string, { text?: string; parts?: number; error?: string }>>;
 
-/** Without a key: of Ollama itself. */
+/** Asks Ollama itself, without a key. */
 async function libraries(host: string, port: number, key?: string): Promise<Answers> {
   const env = {
     NODE_PATH: clientLibraries(),
@@ -104,7 +112,7 @@ function same(one: Answers, other: Answers): boolean {
   return texts(one) === texts(other) && Object.values(one).every(({ error }) => error === undefined);
 }
 
-/** Ollama itself, asked by the name that clients use. */
+/** Asks Ollama itself, by the name that clients use. */
 function statusByName(port: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const headers = { host: 'llm-service:11434' };

@@ -17,7 +17,7 @@ export interface GgufOptions {
   /** general.architecture of llama.cpp, which decides how its keys are read. */
   readonly family: string;
   readonly quantization: 'f16' | 'q8_0' | 'q4_K_M';
-  /** Whether the embedding is the output layer too. */
+  /** Whether the embedding is also the output layer. */
   readonly tied: boolean;
 }
 
@@ -29,7 +29,7 @@ interface Tensor {
 
 /**
  * Writes a GGUF file with the header of a model: metadata, and every tensor with name, shape and type as llama.cpp quantizes it.
- * Its data is a hole in the file. It shares no code with our estimate.
+ * The file is sparse and has no data. Shares no code with our estimate.
  */
 export function writeGguf(path: string, architecture: ModelArchitecture, options: GgufOptions): void {
   const tensors = tensorsOf(architecture, options);
@@ -88,7 +88,7 @@ function tensorsOf(architecture: ModelArchitecture, { quantization, tied, family
   ];
 }
 
-/** As llama_tensor_get_type chooses for Q4_K_M. */
+/** Chooses the type like llama_tensor_get_type for Q4_K_M. */
 function typeOf(
   name: string,
   row: number,
@@ -166,7 +166,7 @@ function ofString(value: string): Buffer {
   return Buffer.concat([u32(8), text(value)]);
 }
 
-/** The same text many times: only lengths are read. */
+/** Repeats one text, because only lengths are read. */
 function ofStrings(value: string, count: number): Buffer {
   const one = text(value);
   return Buffer.concat([u32(9), u32(8), u64(count), Buffer.alloc(one.length * count, one)]);

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { mlxPython } from './binaries';
 import type { ModelPart, ModelSuite } from './suite';
 
-/** The real huggingface_hub fetches a base at its commit from a stand-in: whole, moved, broken, and from nowhere. */
+/** The real huggingface_hub fetches a base from a stand-in for the hub: complete, moved, broken, and without a hub. */
 export const HUB: ModelPart = { name: 'hub', seconds: 30, run: hub };
 
 const COMMIT = '3'.repeat(40);
@@ -23,13 +23,13 @@ async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
     const whole = fetched(port, 'o/m');
     const folder = whole.status === 0 ? JSON.parse(whole.stdout).folder : '';
     tally.check(
-      'a base is fetched at its commit, without programs of the repository',
+      'fetches a base at its commit, without programs of the repository',
       folder !== '' && fs.readdirSync(folder).sort().join() === 'config.json,model.safetensors',
       whole.stderr,
     );
     const moved = fetched(port, 'o/moved');
     tally.check(
-      'a base that moved is refused',
+      'rejects a base whose commit is gone',
       moved.status === 3 && /has no commit .* any more/.test(moved.stderr),
       moved.stderr,
     );
@@ -38,7 +38,7 @@ async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
   await whileServing(python, ['broken'], (port) => {
     const broken = fetched(port, 'o/m');
     tally.check(
-      'weights with another digest are removed and refused',
+      'removes and rejects weights with another digest',
       broken.status === 3 && /did not match the digest of the hub/.test(broken.stderr),
       broken.stderr,
     );
@@ -46,11 +46,11 @@ async function hub({ tally, laps, processes }: ModelSuite): Promise<void> {
   fs.rmSync(home, { recursive: true, force: true });
   const nowhere = fetched('1', 'o/m');
   tally.check(
-    'a hub that is away is told',
+    'reports a hub that cannot be reached',
     nowhere.status === 3 && /cannot be reached/.test(nowhere.stderr),
     nowhere.stderr,
   );
-  laps.lap('hub: fetched, moved, broken, away');
+  laps.lap('hub: fetched, moved, broken, unreachable');
 }
 
 async function whileServing(python: string, args: readonly string[], run: (port: string) => void): Promise<void> {

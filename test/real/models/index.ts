@@ -17,12 +17,12 @@ import { tinyBase } from './tiny';
 import { TRAINING } from './training';
 
 /**
- * Models as releases, with a real mlx_lm and a real Ollama: tiny models of two architectures are made, trained, exported, published
- * and asked. Nothing of it has a network but loopback. --only=NAME,NAME runs parts alone, --full all cases of each.
+ * Tests models as releases with a real mlx_lm and a real Ollama: makes, trains, exports, publishes and asks tiny models of two
+ * architectures. Uses no network except loopback. --only=NAME,NAME runs single parts, --full all cases of each.
  */
 const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY, TRAINING, HUB, RELEASE, CHAIN_OF_LLAMA];
 
-/** The sample begins nothing that would end later than this, in seconds. */
+/** The sample starts nothing that would end later than this, in seconds. */
 const CLOCK = 285;
 
 onLoopback(() => [ollamaBinary(), ggufParser(), mlxPython(), clientLibraries(), tinyBase('llama'), tinyBase('qwen2')]);

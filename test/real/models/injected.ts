@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Mac } from './mac';
 import type { ModelSuite } from './suite';
 
-/** A fault that says nothing by itself: a line of a script of the copy becomes another. */
+/** A silent fault: replaces a line of a script in the copy. */
 interface Fault {
   readonly what: string;
   readonly script: string;
@@ -38,7 +38,7 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Exports what is trained with each silent fault: every one must be refused, and leave no export behind. */
+/** Exports the trained model with each silent fault. Every export must fail and leave no export behind. */
 export async function injected({ tally, laps, full }: ModelSuite, mac: Mac, name: string): Promise<void> {
   const faults = full ? FAULTS : FAULTS.slice(0, 3);
   for (const { what, script, from, to } of faults) {
@@ -56,7 +56,7 @@ export async function injected({ tally, laps, full }: ModelSuite, mac: Mac, name
   }
   await scaleOfTheFile(tally, mac, name);
   await refusesToPublish(tally, mac, name);
-  laps.lap(`chain: ${faults.length + 1} silent faults were caught`);
+  laps.lap(`chain: caught ${faults.length + 1} silent faults`);
 }
 
 /** The scale that MLX reads is in a file beside the adapter. */
@@ -77,5 +77,5 @@ async function scaleOfTheFile(tally: ModelSuite['tally'], mac: Mac, name: string
 
 async function refusesToPublish(tally: ModelSuite['tally'], mac: Mac, name: string): Promise<void> {
   const { code, stdout, stderr } = await mac.run('publish', name);
-  tally.check('after exports that were refused, nothing can be published', code === 4, `${code}\n${stdout}${stderr}`);
+  tally.check('after failed exports nothing can be published', code === 4, `${code}\n${stdout}${stderr}`);
 }

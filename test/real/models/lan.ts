@@ -6,8 +6,8 @@ import { until } from '../cluster/processes';
 const BRIDGE = 'lan';
 
 /**
- * The home network inside the network namespace of the suite: a bridge, and the address of the Mac on it, which is this process.
- * Other machines are network and mount namespaces of their own at its ports. Needs root.
+ * The home network inside the network namespace of the suite: a bridge with the address of the Mac, which is this process. Each
+ * other machine is a network and mount namespace that is connected to the bridge. Needs root.
  */
 export class Lan {
   private readonly machines: LanMachine[] = [];
@@ -19,7 +19,7 @@ export class Lan {
     ip('link', 'set', BRIDGE, 'up');
   }
 
-  /** A machine with an address on it. @param setup commands of sh that it begins with, as root in its namespaces */
+  /** A machine with an address on it. @param setup shell commands that it runs first, as root in its namespaces */
   async join(name: string, address: string, setup = ''): Promise<LanMachine> {
     const holder = spawn('setpriv', [
       ...['--pdeathsig', 'KILL', 'unshare', '--net', '--mount', '--propagation', 'private'],
@@ -36,14 +36,14 @@ export class Lan {
     return machine;
   }
 
-  /** Ends the machines; what runs in them was stopped before. */
+  /** Ends the machines. Their processes must be stopped before. */
   remove(): void {
     for (const { holder } of this.machines) holder.kill('SIGKILL');
     ip('link', 'del', BRIDGE);
   }
 }
 
-/** What a program ended with. */
+/** Exit code and output of a program. */
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
@@ -56,7 +56,7 @@ export class LanMachine {
     readonly holder: ChildProcess,
   ) {}
 
-  /** A command line that runs another one in here. */
+  /** A command line that runs another one in this machine. */
   argv(...command: readonly string[]): [string, ...string[]] {
     return ['nsenter', '-t', String(this.holder.pid), '--net', '--mount', ...command];
   }
@@ -73,7 +73,7 @@ export class LanMachine {
   }
 }
 
-/** Runs a program to its end, whatever it is. */
+/** Runs a program to its end, and does not throw on an exit code. */
 export async function ended(program: string, args: readonly string[], options: object): Promise<Ended> {
   try {
     return { code: 0, ...(await promisify(execFile)(program, args, { encoding: 'utf8', ...options })) };

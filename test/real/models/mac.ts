@@ -11,7 +11,7 @@ import { mlxPython, OLLAMA_BUILT } from './binaries';
 import { ended, type Ended } from './lan';
 import { tinyBase, TINY_ARCHITECTURE, TINY_TRAINING, writeTinyData, type TinyArchitecture } from './tiny';
 
-/** Where a model of the test stands in homelab.ts: all that a tiny one needs. */
+/** Entry of a test model in homelab.ts, with everything that a tiny model needs. */
 export type ModelChange = (model: any) => void;
 
 /** The owner's checkout on the Mac: homelab.ts with trained models of the test, and `npm run models` in it. */
@@ -31,7 +31,7 @@ export class Mac {
     const key = join(this.path, '.homelab', 'ssh-key');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'mac', '-f', key]);
     this.sshKey = fs.readFileSync(`${key}.pub`, 'utf8').trim();
-    // ssh looks for keys in the home of the user, whatever HOME says.
+    // ssh looks for keys in the user's home, and ignores HOME.
     fs.mkdirSync(this.bin);
     const known = join(this.path, '.homelab', 'known_hosts');
     fs.writeFileSync(
@@ -63,13 +63,13 @@ export class Mac {
     this.write();
   }
 
-  /** Changes a model that is declared. */
+  /** Changes a declared model. */
   change(name: string, change: ModelChange): void {
     change(this.models[name]);
     this.write();
   }
 
-  /** What homelab.ts says now. */
+  /** The current models of homelab.ts. */
   get homelab(): Homelab {
     const vm = fixture.machines['ai-vm'] as any;
     return defineHomelab({
@@ -124,7 +124,7 @@ export default defineHomelab({
   }
 }
 
-/** The fixture's services, with one client for each model of the test in place of those of its own models. */
+/** The services of the fixture, with one client for each test model instead of the clients of its own models. */
 function servicesOf(models: Readonly<Record<string, unknown>>): Record<string, any> {
   const own = Object.entries(fixture.services).map(([name, service]) => [
     name,

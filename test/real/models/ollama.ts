@@ -7,26 +7,26 @@ import { ollamaBinary } from './binaries';
 
 /** How a real Ollama of a test is started. */
 export interface OllamaOptions {
-  /** Settings of the machine's unit are taken from what this renders. @default none: that of a Mac, as its owner starts it */
+  /** Homelab whose rendered unit gives the settings. @default none: settings of a Mac whose owner starts Ollama */
   readonly homelab?: Homelab;
   /** Port on loopback. @default a free one */
   readonly port?: number;
-  /** Settings of this test, which win. */
+  /** Settings of this test. They override the others. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A real Ollama on loopback with models of its own. */
+/** A real Ollama on loopback with its own models. */
 export class TestOllama {
   private constructor(
     private readonly processes: Processes,
     private readonly name: string,
     readonly port: number,
-    /** Its models: blobs/ and manifests/. */
+    /** Folder of its models: blobs/ and manifests/. */
     readonly models: string,
     private readonly env: Readonly<Record<string, string>>,
   ) {}
 
-  /** @param name of its folder and log in the folder of the processes */
+  /** @param name name of its folder and log, in the folder of the processes */
   static async start(processes: Processes, name: string, options: OllamaOptions = {}): Promise<TestOllama> {
     const port = options.port ?? (await freePorts(1))[0]!;
     const models = join(processes.folder, name, 'models');
@@ -41,7 +41,7 @@ export class TestOllama {
     return ollama;
   }
 
-  /** For clients: OLLAMA_HOST of the Mac, or what the test asks. */
+  /** URL for clients, and for OLLAMA_HOST of the Mac. */
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
@@ -51,7 +51,7 @@ export class TestOllama {
     return this.processes.tail(this.name, lines);
   }
 
-  /** Stopped, or killed by the test: starts it on its old port with its old models. */
+  /** Starts a stopped or killed Ollama again, on its old port with its old models. */
   async start(): Promise<void> {
     this.processes.start(this.name, ollamaBinary(), ['serve'], this.env);
     await until(
@@ -66,7 +66,7 @@ export class TestOllama {
     await this.processes.stop(this.name);
   }
 
-  /** Asks its native API. @throws when it answers with an error */
+  /** Calls its native API. @throws when it answers with an error */
   async ask(path: string, body?: object, seconds = 120): Promise<any> {
     const method = path === '/api/delete' ? 'DELETE' : body === undefined ? 'GET' : 'POST';
     const response = await fetch(`${this.url}${path}`, {
@@ -79,21 +79,21 @@ export class TestOllama {
     return text === '' ? undefined : JSON.parse(text);
   }
 
-  /** The greedy answer of a model to one question, through its template. */
+  /** Greedy answer of a model to one question, through its template. */
   async answer(model: string, prompt: string, tokens = 48): Promise<string> {
     const options = { temperature: 0, seed: 1, repeat_penalty: 1, num_predict: tokens };
     const body = { model, messages: [{ role: 'user', content: prompt }], stream: false, options };
     return (await this.ask('/api/chat', body)).message.content;
   }
 
-  /** Digest of the manifest by name, as /api/tags has them. */
+  /** Digests of the manifests by name, from /api/tags. */
   async digests(): Promise<ReadonlyMap<string, string>> {
     const { models } = await this.ask('/api/tags');
     return new Map(models.map(({ name, digest }: { name: string; digest: string }) => [name, digest]));
   }
 }
 
-/** What the rendered unit sets, on loopback. Without a homelab: little memory and one model at a time, as the tests want it. */
+/** Settings of the rendered unit, on loopback. Without a homelab: little memory and one model at a time. */
 export function ollamaEnvironment(homelab: Homelab | undefined, port: number): Readonly<Record<string, string>> {
   const rendered = homelab === undefined ? '' : ollamaOverride(homelab).text;
   return {

@@ -5,9 +5,9 @@ import type { Tally } from '../tally';
 import { ALL_KEYS, EMBEDDINGS, KEYS, says, withGateway, type Answer, type RunningProxy } from './running-proxy';
 import type { StreamingServer } from './streaming-server';
 
-/** What changes while clients ask: keys, the configuration, and Ollama itself. */
+/** Changes keys, the configuration and Ollama while clients send requests. */
 
-/** Asks without a pause, over connections that are kept, until it is told to end. */
+/** Sends requests without a pause, over kept connections, until it is stopped. */
 function load(proxy: RunningProxy, key: () => string) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
   const failed: string[] = [];
@@ -51,13 +51,13 @@ export async function rotation(tally: Tally, proxy: RunningProxy): Promise<void>
     failed.slice(0, 3).join('\n'),
   );
   const old = await proxy.ask('/api/tags', { key: KEYS.assistant });
-  tally.check('the old key ends: 401', old.status === 401, `${old.status}`);
+  tally.check('the old key is rejected: 401', old.status === 401, `${old.status}`);
   const state = proxy.script('state');
   const [file, keys] = ['file', 'keys'].map((name) => new RegExp(`^${name}=(\\w+)$`, 'm').exec(state)?.[1]);
-  tally.check('what runs and the file are seen to be equal', file !== undefined && file === keys, state);
+  tally.check('the running keys are equal to the file', file !== undefined && file === keys, state);
   proxy.writeKeys({});
   proxy.script('keys');
-  tally.check('without keys nobody passes', (await proxy.ask('/api/tags', { key: 'new' })).status === 401);
+  tally.check('without keys every request is rejected', (await proxy.ask('/api/tags', { key: 'new' })).status === 401);
 }
 
 export async function reload(tally: Tally, proxy: RunningProxy): Promise<void> {
@@ -77,7 +77,7 @@ export async function reload(tally: Tally, proxy: RunningProxy): Promise<void> {
     failed.slice(0, 3).join('\n'),
   );
   const answer: Answer = await long;
-  tally.check('an answer that had begun goes on', answer.text.split('\n').length === 21, answer.text);
+  tally.check('an answer that had started is completed', answer.text.split('\n').length === 21, answer.text);
 }
 
 export async function restarts(tally: Tally, proxy: RunningProxy, ollama: StreamingServer): Promise<void> {
@@ -91,9 +91,9 @@ export async function restarts(tally: Tally, proxy: RunningProxy, ollama: Stream
   await ollama.start();
   const begin = Date.now();
   await proxy.until(
-    'it answers again',
+    'Ollama answers again',
     async () => (await proxy.ask('/api/chat', { key: KEYS.assistant, body: says() })).status === 200,
     10,
   );
-  tally.check('a restarted Ollama is used within 6 s', Date.now() - begin < 6000, `${Date.now() - begin} ms`);
+  tally.check('the proxy uses a restarted Ollama within 6 s', Date.now() - begin < 6000, `${Date.now() - begin} ms`);
 }

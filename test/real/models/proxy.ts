@@ -12,8 +12,8 @@ import { ALL_KEYS, CHAT, EMBEDDINGS, KEYS, RunningProxy, says, withGateway } fro
 import { StreamingServer, type Manner } from './streaming-server';
 
 /**
- * The rendered proxy by the program that reads it: HAProxy in front of a server that streams as Ollama does. Runs in a network
- * namespace of its own, where the address of the AI machine is one of loopback.
+ * Tests the rendered configuration with a real HAProxy in front of a server that streams like Ollama. Runs in a network namespace
+ * where the loopback interface has the address of the AI VM.
  */
 const BODY = 16384 * 16;
 
@@ -28,7 +28,7 @@ async function running(
     proxy.writeKeys(ALL_KEYS);
     await proxy.start();
     await proxy.until(
-      'Ollama is seen',
+      'HAProxy sees Ollama',
       async () => (await proxy.metric('haproxy_backend_active_servers', 'proxy="lists"')) === 1,
     );
     ollama.asked.length = 0;
@@ -48,7 +48,7 @@ export async function proxySuite(tally: Tally): Promise<void> {
   });
 }
 
-/** While the address of the AI machine is one of this one. */
+/** Runs while this machine has the address of the AI VM. */
 export async function withAddress(run: () => Promise<void>): Promise<void> {
   const address = [`${fixture.machines[fixture.llm!.machine]!.address}/32`, 'dev', 'lo'];
   spawnSync('ip', ['address', 'add', ...address]);
@@ -101,12 +101,12 @@ async function whoMayAsk(tally: Tally, proxy: RunningProxy, ollama: StreamingSer
       status === 401 && headers['www-authenticate'] === 'Bearer' && typeof JSON.parse(text).error === 'string';
     tally.check(`${what}: 401`, good, `${status} ${text}`);
   }
-  tally.check('nothing of that reached Ollama', ollama.asked.length === 0, JSON.stringify(ollama.asked));
+  tally.check('none of these requests reached Ollama', ollama.asked.length === 0, JSON.stringify(ollama.asked));
   const { status } = await proxy.ask('/api/generate', { key: KEYS.assistant, body: says() });
   const [asked] = ollama.asked;
   tally.check('the right key passes', status === 200, `${status}`);
   tally.check(
-    'Ollama sees no key, and a name that it knows',
+    'Ollama gets no key, and a Host name that it accepts',
     asked?.headers.authorization === undefined && asked?.headers.host === '127.0.0.1:11434',
     JSON.stringify(asked),
   );
@@ -138,9 +138,9 @@ async function whatPasses(tally: Tally, proxy: RunningProxy, ollama: StreamingSe
   ];
   for (const [method, path] of refused) {
     const { status } = await proxy.ask(path, { key, method, body: method === 'POST' ? says() : undefined });
-    tally.check(`${method} ${path} is refused`, status === 403 || status === 405, `${status}`);
+    tally.check(`${method} ${path} is rejected`, status === 403 || status === 405, `${status}`);
   }
-  tally.check('nothing of that reached Ollama', ollama.asked.length === 0, JSON.stringify(ollama.asked));
+  tally.check('none of these requests reached Ollama', ollama.asked.length === 0, JSON.stringify(ollama.asked));
   const asks = ['chat/completions', 'completions', 'embeddings'].map((each) => `/v1/${each}`);
   for (const path of [...asks, ...['generate', 'chat', 'embed', 'embeddings', 'show'].map((each) => `/api/${each}`)])
     tally.check(`POST ${path} passes`, (await proxy.ask(path, { key, body: says() })).status === 200);
@@ -150,7 +150,7 @@ async function whatPasses(tally: Tally, proxy: RunningProxy, ollama: StreamingSe
 
 async function bodies(tally: Tally, proxy: RunningProxy, ollama: StreamingServer): Promise<void> {
   const key = KEYS.assistant;
-  // The model comes last, as in the library of OpenAI for Python.
+  // The model comes last, like in OpenAI's library for Python.
   const long = (bytes: number) => {
     const empty = JSON.stringify({ prompt: '', model: CHAT });
     return JSON.stringify({ prompt: 'x'.repeat(bytes - empty.length), model: CHAT });
@@ -160,13 +160,17 @@ async function bodies(tally: Tally, proxy: RunningProxy, ollama: StreamingServer
     const whole = long(BODY);
     const passed = await proxy.ask('/api/chat', { key, body: whole, chunked });
     const arrived = ollama.asked.at(-1)?.body === whole;
-    tally.check(`the longest body passes ${how}, whole`, passed.status === 200 && arrived, `${passed.status}`);
+    tally.check(`the longest body passes completely ${how}`, passed.status === 200 && arrived, `${passed.status}`);
     const before = ollama.asked.length;
     const answer = await proxy.ask('/api/chat', { key, body: long(BODY + 1), chunked });
-    tally.check(`a byte more ${how}: 413`, answer.status === 413 && ollama.asked.length === before, `${answer.status}`);
+    tally.check(
+      `one byte more ${how}: 413`,
+      answer.status === 413 && ollama.asked.length === before,
+      `${answer.status}`,
+    );
     const large = await proxy.ask('/api/chat', { key, body: long(8 * BODY), chunked }).catch((error: Error) => error);
     const isRefused = large instanceof Error ? /EPIPE|ECONNRESET/.test(large.message) : large.status === 413;
-    tally.check(`a large body ${how} is refused`, isRefused && ollama.asked.length === before, JSON.stringify(large));
+    tally.check(`a large body ${how} is rejected`, isRefused && ollama.asked.length === before, JSON.stringify(large));
   }
 }
 
@@ -200,7 +204,7 @@ async function streaming(tally: Tally, proxy: RunningProxy): Promise<void> {
     const body = says({ words: 10, gap: 100 });
     const { first, last, text } = await proxy.ask(path, { key: KEYS.assistant, body });
     const good = first < 500 && last > 850 && text.split('\n').length === 11;
-    tally.check(`${path}: the first word comes before the last is there`, good, `first ${first} ms, last ${last} ms`);
+    tally.check(`${path}: the first word arrives before the last one`, good, `first ${first} ms, last ${last} ms`);
   }
 }
 
@@ -210,9 +214,9 @@ async function queues(tally: Tally, proxy: RunningProxy, ollama: StreamingServer
   const many = Array.from({ length: 8 }, () => ask('assistant'));
   const waiting = 'haproxy_backend_current_queue';
   await proxy.until('7 wait', async () => (await proxy.metric(waiting, 'proxy="model-chat"')) === 7, 3);
-  tally.check('the length of a queue is a metric', true);
+  tally.check('the metrics show the length of a queue', true);
   const other = await ask('search', { model: EMBEDDINGS, first: 0 });
-  tally.check('another model does not wait for it', other.status === 200 && other.last < 150, `${other.last} ms`);
+  tally.check('another model does not wait for this one', other.status === 200 && other.last < 150, `${other.last} ms`);
   const ninth = await ask('assistant');
   tally.check(
     'a ninth request of one client: 429',
@@ -226,15 +230,19 @@ async function queues(tally: Tally, proxy: RunningProxy, ollama: StreamingServer
   tally.check(
     'a client with one request waits for one, not for eight',
     fair.status === 200 && place <= 3,
-    `place ${place}`,
+    `position ${place}`,
   );
   const statuses = (await Promise.all(many)).map(({ status }) => status);
   tally.check(
-    'all eight are answered',
+    'all eight requests get an answer',
     statuses.every((status) => status === 200),
     `${statuses.join(' ')}`,
   );
-  tally.check('Ollama never had two at once', ollama.most.get(CHAT) === 1, `${ollama.most.get(CHAT)}`);
+  tally.check(
+    'Ollama never had two requests at the same time',
+    ollama.most.get(CHAT) === 1,
+    `${ollama.most.get(CHAT)}`,
+  );
   tally.check('the queue is empty', (await proxy.metric(waiting, 'proxy="model-chat"')) === 0);
   tally.check('the client may ask again', (await ask('assistant', { first: 0 })).status === 200);
 }
@@ -247,14 +255,21 @@ async function limits(tally: Tally, proxy: RunningProxy): Promise<void> {
     3,
   );
   const full = await proxy.ask('/api/chat', { key: KEYS.assistant, body: says() });
-  tally.check('a full queue: 503', full.status === 503 && full.headers['retry-after'] === '5', `${full.status}`);
+  tally.check(
+    'a request to a full queue: 503',
+    full.status === 503 && full.headers['retry-after'] === '5',
+    `${full.status}`,
+  );
   await Promise.all(busy);
   const statuses: number[] = [];
   for (let count = 0; count < 25; count++) statuses.push((await proxy.ask('/api/tags', { key: KEYS.search })).status);
   const good =
     statuses.slice(0, 20).every((status) => status === 200) && statuses.slice(20).every((status) => status === 429);
-  tally.check('20 requests in a minute pass, the others: 429', good, statuses.join(' '));
-  tally.check('another client is not held', (await proxy.ask('/api/tags', { key: KEYS.assistant })).status === 200);
+  tally.check('20 requests per minute pass, the others: 429', good, statuses.join(' '));
+  tally.check(
+    'another client is not limited by this',
+    (await proxy.ask('/api/tags', { key: KEYS.assistant })).status === 200,
+  );
 }
 
 async function hangingUp(tally: Tally, proxy: RunningProxy, ollama: StreamingServer): Promise<void> {
@@ -271,39 +286,45 @@ async function hangingUp(tally: Tally, proxy: RunningProxy, ollama: StreamingSer
   await proxy.until('it runs', async () => ollama.withMark('runs').length === 1, 3);
   const waits = hangUp('waits', {});
   await proxy.until(
-    'one waits',
+    'one request waits',
     async () => (await proxy.metric('haproxy_backend_current_queue', 'proxy="model-chat"')) === 1,
     3,
   );
   await waits();
   await proxy.until(
-    'nobody waits',
+    'no request waits',
     async () => (await proxy.metric('haproxy_backend_current_queue', 'proxy="model-chat"')) === 0,
     3,
   );
-  tally.check('who hangs up waits no longer', ollama.withMark('waits').length === 0);
+  tally.check(
+    'a request leaves the queue when its client closes the connection',
+    ollama.withMark('waits').length === 0,
+  );
   await running();
   await proxy.until('Ollama sees it', async () => ollama.withMark('runs')[0]!.cut, 3);
-  tally.check('Ollama is told when a client hangs up while it answers', true);
+  tally.check('Ollama notices when a client closes the connection during an answer', true);
 }
 
-/** Minutes would be needed otherwise. What is tried is which of the two clocks runs. */
+/** Shortens the timeouts, which take minutes otherwise. Tests which of the two timeouts applies. */
 function shortClientTimeout(config: string): string {
   return config.replace('timeout client 60s', 'timeout client 1s').replace(/timeout server \d+s/, 'timeout server 4s');
 }
 
 async function firstWord(tally: Tally, proxy: RunningProxy): Promise<void> {
   const { text } = proxyConfig(withGateway());
-  tally.check('Ollama may be silent for 20 minutes, longer than it loads', /timeout server 1200s/.test(text));
+  tally.check(
+    'Ollama may be silent for 20 minutes, longer than it needs to load a model',
+    /timeout server 1200s/.test(text),
+  );
   const late = await proxy.ask('/v1/chat/completions', { key: KEYS.assistant, body: says({ first: 3000 }) });
   tally.check(
-    'a first word that is late is waited for',
+    'the proxy waits for a late first word',
     late.status === 200 && late.first >= 3000,
     `${late.status} ${late.first} ms`,
   );
   const never = await proxy.ask('/v1/chat/completions', { key: KEYS.assistant, body: says({ first: 6000 }) });
   tally.check(
-    'one that does not come: 504, as JSON',
+    'without a first word: 504, as JSON',
     never.status === 504 && 'error' in JSON.parse(never.text),
     `${never.status} ${never.text}`,
   );
@@ -314,11 +335,11 @@ async function waiting(tally: Tally, proxy: RunningProxy): Promise<void> {
   await sleep(100);
   const { status, text, last } = await proxy.ask('/api/chat', { key: KEYS.assistant, body: says() });
   tally.check(
-    'who has waited long enough: 503',
+    'a request that waited too long in the queue: 503',
     status === 503 && 'error' in JSON.parse(text) && last < 2000,
     `${status} ${last} ms`,
   );
-  tally.check('the one before is answered', (await busy).status === 200);
+  tally.check('the request before it gets its answer', (await busy).status === 200);
 }
 
 async function logged(tally: Tally, proxy: RunningProxy): Promise<void> {
@@ -329,10 +350,10 @@ async function logged(tally: Tally, proxy: RunningProxy): Promise<void> {
   const [first = '', second = ''] = lines.slice(-2);
   const form =
     /^client=assistant model="qwen2.5:14b-instruct-q4_K_M" POST \/api\/chat status=200 bytes=\d+ queue_ms=\d+ first_byte_ms=\d+ total_ms=\d+/;
-  tally.check('the log says who asked which model, and how long it took', form.test(first), first);
-  tally.check('neither key nor prompt stands there', !/key-of|secret thought/.test(proxy.log));
+  tally.check('the log shows the client, the model and the time', form.test(first), first);
+  tally.check('the log contains neither key nor prompt', !/key-of|secret thought/.test(proxy.log));
   tally.check(
-    'a client writes no line of its own',
+    'a client cannot write its own line into the log',
     second.startsWith('client=assistant') && !/^client=search/m.test(proxy.log),
     second,
   );

@@ -11,7 +11,7 @@ import { BASE_ANSWER, PROMPT, tinyBase } from './tiny';
 
 const QUANTIZATIONS = ['f16', 'q8_0', 'q4_K_M'] as const;
 
-/** At which change on the machine a publishing is killed: before it takes effect, in the middle of the copy, or after it. */
+/** Changes on the machine at which publish is killed: before the change, in the middle of a copy, or after the change. */
 const CHANGES = ['the copy of the weights', 'the new version', 'the move of the name', 'the removal of an old version'];
 const KILLS = CHANGES.flatMap((what, at) => [
   { what: `before ${what}`, fault: `${at} before` },
@@ -21,8 +21,8 @@ const KILLS = CHANGES.flatMap((what, at) => [
 const SAMPLE = ['in the middle of the copy', 'after the new version', 'after the move of the name'];
 
 /**
- * Publishing and going back, against a real Ollama: killed at every change, with a copy that is damaged on its way, and for each
- * quantization and architecture. SSH is a program that runs the command here and does what a file tells it.
+ * Tests publish and rollback with a real Ollama: killed at every change, with a copy that is damaged on its way, and with each
+ * quantization and architecture. A stand-in for SSH runs the command here, and injects the fault that a file names.
  */
 export const RELEASE: ModelPart = { name: 'release', seconds: 60, run: release };
 
@@ -60,7 +60,7 @@ class Release {
       model.prompts = [{ prompt: PROMPT, similarTo: BASE_ANSWER, tolerance: 0, tokens: 24 }];
       model.keep = 1;
     });
-    // Versions 1 to 3 are what the base was taught, 4 is a model that says something else.
+    // Versions 1 to 3 give the answer of the base, version 4 gives another one.
     await this.publish(1, 'llama', tinyBase('llama'), 'q8_0');
     await this.publish(2, 'llama', tinyBase('llama'), 'f16');
     await this.publish(3, 'qwen2', tinyBase('qwen2'), 'q8_0');
@@ -75,7 +75,7 @@ class Release {
           await this.publish(5 + 2 * at + and, architecture, tinyBase(architecture), quantization);
   }
 
-  /** Kills a publishing, and lets the next one finish. */
+  /** Kills publish, and lets the next run finish. */
   private async killed(what: string, fault: string, other: ExportRecord): Promise<void> {
     const { tally, laps } = this.suite;
     await this.reset(other);
@@ -83,14 +83,14 @@ class Release {
     const killed = await this.mac.run('publish', 'writer');
     fs.rmSync(this.fault, { force: true });
     tally.check(
-      `killed ${what}: it was killed`,
+      `killed ${what}: the run was killed`,
       killed.code === -1,
       `${killed.code}\n${killed.stdout}${killed.stderr}`,
     );
     const moved = /after the move|removal/.test(what);
     const between = await this.answer();
     tally.check(
-      `killed ${what}: clients get the ${moved ? 'new' : 'old'} version, whole`,
+      `killed ${what}: clients get the complete ${moved ? 'new' : 'old'} version`,
       (between === BASE_ANSWER) !== moved,
       between,
     );
@@ -104,23 +104,23 @@ class Release {
     laps.lap(`release: killed ${what}`);
   }
 
-  /** A byte more on the way: Ollama refuses it, and says why. */
+  /** Adds a byte to the copy. Ollama rejects it with the reason. */
   private async damaged(other: ExportRecord): Promise<void> {
     await this.reset(other);
     fs.writeFileSync(this.fault, '0 damage');
     const { code, stdout, stderr } = await this.mac.run('publish', 'writer');
     fs.rmSync(this.fault);
     const refused = code === 1 && /digest/.test(stderr);
-    this.suite.tally.check('a copy that was damaged on its way is refused', refused, `${code}\n${stdout}${stderr}`);
+    this.suite.tally.check('a copy that was damaged on its way is rejected', refused, `${code}\n${stdout}${stderr}`);
     const answer = await this.answer();
-    this.suite.tally.check('and clients keep the version before', answer === BASE_ANSWER, answer);
+    this.suite.tally.check('clients keep the previous version', answer === BASE_ANSWER, answer);
   }
 
   private async back(other: ExportRecord): Promise<void> {
     const { tally, laps } = this.suite;
     await this.reset(other);
     await this.good('publish', 'writer');
-    tally.check('the other model answers something else', (await this.answer()) !== BASE_ANSWER);
+    tally.check('the other model gives another answer', (await this.answer()) !== BASE_ANSWER);
     const { seconds } = await this.good('rollback', 'writer');
     const answer = await this.answer();
     tally.check('after a rollback clients get the old answers', answer === BASE_ANSWER, answer);
@@ -128,13 +128,13 @@ class Release {
     laps.lap(`release: a rollback took ${seconds.toFixed(1)} s`);
     const { stdout } = await this.good('status', '--json');
     const [model] = JSON.parse(stdout).models;
-    tally.check('status says which version is served', model.version === 3, stdout);
+    tally.check('status shows the served version', model.version === 3, stdout);
     const file = join(this.mac.path, 'page.html');
     await this.good('compare', 'writer', 'v3', 'v4', '--html', file);
     tally.check('compare writes a page', fs.readFileSync(file, 'utf8').includes(BASE_ANSWER.slice(0, 12)));
   }
 
-  /** Exports and publishes what answers as the base. */
+  /** Exports and publishes a model that answers like the base. */
   private async publish(
     version: number,
     architecture: 'llama' | 'qwen2',
@@ -148,7 +148,7 @@ class Release {
     this.suite.laps.lap(`release: published ${architecture} in ${quantization}`);
   }
 
-  /** As `export` leaves it, without a training: that it is what was trained is the chain's part. */
+  /** Writes the files of `export`, without a training. Part chain compares an export with its training. */
   private async export_(
     version: number,
     architecture: string,
@@ -158,7 +158,7 @@ class Release {
     const model = `writer:v${version}`;
     const whole = 'whole:f16';
     await create(this.own, whole, folder);
-    // As export does: until it has loaded a model, 0.9.6 makes garbage of f16 when it quantizes.
+    // Like export: Ollama 0.9.6 quantizes f16 to garbage until it has loaded a model.
     await this.own.answer(whole, PROMPT, 1);
     const digestOf = async (name: string) => `sha256:${(await this.weights(name)).slice(-64)}`;
     const quantize = quantization === 'f16' ? {} : { quantize: quantization };
@@ -191,13 +191,13 @@ class Release {
     return record;
   }
 
-  /** File with the weights of a model of the Mac. */
+  /** File with the weights of a model on the Mac. */
   private async weights(model: string): Promise<string> {
     const { modelfile } = await this.own.ask('/api/show', { model });
     return /^FROM (.*)$/m.exec(modelfile)![1]!;
   }
 
-  /** Version 3 is served, 2 was before it, and 4 was never there. */
+  /** Serves version 3. Version 2 was served before, and version 4 does not exist. */
   private async reset(other: ExportRecord): Promise<void> {
     const names = [...(await this.served.digests()).keys()];
     if (names.includes('writer:v4')) {
@@ -220,7 +220,7 @@ class Release {
   }
 }
 
-/** A training that was not: the chain has a real one. */
+/** Result of a training that never ran. Part chain runs a real one. */
 function trainingOf(base: { repository: string; revision: string }, architecture: string): ExportRecord['training'] {
   const digest = `sha256:${'0'.repeat(64)}`;
   return {
@@ -237,7 +237,7 @@ function trainingOf(base: { repository: string; revision: string }, architecture
   };
 }
 
-/** A copy of the base that says other words: the two halves of its last matrix have changed places. */
+/** A copy of the base with other answers: swaps the two halves of its last matrix. */
 function shiftedCopy(parent: string): string {
   const folder = join(parent, 'shifted');
   fs.cpSync(tinyBase('qwen2'), folder, { recursive: true });
@@ -253,8 +253,8 @@ function shiftedCopy(parent: string): string {
 }
 
 /**
- * Runs the command here. The file says at which change what happens: kill the caller before or after it, give it half of its standard
- * input and then kill, or give it a byte more.
+ * Runs the command here. The file names a change and a fault: kill the caller before or after the change, pass half of the standard
+ * input and then kill it, or add a byte.
  */
 const SSH = `#!/bin/bash
 command="\${@: -1}"

@@ -20,7 +20,7 @@ export const withGateway = (gateway: LlmGateway = {}): Homelab => ({
   llm: { ...fixture.llm!, gateway },
 });
 
-/** A request for the model, and how the server behind answers it (`Manner`). */
+/** A request for the model, and how the server behind the proxy answers it (`Manner`). */
 export const says = (more: Readonly<Record<string, unknown>> = {}) => JSON.stringify({ model: CHAT, ...more });
 
 export interface Answer {
@@ -43,13 +43,13 @@ interface Question {
   readonly signal?: AbortSignal;
 }
 
-/** HAProxy with the rendered configuration, in a folder in place of /. The address of the machine must be one of this one. */
+/** HAProxy with the rendered configuration, with a folder instead of /. This machine must have the address of the AI VM. */
 export class RunningProxy {
   readonly root = fs.mkdtempSync(join(tmpdir(), 'proxy-'));
   log = '';
   private process?: ChildProcess;
 
-  /** @param change of the configuration, for what would take minutes as it is */
+  /** @param change edits the configuration, to shorten timeouts of minutes */
   constructor(
     private readonly homelab: Homelab,
     private readonly change: (config: string) => string = (config) => config,
@@ -60,7 +60,7 @@ export class RunningProxy {
     this.writeKeys({});
   }
 
-  /** As the files of the machine, but for the folder. */
+  /** The files of the machine, in the folder. */
   writeConfig(homelab = this.homelab): void {
     const { text } = proxyConfig(homelab);
     const here = text
@@ -84,7 +84,7 @@ export class RunningProxy {
     return { good: status === 0 && !/WARNING|ALERT/.test(stderr), said: stdout + stderr };
   }
 
-  /** As the unit of Ubuntu's package starts it: a master, and a worker. */
+  /** Starts HAProxy like the unit of Ubuntu's package: a master and a worker. */
   async start(): Promise<void> {
     const child = spawn('haproxy', ['-W', '-f', join(this.root, PROXY_FILES.config)]);
     this.process = child;
@@ -93,7 +93,7 @@ export class RunningProxy {
     await this.until('it answers', async () => (await this.ask('/api/version')).status === 401);
   }
 
-  /** What the script of the bootstrap says or does. */
+  /** Runs the script of the bootstrap. */
   script(verb: 'state' | 'keys'): string {
     const { status, stdout, stderr } = spawnSync('bash', ['scripts/remote/ubuntu/llm-proxy.sh', verb], {
       encoding: 'utf8',
@@ -170,7 +170,7 @@ export class RunningProxy {
     });
   }
 
-  /** A value of its metrics. */
+  /** A value from its metrics. */
   async metric(name: string, labels: string): Promise<number> {
     const answer = await fetch(`http://127.0.0.1:${METRICS_PORT}/metrics`);
     const line = (await answer.text()).split('\n').find((each) => each.startsWith(`${name}{${labels}}`));

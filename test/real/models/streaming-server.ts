@@ -2,17 +2,17 @@ import * as http from 'node:http';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What the server was asked. */
+/** A request that the server got. */
 export interface Asked {
   readonly method: string;
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
-  /** Whether the client hung up before the answer was whole. */
+  /** Whether the client closed the connection before the end of the answer. */
   cut: boolean;
 }
 
-/** How an answer comes: the body of a request says it, beside its model. */
+/** How the server answers. The body of a request contains it, beside the model. */
 export interface Manner {
   readonly model: string;
   /** Milliseconds before the first word. @default 0 */
@@ -23,10 +23,10 @@ export interface Manner {
   readonly words?: number;
 }
 
-/** Stands in for Ollama: streams words as a request wants them, and remembers what reached it. */
+/** A stand-in for Ollama. Streams words as each request asks, and records its requests. */
 export class StreamingServer {
   readonly asked: Asked[] = [];
-  /** Requests that it answered at the same time, by model. */
+  /** Most requests that it answered at the same time, by model. */
   readonly most = new Map<string, number>();
   private readonly active = new Map<string, number>();
   private server = http.createServer((request, response) => void this.answer(request, response));
@@ -47,7 +47,7 @@ export class StreamingServer {
     this.server = http.createServer((request, response) => void this.answer(request, response));
   }
 
-  /** Bodies of what was asked with a marker in them, in order. */
+  /** Requests whose bodies contain a marker, in order. */
   withMark(mark: string): Asked[] {
     return this.asked.filter(({ body }) => body.includes(mark));
   }

@@ -7,13 +7,13 @@ import type { ModelPart, ModelSuite } from './suite';
 import { tinyBase, TUNED_ANSWER } from './tiny';
 
 /**
- * A training is stopped and killed at several moments, and ends with the bytes of one that was not; it ends early, keeps to its
- * memory, and refuses a second one, data with a hole and a base that moved.
+ * Stops and kills a training several times, and compares its result with an uninterrupted one, byte by byte. Tests the early end,
+ * the memory limit, and that a second training, bad data and a changed base are rejected.
  */
 export const TRAINING: ModelPart = { name: 'training', seconds: 120, run: training };
 
 const ITERATIONS = 24;
-/** A checkpoint every second iteration: 24 in at most 20 parts. */
+/** Iterations between checkpoints: 24 / 20, rounded up. */
 const EVERY = 2;
 const NO_OLLAMA = 'http://127.0.0.1:1';
 const WAIT_SECONDS = 240;
@@ -37,13 +37,13 @@ async function training(suite: ModelSuite): Promise<void> {
 const folderOf = (mac: Mac) => join(mac.path, '.homelab/models/writer/train');
 const resultOf = (mac: Mac) => JSON.parse(fs.readFileSync(join(folderOf(mac), 'training.json'), 'utf8'));
 
-/** Bad input ends before anything is trained, each with its sentence. */
+/** Bad input stops before training starts, with a message. */
 async function refused({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   const data = join(mac.path, 'models/writer/data/train.jsonl');
   const good = fs.readFileSync(data, 'utf8');
   const cases: readonly (readonly [what: string, change: () => void, undo: () => void, said: RegExp])[] = [
     [
-      'data with a hole',
+      'data with an empty chat',
       () => fs.writeFileSync(data, `${good}{"messages": []}\n`),
       () => fs.writeFileSync(data, good),
       /train\.jsonl:11: messages must be a list of messages[^]*its digest must be/,
@@ -55,7 +55,7 @@ async function refused({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
       /train\.jsonl:1: it has \d+ tokens, but 16 are allowed/,
     ],
     [
-      'a base that moved',
+      'a base that changed',
       () => mac.change('writer', (model) => (model.base.revision = `sha256:${'0'.repeat(64)}`)),
       () => mac.change('writer', (model) => (model.base.revision = revision)),
       /The folder changed\. Find out why/,
@@ -73,20 +73,20 @@ async function refused({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
     change();
     const { code, stderr } = await mac.run('train', 'writer');
     undo();
-    tally.check(`${what} is refused with its sentence`, code === 4 && said.test(stderr), `${code}\n${stderr}`);
+    tally.check(`${what} is rejected with its message`, code === 4 && said.test(stderr), `${code}\n${stderr}`);
   }
-  tally.check('none of them has trained', !fs.existsSync(join(folderOf(mac), 'training.json')));
-  laps.lap('training: bad input refused');
+  tally.check('none of them started a training', !fs.existsSync(join(folderOf(mac), 'training.json')));
+  laps.lap('training: rejected bad input');
 }
 
 async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   const whole = await mac.run('train', 'writer');
-  tally.check('a training that nobody stops ends', whole.code === 0, whole.stderr);
+  tally.check('an uninterrupted training ends', whole.code === 0, whole.stderr);
   const wanted = resultOf(mac);
-  laps.lap(`training: ${ITERATIONS} iterations in one go`);
+  laps.lap(`training: ${ITERATIONS} iterations without interruption`);
   fs.rmSync(folderOf(mac), { recursive: true });
 
-  // Before the first checkpoint, and after some.
+  // Kills before the first checkpoint, and after some.
   for (const lines of [0, 1, 5]) {
     const before = iterationOf(mac);
     const child = start(mac);
@@ -94,15 +94,18 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
     process.kill(-child.pid!, 'SIGKILL');
     await ended(child);
     const kept = iterationOf(mac);
-    tally.check(`killed after ${lines} lines of progress it keeps what it had (${before} -> ${kept})`, kept >= before);
+    tally.check(
+      `killed after ${lines} lines of progress, it keeps its checkpoint (${before} -> ${kept})`,
+      kept >= before,
+    );
   }
   const child = start(mac);
   await seen(mac, child, 8);
-  // Paused, so that it still runs when the second one comes to the lock.
+  // Paused, so that it still runs when the second one tries the lock.
   process.kill(-child.pid!, 'SIGSTOP');
   const second = await mac.run('train', 'writer');
   tally.check(
-    'a second training is refused while one runs',
+    'a second training is rejected while one runs',
     second.code === 4 && /another training is running \(writer, process \d+\)/.test(second.stderr),
     second.stderr,
   );
@@ -110,14 +113,14 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   process.kill(-child.pid!, 'SIGINT');
   const code = await ended(child);
   const [kept, told] = [iterationOf(mac), lastLine(mac)];
-  tally.check('Ctrl-C ends it with 130', code === 130, String(code));
+  tally.check('Ctrl-C ends the training with exit code 130', code === 130, String(code));
   tally.check('Ctrl-C loses no iteration', kept >= told, `kept ${kept}, told ${told}`);
 
   const last = await mac.run('train', 'writer');
-  tally.check('the next run goes on', last.code === 0 && /resumes after iteration/.test(last.stdout), last.stdout);
+  tally.check('the next run resumes', last.code === 0 && /resumes after iteration/.test(last.stdout), last.stdout);
   const { iterations, best, losses, adapterDigest } = resultOf(mac);
   tally.check(
-    'killed three times and stopped once, it has the same iterations, losses and weights',
+    'a training that was killed three times and stopped once has the same iterations, losses and weights',
     iterations === wanted.iterations &&
       adapterDigest === wanted.adapterDigest &&
       JSON.stringify([best, losses]) === JSON.stringify([wanted.best, wanted.losses]),
@@ -125,7 +128,7 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   );
   const again = await mac.run('train', 'writer');
   tally.check(
-    'and once more has nothing to do',
+    'another run has nothing to do',
     again.code === 0 && /is already trained with these settings/.test(again.stdout),
   );
   laps.lap('training: killed three times, stopped once, finished');
@@ -133,7 +136,7 @@ async function killed({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
 
 async function endsEarly({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   const patience = 2;
-  // So high that it destroys what the base knows.
+  // So high that it destroys the knowledge of the base.
   mac.change('writer', (model) => Object.assign(model.training, { learningRate: 0.3, patience }));
   const { code, stdout, stderr } = await mac.run('train', 'writer');
   const { iterations, best } = code === 0 ? resultOf(mac) : { iterations: 0, best: { iteration: 0 } };
@@ -148,7 +151,7 @@ async function endsEarly({ tally, laps }: ModelSuite, mac: Mac): Promise<void> {
   laps.lap('training: ended early');
 }
 
-/** Past its limit it stops with what to lower; on the Mac the limit follows from its memory. */
+/** Above its memory limit, a training stops and names the settings to lower. On the Mac the limit follows from its memory. */
 function memory({ tally }: ModelSuite, mac: Mac): void {
   const folder = join(mac.path, '.homelab/models/small');
   const settings = { kind: 'lora', rank: 8, scale: 4, layers: -1, learningRate: 1e-3, iterations: 4, batch: 2 };
@@ -167,13 +170,13 @@ function memory({ tally }: ModelSuite, mac: Mac): void {
     },
   );
   tally.check(
-    'a training that takes more memory than it may stops and says what to lower',
+    'a training above its memory limit stops and names the settings to lower',
     status === 3 && /more than its limit of 0\.00 GiB on this machine[^]*lower training\.batch/.test(stderr),
     `${status}\n${stderr}`,
   );
 }
 
-/** `npm run models -- train writer` in a process group of its own, as a terminal starts it. */
+/** `npm run models -- train writer` in its own process group, like a terminal. */
 function start(mac: Mac): ChildProcess {
   return spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/models.ts', 'train', 'writer', '--yes'], {
     cwd: mac.path,
@@ -209,7 +212,7 @@ function lastLine(mac: Mac): number {
   return JSON.parse(linesOf(mac).at(-1)!).iteration;
 }
 
-/** Of the last whole checkpoint. */
+/** Iteration of the last complete checkpoint. */
 function iterationOf(mac: Mac): number {
   const folder = join(folderOf(mac), 'checkpoints');
   const names = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => /^\d+$/.test(name)) : [];

@@ -42,7 +42,7 @@ const card: Card = {
 };
 const files = cardFiles(card);
 
-test('a card says where a version came from, for programs and for people', () => {
+test('a card shows where a version comes from, for programs and for people', () => {
   expect([...files.keys()]).toEqual(['card.json', 'card.md', 'loss.svg']);
   expect(JSON.parse(files.get('card.json')!)).toMatchObject({
     name: 'writer',
@@ -60,11 +60,11 @@ test('a card says where a version came from, for programs and for people', () =>
     expect(files.get('card.md')).toContain(fact);
 });
 
-test('no path of the machine that made it is committed', () => {
+test('a card contains no path of this machine', () => {
   for (const text of files.values()) expect(text).not.toContain('/Users/');
 });
 
-test('an answer stays one cell of the table, whatever it holds', () => {
+test('any answer stays in one cell of the table', () => {
   const row = files
     .get('card.md')!
     .split('\n')

@@ -160,12 +160,12 @@ describe('the files of training data', () => {
     expect(faults[0]).toMatchObject({ at: `${data}/${at}`, problem: expect.stringMatching(problem) });
   });
 
-  test('a digest that homelab.ts does not name is told with the one to write', async () => {
+  test('reports another digest than that of homelab.ts, with the one to write', async () => {
     const [fault] = await faultsOf(good, `${VALID}\n`, `sha256:${'0'.repeat(64)}`);
     expect(fault!.fix).toContain(await dataDigest(folder));
   });
 
-  test('many problems are counted, and twenty shown', async () => {
+  test('counts many problems, and shows twenty', async () => {
     const faults = await faultsOf('{}\n'.repeat(100), `${VALID}\n`);
     expect(faultsText(faults)).toMatch(/^100 problems.*[^]*and 80 more$/);
   });
@@ -175,12 +175,12 @@ describe('digests', () => {
   const shell = (command: string) =>
     `sha256:${execFileSync('sh', ['-c', command], { cwd: folder, encoding: 'utf8' }).slice(0, 64)}`;
 
-  test('a shell makes that of data', async () => {
+  test('a shell computes the same digest of the data', async () => {
     await faultsOf('{"text": "a"}\n', '{"text": "b"}\n');
     expect(await dataDigest(folder)).toBe(shell('sha256sum train.jsonl valid.jsonl | sha256sum'));
   });
 
-  test('a shell makes that of a folder, whose hidden files do not count', async () => {
+  test('a shell computes the same digest of a folder without hidden files', async () => {
     fs.mkdirSync(join(folder, 'A b/.cache'), { recursive: true });
     fs.writeFileSync(join(folder, 'A b/x.json'), '{}');
     fs.writeFileSync(join(folder, 'A b/.cache/y'), 'y');

@@ -41,11 +41,11 @@ test.each([
   sameCheck('p', says('new'), 'new'),
   sameCheck('p', says('new\uFFFD'), 'new'),
   quantizedCheck('p', 'a b c d', 'a b c x', 0.7),
-])('what holds is good: $what', (check) => {
+])('a passed check is good: $what', (check) => {
   expect(check.good).toBe(true);
 });
 
-test('a first difference at a tie is no fault, and before it there is none', () => {
+test('a first difference at a tie passes, and any other difference fails', () => {
   expect(sameCheck('p', says('abc', 0.01), 'abx')).toMatchObject({
     good: true,
     saw: expect.stringContaining('2 tokens'),
@@ -72,7 +72,7 @@ test.each([
   expect(judged(wanted, bad).good).toBe(false);
 });
 
-test('similarity counts a word as often as it comes', () => {
+test('similarity counts repeated words', () => {
   expect(similarity('a a b', 'a b')).toBeCloseTo(0.8);
   expect(similarity('', '')).toBe(1);
 });

@@ -63,7 +63,7 @@ async function with_(versions: readonly string[], model: TunedModel = WRITER): P
   return machines;
 }
 
-test('a first version is copied, made, tried and given to clients, and its card says so', async () => {
+test('copies, creates, tests and serves a first version, and writes its card', async () => {
   const machines = await with_([]);
   exported(1, 'the keeper');
   expect(await publish(machines.context(), ['writer'])).toBe(0);
@@ -77,7 +77,7 @@ test('a first version is copied, made, tried and given to clients, and its card 
   expect(machines.changed).toHaveLength(changes);
 });
 
-describe('killed at any change, before or after it took effect', () => {
+describe('killed at any change, before or after it takes effect', () => {
   const resident: TunedModel = { ...WRITER, resident: true, keep: 1 };
   test.each([true, false])(
     'clients keep the old version or have the new one, and the next run finishes (after: %s)',
@@ -108,7 +108,7 @@ describe('killed at any change, before or after it took effect', () => {
   );
 });
 
-test('an answer that is not as expected stops before the name moves, and the version goes', async () => {
+test('an unexpected answer stops before the name moves, and removes the version', async () => {
   const machines = await with_(['keeper 1']);
   exported(2, 'something else');
   await expect(publish(machines.context(), ['writer'])).rejects.toThrow(
@@ -134,7 +134,7 @@ describe('stops before anything is copied', () => {
     const moved = { ...WRITER, base: { ...WRITER.base, revision: '2'.repeat(40) } };
     expect(await refusal(machines, moved)).toContain('not trained from the base in homelab.ts');
   });
-  test('when the file is gone, or not the one that was checked', async () => {
+  test('when the file is missing, or changed after its check', async () => {
     const machines = await with_([]);
     exported(1, 'keeper');
     const file = join(ROOT, `sha256-${sha('keeper')}`);
@@ -143,13 +143,13 @@ describe('stops before anything is copied', () => {
     fs.rmSync(file);
     expect(await refusal(machines)).toContain('Export it again');
   });
-  test('when the disk there is full', async () => {
+  test('when the disk of the machine is full', async () => {
     const machines = await with_([]);
     exported(1, 'keeper');
     machines.ai.free = 1e9;
     expect(await refusal(machines)).toMatch(/needs 1\.0 GB of free disk[^]*but has 1\.0 GB/);
   });
-  test('when the version is there with other weights, or another template', async () => {
+  test('when the machine has the version with other weights, or another template', async () => {
     const machines = await with_(['keeper 1']);
     exported(1, 'keeper other');
     expect(await refusal(machines)).toContain('differs from the export on this machine');
@@ -160,7 +160,7 @@ describe('stops before anything is copied', () => {
     const machines = await with_(['keeper 1', 'keeper 2']);
     expect(await refusal(machines, WRITER, ['writer', 'v1'])).toContain('npm run models -- rollback writer v1');
   });
-  test('while another one runs', async () => {
+  test('while another command runs', async () => {
     const machines = await with_([]);
     exported(1, 'keeper');
     fs.writeFileSync(join(ROOT, '.homelab/models/writer/lock'), `${process.ppid}\n`);
@@ -172,7 +172,7 @@ describe('stops before anything is copied', () => {
   });
 });
 
-test('a model that does not fit leaves what is served, and says why', async () => {
+test('a model that does not fit stops with the reason, and the served version stays', async () => {
   const machines = await with_(['keeper 1']);
   exported(2, 'keeper 2');
   machines.answers = (weights, _, tag) =>
@@ -184,7 +184,7 @@ test('a model that does not fit leaves what is served, and says why', async () =
   expect(machines.served()).toBe('keeper 1');
 });
 
-test('a name that another machine moved meanwhile is not moved again', async () => {
+test('does not move a name that another machine moved meanwhile', async () => {
   const machines = await with_(['keeper 1', 'keeper 2']);
   exported(3, 'keeper 3');
   machines.answers = (weights) => {
@@ -195,7 +195,7 @@ test('a name that another machine moved meanwhile is not moved again', async () 
   expect(machines.served()).toBe('keeper 1');
 });
 
-test('of old versions the served one, the one before it, and `keep` in all stay', () => {
+test('keeps the served version, the one before it, and `keep` versions in all', () => {
   const versions = (...all: number[]) => new Map(all.map((each) => [each, 0]));
   expect(removable({ versions: versions(1, 2, 3, 4), served: 4 }, 2, 3)).toEqual([1]);
   expect(removable({ versions: versions(1, 2, 3, 4), served: 4 }, 1, 2)).toEqual([1, 3]);
@@ -212,7 +212,7 @@ describe('rollback', () => {
     await rollback(machines.context(), ['writer', 'v3']);
     expect(machines.served()).toBe('keeper 3');
   });
-  test('loads what is served then, and takes the other one out of memory', async () => {
+  test('loads the served version, and unloads the other one', async () => {
     const resident = { ...WRITER, resident: true };
     const machines = await with_(['keeper 1', 'keeper 2'], resident);
     await rollback(machines.context(resident), ['writer']);
@@ -223,7 +223,7 @@ describe('rollback', () => {
     [['writer', 'v2'], Blocked, /is v2 already/],
     [['writer', 'last'], Usage, /such as v3, not last/],
     [['other'], Usage, /allowed: writer/],
-  ])('%j says what is there', async (args, kind, message) => {
+  ])('%j fails and lists the versions on the machine', async (args, kind, message) => {
     const machines = await with_(['keeper 1', 'keeper 2']);
     await expect(rollback(machines.context(), args)).rejects.toThrow(kind);
     await expect(rollback(machines.context(), args)).rejects.toThrow(message);
@@ -231,7 +231,7 @@ describe('rollback', () => {
   });
 });
 
-test('verify knows a trained model by the cards: unpublished, served, rolled back, and one that nobody reviewed', async () => {
+test('verify checks a trained model by its cards: unpublished, served, rolled back, and without a card', async () => {
   const model = { ...WRITER, resident: true };
   const machines = new Machines(ROOT);
   const context = machines.context(model);
@@ -264,14 +264,14 @@ describe('compare', () => {
     expect(log.mock.calls.flat().join('\n')).toMatch(/ok: keeper 1 +\| ok: keeper <b>2<\/b>/);
     expect(machines.changed).toEqual([]);
   });
-  test('breaks lines at words, and keeps its two columns', () => {
+  test('breaks lines at words, within two columns', () => {
     const judged = (answer: string) => ({ prompt: 'p', answer, expected: 'e', good: true });
     const answers = [judged('one two three four five six'), judged('x'.repeat(50))] as const;
     const text = sideBySide(['a:v1', 'a:v2'], [{ prompt: 'p', expected: 'e', similarity: 0, answers }], 43);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(43);
     expect(comparisonPage('<x>', ['a', 'b'], [])).toContain('&lt;x&gt;');
   });
-  test('names the versions that are there', async () => {
+  test('lists the versions on the machine', async () => {
     const machines = await with_(['keeper 1']);
     const flags = { json: false, base: false, fused: false, html: false };
     await expect(compare(machines.context(), ['writer', 'v1', 'v9'], flags)).rejects.toThrow(/no v9.*there: v1/);
@@ -279,7 +279,7 @@ describe('compare', () => {
   });
 });
 
-test('numbers of versions come from cards and names alone', async () => {
+test('reads version numbers only from cards and names', async () => {
   const machines = await with_(['keeper 1']);
   machines.ai.models.set('writer:v01', machines.ai.models.get('writer:v1')!);
   machines.ai.models.set('writer:vx', machines.ai.models.get('writer:v1')!);

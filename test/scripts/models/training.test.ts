@@ -55,7 +55,7 @@ describe('config.yaml', () => {
   });
 });
 
-describe('what a run does with what an earlier one left', () => {
+describe('a run after an earlier one', () => {
   const folder = fs.mkdtempSync(join(tmpdir(), 'training-'));
   afterAll(() => fs.rmSync(folder, { recursive: true }));
   const write = (path: string, text = '') => {
@@ -63,7 +63,7 @@ describe('what a run does with what an earlier one left', () => {
     fs.writeFileSync(join(folder, path), text);
   };
 
-  test('from nothing to done, and anew when settings change', () => {
+  test('begins, resumes, is done, and begins again when settings change', () => {
     expect(decide(folder, 'a')).toEqual({ what: 'begin' });
     write('config.yaml', 'a');
     expect(decide(folder, 'a')).toEqual({ what: 'begin' });
@@ -84,7 +84,7 @@ describe('progress', () => {
   const line = (iteration: number, seconds: number, more = {}) =>
     `${JSON.stringify({ iteration, seconds, peakMemory: 2 ** 30, ...more })}\n`;
 
-  test('leaves out a line that is being written, and what is no line of progress', () => {
+  test('leaves out an incomplete line, and lines that are not progress', () => {
     expect(parseProgress(`${line(1, 1)}7\nnull\n{"iteration": "x"}\n\n${line(2, 2).slice(0, 20)}`)).toHaveLength(1);
     expect(parseProgress('')).toEqual([]);
     expect(parseProgress('{"iteration": 1, "seconds": 1}')).toEqual([]);
@@ -112,7 +112,7 @@ describe('progress', () => {
     [7260, '2 h 1 min'],
   ])('%d seconds are %s', (seconds, text) => expect(duration(seconds)).toBe(text));
 
-  test('is drawn in place in a terminal, and now and then in a log', () => {
+  test('is drawn in place in a terminal, and as a line from time to time in a log', () => {
     const written: string[] = [];
     const out = (isTTY: boolean) =>
       ({ isTTY, columns: 30, write: (text: string) => written.push(text) }) as unknown as NodeJS.WriteStream;
@@ -139,7 +139,7 @@ describe('the loss picture', () => {
     expect(svg).toMatchSnapshot();
   });
 
-  test('takes a training of one point, and a name that would be markup', () => {
+  test('accepts a training of one point, and escapes a name with markup', () => {
     const svg = lossPicture({ name: '<b>&', losses: [{ iteration: 0, valid: 0 }], best: { iteration: 0, loss: 0 } });
     expect(svg).not.toMatch(/NaN|Infinity|<b>/);
   });

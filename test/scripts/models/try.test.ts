@@ -23,22 +23,25 @@ describe('the variables of try', () => {
     expect(lines[1]).toBe('export LLM_WRITER_HOST=127.0.0.1');
   });
 
-  test('of a model without clients are a sentence', () => {
+  test('of a model without clients are a comment', () => {
     expect(variables(withClients([{ model: 'chat' }]), 'writer', URL_HERE)).toEqual([
       expect.stringContaining('no service connects to writer'),
     ]);
   });
 });
 
-test.each(['http://127.0.0.1:11434', 'http://localhost:1', 'http://[::1]:11434'])('%s is this machine', (url) => {
+test.each(['http://127.0.0.1:11434', 'http://localhost:1', 'http://[::1]:11434'])('%s is a loopback address', (url) => {
   expect(loopback(url).href).toContain(url);
 });
 
-test.each(['http://192.168.1.50:11434', 'http://mac.local:11434'])('%s may be reached by others', (url) => {
-  expect(() => loopback(url)).toThrow(/must be a loopback address, got/);
-});
+test.each(['http://192.168.1.50:11434', 'http://mac.local:11434'])(
+  '%s is rejected, because other machines may reach it',
+  (url) => {
+    expect(() => loopback(url)).toThrow(/must be a loopback address, got/);
+  },
+);
 
-test('pmset says after how many minutes a Mac sleeps', () => {
+test('reads from pmset after how many minutes a Mac sleeps', () => {
   const said = (minutes: string) =>
     `System-wide power settings:\nCurrently in use:\n standby              0\n sleep                ${minutes}\n disksleep            10\n displaysleep         5\n`;
   expect(sleepMinutes(said('1 (sleep prevented by caffeinate)'))).toBe(1);

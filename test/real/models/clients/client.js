@@ -1,5 +1,5 @@
-// What a service of the cluster does with the variables that connectTo gives it, by the official client libraries of both APIs.
-// Prints one JSON object: what each call answered. Arguments: a prompt, and what the answers must not be longer than, in tokens.
+// Acts as a service in the cluster with the variables of connectTo. Uses the official client libraries of both APIs.
+// Prints one JSON object with the answer of each call. Arguments: a prompt, and the most tokens of an answer.
 const { Ollama } = require('ollama');
 const { OpenAI } = require('openai');
 
@@ -11,7 +11,7 @@ const seconds = 120;
 
 const openai = new OpenAI({
   baseURL: LLM_BASE_URL,
-  // The library wants one; Ollama itself asks for none.
+  // The library requires a key; Ollama does not.
   apiKey: LLM_API_KEY ?? 'none',
   timeout: seconds * 1000,
   maxRetries: 0,
@@ -40,7 +40,7 @@ const calls = {
     return { names };
   },
   async openaiEmbeddings() {
-    // Without encoding_format the library asks for base64, gets numbers, and makes a wrong vector of a quarter of the size of them.
+    // Without encoding_format the library requests base64, gets numbers, and decodes them to a wrong vector of a quarter of the size.
     const asked = { model: LLM_MODEL, input: [prompt, 'another'], encoding_format: 'float' };
     const { data } = await openai.embeddings.create(asked);
     return { sizes: data.map(({ embedding }) => embedding.length) };
