@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A file that is brought to a machine, and the kernel that a host boots.
+# Writing a file on a machine, and pinning the kernel of a host.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" CALLS="$BATS_TEST_TMPDIR/calls"
@@ -24,13 +24,13 @@ pin() {
   bash -s -- 6.17.2-1-pve <"$BATS_TEST_DIRNAME/proxmox/pin-kernel.sh"
 }
 
-@test "a file is written whole, with its mode, and its folder is made" {
+@test "writes a complete file with its mode, and creates its folder" {
   write "$file" 'one $(two) "three"'
   [ "$(cat "$file")" = 'one $(two) "three"' ]
   [ "$(stat -c %a "$file")" = 640 ]
 }
 
-@test "half a file leaves the one that was there" {
+@test "an incomplete file does not replace the existing one" {
   write "$file" first
   run write "$file" second sec
   [ "$status" -eq 1 ]
@@ -39,7 +39,7 @@ pin() {
   [ ! -e "$file.next" ]
 }
 
-@test "a kernel is pinned; partitions of proxmox-boot-tool are told" {
+@test "pins a kernel, and refreshes the partitions of proxmox-boot-tool" {
   boot_tool true
   pin
   [ "$(cat "$CALLS")" = 'kernel pin 6.17.2-1-pve' ]
@@ -48,7 +48,7 @@ pin() {
   [ "$(tail -n 1 "$CALLS")" = refresh ]
 }
 
-@test "a pin that the partitions were not told of is taken back" {
+@test "undoes a pin if the refresh of the partitions fails" {
   echo AAAA-BBBB >"$ROOT/etc/kernel/proxmox-boot-uuids"
   boot_tool '[ "$1" != refresh ]'
   run pin

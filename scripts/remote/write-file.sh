@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts what comes on standard input in place of a file, whole: write-file.sh PATH MODE SHA256
-# A connection that breaks in the middle ends the input: half a file is never put in place.
+# Replaces a file with standard input, atomically: write-file.sh PATH MODE SHA256
+# A broken connection ends the input early. The digest keeps an incomplete file from replacing the old one.
 umask 077
 mkdir -p "$(dirname "$1")" && cat >"$1.next" || exit
 if [ "$(sha256sum <"$1.next" | cut -d' ' -f1)" != "$3" ]; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tries one TCP connection from where it runs, a container with whatever is in it, and says what came of it in one word:
+# Tries one TCP connection from a container, with the programs that it finds there. Prints the result in one word:
 # open, refused, silent (no answer at all), unresolved, or none (no program here can try).
 # Arguments: host, port, seconds to wait.
 set -eu

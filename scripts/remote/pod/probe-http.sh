@@ -1,7 +1,7 @@
 #!/bin/sh
-# Asks one address over HTTP from where it runs, a container with whatever is in it, and prints the answer. Ends with 3 when
-# no program here can ask, and with 1 when there is no answer.
-# Arguments: address, seconds to wait, and the name of the variable that holds a key, if one is needed.
+# Sends one HTTP request from a container, with the programs that it finds there, and prints the answer. Exits with 3 when the
+# container has no program for it, and with 1 when there is no answer.
+# Arguments: address, seconds to wait, and the name of the variable with a key, if one is needed.
 set -eu
 
 url=$1 seconds=$2 key=

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What verify runs inside containers, tried on this machine.
+# The scripts that verify runs inside containers, run on this machine.
 
 setup() {
   scripts=$BATS_TEST_DIRNAME
@@ -7,13 +7,13 @@ setup() {
   mkdir "$bin"
 }
 
-# A PATH with nothing but a few programs: what a container with these has.
+# A PATH with a few programs only, like in a container.
 only() {
   local program
   for program in "$@"; do ln -s "$(command -v "$program")" "$bin/$program"; done
 }
 
-# What is called python3 may be a script that looks for others.
+# python3 may be a wrapper script that needs other programs.
 only_python() {
   printf '#!/bin/sh\nexec "%s" "$@"\n' "$(python3 -c 'import sys; print(sys.executable)')" >"$bin/python3"
   chmod +x "$bin/python3"
@@ -40,7 +40,7 @@ probe() {
   PATH=$bin /bin/sh "$scripts/probe-connection.sh" "$@"
 }
 
-@test "a port that is open, one that refuses, and a name that is none, with bash" {
+@test "an open port, a refused port and an unknown name, with bash" {
   only bash timeout
   listen
   [ "$(probe 127.0.0.1 "$port" 2)" = open ]
@@ -56,26 +56,26 @@ probe() {
   [ "$(probe name.invalid 80 2)" = unresolved ]
 }
 
-@test "no answer is silent" {
+@test "no answer is reported as silent" {
   only bash
   printf '#!/bin/sh\nexit 124\n' >"$bin/timeout"
   chmod +x "$bin/timeout"
   [ "$(probe 127.0.0.1 1 1)" = silent ]
 }
 
-@test "an nc without the options that are needed says nothing of the network" {
+@test "an nc without the needed options does not count as a network result" {
   printf '#!/bin/sh\necho "nc: unrecognized option: z" >&2\nexit 1\n' >"$bin/nc"
   chmod +x "$bin/nc"
   [ "$(probe 127.0.0.1 1 1)" = none ]
 }
 
-@test "a container without any program says so" {
+@test "reports a container without any program" {
   [ "$(probe 127.0.0.1 1 1)" = none ]
   run env PATH="$bin" /bin/sh "$scripts/probe-http.sh" http://127.0.0.1:1/ 1
   [ "$status" -eq 3 ]
 }
 
-@test "an answer over HTTP is printed, and none is a failure" {
+@test "prints an HTTP answer, and fails without one" {
   listen
   only_python
   cd "$BATS_TEST_TMPDIR"

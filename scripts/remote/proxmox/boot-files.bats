@@ -35,7 +35,7 @@ options() {
   [ "$(tr '\n' ';' <"$CALLS")" = 'update-initramfs -u -k all;proxmox-boot-tool refresh;' ]
 }
 
-@test "what failed is not remembered as made" {
+@test "does not record a failed build" {
   make abc grub
   program update-initramfs 'exit 1'
   run make def grub
@@ -43,7 +43,7 @@ options() {
   [ ! -e "$ROOT/var/lib/collab-homelab/boot-files" ]
 }
 
-@test "options replace the line that was seen, and no other" {
+@test "options replace only the line that was read before" {
   echo 'root=ZFS=rpool quiet' >"$ROOT/etc/kernel/cmdline"
   options 'root=ZFS=rpool quiet' 'root=ZFS=rpool quiet iommu=pt'
   [ "$(cat "$ROOT/etc/kernel/cmdline")" = 'root=ZFS=rpool quiet iommu=pt' ]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the boot loader's entries and the initramfs from what /etc says, and remembers of what they were made.
-# Arguments: a word that stands for the content of those files, then the boot loaders: grub, systemd-boot.
+# Builds the boot loader's entries and the initramfs from the files in /etc, and records from which content.
+# Arguments: a digest of these files, then the boot loaders: grub, systemd-boot.
 set -euo pipefail
 
 ROOT=${ROOT:-}
@@ -16,7 +16,7 @@ main() {
   update-initramfs -u -k all
   if [ -s "$ROOT/etc/kernel/proxmox-boot-uuids" ]; then proxmox-boot-tool refresh; fi
   mkdir -p "$STATE"
-  # With the boot in which it was made: a later one has read it.
+  # Records the current boot too: only a later boot has read the new files.
   printf '%s %s\n' "$made_of" "$(cat "$ROOT/proc/sys/kernel/random/boot_id")" >"$STATE/boot-files.next"
   sync
   mv "$STATE/boot-files.next" "$STATE/boot-files"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Downloads an image beside the place where it will be used, and prints the digest of what came. Goes on with what an
-# earlier run left.
+# Downloads an image next to its final place, and prints the digest of the download. Resumes the download of an
+# earlier run.
 # Arguments: folder, file name, address.
 set -euo pipefail
 
 fetch() {
-  # Gives up on a connection that brings nothing for two minutes.
+  # Stops a connection that transfers nothing for two minutes.
   curl --fail --location --silent --show-error --connect-timeout 30 --retry 5 --retry-delay 5 \
     --speed-limit 1 --speed-time 120 --continue-at - --output "$1" "$2"
 }
@@ -15,7 +15,7 @@ main() {
   local part="$folder/$2.part"
   mkdir -p "$folder"
   fetch "$part" "$url" || code=$?
-  # The server (33) or curl (36) cannot go on in the middle of this file: from its start.
+  # The server (33) or curl (36) cannot resume this file, so the download starts again.
   if [ "$code" = 33 ] || [ "$code" = 36 ]; then
     rm -f "$part"
     code=0
@@ -25,5 +25,5 @@ main() {
   sha256sum "$part" | cut -d ' ' -f 1
 }
 
-# Nothing runs before the whole script has arrived.
+# Runs nothing before the whole script has arrived.
 main "$@" </dev/null

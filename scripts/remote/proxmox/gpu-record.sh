@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the record of a GPU proof on the Proxmox host: gpu-record.sh VMID JSON
-# It must be on the disk before the proof goes on: what comes next may hang the host.
+# Writes the record of a GPU test on the Proxmox host: gpu-record.sh VMID JSON
+# The record must be on the disk before the test continues, because the next step may hang the host.
 set -euo pipefail
 
 main() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Facts come out as JSON, whatever programs say.
+# Prints facts as JSON for any output of programs.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root"
@@ -37,7 +37,7 @@ field() {
   [ "$(field pci)" = "$(lspci)" ]
 }
 
-@test "what is not there is empty, and a path with a space is one path" {
+@test "a missing file is empty, and a path with a space is one path" {
   echo x >"$ROOT/etc/default/a b"
   [ "$(field vfio)" = '' ]
   [ "$(field bootTool)" = '' ]
@@ -46,7 +46,7 @@ field() {
   [ "$(field volumes)" = 'list local-lvm' ]
 }
 
-@test "a kernel for the next boot alone goes before the one for all" {
+@test "a kernel for the next boot takes precedence over the pinned one" {
   mkdir -p "$ROOT/etc/kernel"
   [ "$(field pinnedKernel)" = '' ]
   echo 6.14.8-2-pve >"$ROOT/etc/kernel/proxmox-boot-pin"
@@ -55,19 +55,19 @@ field() {
   [ "$(field pinnedKernel)" = 6.17.4-1-pve ]
 }
 
-@test "a link file that is masked is there, and empty" {
+@test "a masked link file is listed as empty" {
   ln -s /dev/null "$ROOT/etc/systemd/network/50-a.link"
   echo 'Name=b' >"$ROOT/etc/systemd/network/60-b.link"
   [ "$(field linkFiles)" = "$(printf '## /etc/systemd/network/50-a.link\n\n## /etc/systemd/network/60-b.link\nName=b')" ]
 }
 
-@test "a program that must answer and fails ends it" {
+@test "stops if a required program fails" {
   program lspci 'exit 3'
   run facts
   [ "$status" -eq 3 ]
 }
 
-@test "a machine that is no Proxmox says so and nothing else" {
+@test "reports only that a machine is not Proxmox" {
   rm "$ROOT/bin/pveversion"
   [ "$(facts)" = '{"pveversion":""}' ]
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Prints what is so on a Proxmox host, as one JSON object of texts: each is what a program said, or what a file holds.
-# Reads only. A program that must answer and fails ends this script too, so that nothing is taken for absent that is there.
-# Arguments: the storage for disks, then the paths of files whose digests are wanted.
+# Prints the state of a Proxmox host as one JSON object of texts: the output of programs, and the content of files.
+# Reads only. Stops if a required program fails, so that its result does not look absent.
+# Arguments: the storage for disks, then the paths of files for which it prints digests.
 set -euo pipefail
 
 ROOT=${ROOT:-}
 STATE="$ROOT/var/lib/collab-homelab"
 separator='{'
 
-# A text as JSON: what JSON forbids in a string is escaped or left out.
+# A text as JSON. Escapes or leaves out characters that JSON forbids in a string.
 put() {
   local name=$1 text=$2
   text=${text//\\/\\\\}
@@ -21,7 +21,7 @@ put() {
   separator=','
 }
 
-# What a program says; it must succeed.
+# Output of a program, which must succeed.
 must() {
   local name=$1 text
   shift
@@ -29,7 +29,7 @@ must() {
   put "$name" "$text"
 }
 
-# The same of a program or a file that need not be there.
+# Output of an optional program, or content of an optional file.
 may() {
   local name=$1 text
   shift
@@ -41,7 +41,7 @@ may() {
 files() {
   local file
   for file in "$@"; do
-    # A link to /dev/null counts: it takes the file of the same name in a later folder away.
+    # Lists a link to /dev/null too, because it masks the file of the same name in a later folder.
     [ -f "$file" ] || [ -c "$file" ] || continue
     printf '## %s\n' "${file#"$ROOT"}"
     cat "$file"
@@ -57,7 +57,7 @@ digests() {
   done
 }
 
-# The kernel that is pinned with proxmox-boot-tool; a pin for the next boot only takes precedence.
+# The kernel that proxmox-boot-tool pinned. A pin for the next boot takes precedence.
 pinned_kernel() {
   local pin="$ROOT/etc/kernel/next-boot-pin"
   if [ ! -e "$pin" ]; then pin="$ROOT/etc/kernel/proxmox-boot-pin"; fi
@@ -116,5 +116,5 @@ main() {
   printf '}\n'
 }
 
-# The script itself comes in on the standard input, which a program might read away.
+# The script comes from standard input, which a program could consume.
 main "$@" </dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints whether an image is there, the digest of the download that it comes from, and the room for one.
+# Prints whether an image exists, the digest of its download, and the free space.
 # Reads only. Arguments: folder, file name.
 set -euo pipefail
 
@@ -10,7 +10,7 @@ main() {
   else
     printf 'absent\n'
   fi
-  # The folder is made with the first image; until then the one above it tells.
+  # The first image creates the folder. Until then, its parent shows the free space.
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
   printf 'free %s\n' "$(df --output=avail --block-size=1 "$folder" | tail -n 1 | tr -d ' ')"
 }

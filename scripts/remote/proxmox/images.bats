@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
-# Disk images: downloaded, checked, put into place. curl, gpgv and apt-get are stand-ins; the rest is real.
+# Download, check and placement of disk images. curl, gpgv and apt-get are stand-ins; the rest is real.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" SAID="$BATS_TEST_TMPDIR/said" WEB="$BATS_TEST_TMPDIR/web"
   FOLDER=/var/lib/vz/import
   mkdir -p "$ROOT/tmp" "$ROOT/var/lib" "$WEB" "$BATS_TEST_TMPDIR/bin"
   PATH="$BATS_TEST_TMPDIR/bin:$PATH"
-  # Serves $WEB; goes on in the middle unless $NO_RANGES is set.
+  # Serves $WEB. Resumes a download unless $NO_RANGES is set.
   stand_in curl <<'END'
 for last in "$@"; do :; done
 out='' resume=no
@@ -43,7 +43,7 @@ digest() {
   sha256sum "$1" | cut -d ' ' -f 1
 }
 
-@test "an image is absent, then there with the digest of its download" {
+@test "an image is absent, then exists with the digest of its download" {
   head -c 100000 /dev/urandom >"$WEB/image.raw"
   xz -k "$WEB/image.raw"
   run script image-state "$FOLDER" image.raw
@@ -58,7 +58,7 @@ digest() {
   [ "$(ls "$ROOT$FOLDER" | wc -l)" = 2 ]
 }
 
-@test "a download goes on where it was cut, and from the start where it cannot" {
+@test "resumes a download, or starts again if the server cannot resume" {
   head -c 100000 /dev/urandom >"$WEB/image"
   mkdir -p "$ROOT$FOLDER"
   head -c 500 "$WEB/image" >"$ROOT$FOLDER/image.part"
@@ -69,12 +69,12 @@ digest() {
   [ "$output" = "$(digest "$WEB/image")" ]
 }
 
-@test "a download that fails says so" {
+@test "reports a failed download" {
   run script download-image "$FOLDER" image https://x/none
   [ "$status" = 22 ]
 }
 
-@test "what has another digest is not put into place" {
+@test "does not place a file with another digest" {
   mkdir -p "$ROOT$FOLDER"
   echo other >"$ROOT$FOLDER/image.part"
   run script keep-image "$FOLDER" image "$(printf '0%.0s' {1..64})" no
@@ -83,7 +83,7 @@ digest() {
   [ ! -e "$ROOT$FOLDER/image" ]
 }
 
-@test "what is not packed is kept as it is, also over what a killed run left" {
+@test "places an uncompressed file unchanged, also over the leftover of a killed run" {
   mkdir -p "$ROOT$FOLDER"
   echo image >"$ROOT$FOLDER/image.part"
   echo half >"$ROOT$FOLDER/image.next"
@@ -91,7 +91,7 @@ digest() {
   [ "$(cat "$ROOT$FOLDER/image")" = image ]
 }
 
-@test "a script that arrives in half does nothing" {
+@test "an incomplete script does nothing" {
   for name in download-image keep-image signed-digest ubuntu-keyring; do
     head -n -1 "$BATS_TEST_DIRNAME/$name.sh" | bash -s -- "$FOLDER" image https://x/image no
   done
@@ -99,7 +99,7 @@ digest() {
   [ ! -e "$SAID" ]
 }
 
-# The list, and what gpgv says of it.
+# The list, and the output of gpgv for it.
 signed() {
   printf '%s\n' "$(printf 'a%.0s' {1..64}) *image.img" "$(printf 'b%.0s' {1..64}) *other.img" >"$WEB/SUMS"
   echo signature >"$WEB/SUMS.gpg"
@@ -107,7 +107,7 @@ signed() {
   stand_in gpgv <<<"cat '$BATS_TEST_TMPDIR/status'; exit 2"
 }
 
-@test "a digest is taken from a list that the right key has signed" {
+@test "reads a digest from a list that the right key has signed" {
   signed '[GNUPG:] ERRSIG OTHER 1 10 00 1 9 -' '[GNUPG:] GOODSIG K x' '[GNUPG:] VALIDSIG S 2026 1 0 4 0 1 10 00 KEY'
   run script signed-digest https://x/SUMS image.img KEY
   [ "$output" = "$(printf 'a%.0s' {1..64})" ]
@@ -115,7 +115,7 @@ signed() {
   grep -q -- "--keyring $ROOT/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg" "$SAID"
 }
 
-@test "no other signature will do" {
+@test "rejects every other signature" {
   for status in '[GNUPG:] VALIDSIG S 2026 1 0 4 0 1 10 00 OTHERKEY' '[GNUPG:] BADSIG K x' '[GNUPG:] NODATA 4'; do
     signed "$status"
     run script signed-digest https://x/SUMS image.img KEY
@@ -127,14 +127,14 @@ signed() {
   [ "$status" = 1 ]
 }
 
-@test "a name that is not in the list is refused" {
+@test "rejects a name that is not in the list" {
   signed '[GNUPG:] VALIDSIG S 2026 1 0 4 0 1 10 00 KEY'
   run script signed-digest https://x/SUMS mage.img KEY
   [ "$status" = 1 ]
   [[ "$output" == *'must have one digest of mage.img'* ]]
 }
 
-@test "the keyring comes from Debian, after a look for newer lists where it is not known" {
+@test "installs the keyring from Debian, after an update of the lists if it is unknown" {
   stand_in apt-get <<'END'
 case "$*" in
   update) touch "$ROOT/updated"; exit 100 ;;
@@ -145,7 +145,7 @@ END
   [ "$(wc -l <"$SAID")" = 3 ]
 }
 
-@test "a volume is empty, written, or cannot be looked into" {
+@test "a volume is empty, written, or unreadable" {
   stand_in pvesm <<<'echo "/dev/pve/${2#*:}"'
   mkdir -p "$ROOT/dev/pve"
   truncate -s 4M "$ROOT/dev/pve/empty" "$ROOT/dev/pve/written"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts a downloaded image into its place, if it has the digest that is wanted.
-# Arguments: folder, file name, digest, whether it is packed with xz (yes or no).
+# Moves a downloaded image to its place, if it has the expected digest.
+# Arguments: folder, file name, digest, whether it is compressed with xz (yes or no).
 set -euo pipefail
 
 main() {
@@ -11,7 +11,7 @@ main() {
     exit 1
   fi
   if [ "$packed" = yes ]; then
-    # The zeros in it stay holes.
+    # Keeps the file sparse.
     xz --decompress --stdout "$image.part" >"$image.next"
   else
     ln -f "$image.part" "$image.next"
@@ -22,5 +22,5 @@ main() {
   rm -f "$image.part"
 }
 
-# Nothing runs before the whole script has arrived.
+# Runs nothing before the whole script has arrived.
 main "$@" </dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Replaces the line of /etc/kernel/cmdline, if it is still the one that was seen.
-# Arguments: the line that was seen, the new one.
+# Replaces the line of /etc/kernel/cmdline, if it is still the one that was read before.
+# Arguments: the line that was read before, the new line.
 set -euo pipefail
 
 ROOT=${ROOT:-}

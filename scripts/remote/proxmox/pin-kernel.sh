@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes a kernel of the Proxmox host the one that it boots: pin-kernel.sh KERNEL
+# Pins the kernel that the Proxmox host boots: pin-kernel.sh KERNEL
 set -euo pipefail
 
 main() {
   proxmox-boot-tool kernel pin "$1"
-  # Where the kernels are on boot partitions of their own (ZFS), they are told with a refresh only.
+  # If the kernels are on separate boot partitions (ZFS), a pin takes effect only after a refresh.
   [ -s "${ROOT:-}/etc/kernel/proxmox-boot-uuids" ] || return 0
   proxmox-boot-tool refresh || {
     proxmox-boot-tool kernel unpin

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Names of network cards are pinned wholly, or not at all.
+# Pins the names of all network cards, or of none.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root"
@@ -8,7 +8,7 @@ setup() {
   mkdir -p "$ROOT"/{bin,etc/network,etc/pve/nodes/pve} "$LINKS"
   PATH="$ROOT/bin:$PATH"
   echo theirs >"$LINKS/50-theirs.link"
-  # As the tool does it: a card that has a link file is left alone, and the new interfaces come last.
+  # Acts like the tool: skips a card that has a link file, and writes the new interfaces last.
   tool 'true'
 }
 
@@ -33,12 +33,12 @@ pinned() {
   [ ! -e "$STATE/pinning" ]
 }
 
-@test "link files and interfaces come together" {
+@test "writes link files and interfaces together" {
   pin
   pinned
 }
 
-@test "cut off between the two, the next try takes back and does both" {
+@test "after an interruption between the two, the next run undoes and repeats both" {
   tool 'kill -KILL $PPID; exit 9'
   run pin
   [ -e "$STATE/pinning" ]

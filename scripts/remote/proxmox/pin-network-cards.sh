@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Gives every network card a name that stays, by Proxmox' own tool. Cards keep their present names until the next boot.
-# The tool writes *.link files first and /etc/network/interfaces.new later: between them a boot would leave the bridge without
-# its card. So a mark says that it is at work, and what an earlier try left half done is taken back before the next. Only
-# /etc/pve/sdn/{controllers,fabrics}.cfg, which it writes in place at its very end, stay as they are: the next try gives the
-# same names, and undo-arm.sh has kept copies.
+# Pins the name of every network card with the tool of Proxmox. Cards keep their current names until the next boot.
+# The tool writes *.link files first and /etc/network/interfaces.new later. After a boot between the two, the bridge would have no
+# card. So a mark shows that the tool runs, and the next run first undoes an interrupted one. It does not undo
+# /etc/pve/sdn/{controllers,fabrics}.cfg, which the tool writes in place at the end: the next run gives the same names, and
+# undo-arm.sh has copies.
 set -euo pipefail
 
 ROOT=${ROOT:-}

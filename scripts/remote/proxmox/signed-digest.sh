@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the digest that Ubuntu's signed list gives for a file.
-# Arguments: address of the list, name in it, fingerprint of the key that must have signed it.
+# Prints the digest of a file from Ubuntu's signed list.
+# Arguments: address of the list, name of the file in it, fingerprint of the key that must have signed it.
 set -euo pipefail
 
 fetch() {
@@ -15,7 +15,7 @@ main() {
   fetch "$list" "$work/list"
   fetch "$list.gpg" "$work/list.gpg"
 
-  # gpgv also fails when a second signature is of a key that it has not; what counts is a good one of this key.
+  # gpgv also fails when a second signature is from an unknown key. A good signature of this key is enough.
   status=$(gpgv --status-fd 1 --keyring "$keyring" "$work/list.gpg" "$work/list" 2>/dev/null) || true
   if grep -qE '^\[GNUPG:\] (BADSIG|EXPSIG|EXPKEYSIG|REVKEYSIG)' <<<"$status" ||
     ! grep -qE "^\[GNUPG:\] VALIDSIG .* $signer\$" <<<"$status"; then
@@ -30,5 +30,5 @@ main() {
   printf '%s\n' "$digest"
 }
 
-# Nothing runs before the whole script has arrived.
+# Runs nothing before the whole script has arrived.
 main "$@" </dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is needed to check Ubuntu's signatures: Debian's packages ubuntu-keyring and gpgv.
+# Installs Debian's packages ubuntu-keyring and gpgv, to check Ubuntu's signatures.
 set -euo pipefail
 
 install() {
@@ -8,10 +8,10 @@ install() {
 
 main() {
   if install; then return; fi
-  # A host without a subscription gets errors from Proxmox' enterprise lists; those of Debian count.
+  # Without a subscription, the enterprise lists of Proxmox fail. Only the lists of Debian are needed.
   apt-get update || true
   install
 }
 
-# Nothing runs before the whole script has arrived.
+# Runs nothing before the whole script has arrived.
 main "$@" </dev/null

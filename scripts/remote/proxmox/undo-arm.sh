@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Keeps copies of all files that decide how this host boots, as they are now, and arms the program that gives them back.
-# From then on a boot that nobody confirms is undone. Does nothing to copies of a boot that still waits for its confirmation.
-# Arguments: the paths of the files. All *.link files are kept besides, since their names are not known before.
+# Copies all files that control how this host boots, and arms the program that restores them. From then on, a boot that nobody
+# confirms is undone. Keeps the existing copies while a boot waits for its confirmation.
+# Arguments: the paths of the files. Also copies all *.link files, because their names are not known before.
 set -euo pipefail
 
 ROOT=${ROOT:-}
 STATE="$ROOT/var/lib/collab-homelab"
 
-# pmxcfs knows no owners and modes: a copy is of the content alone.
+# pmxcfs has no owners and modes, so this copies only the content.
 keep() {
   local path=$1 to=$2
   if [ -f "$ROOT$path" ]; then
@@ -26,17 +26,17 @@ main() {
     rm -rf "$STATE/saved.next"
     mkdir -p "$STATE/saved.next/files"
     : >"$STATE/saved.next/absent"
-    # Proxmox' tool that pins names of network cards writes these anew as well. The last two belong to the whole cluster: where
-    # they are empty or absent, they hold no names of this host, and what comes later is not ours to remove.
+    # The tool of Proxmox that pins names of network cards rewrites these too. The last two belong to the whole cluster. If they
+    # are empty or absent, they contain no names of this host, and the undo must not remove what is added later.
     for path in "$@" "/etc/pve/nodes/$(cut -d . -f 1 "$ROOT/etc/hostname")/host.fw"; do keep "$path" "$STATE/saved.next"; done
     for path in /etc/pve/sdn/controllers.cfg /etc/pve/sdn/fabrics.cfg; do
       if [ -s "$ROOT$path" ]; then keep "$path" "$STATE/saved.next"; fi
     done
     for path in "$ROOT"/etc/systemd/network/*.link "$ROOT"/usr/local/lib/systemd/network/*.link; do
-      # A link to /dev/null is left alone: nothing of ours makes or changes one.
+      # Skips a link to /dev/null, because we never create or change one.
       if [ -f "$path" ] && [ ! -L "$path" ]; then keep "${path#"$ROOT"}" "$STATE/saved.next"; fi
     done
-    # The very first copies stay for ever, for whoever wants the host back as it was.
+    # Keeps the first copies permanently, so that the owner can restore the original host.
     if [ ! -e "$STATE/original" ]; then
       rm -rf "$STATE/original.next"
       cp -r "$STATE/saved.next" "$STATE/original.next"
@@ -47,7 +47,7 @@ main() {
   fi
   systemctl daemon-reload
   systemctl enable collab-homelab-undo.timer
-  # The boot in which it was armed: only a later one is undone.
+  # Records the current boot. Only a later one is undone.
   cat "$ROOT/proc/sys/kernel/random/boot_id" >"$STATE/armed.next"
   sync
   mv "$STATE/armed.next" "$STATE/armed"

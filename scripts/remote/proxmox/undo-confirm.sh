@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The host has come back as it should: what decides how it boots is no longer undone, not by a later power cut either.
+# Confirms the current boot. Its boot files are not undone any more, not even after a later power cut.
 set -euo pipefail
 
 ROOT=${ROOT:-}
 STATE="$ROOT/var/lib/collab-homelab"
 
 main() {
-  # This one file decides; the rest is tidying up.
+  # Removing this file is the confirmation. The rest is cleanup.
   rm -f "$STATE/armed"
   sync
   systemctl disable --now collab-homelab-undo.timer

@@ -55,7 +55,7 @@ as_before() {
   [ "$(cat "$ROOT/usr/local/lib/systemd/network/50-theirs.link")" = theirs ]
 }
 
-@test "a boot that nobody confirms is undone, once" {
+@test "undoes a boot without confirmation once" {
   arm
   change
   boot second
@@ -70,7 +70,7 @@ as_before() {
   [ ! -s "$CALLS" ]
 }
 
-@test "nothing is undone in the boot in which it was armed" {
+@test "undoes nothing in the boot in which it was armed" {
   arm
   change
   : >"$CALLS"
@@ -79,7 +79,7 @@ as_before() {
   [ ! -s "$CALLS" ]
 }
 
-@test "what was confirmed is never undone, not after a later power cut either" {
+@test "never undoes a confirmed boot, not even after a later power cut" {
   arm
   change
   boot second
@@ -92,7 +92,7 @@ as_before() {
   [ ! -s "$CALLS" ]
 }
 
-@test "armed again meanwhile, the copies stay those of the last good boot" {
+@test "arming again keeps the copies of the last good boot" {
   arm
   change
   arm
@@ -101,7 +101,7 @@ as_before() {
   as_before
 }
 
-@test "armed again after a boot without the changes, the copies stay those of the last good boot" {
+@test "arming again after a boot without the changes keeps the copies of the last good boot" {
   arm
   change
   boot second
@@ -113,7 +113,7 @@ as_before() {
   as_before
 }
 
-@test "after a confirmation the next change goes back to it, and the very first copies stay" {
+@test "after a confirmation, the next undo restores that state, and the first copies stay" {
   arm
   change
   boot second
@@ -126,7 +126,7 @@ as_before() {
   [ "$(cat "$STATE/original/files/etc/kernel/cmdline")" = 'root=ZFS quiet' ]
 }
 
-@test "an undo that was cut off begins anew at the next boot" {
+@test "an interrupted undo starts again at the next boot" {
   arm
   change
   boot second
@@ -141,7 +141,7 @@ as_before() {
   [ ! -e "$STATE/armed" ]
 }
 
-@test "arming that was cut off before its end has armed nothing, and is done whole the next time" {
+@test "interrupted arming arms nothing, and the next run repeats it completely" {
   printf '#!/bin/bash\nkill -KILL $PPID\n' >"$ROOT/bin/systemctl"
   run arm
   [ ! -e "$STATE/armed" ]
@@ -153,7 +153,7 @@ as_before() {
   as_before
 }
 
-@test "names of cards in the SDN of the cluster go back; what was not there before stays" {
+@test "restores names of cards in the SDN of the cluster; keeps files that did not exist before" {
   mkdir "$ROOT/etc/pve/sdn"
   echo 'interface enp1s0' >"$ROOT/etc/pve/sdn/fabrics.cfg"
   arm
@@ -167,7 +167,7 @@ as_before() {
   [ -e "$ROOT/etc/pve/sdn/controllers.cfg" ]
 }
 
-@test "with boot partitions that proxmox-boot-tool keeps, these are refreshed" {
+@test "refreshes boot partitions of proxmox-boot-tool" {
   echo AAAA-BBBB >"$ROOT/etc/kernel/proxmox-boot-uuids"
   arm
   change

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The firmware of the GPU out of the ACPI table VFCT.
+# Reads the firmware of the GPU from the ACPI table VFCT.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root"
@@ -28,7 +28,7 @@ vbios() {
   bash -s -- "$@" "$FILE" <"$BATS_TEST_DIRNAME/vbios.sh"
 }
 
-@test "the image of the device is written byte for byte" {
+@test "writes the image of the device byte for byte" {
   local digest
   digest=$(sha256sum <"$BATS_TEST_TMPDIR/image" | cut -d ' ' -f 1)
   [ "$(vbios digest 1002 1900)" = "$digest none" ]
@@ -37,7 +37,7 @@ vbios() {
   [ "$(vbios digest 1002 1900)" = "$digest $digest" ]
 }
 
-@test "another device, another table, a cut table and no table have none" {
+@test "finds no image for another device, in another table, in a truncated table or without a table" {
   [ "$(vbios digest 1002 15bf)" = 'none none' ]
   truncate -s 60000 "$TABLE"
   [ "$(vbios digest 1002 1900)" = 'none none' ]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The GPU's firmware as the BIOS hands it over in the ACPI table VFCT, whatever driver holds the GPU.
+# Reads the GPU's firmware from the ACPI table VFCT of the BIOS. Works with any driver of the GPU.
 # Usage: vbios.sh digest VENDOR DEVICE FILE  prints the digest of the image in the table and of the file, or `none` for each
 #        vbios.sh write VENDOR DEVICE FILE   writes the image to the file
 # VENDOR and DEVICE are the four hexadecimal digits of the PCI ids.
@@ -8,14 +8,14 @@ set -euo pipefail
 ROOT=${ROOT:-}
 TABLE="$ROOT/sys/firmware/acpi/tables/VFCT"
 
-# An unsigned number of the table: its place, its size in bytes.
+# An unsigned number of the table. Arguments: offset, size in bytes.
 number() {
   od -An -v -t "u$2" -j "$1" -N "$2" "$COPY" | tr -d ' '
 }
 
-# Prints place and length of the image for a device. The table: a header of ACPI (36 bytes), a UUID (16), the place of the
-# first image (4), 20 more bytes. An image: bus, device, function (4 each), vendor, device (2 each), two more ids, revision (4),
-# its length (4), then the firmware itself.
+# Prints offset and length of the image for a device. The table: an ACPI header (36 bytes), a UUID (16), the offset of the first
+# image (4), 20 more bytes. An image: bus, device, function (4 each), vendor, device (2 each), two more ids, revision (4), its
+# length (4), then the firmware.
 find_image() {
   local vendor=$((16#$1)) device=$((16#$2)) size at length
   [ "$(head -c 4 "$COPY")" = VFCT ] || return 0
@@ -45,7 +45,7 @@ main() {
   local what=$1 vendor=$2 device=$3 file=$4 of_table=none of_file=none
   COPY=$(mktemp)
   trap 'rm -f "$COPY"' EXIT
-  # Once, since the table cannot be read in parts everywhere.
+  # Reads it once, because some kernels cannot read parts of the table.
   if [ -r "$TABLE" ]; then cat "$TABLE" >"$COPY"; fi
   if [ "$what" = write ]; then
     mkdir -p "$(dirname "$ROOT$file")"

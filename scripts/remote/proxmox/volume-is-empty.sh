@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints whether a volume was ever written: empty, written, or unknown where it cannot be looked into.
+# Prints whether a volume was ever written: empty, written, or unknown if it cannot be read.
 # Reads only. Argument: the volume's id.
 set -euo pipefail
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
-# Keys and firewall are tried first, and kept only when a second session says so.
+# Keys and firewall rules start as a trial. A second session must confirm them.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" CALLS="$BATS_TEST_TMPDIR/calls"
   mkdir -p "$ROOT/home/homelab/.ssh" "$BATS_TEST_TMPDIR/bin"
   echo before >"$ROOT/home/homelab/.ssh/authorized_keys"
-  # nft keeps the file that is in force; the others only say that they were called.
+  # nft records the active file. The others only record their calls.
   cat >"$BATS_TEST_TMPDIR/bin/nft" <<'END'
 #!/bin/sh
 echo "nft $*" >>"$CALLS"
@@ -36,7 +36,7 @@ confirm() {
   run bash "$SCRIPT" confirm abc123 homelab "$(printf %s "$1" | sha256sum | cut -d ' ' -f 1)"
 }
 
-# What a boot does: rules in force are gone, and so is the timer; systemd starts what is enabled and has its condition.
+# Simulates a boot: active rules and the timer are gone; systemd starts enabled units whose condition is true.
 boot() {
   rm -f "$CALLS.rules"
   if grep -qs "enable --quiet $UNIT" "$CALLS" && [[ -e "$TRIAL/rules.next" || -e "$TRIAL/rules.undone" ]]; then
@@ -45,12 +45,12 @@ boot() {
   if [ -e "$CONFIRMED" ]; then cp "$CONFIRMED" "$CALLS.rules"; fi
 }
 
-# The time that a trial has ends, if there is a timer.
+# Ends the time of a trial, if there is a timer.
 time_ends() {
   if [[ "$(grep -sE '^systemd-run|stop .*undo' "$CALLS" | tail -n 1)" == systemd-run* ]]; then sh "$TRIAL/undo"; fi
 }
 
-# Runs the script with these arguments, and kills it before its command of this number.
+# Runs the script with these arguments, and kills it before the command with this number.
 killed_at() {
   printf 'set -T; n=0; trap '\''((++n == %d)) && kill -9 $$'\'' DEBUG\n' "$1" >"$BATS_TEST_TMPDIR/env"
   shift
@@ -63,13 +63,13 @@ afresh() {
   echo before >"$ROOT/home/homelab/.ssh/authorized_keys"
 }
 
-@test "a trial is undone by the machine itself unless it is confirmed" {
+@test "the machine undoes a trial that is not confirmed" {
   run bash "$SCRIPT" try 150 homelab "$RULES" "after"
   [ "$status" -eq 0 ]
   [ "$(keys)" = after ]
-  # The undo is armed before anything is in force.
+  # The undo is armed before the rules are active.
   [ "$(grep -n systemd-run "$CALLS" | cut -d : -f 1)" -lt "$(grep -n 'nft -f' "$CALLS" | cut -d : -f 1)" ]
-  # To the second: systemd takes a minute of its own otherwise.
+  # Accurate to the second. The default accuracy of systemd is one minute.
   grep -q 'systemd-run .*--on-active=150 --timer-property=AccuracySec=1s' "$CALLS"
   time_ends
   [ "$(keys)" = before ]
@@ -79,7 +79,7 @@ afresh() {
   [ ! -e "$CONFIRMED" ]
 }
 
-@test "a reboot undoes a trial too" {
+@test "a reboot also undoes a trial" {
   bash "$SCRIPT" try 150 homelab "$RULES" "after"
   grep -qx "ConditionPathExists=|$TRIAL/rules.next" "$ROOT/etc/systemd/system/$UNIT"
   grep -qx "ExecStart=/bin/sh $TRIAL/undo" "$ROOT/etc/systemd/system/$UNIT"
@@ -93,14 +93,14 @@ afresh() {
   [[ "$output" != *"trial=open"* ]]
 }
 
-@test "a second trial that was cut off goes back to what was before the first" {
+@test "an interrupted second trial restores the state before the first" {
   bash "$SCRIPT" try 150 homelab "$RULES" "first"
   bash "$SCRIPT" try 150 homelab "$RULES" "second"
   time_ends
   [ "$(keys)" = before ]
 }
 
-@test "what was confirmed stays, and an undo that comes late changes nothing" {
+@test "a confirmed trial stays, and a late undo changes nothing" {
   bash "$SCRIPT" try 150 homelab "$RULES" "after"
   confirm after
   [ "$status" -eq 0 ]
@@ -114,7 +114,7 @@ afresh() {
   [[ "$output" == *"rules=$(printf %s "$RULES" | sha256sum | cut -d ' ' -f 1)"* ]]
 }
 
-@test "a confirmation whose answer was lost is one, and finishes what is left" {
+@test "repeating a confirmation whose answer was lost completes it" {
   bash "$SCRIPT" try 150 homelab "$RULES" "after"
   confirm after
   rm "$CALLS"
@@ -125,7 +125,7 @@ afresh() {
   [ "$status" -eq 3 ]
 }
 
-@test "keys that were undone are not confirmed by rules that stayed the same" {
+@test "unchanged rules do not confirm keys that were undone" {
   bash "$SCRIPT" try 150 homelab "$RULES" "after"
   confirm after
   bash "$SCRIPT" try 150 homelab "$RULES" "more"
@@ -135,7 +135,7 @@ afresh() {
   [ "$status" -eq 3 ]
 }
 
-@test "a trial that is killed anywhere is undone, by its time and by a boot" {
+@test "a trial that is killed at any command is undone by its timer and by a boot" {
   local at=0 ended=137 by
   while ((ended == 137)); do
     at=$((at + 1))
@@ -152,7 +152,7 @@ afresh() {
   [ "$at" -gt 30 ]
 }
 
-@test "so is the trial after one that was cut off" {
+@test "a trial after an interrupted one is undone too" {
   local at=0 ended=137 by
   while ((ended == 137)); do
     at=$((at + 1))
@@ -169,7 +169,7 @@ afresh() {
   [ "$ended" -eq 0 ]
 }
 
-@test "a confirmation that is killed anywhere leaves all of the new or all of the old" {
+@test "a confirmation that is killed at any command leaves the complete new or old state" {
   local at=0 ended=137 by sum news=0
   sum="$(printf %s after | sha256sum | cut -d ' ' -f 1)"
   while ((ended == 137)); do
@@ -196,7 +196,7 @@ afresh() {
   [ "$news" -gt 2 ]
 }
 
-@test "half of the script does nothing" {
+@test "an incomplete script does nothing" {
   head -c "$(($(wc -c <"$SCRIPT") / 2))" "$SCRIPT" | bash -s -- try 150 homelab "$RULES" after || true
   [ "$(keys)" = before ]
   [ ! -e "$CALLS" ]

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Who may log in to an Ubuntu machine, and what may be reached there: the keys of one user and the rules of the firewall.
-#   access.sh state USER                      what is there
-#   access.sh try SECONDS USER RULES KEYS     puts it in force; undone after SECONDS or at the next boot, unless confirmed
+# Sets who may log in to an Ubuntu machine and what they may reach: the SSH keys of one user, and the firewall rules.
+#   access.sh state USER                      prints the state
+#   access.sh try SECONDS USER RULES KEYS     activates both; undone after SECONDS or at the next boot, unless confirmed
 #   access.sh confirm DIGEST USER SHA256      called from a second session: keeps rules with this digest, and keys with that
-# A trial is open as long as $TRIAL/rules.next is there. Who takes it away has decided: confirm puts it in place as the rules of
-# the next boot, and the undo sets it aside until it is done.
-# Everything is in functions: a script of which only a part arrived does nothing.
+# A trial is open while $TRIAL/rules.next exists. Moving this file decides the trial: confirm makes it the rules of the next boot,
+# and the undo sets it aside until it is done.
+# All code is in functions, so that a script that arrives incomplete does nothing.
 set -euo pipefail
 
 readonly TABLE=(inet collab_homelab)
@@ -19,7 +19,7 @@ digest() {
   if [[ -f "$1" ]]; then sha256sum <"$1" | cut -d ' ' -f 1; fi
 }
 
-# The digest of the rules in force: they carry it as the comment of their table.
+# The digest of the active rules, from the comment of their table.
 loaded() {
   nft list table "${TABLE[@]}" 2>/dev/null | sed -n 's/^[[:space:]]*comment "\([0-9a-f]*\)"$/\1/p' || true
 }
@@ -41,9 +41,9 @@ try() {
   local home="${ROOT:-}/home/$user"
   mkdir -p "$TRIAL" "$(dirname "$CONFIRMED")" "$home/.ssh"
   printf '%s' "$rules" >"$TRIAL/rules.checked"
-  # Wrong rules are refused as a whole, before anything is in force.
+  # nft rejects wrong rules completely, before any rule is active.
   nft -c -f "$TRIAL/rules.checked"
-  # A trial that was cut off is undone while its own timer still runs.
+  # Undoes an interrupted trial while its timer still runs.
   if is_open; then sh "$TRIAL/undo" || true; fi
   systemctl stop "$UNDO.timer" "$UNDO.service" 2>/dev/null || true
   systemctl reset-failed "$UNDO.service" 2>/dev/null || true
@@ -62,7 +62,7 @@ try() {
   nft -f "$TRIAL/rules.next"
 }
 
-# Undone by the machine itself, whatever becomes of the connection: after a time, which a reboot forgets, and at the next boot.
+# The machine undoes the trial itself, even if the connection is lost: after a timer, which a reboot drops, and at the next boot.
 arm() {
   local seconds="$1" home="$2" unit="${ROOT:-}/etc/systemd/system/$UNDO_AT_BOOT"
   cat >"$TRIAL/undo" <<END
@@ -113,7 +113,7 @@ in_force() {
   [[ "$(loaded)" == "$1" && "$(digest "${ROOT:-}/home/$2/.ssh/authorized_keys")" == "$3" ]]
 }
 
-# By an earlier call, whose answer was lost.
+# Confirmed by an earlier call whose answer was lost.
 was_confirmed() {
   ! is_open && grep -qsF "comment \"$1\"" "$CONFIRMED" && in_force "$@"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# What the smaller scripts write is whole, or made anew.
+# The smaller scripts write complete files, or write them again.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" CALLS="$BATS_TEST_TMPDIR/calls"
@@ -15,14 +15,14 @@ END
   PATH="$BATS_TEST_TMPDIR/programs:$PATH"
 }
 
-@test "the record of the GPU proof is replaced as a whole" {
+@test "replaces the record of the GPU test as a whole" {
   bash "$BATS_TEST_DIRNAME/../proxmox/gpu-record.sh" 210 '{"a":1}'
   bash "$BATS_TEST_DIRNAME/../proxmox/gpu-record.sh" 210 '{"a":2}'
   [ "$(cat "$ROOT/var/lib/collab-homelab/gpu-210.json")" = '{"a":2}' ]
   [ "$(ls "$ROOT/var/lib/collab-homelab")" = gpu-210.json ]
 }
 
-@test "options of the GPU's memory count once they are in the initramfs" {
+@test "options of the GPU's memory count after they are in the initramfs" {
   bash "$BATS_TEST_DIRNAME/gtt.sh" write 'options ttm pages_limit=5'
   run bash "$BATS_TEST_DIRNAME/gtt.sh" state
   [[ "$output" == *"options=options ttm pages_limit=5"*"initramfs=options ttm pages_limit=5"*"pages_limit="* ]]
@@ -33,7 +33,7 @@ END
   [[ "$output" == *$'initramfs=\n'* ]]
 }
 
-@test "a Python environment counts once pip is done" {
+@test "a Python environment counts after pip has finished" {
   export FAILS=1
   run bash "$BATS_TEST_DIRNAME/mlx.sh" d1 'mlx[cpu]==0'
   [ "$status" -eq 1 ]
@@ -45,7 +45,7 @@ END
   grep -q 'pip -m pip install .* mlx\[cpu\]==0' "$CALLS"
 }
 
-@test "a model that only embeds is loaded all the same" {
+@test "loads an embedding model too" {
   cat >"$BATS_TEST_TMPDIR/programs/curl" <<'END'
 #!/bin/bash
 echo "$*" >>"$CALLS"
@@ -62,7 +62,7 @@ END
   [ "$status" -eq 0 ]
   [ "$(grep -c /api/embed "$CALLS")" -eq 1 ]
   grep -q '"model":"chat:1","keep_alive":-1,"options":{"num_ctx":16384}' "$CALLS"
-  # One that is not there yet holds up nothing; one that fails does not hold up the others.
+  # A missing model is skipped. A failing one does not stop the others.
   run bash "$BATS_TEST_DIRNAME/load-models.sh" 11434 away:1 16384 chat:2 2048
   [ "$status" -eq 0 ]
   [[ "$output" == *"away:1 is not there yet"* ]]

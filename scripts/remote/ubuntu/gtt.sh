@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# How much of the machine's memory the GPU may use.
-#   gtt.sh state          what is there
-#   gtt.sh write OPTIONS  writes the options of the module ttm, also into the initramfs, which loads it early
-# Everything is in functions: a script of which only a part arrived does nothing.
+# Sets how much of the machine's memory the GPU may use.
+#   gtt.sh state          prints the state
+#   gtt.sh write OPTIONS  writes the options of the module ttm, also into the initramfs, which loads the module early
+# All code is in functions, so that a script that arrives incomplete does nothing.
 set -euo pipefail
 
 readonly OPTIONS="${ROOT:-}/etc/modprobe.d/collab-homelab-ttm.conf"
-# What the initramfs was made with.
+# The options in the initramfs.
 readonly MADE="${ROOT:-}/var/lib/collab-homelab/initramfs-ttm"
 readonly PARAMETERS="${ROOT:-}/sys/module/ttm/parameters"
 
 state() {
   echo "options=$(cat "$OPTIONS" 2>/dev/null || true)"
   echo "initramfs=$(cat "$MADE" 2>/dev/null || true)"
-  # Empty while the module is not loaded: it takes the options when it is.
+  # Empty while the module is not loaded. It reads the options when it loads.
   echo "pages_limit=$(cat "$PARAMETERS/pages_limit" 2>/dev/null || true)"
 }
 
@@ -22,7 +22,7 @@ write() {
   rm -f "$MADE"
   printf '%s\n' "$1" >"$OPTIONS.next"
   mv "$OPTIONS.next" "$OPTIONS"
-  # -k all: the kernel of the next boot may be another one than that of now.
+  # -k all, because the next boot may use another kernel.
   update-initramfs -u -k all >/dev/null
   printf '%s\n' "$1" >"$MADE"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The proxy starts only with a configuration that HAProxy takes, and leaves nothing when it stops.
+# The proxy starts only with a configuration that HAProxy accepts, and leaves nothing when it stops.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" CALLS="$BATS_TEST_TMPDIR/calls" STATE="$BATS_TEST_TMPDIR/state"
@@ -7,13 +7,13 @@ setup() {
   : >"$CALLS"
   echo "description new" >"$ROOT/etc/haproxy/haproxy.cfg"
   echo "aa assistant" >"$ROOT/etc/collab-homelab/llm-clients.map"
-  # Takes a configuration without the word broken, and says what is wrong with another one.
+  # Accepts a configuration without the word broken, and prints an error for another one.
   cat >"$BATS_TEST_TMPDIR/programs/haproxy" <<'END'
 #!/bin/bash
 echo "haproxy $*" >>"$CALLS"
 ! grep -q broken "${!#}" || { echo "[ALERT] unknown keyword 'broken'" >&2; exit 1; }
 END
-  # A unit is active and enabled as long as its file in $STATE says so. What runs is the configuration of the last start.
+  # Files in $STATE record whether a unit is active and enabled, and the configuration of the last start.
   cat >"$BATS_TEST_TMPDIR/programs/systemctl" <<'END'
 #!/bin/bash
 echo "systemctl $*" >>"$CALLS"
@@ -36,7 +36,7 @@ case "${words[0]}" in
   *) echo "systemctl ${words[0]} is not known" >&2; exit 64 ;;
 esac
 END
-  # The admin socket: 1 where nothing listens, as socat.
+  # The admin socket. Exits with 1 if nothing listens, like socat.
   cat >"$BATS_TEST_TMPDIR/programs/socat" <<'END'
 #!/bin/bash
 [[ -e "$STATE/active" ]] || { echo 'E connect: Connection refused' >&2; exit 1; }
@@ -52,7 +52,7 @@ END
   SCRIPT="$BATS_TEST_DIRNAME/llm-proxy.sh"
 }
 
-@test "start proves the configuration, then enables and starts the unit" {
+@test "start checks the configuration, then enables and starts the unit" {
   run bash "$SCRIPT" start
   [ "$status" -eq 0 ]
   [ "$(cat "$CALLS")" = "haproxy -c -q -f $ROOT/etc/haproxy/haproxy.cfg
@@ -68,7 +68,7 @@ file=$digest
 keys=$digest" ]
 }
 
-@test "a configuration that HAProxy refuses stops start before the unit is touched" {
+@test "start stops before it changes the unit if HAProxy rejects the configuration" {
   bash "$SCRIPT" start
   : >"$CALLS"
   echo broken >"$ROOT/etc/haproxy/haproxy.cfg"
@@ -81,7 +81,7 @@ keys=$digest" ]
   [[ "$output" == *"active=active"*"mark=new"* ]]
 }
 
-@test "stop disables and stops the unit, takes the keys away, and may come twice" {
+@test "stop disables and stops the unit, removes the keys, and may run twice" {
   bash "$SCRIPT" start
   for _ in 1 2; do
     run bash "$SCRIPT" stop
@@ -97,7 +97,7 @@ file=
 keys=" ]
 }
 
-@test "a unit that does not stop keeps its keys: the next run sees that the proxy is there" {
+@test "a unit that does not stop keeps its keys, so that the next run sees the proxy" {
   bash "$SCRIPT" start
   printf '#!/bin/sh\necho "Job for haproxy.service canceled." >&2\nexit 1\n' >"$BATS_TEST_TMPDIR/programs/systemctl"
   run bash "$SCRIPT" stop

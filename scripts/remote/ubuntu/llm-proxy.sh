@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# HAProxy in front of Ollama on an Ubuntu machine.
-#   llm-proxy.sh state    what is there: digests of files and of what runs
-#   llm-proxy.sh start    starts it with its configuration, or reloads it: answers that have begun go on
-#   llm-proxy.sh keys     the running process takes the keys of the file, all at once; no connection ends
-#   llm-proxy.sh stop     stops it for good, as Ollama listens on all addresses again
-# Everything is in functions: a script of which only a part arrived does nothing.
+# Manages HAProxy in front of Ollama on an Ubuntu machine.
+#   llm-proxy.sh state    prints digests of files and of the running configuration
+#   llm-proxy.sh start    starts or reloads it with its configuration; running answers continue
+#   llm-proxy.sh keys     loads the keys of the file into the running process at once; no connection ends
+#   llm-proxy.sh stop     stops and disables it, because Ollama listens on all addresses again
+# All code is in functions, so that a script that arrives incomplete does nothing.
 set -euo pipefail
 
 readonly CONFIG="${ROOT:-}/etc/haproxy/haproxy.cfg"
@@ -19,7 +19,7 @@ digest() {
   sha256sum | cut -d ' ' -f 1
 }
 
-# Of the running process: `0x...  KEY CLIENT` a line.
+# Keys of the running process, one `0x...  KEY CLIENT` per line.
 running_keys() {
   echo "show map $CLIENTS" | ask | sed -n 's/^0x[0-9a-f]* //p' | LC_ALL=C sort
 }
@@ -33,14 +33,14 @@ state() {
   mark="$(mark)"
   echo "active=$(systemctl is-active haproxy.service 2>/dev/null || true)"
   echo "enabled=$(systemctl is-enabled haproxy.service 2>/dev/null || true)"
-  # The configuration that runs says its mark.
+  # The running configuration prints its mark.
   echo "mark=$mark"
   echo "file=$(if [[ -f "$CLIENTS" ]]; then digest <"$CLIENTS"; fi)"
   echo "keys=$(if [[ -n "$mark" ]]; then running_keys | digest; fi)"
 }
 
 start() {
-  # What is wrong is said here; what runs goes on.
+  # Prints errors here. The running process continues.
   haproxy -c -q -f "$CONFIG"
   systemctl enable --quiet haproxy.service
   systemctl reload-or-restart haproxy.service
@@ -48,7 +48,7 @@ start() {
 
 keys() {
   local version
-  # Not there yet, or without a configuration of ours: it reads the file when it starts.
+  # It does not run yet, or without our configuration. It reads the file when it starts.
   [[ -n "$(mark)" ]] || return 0
   version="$(echo "prepare map $CLIENTS" | ask | sed -n 's/^New version created: //p')"
   if [[ -z "$version" ]]; then

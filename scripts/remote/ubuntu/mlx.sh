@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The Python environment with MLX at /opt/mlx, for work on the CPU: mlx.sh DIGEST REQUIREMENT...
-# The digest of the requirements is written last: an environment without it is made anew.
-# Everything is in functions: a script of which only a part arrived does nothing.
+# Installs the Python environment with MLX at /opt/mlx, for work on the CPU: mlx.sh DIGEST REQUIREMENT...
+# Writes the digest of the requirements last. An environment without it is created again.
+# All code is in functions, so that a script that arrives incomplete does nothing.
 set -euo pipefail
 
 build() {
@@ -16,7 +16,7 @@ main() {
   shift
   mkdir -p "$(dirname "$log")" "$(dirname "$venv")"
   rm -f "$venv/.requirements"
-  # Into a file and not to the caller: what writes to a connection that broke would be killed in the middle.
+  # Writes into a file, not to the caller: a broken connection would kill the writer.
   if ! build "$venv" "$@" >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
     exit 1

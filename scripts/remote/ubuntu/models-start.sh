@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Loads the models that stay loaded, in the way in which they are loaded after each start of Ollama.
+# Loads the resident models, like after each start of Ollama.
 set -euo pipefail
 
 main() {

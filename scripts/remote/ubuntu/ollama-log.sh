@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints `gpu=ADDRESS` for each display controller of AMD in this machine, then what the running Ollama found to compute with:
-# one line of its log for each device.
+# Prints `gpu=ADDRESS` for each AMD display controller of this machine, then one line from the log of the running Ollama for each
+# device that it computes with.
 set -euo pipefail
 
 readonly DEVICES="${ROOT:-}/sys/bus/pci/devices"

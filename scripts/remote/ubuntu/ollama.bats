@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# A version of Ollama is used when it is what the release says, and switched to in one step.
+# Installs a version of Ollama that has the digest of its release, and switches to it in one step.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" OFFER="$BATS_TEST_TMPDIR/offer"
@@ -9,7 +9,7 @@ setup() {
   tar -c -C "$OFFER" bin | zstd -q >"$OFFER/ollama-linux-amd64.tar.zst"
   DIGEST="$(sha256sum <"$OFFER/ollama-linux-amd64.tar.zst" | cut -d ' ' -f 1)"
   printf '%s  ./ollama-linux-amd64.tar.zst\n%064d  ./ollama-linux-arm64.tar.zst\n' "$DIGEST" 0 >"$OFFER/sha256sum.txt"
-  # curl takes files of the offer; -o says where to.
+  # curl copies files of the stand-in release to the path of -o.
   cat >"$BATS_TEST_TMPDIR/programs/curl" <<'END'
 #!/bin/bash
 out=/dev/stdout
@@ -28,7 +28,7 @@ fetch() {
   run bash "$SCRIPT" fetch "$1" "$ADDRESS" "$SUMS" "${2-}"
 }
 
-@test "what the release says is installed, and the link changes as a whole" {
+@test "installs a release with the right digest, and switches the link atomically" {
   fetch v1.0.0
   [ "$status" -eq 0 ]
   [ "$output" = "$DIGEST" ]
@@ -44,7 +44,7 @@ fetch() {
   [[ "$output" == *"digest=$DIGEST"* ]]
 }
 
-@test "another digest than the release's, or than the first, is refused and not kept" {
+@test "rejects and removes a download whose digest differs from the release or from the first download" {
   sed -i "s/^$DIGEST/$(printf '%064d' 1)/" "$OFFER/sha256sum.txt"
   fetch v1.0.0
   [ "$status" -eq 1 ]
@@ -56,14 +56,14 @@ fetch() {
   [[ "$output" == *"the first download had"* ]]
 }
 
-@test "a list without this file is refused" {
+@test "rejects a list without this file" {
   sed -i '/amd64/d' "$OFFER/sha256sum.txt"
   fetch v1.0.0
   [ "$status" -eq 1 ]
   [[ "$output" == *"names no digest"* ]]
 }
 
-@test "what a kill left half unpacked is unpacked anew" {
+@test "unpacks again after a kill during unpacking" {
   fetch v1.0.0
   mkdir -p "$ROOT/opt/ollama/.v1.0.0.next/bin" "$ROOT/opt/ollama/v1.0.0"
   bash "$SCRIPT" install v1.0.0 "$DIGEST"
@@ -71,7 +71,7 @@ fetch() {
   [ ! -e "$ROOT/opt/ollama/.v1.0.0.next" ]
 }
 
-@test "the log of the running Ollama names what it computes with, after the GPUs of this machine" {
+@test "prints the GPUs of this machine, then the devices in the log of the running Ollama" {
   local device
   for device in '0000:00:01.0 0x1234 0x030000' '0000:01:00.0 0x1002 0x038000' '0000:02:00.0 0x1002 0x040300'; do
     read -r address vendor class <<<"$device"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Ollama on an Ubuntu machine, in a folder for each version; a link says which one runs.
-#   ollama.sh state                                   what is there
+# Manages Ollama on an Ubuntu machine. Each version has a folder, and a link selects the one that runs.
+#   ollama.sh state                                   prints the state
 #   ollama.sh fetch VERSION ARCHIVE-URL SUMS-URL SHA256   downloads and checks; SHA256 may be empty. Prints the digest
-#   ollama.sh install VERSION SHA256                  unpacks what was downloaded and switches to it
-#   ollama.sh user                                    makes the user that it runs as
-#   ollama.sh start                                   (re)starts it with what the unit says now
-# Everything is in functions: a script of which only a part arrived does nothing.
+#   ollama.sh install VERSION SHA256                  unpacks the download and switches to it
+#   ollama.sh user                                    creates the user of Ollama
+#   ollama.sh start                                   (re)starts it with the current unit
+# All code is in functions, so that a script that arrives incomplete does nothing.
 set -euo pipefail
 
 readonly FOLDER="${ROOT:-}/opt/ollama"
 readonly CACHE="${ROOT:-}/var/cache/collab-homelab"
-# As in Ollama's own installer.
+# Like Ollama's installer.
 readonly HOME_OF_USER=/usr/share/ollama
 
 state() {
@@ -22,7 +22,7 @@ state() {
   echo "active=$(systemctl is-active ollama.service 2>/dev/null || true)"
   echo "enabled=$(systemctl is-enabled ollama.service 2>/dev/null || true)"
   echo "reload=$(systemctl show -p NeedDaemonReload --value ollama.service 2>/dev/null || true)"
-  # Written by the unit itself when it starts.
+  # The unit writes this file when it starts.
   echo "started=$(cat "${ROOT:-}/run/ollama/started-with" 2>/dev/null || true)"
 }
 
@@ -30,10 +30,10 @@ fetch() {
   local version="$1" archive="$2" sums="$3" expected="$4"
   local file="$CACHE/ollama-$version.tar.zst" published digest
   mkdir -p "$CACHE"
-  # Other versions are of no use any more.
+  # Removes downloads of other versions.
   find "$CACHE" -maxdepth 1 -name 'ollama-*' ! -name "ollama-$version.tar.zst*" -delete
   if [[ ! -f "$file" ]]; then
-    # Goes on where a killed download stopped; a stalled one ends: less than 10 kB/s for a minute.
+    # Resumes a killed download. Stops a stalled one: less than 10 kB/s for a minute.
     curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 10000 --speed-time 60 -C - -o "$file.part" "$archive"
     mv "$file.part" "$file"
   fi
@@ -70,12 +70,12 @@ install_version() {
     sync -f "$next"
     mv -T "$next" "$FOLDER/$version"
   fi
-  # In one step: the old version or the new one.
+  # Atomic: the link has the old or the new version.
   ln -sfn "$version" "$FOLDER/.current.next"
   mv -T "$FOLDER/.current.next" "$FOLDER/current"
   mkdir -p "${ROOT:-}/usr/local/bin"
   ln -sfn ../../../opt/ollama/current/bin/ollama "${ROOT:-}/usr/local/bin/ollama"
-  # The version before stays: whoever goes back needs no download.
+  # Keeps the previous version, so that a downgrade needs no download.
   rm -f "$file"
 }
 

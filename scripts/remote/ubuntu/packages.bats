@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# Packages are installed also after a power cut, and while another program holds a lock for a time.
+# Installs packages also after a power cut, and while another program holds a lock for some time.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" CALLS="$BATS_TEST_TMPDIR/calls" FAILS="$BATS_TEST_TMPDIR/fails"
   mkdir -p "$ROOT" "$FAILS" "$BATS_TEST_TMPDIR/programs"
-  # A call fails with the first line of its file in FAILS, each line once.
+  # A call fails with the next line of its file in FAILS. Each line is used once.
   cat >"$BATS_TEST_TMPDIR/programs/apt-get" <<'END'
 #!/bin/bash
 name="$(basename "$0")"
@@ -29,26 +29,26 @@ END
   DPKG='dpkg: error: dpkg frontend lock was locked by another process with pid 812'
 }
 
-# What was called, a word for each call.
+# The calls, one word each.
 called() {
   sed -E 's/.*(--audit|--configure|update|-f install|sleep).*/\1/; s/^apt-get .*install .*/install/' "$CALLS" | paste -sd ' '
 }
 
-@test "on a healthy machine nothing is mended" {
+@test "repairs nothing on a healthy machine" {
   run bash "$SCRIPT" zstd
   [ "$status" -eq 0 ]
   [ "$(called)" = "--audit update install" ]
   grep -q 'apt-get -q -y -o DPkg::Lock::Timeout=600 .*install --no-install-recommends zstd' "$CALLS"
 }
 
-@test "what was left half installed is configured first, and what it needs is fetched" {
+@test "first configures partly installed packages, and downloads their dependencies" {
   echo 'dpkg: error processing package curl: dependency problems' >"$FAILS/configure"
   HALF='curl is half configured' run bash "$SCRIPT" zstd
   [ "$status" -eq 0 ]
   [ "$(called)" = "--audit --configure update -f install install" ]
 }
 
-@test "a journal of dpkg that was left is enough to mend" {
+@test "repairs if dpkg left a journal" {
   mkdir -p "$ROOT/var/lib/dpkg/updates"
   touch "$ROOT/var/lib/dpkg/updates/0001"
   run bash "$SCRIPT" zstd
@@ -56,21 +56,21 @@ called() {
   [ "$(called)" = "--audit --configure update -f install install" ]
 }
 
-@test "a lock that another program holds is waited for" {
+@test "waits for a lock of another program" {
   printf '%s\n' "$LISTS" "$LISTS" >"$FAILS/update"
   run bash "$SCRIPT" zstd
   [ "$status" -eq 0 ]
   [ "$(called)" = "--audit update sleep --audit update sleep --audit update install" ]
 }
 
-@test "dpkg's own lock is waited for, and no failure to tolerate" {
+@test "waits for the lock of dpkg, and does not ignore it" {
   echo "$DPKG" >"$FAILS/configure"
   HALF='curl is half configured' run bash "$SCRIPT" zstd
   [ "$status" -eq 0 ]
   [ "$(called)" = "--audit --configure sleep --audit --configure update -f install install" ]
 }
 
-@test "a lock that stays is told after 10 minutes" {
+@test "reports a lock that stays for 10 minutes" {
   printf '%s\n' "$LISTS" "$LISTS" >"$FAILS/update"
   SECONDS=600 run bash "$SCRIPT" zstd
   [ "$status" -eq 1 ]
@@ -78,7 +78,7 @@ called() {
   [ "$(called)" = "--audit update" ]
 }
 
-@test "another error is told at once, also after a wait for a lock that ended" {
+@test "reports another error at once, also after a wait for a lock" {
   echo "Waiting for cache lock: ${LISTS#E: }"$'\rE: Unable to locate package zsdt' >"$FAILS/install"
   run bash "$SCRIPT" zsdt
   [ "$status" -eq 1 ]

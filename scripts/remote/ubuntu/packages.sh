@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs packages on an Ubuntu machine: packages.sh PACKAGE...
-# Everything is in functions: a script of which only a part arrived does nothing.
+# All code is in functions, so that a script that arrives incomplete does nothing.
 set -euo pipefail
 
 readonly LOG="${ROOT:-}/var/log/collab-homelab/packages.log"
@@ -9,9 +9,9 @@ readonly LOCK_SECONDS=600
 
 main() {
   mkdir -p "$(dirname "$LOG")"
-  # Into a file and not to the caller: what writes to a connection that broke would be killed in the middle.
+  # Writes into a file, not to the caller: a broken connection would kill the writer.
   until install_packages "$@" >"$LOG" 2>&1 </dev/null; do
-    # apt-get itself waits for the locks of dpkg, but not for those of its lists and archives; dpkg waits for none.
+    # apt-get waits for the locks of dpkg, but not for those of its lists and archives. dpkg does not wait.
     if ((SECONDS >= LOCK_SECONDS)) || ! is_locked; then
       tail -n 20 "$LOG" >&2
       exit 1
@@ -20,12 +20,12 @@ main() {
   done
 }
 
-# Whether it ended at a lock. apt-get also says that it waits for one, and then has no E: before it.
+# Whether the call failed at a lock. apt-get also prints that it waits for one, but without E: in front.
 is_locked() {
   grep -qE '^(E: Could not get lock|dpkg: error: .*locked by another process)' "$LOG"
 }
 
-# What a kill or a power cut left half installed: dpkg names it, or left its journal, with which apt-get refuses to work.
+# Whether a kill or a power cut left partly installed packages. dpkg lists them, or left a journal with which apt-get stops.
 is_broken() {
   [[ -n "$(dpkg --audit)" ]] || compgen -G "${ROOT:-}/var/lib/dpkg/updates/[0-9]*" >/dev/null
 }
@@ -37,7 +37,7 @@ install_packages() {
   local broken=false
   if is_broken; then
     broken=true
-    # Fails while something that they need is not unpacked: that is fetched below.
+    # Fails while a dependency is not unpacked. The code below downloads it.
     dpkg --force-confdef --force-confold --configure -a || ! is_locked || return
   fi
   "${apt[@]}" update || return

@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# A pull ends well only when Ollama says success, and its progress can be asked for.
+# A pull succeeds only when Ollama prints success. Its progress can be read meanwhile.
 
 setup() {
   export ROOT="$BATS_TEST_TMPDIR/root" SAYS="$BATS_TEST_TMPDIR/says"
   mkdir -p "$BATS_TEST_TMPDIR/programs"
-  # Ollama answers with CODE. As curl does, what an error says is kept only with --fail-with-body.
+  # Ollama answers with CODE. Like curl, keeps the body of an error only with --fail-with-body.
   cat >"$BATS_TEST_TMPDIR/programs/curl" <<'END'
 #!/bin/bash
 [[ "$*" == *--fail-with-body* || "${CODE-200}" == 200 ]] || exit 22
@@ -30,14 +30,14 @@ END
   [ "$output" = "9000001000 3000001000" ]
 }
 
-@test "an error of Ollama's is told" {
+@test "reports an error of Ollama" {
   printf '%s\n' '{"status":"pulling manifest"}' '{"error":"pull model manifest: file does not exist"}' >"$SAYS"
   run bash "$SCRIPT" 11434 m:1
   [ "$status" -eq 1 ]
   [[ "$output" == *"file does not exist"* ]]
 }
 
-@test "so is one that Ollama answers with at once" {
+@test "reports an error that Ollama answers at once" {
   printf '{"error":"invalid model name"}' >"$SAYS"
   CODE=400 run bash "$SCRIPT" 11434 m:1
   [ "$status" -eq 1 ]

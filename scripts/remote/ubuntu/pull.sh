@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Has Ollama pull a model: pull.sh PORT TAG
-# Ollama keeps what it has of a pull that was cut off. The time it may take grows with the size that it tells: 10 minutes, and
-# a second for each 2 MB (a line of 16 Mbit/s).
+# Lets Ollama pull a model: pull.sh PORT TAG
+# Ollama resumes an interrupted pull. The timeout grows with the size of the model: 10 minutes, plus a second for each 2 MB
+# (16 Mbit/s).
 set -euo pipefail
 
 readonly PROGRESS="${ROOT:-}/run/collab-homelab/pull.ndjson"
 
-# Bytes in total and bytes there, summed over the layers that were told of so far.
+# Total bytes and completed bytes, summed over the known layers.
 progress() {
   awk -F '"' '
     /"total":/ {
@@ -23,11 +23,11 @@ pull() {
   local port="$1" tag="$2" begin=$SECONDS child total ended last
   mkdir -p "$(dirname "$PROGRESS")"
   : >"$PROGRESS"
-  # With the body also of an error: it says why.
+  # Keeps the body of an error, which has the reason.
   curl --fail-with-body -sSN --connect-timeout 10 -o "$PROGRESS" -H 'Content-Type: application/json' \
     -d "{\"model\":\"$tag\",\"stream\":true}" "http://127.0.0.1:$port/api/pull" </dev/null &
   child=$!
-  # Ollama stops when nobody listens any more; so does this when its caller is gone and the echo below fails.
+  # Ollama stops when its client is gone. This script stops when its caller is gone and the echo below fails.
   # shellcheck disable=SC2064
   trap "kill $child 2>/dev/null || true" EXIT
   while kill -0 "$child" 2>/dev/null; do
@@ -51,7 +51,7 @@ pull() {
 
 main() {
   case "$1" in
-    # Where the pull that runs is: total and there.
+    # Progress of the running pull: total and completed.
     progress) if [[ -f "$PROGRESS" ]]; then progress; else echo 0 0; fi ;;
     *) pull "$@" ;;
   esac
