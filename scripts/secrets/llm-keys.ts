@@ -6,6 +6,7 @@ import type { Context } from '../clients/context';
 import { ubuntuVm } from '../clients/ubuntu';
 import { Blocked, isFault, NotReady } from '../engine/problem';
 import { fileOn } from '../engine/remote-file';
+import { SECRETS } from '../engine/sops';
 import type { Step } from '../engine/step';
 import { readersOf } from './readers';
 import type { Kept, SecretStore } from './store';
@@ -33,7 +34,14 @@ export function proxyKeys(context: Context, store: SecretStore): Step {
   return {
     title: `the proxy on ${vm.name} knows the keys of its clients`,
     async plan() {
-      const content = clientsFile(homelab, await store.read());
+      const kept = await store.read();
+      const without = llmKeySecrets(homelab, store.declared).filter((secret) => keysOf(kept, secret.name).length === 0);
+      // A plan with the keys of some would not be what is carried out once all are made.
+      if (without.length > 0)
+        throw new NotReady(
+          `clients of the models must have keys in ${SECRETS.cluster}, and these have none: ${without.map(({ name }) => name).join(', ')}`,
+        );
+      const content = clientsFile(homelab, kept);
       const { file, keys } = await vm.facts('llm-proxy.sh', ['state'], PROXY_FACTS);
       const wanted = sha256(content);
       // A proxy that does not run reads the file when it starts.
@@ -48,14 +56,17 @@ export function proxyKeys(context: Context, store: SecretStore): Step {
 }
 
 /** Digests of keys, sorted as llm-proxy.sh sorts what runs. */
-function clientsFile(homelab: Homelab, { secrets, previous }: Kept): string {
+function clientsFile(homelab: Homelab, kept: Kept): string {
   const lines = llmClients(homelab).flatMap(({ name, secret }) =>
-    [secrets, previous]
-      .flatMap((places) => Object.values(places).map((names) => names[secret]?.['api-key']))
-      .filter((key) => key !== undefined)
-      .map((key) => `${sha256(key)} ${name}\n`),
+    keysOf(kept, secret).map((key) => `${sha256(key)} ${name}\n`),
   );
   return [...new Set(lines)].sort().join('');
+}
+
+function keysOf({ secrets, previous }: Kept, secret: string): string[] {
+  return [secrets, previous]
+    .flatMap((places) => Object.values(places).map((names) => names[secret]?.['api-key']))
+    .filter((key) => key !== undefined);
 }
 
 function clientsIn(file: string): string[] {

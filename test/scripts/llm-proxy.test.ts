@@ -6,7 +6,7 @@ import { PROXY_FILES, proxyConfig } from '../../machines/llm-proxy';
 import type { Homelab, LlmGateway, UbuntuMachine } from '../../inventory';
 import { NotReady, Problem } from '../../scripts/engine/problem';
 import { assertClientsHaveKeys, proxyKeys, proxyOf } from '../../scripts/secrets/llm-keys';
-import { noProxy, proxyRuns } from '../../scripts/stages/ai-vm/llm-proxy';
+import { noProxy, proxyFiles, proxyRuns } from '../../scripts/stages/ai-vm/llm-proxy';
 import { fakeKubernetes } from './kubernetes';
 import { aiVm, apply, Told } from './ubuntu';
 
@@ -106,6 +106,13 @@ describe('the keys of the proxy', () => {
     await expect(planned({ file: sha256(''), keys: wanted, mark: 'x' })).resolves.toBeDefined();
   });
 
+  test('cannot be seen before all of them are made, so that the plan says what will be done', async () => {
+    const commands = new Told({ 'llm-proxy.sh state': facts() });
+    const keyless = proxyKeys({ ...commands.context(guarded) }, storeOf(undefined)).plan();
+    await expect(keyless).rejects.toThrow(NotReady);
+    await expect(keyless).rejects.toThrow(/these have none: llm-service-assistant$/);
+  });
+
   test('belong only to secrets of clients', () => {
     const context = new Told({}).context(guarded);
     expect(proxyOf(context, storeOf('a'), secret)).toBeDefined();
@@ -137,6 +144,16 @@ describe('before the proxy requires keys', () => {
     const silent = async () => Promise.reject(new Problem('connection refused'));
     await expect(asked(silent)).rejects.toThrow(/must say whether .* have their keys/);
   });
+});
+
+test('the configuration can be seen once the package is there, which brings one of its own', async () => {
+  const planned = (installed: string | { code: number }) => {
+    const commands = new Told({ 'dpkg-query': installed, sha256sum: `${sha256('')}  -\n` });
+    const steps = proxyFiles({ ...commands.context(guarded), sops: {} } as any, aiVm(commands, guarded));
+    return steps.at(-1)!.plan();
+  };
+  await expect(planned({ code: 1 })).rejects.toThrow(NotReady);
+  await expect(planned('installed\n')).resolves.toMatchObject({ actions: [{ lines: [/haproxy.cfg/] }] });
 });
 
 test('starts the proxy only if another configuration runs', async () => {

@@ -40,8 +40,8 @@ state() {
 }
 
 start() {
-  # Prints errors here. The running process continues.
-  haproxy -c -q -f "$CONFIG"
+  # haproxy prints what is wrong, which -q would hide; the running process goes on.
+  haproxy -c -f "$CONFIG" >/dev/null
   systemctl enable --quiet haproxy.service
   systemctl reload-or-restart haproxy.service
 }

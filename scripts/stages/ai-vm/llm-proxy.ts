@@ -3,7 +3,7 @@ import { PROXY_FILES, proxyConfig } from '../../../machines/llm-proxy';
 import type { Context } from '../../clients/context';
 import type { UbuntuVm } from '../../clients/ubuntu';
 import { action } from '../../engine/actions';
-import { Problem } from '../../engine/problem';
+import { NotReady, Problem } from '../../engine/problem';
 import { remoteFile } from '../../engine/remote-file';
 import type { Step } from '../../engine/step';
 import { until } from '../../engine/wait';
@@ -23,8 +23,22 @@ export function proxyFiles(context: Context, vm: UbuntuVm): Step[] {
     clientsHaveKeys(context, vm, store),
     keptValues(store, maker, () => undefined, llmKeySecrets(homelab, store.declared)),
     proxyKeys(context, store),
-    remoteFile(commands, target, { path: PROXY_FILES.config, content }),
+    withPackage(vm, remoteFile(commands, target, { path: PROXY_FILES.config, content })),
   ];
+}
+
+/** The package brings a configuration of its own: whether ours is the first can be seen once it is there. */
+function withPackage({ commands, name, target }: UbuntuVm, step: Step): Step {
+  return {
+    ...step,
+    async plan() {
+      // 1: it is unknown.
+      const argv = ['dpkg-query', '-W', '-f', '${db:Status-Status}\\n', 'haproxy'];
+      const { stdout } = await commands.read(target, argv, { accepts: [0, 1] });
+      if (stdout.trim() !== 'installed') throw new NotReady(`haproxy has not been installed on ${name} yet`);
+      return step.plan();
+    },
+  };
 }
 
 function clientsHaveKeys(context: Context, vm: UbuntuVm, store: SecretStore): Step {
