@@ -3,7 +3,7 @@ import type { Container } from './container';
 import type { TestNode } from './node';
 import type { Pod } from './pod';
 
-/** What a test types into pods. */
+/** Commands that a test runs in pods. */
 
 interface Answer {
   readonly code: number;
@@ -19,7 +19,7 @@ export function cql(client: Pod, statements: string, env: Readonly<Record<string
   return client.container('client').exec(['sh', '-c', line, 'sh', keyspace, statements], 60, env);
 }
 
-/** As admin, in the pod of a node. */
+/** Runs CQL as admin in the pod of a node. */
 export function admin(node: TestNode, pod: Pod, statements: string): Promise<Answer> {
   const { password } = node.cluster.secrets.get('cassandra/cassandra-admin')!;
   return pod.container('cassandra').exec(['cqlsh', '-u', 'admin', '-p', password!, pod.address, '-e', statements]);
@@ -46,7 +46,7 @@ export async function members([pod]: readonly Pod[]): Promise<number> {
   return Number(output.trim().split('\n').at(-1));
 }
 
-/** What a container finds at a port: `silent` where nobody says even that it is closed. */
+/** Result of a connection from a container to a port. `silent` means that there is no answer at all. */
 export async function reached(
   container: Container,
   address: string,
@@ -68,7 +68,7 @@ export async function ready(...pods: readonly Pod[]): Promise<void> {
   await until('clients run', 30, async () => pods.every((pod) => pod.ready));
 }
 
-/** The end of what each container of some pods said. */
+/** Last log lines of each container of some pods. */
 export function logs(pods: readonly Pod[]): string {
   return pods
     .flatMap((pod) => pod.containers.map(({ name }) => `-- ${pod.name} ${name}\n${pod.log(name).slice(-1500)}`))

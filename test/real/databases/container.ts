@@ -16,7 +16,7 @@ export class Container {
   ready = false;
   started = false;
   restarts = 0;
-  /** Times that a liveness or startup probe ended it. */
+  /** Number of restarts by a liveness or startup probe. */
   killedByProbe = 0;
   lastCode: number | undefined;
   startedAt: Date | undefined;
@@ -51,7 +51,7 @@ export class Container {
     return code;
   }
 
-  /** Runs it until the pod is stopped, or until it succeeds where the pod is a job's. */
+  /** Runs it until the pod is stopped. In a Job, runs it until it succeeds. */
   async keep(): Promise<number> {
     const policy = this.spec.restartPolicy ?? this.pod.spec.restartPolicy ?? 'Always';
     for (;;) {
@@ -73,7 +73,7 @@ export class Container {
     return this.child !== undefined;
   }
 
-  /** The container's process 1, as this machine numbers it. */
+  /** Process 1 of the container, by its id on this machine. */
   get pid(): number | undefined {
     const parent = this.child?.pid;
     if (parent === undefined) return undefined;
@@ -142,7 +142,7 @@ export class Container {
     return ['-t', String(pid), '-m', '-n', '-p', '-r', '-w', ...userOf(this), 'env', '-i', ...variables];
   }
 
-  /** All that run in it, as this machine numbers them, without what started it. */
+  /** Its processes, by their ids on this machine, without the one that started it. */
   get processes(): number[] {
     return this.memory.processes.filter((pid) => pid !== this.child?.pid);
   }
@@ -156,7 +156,7 @@ export class Container {
     return this.memory.peak;
   }
 
-  /** Removes what counts its memory. */
+  /** Removes its memory cgroup. */
   forget(): void {
     this.memory.forget();
   }
@@ -175,7 +175,7 @@ export class Container {
     return known;
   }
 
-  /** Undefined where an optional key of a secret is not there: the kubelet leaves the variable out. */
+  /** Undefined if an optional key of a secret is missing, so the kubelet leaves the variable out. */
   private valueOf(value: string | undefined, from: Json, known: Readonly<Record<string, string>>): string | undefined {
     if (from?.fieldRef) return this.fieldOf(from.fieldRef.fieldPath);
     if (from?.secretKeyRef) {
@@ -220,7 +220,7 @@ function expanded(text: string, known: Readonly<Record<string, string>>): string
   );
 }
 
-/** The kubelet's: none before the first restart, then 10 s doubled up to 5 minutes. */
+/** Backoff of the kubelet: none before the first restart, then 10 s, doubled up to 5 minutes. */
 export function backOff(restarts: number): number {
   return restarts === 0 ? 0 : Math.min(300, 10 * 2 ** (restarts - 1));
 }

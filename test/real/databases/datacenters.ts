@@ -9,7 +9,7 @@ import type { TestNode } from './node';
 import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 
-/** A ring that gets a second datacenter: with --full. */
+/** Adds a second datacenter to a ring. Runs with --full. */
 export const DATACENTERS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   'a second datacenter of Cassandra': second,
 };
@@ -84,7 +84,7 @@ async function second(tally: Tally): Promise<void> {
     tally.check('the keyspace has copies in both', /'dc1': '1'.*'dc2': '1'/.test(copies.output), copies.output);
     const report = both.runClient(node, 'report', images.cassandra);
     await ready(report);
-    // Only what lies in its own datacenter can answer from here on.
+    // From here on, only its own datacenter can answer.
     await one.stop(0);
     const read = await cql(report, 'CONSISTENCY LOCAL_ONE; SELECT count(*) FROM t;');
     tally.check(
@@ -93,6 +93,10 @@ async function second(tally: Tally): Promise<void> {
       read.output,
     );
     const write = await cql(report, "INSERT INTO t (k, v) VALUES (-1, 'x');");
-    tally.check('and may not write', write.code !== 0 && /no MODIFY permission/.test(write.output), write.output);
+    tally.check(
+      'its client may not write',
+      write.code !== 0 && /no MODIFY permission/.test(write.output),
+      write.output,
+    );
   });
 }

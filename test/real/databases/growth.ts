@@ -15,7 +15,7 @@ import type { Rendered } from './rendering';
 
 type Json = any;
 
-/** Rings of other shapes, growth, and a node that lost its disk: with --full. */
+/** Rings of other shapes, growth, and a node that lost its disk. Runs with --full. */
 export const GROWTH: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   waves,
   'fewer racks than copies': fewerRacks,
@@ -106,7 +106,7 @@ async function oneToThree(tally: Tally, table: FaultTable): Promise<void> {
       const seconds = Math.round((Date.now() - cut) / 1000);
       // Cassandra forgets a node that joined and is gone after 5 minutes: that long nobody else may join.
       const waited = /wait: another node joins/.test(second.log('cassandra'));
-      tally.check('a join that was cut off begins again at once', !waited && seconds < 5 * MINUTES, `${seconds} s`);
+      tally.check('an interrupted join starts again at once', !waited && seconds < 5 * MINUTES, `${seconds} s`);
       console.log(`  killed in its first join, it had joined after ${seconds} s`);
       await cassandra.whole(15);
       await schema(tally, node, grown);
@@ -121,7 +121,7 @@ async function oneToThree(tally: Tally, table: FaultTable): Promise<void> {
   });
 }
 
-/** A node without its data comes back while another is away, under an address of its own. */
+/** A node without its data restarts with a new address while another node is down. */
 async function emptyDisk(tally: Tally): Promise<void> {
   await inFreshNode(tally, ring(['r1', 'r2', 'r3'], 1), async (node, rendered) => {
     const sets = rendered.of('StatefulSet', 'cassandra');
@@ -145,10 +145,7 @@ async function emptyDisk(tally: Tally): Promise<void> {
       async () => isUp(empty),
       () => logs([empty, pods[0]!]),
     );
-    tally.check(
-      'it took the place of the one that it was',
-      /taking the place of the dead node/.test(empty.log('cassandra')),
-    );
+    tally.check('it replaced its former self', /taking the place of the dead node/.test(empty.log('cassandra')));
     const back = rendered.runMember(node, sets[2], 0);
     await until(
       'the third is back',
@@ -162,7 +159,7 @@ async function emptyDisk(tally: Tally): Promise<void> {
   });
 }
 
-/** With the memory that the homelab renders, where all others have the smallest that the construct takes. */
+/** Uses the memory of the homelab. All other tests use the minimum of the construct. */
 async function renderedLimits(tally: Tally, table: FaultTable): Promise<void> {
   const asRendered = () => undefined;
   await inFreshNode(tally, asRendered, async (node, rendered, again) => {

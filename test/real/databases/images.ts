@@ -2,13 +2,13 @@ import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { DatabasePrograms } from './binaries';
 
-/** What stands in for an image: a folder over the root of this machine, folders of programs, and the image's environment. */
+/** Stand-in for an image: a folder over the root of this machine, folders of programs, and the image's environment. */
 export interface StandIn {
   /** Files of the image that this machine lacks, by path. */
   readonly files: Readonly<Record<string, string>>;
   /** Folders and programs of this machine, by their place in the image. */
   readonly mounts: Readonly<Record<string, string>>;
-  /** Programs of this machine that the image has not, and that a script might take for granted. */
+  /** Programs of this machine that the image lacks, and that a script might use by mistake. */
   readonly lacks: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
@@ -23,7 +23,7 @@ const placesOf = (...names: readonly string[]) =>
   names.flatMap((name) => [`/usr/bin/${name}`, `/usr/local/bin/${name}`]);
 const PATH = '/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** What an upgrade starts from. */
+/** Version before an upgrade. */
 export const OLDER_CASSANDRA = '5.0.6';
 
 function cassandra({ cqlsh }: DatabasePrograms, lib: string): StandIn {

@@ -43,9 +43,9 @@ import { SHRINKING } from './shrinking';
 type Json = any;
 
 /**
- * Both databases from their rendered manifests to ready, as processes: what each pod's containers run, with its user, limits,
- * volumes, probes and names. Then their jobs, their clients, and clients that move and go. With --kubeconfig FILE the databases of
- * homelab.ts in a cluster of your own: pods are deleted one after the other under a writer, a backup is made and tried.
+ * Runs both databases from their rendered manifests as processes, with the users, limits, volumes, probes and names of their pods.
+ * Then tests their jobs, clients, and clients that move or are removed. With --kubeconfig FILE tests the databases of homelab.ts
+ * in your own cluster: deletes pods one after the other during writes, makes a backup and tests it.
  */
 const kubeconfig = process.argv.includes('--kubeconfig')
   ? process.argv[process.argv.indexOf('--kubeconfig') + 1]
@@ -70,7 +70,7 @@ const lapped = (what: string) => laps.lap(what);
 /** A password that an owner might type: every character that means something in a URI, in CQL or in an ini file. */
 const BY_HAND = `p@ss/w'ord%20:"$(x)#;`;
 
-/** One client of each database moves, one goes. */
+/** Moves one client of each database, and removes another. */
 function later(homelab: Json): void {
   small(homelab);
   homelab.services.chat.connects[0].keyspace = 'token';
@@ -193,7 +193,7 @@ async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<T
   for (const suffix of ['first', 'again']) {
     const { pod, code } = await rendered.runJob(node, 'cassandra', suffix);
     tally.check(`the schema job succeeds (${suffix})`, code === 0, pod.log('job'));
-    tally.check('and shows no password', !pod.log('job').includes(BY_HAND), pod.log('job'));
+    tally.check('the log of the job shows no password', !pod.log('job').includes(BY_HAND), pod.log('job'));
     lapped(`Cassandra: the schema job ran (${suffix})`);
   }
   ring.writer = new CassandraWriter(node, rendered);
@@ -201,14 +201,14 @@ async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<T
   const presence = rendered.runClient(node, 'presence', images.cassandra, '-cql');
   await ready(chat, presence);
   const ports = await Promise.all([7199, 9042].map((port) => reached(chat.container('client'), one.address, port)));
-  tally.check('JMX is refused from a neighbour, who may ask for rows', ports.join() === 'refused,open', ports.join());
+  tally.check('another pod cannot reach JMX, but can reach CQL', ports.join() === 'refused,open', ports.join());
   const may = await cql(
     chat,
     "CREATE TABLE t (k text PRIMARY KEY); ALTER TABLE t ADD v text; CREATE INDEX ON t (v); INSERT INTO t (k) VALUES ('a'); SELECT * FROM t;",
   );
   tally.check('a client with a password set by hand works in its keyspace', may.code === 0, may.output);
   const reserved = await cql(presence, "CREATE TABLE t (k text PRIMARY KEY); INSERT INTO t (k) VALUES ('a');");
-  tally.check('a keyspace called like a word of CQL (order) works', reserved.code === 0, reserved.output);
+  tally.check('a keyspace with the name of a CQL keyword (order) works', reserved.code === 0, reserved.output);
   for (const [what, statement] of [
     ['read another keyspace', 'SELECT * FROM "order".t;'],
     ['lower its copies', "ALTER KEYSPACE chat WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1};"],
@@ -228,7 +228,7 @@ async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<T
     CASSANDRA_USERNAME: 'cassandra',
     CASSANDRA_PASSWORD: 'cassandra',
   });
-  tally.check('the default superuser does not', old.code !== 0, old.output);
+  tally.check('the default superuser cannot log in', old.code !== 0, old.output);
   lapped('Cassandra: clients have their rights and no others');
   await killed(ring, [1]);
   await ring.fault('drain and SIGTERM of a node', () => drained(pods[2]!));
@@ -236,13 +236,13 @@ async function cassandra(node: TestNode, rendered: Rendered, again: Parameters<T
   lapped('Cassandra: a writer lost nothing by a kill and a drain');
 }
 
-/** A drained node has closed its ports and is well: nothing may start it again. */
+/** A drained node has closed its ports but is healthy. Nothing may restart it. */
 async function drained(pod: Pod): Promise<void> {
   const container = pod.container('cassandra');
   await container.exec(['nodetool', 'drain'], 120);
   const { livenessProbe } = container.spec;
   tally.check('a drained node serves no client', !(await container.try(container.spec.readinessProbe)));
-  tally.check('and is alive', await container.try(livenessProbe));
+  tally.check('a drained node passes its liveness probe', await container.try(livenessProbe));
   container.signal('SIGTERM');
   await until(
     'the drained node is back',
@@ -250,7 +250,7 @@ async function drained(pod: Pod): Promise<void> {
     async () => pod.restarts === 1 && pod.ready,
     () => pod.log('cassandra').slice(-3000),
   );
-  tally.check('a node that ended comes back by itself', pod.log('cassandra').includes('joined before: starting'));
+  tally.check('a node that exited restarts by itself', pod.log('cassandra').includes('joined before: starting'));
 }
 
 async function movedInCassandra(node: TestNode, rendered: Rendered): Promise<void> {
@@ -261,15 +261,19 @@ async function movedInCassandra(node: TestNode, rendered: Rendered): Promise<voi
   const fresh = await cql(chat, "CREATE TABLE t (k text PRIMARY KEY); INSERT INTO t (k) VALUES ('a');");
   tally.check('a client that moved works in its new keyspace (token)', fresh.code === 0, fresh.output);
   const old = await cql(chat, 'SELECT * FROM chat.t;');
-  tally.check('and not in the old one', old.code !== 0 && /has no .* permission/.test(old.output), old.output);
+  tally.check(
+    'a client that moved has no access to its old place',
+    old.code !== 0 && /has no .* permission/.test(old.output),
+    old.output,
+  );
   const secret = node.cluster.secrets.get('services/cassandra-presence')!;
   const gone = await cql(chat, 'SELECT * FROM system.local;', {
     CASSANDRA_USERNAME: secret.username!,
     CASSANDRA_PASSWORD: secret.password!,
   });
-  tally.check('a client that is gone does not log in', gone.code !== 0, gone.output);
+  tally.check('a removed client cannot log in', gone.code !== 0, gone.output);
   const own = await cql(chat, 'SELECT * FROM chat.t;', { CASSANDRA_USERNAME: 'owner', CASSANDRA_PASSWORD: 'x' });
-  tally.check('a role that somebody else made stays, with its rights', own.code === 0, own.output);
+  tally.check('a role that somebody else created stays, with its permissions', own.code === 0, own.output);
   for (const each of node.pods.values()) measured(each);
   lapped('Cassandra: one client moved, one is gone');
 }
@@ -329,18 +333,22 @@ async function movedInMongo(node: TestNode, rendered: Rendered): Promise<void> {
   const fresh = await mongo(workspaces, 'db.c.insertOne({ a: 1 })');
   tally.check('a client that moved works in its new database', fresh.code === 0, fresh.output);
   const old = await mongo(workspaces, "db.getSiblingDB('workspaces').c.insertOne({ a: 1 })");
-  tally.check('and not in the old one', old.code !== 0 && /not authorized/.test(old.output), old.output);
+  tally.check(
+    'a client that moved has no access to its old place',
+    old.code !== 0 && /not authorized/.test(old.output),
+    old.output,
+  );
   const secret = node.cluster.secrets.get('services/mongodb-notifications')!;
   const login = (user: string, password: string) =>
     mongo(workspaces, `db.getSiblingDB('admin').auth('${user}', '${password}')`);
   const gone = await login(secret.username!, secret.password!);
-  tally.check('a client that is gone does not log in', gone.code !== 0, gone.output);
+  tally.check('a removed client cannot log in', gone.code !== 0, gone.output);
   const own = await login('owner', 'x');
-  tally.check('a user that somebody else made stays', own.code === 0, own.output);
+  tally.check('a user that somebody else created stays', own.code === 0, own.output);
   lapped('MongoDB: one client moved, one is gone');
 }
 
-/** What the containers took at most, and whether their scratch volumes stayed within their limits. */
+/** Peak memory of the containers, and whether their scratch volumes stayed within their limits. */
 function measured(pod: Pod): void {
   if (!/^(cassandra|mongodb)-(r\d-)?\d$/.test(pod.name)) return;
   for (const container of pod.containers) {

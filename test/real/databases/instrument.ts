@@ -9,7 +9,7 @@ import type { Rendered } from './rendering';
 
 type Json = any;
 
-/** Shows that the suite can tell: each limit of a pod holds, each failing probe has its consequence, each fault happens. */
+/** Tests the suite itself: each limit of a pod works, each failing probe has its effect, each fault really happens. */
 export async function instrument(tally: Tally, node: TestNode, rendered: Rendered): Promise<void> {
   const bench = new Bench(tally, node, rendered);
   await Promise.all([
@@ -62,7 +62,7 @@ class Bench {
 const DATA = { volumeMounts: [{ name: 'data', mountPath: '/var/lib/cassandra' }] };
 const isReached = (from: Pod, to: Pod) => reached(from.container('trial'), to.address, 22);
 
-/** What a kubelet and a container runtime do not let a process do. */
+/** Actions that a kubelet and a container runtime prevent. */
 async function confined(bench: Bench): Promise<void> {
   const trials: [what: string, pod: Pod, code: (code: number) => boolean][] = [
     [
@@ -131,7 +131,7 @@ async function parted(bench: Bench): Promise<void> {
   const seen = [await isReached(one!, other!), await isReached(one!, third!)];
   heal();
   seen.push(await isReached(one!, other!));
-  bench.tally.check('a partition is silent, and heals', seen.join() === 'silent,refused,refused', seen.join());
+  bench.tally.check('a partition drops packets, and heals', seen.join() === 'silent,refused,refused', seen.join());
   await Promise.all([one!, other!, third!].map((pod) => pod.stop(0)));
 }
 
@@ -154,8 +154,8 @@ async function filled(bench: Bench): Promise<void> {
   const makeRoom = fillDisk(pod);
   const { code, output } = await write();
   makeRoom();
-  bench.tally.check('a full disk takes nothing', code !== 0 && output.includes('No space left'), output);
-  bench.tally.check('and takes it once there is room', (await write()).code === 0);
+  bench.tally.check('a full disk rejects a write', code !== 0 && output.includes('No space left'), output);
+  bench.tally.check('a write succeeds when there is space again', (await write()).code === 0);
   await pod.stop(0);
 }
 
@@ -172,7 +172,7 @@ async function cut(bench: Bench): Promise<void> {
   const [back] = (await powerCut([member])) as [Pod];
   const { output } = await back.container('trial').exec(['sh', '-c', 'cd /var/lib/cassandra && wc -c synced late']);
   bench.tally.check(
-    'a cut of power keeps what was synced and loses what was only written',
+    'a power cut keeps synced data and loses data that was only written',
     /65536 synced/.test(output) && !/65536 late/.test(output),
     output,
   );
@@ -187,7 +187,7 @@ async function clocked(bench: Bench): Promise<void> {
   await pod.stop(0);
 }
 
-/** A mongod without users takes orders over loopback alone, and a mongod with a wrong setting does not start. */
+/** A mongod without users accepts commands over loopback only, and a mongod with a wrong setting does not start. */
 async function loopbackAlone(bench: Bench): Promise<void> {
   const { tally, rendered, node } = bench;
   const bare = (name: string, ...more: string[]) => {
@@ -216,12 +216,12 @@ async function loopbackAlone(bench: Bench): Promise<void> {
   const create = "db.createUser({ user: 'u', pwd: 'u', roles: ['root'] })";
   const refused = await ask(neighbour, pod.address, create);
   tally.check(
-    'the localhost exception of MongoDB is refused from a neighbour',
+    'the localhost exception of MongoDB does not apply to another pod',
     refused.code !== 0 && /requires authentication/.test(refused.output),
     refused.output,
   );
   const taken = await ask(pod, '127.0.0.1', create);
-  tally.check('and is taken over loopback', taken.code === 0, taken.output);
+  tally.check('the localhost exception works over loopback', taken.code === 0, taken.output);
   await until('mongod with a wrong setting ends', 60, async () => wrong.restarts > 0);
   tally.check(
     'a wrong setting is noticed',

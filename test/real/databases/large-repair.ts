@@ -6,7 +6,7 @@ import { ring } from './growth';
 import { loginsAtOne, measured, opsState, opsTells, schedule, started, up } from './ops-ring';
 import type { Pod } from './pod';
 
-/** A repair of as many data as a small homelab has: what ops needs for it. With --full. */
+/** Repairs as much data as a small homelab has, and measures the memory of ops. Runs with --full. */
 export const LARGE_REPAIR: Readonly<Record<string, (tally: Tally) => Promise<void>>> = { 'large repair': largeRepair };
 
 const MINUTES = 60;
@@ -55,7 +55,7 @@ async function largeRepair(tally: Tally): Promise<void> {
     const script = `import urllib.request; print(urllib.request.urlopen('http://${back.address}:7011/metrics').read().decode())`;
     const { output } = await one.container('cassandra').exec(['python3', '-c', script]);
     const last = /^collab_cassandra_repair_last_success_timestamp_seconds\{keyspace="chat"\} (\d+)/m.exec(output);
-    tally.check('its last success is a metric', Number(last?.[1]) > begin, output);
+    tally.check('the metrics show the last successful repair', Number(last?.[1]) > begin, output);
     for (const pod of whole) measured(tally, pod);
   });
 }

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 
-/** How the name server behaves: `slow` answers late, to `nobody` no name exists. */
+/** Behaviour of the name server: `slow` answers late, `nobody` knows no names. */
 export type Mode = 'answers' | 'silent' | 'slow' | 'nobody';
 
 const TYPE_A = 1;
@@ -13,7 +13,7 @@ export class NameServer {
   private closed = false;
   private readonly socket: Socket = createSocket('udp4');
 
-  /** @param resolve the addresses of a name; undefined where it does not exist */
+  /** @param resolve returns the addresses of a name; undefined if it does not exist */
   constructor(private readonly resolve: (name: string) => readonly string[] | undefined) {
     this.socket.on('message', (message, { address, port }) => {
       if (this.mode === 'silent') return;

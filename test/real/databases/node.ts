@@ -11,7 +11,7 @@ type Json = any;
 /** The node's address on the bridge of its pods; their name server answers there. */
 export const GATEWAY = '10.99.0.1';
 
-/** What pods find in the cluster besides each other. */
+/** ConfigMaps, Secrets and names that pods find in the cluster. */
 export interface Cluster {
   /** Data by NAMESPACE/NAME. */
   readonly configMaps: Map<string, Readonly<Record<string, string>>>;

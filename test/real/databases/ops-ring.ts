@@ -8,11 +8,11 @@ import type { Rendered } from './rendering';
 
 type Json = any;
 
-/** What the tests of the container `ops` share: a ring that is ready, and what ops tells of its nodes. */
+/** Shared by the tests of the container `ops`: a ready ring, and the reports of ops about its nodes. */
 
 const MINUTES = 60;
 
-/** What ops tells of its node. */
+/** Report of ops about its node. */
 export async function opsState(pod: Pod): Promise<Json> {
   const { output } = await pod.container('ops').exec(['cat', '/tmp/status.json']);
   return output.startsWith('{') ? JSON.parse(output) : {};
@@ -32,7 +32,7 @@ export async function opsSees(tally: Tally, pod: Pod, nodes: number): Promise<vo
   tally.check('ops sees the ring, its version and its keyspaces', /^\d/.test(release), String(release));
 }
 
-/** Waits until what ops tells of some nodes is so. */
+/** Waits until the reports of ops about some nodes match a condition. */
 export function opsTells(what: string, seconds: number, pods: readonly Pod[], isSo: (state: Json) => boolean) {
   return until(
     what,

@@ -12,7 +12,7 @@ import type { Rendered } from './rendering';
 
 type Json = any;
 
-/** What the container `ops` does to a ring: with --full. */
+/** Tests the effects of the container `ops` on a ring. Runs with --full. */
 export const OPS: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   'deleted rows': deletedRows,
   'a ring grows and shrinks': growsAndShrinks,
@@ -21,7 +21,7 @@ export const OPS: Readonly<Record<string, (tally: Tally, table: FaultTable) => P
 const MINUTES = 60;
 const ROWS = 100;
 
-/** Kills ops as soon as it does something, as a limit of memory or a kubelet would. */
+/** Kills ops as soon as it starts an action, like a memory limit or a kubelet would. */
 async function killedWhile(doing: string, seconds: number, pods: readonly Pod[]): Promise<Pod> {
   const pod = await until(
     `ops does: ${doing}`,
@@ -77,7 +77,7 @@ async function deletedRows(tally: Tally): Promise<void> {
       (k) => `DELETE FROM control WHERE k = ${k}; DELETE FROM repaired WHERE k = ${k};`,
     );
     const deleted = await cql(chat, `CONSISTENCY ONE; ${deletes.join(' ')}`);
-    tally.check('half of them are deleted while a node is away', deleted.code === 0, deleted.output);
+    tally.check('half of the rows are deleted while a node is down', deleted.code === 0, deleted.output);
     const back = rendered.runMember(node, rendered.of('StatefulSet', 'cassandra')[1], 0);
     await up('the node is back', [back]);
     const both = [one, back];
@@ -94,7 +94,7 @@ async function repairedInTime(tally: Tally, node: TestNode, both: readonly Pod[]
   schedule(node, both, { repairSeconds: 20 });
   const killed = await killedWhile('repair chat', 3 * MINUTES, both);
   await opsTells('each node repaired the keyspace', 3 * MINUTES, both, (state) => state.repairs?.chat?.last > before);
-  tally.check('an ops that was killed in the middle of a repair makes it again', killed.restarts === 1, logs(both));
+  tally.check('an ops that was killed during a repair repeats it', killed.restarts === 1, logs(both));
   schedule(node, both, { repairSeconds: 5 * 24 * 3600 });
   await forget(both, chat, 'repaired');
   const left = await count(chat, 'repaired');
@@ -105,23 +105,23 @@ async function repairedInTime(tally: Tally, node: TestNode, both: readonly Pod[]
   const script = `import urllib.request; print(urllib.request.urlopen('http://${both[0]!.address}:7011/metrics').read().decode())`;
   const { output } = await both[1]!.container('cassandra').exec(['python3', '-c', script]);
   tally.check(
-    'metrics tell when the last repair was',
+    'the metrics show the time of the last repair',
     /^collab_cassandra_repair_last_success_timestamp_seconds\{keyspace="chat"\} [1-9]/m.test(output),
     output,
   );
   for (const pod of both) measured(tally, pod);
 }
 
-/** The documented way for a node that never comes back: a node that is well takes it out. */
+/** The documented way for a node that is lost: a healthy node removes it. */
 async function goneForGood(tally: Tally, one: Pod, lost: Pod, chat: Pod): Promise<void> {
   await lost.stop(0);
   const id = await until('the node is seen as down', 2 * MINUTES, async () =>
     /^DN .*\s([0-9a-f-]{36})\s/m.exec(await statusOf(one))?.at(1),
   );
   const removed = await one.container('cassandra').exec(['nodetool', 'removenode', id], 3 * MINUTES);
-  tally.check('removenode takes out a node that is gone for good', removed.code === 0, removed.output);
+  tally.check('removenode removes a lost node', removed.code === 0, removed.output);
   const status = await statusOf(one);
-  tally.check('the ring is whole without it', isWhole(status, 1), status);
+  tally.check('the ring is complete without it', isWhole(status, 1), status);
   const left = await count(chat, 'repaired', 'ONE');
   tally.check('the rows that other nodes have are there', left === ROWS / 2, `${left} rows`);
 }
@@ -170,7 +170,7 @@ async function growsAndShrinks(tally: Tally, table: FaultTable): Promise<void> {
       before === ROWS && after < ROWS && after > 0,
       `${before}, ${after}`,
     );
-    tally.check('and all rows are there', (await count(chat, 't')) === ROWS);
+    tally.check('all rows are still there', (await count(chat, 't')) === ROWS);
     tally.check('the first node was not restarted', one.restarts === 0);
 
     await table.under(writer, 'and back to one by committed members, kill -9 of ops meanwhile', () =>
@@ -198,14 +198,14 @@ async function leaves(tally: Tally, again: Again, one: Pod, two: Pod, chat: Pod)
   });
   tally.check('the last node of the rack leaves the ring, also where its ops was killed meanwhile', true, status);
   const rows = await count(chat, 't');
-  tally.check('and its rows went to the node that stays', rows === ROWS, `${rows} rows`);
+  tally.check('its rows moved to the remaining node', rows === ROWS, `${rows} rows`);
   await until(
     'the node that left waits',
     2 * MINUTES,
     async () => /is no member of the ring/.test(two.log('cassandra')),
     () => logs([two]),
   );
-  tally.check('a node that left starts no more', !two.ready, logs([two]));
+  tally.check('a node that left does not start again', !two.ready, logs([two]));
   await two.stop();
 }
 
@@ -216,12 +216,12 @@ async function comesBack(tally: Tally, node: TestNode, again: Again, one: Pod, c
   const back = grown.runMember(node, grown.of('StatefulSet', 'cassandra')[0], 1);
   await up('two nodes again', [one, back]);
   tally.check(
-    'on a volume that was left a node joins as a new one',
+    'on the volume of a node that left, a node joins as a new one',
     /removing its data/.test(back.log('cassandra')),
     back.log('cassandra'),
   );
   const status = await statusOf(one);
   tally.check('the ring has two nodes again', isWhole(status, 2), status);
   const rows = await count(chat, 't');
-  tally.check('and all rows', rows === ROWS, `${rows} rows`);
+  tally.check('the ring has all rows', rows === ROWS, `${rows} rows`);
 }

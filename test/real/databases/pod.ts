@@ -8,7 +8,7 @@ import { emptyDir, files } from './volumes';
 
 type Json = any;
 
-/** One pod: its init containers one after the other, then its containers, which are started again when they end. */
+/** One pod: runs its init containers one after the other, then its containers, and restarts containers that end. */
 export class Pod {
   readonly namespace: string;
   readonly containers: Container[] = [];
@@ -87,7 +87,7 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
     return this.containers.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
-  /** What a container has printed. */
+  /** Log of a container. */
   log(container: string): string {
     const file = join(this.folder, `${container}.log`);
     return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 
-/** What a program printed, and how it ended: 137 where it was killed because its time was over. */
+/** Output and exit code of a program. 137 means that it was killed after its timeout. */
 export interface Ended {
   readonly code: number;
   readonly output: string;
@@ -37,7 +37,7 @@ export function run(
   );
 }
 
-/** Runs what removes something, which may be gone already. */
+/** Runs a cleanup command whose target may be gone already. */
 export function runQuietly(program: string, ...args: readonly string[]): void {
   try {
     execFileSync(program, args, { stdio: 'ignore' });
@@ -46,7 +46,7 @@ export function runQuietly(program: string, ...args: readonly string[]): void {
   }
 }
 
-/** The network namespace of a process; this program's own where there is no such process. */
+/** The network namespace of a process. If the process is gone, that of this program. */
 export function networkOf(pid: number): string {
   try {
     return fs.readlinkSync(`/proc/${pid}/ns/net`);
@@ -59,7 +59,7 @@ export function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
-/** As one word of a shell. */
+/** Quotes a text as one shell word. */
 export function quoted(text: string): string {
   return `'${text.replace(/'/g, `'\\''`)}'`;
 }

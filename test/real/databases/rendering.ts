@@ -10,7 +10,7 @@ import type { Pod } from './pod';
 
 type Json = any;
 
-/** What a homelab, or an app of a test, renders for its databases, and the secrets that it declares. */
+/** Rendered objects of the databases of a homelab or a test app, and its declared secrets. */
 export class Rendered {
   readonly objects: readonly Json[];
   readonly secrets: readonly DeclaredSecret[];

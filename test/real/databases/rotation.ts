@@ -18,7 +18,7 @@ import type { Pod } from './pod';
 import type { Rendered } from './rendering';
 import { single } from './settings';
 
-/** Logins that get new values while a client writes, in the order of scripts/secrets/rotation.ts: with --full. */
+/** Rotates logins while a client writes, in the order of scripts/secrets/rotation.ts. Runs with --full. */
 export const ROTATION: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   'rotation of MongoDB': ofMongo,
   'rotation of Cassandra': ofCassandra,
@@ -27,7 +27,7 @@ export const ROTATION: Readonly<Record<string, (tally: Tally, table: FaultTable)
 const MINUTES = 60;
 const read = (file: string) => fs.readFileSync(join(__dirname, 'logins', file), 'utf8');
 
-/** A client that logs in anew for each write: what existing connections do not notice, it does. */
+/** A client that logs in for each write, so that it notices what existing connections do not. */
 class Logins {
   readonly pod: Pod;
   private begin = 0;
@@ -158,7 +158,7 @@ async function ofCassandra(tally: Tally): Promise<void> {
     await job(tally, node, rendered, 'cassandra', 'admin-alone');
     const there = await admin(node, pod, 'SELECT key FROM system.local;');
     tally.check('admin logs in with its new password', there.code === 0, there.output);
-    tally.check('and not with the old one', !(await login({ ...rotated.old, username: 'admin' })));
+    tally.check('the old password is rejected', !(await login({ ...rotated.old, username: 'admin' })));
     tally.check('no node restarted for it', pod.restarts === 0);
   });
 }
@@ -168,7 +168,7 @@ async function job(tally: Tally, node: TestNode, rendered: Rendered, namespace: 
   tally.check(`the job of ${namespace} succeeds (${suffix})`, code === 0, pod.log('job'));
 }
 
-/** The login of a client: at no moment is there a pod that cannot log in, be it an old one or a new one. */
+/** Rotates the login of a client. Old and new pods can log in at any time. */
 async function client(
   tally: Tally,
   node: TestNode,
@@ -202,7 +202,7 @@ async function client(
     after.errors(),
   );
   tally.check(`${kind}: the old login is gone`, !(await logsIn(rotated.old)));
-  tally.check(`${kind}: and the new one works`, await logsIn(rotated.after));
+  tally.check(`${kind}: the new login works`, await logsIn(rotated.after));
   await after.pod.stop(0);
 }
 
@@ -228,7 +228,7 @@ async function root(tally: Tally, set: MongoSet): Promise<void> {
   tally.check('root logs in with its new password', there.code === 0, there.output);
   const { username, password } = rotated.old;
   const old = await mongo(set.writer.pod, `db.getSiblingDB('admin').auth('${username}', '${password}')`);
-  tally.check('and not with the old one', old.code !== 0, old.output);
+  tally.check('the old password is rejected', old.code !== 0, old.output);
   tally.check(
     'no container restarted for it',
     pods.every(({ restarts }) => restarts === 0),

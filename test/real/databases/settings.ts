@@ -10,7 +10,7 @@ import type { Rendered } from './rendering';
 
 type Json = any;
 
-/** What owners write into the databases' own configuration, judged by the databases: with --full. */
+/** Tests the owner's settings for the databases with the real databases. Runs with --full. */
 export const SETTINGS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = { settings };
 
 const MINUTES = 60;
@@ -82,15 +82,15 @@ async function ofCassandra(tally: Tally, node: TestNode, rendered: Rendered, pod
   );
   const info = await nodetool('info');
   const heap = Number(/Heap Memory \(MB\)\s*:\s*[\d.]+ \/ ([\d.]+)/.exec(info.output)?.[1]);
-  tally.check('and the heap of the owner', heap > HEAP * 0.95 && heap <= HEAP, info.output);
+  tally.check('Cassandra has the heap of the owner', heap > HEAP * 0.95 && heap <= HEAP, info.output);
   const { pod: job, code } = await rendered.runJob(node, 'cassandra', 'settings');
-  tally.check('the schema job makes a keyspace that no client asked for', code === 0, job.log('job'));
+  tally.check('the schema job creates a keyspace without a client', code === 0, job.log('job'));
   const keyspace = await admin(
     node,
     pod,
     "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'archive';",
   );
-  tally.check('with the copies of the owner', /'dc1': '1'/.test(keyspace.output), keyspace.output);
+  tally.check('the keyspace has the replicas that the owner set', /'dc1': '1'/.test(keyspace.output), keyspace.output);
 }
 
 async function ofMongo(tally: Tally, node: TestNode, pod: Pod): Promise<void> {

@@ -12,7 +12,7 @@ import type { Rendered } from './rendering';
 
 type Json = any;
 
-/** Sets that get smaller, move and retire, with their data: with --full. */
+/** Sets with data that shrink, move and retire. Runs with --full. */
 export const SHRINKING: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   'five members to one': fiveToOne,
   'three members to one at once': threeToOneAtOnce,
@@ -32,7 +32,7 @@ export function sized(count: number, pods: number) {
   };
 }
 
-/** The way of the documentation: members first, their pods one commit later. */
+/** Follows the documentation: removes members first, and their pods one commit later. */
 async function fiveToOne(tally: Tally): Promise<void> {
   await inFreshNode(tally, sized(5, 5), async (node, rendered, again) => {
     const pods = await started(node, rendered);
@@ -92,7 +92,7 @@ async function memberMoves(tally: Tally, node: TestNode, rendered: Rendered, pod
   await readable(tally, node, rendered, 'after a member moved');
 }
 
-/** Retired it runs no pods; the disks stay, and it comes back to them. */
+/** A retired set runs no pods. Its disks stay, and it can be activated again. */
 async function retires(tally: Tally, node: TestNode, rendered: Rendered, pod: Pod): Promise<void> {
   const [manifest] = rendered.of('StatefulSet', 'mongodb');
   await pod.stop();
@@ -106,7 +106,7 @@ async function retires(tally: Tally, node: TestNode, rendered: Rendered, pod: Po
   await readable(tally, node, rendered, 'after it retired and came back');
 }
 
-/** What the plan calls data at risk: two of three voters go at once, and the one that stays never sees a majority again. */
+/** A change that the plan reports as data risk: two of three voters leave at once, and the remaining one never has a majority again. */
 async function threeToOneAtOnce(tally: Tally): Promise<void> {
   await inFreshNode(tally, sized(3, 3), async (node, rendered, again) => {
     const pods = await started(node, rendered);
@@ -122,7 +122,7 @@ async function threeToOneAtOnce(tally: Tally): Promise<void> {
     const { code, output } = await mongo(client, insert(ROWS + 1));
     tally.check('control: the survivor takes no write, because it has no primary', code !== 0, output);
     tally.check(
-      'control: and goes on waiting for one',
+      'control: the survivor keeps waiting for a primary',
       /watch: another member is primary, or none is yet/.test(survivor.log('reconcile')),
       survivor.log('reconcile').slice(-2000),
     );

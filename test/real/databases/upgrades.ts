@@ -12,7 +12,7 @@ import { OLDER_CASSANDRA } from './images';
 
 type Json = any;
 
-/** Databases that get another version, or write another form of data, while a client writes: with --full. */
+/** Upgrades databases and their data format while a client writes. Runs with --full. */
 export const UPGRADES: Readonly<Record<string, (tally: Tally, table: FaultTable) => Promise<void>>> = {
   'feature compatibility of MongoDB': compatibility,
   'upgrade of Cassandra': upgrade,
@@ -52,10 +52,10 @@ async function compatibility(tally: Tally, table: FaultTable): Promise<void> {
         async () => set.pods.some((each) => text.test(each.log('reconcile'))),
         () => logs(set.pods),
       );
-    tally.check('a new set writes the form of its version', (await version()) === '6.0', await version());
+    tally.check('a new set writes the data format of its version', (await version()) === '6.0', await version());
     await commit('5.0');
     await says(/wait: the feature compatibility version is 6\.0, and 5\.0 is wanted: it is never lowered from here/);
-    tally.check('a lower one is not brought about', (await version()) === '6.0', await version());
+    tally.check('a lower data format is not applied', (await version()) === '6.0', await version());
     // As a set that came from 5.0 is after its binaries were upgraded.
     const lowered = await root("db.adminCommand({ setFeatureCompatibilityVersion: '5.0' })");
     tally.check('by hand it is 5.0', (await version()) === '5.0', lowered.output);
@@ -72,7 +72,7 @@ async function compatibility(tally: Tally, table: FaultTable): Promise<void> {
       );
     });
     tally.check(
-      'nobody restarted for it',
+      'no container restarted for it',
       set.pods.every(({ restarts }) => restarts === 0),
       logs(set.pods),
     );

@@ -2,7 +2,7 @@ import { admin } from '../clients';
 import type { TestNode } from '../node';
 import type { Pod } from '../pod';
 
-/** What the backup of a ring must hold, of each kind that Cassandra knows. */
+/** Data of every kind that the backup of a ring must contain. */
 const schema = (copies: number) => `
 CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': ${copies}};
 CREATE KEYSPACE "order" WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1} AND durable_writes = false;
@@ -35,7 +35,7 @@ INSERT INTO "order".t (k, v) VALUES (2, 'two');
 ${Array.from({ length: 300 }, (_, k) => `INSERT INTO many (k, v) VALUES (${k}, 'value ${k}');`).join('\n')}
 `;
 
-/** After a flush, so that the deletions lie in other files than what they delete. */
+/** Runs after a flush, so that deletions are in other files than the deleted rows. */
 const DELETIONS = `
 USE shop;
 DELETE FROM people WHERE id = 1 AND seq = 2;
@@ -52,7 +52,7 @@ GRANT EXECUTE ON FUNCTION shop.plus(int, int) TO readers;
 GRANT AUTHORIZE ON ROLE readers TO "Odd ""x";
 `;
 
-/** Rows by every path that leads to them, then rights. Equal answers mean equal rings. */
+/** Queries for rows by every access path, then permissions. Equal answers mean equal rings. */
 const QUESTIONS = `
 CONSISTENCY ALL;
 SELECT JSON * FROM shop.people;
@@ -73,7 +73,7 @@ SELECT JSON * FROM system_schema.functions;
 SELECT JSON * FROM system_schema.columns;
 SELECT JSON index_name, kind, options FROM system_schema.indexes;
 `;
-/** What each ring has of its own. */
+/** Data that differs for each ring. */
 const OWN = /"role": "(cassandra|admin)"|"keyspace_name": "system/;
 
 async function say(node: TestNode, pod: Pod, statements: string): Promise<string> {
@@ -82,7 +82,7 @@ async function say(node: TestNode, pod: Pod, statements: string): Promise<string
   return output;
 }
 
-/** Fills a ring, with files, deletions and rights as one that is in use has them. */
+/** Fills a ring like one in use, with several files, deletions and permissions. */
 export async function fill(node: TestNode, [pod, ...others]: readonly Pod[]): Promise<void> {
   await say(node, pod!, schema(others.length + 1));
   await say(node, pod!, ROWS);

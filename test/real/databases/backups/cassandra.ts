@@ -15,7 +15,7 @@ import { fill, rights, rows } from './cassandra-data';
 
 type Json = any;
 
-/** Backups of a ring and what they give back, through the rendered containers and Jobs: with --full. */
+/** Backup and restore of a ring, with the rendered containers and Jobs. Runs with --full. */
 export const CASSANDRA_BACKUPS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   'cassandra restore': restored,
   'cassandra restore into one node': intoOneNode,
@@ -24,7 +24,7 @@ export const CASSANDRA_BACKUPS: Readonly<Record<string, (tally: Tally) => Promis
 const MINUTES = 60;
 const TARGET = 'backups';
 
-/** A ring of small nodes. Its backups go to a claim, whose disk is none of the ring's. */
+/** A ring of small nodes. Its backups go to a claim on another disk. */
 function ring(racks: readonly string[], name = 'cassandra', clusterName = 'collab'): App {
   const app = new App();
   const chart = new Chart(app, name, { namespace: 'cassandra' });
@@ -53,7 +53,7 @@ async function up(node: TestNode, rendered: Rendered): Promise<Pod[]> {
   return pods;
 }
 
-/** Stops a ring and takes its disks away. */
+/** Stops a ring and removes its disks. */
 async function destroy(node: TestNode, pods: readonly Pod[]): Promise<void> {
   await Promise.all(pods.map((pod) => pod.stop(0)));
   for (const { name } of pods) fs.rmSync(node.claims.disk('cassandra', `data-${name}`));
@@ -66,7 +66,7 @@ const statusOf = (pod: Pod): Json => {
 
 const repositoryIn = (pod: Pod) => join(pod.volume('backup-target'), 'cassandra');
 
-/** A container that starts again looks at once whether a backup is due. */
+/** A restarted container checks at once whether a backup is due. */
 async function store(pods: readonly Pod[]): Promise<void> {
   for (const pod of pods) pod.container('backup').signal('SIGKILL');
   await until(
@@ -79,7 +79,7 @@ async function store(pods: readonly Pod[]): Promise<void> {
 
 let restores = 0;
 
-/** The pod of a Job from the CronJob that waits for one, as the command makes it. */
+/** The pod of a Job from the suspended CronJob, as the command creates it. */
 function restoreJob(node: TestNode, rendered: Rendered, asked: Readonly<Record<string, string>> = {}): Pod {
   const [cron] = rendered.of('CronJob', 'cassandra');
   const spec = structuredClone(cron.spec.jobTemplate.spec.template.spec);
@@ -112,7 +112,7 @@ async function restored(tally: Tally): Promise<void> {
     await store(pods);
     const [before, mayBefore] = [await rows(node, pods[0]!), await rights(node, pods[0]!)];
     tally.check(
-      'nothing of a snapshot stays on a node',
+      'no snapshot stays on a node',
       pods.every((pod) => !fs.existsSync(join(pod.volume('data'), '.backup'))),
     );
     for (const pod of pods)
@@ -130,8 +130,11 @@ async function restored(tally: Tally): Promise<void> {
     killed.container('restore').signal('SIGKILL');
     tally.check('a restore is killed', (await end(killed)).code === 137);
     const second = await end(restoreJob(node, rendered));
-    tally.check('the next one finishes it', second.code === 0, second.said);
-    tally.check('and begins with what was left', !/\((1|2) of /.test(second.said.split('restored the schema').at(-1)!));
+    tally.check('the next restore finishes it', second.code === 0, second.said);
+    tally.check(
+      'the next restore continues with the remaining tables',
+      !/\((1|2) of /.test(second.said.split('restored the schema').at(-1)!),
+    );
     const summary = second.result.restored ?? {};
     tally.check('every table is equal', summary.tables === 5 && summary.equal === 5, JSON.stringify(summary));
     console.log(`restored: ${JSON.stringify(summary)}`);
@@ -139,11 +142,11 @@ async function restored(tally: Tally): Promise<void> {
     same(tally, 'roles, hashes, rights and schema are there', mayBefore, await rights(node, fresh[0]!));
     const login = ['cqlsh', '-u', 'Odd "x', '-p', "pp'q", fresh[0]!.address, '-e'];
     const own = await fresh[0]!.container('cassandra').exec([...login, 'SELECT k FROM shop.many WHERE k = 1;']);
-    tally.check('a role logs in with its old password, and has its rights', own.code === 0, own.output);
+    tally.check('a role logs in with its old password and has its permissions', own.code === 0, own.output);
 
     const again = await end(restoreJob(node, rendered));
     tally.check(
-      'another restore refuses tables that hold rows',
+      'another restore rejects tables with rows',
       again.code === 3 && /these tables hold rows: order.t, shop.Odd/.test(again.said),
       again.said,
     );
@@ -152,7 +155,7 @@ async function restored(tally: Tally): Promise<void> {
   });
 }
 
-/** Rows of one keyspace were deleted by mistake; what others wrote since stays. */
+/** Restores deleted rows of one keyspace. Later writes in other keyspaces stay. */
 async function oneKeyspace(tally: Tally, node: TestNode, rendered: Rendered, pods: readonly Pod[], before: string) {
   const mistake = 'DELETE FROM "order".t WHERE k = 1; INSERT INTO shop.many (k, v) VALUES (1000, \'since\');';
   await admin(node, pods[0]!, mistake);
@@ -163,13 +166,13 @@ async function oneKeyspace(tally: Tally, node: TestNode, rendered: Rendered, pod
   const less = before.split('\n').filter((line) => !now.includes(line));
   tally.check('its deleted row is back', now.includes('{"k": 1, "v": "one"}'), now.slice(-20).join('\n'));
   tally.check(
-    'what another keyspace wrote since stays',
+    'later writes in another keyspace stay',
     more.join() === '{"k": 1000, "v": "since"},{"shop.total(k)": 45551}' && less.length === 1,
     `${more.join('\n')}\n--\n${less.join('\n')}`,
   );
 }
 
-/** A repository that is not whole is never restored in silence. */
+/** An incomplete repository is never restored without an error. */
 async function damage(tally: Tally, node: TestNode, rendered: Rendered, pods: readonly Pod[]): Promise<void> {
   const repository = repositoryIn(pods[0]!);
   const asked = { RESTORE_REPLACE: 'yes' };
@@ -191,7 +194,7 @@ async function damage(tally: Tally, node: TestNode, rendered: Rendered, pods: re
   fs.chownSync(pack, 999, 999);
 }
 
-/** Another number of nodes, in a ring of another name; then the same as a drill. */
+/** Restores into a ring with another name and number of nodes, and then runs a drill. */
 async function intoOneNode(tally: Tally): Promise<void> {
   await inFreshNode(tally, ring(['r1', 'r2']), async (node, rendered, again) => {
     const pods = await up(node, rendered);
@@ -201,12 +204,12 @@ async function intoOneNode(tally: Tally): Promise<void> {
     await destroy(node, pods);
     const other = await again(ring(['only'], 'second', 'another'));
     node.cluster.secrets.set('cassandra/second-backup', node.cluster.secrets.get('cassandra/cassandra-backup')!);
-    // What the test types goes to this ring from here on.
+    // From here on, commands of the test go to this ring.
     node.cluster.secrets.set('cassandra/cassandra-admin', node.cluster.secrets.get('cassandra/second-admin')!);
     const [one] = (await up(node, other)) as [Pod];
     const asked = { RESTORE_FROM: 'cassandra' };
     const from = await end(restoreJob(node, other, asked));
-    tally.check('a ring of one node takes the backup of two', from.code === 0, from.said);
+    tally.check('a ring of one node accepts the backup of two nodes', from.code === 0, from.said);
     console.log(`restored: ${JSON.stringify(from.result)}`);
     const after = await rows(node, one);
     same(tally, 'every row is there', before, after);

@@ -5,7 +5,7 @@ import type { Tally } from '../../tally';
 import { logs } from '../clients';
 import { withStore, type StoredSet } from './stored-set';
 
-/** What may go wrong with a backup: each is reported in words, nothing that was stored is lost, and the next try is well. */
+/** Faults of a backup. Each is reported, no stored data is lost, and the next backup succeeds. */
 export async function faults(tally: Tally): Promise<void> {
   await withStore(tally, 1, async (set) => {
     await set.start();
@@ -22,13 +22,13 @@ export async function faults(tally: Tally): Promise<void> {
   });
 }
 
-/** @returns the status of the next try */
+/** @returns the status of the next backup */
 async function reported(set: StoredSet, tally: Tally, what: string, error: RegExp): Promise<void> {
   const before = await set.status();
   const status = await set.backUp(120);
   tally.check(`${what} is reported`, error.test(status.error ?? ''), JSON.stringify(status));
   tally.check(
-    `${what}: the last good backup is still told`,
+    `${what}: the last good backup is still reported`,
     status.newest === before.newest,
     JSON.stringify([before, status]),
   );
@@ -38,7 +38,7 @@ async function wellAgain(set: StoredSet, tally: Tally, what: string): Promise<vo
   const before = await set.status();
   const after = await set.backUp(150);
   const isNewer = after.error === null && after.newest > (before.newest ?? '');
-  tally.check(`${what}: the next try is well`, isNewer, JSON.stringify([before, after]));
+  tally.check(`${what}: the next backup succeeds`, isNewer, JSON.stringify([before, after]));
 }
 
 async function target(set: StoredSet, tally: Tally): Promise<void> {
@@ -65,7 +65,7 @@ async function target(set: StoredSet, tally: Tally): Promise<void> {
   const moved = `${store.path}.moved`;
   fs.renameSync(store.path, moved);
   await reported(set, tally, 'a disk that is not mounted', /is not at the target \(is its disk mounted/);
-  tally.check('and nothing is made in its place', !fs.existsSync(store.path), '');
+  tally.check('the backup creates nothing instead of the missing target', !fs.existsSync(store.path), '');
   fs.renameSync(moved, store.path);
   await wellAgain(set, tally, 'after the disk is back');
 
@@ -92,7 +92,7 @@ async function killed(set: StoredSet, tally: Tally): Promise<void> {
   backup.signal('SIGKILL');
   await until('the container is back', 60, async () => backup.restarts > again && backup.pid !== undefined);
   const status = await set.backUp(120);
-  tally.check('a backup that was killed is made again', status.error === null, JSON.stringify(status));
+  tally.check('a killed backup runs again', status.error === null, JSON.stringify(status));
 
   const reconcile = pod!.container('reconcile');
   const locks = () => (pod!.log('reconcile').match(/locking this member/g) ?? []).length;
@@ -115,7 +115,7 @@ async function killed(set: StoredSet, tally: Tally): Promise<void> {
 }
 
 async function damaged(set: StoredSet, tally: Tally): Promise<void> {
-  // So many that a restore is still under way when it is killed.
+  // Enough collections that the restore still runs when it is killed.
   await set.type(
     `for (let at = 0; at < 150; at++) db.getSiblingDB('shop').getCollection('small' + at).insertOne({ at })`,
   );
@@ -134,37 +134,37 @@ async function damaged(set: StoredSet, tally: Tally): Promise<void> {
   fs.writeFileSync(pack!, broken);
   const drill = await set.restore({ RESTORE_DRILL: 'yes' });
   tally.check(
-    'a damaged backup is found by the drill',
+    'the drill finds a damaged backup',
     drill.code === 3 && /cannot be restored whole/.test(drill.log),
     drill.log,
   );
   const refused = await set.restore({ RESTORE_REPLACE: 'yes' });
-  tally.check('and is not loaded', refused.code === 3 && (await set.contents()) === before, refused.log);
+  tally.check('a damaged backup is not loaded', refused.code === 3 && (await set.contents()) === before, refused.log);
   fs.writeFileSync(pack!, whole);
 
   fs.renameSync(repository, `${repository}.away`);
   const none = await set.restore({ RESTORE_REPLACE: 'yes' });
   tally.check(
-    'a missing one too, in words',
+    'a missing backup is reported',
     none.code === 3 && /nothing was ever stored there/.test(none.log),
     none.log,
   );
   fs.mkdirSync(join(repository, 'keys'), { recursive: true });
   fs.writeFileSync(join(repository, 'keys', 'part'), 'half');
   const half = await set.restore({ RESTORE_REPLACE: 'yes' });
-  tally.check('and one that is half written', half.code === 3, half.log);
+  tally.check('an incomplete backup is rejected', half.code === 3, half.log);
   fs.rmSync(repository, { recursive: true });
   fs.renameSync(`${repository}.away`, repository);
 
   const full = await set.restore();
   tally.check(
-    'nothing is loaded over data that is there',
+    'a restore does not overwrite existing data',
     full.code === 3 && /holds documents already/.test(full.log),
     full.log,
   );
   const kill = set.restore({ RESTORE_REPLACE: 'yes' }, /documents, equal/);
   const first = await kill;
-  tally.check('a restore that is killed has failed', first.code === 137, first.log);
+  tally.check('a killed restore fails', first.code === 137, first.log);
   const second = await set.restore({ RESTORE_REPLACE: 'yes' });
-  tally.check('and the next one finishes it', second.code === 0 && (await set.contents()) === before, second.log);
+  tally.check('the next restore finishes it', second.code === 0 && (await set.contents()) === before, second.log);
 }

@@ -13,7 +13,7 @@ type Json = any;
 
 const BIG = `db.getSiblingDB('shop').big.insertMany(Array.from({ length: 24 }, () => ({ b: BinData(0, require('crypto').randomBytes(2 ** 20).toString('base64')) }))).acknowledged`;
 
-/** A target that is slow or silent, and a member that is killed while it is copied. */
+/** Faults: a slow or silent target, and a member that is killed during its copy. */
 export async function slowAndKilled(tally: Tally): Promise<void> {
   await withStore(tally, 3, async (set) => {
     await set.start();
@@ -23,7 +23,7 @@ export async function slowAndKilled(tally: Tally): Promise<void> {
     await slow(set, tally);
     await silent(set, tally);
     const drill = await set.restore({ RESTORE_DRILL: 'yes' });
-    tally.check('what is stored in the end is whole', drill.code === 0, drill.log);
+    tally.check('the final backup is complete', drill.code === 0, drill.log);
   });
 }
 
@@ -40,7 +40,7 @@ async function copiedMemberKilled(set: StoredSet, tally: Tally): Promise<void> {
   await until('mongod is started again', 60, async () => pod.container('mongod').restarts > restarts);
   const status = await tried;
   tally.check(
-    'a copy whose mongod is killed is reported, and the last good backup is still told',
+    'a copy whose mongod is killed is reported, and the last good backup is still shown',
     /no copy of the database/.test(status.error ?? '') && status.newest === before.newest,
     `${JSON.stringify([before, status])}\n${logs([pod])}`,
   );
@@ -52,10 +52,10 @@ async function copiedMemberKilled(set: StoredSet, tally: Tally): Promise<void> {
     () => logs(set.pods),
   );
   const after = await set.backUp(180);
-  tally.check('the next try is well', after.error === null && after.newest > before.newest, JSON.stringify(after));
+  tally.check('the next backup succeeds', after.error === null && after.newest > before.newest, JSON.stringify(after));
 }
 
-/** As over a bad line: everything arrives, and a write waits for none of it. */
+/** A slow connection: the backup completes, and writes do not wait for it. */
 async function slow(set: StoredSet, tally: Tally): Promise<void> {
   await set.type(BIG);
   const release = set.store.slow();
@@ -71,15 +71,15 @@ async function slow(set: StoredSet, tally: Tally): Promise<void> {
     const status = await tried;
     const took = (Date.now() - began) / 1000;
     console.log(`  to a slow target in ${took.toFixed(1)} s; a write took ${wrote.toFixed(1)} s with its shell`);
-    tally.check('a slow target gets everything', status.error === null, JSON.stringify(status));
-    tally.check('and nobody who writes waits for it', wrote < 15, `${wrote} s`);
-    tally.check('it is slow', took > 15, `${took} s`);
+    tally.check('a slow target gets the complete backup', status.error === null, JSON.stringify(status));
+    tally.check('writes do not wait for the backup', wrote < 15, `${wrote} s`);
+    tally.check('the target was slow', took > 15, `${took} s`);
   } finally {
     release();
   }
 }
 
-/** In the middle its connection stays open and nothing comes from it: ssh gives up after two minutes. */
+/** The connection stays open, but the target sends nothing. ssh gives up after two minutes. */
 async function silent(set: StoredSet, tally: Tally): Promise<void> {
   const before = await set.status();
   await set.type(BIG);
@@ -104,15 +104,15 @@ async function silent(set: StoredSet, tally: Tally): Promise<void> {
   }
   console.log(`  a silent target was given up after ${((Date.now() - began) / 1000).toFixed(0)} s: ${status.error}`);
   tally.check(
-    'a silent target is given up and reported',
+    'a silent target times out and is reported',
     status.error !== null && status.newest === before.newest,
     JSON.stringify(status),
   );
   const after = await set.backUp(180);
-  tally.check('and used again once it answers', after.error === null, JSON.stringify(after));
+  tally.check('the target is used again when it answers', after.error === null, JSON.stringify(after));
 }
 
-/** Another homelab restores from a copy of the repository under another name; then the password of its own changes. */
+/** Restores from a copy of another homelab's repository, and then changes the password of the own one. */
 export async function movedAndRotated(tally: Tally): Promise<void> {
   await withStore(tally, 1, async (set) => {
     await set.start();
@@ -132,7 +132,7 @@ export async function movedAndRotated(tally: Tally): Promise<void> {
     await set.start();
     const unknown = await set.restore({ RESTORE_FROM: 'first-homelab' });
     tally.check(
-      'a repository that does not know the password of this homelab is not restored, in words',
+      'a repository with another password is not restored, with an error',
       unknown.code === 3 && /another password/.test(unknown.log),
       unknown.log,
     );
@@ -143,14 +143,17 @@ export async function movedAndRotated(tally: Tally): Promise<void> {
     fs.rmSync(at('password'));
     const { code, log } = await set.restore({ RESTORE_FROM: 'first-homelab' });
     tally.check('a restore from the repository of another homelab succeeds', code === 0, log);
-    tally.check('with every document', (await set.contents()) === before, log);
+    tally.check('the restore has every document', (await set.contents()) === before, log);
     const own = await set.backUp(150);
-    tally.check('its own backups go into a repository of its own', own.error === null && fs.existsSync(at('mongodb')));
+    tally.check(
+      'the homelab stores its backups in its own repository',
+      own.error === null && fs.existsSync(at('mongodb')),
+    );
     await rotated(set, tally);
   });
 }
 
-/** The way that `npm run bootstrap -- rotate mongodb-backup` tells. */
+/** Follows the steps that `npm run bootstrap -- rotate mongodb-backup` prints. */
 async function rotated(set: StoredSet, tally: Tally): Promise<void> {
   const place = 'mongodb/mongodb-backup';
   const { secrets } = set.node.cluster;
@@ -159,7 +162,7 @@ async function rotated(set: StoredSet, tally: Tally): Promise<void> {
   const tell = `restic \${BACKUP_SSH_CONFIG:+-o} \${BACKUP_SSH_CONFIG:+"sftp.command=ssh -F $BACKUP_SSH_CONFIG target -s sftp"} key`;
   await backup.exec(['sh', '-c', "echo 'another password' >/tmp/new"]);
   let changed: { code: number; output: string } | undefined;
-  // Refused while a backup is made.
+  // restic rejects it while a backup runs.
   await until('restic changes the password of the repository', 60, async () => {
     changed = await backup.exec(['sh', '-c', `${tell} passwd --new-password-file /tmp/new`]);
     return changed.code === 0 || !changed.output.includes('already locked');
@@ -167,21 +170,21 @@ async function rotated(set: StoredSet, tally: Tally): Promise<void> {
   tally.check('restic changes the password of the repository', changed?.code === 0, changed?.output);
   const old = await set.backUp(150);
   tally.check(
-    'the old one is reported',
+    'the old password is reported',
     /made with another password than the secret mongodb-backup has/.test(old.error ?? ''),
     JSON.stringify(old),
   );
   secrets.set(place, { ...secrets.get(place)!, password: 'another password' });
   pod!.refresh();
   const own = await set.backUp(150);
-  tally.check('the new one is used without a restart', own.error === null, JSON.stringify(own));
+  tally.check('the new password is used without a restart', own.error === null, JSON.stringify(own));
   const keys = await backup.exec(['sh', '-c', `${tell} list --json`]);
-  tally.check('and is the only one', JSON.parse(keys.output).length === 1, keys.output);
+  tally.check('the repository has only the new password', JSON.parse(keys.output).length === 1, keys.output);
   const drill = await set.restore({ RESTORE_DRILL: 'yes' });
-  tally.check('what was stored before can be read by it', drill.code === 0, drill.log);
+  tally.check('the new password opens older backups', drill.code === 0, drill.log);
 }
 
-/** A claim, as NFS is one too: a folder that each pod mounts. */
+/** A claim as target, for example on NFS: a folder that each pod mounts. */
 export async function inClaim(tally: Tally): Promise<void> {
   const backup = { target: { kind: 'claim', claim: 'backups' }, sameHost: 'the folder of a test' };
   await inFreshNode(tally, stored(3, backup), async (node, rendered) => {
@@ -195,8 +198,12 @@ export async function inClaim(tally: Tally): Promise<void> {
     await set.destroy();
     await set.start();
     const { code, log } = await set.restore();
-    tally.check('comes back after all disks are lost', code === 0 && (await set.contents()) === before, log);
+    tally.check(
+      'a backup in a claim restores everything after all disks are lost',
+      code === 0 && (await set.contents()) === before,
+      log,
+    );
     const drill = await set.restore({ RESTORE_DRILL: 'yes' });
-    tally.check('and is found whole by a drill', drill.code === 0, drill.log);
+    tally.check('a drill finds the backup complete', drill.code === 0, drill.log);
   });
 }

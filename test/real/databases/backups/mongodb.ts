@@ -10,24 +10,20 @@ type Json = any;
 
 const FILL = fs.readFileSync(join(__dirname, 'mongo-data.js'), 'utf8');
 
-/** Everything is destroyed, and comes back from the store: whole, one database of it, and after a kill. */
+/** Destroys everything and restores it from the store: completely, one database only, and after a kill. */
 async function destroyed(tally: Tally): Promise<void> {
   await withStore(tally, 3, async (set) => {
     await set.start();
     await set.type(FILL);
     const before = await set.contents();
     const status = await set.backUp();
-    tally.check(
-      'a backup is made when it is asked for',
-      status.error === null && status.bytes > 0,
-      JSON.stringify(status),
-    );
+    tally.check('a backup runs on request', status.error === null && status.bytes > 0, JSON.stringify(status));
     const scraped = await fetch(`http://${set.pods[2]!.address}:7012/metrics`).then((answer) => answer.text());
     const at = Number(/^collab_backup_newest_timestamp_seconds (\d+)$/m.exec(scraped)?.[1]);
-    tally.check('its age is a metric', at === Date.parse(status.newest) / 1000, scraped);
+    tally.check('the metrics show the age of the backup', at === Date.parse(status.newest) / 1000, scraped);
     const others = set.pods.slice(0, 2).map((pod) => pod.log('backup'));
     tally.check(
-      'the last secondary alone is stored',
+      'only the last secondary is backed up',
       others.every((log) => /left to another pod/.test(log)),
       others.join('\n'),
     );
@@ -39,7 +35,11 @@ async function destroyed(tally: Tally): Promise<void> {
         );
       }
     const drill = await set.restore({ RESTORE_DRILL: 'yes' });
-    tally.check('a drill finds the backup whole', drill.code === 0 && /"drill":\{"ok":true/.test(drill.log), drill.log);
+    tally.check(
+      'a drill finds the backup complete',
+      drill.code === 0 && /"drill":\{"ok":true/.test(drill.log),
+      drill.log,
+    );
 
     await set.destroy();
     await set.start();
@@ -48,14 +48,10 @@ async function destroyed(tally: Tally): Promise<void> {
     console.log(`  restored in ${Math.round((Date.now() - began) / 1000)} s`);
     tally.check('a restore into an empty set succeeds', code === 0, log);
     const after = await set.contents();
-    tally.check(
-      'every document, index, option, user and role is as it was',
-      after === before,
-      differing(before, after),
-    );
+    tally.check('every document, index, option, user and role is restored', after === before, differing(before, after));
     const bob = await set.type("db.auth('bob', 'bob').ok && db.getSiblingDB('shop').many.countDocuments({})");
     tally.check(
-      'a user that was made by hand logs in with the old password, and has its rights',
+      'a user that was created by hand logs in with the old password and has its permissions',
       /20000/.test(bob),
       bob,
     );
@@ -69,16 +65,16 @@ async function destroyed(tally: Tally): Promise<void> {
     const shop = (text: string) => JSON.stringify(JSON.parse(text.slice(9)).shop);
     const one = await set.contents();
     tally.check(
-      'one database alone comes back',
+      'a single database is restored',
       only.code === 0 && shop(one) === shop(before),
       only.log + differing(before, one),
     );
     const other = await set.type("db.getSiblingDB('other').x.countDocuments({})");
-    tally.check('and no other is touched', other.trim().endsWith('2'), other);
+    tally.check('no other database changes', other.trim().endsWith('2'), other);
   });
 }
 
-/** What the sample has time for: one member, stored by SSH, loses its disk, and has all back. */
+/** Part of the sample: one member with a backup over SSH loses its disk and is restored. */
 export async function givenBackByOne(tally: Tally): Promise<void> {
   await withStore(tally, 1, async (set) => {
     await set.start();
@@ -91,11 +87,11 @@ export async function givenBackByOne(tally: Tally): Promise<void> {
     const { code, log } = await set.restore();
     tally.check('a restore into an empty set succeeds', code === 0, log);
     const after = await set.contents();
-    tally.check('all that was stored is there again', after === before, differing(before, after));
+    tally.check('all stored data is restored', after === before, differing(before, after));
   });
 }
 
-/** What two sets hold differently, in short. */
+/** Short text of the differences between two sets. */
 function differing(before: string, after: string): string {
   const [one, other] = [before, after].map((text) => JSON.parse((text ?? 'CONTENTS {}').slice(9)));
   const flat = (value: Json, path = ''): [string, string][] =>

@@ -21,26 +21,26 @@ export class SshStore {
     execFileSync('mkfs.ext4', ['-q', disk]);
     execFileSync('mount', ['-o', 'loop', disk, join(this.folder, 'mount')]);
     fs.mkdirSync(join(this.folder, 'mount', 'backups'));
-    // sshd goes into it before it knows who logs in, and wants it so.
+    // sshd requires this mode, because it enters the folder before the login.
     fs.mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
     this.makeHostKey();
   }
 
-  /** Where the repositories are: a disk of its own, that can be full. */
+  /** Folder of the repositories, on a separate disk that can be filled. */
   get path(): string {
     return join(this.folder, 'mount', 'backups');
   }
 
-  /** The line that was let in first. */
+  /** The first authorized line. */
   authorized = '';
 
-  /** As homelab.ts has it. */
+  /** The target as in homelab.ts. */
   get target(): object {
     const hostKeys = [fs.readFileSync(join(this.folder, 'host.pub'), 'utf8').trim()];
     return { kind: 'sftp', host: GATEWAY, port: PORT, user: 'root', path: this.path, hostKeys };
   }
 
-  /** Nothing but 4 MiB is free. */
+  /** Fills the disk except for 4 MiB. */
   fill(): void {
     const { bavail, bsize } = fs.statfsSync(this.path);
     execFileSync('fallocate', ['-l', String(bavail * bsize - 4 * 2 ** 20), join(this.folder, 'mount', 'ballast')]);
@@ -94,7 +94,7 @@ export class SshStore {
     );
   }
 
-  /** Connections that are open end, too. */
+  /** Stops the machine, and ends open connections. */
   async stop(): Promise<void> {
     const { sshd } = this;
     if (sshd === undefined) return;
@@ -104,7 +104,7 @@ export class SshStore {
     await gone;
   }
 
-  /** Answers nothing, on connections that stay open. */
+  /** Sends nothing, but keeps connections open. */
   freeze(): void {
     signalTree(this.sshd!.pid!, 'SIGSTOP');
   }
@@ -113,7 +113,7 @@ export class SshStore {
     signalTree(this.sshd!.pid!, 'SIGCONT');
   }
 
-  /** Takes 1 MB a second. @returns what makes it as fast as before */
+  /** Limits the speed to 1 MB/s. @returns a function that removes the limit */
   slow(): () => void {
     const rule = `tcp dport ${PORT} limit rate over 1 mbytes/second burst 256 kbytes drop`;
     execFileSync('nft', ['-f', '-'], {
@@ -127,14 +127,14 @@ export class SshStore {
     return () => execFileSync('nft', ['delete', 'table', 'inet', 'slow']);
   }
 
-  /** Takes everything away. */
+  /** Removes everything. */
   async remove(): Promise<void> {
     await this.stop();
     runQuietly('umount', join(this.folder, 'mount'));
   }
 }
 
-/** A process and all that came from it. */
+/** A process with all its descendants. */
 function signalTree(pid: number, signal: NodeJS.Signals): void {
   const children = `/proc/${pid}/task/${pid}/children`;
   if (!fs.existsSync(children)) return;

@@ -17,7 +17,7 @@ type Json = any;
 
 const CONTENTS = fs.readFileSync(join(__dirname, 'mongo-contents.js'), 'utf8');
 
-/** A set that is stored by SSH, and what happens to it. */
+/** A set with backups over SSH. */
 export class StoredSet {
   pods: Pod[] = [];
   private jobs = 0;
@@ -47,7 +47,7 @@ export class StoredSet {
     this.tally.check('the users job succeeds', code === 0, pod.log('job'));
   }
 
-  /** The host burned: nothing of its disks is left. */
+  /** Simulates the loss of the host with all its disks. */
   async destroy(): Promise<void> {
     await Promise.all(this.pods.map((pod) => pod.stop(0)));
     for (const { name } of this.pods) fs.rmSync(this.node.claims.disk('mongodb', `data-${name}`));
@@ -63,7 +63,7 @@ export class StoredSet {
     return (await this.type(CONTENTS)).split('\n').find((line) => line.startsWith('CONTENTS '))!;
   }
 
-  /** The status of the pod that stores, which is the last one. */
+  /** The status of the pod that makes backups, which is the last one. */
   async status(): Promise<Json> {
     const { output } = await this.pods.at(-1)!.container('backup').exec(['cat', '/handover/status.json']);
     try {
@@ -73,7 +73,7 @@ export class StoredSet {
     }
   }
 
-  /** The one that the set makes by itself: what is written afterwards is in the next one. */
+  /** Waits for the first scheduled backup. Later writes are in the next one. */
   async firstBackup(): Promise<void> {
     await until(
       'the first backup',
@@ -83,7 +83,7 @@ export class StoredSet {
     );
   }
 
-  /** As `npm run homelab -- backup` does: in each pod, and one of them answers. */
+  /** Requests a backup like `npm run homelab -- backup`: in each pod, of which one answers. */
   async backUp(seconds = 90): Promise<Json> {
     const before = await this.status();
     for (const pod of this.pods) await pod.container('backup').exec(['touch', '/tmp/now']);
@@ -99,7 +99,7 @@ export class StoredSet {
 
   /**
    * The Job that `npm run homelab -- restore` makes.
-   * @param killedAt what it says when it is killed
+   * @param killedAt log text at which it is killed
    */
   async restore(
     asked: Readonly<Record<string, string>> = {},

@@ -13,12 +13,12 @@ const MODULE = resolve(__dirname, 'go/rclone');
 const FILES = resolve(__dirname, '../../../../constructs/files');
 const DAY = 86_400_000;
 
-/** A server that speaks S3 over a folder: Debian's own is too old for it. */
+/** An S3 server for a folder. The one in Debian is too old. */
 export function rclone(): string {
   return built(MODULE, 'github.com/rclone/rclone', 'github.com/rclone/rclone', 'rclone', []);
 }
 
-/** The script of the container `backup` with the variables that a construct renders, beside no database: the test answers for it. */
+/** Runs the script of the container `backup` with rendered variables and without a database. The test answers instead of it. */
 class Store {
   readonly handover: string;
   private child: ChildProcess | undefined;
@@ -34,7 +34,7 @@ class Store {
     fs.writeFileSync(join(folder, 'password'), 'a password');
   }
 
-  /** What the construct renders for a target. */
+  /** Rendered variables for a target. */
   static of(folder: string, target: BackupTarget, more: Readonly<Record<string, string>>): Store {
     const backup = new DatabaseBackup(new Chart(Testing.app(), 'db', { namespace: 'db' }), 'backup', {
       backup: { target },
@@ -65,7 +65,7 @@ class Store {
     return execFileSync('restic', ['--no-cache', '-q', ...command], { env: this.environment(), encoding: 'utf8' });
   }
 
-  /** Runs the container's script until it tells what it did. */
+  /** Runs the container's script until it reports its result. */
   async once(): Promise<{ newest: string | null; error: string | null }> {
     fs.rmSync(join(this.handover, 'status.json'), { force: true });
     this.child = spawn('sh', [join(FILES, 'backup.sh')], {
@@ -97,7 +97,7 @@ class Store {
   }
 }
 
-/** What is kept of 200 days: as `keep` says by its defaults, and never the wrong ones. */
+/** Checks which backups of 200 days the defaults of `keep` retain. */
 async function retention(folder: string, tally: Tally): Promise<void> {
   const target = join(folder, 'target');
   fs.mkdirSync(target, { recursive: true });

@@ -4,18 +4,18 @@ import type { Lab } from './lab';
 import type { OnCluster } from './on-cluster';
 import { time } from './pod-status';
 
-/** What the commands need to know of a database to be tried on it. */
+/** Description of a database for the test of the commands. */
 export interface Tried {
-  /** The pod that stores. */
+  /** The pod that makes backups. */
   readonly keeper: string;
   readonly fill: (lab: Lab) => Promise<unknown>;
-  /** All that it holds, as a text that can be compared. */
+  /** All its data, as text for a comparison. */
   readonly contents: (lab: Lab) => Promise<string>;
   /** Options of `connect`, what is typed into its shell, and what that answers. */
   readonly shells: readonly { readonly args: readonly string[]; readonly input: string; readonly answers: RegExp }[];
 }
 
-/** The commands of an owner, from a laptop to a database on an API server: everything is destroyed, and comes back. */
+/** Runs the owner's commands from a laptop against a database on an API server. Destroys everything and restores it. */
 export async function givenBack(lab: Lab, tried: Tried): Promise<void> {
   const { tally, owner, kind } = lab;
   await lab.apply();
@@ -31,10 +31,10 @@ export async function givenBack(lab: Lab, tried: Tried): Promise<void> {
   tally.check('restore ends well', restored.code === 0 && /^restored: /m.test(restored.output), restored.output);
   console.log(`  ${/^restored: .*$/m.exec(restored.output)?.[0]}`);
   const after = await tried.contents(lab);
-  tally.check('all that was there is there again', after === before, `${before}\n${after}`);
+  tally.check('all data is restored', after === before, `${before}\n${after}`);
 }
 
-/** The other commands: a drill, a shell, and what status says of a backup that is late or cannot be made. */
+/** The other commands: a drill, a shell, and the status of a late or failed backup. */
 export async function everyCommand(lab: Lab, tried: Tried): Promise<void> {
   const { tally, owner, kind } = lab;
   for (const { args, input, answers } of tried.shells) {
@@ -43,28 +43,28 @@ export async function everyCommand(lab: Lab, tried: Tried): Promise<void> {
   }
   const drill = await owner.homelab('restore-drill', [kind]);
   const whole = drill.code === 0 && /the backup is complete/.test(drill.output);
-  tally.check('restore-drill finds the backup whole', whole, drill.output);
+  tally.check('restore-drill finds the backup complete', whole, drill.output);
   console.log(`  ${/^the backup is complete.*$/m.exec(drill.output)?.[0]}`);
   await lateAndBroken(lab, tried.keeper);
 }
 
-/** What is late or broken is said, and seen by the exit code; what was mended is not. */
+/** status reports a late or failed backup in its text and exit code, until it is repaired. */
 async function lateAndBroken(lab: Lab, keeper: string): Promise<void> {
   const { tally, owner, store } = lab;
   const older = `cd /handover && sed 's/"newest":"20../"newest":"2001/' status.json >older && mv older status.json`;
   await lab.kubectl(['exec', keeper, '-c', 'backup', '--', 'sh', '-c', older]);
   const late = await owner.homelab('status');
   const isSaid = late.code === 1 && /should be at most/.test(late.output);
-  tally.check('status ends with 1 where a backup is late', isSaid, late.output);
+  tally.check('status exits with 1 when a backup is late', isSaid, late.output);
   await store.stop();
   await backedUp(lab, keeper);
   const broken = await owner.homelab('status');
   const said = broken.code === 1 && /the last backup failed/.test(broken.output);
-  tally.check('status ends with 1 where the target is away', said, broken.output);
+  tally.check('status exits with 1 when the target is unreachable', said, broken.output);
   await store.start(store.authorized);
   await backedUp(lab, keeper);
   const mended = await owner.homelab('status');
-  tally.check('and with 0 once it is back', mended.code === 0, mended.output);
+  tally.check('status exits with 0 when the target is back', mended.code === 0, mended.output);
 }
 
 /** `backup`, until the pod that stores has tried one that began after it was asked: the schedule may be at one already. */

@@ -22,7 +22,7 @@ interface Run {
 }
 
 const ROUND_SECONDS = 0.5;
-/** The controllers call a node lost that is silent for longer than 10 minutes. */
+/** The controllers consider a node lost if it is silent for more than 10 minutes. */
 const ALIVE_SECONDS = 60;
 
 /**

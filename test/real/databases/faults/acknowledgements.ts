@@ -23,7 +23,7 @@ export class Acknowledgements {
     );
   }
 
-  /** Acknowledged from one time to another, in ms since 1970. */
+  /** Writes that were acknowledged between two times, in ms since 1970. */
   count(from: number, to: number): number {
     return this.times.filter((time) => time >= from && time <= to).length;
   }

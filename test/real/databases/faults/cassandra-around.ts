@@ -9,7 +9,7 @@ import { crowd } from './tools';
 
 type Json = any;
 
-/** Faults of what a node stands on: names, passwords, memory, and the job that makes roles. */
+/** Faults around a node: DNS, passwords, memory, and the job that creates roles. */
 export const AROUND_CASSANDRA: Readonly<Record<string, (ring: Ring) => Promise<void>>> = {
   'cassandra: DNS': names,
   'cassandra: memory': memory,
@@ -17,7 +17,7 @@ export const AROUND_CASSANDRA: Readonly<Record<string, (ring: Ring) => Promise<v
   'cassandra: schema job killed': schemaJobKilled,
 };
 
-/** A node starts again while names are not told. */
+/** A node restarts while DNS does not work. */
 async function names(ring: Ring): Promise<void> {
   const { node } = ring;
   for (const [index, mode] of (['silent', 'slow', 'nobody'] satisfies Mode[]).entries()) {
@@ -42,7 +42,7 @@ async function memory(ring: Ring): Promise<void> {
   });
 }
 
-/** The password in the Secret is another one than that of the ring. */
+/** The password in the Secret differs from that of the ring. */
 async function wrongPassword(ring: Ring): Promise<void> {
   const { node, rendered, tally } = ring;
   const place = 'cassandra/cassandra-admin';
@@ -68,7 +68,7 @@ async function wrongPassword(ring: Ring): Promise<void> {
       CASSANDRA_PASSWORD: 'wrong',
     });
     tally.check(
-      'a client with a wrong password is refused, and told so',
+      'a client with a wrong password is rejected with that reason',
       code !== 0 && /credentials/.test(output),
       output,
     );
@@ -77,7 +77,7 @@ async function wrongPassword(ring: Ring): Promise<void> {
   });
 }
 
-/** Killed at several moments, then run to its end, for a client that moves to another keyspace. */
+/** Kills the job several times, then runs it to its end, for a client that moves to another keyspace. */
 async function schemaJobKilled(ring: Ring): Promise<void> {
   const { node, again, tally } = ring;
   const rendered = await again((homelab: Json) => {
@@ -93,7 +93,7 @@ async function schemaJobKilled(ring: Ring): Promise<void> {
       await pod.stop(0);
     });
   const { pod, code } = await rendered.runJob(node, 'cassandra', 'after-kills');
-  tally.check('the schema job that was killed succeeds the next time', code === 0, pod.log('job'));
+  tally.check('the killed schema job succeeds the next time', code === 0, pod.log('job'));
   const client = rendered.runClient(node, 'presence', images.cassandra, '-after');
   await ready(client);
   const may = await cql(client, "CREATE TABLE t (k text PRIMARY KEY); INSERT INTO t (k) VALUES ('a');");

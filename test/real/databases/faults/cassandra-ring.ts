@@ -23,7 +23,7 @@ export async function fill(client: Pod, mebibytes: number): Promise<void> {
   if (code !== 0) throw new Error(`${mebibytes} MiB were not written: ${output.slice(-500)}`);
 }
 
-/** Writes as a service would, with the login that connectTo gives it, at LOCAL_QUORUM unless told otherwise. */
+/** Writes like a service, with the login of connectTo, by default at LOCAL_QUORUM. */
 export class CassandraWriter implements Writer {
   readonly database = 'Cassandra';
   private readonly pod: Pod;
@@ -53,7 +53,7 @@ export class CassandraWriter implements Writer {
   }
 }
 
-/** A ring of one node a rack, and the writer that goes on throughout. */
+/** A ring of one node per rack, with a writer that runs all the time. */
 export class Ring {
   /** By rack; the nodes that growth adds come behind. */
   readonly members: Member[];
@@ -78,7 +78,7 @@ export class Ring {
     return this.members.map(({ pod }) => pod);
   }
 
-  /** Until each node serves clients and sees all others up and normal. */
+  /** Waits until each node serves clients and sees all others up and normal. */
   async whole(minutes = 6): Promise<void> {
     const all = async () => this.pods.every(({ ready }) => ready) && (await this.agrees());
     await until('the ring is whole', minutes * 60, all, () => logs(this.pods));
@@ -96,7 +96,7 @@ export class Ring {
     });
   }
 
-  /** Whether every node says that every node is up: what one says alone is not what a second fault may count on. */
+  /** Whether every node reports every node as up. The view of one node is not enough before the next fault. */
   private async agrees(): Promise<boolean> {
     for (const pod of this.pods) {
       const { output } = await pod.container('cassandra').exec(['nodetool', 'status']);

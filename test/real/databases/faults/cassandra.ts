@@ -12,7 +12,7 @@ import { fillDisk, freeze, partition, powerCut, replace, thaw, withClock } from 
 
 type Fault = (ring: Ring) => Promise<void>;
 
-/** What a ring of three is put through, one after the other, while one client writes. */
+/** Faults of a ring of three, one after the other, while one client writes. */
 export const CASSANDRA_FAULTS: Readonly<Record<string, Fault>> = {
   'cassandra: kill -9': killed,
   'cassandra: SIGTERM': terminated,
@@ -31,7 +31,7 @@ export const CASSANDRA_FAULTS: Readonly<Record<string, Fault>> = {
   'cassandra: control': control,
 };
 
-/** Runs some of them on one ring. A fault that fails is followed by the next if the ring is whole again. */
+/** Runs some of them on one ring. After a failed fault, the next one runs if the ring is complete again. */
 export async function cassandraFaults(
   tally: Tally,
   table: FaultTable,
@@ -71,7 +71,7 @@ async function terminated(ring: Ring): Promise<void> {
   });
 }
 
-/** As Argo CD does: a rack when the one before is whole. */
+/** Like Argo CD: updates a rack when the previous one is complete. */
 async function rolled(ring: Ring): Promise<void> {
   await ring.fault('rolling restart, rack after rack', async () => {
     for (const member of ring.members) {
@@ -86,7 +86,7 @@ async function rolled(ring: Ring): Promise<void> {
   });
 }
 
-/** Clients reach all three: one of them is alone. */
+/** Partitions one of three nodes, while clients still reach all three. */
 async function parted(ring: Ring): Promise<void> {
   const [one, ...others] = ring.pods;
   await ring.fault('partition: one node reaches no other, 60 s', async () => {
@@ -105,7 +105,7 @@ async function stopped(ring: Ring): Promise<void> {
   });
 }
 
-/** A node that cannot write ends, and waits for room in a container that runs: a command can make it there. */
+/** A node that cannot write exits, then waits for free space in a running container, where a command can free it. */
 async function diskFull(ring: Ring): Promise<void> {
   const pod = ring.pods[2]!;
   const container = pod.container('cassandra');
@@ -209,7 +209,7 @@ async function killedWhileJoining(ring: Ring): Promise<void> {
   });
 }
 
-/** What is left may not become the truth before someone has said so. */
+/** The remaining data must not become the valid copy before the owner agrees. */
 async function twoWithoutData(ring: Ring): Promise<void> {
   await ring.fault('two of three lose volume and address', async () => {
     const lost = ring.members.slice(1);
@@ -243,7 +243,7 @@ async function power(ring: Ring): Promise<void> {
   });
 }
 
-/** Settings that are too weak for a power cut. It comes last: what it loses would be counted against every later fault. */
+/** Settings that are too weak for a power cut. Runs last, because its losses would count in every later fault. */
 async function control(ring: Ring): Promise<void> {
   const maps = ring.node.cluster.configMaps;
   const config = maps.get('cassandra/cassandra-config')!;

@@ -65,14 +65,14 @@ async function foundAgain(set: MongoSet): Promise<void> {
   const answers = await Promise.all(set.pods.map(hello));
   const [, , old] = answers;
   set.tally.check(
-    'nobody joins and nobody is elected while nobody agrees',
+    'no member joins and none is elected before the owner agrees',
     answers.every((answer) => answer?.isWritablePrimary === false) &&
       old.secondary === true &&
       answers.slice(0, 2).every((answer) => answer.setName === undefined),
     JSON.stringify(answers),
   );
   set.tally.check(
-    'no container was started twice meanwhile',
+    'no container restarted meanwhile',
     lost.every(({ pod }) => pod.restarts === 0),
     logs(lost.map(({ pod }) => pod)),
   );

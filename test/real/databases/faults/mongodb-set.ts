@@ -18,7 +18,7 @@ type Json = any;
 
 const PROGRAM = fs.readFileSync(join(__dirname, 'mongodb-writer.js'), 'utf8');
 
-/** Writes as a service would, with the URI that connectTo gives it, with a majority unless told otherwise. */
+/** Writes like a service, with the URI of connectTo, by default with a majority. */
 export class MongoWriter implements Writer {
   readonly database = 'MongoDB';
   readonly pod: Pod;
@@ -43,11 +43,11 @@ export class MongoWriter implements Writer {
   }
 }
 
-/** A set, and the writer that goes on throughout. */
+/** A set, with a writer that runs all the time. */
 export class MongoSet {
   readonly members: Member[];
   writer!: MongoWriter;
-  /** How many members were committed; the other pods are about to go. */
+  /** Number of declared members. The other pods are about to be removed. */
   private committed: number;
 
   constructor(
@@ -71,7 +71,7 @@ export class MongoSet {
     return this.members.map(({ pod }) => pod);
   }
 
-  /** Until every pod is ready, and the set is as it is at rest: all its members serve, and member 0 is primary. */
+  /** Waits until every pod is ready, all members serve, and member 0 is primary. */
   async whole(minutes = 5): Promise<void> {
     await until(
       'the set is whole',
@@ -92,7 +92,7 @@ export class MongoSet {
     );
   }
 
-  /** The member that is primary, and serves as such. */
+  /** The primary. */
   async primary(): Promise<Member> {
     return until('a primary', 120, async () => {
       const answers = await Promise.all(this.pods.map(hello));
@@ -125,7 +125,7 @@ export class MongoSet {
   }
 }
 
-/** What a member says of itself, without a login; undefined where it says nothing. */
+/** Answer of a member to `hello` without a login. Undefined without an answer. */
 export async function hello(pod: Pod): Promise<Json> {
   const { MongoClient } = createRequire(join(databasePrograms().mongosh, 'package.json'))('mongodb');
   const limits = 'serverSelectionTimeoutMS=2000&connectTimeoutMS=2000&socketTimeoutMS=3000';

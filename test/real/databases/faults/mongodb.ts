@@ -24,7 +24,7 @@ import {
 
 type Fault = (set: MongoSet) => Promise<void>;
 
-/** What a set of three is put through, one after the other, while one client writes. */
+/** Faults of a set of three, one after the other, while one client writes. */
 export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
   'mongodb: kill -9': killed,
   'mongodb: SIGTERM': (set) =>
@@ -79,7 +79,7 @@ export const MONGODB_FAULTS: Readonly<Record<string, Fault>> = {
   'mongodb: two of three without data': twoWithoutData,
 };
 
-/** Runs some of them on one set. A fault that fails is followed by the next if the set is whole again. */
+/** Runs some of them on one set. After a failed fault, the next one runs if the set is complete again. */
 export async function mongodbFaults(
   tally: Tally,
   table: FaultTable,
@@ -168,7 +168,7 @@ async function apart(ones: Side, others: Side, seconds: number): Promise<void> {
   }
 }
 
-/** A client that takes the word of one member loses what this one took while it was alone. */
+/** A client with write concern 1 loses writes that one member accepted while it was partitioned. */
 async function weak(set: MongoSet): Promise<void> {
   const writer = new MongoWriter(set.node, set.rendered, 'documents', '1');
   await set.table.control(writer, 'with w: 1, the primary is cut off from the other members', async () => {
@@ -235,7 +235,7 @@ async function clocks(set: MongoSet): Promise<void> {
     });
 }
 
-/** A member that was started after the keyfile in the secret had changed, and with the right one again. */
+/** Starts a member after the keyfile in the secret changed, and then with the right keyfile again. */
 export async function wrongKeyfile(set: MongoSet): Promise<void> {
   const place = 'mongodb/mongodb-keyfile';
   const { secrets } = set.node.cluster;
@@ -258,7 +258,7 @@ export async function wrongKeyfile(set: MongoSet): Promise<void> {
   });
 }
 
-/** Members know each other by name. One starts again meanwhile, and must find the others. */
+/** Members know each other by name. One restarts during the fault and must find the others. */
 async function names(set: MongoSet): Promise<void> {
   const modes: readonly [Mode, string][] = [
     ['silent', 'the name server is silent for 60 s, and a secondary restarts'],
@@ -277,7 +277,7 @@ async function names(set: MongoSet): Promise<void> {
     });
 }
 
-/** Killed at the first user, at the second when it runs again, and so on. */
+/** Kills the job at the first user, in its next run at the second user, and so on. */
 async function usersJob(set: MongoSet): Promise<void> {
   const [job] = set.rendered.of('Job', 'mongodb');
   const { namespace } = job.metadata;
@@ -290,7 +290,7 @@ async function usersJob(set: MongoSet): Promise<void> {
       await pause(1);
       before = users();
     }
-    set.tally.check('the users job ends well at last', (await pod.ended) === 0, pod.log('job'));
+    set.tally.check('the users job succeeds in the end', (await pod.ended) === 0, pod.log('job'));
     await pod.stop(0);
   });
 }

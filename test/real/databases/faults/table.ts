@@ -2,10 +2,10 @@ import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { Acknowledgements } from './acknowledgements';
 
-/** A process in a client's pod that writes throughout, and says what was acknowledged (see Acknowledgements). */
+/** A process in a client's pod that writes all the time and prints acknowledged writes (see Acknowledgements). */
 export interface Writer {
   readonly database: 'Cassandra' | 'MongoDB';
-  /** All that it has printed. */
+  /** Its output. */
   said(): string;
   /** The ids that the database has. */
   read(): Promise<ReadonlySet<string>>;
@@ -24,19 +24,19 @@ interface Row {
   readonly saw: Map<string, number>;
 }
 
-/** Fewer acknowledged writes than this in the 5 s before a fault show nothing about what it loses. */
+/** Least acknowledged writes in the 5 s before a fault. With fewer, the test would prove nothing about losses. */
 const ENOUGH = 100;
 const HEAD = ['database', 'fault', 'times', 'acknowledged in 5 s before', 'lost', 's without', 'a client saw'];
 
-/** What each fault did to what was acknowledged, counted. */
+/** Table of the effect of each fault on acknowledged writes. */
 export class FaultTable {
   private readonly rows: Row[] = [];
 
   constructor(private readonly tally: Tally) {}
 
   /**
-   * Injects a fault while a writer writes, and counts what is lost of all that it ever had acknowledged.
-   * @param inject returns when the database is whole again
+   * Injects a fault during writes, and counts how many acknowledged writes are lost.
+   * @param inject injects the fault, and returns when the database is complete again
    */
   async under(writer: Writer, fault: string, inject: () => Promise<void>): Promise<void> {
     const gone = await this.counted(writer, fault, inject);

@@ -11,7 +11,7 @@ import type { Rendered } from '../rendering';
 
 type Json = any;
 
-/** A pod of a StatefulSet that can be made again. */
+/** A pod of a StatefulSet that can be recreated. */
 export interface Member {
   readonly node: TestNode;
   readonly rendered: Rendered;
@@ -39,7 +39,7 @@ export function terminate(pod: Pod, container: string): void {
   pod.container(container).signal('SIGTERM');
 }
 
-/** Stops every process of some pods where it is. Their kubelet goes on. */
+/** Stops every process of some pods with SIGSTOP. Their kubelet continues. */
 export function freeze(...pods: readonly Pod[]): void {
   // Twice: a process may have made another one meanwhile.
   for (let turn = 0; turn < 2; turn++) signalAll(pods, 'SIGSTOP');
@@ -75,7 +75,7 @@ export async function replace(
   return member.pod;
 }
 
-/** All members stop in one instant, and their disks keep what was written to them. Then new pods on these disks. */
+/** Stops all members at the same instant. Their disks keep the written data. Then starts new pods on these disks. */
 export async function powerCut(members: readonly Member[]): Promise<Pod[]> {
   const pods = members.map(({ pod }) => pod);
   freeze(...pods);
@@ -102,7 +102,7 @@ export function partition(ones: readonly Pod[], others: readonly Pod[]): () => v
   return () => execFileSync('nft', ['delete', 'table', 'bridge', table]);
 }
 
-/** Takes all room of a volume. @returns what makes room again */
+/** Fills a volume. @returns a function that frees the space */
 export function fillDisk(pod: Pod, volume = 'data'): () => void {
   const folder = pod.volume(volume);
   const part = (index: number) => join(folder, `.full-${index}`);
@@ -136,7 +136,7 @@ export function withClock(set: Json, seconds: number, { java = false } = {}): Js
   return copy;
 }
 
-/** Leaves a running container so much more memory than it has now. @returns what gives it its limit back */
+/** Limits a running container to its current memory plus an amount. @returns a function that restores the limit */
 export function squeeze({ memory, limit }: Container, mebibytes: number): () => void {
   memory.limit(memory.used + mebibytes * MIB);
   return () => memory.limit(limit);
@@ -153,7 +153,7 @@ export async function caught<T>(what: string, seconds: number, look: () => T | u
 
 const HOG = 'import time\nkept = []\nwhile True:\n  kept.append(bytearray(2 ** 24))\n  time.sleep(0.05)';
 
-/** Takes the memory that a container's limit leaves, caches included, until the kernel kills what has most of it. */
+/** Uses up the memory of a container's limit, including caches, until the kernel kills its largest process. */
 export async function crowd(container: Container): Promise<void> {
   const before = container.restarts;
   const hog = spawn('sh', ['-c', `echo $$ >'${container.memory.procs}'; exec python3 -c "$0"`, HOG], {
