@@ -5,7 +5,7 @@ import { changed } from '../homelab';
 const MIB = 1024 ** 2;
 const [FIRST, SECOND] = ['talos-worker-01', 'talos-worker-02'] as const;
 
-/** Two workers with nothing on them, labelled as in the homelab of tests; cp-01 takes no pods. */
+/** Two empty workers with the labels of the test homelab. cp-01 takes no pods. */
 const homelab: Homelab = changed((h) => (h.system = {}));
 
 const container = (name: string, memory?: string, cpu?: string) => ({
@@ -77,7 +77,7 @@ describe('pods are counted', () => {
     ['NotIn', 'fast', [FIRST, SECOND]],
   ])('on the nodes that operator %s of %s selects', (operator, key, nodes) => {
     const term = { matchExpressions: [{ key, operator, ...(operator === 'NotIn' && { values: ['no'] }) }] };
-    // Where no node is as they must be, any is counted.
+    // If no node matches the requirement, every node counts.
     const expected = nodes.length > 0 ? nodes : [FIRST, SECOND];
     expect(places(workload('DaemonSet', required(term)))).toEqual(expected.map((node) => `${node} 1+0`));
     const one = { matchExpressions: [...term.matchExpressions, ...on('cassandra').matchExpressions] };
@@ -95,7 +95,7 @@ describe('pods are counted', () => {
     const volumes = ['data-a-0', 'data-a-1', 'data-a-2'];
     const there = [volume(SECOND, volumes[0]!), volume(SECOND, volumes[1]!), volume(FIRST, volumes[2]!)];
     expect(places(set, ...there)).toEqual([`${SECOND} 2+0`, `${FIRST} 1+0`]);
-    // A pod whose volume is nowhere may go anywhere, and so may the others.
+    // A pod whose volume is on no node may run anywhere, and so may the others.
     expect(places(set, ...there.slice(1))).toEqual([`${FIRST} 2+0`, `${SECOND} 1+0`]);
     const others = { ...there[0]!, object: { ...there[0]!.object, spec: { ...there[0]!.object.spec, claimRef: { namespace: 'web', name: 'data-a-0' } } } }; // prettier-ignore
     expect(places(set, others, ...there.slice(1))).toEqual([`${FIRST} 2+0`, `${SECOND} 1+0`]);

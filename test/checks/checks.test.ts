@@ -63,7 +63,7 @@ describe('budget', () => {
     const large = {
       dns: { on: 'any-node', pods: 2, containers: { dns: { memory: Size.gibibytes(1), cpu: Cpu.units(1) } } },
     };
-    // Once there is room for it on the control plane, twice there is not.
+    // It fits once on the control plane, but not twice.
     expect(judged((h) => Object.assign(h.system, large))).toContainEqual(
       expect.stringMatching(/^the pods of talos-cp-01 request \d+ millicores, surge included, and it has 1950 /),
     );
@@ -156,7 +156,7 @@ describe('mongod and Linux', () => {
     expect([on('mongo:9.0.1'), on('host:5000/mongo'), on('own/mongo:prod'), on('mongo:8@sha256:00')]).toEqual([
       1, 1, 1, 1,
     ]);
-    // It stops on every kernel from 6.19 on.
+    // mongod stops on every kernel from 6.19 on.
     expect(judged({ linux: '7.1.0' }, 'mongo:8.0.28')).toEqual([expect.stringMatching(/^warning: .*SERVER-125742/)]);
   });
   test('are not checked without a running MongoDB', () => {

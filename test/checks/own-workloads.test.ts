@@ -10,7 +10,7 @@ const own = (kind: string, spec: object): Rendering[number] => ({
   file: `services/${kind}.yaml`,
   object: { apiVersion: 'v1', kind, metadata: { name: 'own', namespace: 'services' }, spec },
 });
-/** Pods of an own workload by node, at rest and while it rolls. */
+/** Pods of an own workload by node, without and with a rollout. */
 const placesOf = (...objects: Rendering[number][]) =>
   budgetRows([...renderedHomelab(), ...objects], homelab)
     .filter(({ workload }) => workload === 'services/own')

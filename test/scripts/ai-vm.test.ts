@@ -33,7 +33,7 @@ const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbCdEfGhIjKlMnOpQrStUvWxYz0123
 const BOOT = '11111111-2222-3333-4444-555555555555';
 const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
 const KERNEL = '6.17.2-1-pve';
-/** The one that stays loaded. */
+/** The resident model. */
 const TAG = 'qwen2.5:14b-instruct-q4_K_M';
 
 /** As ollama-log.sh prints it: LogDetails in discover/types.go of Ollama 0.32.15. */
@@ -64,7 +64,7 @@ describe('restarts of a machine with a GPU', () => {
   const none = { stdout: JSON.stringify({ items: [{ metadata: { namespace: 'argocd', name: 'argocd-server-0' } }] }) };
   let boots = 0;
 
-  /** A VM with a GPU, and what is known of that. */
+  /** A VM with a GPU, and the record of its test. */
   function told(of?: GpuRecord, config = 'memory: 32768\nhostpci0: 0000:c5:00.0,pcie=1\n') {
     boots = 0;
     let isOn = true;
@@ -349,7 +349,7 @@ describe('a part of the GPU test', () => {
     const step = gpuProved(commands.context(), ollamaOf(commands.context()));
     const planned = shownLines((await step.plan())!);
     expect(planned[0]).toBe(`proved for kernel 6.14.0-1-pve, and proxmox runs ${KERNEL}: again`);
-    // As the measure on the CPU writes it.
+    // As the measurement on the CPU writes it.
     commands.says[file] = JSON.stringify(record({ done: ['cpu'] }));
     expect(shownLines((await step.plan())!)).toEqual(planned);
   });
@@ -417,7 +417,7 @@ describe('a model computes on the GPU', () => {
       /must compute by Vulkan with the GPU at 0000:01:00.0, .* library=cpu pci_id=unknown type=none cpu/,
     ],
     [{ log: parseLog(ON_GPU.replace('pci_id=0000:01', 'pci_id=0000:02')) }, /must compute by Vulkan/],
-    // A name that says it is the one is no proof, and neither is an address without Vulkan.
+    // Neither the name of the GPU nor an address without Vulkan is enough.
     [
       { log: parseLog(ON_GPU.replace('pci_id=0000:01:00.0 type=iGPU', 'pci_id="" type=discrete')) },
       /must compute by Vulkan/,
@@ -507,7 +507,7 @@ describe('the start of Ollama waits for the GPU', () => {
   const folder = fs.mkdtempSync(join(tmpdir(), 'gpu-'));
   afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-  /** As systemd runs it, on a machine with these files and nodes; `sleep` takes no time. */
+  /** Runs it like systemd, on a machine with these files and nodes. `sleep` takes no time. */
   function run(files: readonly string[]) {
     const root = fs.mkdtempSync(join(folder, 'root-'));
     for (const file of files) {

@@ -15,7 +15,7 @@ import {
 const NAMES = ['*.collab.home.arpa'];
 const DAY = 24 * 60 * 60 * 1000;
 
-/** What OpenSSL, which is not our library, says of a chain. */
+/** Verifies a chain with OpenSSL, which is independent of our library. */
 function verify(authority: string, certificate: string, host?: string): string {
   const folder = fs.mkdtempSync(join(tmpdir(), 'certificates-'));
   fs.writeFileSync(join(folder, 'ca.crt'), authority);
@@ -60,7 +60,7 @@ test('renews a certificate 30 days before its end, for other names, and for anot
   expect(reason(end - 31 * DAY)).toBeUndefined();
   expect(reason(end - 29 * DAY)).toBe(`it ends on ${new Date(end).toISOString().slice(0, 10)}`);
   expect(reason(Date.now(), ['*.other.home.arpa'])).toMatch(/it is for \*\.collab\.home\.arpa, wanted/);
-  // Of the same name and day: only the signature tells.
+  // Same name and day: only the signature differs.
   const twin = await makeAuthority('collab', 'collab.home.arpa');
   expect(reason(Date.now(), NAMES, twin.certificate)).toBe('it is from another authority');
   expect(renewalReason('nonsense', NAMES, authority.certificate)).toBe('it cannot be read');

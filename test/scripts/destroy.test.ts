@@ -9,7 +9,7 @@ import { execute, type PlannedStep } from '../../scripts/engine/step';
 import { vmOf } from '../../machines/vms';
 import { Killed, Proxmox } from './proxmox';
 
-// Its progress bars are no part of this.
+// Silences its progress output.
 jest.mock('../../scripts/commands/plan', () => ({
   async executeAll({ commands }: Context, planned: readonly PlannedStep[]) {
     commands.changing = true;
@@ -126,7 +126,7 @@ test('after a kill at any command, the next run finishes', async () => {
 test('rejects stages that others depend on, with the steps by hand', async () => {
   for (const stage of ['keys', 'host', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'])
     await expect(destroy(context(machine(), []), [stage])).rejects.toThrow(/is not destroyed from here: /);
-  // Without labels a reset takes the boot loader too.
+  // Without labels, a reset also wipes the boot loader.
   await expect(destroy(context(machine(), []), ['talos'])).rejects.toThrow(
     'npm run bootstrap -- talosctl NODE -- reset --graceful=false --reboot --system-labels-to-wipe=STATE',
   );

@@ -21,7 +21,7 @@ const make = (title: string, state: Set<string>): Change => ({
   actions: [action(`make ${title}`, async () => state.add(title))],
 });
 
-/** A step on a value in memory: it is done when the value is there. */
+/** A step that sets a value in memory. It is complete when the value is set. */
 function step(title: string, state: Set<string>, extra: Partial<Step> = {}): Step {
   return {
     title,

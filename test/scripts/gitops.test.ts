@@ -129,7 +129,7 @@ test.each([
 describe('a repository over HTTPS', () => {
   const url = 'https://git.lan:8443/owner/homelab.git';
   const [username, password] = ['me', 'p@ss/word%token'];
-  /** Git, which knows one login; what it was given is written down. */
+  /** A Git that accepts one login, and records the login that it gets. */
   const accepted = (kept: object | undefined, opens: string | undefined) => {
     const asked: { words: string; login?: string }[] = [];
     const read = async (_: unknown, argv: string[], options: object) => {
@@ -151,7 +151,7 @@ describe('a repository over HTTPS', () => {
     expect(await step.plan()).toBeUndefined();
     expect(asked).toHaveLength(1);
     expect(asked[0]!.words).not.toMatch(/p@ss|p%40ss/);
-    // Helpers of this machine come first, and would be asked first.
+    // The credential helpers of this machine come first, so Git would ask them first.
     expect(asked[0]!.words).toContain('"-c","credential.helper=","-c","credential.helper=store --file=');
     expect(fs.readdirSync(memoryFolder())).toEqual([]);
   });
@@ -255,7 +255,7 @@ test('Argo CD and the checks here trust the certificate authority of an own Git 
   const objects = argoCdObjects(`${MANIFEST}---\n${stringify(map)}`, lab);
   const certificates = (all: any[]) => all.find(({ metadata }) => metadata.name === 'argocd-tls-certs-cm').data;
   const trusting = (git: object) => trustingGitServer({} as any, { ...lab, git: { ...lab.git, ...git } }, objects, []);
-  // Argo CD looks for the name without the port.
+  // Argo CD looks up the name without the port.
   expect(certificates(await trusting({}))).toEqual({ 'git.home.arpa': `${ca.trim()}\n` });
   expect(certificates(await trusting({ ca: undefined }))).toBeUndefined();
 
@@ -289,7 +289,7 @@ describe('a Git server over SSH', () => {
     fs.rmSync(home, { recursive: true });
   });
 
-  /** What Argo CD is told, with what this machine knows. OpenSSH is asked as it is installed here. */
+  /** The host keys that Argo CD gets from this machine. Uses the installed OpenSSH. */
   const told = async (url: string, known: string): Promise<string> => {
     fs.writeFileSync(`${home}/known_hosts`, known);
     const read = async (_: unknown, argv: string[]) => {
@@ -305,7 +305,7 @@ describe('a Git server over SSH', () => {
     return knownHostsOf(await trustingGitServer({ read } as any, lab, argoCdObjects(manifest, lab), files))!;
   };
   const key = (words: string) => execFileSync('ssh-keygen', words.split(' '), { encoding: 'utf8', stdio: 'pipe' });
-  /** A host key of its own, as a list of host keys has it. */
+  /** A new host key, in the format of known_hosts. */
   const hostKey = () => {
     fs.rmSync(`${home}/host`, { force: true });
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${home}/host`]);

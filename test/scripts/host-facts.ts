@@ -67,7 +67,7 @@ export const links = (name = 'nic0') =>
 export const LINK =
   '## /usr/local/lib/systemd/network/50-pmx-nic0.link\n[Match]\nMACAddress=84:47:09:00:00:01\nType=ether\n\n[Link]\nName=nic0\n';
 
-/** What host-facts.sh says on the host of homelab.ts. */
+/** Output of host-facts.sh on the host of homelab.ts. */
 export const SAID: Readonly<Record<string, string>> = {
   pveversion: 'pve-manager/9.2.11/5ac30304265fbd8e (running kernel: 6.17.4-1-pve)',
   node: 'pve',

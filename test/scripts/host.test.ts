@@ -110,13 +110,13 @@ describe('names of network cards', () => {
   test('are pinned only if the next boot finds the same names in /etc/network/interfaces', () => {
     expect(state({})).toBe('pinned');
     expect(state({ linkFiles: '' })).toBe('open');
-    // The tool has written link files, and was cut off before interfaces.new.
+    // The tool wrote link files, and was interrupted before interfaces.new.
     expect(state({ links: links('enp1s0'), interfaces: OLD })).toBe('unsafe');
     expect(state({ links: links('enp1s0'), interfaces: OLD, pinning: '/var/lib/collab-homelab/pinning' })).toBe('half');
     expect(state({ links: links('enp1s0'), interfaces: OLD, interfacesNew: SAID.interfaces! })).toBe('pinned');
   });
 
-  // As pve-docs tell an owner to do it.
+  // As the documentation of Proxmox describes.
   const BY_HAND = '## /etc/systemd/network/10-enwan0.link\n[Match]\nMACAddress=84-47-09-00-00-01\n[Link]\nName=NAME\n';
   const two = JSON.stringify([
     ...JSON.parse(links('enp1s0')),
@@ -268,7 +268,7 @@ describe('a host after its files were written', () => {
     .map(([path, text]) => `${sha256(text)}  ${path}`)
     .join('\n');
   const made = madeOf(facts({ digests }));
-  /** In its second boot, with all that the files say. */
+  /** In its second boot, with everything from the files. */
   const finished = { bootId: SECOND, pci: PCI, cmdline: OPTIONS, digests, booted: `${made} ${FIRST}` };
   const step = async (title: string, said: Record<string, string>, homelab: Homelab = owners) => {
     const commands = new Told({

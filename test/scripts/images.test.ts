@@ -22,13 +22,13 @@ const [A, B] = ['a'.repeat(64), 'b'.repeat(64)];
 const GIB = 1024 ** 3;
 const quiet = () => undefined;
 
-/** A host whose downloads have the digest that a test says. */
+/** A host whose downloads have the digest that a test sets. */
 class Host extends Commands {
   readonly kept = new Map<string, string>();
   readonly changed: string[] = [];
   free = 50 * GIB;
   keyring = true;
-  /** Whether xz can unpack what comes. */
+  /** Whether xz can decompress the download. */
   whole = true;
   constructor(
     readonly comes: string = A,
@@ -67,7 +67,7 @@ class Host extends Commands {
     if (name === 'proxmox/ubuntu-keyring.sh') this.keyring = true;
     if (name === 'proxmox/signed-digest.sh') return ok(`${this.signed}\n`);
     if (name === 'proxmox/download-image.sh') return ok(`${args[2]!.includes('ubuntu') ? this.signed : this.comes}\n`);
-    // What is used must be written down by then.
+    // The digest must be stored before the image is used.
     if (name === 'proxmox/keep-image.sh') {
       if (args[1]!.includes('talos')) expect(fs.readFileSync(digests, 'utf8')).toContain(args[2]);
       this.kept.set(args[1]!, args[2]!);

@@ -1,6 +1,6 @@
 import { Kubernetes } from '../../scripts/clients/kubernetes';
 
-/** The real client, but for the three calls that reach a cluster: a test says what they answer. */
+/** The real client, except for the three calls that reach a cluster. A test sets their answers. */
 export function fakeKubernetes() {
   const kubernetes = new Kubernetes({} as any, {} as any, { hide: () => undefined } as any);
   const nothing = { stdout: '', stderr: '', code: 0 };

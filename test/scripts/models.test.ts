@@ -173,7 +173,7 @@ describe('what verify finds', () => {
     const commands = told({ '/api/generate': speed(13) });
     const read = jest.spyOn(commands, 'read');
     expect(await states(commands)).toEqual([`good model ${TAG}`, `good ${TAG} stays loaded`, `good speed of ${TAG}`]);
-    // Or the model would no longer stay, where asking has it loaded anew.
+    // Otherwise the model would no longer stay loaded, because the request reloads it.
     const asked = read.mock.calls.map(([, argv]) => argv.join(' ')).find((each) => each.includes('"prompt"'));
     expect(asked).toContain('"keep_alive":-1');
   });

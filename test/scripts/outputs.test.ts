@@ -9,7 +9,7 @@ import { versionsIn } from '../../scripts/stages/talos/configuration';
 
 const GIB = 1024 ** 3;
 
-/** What a real program printed: outputs/README.md says which. */
+/** Output of a real program. outputs/README.md lists the programs. */
 function output(file: string): string {
   return fs.readFileSync(join(__dirname, 'outputs', file), 'utf8');
 }

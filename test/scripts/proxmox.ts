@@ -6,27 +6,27 @@ import type { Context } from '../../scripts/clients/context';
 import { Log } from '../../scripts/engine/log';
 import { pool, SAID, storages } from './host-facts';
 
-/** The bootstrap is gone. */
+/** The bootstrap was killed. */
 export class Killed extends Error {}
 
 type Config = Record<string, string>;
 
 const GIB = 1024 ** 3;
 
-/** A Proxmox host in memory that answers what the stages ask, and writes down what they change. */
+/** A Proxmox host in memory. Answers the questions of stages, and records their changes. */
 export class Proxmox extends Commands {
   readonly vms: Record<number, Config> = {};
   readonly running = new Set<number>();
   readonly volumes: Record<string, number> = {};
-  /** Volumes that were written. */
+  /** Volumes with data. */
   readonly written = new Set<string>();
   readonly answering = new Set<string>();
   readonly changed: string[] = [];
-  /** The change at which the bootstrap is killed: before, in the middle of it, or when it was done. */
+  /** The change at which the bootstrap is killed: before, during or after it. */
   kill?: { readonly at: number; readonly when: 'before' | 'during' | 'after' };
-  /** Answers in place of what is true, by the beginning of a command. */
+  /** Answers that replace the true ones, by the beginning of a command. */
   readonly says: Record<string, string> = { 'cat /etc/hostname': 'pve\n' };
-  /** Beginnings of commands that end with 0 and do nothing, and what they say on standard error. */
+  /** Beginnings of commands that exit with 0 without effect, and their standard error. */
   readonly failing: Record<string, string> = {};
   total = 1720 * GIB;
   metadata = '1.00';
@@ -80,7 +80,7 @@ export class Proxmox extends Commands {
     return { stdout: '', stderr: '', code: 0 };
   }
 
-  /** What is left when Proxmox is cut off as well: a lock without a VM, a volume without a place. */
+  /** State after Proxmox was interrupted too: a lock without a VM, a detached volume. */
   private half(argv: readonly string[]): void {
     const [, command, id] = argv as [string, string, string];
     if (command === 'create') this.vms[Number(id)] = { lock: 'create' };

@@ -18,15 +18,15 @@ const text = (base64: string) => Buffer.from(base64, 'base64').toString();
 const encoded = (values: Values) =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]));
 
-/** A cluster in which jobs are made again at once and rollouts take no time. Each change takes a second. */
+/** A cluster that recreates jobs at once and rolls out without delay. Each change takes a second. */
 class Cluster {
-  /** What was done, in order; the values that each job and pod started with. */
+  /** Events in order, with the values that each job and pod started with. */
   readonly events: string[] = [];
   private seconds = 0;
   private readonly secrets = new Map<string, any>();
   private readonly started = new Map<string, string>();
 
-  /** @param knows a machine that must know old and new values besides those in the cluster */
+  /** @param knows a machine outside the cluster that must accept old and new values */
   constructor(
     private tree: Record<string, any>,
     private readonly knows?: (values: () => readonly string[], tell: (event: string) => void) => Step,
@@ -49,7 +49,7 @@ class Cluster {
   };
   private readonly store = new SecretStore(this.sops);
 
-  /** Runs the steps as often as they do something; with `stops` one step a run, as a command that is killed after each. */
+  /** Runs the steps until nothing changes. With `stops`, each run is killed after one step. */
   async rotate(name: string, stops: boolean): Promise<void> {
     const secret = named(name);
     const maker = new SecretMaker(homelab, this.sops, {} as any);
@@ -59,7 +59,7 @@ class Cluster {
     throw new Error(`never done: ${this.events.join('\n')}`);
   }
 
-  /** Looks at all steps first, as the plan does: what is done then is left out, what cannot be seen yet is looked at later. */
+  /** Plans all steps first. Leaves out complete steps, and plans a step later if it depends on an earlier one. */
   private async once(secret: ReturnType<typeof named>, stops: boolean): Promise<boolean> {
     const planned: Step[] = [];
     for (const step of rotationSteps(kubernetes, this.store, secret, async () => false, this.knower(secret.name)))
@@ -130,7 +130,7 @@ class Cluster {
     this.events.push(`${metadata.namespace}: ${told.map((key) => `${key} ${this.shown(text(data[key]))}`).join(', ')}`);
   }
 
-  /** New values are drawn: which is which counts. */
+  /** New values are random, so this shows them as NEW. */
   private shown(value: string): string {
     return value
       .replace(/[A-Za-z0-9+/]{32,}=*/g, 'NEW')

@@ -159,7 +159,7 @@ describe('a secret in the cluster', () => {
     };
     expect(says('cassandra-chat')).toContain('run this again, then npm run bootstrap -- rotate cassandra-chat (');
     expect(says('mongodb-root')).toContain('then kubectl -n mongodb rollout restart statefulset mongodb (');
-    // The pods of a ring read no secret; Argo CD makes the job again.
+    // The pods of a ring read no secret. Argo CD recreates the job.
     expect(says('cassandra-admin')).toMatch(/then kubectl -n cassandra delete job cassandra-schema-\w+ \(/);
     expect(says('mongodb-root')).not.toContain('-- rotate');
     expect(says('mongodb-keyfile')).toMatch(/then kubectl -n mongodb delete pod -l \S*=mongodb/);
@@ -260,7 +260,7 @@ describe('the step that stores values', () => {
     expect((await keeps.plan())!.lines).toContain(
       `${tls.name}: a new certificate, because it is from another authority`,
     );
-    // At the very first nothing waits, so that all questions come before anything is done.
+    // In the first run nothing waits, so that all questions come before any change.
     expect((await (await step(files({}))).plan())!.lines!.length).toBeGreaterThan(10);
   });
 

@@ -29,10 +29,10 @@ import { fakeKubernetes } from './kubernetes';
 jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
 
 const kubernetes = fakeKubernetes();
-/** A cluster whose nodes are asked of the API server alone. */
+/** A cluster whose nodes are known only from the API server. */
 const cluster = { homelab, kubernetes, talos: new Talos({ homelab } as any) } as unknown as Context;
 
-/** Nodes as the API server has them. */
+/** Nodes as the API server returns them. */
 function nodesAre(...nodes: { name: string; ready?: boolean; address?: string }[]): void {
   const items = nodes.map(({ name, ready = true, address }) => ({
     metadata: { name },
@@ -59,7 +59,7 @@ describe('patches of Talos', () => {
       expect(kind('UserVolumeConfig').map((volume) => volume.name)).toEqual(Object.keys(dataDisks));
       for (const { name: serial, provisioning, filesystem } of kind('UserVolumeConfig')) {
         expect(provisioning.diskSelector.match).toBe(`disk.serial == "${serial}" && !system_disk`);
-        // 90 % of 100 GiB; without an upper end it grows with its disk.
+        // 90 % of 100 GiB. Without a maximum it grows with its disk.
         expect([provisioning.minSize, provisioning.grow, provisioning.maxSize]).toEqual(['92160MiB', true, undefined]);
         expect(filesystem.type).toBe('xfs');
       }
@@ -80,7 +80,7 @@ describe('patches of Talos', () => {
     expect(cluster.network.cni.flannel.kubeNetworkPoliciesEnabled).toBe(true);
     for (const role of ['worker', 'control-plane'] as const) {
       const [{ machine }] = documents(`talos/${role}.patch.yaml`);
-      // What is said here replaces all of Talos' own.
+      // This list replaces the whole default of Talos.
       expect(Object.keys(machine.kubelet.extraConfig.systemReserved).sort()).toEqual([
         'cpu',
         'ephemeral-storage',
@@ -108,7 +108,7 @@ describe('patches of Talos', () => {
     test.each([
       [Duration.seconds(30), '0m30s'],
       [Duration.minutes(61), '61m0s'],
-      // Never 0, which is no limit.
+      // Never 0, which means no limit.
       [Duration.millis(1500), '0m2s'],
     ])('uses the timeout and servers of homelab.ts', (timeSyncBootTimeout, bootTimeout) => {
       const timeServers = ['192.168.1.1', '0.pool.ntp.org'];
@@ -189,7 +189,7 @@ describe('the test of a shutdown', () => {
     const forPods = shutdownGracePeriod.toSeconds() - shutdownGracePeriodCriticalPods.toSeconds();
     expect(pod.spec.terminationGracePeriodSeconds).toBeLessThan(forPods);
     expect(pod.spec.nodeName).toBe('talos-worker-01');
-    // An ordinary pod: critical ones get the last 30 seconds.
+    // An ordinary pod. Critical pods get the last 30 seconds.
     expect(pod.spec.priorityClassName).toBeUndefined();
   });
 
@@ -212,7 +212,7 @@ test('tests a shutdown only until a database uses a volume', async () => {
   expect(await look(volume('Released', 'mongodb'))).toBeUndefined();
   nodesAre({ name: WORKER });
   expect(await shutdownProof(homelab, kubernetes, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
-  // Without a kubeconfig: said from the beginning.
+  // Without a kubeconfig.
   kubernetes.read.mockRejectedValue(new NotReady('there is no kubeconfig yet'));
   expect(await shutdownProof(homelab, kubernetes, cluster.talos.node(WORKER)!).plan()).toHaveProperty('asks');
 });
@@ -263,7 +263,7 @@ test('runs the flush before a restart in existing containers of pods of dist/', 
     const set = sets.find(({ object }) => pod.name.startsWith(`${object.metadata.name}-`))!.object;
     const { container, command, stdin = '' } = await flushCommand(sops, pod);
     expect(set.spec.template.spec.containers.map(({ name }: any) => name)).toContain(container);
-    // Its pods are all on one node: nobody can follow a primary that steps down.
+    // All its pods are on one node, so no other member can become primary.
     expect(stdin).not.toMatch(/if \(true/);
     expect(stdin !== '').toBe(pod.kind === 'mongodb');
     expect(command.join(' ')).not.toContain('p4ssw0rd');
@@ -295,7 +295,7 @@ const TALOS_SECRETS = {
   certs: { os: { key: 'x' }, k8s: { key: 'x' }, etcd: { key: 'x' } },
 };
 
-/** Nodes that answer as `answers` says, to a command of talosctl without its login and addresses. */
+/** Nodes with the answers of `answers`, by the talosctl command without its login and addresses. */
 function nodesThatAnswer(answers: (words: string, address: string, endpoint: string) => string | Error, off = false) {
   const changed: string[] = [];
   const run = async (_: unknown, argv: readonly string[], { accepts = [0] }: CommandOptions = {}) => {
@@ -356,7 +356,7 @@ describe('a control plane that has lost its configuration', () => {
 });
 
 describe('etcd', () => {
-  /** Answers, by how often they were asked for, of a control plane that is configured. */
+  /** Successive answers of a configured control plane. */
   function controlPlaneWith(bootstrap: string | Error, members: (asked: number) => boolean, state = 'Preparing') {
     let asked = 0;
     return nodesThatAnswer((words) => {
@@ -399,7 +399,7 @@ test('does not wait for nodes without pods, because talosctl health would wait u
   expect(judge(note('upgrade'))).toThrow('npm run bootstrap -- upgrade finishes it');
   expect(judge({})).toThrow(`kubectl uncordon ${WORKER}`);
   expect(judge({}, false)).not.toThrow();
-  // It opens that one itself.
+  // Talos uncordons a node that it cordoned itself.
   expect(judge({ 'talos.dev/cordoned': 'true' })).not.toThrow();
 });
 

@@ -26,7 +26,7 @@ test('the first boot is complete, or still running', async () => {
   expect(await ask(status({}))).toBe('done');
   expect(await ask(status({ status: 'disabled' }))).toBe('done');
   expect(await ask(status({ status: 'running' }))).toBe('running');
-  // 2: it went on after an error.
+  // 2: it continued after an error.
   expect(await ask({ code: 2, stdout: status({ recoverable_errors: { WARNING: ['x'] } }) })).toBe('done');
 });
 

@@ -9,11 +9,11 @@ import { fakeKubernetes } from './kubernetes';
 
 type Said = string | { readonly code: number; readonly stdout?: string; readonly stderr?: string };
 
-/** What the API server says of the pods that use the machine. */
+/** Answer of the API server about the pods that use the machine. */
 export const podsOf = jest.fn();
 const kubernetes = Object.assign(fakeKubernetes(), { read: () => podsOf() });
 
-/** Machines that say what a test wants, by a part of the command or the name of the script; they remember what changes them. */
+/** Machines with the answers of a test, by a part of the command or the name of the script. They record changes. */
 export class Told extends Commands {
   readonly changed: string[] = [];
 
@@ -58,7 +58,7 @@ export class Told extends Commands {
   }
 }
 
-/** Does what a step plans. */
+/** Applies the plan of a step. */
 export async function apply(step: Step): Promise<void> {
   await run((await step.plan())?.actions);
 }

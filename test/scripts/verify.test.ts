@@ -23,7 +23,7 @@ const kubernetes = fakeKubernetes();
 const talos = new Talos({ homelab } as any);
 const context = { homelab, kubernetes, talos, log: new Log() } as unknown as Context;
 
-/** What is said inside of a pod, by its namespace, its name and the words of the command. */
+/** Output of a command in a pod, by namespace, name and command. */
 function inPods(progress: (pod: string, command: readonly string[], container: string) => string): void {
   kubernetes.read.mockImplementation(async (args) => {
     const words = args.slice(args.indexOf('--') + 1);

@@ -128,7 +128,7 @@ describe('a missing VM', () => {
     expect(shownLines(planned[0]!.change!).join()).toContain('qm create 201');
   });
 
-  // Proxmox gives a VM its UUID and generation when it makes it, and never later.
+  // Proxmox sets the UUID and generation of a VM only when it creates the VM.
   test.each([{ lock: 'create' }, { lock: 'create', meta: 'creation-qemu=10.1.2' }, { lock: 'destroyed' }])(
     'is made again when nothing but %j is there',
     async (shell) => {

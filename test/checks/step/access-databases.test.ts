@@ -3,7 +3,7 @@ import { Cpu } from 'cdk8s-plus-28';
 import { planStep } from '../../../checks/step';
 import { edited, stateOf, type Change } from './states';
 
-/** What the plan says of a step between two homelabs: its access lines, and what it says of less access. */
+/** The plan of a step between two homelabs: its lines for more access and for less access. */
 function said(after: Change, before: Change = () => undefined) {
   const { risks, notes } = planStep({ before: stateOf(before), after: stateOf(after) }, 'HEAD');
   return {
@@ -140,7 +140,7 @@ describe('copies of databases', () => {
         'mongodb/mongodb.secrets: not read -> mongodb-backup',
       ]),
     );
-    // The StatefulSet makes the claim on which a restore lays the files down.
+    // The StatefulSet creates the claim for the files of a restore.
     expect(waits).toEqual([]);
   });
 

@@ -17,7 +17,7 @@ const is = (object: any, kind: string, name: string, namespace?: string) =>
   object.kind === kind &&
   object.metadata.name === name &&
   (namespace === undefined || object.metadata.namespace === namespace);
-/** After an edit of one object. */
+/** Edits one object. */
 const after = (kind: string, name: string, edit: (object: any) => unknown, namespace?: string) =>
   edited(base, (object) => (is(object, kind, name, namespace) ? edit(object) : undefined));
 const pod = (edit: (spec: any, container: any) => void) =>
@@ -99,7 +99,7 @@ describe('NetworkPolicies', () => {
 
   test('open every port when ports are dropped', () => {
     const step = after('NetworkPolicy', 'chat', ({ spec }) => void delete spec.egress[0].ports);
-    // Cassandra lets chat in at 9042 alone, whatever chat may do.
+    // Cassandra admits chat only on 9042, whatever the egress of chat permits.
     expect(told(step)).toEqual([]);
     const both = edited(base, (object) => {
       if (is(object, 'NetworkPolicy', 'chat')) delete object.spec.egress[0].ports;
@@ -184,7 +184,7 @@ describe('policies that permit the same', () => {
   const pods = (podSelector: Manifest) => ({ to: [{ podSelector }] });
   const tcp = (port: number, endPort?: number) => ({ protocol: 'TCP', port, ...(endPort && { endPort }) });
 
-  /** A number as random as tests need, the same in each run. */
+  /** A pseudo-random number, the same in each run. */
   function dice(seed: number): (sides: number) => number {
     let state = seed;
     return (sides) => {
@@ -202,7 +202,7 @@ describe('policies that permit the same', () => {
     return block(`10.${roll(4)}.0.0/${14 + roll(4)}`, ...ports);
   }
 
-  /** The same, in other words: each rule and each list of ports cut, blocks halved, all in another order and objects. */
+  /** The same permissions in another notation: splits rules, lists of ports and blocks, and changes their order and objects. */
   function reworded(rules: readonly Manifest[], roll: (sides: number) => number): Manifest[][] {
     const pieces = rules.flatMap(({ to, ports }) =>
       halves(to[0]).flatMap((peer) =>
@@ -248,7 +248,7 @@ describe('policies that permit the same', () => {
       expect(told(plain(is, was))).toEqual([]);
       const wider = [...rules, block('10.0.0.0/8', tcp(2000))];
       expect(told(plain(is, [...policies(wider), worker()]))).toEqual(['apps/worker.egress: 10.0.0.0/8 at TCP 2000']);
-      // Tighter: one rule less.
+      // Stricter: one rule less.
       expect(told(plain(was, [...policies(rules.slice(1)), worker()]))).toEqual([]);
     },
   );
@@ -629,7 +629,7 @@ describe('what pods wait for', () => {
     const needs = worker({ volumes: [{ name: 'x', secret: { secretName: 'x' } }] });
     expect(told(plain([], [needs, sealed]), 'not-deployed')).toEqual([]);
     expect(told(plain([], [needs]), 'not-deployed')).toHaveLength(1);
-    // It was so before, and somebody made it.
+    // The pods needed it before, so somebody created it.
     expect(told(plain([needs], [needs]), 'not-deployed')).toEqual([]);
   });
   test('leaves Git while it is needed', () => {
@@ -705,7 +705,7 @@ test('ten thousand objects take seconds', () => {
       ];
     }).flat();
   const step = plain(many(1), many(2));
-  // Of the processor: other programs do not count.
+  // CPU time, so that other programs do not count.
   const start = process.cpuUsage();
   expect(accessRisks(step, pairs(step))).toHaveLength(3400);
   expect(process.cpuUsage(start).user / 1e6).toBeLessThan(5);

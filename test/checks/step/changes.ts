@@ -1,6 +1,6 @@
 import { Size } from 'cdk8s';
 
-/** Changes of the homelab of tests, as an owner would write them. */
+/** Changes of the test homelab, as an owner writes them. */
 export type Change = (homelab: any) => void;
 
 export const CASSANDRA_NODE = 'talos-worker-01';

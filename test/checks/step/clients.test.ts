@@ -81,7 +81,7 @@ test('3,000 workloads with a policy each take less than a second', () => {
     objects: many.map((object, index) => ({ folder: 'own', file: `${index}`, object })),
     secrets: [],
   };
-  const begin = process.cpuUsage(); // other programs do not count
+  const begin = process.cpuUsage(); // CPU time, so that other programs do not count
   const found = workloads(state).all.map((workload) => clientsOf(state, workload));
   expect(found[7]).toEqual(['a/n8']);
   expect(process.cpuUsage(begin).user / 1e6).toBeLessThan(1);

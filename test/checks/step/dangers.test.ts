@@ -27,7 +27,7 @@ function planned(after: readonly Manifest[], was: readonly Manifest[] = before):
   return planStep({ before: state(was), after: state(after), kubernetes: 'v1.36.3' }, 'HEAD');
 }
 
-/** Lines of the first screen by the family that their paragraph is about. */
+/** Lines of the first screen, by the family of their paragraph. */
 function shownBy(plan: Plan): Map<string, string[]> {
   const found = new Map<string, string[]>();
   let family = '';

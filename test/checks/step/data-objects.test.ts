@@ -2,7 +2,7 @@ import type { Manifest } from '../../../checks/step/objects';
 import { engineOf, versionProblem } from '../../../checks/step/data/versions';
 import { editStep, plainStep, told } from './steps';
 
-/** Edits every object of a kind, of that name where one is given, of the homelab of tests. */
+/** Edits every object of a kind in the test homelab, or only the one with the given name. */
 const edited = (kind: string, name: string | undefined, edit: (object: any) => void) =>
   told(
     editStep((object) => {

@@ -143,7 +143,7 @@ describe('another folder', () => {
     expect(told(move('Namespace', 'web'))).toEqual(['web.folder data']);
     const keep = (object: any) => (object.metadata.annotations = { 'argocd.argoproj.io/sync-options': 'Prune=false' });
     expect(told(move('Service', 'chat', (object) => void keep(object)))).toEqual([]);
-    // Argo CD does not ask for it when it prunes.
+    // Argo CD ignores this option when it prunes.
     const helm = (object: any) => (object.metadata.annotations = { 'helm.sh/resource-policy': 'keep' });
     expect(told(move('Service', 'chat', (object) => void helm(object)))).toEqual(['chat.folder not-deployed']);
   });

@@ -29,7 +29,7 @@ function application(name: string, edit: (object: any) => void = () => undefined
   return object;
 }
 
-/** What becomes of a ConfigMap that leaves the folder apps. */
+/** What happens to a ConfigMap that leaves the folder apps. */
 function told({ map, application: edit, end = 'stays', root, namespace, namespaceGoes, unread }: Edits): string {
   const at = (folder: string, object: Manifest) => ({
     folder,

@@ -217,7 +217,7 @@ describe('a quota that is lowered together with the requests of a StatefulSet', 
       const after = stateOf((h) => void (h.databases.cassandra.memory = Size.mebibytes(mebibytes)));
       return { before: base, after, homelab: after.homelab };
     };
-    // Two racks that are still old keep 256 MiB each; 512 MiB are left for a Job and its predecessor, which do not run.
+    // Two old racks use 256 MiB more each. The 512 MiB that a Job and its predecessor reserve are free, because they do not run.
     expect(told(smaller(5120 - 256))).toEqual([]);
     expect(told(smaller(4608))).toEqual([
       'cassandra/quota.limits.memory: 15488 MiB -> 16000 MiB',

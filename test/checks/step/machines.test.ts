@@ -11,7 +11,7 @@ const told = (change: Change) =>
 const NODES = 'talos-cp-01, talos-worker-01, talos-worker-02';
 const CASSANDRA = ['cassandra/cassandra-r1-0', 'cassandra/cassandra-r2-0', 'cassandra/cassandra-r3-0'];
 
-/** With a change to the text of one file, as the renderers of the machines never make it. */
+/** Changes the text of one file in a way that the renderers never do. */
 function withText(path: string, edit: (text: string) => string) {
   const text = base.machines!.get(path)!;
   expect(edit(text)).not.toBe(text);
@@ -155,7 +155,7 @@ describe('Talos', () => {
       }),
     ]);
     expect(found[0]!.reason).toContain('no node reboots; API server, controller manager and scheduler of talos-cp-01');
-    // The file is not known: what the cluster runs was given instead.
+    // The file is unknown, so the step gives the version that the cluster runs.
     const after = { ...stateOf((h) => void (h.versions.kubernetes = 'v1.36.4')), machines: undefined };
     expect(
       machineChanges({

@@ -28,7 +28,7 @@ function of(plan: Plan, id: string): ObjectChange {
   return found;
 }
 
-/** A workload of rendered objects, and a copy with something else in it. */
+/** A rendered workload, and a changed copy of it. */
 function pair(
   kind: string,
   name: string,
@@ -85,7 +85,7 @@ describe('which pods are replaced', () => {
       does: 'perhaps',
       names: ['mongodb-1', 'mongodb-0'],
     });
-    // The partition counts from the first ordinal, whatever its number is.
+    // The partition counts from the first ordinal, which need not be 0.
     const from5 = (o: Json) =>
       Object.assign(o.spec, { ordinals: { start: 5 }, updateStrategy: { rollingUpdate: { partition: 1 } } });
     expect(pair('StatefulSet', 'mongodb', change, from5).names).toEqual(['mongodb-7', 'mongodb-6']);
@@ -147,7 +147,7 @@ describe('the plan of a restart', () => {
       count: 1,
       order: 'one more first, then an old one ends',
       wave: '2/0',
-      // The startup probe allows 2 s 30 times, the readiness probe looks every 5 s, and the old pod has 30 s to end.
+      // The startup probe allows 30 x 2 s, the readiness probe runs every 5 s, and the old pod has 30 s to end.
       seconds: { least: 0, most: 95 },
       available: 'No gap: a new pod is ready before an old one ends.',
       clients: ['services/gateway'],

@@ -23,13 +23,13 @@ describe('how long a pod takes', () => {
   test('to serve: at least the delay of its probes, and at most what they allow', () => {
     expect(startSeconds(pod({}))).toEqual({ least: 0, most: 0 });
     expect(startSeconds(pod({}), 7)).toEqual({ least: 7, most: 7 });
-    // 5 s before the first look and 3 looks; then two successes in a row, 4 s apart, and one look that came too early.
+    // 5 s before the first probe and 3 probes; then two successes in a row, 4 s apart, and one probe that came too early.
     const startupProbe = { initialDelaySeconds: 5, periodSeconds: 2, failureThreshold: 3 };
     const readinessProbe = { periodSeconds: 4, successThreshold: 2 };
     expect(startSeconds(pod({ startupProbe, readinessProbe }))).toEqual({ least: 5, most: 5 + 6 + 4 + 4 });
-    // Kubernetes' own defaults: every 10 s, three times.
+    // Defaults of Kubernetes: every 10 s, three times.
     expect(startSeconds(pod({ livenessProbe: { initialDelaySeconds: 15 } }))).toEqual({ least: 0, most: 45 });
-    // Nothing ends a container that is only asked whether it is ready: its Deployment gives up after 10 minutes.
+    // A readiness probe alone never ends a container. Its Deployment gives up after 10 minutes.
     expect(startSeconds(pod({ readinessProbe: {} })).most).toBe(610);
   });
 
@@ -40,7 +40,7 @@ describe('how long a pod takes', () => {
   });
 });
 
-/** What the plan says when the image of workloads changes. */
+/** The plan for a changed image of workloads. */
 function rollouts(...workloads: Json[]): Rollout[] {
   const state = (image: string) => ({
     objects: workloads.map((object, index) => {
@@ -73,7 +73,7 @@ describe('what keeps serving during a restart', () => {
       available(workload('Deployment', { replicas, strategy: { rollingUpdate: { maxSurge, maxUnavailable } } }));
     expect(rolling(1, 1, 0)).toBe('No gap: a new pod is ready before an old one ends.');
     expect(rolling(4, '25%', '25%')).toBe('3 of 4 pods serve all the time.');
-    // A share of what may be away is rounded down.
+    // A percentage of maxUnavailable is rounded down.
     expect(rolling(3, '25%', '25%')).toBe('No gap: a new pod is ready before an old one ends.');
     expect(rolling(1, 0, 1)).toBe('Nothing serves for up to 20 s.');
     expect(available(workload('Deployment', { replicas: 2, strategy: { type: 'Recreate' } }))).toContain(

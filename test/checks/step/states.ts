@@ -10,7 +10,7 @@ import { changed } from '../../homelab';
 /** A change of the homelab of tests, as an owner writes it. */
 export type Change = (homelab: any) => void;
 
-/** All that synth writes for a changed homelab: objects, secrets, files of machines. */
+/** The output of synth for a changed homelab: objects, secrets, files of machines. */
 export function stateOf(change: Change = () => undefined): State & { readonly homelab: Homelab } {
   const homelab = defineHomelab(changed(change) as Homelab);
   const app = homelabApp(homelab);
@@ -19,7 +19,7 @@ export function stateOf(change: Change = () => undefined): State & { readonly ho
   return { objects, secrets, machines: machineFiles(homelab), homelab };
 }
 
-/** From one state to the same with some objects edited in place; what an edit returns as false is taken out. */
+/** A step that edits some objects. Removes an object whose edit returns false. */
 export function edited(
   state: State,
   edit: (object: any) => unknown,

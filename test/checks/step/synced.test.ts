@@ -3,7 +3,7 @@ import type { ObjectChange } from '../../../checks/step/plan';
 import type { Step } from '../../../checks/step/step';
 import { editStep } from './steps';
 
-/** test/real/change carries each of these out by a real Argo CD. */
+/** test/real/change runs each of these with a real Argo CD. */
 const planned = (step: Step) =>
   new Map(planStep(step, 'HEAD').changes.map((change) => [change.id, change] as [string, ObjectChange]));
 const is = (object: any, kind: string, name: string) => object.kind === kind && object.metadata.name === name;

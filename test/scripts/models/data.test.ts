@@ -28,7 +28,7 @@ async function faultsOf(train: string | Buffer | undefined, valid: string | unde
   return faults;
 }
 
-/** What stands on the second line of train.jsonl, after a good one, and what the fault says. */
+/** The second line of train.jsonl, after a good one, and the text of its fault. */
 const BAD_LINES: readonly (readonly [what: string, line: string, problem: RegExp])[] = [
   ['an empty line', '', /the line is empty/],
   ['no JSON', '{"prompt": "a", }', /it is not JSON/],

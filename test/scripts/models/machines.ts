@@ -17,7 +17,7 @@ export const WRITER: TunedModel = {
   prompts: [{ prompt: 'Who?', contains: 'keeper' }],
 };
 
-/** What training.json said of it. */
+/** Content of its training.json. */
 export const TRAINING: TrainingResult = {
   ...{ name: 'writer', base: WRITER.base.repository, revision: WRITER.base.revision, license: 'MIT', config: {} },
   ...{
@@ -46,13 +46,13 @@ interface Model {
   readonly parameters: Record<string, unknown>;
 }
 
-/** Ollama of one machine, in memory, as 0.9.6 answered to the same calls. */
+/** An Ollama in memory, with the answers of 0.9.6 to the same calls. */
 class Memory {
   readonly blobs = new Map<string, string>();
   readonly models = new Map<string, Model>();
   readonly loaded = new Map<string, { stays: boolean; context: number }>();
   free = 1e11;
-  /** Share of a model that is on the GPU. */
+  /** Share of a model on the GPU. */
   onGpu = 1;
 
   digest(name: string): string {
@@ -60,16 +60,16 @@ class Memory {
   }
 }
 
-/** The machine that serves and this machine, each with an Ollama: weights are texts, and a model answers with its own. */
+/** The AI VM and this machine, each with an Ollama. Weights are texts, and a model answers with its weights. */
 export class Machines extends Commands {
   readonly ai = new Memory();
   readonly own = new Memory();
   readonly changed: string[] = [];
-  /** What a script of Python prints, by its name. */
+  /** Output of each Python script, by its name. */
   python: Record<string, (input: any) => string> = {};
-  /** Ends everything at that change: before it takes effect, or after. */
+  /** Kills the command at a change, before or after the change takes effect. */
   kill: { readonly at: number; readonly after: boolean } | undefined;
-  /** Turns what was asked into the answer. */
+  /** Computes the answer to a prompt. */
   answers = (weights: string, _prompt: string, _tag: string): string | Error => weights;
 
   constructor(readonly folder: string) {
@@ -82,7 +82,7 @@ export class Machines extends Commands {
     return { homelab: lab, commands: this, log: new Log(), ask, kubernetes: {}, sops: {} } as unknown as Context;
   }
 
-  /** What clients get. */
+  /** Answer that clients get. */
   served(): string | undefined {
     const files = this.ai.models.get('writer:stable')?.files;
     return files && this.ai.blobs.get(files[0]!);
@@ -169,7 +169,7 @@ export class Machines extends Commands {
       case '/api/create': {
         const files = Object.values(body.files) as string[];
         if (!files.every((digest) => blobs.has(digest))) return [200, '{"error":"blob not found"}'];
-        // A folder of safetensors becomes one file; a quantized model says so.
+        // A folder of safetensors becomes one file. A quantized model has its quantization in its text.
         const content = files.map((digest) => blobs.get(digest)).join('');
         const digest = `sha256:${sha(content)}`;
         blobs.set(digest, content);

@@ -28,7 +28,7 @@ beforeEach(() => {
 afterEach(() => log.mockRestore());
 afterAll(() => fs.rmSync(ROOT, { recursive: true }));
 
-/** An export on this machine whose weights are a text that the model answers with. */
+/** An export on this machine. Its weights are a text, which the model answers. */
 function exported(version: number, weights: string, change: object = {}): void {
   const file = join(ROOT, `sha256-${sha(weights)}`);
   fs.writeFileSync(file, weights);
@@ -52,7 +52,7 @@ function exported(version: number, weights: string, change: object = {}): void {
   });
 }
 
-/** A machine on which these versions were published, one after the other. */
+/** A machine after these versions were published, one after the other. */
 async function with_(versions: readonly string[], model: TunedModel = WRITER): Promise<Machines> {
   const machines = new Machines(ROOT);
   for (const [at, weights] of versions.entries()) {
@@ -102,7 +102,7 @@ describe('killed at any change, before or after it takes effect', () => {
         expect(publishedOn('writer', 4)).toMatchObject({ before: 3, digest: machines.ai.digest('writer:stable') });
         if (typeof end !== 'string') break;
       }
-      // Copy, make, move, remove.
+      // Copy, create, move the name, remove.
       expect(killed).toBe(4);
     },
   );
@@ -165,7 +165,7 @@ describe('stops before anything is copied', () => {
     exported(1, 'keeper');
     fs.writeFileSync(join(ROOT, '.homelab/models/writer/lock'), `${process.ppid}\n`);
     expect(await refusal(machines)).toContain(`process ${process.ppid}`);
-    // One that is no longer there holds nothing.
+    // A process that ended does not hold the lock.
     fs.writeFileSync(join(ROOT, '.homelab/models/writer/lock'), '4194304\n');
     await publish(machines.context(), ['writer']);
     expect(machines.served()).toBe('keeper');
