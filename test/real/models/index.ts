@@ -15,12 +15,23 @@ import { RELEASE } from './release';
 import type { ModelPart, ModelSuite } from './suite';
 import { tinyBase } from './tiny';
 import { TRAINING } from './training';
+import { TRAINING_PEAK } from './training-peak';
 
 /**
  * Tests models as releases with a real mlx_lm and a real Ollama: makes, trains, exports, publishes and asks tiny models of two
  * architectures. Uses no network except loopback. --only=NAME,NAME runs single parts, --full all cases of each.
  */
-const PARTS: readonly ModelPart[] = [BASES, CHAIN, ESTIMATOR, GATEWAY, TRAINING, HUB, RELEASE, CHAIN_OF_LLAMA];
+const PARTS: readonly ModelPart[] = [
+  BASES,
+  CHAIN,
+  ESTIMATOR,
+  GATEWAY,
+  TRAINING,
+  HUB,
+  RELEASE,
+  CHAIN_OF_LLAMA,
+  TRAINING_PEAK,
+];
 
 /** The sample starts nothing that would end later than this, in seconds. */
 const CLOCK = 285;
