@@ -26,12 +26,14 @@ export class Workspace {
   readonly path = copyOfCheckout();
   private readonly homelab: string;
 
-  /** @param from a part of that homelab which is `to` here from the start */
-  constructor(from = '', to = '') {
-    this.homelab = fs
-      .readFileSync(FIXTURE, 'utf8')
-      .replace('../../inventory', './inventory')
-      .replace(from, () => to);
+  /** @param edits parts of that homelab, and what they are here from the start */
+  constructor(...edits: readonly (readonly [from: string, to: string])[]) {
+    let text = fs.readFileSync(FIXTURE, 'utf8').replace('../../inventory', './inventory');
+    for (const [from, to] of edits) {
+      if (!text.includes(from)) throw new Error(`${FIXTURE} does not hold ${JSON.stringify(from)}`);
+      text = text.replace(from, () => to);
+    }
+    this.homelab = text;
     this.edit('', '');
     for (const script of [['main.ts'], ['scripts/bootstrap.ts', 'render']])
       execFileSync(process.execPath, ['-r', 'ts-node/register', ...script], {

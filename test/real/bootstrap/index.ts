@@ -20,6 +20,7 @@ import {
   tail,
   type Reference,
 } from './harness/disturbed';
+import { gateway } from './scenarios/gateway';
 import { hangsBelow, interrupted, unanswered } from './scenarios/endings';
 import { everywhere } from './scenarios/everywhere';
 import { Lab } from './harness/lab';
@@ -52,7 +53,7 @@ const LONG = 300;
 /** --full does these at the same time, each part in a process: they take about as long, and each waits now and then. */
 const PARTS = [
   ['day-two', 'secrets', 'gitops', 'keys', 'images'],
-  ['ai-vm', 'models'],
+  ['gateway', 'ai-vm', 'models'],
   ['talos', 'vms', 'host'],
 ] as const;
 const STAGES: ReadonlySet<string> = new Set(PARTS.flat());
@@ -99,6 +100,10 @@ async function main(): Promise<void> {
     if (!only) await machineProofs(lab, tally);
     if (!only) await overSsh(lab, tally);
     if (chosen?.includes('day-two') ?? true) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
+    if (chosen?.includes('gateway') ?? true) {
+      await gateway(lab, tally, references.get('ai-vm')!);
+      laps.lap('the proxy in front of Ollama: verify, kills, rotations, off and on');
+    }
     await disturbAll(lab, references);
     await Promise.all(others);
   } finally {

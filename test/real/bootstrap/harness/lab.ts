@@ -31,6 +31,9 @@ const BACKUP = `  backup: {
   },
 `;
 const BEFORE_BACKUP = '  databases: {';
+/** The proxy in front of Ollama: homelab.ts as it is shipped has it. */
+export const WITHOUT_GATEWAY = "    service: 'llm-service',\n    machine: 'ai-vm',";
+export const WITH_GATEWAY = `${WITHOUT_GATEWAY}\n    gateway: {},`;
 
 /** How Git commits in the clone. */
 export const OWNER = ['-c', 'user.name=owner', '-c', 'user.email=owner@homelab'];
@@ -67,7 +70,7 @@ export class Lab {
       onNodes: (members) => register(plane, homelab, members),
       onShutdown: (name) => endPods(plane.client, name, lab.podsEndWith),
     });
-    const workspace = new Workspace(BEFORE_BACKUP, `${BACKUP}\n${BEFORE_BACKUP}`);
+    const workspace = new Workspace([BEFORE_BACKUP, `${BACKUP}\n${BEFORE_BACKUP}`], [WITHOUT_GATEWAY, WITH_GATEWAY]);
     const repository = join(folder, 'repository');
     execFileSync('git', ['init', '-q', '--bare', repository]);
     const git = (...args: string[]) => execFileSync('git', ['-C', workspace.path, ...args]);

@@ -6,6 +6,7 @@ import { Bench, HOST } from './checks/bench';
 import { downloads } from './checks/downloads';
 import { kills } from './checks/kills';
 import { printed } from './checks/printed';
+import { proxy } from './checks/proxy';
 import { shells } from './checks/shells';
 import { talos } from './checks/talos';
 import { ubuntu } from './checks/ubuntu';
@@ -14,7 +15,7 @@ import { inNamespace } from './machines';
 import { Simulation } from './simulation';
 
 /** Whether the simulated homelab answers as the real one is known to. Each check starts from what the one before it left. */
-const CHECKS = [printed, shells, downloads, virtualMachines, kills, talos, ubuntu];
+const CHECKS = [printed, shells, downloads, virtualMachines, kills, talos, ubuntu, proxy];
 
 inNamespace();
 

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { addressUp } from '../life';
+import { askHaproxy } from './haproxy';
 import { askOllama } from './ollama';
 import { Failure, program, Unexpected, type Answer, type Context } from './program';
 
@@ -30,6 +31,7 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   '--cacert': 'tls',
   '--noproxy': 'network',
   '--resolve': 'network',
+  '-K': 'config',
 };
 const PLAIN = [
   '--fail',
@@ -55,14 +57,20 @@ export const curl = [
   program(['local', 'proxmox', 'ubuntu'], ['curl'], async (context) => {
     const { simulation, call, path, stdin } = context;
     if (call.argv.join(' ') === '--version') return 'curl 8.14.1 (x86_64-pc-linux-gnu)\n';
-    const { urls, options, flags } = parse(call.argv);
+    const { urls, options, headers, flags } = parse(call.argv);
+    if (options.config !== undefined) {
+      if (options.config !== '-') throw new Unexpected('only -K - is known');
+      readConfig((await stdin()).toString(), urls, options, headers);
+    }
     const [url] = urls;
     if (url === undefined || urls.length > 1) throw new Unexpected('one address is expected');
     if (options.proto?.replace('=', '') === 'https' && !url.startsWith('https:'))
       throw new Failure(`curl: (1) Protocol "${url.split(':')[0]}" not supported or disabled in libcurl`);
     if (options.data?.startsWith('@-')) await stdin();
     const method = options.method ?? (options.data === undefined ? 'GET' : 'POST');
-    if (url.startsWith('http://127.0.0.1:') && call.machine !== 'local') return onItself(context, url, options, flags);
+    const own = ['127.0.0.1', simulation.state.machines[call.machine]?.address];
+    if (call.machine !== 'local' && own.some((address) => url.startsWith(`http://${address}:`)))
+      return onItself(context, { url: new URL(url), method, headers }, options, flags);
     const known = simulation.urls[method === 'GET' ? url : `${method} ${url}`];
     const fails = ['f', '--fail', '--fail-with-body'].some((flag) => flags.includes(flag));
     if (known === undefined) {
@@ -99,16 +107,17 @@ export const curl = [
   }),
 ];
 
-/** A machine asks itself: Ollama is what may answer there. */
+/** A machine asks itself: Ollama or the proxy in front of it may answer there. */
 function onItself(
   { simulation, call, path }: Context,
-  url: string,
+  question: { readonly url: URL; readonly method: string; readonly headers: readonly string[] },
   { data, output, write }: Readonly<Record<string, string>>,
   flags: readonly string[],
 ): Answer {
-  const answer = askOllama(simulation, call.machine, new URL(url), data);
+  const { url } = question;
+  const answer = askHaproxy(simulation, call.machine, question) ?? askOllama(simulation, call.machine, url, data);
   if (answer === undefined)
-    throw new Failure(`curl: (7) Failed to connect to ${new URL(url).host} after 0 ms: Couldn't connect to server`, 7);
+    throw new Failure(`curl: (7) Failed to connect to ${url.host} after 0 ms: Couldn't connect to server`, 7);
   if (answer.code >= 400 && (flags.includes('f') || flags.includes('--fail')))
     throw new Failure(`curl: (22) The requested URL returned error: ${answer.code}`, 22);
   if (output !== undefined && output !== '/dev/null') fs.writeFileSync(path(output), answer.body);
@@ -126,6 +135,7 @@ function parse(argv: readonly string[]) {
   const urls: string[] = [];
   const flags: string[] = [];
   const options: Record<string, string> = {};
+  const headers: string[] = [];
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index]!;
     if (word in WITH_VALUE) options[WITH_VALUE[word]!] = argv[++index] ?? '';
@@ -143,5 +153,16 @@ function parse(argv: readonly string[]) {
       }
     else urls.push(word);
   }
-  return { urls, flags, options };
+  return { urls, flags, options, headers };
+}
+
+/** `-K -`: options as lines, so that a secret is no argument. */
+function readConfig(text: string, urls: string[], options: Record<string, string>, headers: string[]): void {
+  for (const line of text.split('\n').filter((each) => each !== '')) {
+    const [, name, value] = /^(\w+) = "(.*)"$/.exec(line) ?? [];
+    if (name === 'url') urls.push(value!);
+    else if (name === 'request') options.method = value!;
+    else if (name === 'header') headers.push(value!);
+    else throw new Unexpected(`curl -K with the line ${line}`);
+  }
 }

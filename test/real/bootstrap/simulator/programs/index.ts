@@ -16,6 +16,7 @@
  * goes into a Boot, beside the programs.
  */
 import { curl } from './curl';
+import { haproxy } from './haproxy';
 import { bootOfHost, hostBoot } from './host-boot';
 import { hostDevices } from './host-devices';
 import { packages } from './packages';
@@ -40,6 +41,7 @@ export interface Boot {
 
 export const programs: readonly Program[] = [
   ...curl,
+  ...haproxy,
   ...hostBoot,
   ...hostDevices,
   ...packages,

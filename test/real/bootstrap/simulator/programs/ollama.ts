@@ -4,8 +4,9 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Simulation } from '../simulation';
+import { haproxyTakes } from './haproxy';
 import { Failure, Unexpected } from './program';
-import { GPU_ADDRESS, hasGpu } from './ubuntu';
+import { GPU_ADDRESS, hasGpu, isActive } from './ubuntu';
 
 /** Ollama on a simulated machine, as its API answers to curl there. */
 export interface Ollama {
@@ -76,7 +77,11 @@ export function startOllama(simulation: Simulation, machine: string, unit: strin
   const env = Object.fromEntries(
     [...unit.matchAll(/^Environment="(\w+)=(.*)"$/gm)].map(([, key, value]) => [key!, value!]),
   );
-  Object.assign(it, { version, env, loaded: {}, port: Number(env.OLLAMA_HOST?.split(':')[1] ?? 11434) });
+  const [address, port] = env.OLLAMA_HOST?.split(':') ?? ['127.0.0.1', '11434'];
+  // "bind: address already in use", and it ends.
+  if (address === '0.0.0.0' && haproxyTakes(simulation, machine, Number(port)))
+    throw new Failure('Job for ollama.service failed because the control process exited with error code.');
+  Object.assign(it, { version, env, loaded: {}, port: Number(port) });
   fs.mkdirSync(join(folder, 'run/ollama'), { recursive: true });
   fs.writeFileSync(join(folder, 'run/ollama/started-with'), `${env.HOMELAB_MARK ?? ''} ${version}\n`);
   // Key by key as LogDetails in discover/types.go of 0.32.15 writes it. A Mesa that does not know the marketing name says so.
@@ -94,8 +99,8 @@ export function askOllama(
   data: string | undefined,
 ): { readonly code: number; readonly body: string } | undefined {
   const it = ollamaOf(simulation, machine);
-  const isOn = simulation.state.extra.ubuntu?.[machine]?.active.includes('ollama.service');
-  if (!isOn || Number(url.port) !== it.port) return undefined;
+  const isHeard = url.hostname === '127.0.0.1' || it.env.OLLAMA_HOST?.startsWith('0.0.0.0:');
+  if (!isActive(simulation, machine, 'ollama.service') || !isHeard || Number(url.port) !== it.port) return undefined;
   const request = data === undefined ? {} : JSON.parse(data);
   const answer = (body: object, code = 200) => ({ code, body: JSON.stringify(body) });
   const turned: Turned = simulation.state.extra.ollamaTurned ?? {};

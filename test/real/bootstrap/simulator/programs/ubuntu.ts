@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { rebootVm } from '../life';
+import { join } from 'node:path';
 import type { Simulation } from '../simulation';
 import type { Boot } from '.';
-import { startOllama } from './ollama';
-import { Failure, program, Unexpected, type Answer, type Context } from './program';
+import { unpackHaproxy } from './haproxy';
+import { Failure, program, Unexpected, type Context } from './program';
+import { filesOf, start, systemctl, wanted } from './systemd';
 
 /** Ubuntu as the cloud image has it: packages, users, systemd, the firewall of the kernel. */
 
@@ -30,7 +29,6 @@ export interface Ubuntu {
 
 const OLD_KERNEL = '6.8.0-71-generic';
 const NEW_KERNEL = '6.17.0-14-generic';
-const UNITS = 'etc/systemd/system';
 const TIMER_OPTIONS = /^--(quiet|unit=.+|on-active=\d+|timer-property=AccuracySec=\d+s)$/;
 const HOST_KERNEL = '6.17.2-1-pve';
 
@@ -51,6 +49,11 @@ export function ubuntuOf({ state }: Simulation, machine: string): Ubuntu {
   return all[machine];
 }
 
+/** Whether a unit runs. */
+export function isActive(simulation: Simulation, machine: string, unit: string): boolean {
+  return ubuntuOf(simulation, machine).active.includes(unit);
+}
+
 const on = ({ simulation, call }: Context) => ubuntuOf(simulation, call.machine);
 
 export const ubuntu = [
@@ -68,7 +71,7 @@ export const ubuntu = [
       code: errors.length > 0 ? 1 : 0,
     };
   }),
-  program(['ubuntu'], ['apt-get'], (context) => {
+  program(['ubuntu'], ['apt-get'], async (context) => {
     const words = withoutOptions(context.call.argv, ['-o']);
     const [command, ...names] = words;
     if (command === 'update') return 'Reading package lists...\n';
@@ -79,7 +82,9 @@ export const ubuntu = [
     const { packages } = on(context);
     for (const name of names) {
       if (!/^[a-z0-9][a-z0-9.+-]+$/.test(name)) throw new Failure(`E: Unable to locate package ${name}`, 100);
-      if (!packages.includes(name)) packages.push(name);
+      if (packages.includes(name)) continue;
+      packages.push(name);
+      if (name === 'haproxy') await installHaproxy(context);
       if (name.startsWith('linux-generic-hwe-')) packages.push(`linux-image-${NEW_KERNEL}`);
     }
     return `Setting up ${names.join(', ')} ...\n`;
@@ -214,6 +219,15 @@ export const bootOfUbuntu: Boot = {
   },
 };
 
+/** Ubuntu's package enables its unit and starts it. Where that fails, apt fails. */
+async function installHaproxy({ simulation, call, path }: Context): Promise<void> {
+  unpackHaproxy(simulation, call.machine);
+  const wants = path('/etc/systemd/system/multi-user.target.wants');
+  fs.mkdirSync(wants, { recursive: true });
+  fs.writeFileSync(join(wants, 'haproxy.service'), '');
+  await start(simulation, call.machine, 'haproxy.service');
+}
+
 /** Vendor and class of what is on the PCI bus: Proxmox' own display, and each device that is handed over on a bus of its own. */
 function showDevices(simulation: Simulation, machine: string): void {
   const devices = join(simulation.files(machine), 'sys/bus/pci/devices');
@@ -251,141 +265,6 @@ export function timerEnds(simulation: Simulation, machine: string, unit: string)
   child.stdout.resume();
   child.stderr.resume();
   return new Promise((done) => child.once('close', () => done()));
-}
-
-async function systemctl(context: Context): Promise<Answer | string | undefined> {
-  const { simulation, call, path } = context;
-  const { machine } = call;
-  const it = ubuntuOf(simulation, machine);
-  const words = call.argv.filter((word) => !['--quiet', '--now', '--value'].includes(word));
-  const [command, ...rest] = words;
-  const units = rest.filter((word, index) => word !== '-p' && rest[index - 1] !== '-p');
-  const unit = units[0] ?? '';
-  const isThere = fs.existsSync(path(`/${UNITS}/${unit}`));
-  switch (command) {
-    case 'reboot': {
-      const { vmid } = context.state.machines[machine]!;
-      setTimeout(() => rebootVm(simulation, vmid!), 20);
-      return undefined;
-    }
-    case 'is-system-running':
-      return 'running\n';
-    case 'daemon-reload':
-      for (const each of Object.keys(it.loaded)) it.loaded[each] = textOf(simulation, machine, each);
-      return undefined;
-    case 'enable':
-    case 'disable': {
-      if (!isThere) throw new Failure(`Failed to ${command} unit: Unit file ${unit} does not exist.`);
-      const target = /^WantedBy=(\S+)$/m.exec(textOf(simulation, machine, unit))![1];
-      const link = path(`/${UNITS}/${target}.wants/${unit}`);
-      fs.rmSync(link, { force: true });
-      if (command === 'enable') {
-        fs.mkdirSync(dirname(link), { recursive: true });
-        fs.writeFileSync(link, '');
-      } else if (call.argv.includes('--now')) stop(it, unit);
-      return undefined;
-    }
-    case 'is-enabled': {
-      if (!isThere) return { stdout: 'not-found\n', code: 4 };
-      const isEnabled = wanted(simulation.files(machine)).includes(unit);
-      return { stdout: isEnabled ? 'enabled\n' : 'disabled\n', code: isEnabled ? 0 : 1 };
-    }
-    case 'is-active':
-      return it.active.includes(unit) ? 'active\n' : { stdout: 'inactive\n', code: 3 };
-    case 'show': {
-      const property = rest[rest.indexOf('-p') + 1];
-      if (property === 'InvocationID') return `${it.active.includes(unit) ? it.invocation : ''}\n`;
-      if (property !== 'NeedDaemonReload') throw new Unexpected(`systemctl show -p ${property}`);
-      const loaded = it.loaded[unit];
-      return `${loaded !== undefined && loaded !== textOf(simulation, machine, unit) ? 'yes' : 'no'}\n`;
-    }
-    case 'reset-failed':
-      return undefined;
-    case 'stop':
-      for (const each of units) {
-        if (each.endsWith('.timer')) it.timers[each.replace(/\.timer$/, '')] = undefined;
-        else stop(it, each);
-      }
-      return undefined;
-    case 'restart':
-      stop(it, unit);
-      await start(simulation, machine, unit);
-      return undefined;
-    case 'start':
-      if (!it.active.includes(unit)) await start(simulation, machine, unit);
-      return undefined;
-  }
-  throw new Unexpected(`systemctl ${call.argv.join(' ')} on Ubuntu`);
-}
-
-function stop(it: Ubuntu, unit: string): void {
-  it.active = it.active.filter((each) => each !== unit);
-}
-
-async function start(simulation: Simulation, machine: string, unit: string): Promise<void> {
-  const it = ubuntuOf(simulation, machine);
-  const text = (it.loaded[unit] ??= textOf(simulation, machine, unit));
-  if (text === '') throw new Failure(`Failed to start ${unit}: Unit ${unit} not found.`, 5);
-  if (unit === 'ollama.service') {
-    it.invocation = randomUUID().replaceAll('-', '');
-    startOllama(simulation, machine, text);
-    it.active.push(unit);
-    // What wants it comes up with it, and goes down with it.
-    const more = fs.existsSync(join(simulation.files(machine), UNITS, 'ollama.service.wants'));
-    stop(it, 'collab-homelab-models.service');
-    if (more) void start(simulation, machine, 'collab-homelab-models.service').catch(() => undefined);
-    return;
-  }
-  if (!hasConditions(simulation, machine, text)) return;
-  const [program, ...args] = /^ExecStart=(.+)$/m.exec(text)?.[1]?.split(' ') ?? [];
-  if (program === undefined) throw new Unexpected(`no ExecStart in ${unit}`);
-  // A simulated one stands in the place of the system's own, which may not be there.
-  const own = fs.existsSync(join(simulation.files(machine), program));
-  const child = simulation.spawn(machine, 'root', [own ? program : basename(program), ...args]);
-  child.stdin.end();
-  child.stdout.resume();
-  child.stderr.resume();
-  const code = await new Promise((done) => child.once('close', done));
-  if (code !== 0) throw new Failure(`Job for ${unit} failed because the control process exited with error code.`);
-  it.active.push(unit);
-}
-
-/** Every condition of a unit is met, or one of those with a bar. Without that it does not start, which is no failure. */
-function hasConditions(simulation: Simulation, machine: string, text: string): boolean {
-  const all = [...text.matchAll(/^ConditionPathExists=(\|?)(.+)$/gm)].map(([, bar, path]) => ({
-    isOneOf: bar !== '',
-    isMet: fs.existsSync(join(simulation.files(machine), path!)),
-  }));
-  const oneOf = all.filter(({ isOneOf }) => isOneOf);
-  return (
-    all.every(({ isOneOf, isMet }) => isOneOf || isMet) && (oneOf.length === 0 || oneOf.some(({ isMet }) => isMet))
-  );
-}
-
-/** Units that are enabled, wanted by targets. */
-function wanted(folder: string): string[] {
-  const units = join(folder, UNITS);
-  if (!fs.existsSync(units)) return [];
-  return fs
-    .readdirSync(units)
-    .filter((entry) => entry.endsWith('.wants'))
-    .flatMap((entry) => fs.readdirSync(join(units, entry)))
-    .sort();
-}
-
-function textOf(simulation: Simulation, machine: string, unit: string): string {
-  const file = join(simulation.files(machine), UNITS, unit);
-  if (!fs.existsSync(file)) return '';
-  return fs.readFileSync(file, 'utf8') + filesOf(`${file}.d`);
-}
-
-function filesOf(folder: string): string {
-  if (!fs.existsSync(folder)) return '';
-  const names = fs
-    .readdirSync(folder)
-    .filter((name) => name.endsWith('.conf'))
-    .sort();
-  return names.map((name) => fs.readFileSync(join(folder, name), 'utf8')).join('\n');
 }
 
 function lines(file: string): string[] {
