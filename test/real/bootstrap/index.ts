@@ -101,7 +101,7 @@ async function main(): Promise<void> {
     if (!only) await overSsh(lab, tally);
     if (chosen?.includes('day-two') ?? true) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
     if (chosen?.includes('gateway') ?? true) {
-      await gateway(lab, tally, references.get('ai-vm')!);
+      await gateway(lab, tally, references.get('ai-vm')!, full);
       laps.lap('the proxy in front of Ollama: verify, kills, rotations, off and on');
     }
     await disturbAll(lab, references);
