@@ -48,8 +48,13 @@ export class Laps {
   readonly lines: string[] = [];
   private readonly begin = Date.now();
 
+  /** Since it was made. */
+  get seconds(): number {
+    return (Date.now() - this.begin) / 1000;
+  }
+
   lap(what: string): void {
-    const line = `${what} (${((Date.now() - this.begin) / 1000).toFixed(1)} s)`;
+    const line = `${what} (${this.seconds.toFixed(1)} s)`;
     console.log(line);
     this.lines.push(line);
   }
