@@ -22,6 +22,7 @@ const READER = {
     },
   },
 };
+jest.mock('../../scripts/engine/root', () => jest.requireActual('../fixtures/dist'));
 jest.mock('../../scripts/clients/context', () => ({
   ...jest.requireActual('../../scripts/clients/context'),
   manifests: () => [{ object: READER }],
