@@ -399,7 +399,7 @@ export interface Llm {
   readonly parallel?: number;
   /** Type of the cache for keys and values. Ollama has one for all models. @default q8_0: half the memory of f16 */
   readonly kvCache?: KvCacheType;
-  /** Keys and limits for the clients. @default none: whoever reaches the port can use, and delete, every model */
+  /** Keys and limits for the clients. @default none: every client that reaches the port can use every model, and delete it */
   readonly gateway?: LlmGateway;
   /**
    * How often a CronJob asks each model for one word: whole minutes, from 5 to 60. Its log has the time to that word; its Job

@@ -210,7 +210,7 @@ function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[
     ...queues.map(({ model, context }) =>
       refuse(
         '400',
-        `leave num_ctx out, or give ${context}: with another one the model is loaded anew`,
+        `leave num_ctx out, or give ${context}: another value makes Ollama load the model again`,
         `asks { var(txn.model) -m str ${model} } { var(txn.context) -m found } !{ var(txn.context) -m str ${context} }`,
       ),
     ),
