@@ -3,7 +3,7 @@ import { bytes, gib, sum } from '../values/quantity';
 import type { Homelab, Llm, MacHost, UbuntuMachine } from './homelab';
 import { knownArchitecture } from './model-architectures';
 import { machineFor, modelMemory, roomForModels, type ModelLoad, type ModelMemory } from './model-memory';
-import { isTuned, type KvCacheType, type Model, type TunedModel } from './models';
+import { exportSettings, isTuned, type KvCacheType, type Model, type TunedModel } from './models';
 import { quantizationOf, weightBytes } from './model-weights';
 import { at } from './shape';
 import { metalLimit, smallerTrainings, trainingMemory } from './training-memory';
@@ -14,9 +14,7 @@ import { metalLimit, smallerTrainings, trainingMemory } from './training-memory'
 export function loadOf(llm: LlmSettings, model: Model, gpu: boolean): ModelLoad | undefined {
   const architecture = architectureOf(model);
   if (architecture === undefined) return undefined;
-  const quantization = isTuned(model)
-    ? (model.export?.quantization ?? 'q4_K_M')
-    : quantizationOf(model.tag, architecture);
+  const quantization = isTuned(model) ? exportSettings(model).quantization : quantizationOf(model.tag, architecture);
   return {
     architecture,
     weights: weightBytes(architecture, quantization),

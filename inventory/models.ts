@@ -129,7 +129,12 @@ export function trainingSettings({
   host: _host,
   ...given
 }: Training): Required<Omit<Training, 'data' | 'digest' | 'host'>> {
-  return { ...TRAINING_DEFAULTS, ...given };
+  return { ...TRAINING_DEFAULTS, ...defined(given) };
+}
+
+/** Without the properties that are set to undefined, which would hide a default. */
+function defined<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Weights that are published. */
@@ -142,6 +147,13 @@ export interface ModelExport {
   readonly template?: string;
   /** System prompt. @default none */
   readonly system?: string;
+}
+
+/** The settings of an export with defaults filled in. */
+export function exportSettings({
+  export: given,
+}: TunedModel): ModelExport & Required<Pick<ModelExport, 'quantization' | 'tolerance'>> {
+  return { quantization: 'q4_K_M', tolerance: 0.8, ...defined(given ?? {}) };
 }
 
 /** A prompt and its expected answer. Uses greedy decoding: temperature 0, no repeat penalty. */

@@ -1,6 +1,6 @@
 import { GIB } from '../values/quantity';
 import { layerWeights } from './model-weights';
-import type { ModelArchitecture, Training, TunedModel } from './models';
+import { trainingSettings, type ModelArchitecture, type Training, type TunedModel } from './models';
 
 /** Memory of a training with mlx_lm.lora and of the export after it, in bytes. */
 export interface TrainingMemory {
@@ -30,7 +30,7 @@ export function metalLimit(memory: number): number {
 export function trainingMemory(architecture: ModelArchitecture, { base, training }: TunedModel): TrainingMemory {
   const { parameters, layers } = architecture;
   const ofLayer = layerWeights(architecture);
-  const count = training.layers === undefined ? 16 : training.layers;
+  const count = trainingSettings(training).layers;
   const trainedLayers = count < 0 ? layers : Math.min(count, layers);
   const bits = training.kind === 'full' ? 16 : baseBits(base.repository);
   const weights = (parameters * bits) / 8;
@@ -53,7 +53,8 @@ function baseBits(repository: string): number {
 }
 
 /** Weights of an adapter on all matrices of a layer, each rank x (rows + columns), in f32. */
-function adapterWeights(architecture: ModelArchitecture, { rank = 8 }: Training, layers: number): number {
+function adapterWeights(architecture: ModelArchitecture, training: Training, layers: number): number {
+  const { rank } = trainingSettings(training);
   const { width, heads, kvHeads, headSize, feedForward } = architecture;
   const attention = 2 * (width + heads * headSize) + 2 * (width + kvHeads * headSize);
   return layers * rank * (attention + 3 * (width + feedForward));
@@ -65,7 +66,7 @@ function adapterWeights(architecture: ModelArchitecture, { rank = 8 }: Training,
  */
 function activationBytes(architecture: ModelArchitecture, training: Training, layers: number): number {
   const { width, heads, kvHeads, headSize, feedForward, vocabulary } = architecture;
-  const { batch = 4, maxSequence = 2048, gradientCheckpoint = true } = training;
+  const { batch, maxSequence, gradientCheckpoint } = trainingSettings(training);
   const tokens = batch * maxSequence;
   const scores = batch * heads * maxSequence ** 2 * 8;
   const layer = tokens * 2 * (8 * width + 4 * (heads + kvHeads) * headSize + 5 * feedForward) + scores;
@@ -80,9 +81,11 @@ export function smallerTrainings(architecture: ModelArchitecture, model: TunedMo
     trainingMemory(architecture, { ...model, training: { ...training, ...change } }).total <= limit;
   const halves = (from: number, least: number) =>
     Array.from({ length: 20 }, (_, index) => Math.floor(from / 2 ** (index + 1))).filter((each) => each >= least);
-  const batch = halves(training.batch ?? 4, 1).find((each) => fits({ batch: each }));
-  const maxSequence = halves(training.maxSequence ?? 2048, 128).find((each) => fits({ maxSequence: each }));
-  const both = halves(training.maxSequence ?? 2048, 128).find((each) => fits({ maxSequence: each, batch: 1 }));
+  const batch = halves(trainingSettings(training).batch, 1).find((each) => fits({ batch: each }));
+  const maxSequence = halves(trainingSettings(training).maxSequence, 128).find((each) => fits({ maxSequence: each }));
+  const both = halves(trainingSettings(training).maxSequence, 128).find((each) =>
+    fits({ maxSequence: each, batch: 1 }),
+  );
   return [
     ...(training.gradientCheckpoint === false && fits({ gradientCheckpoint: true }) ? ['gradientCheckpoint true'] : []),
     ...(batch === undefined ? [] : [`batch ${batch}`]),

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { trainingSettings, versionName, type TunedModel } from '../../inventory';
+import { exportSettings, trainingSettings, versionName, type TunedModel } from '../../inventory';
 import type { OllamaApi } from '../clients/ollama-api';
 import type { Context } from '../clients/context';
 import { json } from '../engine/json';
@@ -38,8 +38,6 @@ import { finishedTraining } from './trained';
 import type { TrainingResult } from './training';
 import { tunedModel } from './tuned';
 
-const QUANTIZATION = 'q4_K_M';
-const TOLERANCE = 0.8;
 /** Disk space that Ollama needs, in sizes of the fused model: the upload, the f16 model and the quantized model. */
 const ROOM = 3;
 
@@ -72,7 +70,7 @@ export async function exportModel(context: Context, args: readonly string[]): Pr
 }
 
 function sourceOf(model: TunedModel, { base, revision, adapterDigest }: TrainingResult): ExportSource {
-  const { quantization = QUANTIZATION, template, system } = model.export ?? {};
+  const { quantization, template, system } = exportSettings(model);
   const wording = { ...(template !== undefined && { template }), ...(system !== undefined && { system }) };
   return { base, revision, adapterDigest, quantization, ...wording };
 }
@@ -202,7 +200,7 @@ class Export {
       quantize: quantization,
     };
     await task(`quantize to ${quantization}`, (progress) => this.ollama.create(request, progress));
-    const { tolerance = TOLERANCE } = this.model.export ?? {};
+    const { tolerance } = exportSettings(this.model);
     await task(`compare ${quantization} with f16`, async (progress) => {
       for (const [at, { prompt }] of this.prompts.entries()) {
         const text = await this.say(tag, at, answers[at]!.rendered, progress);
