@@ -1,5 +1,6 @@
 import type { Duration } from 'cdk8s';
-import type { Database, Homelab } from './homelab';
+import type { Database } from './databases';
+import type { Homelab } from './homelab';
 
 /** Encrypted backups of the databases. docs/backup.md has the steps to prepare the target and to restore. */
 export interface Backup {

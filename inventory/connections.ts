@@ -1,4 +1,5 @@
-import type { Connection, Service, Llm } from './homelab';
+import type { Llm } from './homelab';
+import type { Connection, Service } from './services';
 import { hasKey } from './models';
 
 type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: string }>;

@@ -1,5 +1,6 @@
 import { bytes } from '../values/quantity';
-import type { Database, Homelab, Machine, TalosMachine } from './homelab';
+import type { Database } from './databases';
+import type { Homelab, Machine, TalosMachine } from './homelab';
 
 /** Values that are derived from a homelab. */
 

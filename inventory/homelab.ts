@@ -1,11 +1,10 @@
 import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Backup } from './backup';
+import type { Database } from './databases';
 import type { LlmGateway } from './llm-gateway';
 import type { KvCacheType, Model } from './models';
-import type { Settings } from '../values/database-settings';
-import type { MemberOptions } from '../values/members';
-import type { MongoRole } from '../values/mongo-roles';
+import type { Service, WebApp } from './services';
 
 /** The homelab as its owner describes it. Everything else is derived from it. */
 export interface Homelab {
@@ -272,117 +271,6 @@ export interface NodeLabel {
   readonly value: string;
 }
 
-/** A database. Each has a namespace, a folder of dist/ and an Argo CD application of its own. */
-export type Database = Cassandra | MongoDb;
-
-interface DatabaseBase {
-  /** Memory of each node or member, as request and limit. */
-  readonly memory: Size;
-  /** CPU request of each node or member. */
-  readonly cpu: Cpu;
-  /** Label of the nodes that it may run on. */
-  readonly nodeLabel: NodeLabel;
-  /**
-   * Exact version of the official image, such as 5.0.8 or 8.0.26. Raise one major version at a time and never go back:
-   * `npm run homelab -- plan` prints the steps. @default that of constructs/images.ts
-   */
-  readonly version?: string;
-  /** A container in each pod that exports metrics. @default none */
-  readonly exporter?: DatabaseExporter;
-  /** Its own backups, or false for none, when its data can be recreated. @default `backup` of the homelab */
-  readonly backup?: Backup | false;
-  /** `retired` runs no pods but keeps namespace, policies, claims and volumes. @default active */
-  readonly state?: 'active' | 'retired';
-}
-
-/** Metrics exporter of a database: a program of your choice that runs beside it and reaches it over loopback. */
-export interface DatabaseExporter {
-  /** Exact version: a tag other than latest, or a digest. */
-  readonly image: string;
-  /** Port that serves /metrics. */
-  readonly port: number;
-  /** Memory of its container in each pod, in addition to the database's; request and limit. */
-  readonly memory: Size;
-  /** CPU request of its container. */
-  readonly cpu: Cpu;
-  /** @default the image's */
-  readonly args?: readonly string[];
-  /** Environment variables. Must contain no secret: dist/ is in Git. @default none */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Pods that may read the metrics, by namespace and labels, such as those of Prometheus. @default none */
-  readonly scrapedBy?: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> };
-}
-
-/** A Cassandra ring. It needs a data disk for each node: NAME-RACK-0 for each rack, then NAME-RACK-1 and so on. */
-export interface Cassandra extends DatabaseBase {
-  /** Discriminates a ring from a MongoDB replica set. */
-  readonly kind: 'cassandra';
-  /** May never change: nodes keep it on their disks, and refuse to start under another one. */
-  readonly clusterName: string;
-  /** May never change: nodes refuse to start in another one, and keyspaces count their replicas per datacenter. */
-  readonly datacenter: string;
-  /**
-   * May never change, neither names nor number: a node keeps its rack, and replicas are placed by rack. A rack can move to its own
-   * host when the homelab grows; for more nodes raise `nodesPerRack`.
-   */
-  readonly racks: readonly string[];
-  /**
-   * Running pods of each rack. Can be raised later: the ring grows node by node, then keyspaces get up to three replicas.
-   * May never be lowered while the pods that leave are members: lower `membersPerRack` one commit before. @default 1
-   */
-  readonly nodesPerRack?: number;
-  /**
-   * Wanted nodes of each rack. When it is less than `nodesPerRack`, the last pods of each rack leave the ring one at a time, and
-   * their rows move to the remaining nodes. @default nodesPerRack
-   */
-  readonly membersPerRack?: number;
-  /**
-   * Interval between repairs of a keyspace: 1 hour to 5 days. A table with gc_grace_seconds below 10 days needs at most half of
-   * its gc_grace_seconds. @default 5 days
-   */
-  readonly repairEvery?: Duration;
-  /** Java heap of each node. @default min(memory / 2, (memory - 1 GiB) / 1.25) */
-  readonly heap?: Size;
-  /**
-   * Further settings of cassandra.yaml, such as { compaction_throughput: '32MiB/s' }. Synth refuses those that the construct sets
-   * and names the alternative. A node refuses to start with a setting that Cassandra does not know. @default none
-   */
-  readonly config?: Settings;
-  /**
-   * Keyspaces that no service connects to, or that need another number of copies (replicas) than min(3, nodes). A keyspace is
-   * never dropped. @default none
-   */
-  readonly keyspaces?: Readonly<Record<string, { readonly copies?: number }>>;
-}
-
-/** A MongoDB replica set. It needs a data disk for each pod: NAME-0, NAME-1 and so on. */
-export interface MongoDb extends DatabaseBase {
-  /** Discriminates a replica set from a Cassandra ring. */
-  readonly kind: 'mongodb';
-  /** May never change: members keep it on their disks, and cannot start in a set of another name. */
-  readonly replicaSet: string;
-  /** Wanted members of the replica set: 1, 3, 5, 7 or more, plus delayed members, which do not vote. */
-  readonly members: number;
-  /** Running pods. To shrink, lower it one commit after `members`. @default members */
-  readonly pods?: number;
-  /**
-   * Members that clients do not see (`hidden`) or that replicate with a delay (`delay`), by ordinal, such as { 3: { delay:
-   * Duration.hours(1) } } with 4 members. Never ordinal 0. A change restarts no member. @default all are plain
-   */
-  readonly memberOptions?: Readonly<Record<number, MemberOptions>>;
-  /**
-   * Feature compatibility version, such as 8.0: that of `version`, or of the major version before. Takes effect when every member
-   * runs it, and can never be lowered: raise it in its own commit, some days after `version`, with an accepted change.
-   * @default unchanged; a new set has that of its version
-   */
-  readonly featureCompatibilityVersion?: string;
-  /**
-   * Further settings of mongod.conf, such as { operationProfiling: { slowOpThresholdMs: 200 } }. Synth refuses those that the
-   * construct sets and names the alternative. A member refuses to start with a setting that mongod does not know. @default none
-   */
-  readonly config?: Settings;
-}
-
 /** Language models outside the cluster, reached by one Service name inside it. */
 export interface Llm {
   /** Name that clients use. */
@@ -418,65 +306,6 @@ export interface Ingress {
   readonly memory: Size;
   /** CPU request of its pod on each worker. */
   readonly cpu: Cpu;
-}
-
-/** A target that a client may reach; NetworkPolicies block everything else. */
-export type Connection = (
-  | { readonly service: string }
-  /**
-   * `user` is its login. @default its own name, which no other client of that database may have. With `access: 'read'` it can
-   * only read. @default readWrite
-   */
-  | {
-      readonly mongodb: string;
-      readonly database: string;
-      readonly user?: string;
-      readonly access?: MongoRole | readonly MongoRole[];
-    }
-  /** `role` is its login. @default its own name, which no other client of that ring may have */
-  | {
-      readonly cassandra: string;
-      readonly keyspace: string;
-      readonly role?: string;
-      /** `read` permits only SELECT. @default readWrite */
-      readonly access?: 'read' | 'readWrite';
-    }
-  | { readonly model: string }
-) & {
-  /** Prefix of its environment variables. @default the name of the service, MONGODB, CASSANDRA, LLM or LLM_NAME */
-  readonly envPrefix?: string;
-};
-
-/** A microservice. Only `connects` is required, even if the list is empty. */
-export interface Service {
-  /** Exact version. @default a public stand-in that answers health checks, so that the cluster comes up before the image exists */
-  readonly image?: string;
-  /** Port of the image. @default 8080; the stand-in has its own */
-  readonly port?: number;
-  /** Paths of the health checks. @default /healthz and /readyz */
-  readonly health?: { readonly live: string; readonly ready: string };
-  /** @default 256 MiB; a web app 128 MiB */
-  readonly memory?: Size;
-  /** @default 100m; a web app 50m */
-  readonly cpu?: Cpu;
-  /** Pods, 1 to 50. @default 1 */
-  readonly replicas?: number;
-  /**
-   * Environment variables. `$(NAME)` refers to another variable of the service, including those of its connections. All other
-   * text, including empty text, is passed unchanged. Must contain no secret: dist/ is in Git. @default none
-   */
-  readonly env?: Readonly<Record<string, string>>;
-  /**
-   * Targets that it may reach, each once; environment variables hold their addresses. Variables of the first model start with
-   * LLM, those of further models with LLM_NAME, so that a second model does not change the first.
-   */
-  readonly connects: readonly Connection[];
-}
-
-/** A service with an Ingress, at https://HOST.DOMAIN. */
-export interface WebApp extends Service {
-  /** First part of its host name; the rest is the network's domain. */
-  readonly host: string;
 }
 
 /** The repository that holds dist/. */

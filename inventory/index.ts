@@ -1,4 +1,6 @@
 export * from './homelab';
+export * from './databases';
+export * from './services';
 export * from './backup';
 export * from './llm-gateway';
 export * from './models';

@@ -1,17 +1,17 @@
 import { ipv4, ipv4Network } from '../values/names';
-import { membersPerRackProblem, membersProblem, podsProblem } from '../values/members';
-import { suggested } from '../values/nearest';
 import { LLM_CHECKS } from '../values/llm-keys';
 import { missing, sentence } from '../values/problem';
-import { targetOf, variablesOf } from './connections';
-import { databasePods, hostOf, SYSTEM_PLACES, workers } from './derived';
+import { databaseProblems } from './database-references';
+import { hostOf, SYSTEM_PLACES, workers } from './derived';
 import { FIXED_NAMESPACES, FOLDERS } from './names';
-import type { Connection, Homelab, NodeLabel, Service } from './homelab';
+import type { Homelab } from './homelab';
 import { backupProblems } from './backup-places';
 import { capacityProblems } from './capacity';
 import { modelFitProblems } from './model-fit';
-import { mayUse, modelProblems } from './model-references';
+import { modelProblems } from './model-references';
 import { networkProblems } from './networks';
+import { oneOf, twice } from './reference';
+import { serviceProblems } from './service-references';
 import { at } from './shape';
 
 /** Validates values against each other: addresses within the network, names that exist, values that must be unique. */
@@ -25,10 +25,8 @@ export function referenceProblems(homelab: Homelab): string[] {
     hosts,
     gpuRoms,
     backupProblems,
-    disks,
-    databases,
-    services,
-    connections,
+    databaseProblems,
+    serviceProblems,
     modelProblems,
     graces,
     capacityProblems,
@@ -145,29 +143,6 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
   ];
 }
 
-function twice(entries: readonly (readonly [string, unknown])[]): string[] {
-  const owners = new Map<unknown, string>();
-  return entries.flatMap(([place, value]) => {
-    const other = owners.get(value);
-    owners.set(value, place);
-    return other === undefined
-      ? []
-      : [
-          sentence({
-            what: `${place} must be used once`,
-            got: `${String(value)}, which ${other} has`,
-            fix: 'change one of the two',
-          }),
-        ];
-  });
-}
-
-/** Validates that a name is one of the existing names. */
-function oneOf(what: string, name: string, names: readonly string[], fix = 'correct the name, or add it'): string[] {
-  if (names.includes(name)) return [];
-  return [sentence({ what, got: name, allowed: names.join(', ') || 'none exists', fix: suggested(name, names, fix) })];
-}
-
 function machineReferences(homelab: Homelab): string[] {
   const { llm, ingress, system, machines, webApps } = homelab;
   const names = Object.keys(machines);
@@ -254,213 +229,6 @@ function gpuRoms(homelab: Homelab): string[] {
     const what = `${at('hosts', name)}.gpuPassthrough.audioRom must be used with sound`;
     return [sentence({ what, got: `${audioRom} and sound: false`, fix: 'leave one of the two out' })];
   });
-}
-
-/** Validates that every pod of a database has one disk and every disk a pod: an unused disk is a typing error. */
-function disks(homelab: Homelab): string[] {
-  const places = new Map<string, string[]>();
-  for (const [name, machine] of Object.entries(homelab.machines)) {
-    for (const disk of Object.keys((machine.kind === 'talos' && machine.dataDisks) || {}))
-      places.set(disk, [...(places.get(disk) ?? []), name]);
-  }
-  const wanted = Object.entries(homelab.databases).flatMap(([name, database]) =>
-    databasePods(name, database).map((pod) => [pod, at('databases', name)] as const),
-  );
-  const pods = new Set(wanted.map(([pod]) => pod));
-  return [
-    ...wanted
-      .filter(([pod]) => !places.has(pod))
-      .map(([pod, place]) =>
-        sentence({
-          what: `${place} must have a data disk for each pod`,
-          got: `no disk for ${pod}`,
-          fix: `add dataDisks: { '${pod}': Size.gibibytes(100) } to the machine that should hold it`,
-        }),
-      ),
-    ...[...places]
-      .filter(([, machines]) => machines.length > 1)
-      .map(([disk, machines]) =>
-        sentence({
-          what: `data disk ${disk} must be on one machine`,
-          got: machines.join(' and '),
-          fix: 'remove it from the others',
-        }),
-      ),
-    ...[...places]
-      .filter(([disk]) => !pods.has(disk))
-      .map(([disk, machines]) =>
-        sentence({
-          what: `data disk ${disk} of ${machines.join()} must belong to a pod of a database`,
-          got: disk,
-          allowed: [...pods].join(', '),
-          fix: 'correct the name, or remove the disk',
-        }),
-      ),
-  ];
-}
-
-function databases({ databases: all, machines, preferredNodes }: Homelab): string[] {
-  const problems = preferredNodes ? labelProblems('preferredNodes', preferredNodes, machines) : [];
-  for (const [name, database] of Object.entries(all)) {
-    const place = at('databases', name);
-    problems.push(...labelProblems(`${place}.nodeLabel`, database.nodeLabel, machines));
-    const { key, value } = database.nodeLabel;
-    for (const pod of databasePods(name, database)) {
-      const elsewhere = Object.entries(machines).find(
-        ([, machine]) => machine.kind === 'talos' && machine.dataDisks?.[pod] && machine.labels?.[key] !== value,
-      );
-      if (elsewhere) {
-        const what = `${place} must have its disks on nodes labelled ${key}=${value}`;
-        problems.push(
-          sentence({ what, got: `disk ${pod} on ${elsewhere[0]}`, fix: 'move the disk, or label that machine' }),
-        );
-      }
-    }
-    const sizes = new Map(databasePods(name, database).map((pod) => [diskSize(machines, pod), pod]));
-    sizes.delete(undefined);
-    if (sizes.size > 1) {
-      const got = [...sizes].map(([size, pod]) => `${pod} ${size}`).join(', ');
-      problems.push(
-        sentence({ what: `${place} must have disks of one size`, got, fix: 'give all of its disks the same size' }),
-      );
-    }
-    if (database.kind === 'mongodb') {
-      const wrong = membersProblem(
-        database.members,
-        `${place}.members`,
-        database.memberOptions,
-        `${place}.memberOptions`,
-      );
-      if (wrong) problems.push(wrong);
-    }
-    if (database.kind === 'mongodb' && database.pods !== undefined) {
-      const few = podsProblem(database.pods, database.members, `${place}.pods`);
-      if (few) problems.push(few);
-    }
-    if (database.kind === 'cassandra' && database.membersPerRack !== undefined) {
-      const many = membersPerRackProblem(
-        database.membersPerRack,
-        database.nodesPerRack ?? 1,
-        `${place}.membersPerRack`,
-      );
-      if (many) problems.push(many);
-    }
-    if (database.kind === 'cassandra')
-      problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));
-  }
-  // The cluster name keeps rings apart: otherwise a node that gets an old address of another ring would join that ring.
-  const rings = Object.entries(all).flatMap(([name, database]) =>
-    database.kind === 'cassandra'
-      ? [[at(at('databases', name), 'clusterName'), database.clusterName] as [string, string]]
-      : [],
-  );
-  problems.push(...twice(rings));
-  return problems;
-}
-
-function diskSize(machines: Homelab['machines'], disk: string): string | undefined {
-  const machine = Object.values(machines).find((each) => each.kind === 'talos' && each.dataDisks?.[disk]);
-  return machine?.kind === 'talos' ? machine.dataDisks?.[disk]?.asString() : undefined;
-}
-
-function labelProblems(place: string, { key, value }: NodeLabel, machines: Homelab['machines']): string[] {
-  if (Object.values(machines).some((machine) => machine.kind === 'talos' && machine.labels?.[key] === value)) return [];
-  const fix = `add labels: { '${key}': '${value}' } to the machine that should run it`;
-  return [sentence({ what: `${place} must be a label of a machine`, got: `${key}=${value}`, fix })];
-}
-
-/** Every service and web app, with its path in homelab.ts. */
-function clients(homelab: Homelab): (readonly [place: string, name: string, client: Service])[] {
-  return (['services', 'webApps'] as const).flatMap((group) =>
-    Object.entries(homelab[group]).map(([name, client]) => [at(group, name), name, client] as const),
-  );
-}
-
-function connections(homelab: Homelab): string[] {
-  return clients(homelab).flatMap(([client, name, service]) => {
-    const place = (index: number) => `${at(client, 'connects')}[${index}]`;
-    const { connects } = service;
-    return [
-      ...connects.flatMap((connection, index) => targetProblems(homelab, name, connection, place(index))),
-      ...twice(connects.map((connection, index) => [place(index), targetOf(connection).join(' ')])),
-      ...variables(homelab, service, client),
-    ];
-  });
-}
-
-function targetProblems(homelab: Homelab, owner: string, connection: Connection, place: string): string[] {
-  const [kind, name] = targetOf(connection);
-  const known = (what: string, names: readonly string[]) =>
-    oneOf(`${place}.${kind} must be ${what} of this homelab`, name, names);
-  if (kind === 'service')
-    return known(
-      'another service',
-      Object.keys(homelab.services).filter((each) => each !== owner),
-    );
-  if (kind === 'model') return modelTarget(homelab, owner, name, place);
-  const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
-  const active = ofKind.filter(([, { state }]) => state !== 'retired').map(([each]) => each);
-  const what = kind === 'mongodb' ? 'an active MongoDB' : 'an active Cassandra';
-  if (active.includes(name) || !ofKind.some(([each]) => each === name)) return known(what, active);
-  return [
-    sentence({
-      what: `${place}.${kind} must be ${what} of this homelab`,
-      got: `${name}, which is retired`,
-      allowed: active.join(', ') || undefined,
-      fix: `set ${at('databases', name)}.state to 'active', or remove the connection`,
-    }),
-  ];
-}
-
-/** A model that exists, and whose `usedBy` names the client or is left out. */
-function modelTarget({ llm }: Homelab, owner: string, name: string, place: string): string[] {
-  const models = llm?.models ?? {};
-  const usable = Object.keys(models).filter((each) => mayUse(models[each]!, owner));
-  if (!Object.hasOwn(models, name) || usable.includes(name))
-    return oneOf(`${place}.model must be a model of this homelab`, name, Object.keys(models));
-  return [
-    sentence({
-      what: `${place}.model must be a model whose usedBy names ${owner}`,
-      got: name,
-      allowed: usable.join(', ') || 'none is open to it',
-      fix: `add '${owner}' to ${at('llm.models', name)}.usedBy, or remove the connection`,
-    }),
-  ];
-}
-
-/** Reports a variable that two connections set, or a connection and `env`. */
-function variables({ llm }: Homelab, service: Service, client: string): string[] {
-  const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
-  return service.connects.flatMap((connection, index) => {
-    const place = `${at(client, 'connects')}[${index}]`;
-    const names = variablesOf(service, connection, llm);
-    const taken = names.find((name) => owners.has(name));
-    const other = taken && owners.get(taken);
-    for (const name of names) owners.set(name, place);
-    if (taken === undefined) return [];
-    return [
-      sentence({
-        what: `${place} must set environment variables of its own`,
-        got: `${taken}, which ${other} sets`,
-        fix: `give one of the connections another envPrefix, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., envPrefix: 'OTHER' }${other?.includes('.env') ? ', or rename the variable' : ''}`,
-      }),
-    ];
-  });
-}
-
-/** The stand-in has its own port and paths, so these fields would be ignored without an image. */
-function services(homelab: Homelab): string[] {
-  return clients(homelab).flatMap(([place, , service]) =>
-    (['port', 'health'] as const)
-      .filter((field) => service.image === undefined && service[field] !== undefined)
-      .map((field) =>
-        sentence({
-          what: `${at(place, field)} must be used with an image`,
-          got: service[field],
-          fix: 'set image too, or leave it out: the stand-in has its own',
-        }),
-      ),
-  );
 }
 
 /** Proxmox kills a machine after `down`: the kubelet must have stopped every pod before. */

@@ -1,8 +1,10 @@
 import type * as lab from './homelab';
 import type { LlmGateway } from './llm-gateway';
-import type { MemberOptions } from '../values/members';
-import { backup, backupOrNone } from './backup-shape';
+import { backup } from './backup-shape';
+import { cassandra, mongodb } from './database-shapes';
 import { model } from './model-shape';
+import { labelValue, nodeLabel, nodeLabelKey, objectName } from './name-shapes';
+import { service, webApp } from './service-shapes';
 import * as is from './shape';
 
 /** The form of each part of a homelab. references.ts validates values against each other. */
@@ -19,46 +21,6 @@ const serial = is.matching(
   'a disk serial of 1 to 20 letters, digits and -, because virtio cuts longer ones',
   'cassandra-r1-0',
 );
-const fixedName = is.matching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/, '1 to 48 letters, digits, _ and -', 'collab');
-/** Shorter than a DNS label, because objects append a suffix to it. */
-const shortLabel = is.matching(
-  /^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$/,
-  'a DNS label of at most 30 characters that starts with a letter',
-  'documents',
-);
-const objectName: is.Rule = (value, path, problems) => {
-  shortLabel(value, path, problems);
-  // The construct library keeps children in a plain object, which already has the property constructor.
-  is.matching(/^(?!constructor$)/, 'a name other than constructor', 'documents')(
-    value === 'constructor' ? value : '',
-    path,
-    problems,
-  );
-};
-
-/**
- * Labels that a kubelet may set on its own node. The API server refuses a node any other key whose prefix is or ends in
- * kubernetes.io or k8s.io, and one refused key rejects all labels of that node (NodeRestriction).
- */
-const nodeLabelKey: is.Rule = (value, path, problems) => {
-  is.matching(
-    /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/,
-    'a label key',
-    'storage-type',
-  )(value, path, problems);
-  const prefix = typeof value === 'string' && value.includes('/') ? value.split('/')[0] : '';
-  is.matching(
-    /^(?!(.*\.)?(kubernetes|k8s)\.io$)/,
-    'a label that a node may set on itself, outside of kubernetes.io and k8s.io',
-    'storage-type',
-  )(prefix, path, problems);
-};
-const labelValue = is.matching(
-  /^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/,
-  'a label value of at most 63 letters, digits, -, _ and .',
-  'cassandra',
-);
-
 const storageName = is.matching(/^[a-z][\w.-]{0,98}[a-z0-9]$/i, 'the name of a Proxmox storage', 'local-lvm');
 
 const macHost: is.Shape<lab.MacHost> = {
@@ -157,70 +119,6 @@ const systemWorkload: is.Shape<lab.SystemWorkload> = {
   containers: is.byName(is.dnsLabel, is.shape<{ memory: unknown; cpu: unknown }>({ memory: is.size, cpu: is.cpu })),
 };
 
-const nodeLabel = is.shape<lab.NodeLabel>({ key: nodeLabelKey, value: labelValue });
-
-const variableName = is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL');
-const keyspaceName = is.matching(
-  /^(?!system(_|$))[a-z][a-z0-9_]{0,47}$/,
-  'a keyspace name of at most 48 of a-z, 0-9 and _, not system',
-  'documents_history',
-);
-
-const exporter: is.Shape<lab.DatabaseExporter> = {
-  image: is.image,
-  port: is.port,
-  memory: is.size,
-  cpu: is.cpu,
-  args: is.optional(is.listOf(is.text)),
-  env: is.optional(is.byName(variableName, is.anyText)),
-  scrapedBy: is.optional(
-    is.shape<NonNullable<lab.DatabaseExporter['scrapedBy']>>({
-      namespace: is.dnsLabel,
-      labels: is.byName(is.text, labelValue),
-    }),
-  ),
-};
-
-const database = {
-  kind: is.oneOf('cassandra', 'mongodb'),
-  memory: is.size,
-  cpu: is.cpu,
-  nodeLabel,
-  state: is.optional(is.oneOf('active', 'retired')),
-  exporter: is.optional(is.shape(exporter)),
-  backup: is.optional(backupOrNone),
-};
-const cassandra: is.Shape<lab.Cassandra> = {
-  ...database,
-  clusterName: fixedName,
-  datacenter: fixedName,
-  racks: is.listOf(is.dnsLabel, 1),
-  nodesPerRack: is.optional(is.whole(1, 50)),
-  membersPerRack: is.optional(is.whole(1, 50)),
-  repairEvery: is.optional(is.repairInterval),
-  version: is.optional(is.cassandraVersion),
-  heap: is.optional(is.size),
-  config: is.optional(is.cassandraSettings),
-  keyspaces: is.optional(
-    is.byName(keyspaceName, is.shape<{ copies?: number }>({ copies: is.optional(is.whole(1, 50)) })),
-  ),
-};
-const mongodb: is.Shape<lab.MongoDb> = {
-  ...database,
-  replicaSet: fixedName,
-  members: is.whole(1, 50),
-  pods: is.optional(is.whole(1, 50)),
-  memberOptions: is.optional(
-    is.byName(
-      is.matching(/^\d{1,2}$/, 'the ordinal of a member', '3'),
-      is.shape<MemberOptions>({ hidden: is.optional(is.flag), delay: is.optional(is.delay) }),
-    ),
-  ),
-  version: is.optional(is.mongodbVersion),
-  featureCompatibilityVersion: is.optional(is.compatibility),
-  config: is.optional(is.mongodSettings),
-};
-
 const gateway: is.Shape<LlmGateway> = {
   concurrent: is.optional(is.whole(1, 256)),
   perMinute: is.optional(is.whole(1, 100_000)),
@@ -242,47 +140,6 @@ const llm: is.Shape<lab.Llm> = {
   gateway: is.optional(is.shape(gateway)),
   availability: is.optional(is.checkInterval),
   models: is.byName(is.dnsLabel, model),
-};
-
-const envPrefix = is.optional(
-  is.matching(/^[A-Za-z_][A-Za-z0-9_]{0,49}$/, '1 to 50 letters, digits and _, not starting with a digit', 'ARCHIVE'),
-);
-const connectionKinds: Readonly<Record<string, is.Rule>> = {
-  service: is.shape<Connection<'service'>>({ service: is.text, envPrefix }),
-  mongodb: is.shape<Connection<'mongodb'>>({
-    mongodb: is.text,
-    user: is.optional(is.dnsLabel),
-    access: is.optional(is.mongoRoles),
-    database: is.matching(/^[a-z][a-z0-9_-]{0,37}$/, 'a database name of at most 38 of a-z, 0-9, _ and -', 'documents'),
-    envPrefix,
-  }),
-  cassandra: is.shape<Connection<'cassandra'>>({
-    cassandra: is.text,
-    role: is.optional(is.dnsLabel),
-    access: is.optional(is.oneOf('read', 'readWrite')),
-    keyspace: keyspaceName,
-    envPrefix,
-  }),
-  model: is.shape<Connection<'model'>>({ model: is.text, envPrefix }),
-};
-type Connection<Kind extends string> = Extract<lab.Connection, { readonly [K in Kind]: string }>;
-
-const connection = is.byKey(
-  connectionKinds,
-  '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }, each with an optional envPrefix',
-);
-
-const urlPath = is.matching(/^\/[!-~]*$/, 'the path of a URL', '/healthz');
-
-const service: is.Shape<lab.Service> = {
-  image: is.optional(is.image),
-  port: is.optional(is.port),
-  health: is.optional(is.shape<NonNullable<lab.Service['health']>>({ live: urlPath, ready: urlPath })),
-  memory: is.optional(is.size),
-  cpu: is.optional(is.cpu),
-  replicas: is.optional(is.whole(1, 50)),
-  env: is.optional(is.byName(variableName, is.anyText)),
-  connects: is.listOf(connection),
 };
 
 const acceptedChange = is.shape<lab.AcceptedChange>({
@@ -311,7 +168,7 @@ const homelab: is.Shape<lab.Homelab> = {
   ingress: is.optional(is.shape<lab.Ingress>({ statusMachine: is.text, memory: is.size, cpu: is.cpu })),
   preferredNodes: is.optional(nodeLabel),
   services: is.byName(objectName, is.shape(service)),
-  webApps: is.byName(objectName, is.shape<lab.WebApp>({ ...service, host: is.dnsLabel })),
+  webApps: is.byName(objectName, is.shape(webApp)),
   git: is.shape<lab.GitRepository>({
     url: is.gitAddress,
     ca: is.optional(is.certificates),

@@ -15,19 +15,19 @@ const IDENTITIES: Readonly<Record<string, readonly (readonly [file: string, type
     ['constructs/database.ts', 'DatabaseProps', 'name'],
   ],
   clusterName: [
-    ['inventory/homelab.ts', 'Cassandra', 'clusterName'],
+    ['inventory/databases.ts', 'Cassandra', 'clusterName'],
     ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'clusterName'],
   ],
   datacenter: [
-    ['inventory/homelab.ts', 'Cassandra', 'datacenter'],
+    ['inventory/databases.ts', 'Cassandra', 'datacenter'],
     ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'datacenter'],
   ],
   racks: [
-    ['inventory/homelab.ts', 'Cassandra', 'racks'],
+    ['inventory/databases.ts', 'Cassandra', 'racks'],
     ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps', 'racks'],
   ],
   replicaSet: [
-    ['inventory/homelab.ts', 'MongoDb', 'replicaSet'],
+    ['inventory/databases.ts', 'MongoDb', 'replicaSet'],
     ['constructs/mongo-replica-set.ts', 'MongoReplicaSetProps', 'replicaSetName'],
   ],
   storageClass: [['constructs/database.ts', 'DatabaseProps', 'storage']],
@@ -45,7 +45,7 @@ test.each(Object.values(IDENTITIES).flat())(
 );
 
 test.each([
-  ['inventory/homelab.ts', 'Cassandra'],
+  ['inventory/databases.ts', 'Cassandra'],
   ['constructs/cassandra-stateful-set.ts', 'CassandraStatefulSetProps'],
 ])('%s: the docs of %s.nodesPerRack state that membersPerRack must be lowered first', (file, type) => {
   expect(docstring(file, type, 'nodesPerRack')).toMatch(

@@ -1,0 +1,124 @@
+import { membersPerRackProblem, membersProblem, podsProblem } from '../values/members';
+import { sentence } from '../values/problem';
+import { databasePods } from './derived';
+import type { Homelab, NodeLabel } from './homelab';
+import { twice } from './reference';
+import { at } from './shape';
+
+/** Validates databases and their disks against the machines. */
+export function databaseProblems(homelab: Homelab): string[] {
+  return [...disks(homelab), ...databases(homelab)];
+}
+
+/** Validates that every pod of a database has one disk and every disk a pod: an unused disk is a typing error. */
+function disks(homelab: Homelab): string[] {
+  const places = new Map<string, string[]>();
+  for (const [name, machine] of Object.entries(homelab.machines)) {
+    for (const disk of Object.keys((machine.kind === 'talos' && machine.dataDisks) || {}))
+      places.set(disk, [...(places.get(disk) ?? []), name]);
+  }
+  const wanted = Object.entries(homelab.databases).flatMap(([name, database]) =>
+    databasePods(name, database).map((pod) => [pod, at('databases', name)] as const),
+  );
+  const pods = new Set(wanted.map(([pod]) => pod));
+  return [
+    ...wanted
+      .filter(([pod]) => !places.has(pod))
+      .map(([pod, place]) =>
+        sentence({
+          what: `${place} must have a data disk for each pod`,
+          got: `no disk for ${pod}`,
+          fix: `add dataDisks: { '${pod}': Size.gibibytes(100) } to the machine that should hold it`,
+        }),
+      ),
+    ...[...places]
+      .filter(([, machines]) => machines.length > 1)
+      .map(([disk, machines]) =>
+        sentence({
+          what: `data disk ${disk} must be on one machine`,
+          got: machines.join(' and '),
+          fix: 'remove it from the others',
+        }),
+      ),
+    ...[...places]
+      .filter(([disk]) => !pods.has(disk))
+      .map(([disk, machines]) =>
+        sentence({
+          what: `data disk ${disk} of ${machines.join()} must belong to a pod of a database`,
+          got: disk,
+          allowed: [...pods].join(', '),
+          fix: 'correct the name, or remove the disk',
+        }),
+      ),
+  ];
+}
+
+function databases({ databases: all, machines, preferredNodes }: Homelab): string[] {
+  const problems = preferredNodes ? labelProblems('preferredNodes', preferredNodes, machines) : [];
+  for (const [name, database] of Object.entries(all)) {
+    const place = at('databases', name);
+    problems.push(...labelProblems(`${place}.nodeLabel`, database.nodeLabel, machines));
+    const { key, value } = database.nodeLabel;
+    for (const pod of databasePods(name, database)) {
+      const elsewhere = Object.entries(machines).find(
+        ([, machine]) => machine.kind === 'talos' && machine.dataDisks?.[pod] && machine.labels?.[key] !== value,
+      );
+      if (elsewhere) {
+        const what = `${place} must have its disks on nodes labelled ${key}=${value}`;
+        problems.push(
+          sentence({ what, got: `disk ${pod} on ${elsewhere[0]}`, fix: 'move the disk, or label that machine' }),
+        );
+      }
+    }
+    const sizes = new Map(databasePods(name, database).map((pod) => [diskSize(machines, pod), pod]));
+    sizes.delete(undefined);
+    if (sizes.size > 1) {
+      const got = [...sizes].map(([size, pod]) => `${pod} ${size}`).join(', ');
+      problems.push(
+        sentence({ what: `${place} must have disks of one size`, got, fix: 'give all of its disks the same size' }),
+      );
+    }
+    if (database.kind === 'mongodb') {
+      const wrong = membersProblem(
+        database.members,
+        `${place}.members`,
+        database.memberOptions,
+        `${place}.memberOptions`,
+      );
+      if (wrong) problems.push(wrong);
+    }
+    if (database.kind === 'mongodb' && database.pods !== undefined) {
+      const few = podsProblem(database.pods, database.members, `${place}.pods`);
+      if (few) problems.push(few);
+    }
+    if (database.kind === 'cassandra' && database.membersPerRack !== undefined) {
+      const many = membersPerRackProblem(
+        database.membersPerRack,
+        database.nodesPerRack ?? 1,
+        `${place}.membersPerRack`,
+      );
+      if (many) problems.push(many);
+    }
+    if (database.kind === 'cassandra')
+      problems.push(...twice(database.racks.map((rack, index) => [`${place}.racks[${index}]`, rack])));
+  }
+  // The cluster name keeps rings apart: otherwise a node that gets an old address of another ring would join that ring.
+  const rings = Object.entries(all).flatMap(([name, database]) =>
+    database.kind === 'cassandra'
+      ? [[at(at('databases', name), 'clusterName'), database.clusterName] as [string, string]]
+      : [],
+  );
+  problems.push(...twice(rings));
+  return problems;
+}
+
+function diskSize(machines: Homelab['machines'], disk: string): string | undefined {
+  const machine = Object.values(machines).find((each) => each.kind === 'talos' && each.dataDisks?.[disk]);
+  return machine?.kind === 'talos' ? machine.dataDisks?.[disk]?.asString() : undefined;
+}
+
+function labelProblems(place: string, { key, value }: NodeLabel, machines: Homelab['machines']): string[] {
+  if (Object.values(machines).some((machine) => machine.kind === 'talos' && machine.labels?.[key] === value)) return [];
+  const fix = `add labels: { '${key}': '${value}' } to the machine that should run it`;
+  return [sentence({ what: `${place} must be a label of a machine`, got: `${key}=${value}`, fix })];
+}

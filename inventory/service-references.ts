@@ -1,0 +1,106 @@
+import { sentence } from '../values/problem';
+import { targetOf, variablesOf } from './connections';
+import { mayUse } from './model-references';
+import type { Homelab } from './homelab';
+import type { Connection, Service } from './services';
+import { oneOf, twice } from './reference';
+import { at } from './shape';
+
+/** Validates services and web apps against the rest of a homelab. */
+export function serviceProblems(homelab: Homelab): string[] {
+  return [...services(homelab), ...connections(homelab)];
+}
+
+/** Every service and web app, with its path in homelab.ts. */
+function clients(homelab: Homelab): (readonly [place: string, name: string, client: Service])[] {
+  return (['services', 'webApps'] as const).flatMap((group) =>
+    Object.entries(homelab[group]).map(([name, client]) => [at(group, name), name, client] as const),
+  );
+}
+
+function connections(homelab: Homelab): string[] {
+  return clients(homelab).flatMap(([client, name, service]) => {
+    const place = (index: number) => `${at(client, 'connects')}[${index}]`;
+    const { connects } = service;
+    return [
+      ...connects.flatMap((connection, index) => targetProblems(homelab, name, connection, place(index))),
+      ...twice(connects.map((connection, index) => [place(index), targetOf(connection).join(' ')])),
+      ...variables(homelab, service, client),
+    ];
+  });
+}
+
+function targetProblems(homelab: Homelab, owner: string, connection: Connection, place: string): string[] {
+  const [kind, name] = targetOf(connection);
+  const known = (what: string, names: readonly string[]) =>
+    oneOf(`${place}.${kind} must be ${what} of this homelab`, name, names);
+  if (kind === 'service')
+    return known(
+      'another service',
+      Object.keys(homelab.services).filter((each) => each !== owner),
+    );
+  if (kind === 'model') return modelTarget(homelab, owner, name, place);
+  const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
+  const active = ofKind.filter(([, { state }]) => state !== 'retired').map(([each]) => each);
+  const what = kind === 'mongodb' ? 'an active MongoDB' : 'an active Cassandra';
+  if (active.includes(name) || !ofKind.some(([each]) => each === name)) return known(what, active);
+  return [
+    sentence({
+      what: `${place}.${kind} must be ${what} of this homelab`,
+      got: `${name}, which is retired`,
+      allowed: active.join(', ') || undefined,
+      fix: `set ${at('databases', name)}.state to 'active', or remove the connection`,
+    }),
+  ];
+}
+
+/** A model that exists, and whose `usedBy` names the client or is left out. */
+function modelTarget({ llm }: Homelab, owner: string, name: string, place: string): string[] {
+  const models = llm?.models ?? {};
+  const usable = Object.keys(models).filter((each) => mayUse(models[each]!, owner));
+  if (!Object.hasOwn(models, name) || usable.includes(name))
+    return oneOf(`${place}.model must be a model of this homelab`, name, Object.keys(models));
+  return [
+    sentence({
+      what: `${place}.model must be a model whose usedBy names ${owner}`,
+      got: name,
+      allowed: usable.join(', ') || 'none is open to it',
+      fix: `add '${owner}' to ${at('llm.models', name)}.usedBy, or remove the connection`,
+    }),
+  ];
+}
+
+/** Reports a variable that two connections set, or a connection and `env`. */
+function variables({ llm }: Homelab, service: Service, client: string): string[] {
+  const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
+  return service.connects.flatMap((connection, index) => {
+    const place = `${at(client, 'connects')}[${index}]`;
+    const names = variablesOf(service, connection, llm);
+    const taken = names.find((name) => owners.has(name));
+    const other = taken && owners.get(taken);
+    for (const name of names) owners.set(name, place);
+    if (taken === undefined) return [];
+    return [
+      sentence({
+        what: `${place} must set environment variables of its own`,
+        got: `${taken}, which ${other} sets`,
+        fix: `give one of the connections another envPrefix, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., envPrefix: 'OTHER' }${other?.includes('.env') ? ', or rename the variable' : ''}`,
+      }),
+    ];
+  });
+}
+
+/** The stand-in has its own port and paths, so these fields would be ignored without an image. */
+function services(homelab: Homelab): string[] {
+  return clients(homelab).flatMap(([place, , service]) =>
+    (['port', 'health'] as const)
+      .filter((field) => service.image === undefined && service[field] !== undefined)
+      .map((field) =>
+        sentence({
+          what: `${at(place, field)} must be used with an image`,
+          got: service[field],
+          fix: 'set image too, or leave it out: the stand-in has its own',
+        }),
+      ),
+  );
+}
