@@ -3,6 +3,7 @@ import {
   alternatives,
   alternativesInWords,
   architectureOfConfig,
+  contextSettings,
   isTuned,
   knownArchitecture,
   largestContext,
@@ -53,11 +54,12 @@ export function fitOf(homelab: Homelab, args: readonly string[]): { readonly tex
   const [name = '', ...rest] = args;
   const given = options(rest, { context: 'value', parallel: 'value', 'kv-cache': 'value', quantization: 'value' });
   const model = described(name, given.get('quantization'));
+  const { parallel, kvCache } = contextSettings(llm);
   const load: ModelLoad = {
     ...model,
     context: wholeOption(given, 'context') ?? Math.min(CONTEXT, model.architecture.maxContext),
-    parallel: wholeOption(given, 'parallel') ?? llm.parallel ?? 1,
-    cache: cacheOption(given.get('kv-cache')) ?? llm.kvCache ?? 'q8_0',
+    parallel: wholeOption(given, 'parallel') ?? parallel,
+    cache: cacheOption(given.get('kv-cache')) ?? kvCache,
     flash: (homelab.machines[llm.machine] as UbuntuMachine).gpu === true && model.architecture.embedding !== true,
   };
   return answer(homelab, llm, name, load);

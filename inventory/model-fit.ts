@@ -3,7 +3,7 @@ import { bytes, gib, sum } from '../values/quantity';
 import type { Homelab, Llm, MacHost, UbuntuMachine } from './homelab';
 import { knownArchitecture } from './model-architectures';
 import { machineFor, modelMemory, roomForModels, type ModelLoad, type ModelMemory } from './model-memory';
-import { exportSettings, isTuned, type KvCacheType, type Model, type TunedModel } from './models';
+import { contextSettings, exportSettings, isTuned, type KvCacheType, type Model, type TunedModel } from './models';
 import { quantizationOf, weightBytes } from './model-weights';
 import { at } from './shape';
 import { metalLimit, smallerTrainings, trainingMemory } from './training-memory';
@@ -15,12 +15,13 @@ export function loadOf(llm: LlmSettings, model: Model, gpu: boolean): ModelLoad 
   const architecture = architectureOf(model);
   if (architecture === undefined) return undefined;
   const quantization = isTuned(model) ? exportSettings(model).quantization : quantizationOf(model.tag, architecture);
+  const { parallel, kvCache: cache } = contextSettings(llm);
   return {
     architecture,
     weights: weightBytes(architecture, quantization),
     context: model.context,
-    parallel: llm.parallel ?? 1,
-    cache: llm.kvCache ?? 'q8_0',
+    parallel,
+    cache,
     flash: gpu && architecture.embedding !== true,
   };
 }

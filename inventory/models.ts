@@ -204,6 +204,19 @@ export interface ModelArchitecture {
 /** Type of the cache for keys and values. */
 export type KvCacheType = 'f16' | 'q8_0' | 'q4_0';
 
+/** Settings of Ollama for the contexts of all models, with defaults filled in. */
+export function contextSettings({
+  parallel = 1,
+  kvCache = 'q8_0',
+}: GivenContextSettings): Required<GivenContextSettings> {
+  return { parallel, kvCache };
+}
+
+interface GivenContextSettings {
+  readonly parallel?: number;
+  readonly kvCache?: KvCacheType;
+}
+
 /** Whether a model is trained here, not pulled. */
 export function isTuned(model: Model): model is TunedModel {
   return 'base' in model;

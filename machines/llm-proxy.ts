@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { llmClients, servedName, type Homelab, type Llm } from '../inventory';
+import { contextSettings, llmClients, servedName, type Homelab, type Llm } from '../inventory';
 import { bytes } from '../values/quantity';
 import { LOAD_SECONDS } from './ollama';
 
@@ -138,7 +138,7 @@ function config(homelab: Homelab, mark: string): string {
     ]),
     ...queuesOf(llm).flatMap(({ backend }) =>
       section(`backend ${backend}`, [
-        `server ollama 127.0.0.1:${llm.port} maxconn ${llm.parallel ?? 1} track lists/ollama`,
+        `server ollama 127.0.0.1:${llm.port} maxconn ${contextSettings(llm).parallel} track lists/ollama`,
       ]),
     ),
     ...section('backend lists', [

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { isTuned, servedName, type Homelab, type Llm, type PulledModel, type UbuntuMachine } from '../inventory';
+import {
+  contextSettings,
+  isTuned,
+  servedName,
+  type Homelab,
+  type Llm,
+  type PulledModel,
+  type UbuntuMachine,
+} from '../inventory';
 import { OLLAMA_VERSION } from './pins';
 
 /** Files of Ollama on the machine that it runs on. */
@@ -106,6 +114,7 @@ function hasGpu({ machines }: Homelab, { machine }: Llm): boolean {
 
 function environment(homelab: Homelab, llm: Llm): Record<string, string> {
   const { port, models } = llm;
+  const { parallel, kvCache } = contextSettings(llm);
   const contexts = Object.values(models).map(({ context }) => context);
   return {
     // Behind the gateway, only programs on the machine itself can connect.
@@ -115,8 +124,8 @@ function environment(homelab: Homelab, llm: Llm): Record<string, string> {
     // For requests without num_ctx. They make Ollama reload a model that is loaded with a smaller context.
     ...(contexts.length > 0 && { OLLAMA_CONTEXT_LENGTH: String(Math.max(...contexts)) }),
     OLLAMA_FLASH_ATTENTION: '1',
-    OLLAMA_KV_CACHE_TYPE: llm.kvCache ?? 'q8_0',
-    OLLAMA_NUM_PARALLEL: String(llm.parallel ?? 1),
+    OLLAMA_KV_CACHE_TYPE: kvCache,
+    OLLAMA_NUM_PARALLEL: String(parallel),
     // The resident models and one other.
     OLLAMA_MAX_LOADED_MODELS: String(residentModels(homelab).length + 1),
     OLLAMA_KEEP_ALIVE: '30m',
