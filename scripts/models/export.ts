@@ -52,14 +52,15 @@ export async function exportModel(context: Context, args: readonly string[]): Pr
     throw new Blocked(
       `${name} has no prompts in homelab.ts, so its export cannot be compared with the trained model. Add one:\n  prompts: [{ prompt: '...', contains: '...' }]`,
     );
-  const known = readExport(name);
-  if (known !== undefined && isOf(known, source)) {
-    console.log(`${versionName(name, known.version)} is exported already:\n  npm run models -- publish ${name}`);
-    return EXIT.done;
-  }
   return alone(name, async () => {
     context.commands.changing = true;
     try {
+      const known = readExport(name);
+      if (known !== undefined && isOf(known, source)) {
+        if (fs.existsSync(fusedFolder(name))) await tidy(ownOllama(context), name, known.version);
+        console.log(`${versionName(name, known.version)} is exported already:\n  npm run models -- publish ${name}`);
+        return EXIT.done;
+      }
       const record = await new Export(context, name, model, training, source, prompts).run();
       console.log(`${versionName(name, record.version)} is exported:\n  npm run models -- publish ${name}`);
     } finally {
@@ -80,13 +81,12 @@ function isOf({ source, blobs }: ExportRecord, wanted: ExportSource): boolean {
   return keys.every((key) => source[key] === wanted[key]) && blobs.every(({ file }) => fs.existsSync(file));
 }
 
-/** One export. It writes export.json last. The next export removes or replaces the files of a killed one. */
+/** One export. It writes export.json when all checks are made. The next export removes or replaces the files of a killed one. */
 class Export {
   private readonly ollama: OllamaApi;
   private readonly folder: string;
   private readonly fused: string;
   private readonly checks: ExportCheck[] = [];
-  /** Name of the f16 model in Ollama, for the comparison. */
   private readonly whole: string;
 
   constructor(
@@ -99,8 +99,8 @@ class Export {
   ) {
     this.ollama = ownOllama(context);
     this.folder = exportFolder(name);
-    this.fused = join(this.folder, 'fused');
-    this.whole = `${name}:export-f16`;
+    this.fused = fusedFolder(name);
+    this.whole = wholeName(name);
   }
 
   async run(): Promise<ExportRecord> {
@@ -129,7 +129,7 @@ class Export {
       made: new Date().toISOString(),
     };
     writeExport(record);
-    await this.tidy(version);
+    await tidy(this.ollama, name, version);
     return record;
   }
 
@@ -238,14 +238,26 @@ class Export {
         `this machine needs ${gigabytes(size * ROOM)} of free disk to convert and quantize ${this.name}, but has ${gigabytes(bavail * bsize)}. Remove models that you do not need:\n  ollama list\n  ollama rm MODEL`,
       );
   }
+}
 
-  /** Removes the fused model, its conversion and earlier versions. Each takes gigabytes and is not needed any more. */
-  private async tidy(version: number): Promise<void> {
-    fs.rmSync(this.fused, { recursive: true, force: true });
-    const old = (tag: string) => tag.startsWith(`${this.name}:v`) && tag !== versionName(this.name, version);
-    for (const tag of (await this.ollama.tags()).keys())
-      if (tag === this.whole || old(tag)) await this.ollama.remove(tag);
-  }
+/**
+ * Removes earlier versions, the conversion and the fused model. Each takes gigabytes and is not needed any more. The folder goes last:
+ * while it exists, the next `export` tidies up.
+ */
+async function tidy(ollama: OllamaApi, name: string, version: number): Promise<void> {
+  const old = (tag: string) => tag.startsWith(`${name}:v`) && tag !== versionName(name, version);
+  for (const tag of (await ollama.tags()).keys()) if (tag === wholeName(name) || old(tag)) await ollama.remove(tag);
+  fs.rmSync(fusedFolder(name), { recursive: true, force: true });
+}
+
+/** Folder of the fused model in f16. */
+function fusedFolder(name: string): string {
+  return join(exportFolder(name), 'fused');
+}
+
+/** Name of the f16 model in Ollama, for the comparison. */
+function wholeName(name: string): string {
+  return `${name}:export-f16`;
 }
 
 /** Scale that MLX uses when it applies the adapter. */

@@ -9,6 +9,7 @@ import { BASES } from './bases';
 import { CHAIN, CHAIN_OF_LLAMA } from './chain';
 import { clientLibraries, ggufParser, mlxPython, OLLAMA_BUILT, ollamaBinary } from './binaries';
 import { ESTIMATOR } from './estimator';
+import { FULL_TRAINING } from './full-training';
 import { GATEWAY } from './gateway';
 import { HUB } from './hub';
 import { RELEASE } from './release';
@@ -29,6 +30,7 @@ const PARTS: readonly ModelPart[] = [
   TRAINING,
   HUB,
   RELEASE,
+  FULL_TRAINING,
   CHAIN_OF_LLAMA,
   TRAINING_PEAK,
 ];
