@@ -69,7 +69,7 @@ look() {
   [ "$BACKUP_GROUP" = tags ] || set -- "$@" --host "$BACKUP_POD"
   repository 600 "$@" || return 1
   newest=$(jq -r 'map(.time) | max // "" | if . == "" then . else .[0:19] + "Z" end' "$WORK/out") || {
-    problem='restic told no list of snapshots'
+    problem='restic printed no list of snapshots'
     return 1
   }
 }
@@ -88,7 +88,7 @@ ask() {
     pause 2
   done
   state=failed
-  why="the container beside the database gave no copy within $ANSWER s; its log says why"
+  why="the container beside the database made no copy within $ANSWER s; read its log"
 }
 
 store() {
@@ -123,7 +123,7 @@ backup() {
     ready) store ;;
     skip)
       tried='' wanted=''
-      say "left to another pod: $why"
+      say "no backup from this pod: $why"
       rm -f "$HANDOVER/request"
       return 0
       ;;
@@ -141,7 +141,7 @@ backup() {
 # Whether the last run is older than the given seconds, or never happened. Recorded only in the pod: a restart runs it again.
 overdue() { [ ! -f "$WORK/$1" ] || [ $(($(now) - $(cat "$WORK/$1"))) -ge "$2" ]; }
 
-# Only one pod does this, because removing and checking lock the repository for all others.
+# Only one pod does this: `forget` and `check` lock the repository for all others.
 keep() {
   [ "$BACKUP_KEEPER" = "$BACKUP_POD" ] && [ -n "$newest" ] || return 0
   if overdue forgotten "$DAY"; then

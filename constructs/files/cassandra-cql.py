@@ -1,4 +1,4 @@
-"""cqlsh as the scripts of a ring use it: one login, statements in, rows out.
+"""Runs statements with cqlsh as one user, and returns rows.
 
 Passwords go into files that only this process can read, never on a command line.
 Standard library only.
@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 PORT = os.environ.get("CASSANDRA_PORT", "9042")
-# Printed by a cqlsh of another version than Cassandra.
+# cqlsh prints it when its version differs from Cassandra's.
 WARNING = "WARNING: cqlsh was built against"
 
 
@@ -29,7 +29,7 @@ def literal(text):
 
 
 def data_resource(path):
-    """Data in system_auth.role_permissions as GRANT and REVOKE name it; None for another kind of resource."""
+    """A resource of system_auth.role_permissions in the words of GRANT and REVOKE; None if it is no keyspace or table."""
     match = re.fullmatch(r"data/([^/]+)(?:/(.+))?", path)
     if path == "data":
         return "ALL KEYSPACES"
@@ -59,7 +59,7 @@ class Session:
 
     def __init__(self, user, password, host):
         if password != password.strip() or "\n" in password:
-            sys.exit("the password of %s must not begin or end with a space, nor hold a line break: cqlsh reads it from an ini file" % user)
+            sys.exit("the password of %s begins or ends with a space, or has a line break: cqlsh cannot read it from an ini file; write another password to the secret" % user)
         self.user, self.host = user, host
         self.credentials = "[PlainTextAuthProvider]\nusername = %s\npassword = %s\n" % (user, password)
 

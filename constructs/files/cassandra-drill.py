@@ -1,4 +1,4 @@
-"""A Cassandra node that holds a restore which is only tried: on loopback, with its data beside what was fetched. Standard library only."""
+"""A temporary Cassandra node for a restore drill: on loopback, with its data beside the fetched files. Standard library only."""
 import contextlib
 import os
 import shutil
@@ -14,7 +14,7 @@ HEAP = 384
 
 
 def settings(data):
-    """Takes any schema: what a ring has switched on must not fail here for that reason alone."""
+    """Switches on every optional feature, so that the schema of any ring can be restored."""
     folders = ["%s: %s/%s" % (key, data, folder) for key, folder in (
         ("commitlog_directory", "commitlog"), ("hints_directory", "hints"), ("saved_caches_directory", "caches"), ("cdc_raw_directory", "cdc"))]  # fmt: skip
     return "\n".join([
@@ -38,7 +38,7 @@ LOGBACK = """<configuration><appender name="STDOUT" class="ch.qos.logback.core.C
 
 
 def configure(data):
-    """A folder of configuration over a copy of the image's."""
+    """Writes our settings into a copy of the image's configuration folder."""
     conf = os.path.join(WORK, "conf")
     shutil.rmtree(conf, ignore_errors=True)
     shutil.copytree(CONF, conf)
@@ -49,16 +49,16 @@ def configure(data):
 
 
 def ready(process):
-    """The login that every new ring has, once it works."""
+    """Waits for the node, and returns a session as the default superuser of a new ring."""
     session, deadline = Session("cassandra", "cassandra", "127.0.0.1"), time.monotonic() + START_SECONDS
     while True:
         refusal = session.refusal()
         if refusal is None:
             return session
         if process.poll() is not None:
-            raise Failed("the node of the drill ended with %d" % process.returncode)
+            raise Failed("Cassandra of the drill exited with code %d; its log is above" % process.returncode)
         if time.monotonic() > deadline:
-            raise Failed("the node of the drill does not serve after %d s: %s" % (START_SECONDS, refusal))
+            raise Failed("Cassandra of the drill accepts no login after %d s: %s" % (START_SECONDS, refusal))
         time.sleep(3)
 
 

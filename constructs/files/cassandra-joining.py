@@ -1,22 +1,22 @@
 """Decides whether a Cassandra node starts a ring, joins the existing one or waits. Only decides, without side effects.
 
-Also reads what nodetool prints. Nothing here asks, waits or writes.
+Also parses the output of nodetool. Pure: no request, no wait, no file.
 """
 import re
 
-# Four segments of the commit log, each of which is a file of 32 MiB.
+# Four segments of the commit log; a segment is a file of 32 MiB.
 ROOM = 128 * 2**20
 
 
 class Refused(Exception):
-    """This node must not start, and only a person can change that."""
+    """This node must not start until an operator has acted."""
 
 
 def decide(index, empty, starting, states, quiet, config):
     """Returns what to do next and why: "start" a new ring, "join" the existing ring, or "wait".
 
     'states' has every other member in joining order, as Node.state reports it, or "absent" (no such pod) or "silent" (a pod
-    or a name server that does not answer). An absent pod may hold data all the same and only be late.
+    or a name server that does not answer). An absent pod may hold data and start later.
     """
     others = list(states.items())
     if "joined" in states.values():
@@ -28,7 +28,7 @@ def decide(index, empty, starting, states, quiet, config):
     if index > 0:
         return "wait", "the first node of the first rack starts the ring"
     if starting:
-        return "start", "this node began to start the ring before"
+        return "start", "this node has started the ring before, and did not finish"
     if not empty:
         return "wait", "this node holds data of a ring that it has not joined; no other member answers"
     unknown = ["%s (%s)" % (pod, state) for pod, state in others if state not in ("empty", "spare", "absent")]
@@ -36,9 +36,9 @@ def decide(index, empty, starting, states, quiet, config):
         return "wait", "a new ring may start only if no member holds data, but these may: " + ", ".join(unknown)
     absent = [pod for pod, state in others if state == "absent"]
     if absent and quiet < config["absentSeconds"]:
-        return "wait", "a new ring starts when %d s have passed without a sign of: %s" % (config["absentSeconds"], ", ".join(absent))
+        return "wait", "a new ring starts after %d s if these pods stay absent: %s" % (config["absentSeconds"], ", ".join(absent))
     if quiet < config["quietSeconds"]:
-        return "wait", "no member holds data; waiting %d s to be sure" % config["quietSeconds"]
+        return "wait", "no member holds data; waiting %d s for other pods to appear" % config["quietSeconds"]
     return "start", "no member holds data: this is a new ring"
 
 
@@ -47,7 +47,7 @@ def place(rack, ring, mates, addresses, own_address):
 
     'ring' is what GET /ring tells, 'mates' the states of the other pods of this rack, 'addresses' those of all other pods.
     """
-    # What is left of a first join that was cut off: Cassandra lets the same address begin it again.
+    # An interrupted first join: Cassandra lets the same address repeat it.
     ring = [node for node in ring if (node["address"], node["mode"]) != (own_address, "J")]
     moving = [node["address"] for node in ring if node["mode"] != "N"]
     if moving:
@@ -57,7 +57,7 @@ def place(rack, ring, mates, addresses, own_address):
         return "new", None
     up = [node["address"] for node in gone if node["up"]]
     if up:
-        return "wait", "the ring does not know yet that this node is down: " + ", ".join(sorted(up))
+        return "wait", "the ring still reports this node as up: " + ", ".join(sorted(up))
     away = ["%s (%s)" % (pod, state) for pod, state in mates.items() if state not in ("joined", "empty", "left", "spare")]
     if away:
         return "wait", "a dead node of rack %s may be this one or one of: %s" % (rack, ", ".join(sorted(away)))
@@ -65,18 +65,18 @@ def place(rack, ring, mates, addresses, own_address):
     if len(dead) > 1 + list(mates.values()).count("empty"):
         commands = ["nodetool removenode %s # %s" % (node["id"], node["address"]) for node in gone]
         raise Refused(
-            "%d dead nodes in rack %s and fewer empty pods; for each that is gone for good, run in a pod that is well:\n  %s"
+            "%d nodes in rack %s are down, but fewer pods are empty; for each node that will not return, run in a healthy pod:\n  %s"
             % (len(dead), rack, "\n  ".join(commands))
         )
     return "take", dead[0]
 
 
 def loss(ring, others, quiet, config, accept):
-    """Why an empty node may not join and be filled from the remaining nodes; None when that can lose no acknowledged write.
+    """Why an empty node may not join and copy the data of the remaining nodes; None when no acknowledged write can be lost.
 
-    A write at QUORUM is on most copies: where those are gone, the ones that are left may never have had it. 'others' has rack
-    and state of every other pod. One that does not answer yet may be empty too, or hold data. 'accept' is the file by which
-    someone agrees.
+    A write at QUORUM is on most replicas: if most are lost, the remaining ones may never have had it. 'others' has rack
+    and state of every other pod. A silent pod may be empty or hold data. 'accept' is the file with which an operator
+    accepts the loss.
     """
     ring = own(ring, config)
     copies, racks = config["copies"], {node["rack"] for node in ring}
@@ -86,30 +86,30 @@ def loss(ring, others, quiet, config, accept):
         nodes = sum(node["rack"] == rack for node in ring)
         empty[rack] = max(0, nodes - sum(state not in ("empty", "left", "spare") for state in states))
         unknown[rack] = min(nodes, empty[rack] + sum(state in ("absent", "silent") for state in states))
-    # With as many racks as replicas, each rack holds one copy of all data.
+    # With as many racks as replicas, each rack holds one replica of all data.
     count = (lambda lost: sum(map(bool, lost.values()))) if len(racks) >= copies else (lambda lost: sum(lost.values()))
     most = copies // 2 + 1
     if count(empty) >= most:
         return (
-            "%d of %d copies have no data (racks %s): what is left may lack acknowledged writes; look for the lost disks first; to go"
-            " on with what is left, and restore a backup afterwards: touch %s in this container"
+            "%d of %d replicas are empty (racks %s): the remaining replicas may lack acknowledged writes; try to bring the lost disks back first;"
+            " to accept the loss, and restore a backup afterwards, run in this container: touch %s"
             % (count(empty), copies, ", ".join(sorted(rack for rack in racks if empty[rack])), accept)
         )
     if count(unknown) >= most and quiet < config["quietSeconds"]:
-        return "other nodes do not answer and may have no data either; waiting %d s to be sure" % config["quietSeconds"]
+        return "other nodes do not answer and may be empty too; waiting %d s for their answer" % config["quietSeconds"]
     return None
 
 
 def no_room(free, data):
-    """Why a node must not start with this number of free bytes on its disk; None when it may.
+    """Why a node must not start with this number of free bytes on its disk; None when it may start.
 
-    The commit log is mapped into memory in files with holes: on a full disk Java dies of a memory fault, and so does each start.
+    Cassandra maps sparse commit log files into memory: on a full disk Java crashes with SIGBUS, and crashes again at each start.
     """
     if free >= ROOM:
         return None
     return (
-        "%d MiB of the disk are free, but a start needs %d; remove unneeded snapshots (rm -r %s/data/*/*/snapshots/NAME in this"
-        " container), or give it a larger disk" % (free // 2**20, ROOM // 2**20, data)
+        "%d MiB of the disk are free, but Cassandra needs %d to start; remove old snapshots (rm -r %s/data/*/*/snapshots/NAME in this"
+        " container), or enlarge the disk" % (free // 2**20, ROOM // 2**20, data)
     )
 
 

@@ -1,6 +1,6 @@
 """Process 1 of a Cassandra container: starts the node when it may join, and serves its state to other nodes over HTTP.
 
-A node that seeds itself does not bootstrap, so exactly one node may do that, once. The others join one at a time, because
+A node that is its own seed does not bootstrap, so exactly one node may be that, once. The others join one at a time, because
 Cassandra refuses two bootstraps at once. An empty node of an existing ring takes the place of its dead predecessor.
 
 Port 7010 serves, to the ring and to the kubelet only:
@@ -8,8 +8,8 @@ Port 7010 serves, to the ring and to the kubelet only:
   GET /ring         the nodes of the ring, as nodetool status prints them
   GET /live         whether Cassandra answers its clients, for the liveness probe
   POST /repair/KS   repairs this node's primary ranges of a keyspace, for the schema job
-It needs no login: before a second node is there, Cassandra has no role that anyone could log in as.
-Standard library only. What is decided stands apart from what is done.
+It needs no login: the first node of a ring answers before Cassandra has any role.
+Standard library only. The decisions are in joining.py.
 """
 import http.server
 import json
@@ -133,7 +133,7 @@ class Node:
 
     @property
     def state(self):
-        """empty or partial: waits for its turn without data, or with those of an unfinished join. joining: Cassandra runs
+        """empty or partial: waits for its turn, without data or with the data of an unfinished join. joining: Cassandra runs
         and has not joined. restarting: joined before, and does not serve clients. joined: serves clients. left: was
         decommissioned, or is no member and has data. spare: is no member and has none."""
         if os.path.exists(LEFT) or self.spare:
@@ -184,7 +184,7 @@ class Node:
 
     def live(self):
         if not answers_clients(self.address):
-            raise OSError("Cassandra accepts connections but does not answer")
+            raise OSError("Cassandra accepts connections but does not answer requests")
         return {"live": True}
 
     def run(self, extra=()):
@@ -205,7 +205,7 @@ class Node:
         self.cassandra.terminate()
 
     def end(self, *_):
-        """On SIGTERM."""
+        """Handles SIGTERM."""
         self.told_to_end = True
         if self.cassandra is None:
             sys.exit(143)
@@ -226,7 +226,7 @@ def sync_folder(path):
 
 
 def start_empty():
-    """Removes the data of a node that left and shall join again: Cassandra refuses that data, and the other nodes have it."""
+    """Removes the data of a node that left and is a member again: Cassandra refuses that data, and the other nodes have it."""
     for name in ("data", "commitlog", "hints", "saved_caches", "cdc_raw", "ops", ".backup"):
         shutil.rmtree(os.path.join(DATA, name), ignore_errors=True)
     for mark in (JOINED, STARTING, LEAVING, LEFT):
@@ -236,7 +236,7 @@ def start_empty():
 
 
 def configure(seeds, copies, racks):
-    """Writes the settings that change when a ring grows. They are not in the rendered configuration, because its changes restart all nodes."""
+    """Writes the settings that change when a ring grows. The rendered configuration leaves them out: a change there restarts all nodes."""
     path = os.path.join(CONF, "cassandra.yaml")
     with open(path) as file:
         text = file.read()
@@ -317,7 +317,7 @@ class Start:
             now = self.look()
             before = [pod for pod in list(now)[: self.index] if now[pod] == "joining"]
             if before:
-                return self.say("wait", "joins at this moment: " + ", ".join(before))
+                return self.say("wait", "another node joins now: " + ", ".join(before))
             ring, why = self.ring(now)
             if ring is None:
                 return self.say("wait", "no member reports the nodes of the ring: " + why)

@@ -1,7 +1,7 @@
-"""Decisions of the container `ops` beside a Cassandra node. Nothing here makes requests, waits or writes.
+"""Decisions of the container `ops` beside a Cassandra node. Pure: no request, no wait, no file.
 
-Names: 'memory' is what ops keeps on the data volume, 'look' what nodetool said last, 'peers' what the other pods of the ring
-tell on their port 7011: {pod: state or None where nothing answers}. Times are seconds since 1970.
+Names: 'memory' is the state that ops keeps on the data volume, 'look' the last output of nodetool, 'peers' the answers of the
+other pods on port 7011: {pod: state or None if the pod does not answer}. Times are seconds since 1970.
 """
 import re
 
@@ -30,7 +30,7 @@ def copies_of(replication):
 
 
 def last_repair(memory, keyspace):
-    """When the last successful repair started: it does not cover later deletions."""
+    """Start of the last successful repair. Deletions after it are not covered."""
     return memory.get("repairs", {}).get(keyspace, {}).get("last")
 
 
@@ -58,7 +58,7 @@ def wanted(memory, look, node, pod, config, now):
     found = [("decommission", None)] if is_surplus(node, pod) else []
     if look["release"] != memory.get("release"):
         found.append(("upgradesstables", look["release"]))
-    # New nodes took over ranges of this node, whose rows are still on its disk. The same after the replication factor was lowered.
+    # New nodes took over ranges of this node, but the rows are still on its disk. The same holds after a lower replication factor.
     copies = memory.get("copies", {})
     fewer = any(copies_of(each) < copies.get(name, 0) for name, each in look["keyspaces"].items())
     if fewer or not set(ids) <= set(memory.get("cleaned", [])):
@@ -67,12 +67,12 @@ def wanted(memory, look, node, pod, config, now):
 
 
 def is_surplus(node, pod):
-    """Whether a pod runs that is no longer a wanted member."""
+    """Whether a pod runs that is no longer a member."""
     return any(each["pod"] == pod for each in node.get("surplus", []))
 
 
 def hindrance(look, peers, node):
-    """Why no operation may start; None when one may. Every operation needs all replicas of its data."""
+    """Why no operation may start; None when it may start. Every operation needs all replicas of its data."""
     silent = sorted(pod for pod, state in peers.items() if state is None)
     if silent:
         return "these pods do not answer: " + ", ".join(silent)
@@ -83,42 +83,42 @@ def hindrance(look, peers, node):
         return "the ring has %d nodes and should have %d" % (len(look["ring"]), len(node["members"]))
     others = sorted(pod for pod, state in peers.items() if state.get("inRing", True) and state.get("release") != look["release"])
     if others:
-        return "these pods do not run %s, or have not said so yet: %s" % (look["release"], ", ".join(others))
+        return "these pods run another release than %s, or have not reported theirs: %s" % (look["release"], ", ".join(others))
     return None
 
 
 def clock_problem(ahead):
-    """Why clocks keep this node apart from others; None where they do not. 'ahead' has seconds by pod."""
+    """Why wrong clocks separate this node from others; None if the clocks agree. 'ahead' has seconds by pod."""
     # Rounded, so that a log does not repeat the same with 599 and 600 s.
     off = {pod: round(seconds, -1) if abs(seconds) > 10 else seconds for pod, seconds in sorted(ahead.items()) if abs(seconds) > CLOCK_SECONDS}
     if not off:
         return None
     return (
-        "these clocks differ from this pod's: %s; Cassandra drops messages that look older than their timeout, so these nodes do not see each"
+        "these clocks differ from this pod's: %s; Cassandra drops messages that are older than their timeout, so these nodes do not see each"
         " other as up; allowed: %d s; compare the nodes' clocks with: talosctl time"
         % (", ".join("%s (%+d s)" % each for each in off.items()), CLOCK_SECONDS)
     )
 
 
 def stays(look, peers, node, pod, address):
-    """Why this node, which is no longer wanted, may not leave the ring yet; None when it may. The last of a rack leaves first."""
+    """Why this removed member may not leave the ring yet; None when it may leave. The last node of a rack leaves first."""
     order = {each["pod"]: (-int(each["pod"].rsplit("-", 1)[1]), index) for index, each in enumerate(node["surplus"])}
     before = sorted(each for each in order if each != pod and order[each] < order[pod] and peers[each].get("inRing", True))
     if before:
-        return "these leave the ring before this node: " + ", ".join(before)
+        return "these nodes leave the ring first: " + ", ".join(before)
     left = len(look["ring"]) - 1
     for keyspace, replication in sorted(look["keyspaces"].items()):
         if keyspace not in INTERNAL and copies_of(replication) > left:
-            return "%s has %d copies, and %d nodes would be left: lower its copies first" % (keyspace, copies_of(replication), left)
+            return "%s has %d replicas, but only %d nodes would remain: lower its replicas first" % (keyspace, copies_of(replication), left)
     rack = next(each["rack"] for each in node["surplus"] if each["pod"] == pod)
     load = next((each["load"] for each in look["ring"] if each["address"] == address), None)
     if load is None:
         return "the load of this node is not known yet"
-    # Any of these nodes may get most of the data, and compaction needs space for both old and new files.
+    # Any of these nodes may receive most of the data, and compaction needs space for old and new files.
     for each in node["members"]:
         free = each["rack"] == rack and peers[each["pod"]].get("disk", {}).get("free", 0)
         if free is not False and free < 1.5 * load:
-            return "%s has %d MiB free and needs %d, one and a half times what this node holds" % (each["pod"], free >> 20, 1.5 * load / 2**20)
+            return "%s has %d MiB free but needs %d, one and a half times the load of this node" % (each["pod"], free >> 20, 1.5 * load / 2**20)
     return None
 
 
@@ -129,10 +129,10 @@ def decommission(look):
 
 
 def turn(mine, peers):
-    """Whether the operation that this node announced may begin: "run", "hold" (look again soon) or "release" (give way).
+    """What this node may do with the operation that it announced: "run", "hold" (ask again soon) or "release" (give way).
 
-    Each announces its rank before it looks at the others, so of two that want at once at least one sees the other. The later
-    rank gives way, and the earlier waits until it has: so never two run. A pod that dies is no holder any more.
+    Each node announces its rank before it reads those of the others, so of two nodes at least one sees the other. The lower
+    rank gives way, and the higher waits until it has: two never run at once. A dead pod holds no turn.
     """
     others = [state["turn"] for state in peers.values()]
     if any(each["state"] == "runs" for each in others):

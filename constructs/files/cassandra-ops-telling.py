@@ -1,8 +1,8 @@
 """Output of the container `ops` beside a Cassandra node: its log, its state for the other nodes, its metrics.
 
-Port 7011 serves, to the ring and to who may scrape:
-  GET /metrics      numbers for Prometheus, those of the last look: no scrape starts a nodetool
-  GET /state        what this node does and wants, for the other nodes
+Port 7011 serves the ring and the scraper:
+  GET /metrics      values of the last inspection for Prometheus: a scrape starts no nodetool
+  GET /state        current and requested operation of this node, for the other nodes
 The same state is in /tmp/status.json, for `kubectl exec`. Standard library only.
 """
 import http.server

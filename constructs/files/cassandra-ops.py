@@ -1,10 +1,10 @@
 """Runs beside each Cassandra node: maintains the ring, one node at a time, with nodetool over loopback.
 
-- Repairs the primary ranges of its node, every keyspace: without it, rows that were deleted while a node was away come back
-  once the mark of their deletion is dropped (gc_grace_seconds).
+- Repairs the primary ranges of its node in every keyspace. Without repair, rows that were deleted while a node was down return
+  once their tombstones are dropped (gc_grace_seconds).
 - Removes rows whose ranges a new node has taken (cleanup), and rewrites files of an older version (upgradesstables).
 - Takes its node out of the ring (decommission) when node.json no longer has it as a member, and marks the volume.
-What is decided stands in ops_decisions.py.
+The decisions are in ops_decisions.py.
 
 Standard library only.
 """
@@ -72,7 +72,7 @@ class Ops(Telling):
                     ["nodetool"] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, timeout=seconds
                 )
             except subprocess.TimeoutExpired as error:
-                raise OSError("nodetool %s: no end after %d s" % (arguments[0], seconds)) from error
+                raise OSError("nodetool %s did not end within %d s" % (arguments[0], seconds)) from error
         if run.returncode != 0:
             lines = [line for line in run.stdout.strip().splitlines() if not re.match(r"\s+at |See '|--", line)]
             raise OSError("nodetool %s: %s" % (arguments[0], lines[-1] if lines else "ended with %d" % run.returncode))
@@ -127,9 +127,9 @@ class Ops(Telling):
         self.look = look
         self.tell(pending=pending, disk={"free": disk.free, "total": disk.total}, looked=int(time.time()))
         for name, (value, text) in {
-            "compactions_pending": (pending["compactions"], "Compactions that wait."),
+            "compactions_pending": (pending["compactions"], "Compactions that are pending."),
             "streams": (streams, "Transfers of files between this node and others."),
-            "hint_bytes": (hint_bytes, "Writes kept for nodes that are away."),
+            "hint_bytes": (hint_bytes, "Stored hints: writes for nodes that are down."),
         }.items():
             self.metric("collab_cassandra_" + name, value, text)
         self.tell_repairs()
@@ -138,7 +138,7 @@ class Ops(Telling):
         ring = parse_status(self.nodetool("status"))
         self.tell(ring=ring)
         self.metric("collab_cassandra_ring_nodes", len(ring), "Nodes that this node knows.")
-        self.metric("collab_cassandra_ring_nodes_up", sum(each["up"] for each in ring), "Nodes of them that are up.")
+        self.metric("collab_cassandra_ring_nodes_up", sum(each["up"] for each in ring), "Nodes of the ring that are up.")
         return ring
 
     def tell_repairs(self):
@@ -148,19 +148,19 @@ class Ops(Telling):
             judge(self.memory, self.look["keyspaces"], config, now) for judge in (decisions.due_repairs, decisions.overdue_repairs)
         )
         self.tell(repairs=repairs, due=due, overdue=overdue, repairSeconds=config["repairSeconds"])
-        name, text = "collab_cassandra_repair_last_success_timestamp_seconds", "Begin of this node's last repair that succeeded; 0 for none."
+        name, text = "collab_cassandra_repair_last_success_timestamp_seconds", "Start of this node's last successful repair; 0 for none."
         for keyspace, each in repairs.items():
             self.metric(name, each.get("last", 0), text, keyspace=keyspace)
-            self.metric("collab_cassandra_repair_failures", each.get("failures", 0), "Repairs that failed since then.", keyspace=keyspace)
-        self.metric("collab_cassandra_repairs_due", len(due), "Keyspaces that wait for their repair on this node.")
+            self.metric("collab_cassandra_repair_failures", each.get("failures", 0), "Failed repairs since the last successful one.", keyspace=keyspace)
+        self.metric("collab_cassandra_repairs_due", len(due), "Keyspaces whose repair is due on this node.")
         self.metric("collab_cassandra_repairs_overdue", len(overdue), "Keyspaces whose repair is late.")
 
     def tell_clocks(self):
         """Also while Cassandra does not start: a wrong clock may be the reason."""
         ahead = {pod: state["ahead"] for pod, state in self.peers(self.node()).items() if state is not None}
         most = max(map(abs, ahead.values()), default=0)
-        self.metric("collab_cassandra_clock_difference_seconds", most, "The most that another node's clock differs from this one's.")
-        self.say(decisions.clock_problem(ahead) or "as those of the other nodes", "clock")
+        self.metric("collab_cassandra_clock_difference_seconds", most, "Largest difference between the clocks of this node and of another one.")
+        self.say(decisions.clock_problem(ahead) or "equal to those of the other nodes", "clock")
 
     def watch(self):
         """Inspects periodically, also while an operation runs for hours."""
@@ -212,7 +212,7 @@ class Ops(Telling):
         self.leave_on()
 
     def leave_on(self):
-        """Continues a started decommission. Returns what it waits for; None when it must be started again."""
+        """Continues a started decommission. Returns the reason to wait; None if the decommission must be started again."""
         mode = re.search(r"^Mode: (\w+)", self.nodetool("netstats"), re.M)
         if mode and mode[1] == "DECOMMISSIONED":
             self.write(LEFT, "")
@@ -244,7 +244,7 @@ class Ops(Telling):
         self.remember(since=int(time.time()), **(dict(self.cleaned(), release=self.release) if new else {}))
 
     def step(self):
-        """Runs one operation, if one is due and may start. Returns what it waits for."""
+        """Runs one operation if one is due and may start. Returns the reason to wait."""
         node = self.node()
         why = self.away(node)
         if why is not None:

@@ -1,9 +1,9 @@
-"""Loads the backup of a ring into a ring: schema, then data, then roles and permissions. May be run again.
+"""Loads the backup of a ring into a ring: schema, then data, then roles and permissions. Can be repeated.
 
 /restore holds a folder for each node whose snapshot was fetched, and fetched.json, which lists them. sstableloader sends each
-row to the nodes that hold it now, so number, names and tokens of the nodes may be others than those of the backup.
-What is done is noted in /restore/.progress.json, by the identity of each table: a run that was killed is finished by the next
-one, and a table that was made again since is loaded again.
+row to its current replicas, so number, names and tokens of the nodes may differ from those in the backup.
+/restore/.progress.json records the progress by the ID of each table: the next run finishes a killed one, and loads a table
+again that was recreated since.
 Standard library only.
 """
 import calendar
@@ -28,13 +28,13 @@ TELL = 7010
 # With this exit code the Job does not retry.
 FINAL = 3
 LOADER = "restore_loader_"
-# Half of gc_grace_seconds (10 days). A node that misses more may bring deleted rows back.
+# Half of gc_grace_seconds (10 days). An older snapshot may bring deleted rows back.
 APART_SECONDS = 5 * 86400
 MIB = 2**20
 
 
 class Refused(Exception):
-    """A retry cannot fix this: a person must decide."""
+    """An error that a retry cannot fix: the operator must decide."""
 
 
 def say(message):
@@ -46,10 +46,10 @@ def seconds(taken):
 
 
 def read_manifests(staging):
-    """The manifest of each node that was fetched, newest first. Raises Refused where one is missing or broken."""
+    """The manifest of each fetched node, newest first. Raises Refused if one is missing or broken."""
     fetched = read_json(os.path.join(staging, "fetched.json"))
     if not fetched or not fetched.get("snapshots"):
-        raise Refused("no snapshot was fetched, so there is nothing to restore")
+        raise Refused("no snapshot was fetched; choose another time with --at")
     manifests = []
     for each in fetched["snapshots"]:
         manifest = read_json(os.path.join(each["path"], "manifest.json"))
@@ -60,7 +60,7 @@ def read_manifests(staging):
 
 
 def chosen(manifests, hosts=()):
-    """The manifests to load: those of the members of the newest one. 'hosts' are pods that a person named."""
+    """The manifests to load: those of the members in the newest manifest. 'hosts' are the pods given with --hosts."""
     newest = manifests[0]
     clusters = sorted({each["cluster"] for each in manifests})
     if len(clusters) > 1:
@@ -75,14 +75,14 @@ def chosen(manifests, hosts=()):
         apart = seconds(newest["taken"]) - seconds(each["taken"])
         if apart > APART_SECONDS and not hosts:
             raise Refused(
-                "the snapshot of %s (%s) is %d days older than that of %s: rows that were deleted since may come back; choose another time, or name the nodes to restore from"
+                "the snapshot of %s (%s) is %d days older than that of %s, so deleted rows may return; choose another time, or name the nodes to restore from"
                 % (each["pod"], each["taken"], apart // 86400, newest["pod"])
             )
     return taken
 
 
 def damaged(manifest):
-    """Files of a snapshot that are missing or have another size than the node gave them."""
+    """Files of a snapshot that are missing, or have another size than the manifest says."""
     problems = []
     for table in manifest["tables"]:
         for file, size in table["files"].items():
@@ -126,7 +126,7 @@ class Progress:
         write_json(self.path, self.noted)
 
     def of(self, key, identity):
-        """What is noted of the table of this identity; None where nothing is."""
+        """The recorded progress of the table with this ID; None if there is none."""
         noted = self.noted["tables"].get("%s.%s" % key)
         return noted if noted and noted["id"] == identity else None
 
@@ -297,14 +297,14 @@ def until_ready(session, nodes):
 
 
 def empty(staging):
-    """Removes fetched files, so that the disk has its space back and the next restore starts from nothing."""
+    """Removes fetched files: frees the disk, and the next restore fetches again."""
     for each in os.listdir(staging):
         path = os.path.join(staging, each)
         shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
 
 def restore(session, nodes, staging=STAGING):
-    """Everything, and a summary."""
+    """Runs the whole restore and prints a summary."""
     began = time.monotonic()
     only = os.environ.get("RESTORE_ONLY") or None
     manifests = chosen(read_manifests(staging), os.environ.get("RESTORE_HOSTS", "").split())
@@ -330,7 +330,7 @@ def into_the_ring():
 
 
 def into_a_drill():
-    """A ring of one node that runs as long as this object exists."""
+    """A ring of one node that runs while this object exists."""
     import drill
 
     began = time.monotonic()

@@ -1,11 +1,11 @@
-"""Reconciles keyspaces, roles and permissions of a ring with schema.json. May run any number of times.
+"""Reconciles keyspaces, roles and permissions of a ring with schema.json. Can be repeated.
 
-Passwords come from the environment and go into files that only this process can read. What this job made and schema.json no
-longer lists is taken back: rights are revoked, roles dropped. It knows its roles by their membership in MADE_HERE, so roles
-that somebody else made stay as they are. A keyspace is never dropped.
-A client has two names by turns, its own and NAME_2: while its password is rotated, pods that still have the old name and
-password must log in as well. The one that its secret does not name is dropped once the secret holds no previous password.
-More copies come one at a time, each followed by a repair: a read at QUORUM then always meets a node that has the data.
+Passwords come from the environment and go into files that only this process can read. The job revokes rights and drops roles
+that it made and that schema.json no longer lists. Its own roles are members of MADE_HERE, so roles
+that someone else made stay unchanged. A keyspace is never dropped.
+A client has two roles that take turns, NAME and NAME_2: during a rotation of its password, pods with the old name and
+password must still log in. The role that its secret does not name is dropped once the secret has no previous password.
+Replicas are added one at a time, each followed by a repair: a read at QUORUM then always reaches a node with the data.
 Standard library only.
 """
 import json
@@ -36,7 +36,7 @@ def replication(copies):
 
 
 def wanted_copies(schema, copies):
-    """Copies by datacenter: our own one first, then others of this ring, which have as many as they can hold."""
+    """Replicas by datacenter: our own first, then the other datacenters of this ring, with at most one replica a node."""
     elsewhere = {datacenter: min(copies, most) for datacenter, most in schema.get("elsewhere", {}).items()}
     return {schema["datacenter"]: copies, **elsewhere}
 
@@ -50,7 +50,7 @@ def copies_of(options, datacenters):
 
 
 def next_copies(now, ours, wanted):
-    """The next replication factors towards the wanted ones, or None if nothing is left to do."""
+    """The next step towards the wanted replication factors; None if they are reached."""
     for datacenter, number in wanted.items():
         there = now[datacenter]
         if there != number:
@@ -59,8 +59,8 @@ def next_copies(now, ours, wanted):
     return None if ours else wanted
 
 
-# CREATE on a keyspace makes tables and types; ALTER on its tables also makes indexes. ALTER on the keyspace itself would
-# let a client lower its copies, DROP would let it lose them.
+# CREATE on a keyspace allows tables and types; ALTER on its tables allows indexes. ALTER on the keyspace itself would
+# allow a client to lower its replicas, DROP to delete it.
 def wanted_rights(keyspaces, read_only=()):
     rights = {}
     for keyspace in keyspaces:
@@ -87,7 +87,7 @@ def rights_statements(role, now, keyspaces, read_only=()):
 
 
 def repair(schema, keyspace):
-    """Repairs the primary ranges of each node, so together the whole keyspace."""
+    """Repairs the primary ranges of each node: together the whole keyspace."""
     for host in schema["nodes"]:
         if state_of(host) in OUTSIDE:
             continue
@@ -119,7 +119,7 @@ def total(copies):
 
 
 def told(copies):
-    """A number where there is one datacenter."""
+    """A number if there is one datacenter."""
     numbers = list(copies.items())
     return str(numbers[0][1]) if len(numbers) == 1 else ", ".join("%d in %s" % (number, datacenter) for datacenter, number in numbers)
 
@@ -134,9 +134,9 @@ def replicate(session, schema, keyspaces, keyspace, wanted):
         if following is None and not unrepaired:
             return
         if not all_joined(schema):
-            raise Failed("%s has %s copies and should have %s; waiting until every node has joined" % (keyspace, told(now), told(wanted)))
+            raise Failed("%s has %s replicas and should have %s; waiting until every node has joined" % (keyspace, told(now), told(wanted)))
         if following is not None:
-            # With a copy on every node there is no other node that a copy could move to.
+            # With a replica on every node, no replica can move to another node.
             raised = total(following) > total(now) or (not ours and len(schema["nodes"]) > total(now))
             if raised and not unrepaired:
                 session.run("CREATE ROLE IF NOT EXISTS %s WITH LOGIN = false;" % mark)
@@ -156,7 +156,7 @@ def replications(session):
 
 
 def prepare(session, schema):
-    """What the rest stands on: the marker, and which roles it is granted to. Their names, ours and those of others."""
+    """Creates the role MADE_HERE. Returns the names of the roles of this job and of all other roles."""
     session.run("CREATE ROLE IF NOT EXISTS %s WITH LOGIN = false;" % name(MADE_HERE))
     roles = session.rows("SELECT JSON role, member_of FROM system_auth.roles;")
     schema["known"] = {row["role"]: MADE_HERE in (row["member_of"] or []) for row in roles}
@@ -180,7 +180,7 @@ def reconcile(session, schema):
         role, other = turns(base, client)
         clients[role] = client
         password = literal(os.environ[client["passwordFrom"]])
-        # Not both: Cassandra 5.0.8 accepts a new password of a role only every 5 s.
+        # Either CREATE or ALTER: Cassandra 5.0.8 accepts a new password of a role only every 5 s.
         verb = "ALTER" if role in known else "CREATE"
         statements = ["%s ROLE %s WITH LOGIN = true AND PASSWORD = %s;" % (verb, name(role), password)]
         if not known.get(role):
@@ -199,17 +199,17 @@ def reconcile(session, schema):
             print("%s: rights on %s" % (role, ", ".join(client["keyspaces"] + client.get("readOnly", []))), flush=True)
     for role in sorted(role for role, ours in known.items() if ours and role not in clients):
         session.run("DROP ROLE IF EXISTS %s;" % name(role))
-        print("dropped %s: no client logs in with it any more" % role, flush=True)
+        print("dropped %s: no client uses it any more" % role, flush=True)
 
 
 def turns(role, client):
-    """The name that a client logs in as, and the other one."""
+    """The role that a client uses now, and the other one."""
     now = os.environ.get(client.get("usernameFrom", ""), role)
     return now, (role + "_2" if now == role else role)
 
 
 def change_admin(password):
-    """While the password of admin is rotated, the ring knows the previous one until this job has run."""
+    """During a rotation of the admin password, the ring has the previous one until this job has run."""
     previous = os.environ.get("PREVIOUS_ADMIN_PASSWORD")
     if not previous:
         return False
@@ -222,7 +222,7 @@ def change_admin(password):
 
 
 def first_start(schema, admin_password, refusal):
-    """Logs in as the default superuser, which the first reconciliation disables."""
+    """Logs in as the default superuser. The first reconciliation disables it."""
     default = Session("cassandra", "cassandra", HOST)
     if default.refusal():
         raise Failed("neither admin nor the default superuser can log in at %s:%s; as admin: %s" % (HOST, PORT, refusal))

@@ -1,8 +1,8 @@
-"""Makes what a backup reads of a node when it asks for it, and takes it away afterwards. A module of ops.py.
+"""Makes a snapshot of a node when the backup container requests it, and removes it afterwards. A module of ops.py.
 
-The backup container writes /handover/request, this answers in /handover/answer. What is ready lies in DATA/.backup/copy: hard
-links to the files of a snapshot, which cost no room, and manifest.json with what a restore needs beside them. The path is
-always the same, so that a backup finds the files that it has already.
+The backup container writes /handover/request, this module /handover/answer. The snapshot is DATA/.backup/copy: hard
+links, which take no space, and manifest.json with the schema and roles for a restore. The path is
+always the same, so that restic recognises unchanged files.
 Standard library only.
 """
 import calendar
@@ -18,17 +18,17 @@ from cql import Failed, Session, name
 
 TAG = "backup"
 SYSTEM = {"system", "system_schema", "system_auth", "system_distributed", "system_traces", "system_views", "system_virtual_schema"}
-# A request that nobody takes back keeps files which Cassandra has compacted away.
+# A request that is never removed keeps files on the disk that Cassandra has compacted away.
 STALE_SECONDS = 86400
-# A ring that just starts has no login for a while.
+# A ring that has just started accepts no login for a while.
 LOGIN_SECONDS = 900
-# Rows are counted and hashed for tables that hold up to this much on the node, for up to this long: a restore compares them.
+# Counts and hashes the rows of tables up to this size on the node, for up to this time: a restore compares them.
 COUNTED_BYTES = 16 * 2**20
 COUNT_SECONDS = 60
 
 
 def read_json(path):
-    """None where there is none, or no JSON."""
+    """None if the file is missing or is no JSON."""
     try:
         with open(path) as file:
             return json.load(file)
@@ -37,7 +37,7 @@ def read_json(path):
 
 
 def write_json(path, content):
-    """By rename: who reads it sees the old one or the new one."""
+    """Replaces the file by rename: a reader sees the old one or the new one."""
     with open(path + ".part", "w") as file:
         os.chmod(path + ".part", 0o600)
         json.dump(content, file, indent=1, sort_keys=True)
@@ -47,7 +47,7 @@ def write_json(path, content):
 
 
 def link_tree(source, target):
-    """Hard links to the files of one snapshot of a table, without its folders: those are indexes, which Cassandra builds again."""
+    """Hard links to the files of one snapshot of a table, without its folders: they hold indexes, which Cassandra rebuilds."""
     os.makedirs(target)
     sizes = {}
     for entry in os.scandir(source):
@@ -58,7 +58,7 @@ def link_tree(source, target):
 
 
 def columns_of(rows):
-    """The columns of each table, each as one line that is equal where the column is."""
+    """The columns of each table, each as one line: equal lines mean equal columns."""
     tables = {}
     for row in rows:
         line = "%s %s %s %s %s" % (name(row["column_name"]), row["type"], row["kind"], row["position"], row["clustering_order"])
@@ -67,7 +67,7 @@ def columns_of(rows):
 
 
 def content(session, keyspace, table):
-    """How many rows a table has, and a hash over all of them. They come in the order of their tokens, in every ring."""
+    """The number of rows of a table and a hash over them. Every ring returns rows in the order of their tokens."""
     digest, count = hashlib.sha256(), 0
     select = "CONSISTENCY LOCAL_QUORUM;\nSELECT JSON * FROM %s.%s;" % (name(keyspace), name(table))
     for row in session.json_lines(select):
@@ -77,10 +77,10 @@ def content(session, keyspace, table):
 
 
 class Snapshots:
-    """The handover of one node."""
+    """The snapshots of one node."""
 
     def __init__(self, ops, login, handover="/handover"):
-        """'login' gives a session that may read everything."""
+        """'login' returns a session that may read everything."""
         self.ops, self.nodetool, self.login, self.session = ops, ops.nodetool, login, None
         self.folder = os.path.join(ops.data, ".backup")
         self.copy = os.path.join(self.folder, "copy")
@@ -101,17 +101,17 @@ class Snapshots:
         self.ops.say(text, "backup")
 
     def tell(self):
-        """What the backup container wrote of its last try."""
+        """Reports the last attempt of the backup container."""
         status = read_json(self.status)
         if status is None:
             return
         newest = status["newest"] and calendar.timegm(time.strptime(status["newest"][:19], "%Y-%m-%dT%H:%M:%S"))
         self.ops.tell(backup=status)
         self.ops.metric("collab_backup_newest_timestamp_seconds", newest, "When the newest backup of this node was taken.")
-        self.ops.metric("collab_backup_failed", 1 if status["error"] else 0, "Whether the last try of a backup failed.")
+        self.ops.metric("collab_backup_failed", 1 if status["error"] else 0, "Whether the last backup attempt failed.")
 
     def step(self):
-        """Looks at the request once."""
+        """Handles the request once."""
         wanted = self.wanted()
         if wanted is None:
             self.remove()
@@ -140,10 +140,10 @@ class Snapshots:
 
     def make(self, wanted):
         if self.ops.pod not in self.members():
-            return {"state": "skip", "why": "this node is no member of the ring"}
+            return {"state": "skip", "why": "this node is not a member of the ring"}
         try:
             if all(row["keyspace_name"] in SYSTEM for row in self.rows("system_schema.tables", "keyspace_name")):
-                # A ring that begins again after a loss must not become the newest backup.
+                # An empty ring after a loss must not become the newest backup.
                 return {"state": "skip", "why": "the ring has no table yet"}
             tables = self.snapshot(wanted)
             self.say("%s: %d tables are ready" % (wanted, tables))
@@ -160,7 +160,7 @@ class Snapshots:
         return [each["pod"] for each in self.ops.node()["members"]]
 
     def clear(self):
-        """Cassandra's own snapshot: its files stay as long as a link to them is in the copy."""
+        """Removes Cassandra's snapshot; the links in the copy keep its files."""
         try:
             self.nodetool("clearsnapshot", "-t", TAG)
         except OSError as error:
@@ -189,7 +189,7 @@ class Snapshots:
         return self.session.rows("SELECT JSON %s FROM %s;" % (columns, table))
 
     def schema(self):
-        """With what only Cassandra itself knows: columns that were dropped, of which files may still hold values."""
+        """The schema with internals: table IDs and dropped columns, whose values may still be in the files."""
         return self.session.run("DESCRIBE SCHEMA WITH INTERNALS;")
 
     def ring(self):
@@ -212,17 +212,17 @@ class Snapshots:
             for folder in sorted(os.listdir(os.path.join(self.ops.data, "data", keyspace))):
                 source = os.path.join(self.ops.data, "data", keyspace, folder, "snapshots", TAG)
                 table = re.sub(r"-[0-9a-f]{32}$", "", folder)
-                # Cassandra fills a view again while its table is loaded.
+                # Cassandra rebuilds a view while its table is loaded.
                 if not os.path.isdir(source) or (keyspace, table) in views:
                     continue
                 if (keyspace, table) not in columns:
-                    raise Failed("%s.%s has a snapshot and is not in the schema" % (keyspace, table))
+                    raise Failed("%s.%s has a snapshot but is not in the schema" % (keyspace, table))
                 files = link_tree(source, os.path.join(self.copy, "data", keyspace, folder))
                 tables.append({"keyspace": keyspace, "table": table, "folder": "data/%s/%s" % (keyspace, folder), "files": files, "columns": columns[keyspace, table]})
         return tables
 
     def count(self, tables):
-        """Just after the snapshot: writes in between show as a difference, so quiet tables alone are compared exactly."""
+        """Counts right after the snapshot: writes in between appear as a difference, so only tables without writes match exactly."""
         deadline = time.monotonic() + COUNT_SECONDS
         for table in tables:
             small = sum(table["files"].values()) <= COUNTED_BYTES
@@ -234,7 +234,7 @@ class Snapshots:
 
 
 def start(ops):
-    """Called once by ops.py. The password is read from its file each time: it may be rotated while this runs."""
+    """Called once by ops.py. Reads the password from its file each time, because it may be rotated meanwhile."""
 
     def login():
         with open("/admin-login/password") as file:

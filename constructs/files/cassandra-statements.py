@@ -1,6 +1,6 @@
-"""Statements of a restore: the schema, roles and permissions of a backup. They may be run again.
+"""Statements of a restore: the schema, roles and permissions of a backup. They can be repeated.
 
-Pure: nothing here asks or changes a ring. Standard library only.
+Pure: no request to a ring. Standard library only.
 """
 import re
 
@@ -13,7 +13,7 @@ HEADS = [
     r"CREATE (?:CUSTOM )?(?P<kind>INDEX|TRIGGER) (?P<index>%s) ON (?P<keyspace>%s)\.(?P<table>%s)" % (NAME, NAME, NAME),
     r"(?P<kind>ALTER) TABLE (?P<keyspace>%s)\.(?P<table>%s) (?:DROP|ADD) " % (NAME, NAME),
 ]
-# Roles that belong to a ring or to a run, never to a backup: the default superuser, marks of the schema job, logins of a restore.
+# Roles that a restore never loads: the default superuser, marks of the schema job, logins of a restore.
 OWN_ROLES = re.compile(r"cassandra|unrepaired_.*|restore_loader_.*")
 MADE_HERE = "made_by_schema_job"
 MARSHAL = "org.apache.cassandra.db.marshal."
@@ -60,7 +60,7 @@ def repeatable(statement):
 
 
 def keyspace_statement(row, datacenter, nodes):
-    """A keyspace of the backup with the copies that the ring can hold, in the ring's datacenter."""
+    """CREATE KEYSPACE in the ring's datacenter, with at most one replica a node."""
     options = {key: value for key, value in row["replication"].items() if key != "class"}
     wanted = max((int(value) for value in options.values() if re.fullmatch(r"[0-9]+", value)), default=1)
     copies = "{'class': 'NetworkTopologyStrategy', %s: %d}" % (literal(datacenter), min(wanted, nodes))
@@ -69,7 +69,7 @@ def keyspace_statement(row, datacenter, nodes):
 
 
 def schema_statements(manifest, datacenter, nodes, only=None):
-    """Everything that the backup's schema made, in its order, or one keyspace of it."""
+    """The statements of the backup's schema in their order, or those of one keyspace."""
     parsed = [parse(statement) for statement in split(manifest["schema"])]
     for each in parsed:
         if each["kind"] == "KEYSPACE":
@@ -78,7 +78,7 @@ def schema_statements(manifest, datacenter, nodes, only=None):
 
 
 def function_resource(path):
-    """functions/KEYSPACE/NAME[TYPE^TYPE]; None for arguments of a type that has no plain name."""
+    """functions/KEYSPACE/NAME[TYPE^TYPE]; None for an argument type without a CQL name."""
     match = re.fullmatch(r"([^/]+)/(.+)\[(.*)\]", path)
     if match is None:
         return "ALL FUNCTIONS IN KEYSPACE " + name(path) if "/" not in path else None
@@ -87,7 +87,7 @@ def function_resource(path):
 
 
 def resource(path):
-    """A resource of system_auth.role_permissions as GRANT names it; None for one that it cannot name here."""
+    """A resource of system_auth.role_permissions in the words of GRANT; None for one that has no words here."""
     whole = {"roles": "ALL ROLES", "functions": "ALL FUNCTIONS", "mbean": "ALL MBEANS"}
     if path in whole:
         return whole[path]
@@ -98,10 +98,10 @@ def resource(path):
 
 
 def role_statements(manifest, present):
-    """Roles that the ring lacks, with the hashes of their passwords, memberships and rights, and notes on what is left out.
+    """Statements for the roles that the ring lacks (password hashes, memberships, rights), and notes on omissions.
 
-    'present' has the ring's roles with those they are members of. Roles there keep their passwords, and those of the schema
-    job their rights too: both are what the ring's own secrets and clients say.
+    'present' has the ring's roles and their memberships. They keep their passwords, and roles of the schema
+    job keep their rights too: the ring's own secrets and clients define both.
     """
     statements, notes = [], []
     roles = [row for row in manifest["roles"] if not OWN_ROLES.fullmatch(row["role"])]

@@ -1,4 +1,4 @@
-"""Asks each model for one word, and says how long the first one took. Fails when a model does not answer.
+"""Asks each model for one word, and prints the seconds to the first token. Fails if a model does not answer.
 
 Standard library only.
 """
@@ -23,7 +23,7 @@ def post(path, body):
 
 
 def first_word(model):
-    """Seconds until the first part of the answer is there."""
+    """Seconds until the first part of the answer arrives."""
     begin = time.monotonic()
     body = {"model": model, "max_tokens": 1, "stream": True, "messages": [{"role": "user", "content": "Say yes."}]}
     try:

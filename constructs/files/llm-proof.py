@@ -1,6 +1,6 @@
-"""Asks whether the name of the models leads to them: the API server for its endpoints, then the endpoint for its models.
+"""Checks that the Service of the models has endpoints (asks the API server) and that the endpoint has the models.
 
-A model that is trained here may be missing before its first version is published: RELEASED says its name and that of its
+A model that is trained here may be missing until its first version is published: RELEASED has its name and that of its
 versions, as NAME:stable=NAME. Standard library only. API and CREDENTIALS are given by tests; in a pod they are where the kubelet puts them.
 """
 import json
@@ -28,7 +28,7 @@ def fail(message):
 def models_of(url):
     key = os.environ.get("API_KEY")
     headers = {"Authorization": "Bearer " + key} if key else {}
-    if url.startswith("https:"):  # Others than Ollama only know OpenAI's list.
+    if url.startswith("https:"):  # Servers other than Ollama only have OpenAI's list.
         return {model["id"] for model in ask(url + "/v1/models", headers)["data"]}
     return {model["name"] for model in ask(url + "/api/tags", headers)["models"]}
 

@@ -1,20 +1,20 @@
 'use strict';
-// Decisions of the container `reconcile`. Pure: no database, no clock, no file. Loaded by reconcile.js.
+// Decisions of the container `reconcile`. Pure: no request, no clock, no file. Loaded by reconcile.js.
 
-// What to do next, from what is known.
+// The next action, from the observed state.
 //   self      index of this pod
-//   own       hello of the mongod beside us: { setName, primary, seesPrimary }, or null when it does not answer
+//   own       hello of this pod's mongod: { setName, primary, seesPrimary }, or null if it does not answer
 //   others    { host: 'unreachable' | { setName, primary, serves } } for every other wanted member; asked only while we see no primary
-//   refusedBy the first of them that refuses this member's keyfile
-//   waiting   mongod runs on an empty volume and apart from the set, until it may join (start.sh)
-//   accepted  someone agreed to go on with what is left
+//   refusedBy the first of them that rejects this member's keyfile
+//   waiting   mongod runs on an empty volume and outside the set until it may join (start.sh)
+//   accepted  the operator accepted the loss of data
 //   quiet     seconds for which 'others' has been the same
-//   config    members of the set as they are: [{ _id, host, votes, priority, hidden, secondaryDelaySecs }]; only on the primary
+//   config    current members of the set: [{ _id, host, votes, priority, hidden, secondaryDelaySecs }]; only on the primary
 //   chaining  whether a secondary may copy from another one; only on the primary
 //   states    { host: 'PRIMARY' | 'SECONDARY' | ... }; only on the primary
-//   troubles  { host: what the last heartbeat to it said, where it failed }; only on the primary
-//   compatibility  feature compatibility version of the set; only on the primary, and where one is wanted
-//   binaries  { host: version of its mongod, or null where it does not answer }; only where compatibility is not the wanted one
+//   troubles  { host: error of the last heartbeat to it }; only on the primary
+//   compatibility  feature compatibility version of the set; only on the primary, if one is wanted
+//   binaries  { host: version of its mongod, or null if it does not answer }; only while compatibility differs from the wanted one
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by reconcile.js
 function decide(wanted, state) {
   const me = wanted.members[state.self];
@@ -22,16 +22,16 @@ function decide(wanted, state) {
   if (state.refusedBy) {
     const why =
       state.refusedBy +
-      ' refuses the keyfile of this member: the secret was changed after that pod had started, or differs there; put the old keyfile back, or restart all members at once';
+      ' rejects the keyfile of this member: the secret was changed after that pod started, or differs there; restore the old keyfile, or restart all members at once';
     return { do: 'wait', why };
   }
   if (!state.own.setName) return decideFirst(wanted, state, me);
-  if (!state.own.primary) return { do: 'watch', why: 'another member is primary, or none is yet' };
+  if (!state.own.primary) return { do: 'watch', why: 'this member is not primary' };
   if (state.root === 'missing') return { do: 'create-root', why: 'the set has no root user yet' };
   return decideMembers(wanted, state, (me || {}).host);
 }
 
-// Nothing may be initiated twice: an empty member 0 of an existing set looks like a new one, and so does a member that
+// A set must not be initiated twice: an empty member 0 of an existing set looks like a new one, and so does a member that
 // has not loaded its configuration yet.
 function decideFirst(wanted, state, me) {
   const named = Object.keys(state.others).filter(
@@ -44,19 +44,19 @@ function decideFirst(wanted, state, me) {
   if (silent.length > 0)
     return { do: 'wait', why: 'a new set needs an answer from every member, missing: ' + silent.join(', ') };
   if (state.quiet < wanted.quietSeconds)
-    return { do: 'wait', why: 'every member is new; waiting ' + wanted.quietSeconds + ' s to be sure' };
+    return { do: 'wait', why: 'every member is new; waiting ' + wanted.quietSeconds + ' s for another answer' };
   if (state.waiting) return { do: 'join', why: 'every member is new' };
   return { do: 'initiate', member: me, why: 'every member is new' };
 }
 
-// A primary was elected by a majority of the votes, and members without data have none as long as they wait here: so it has
-// every write that a majority acknowledged. Without one, what is left may be an old copy.
+// A primary has a majority of the votes, and members without data have no vote while they wait here: so the primary has
+// every write that a majority acknowledged. Without a primary, the remaining data may be old.
 function decideJoin(wanted, state, named) {
   if (!state.waiting)
-    return { do: 'wait', why: 'the set exists on ' + named.join(', ') + '; this empty member is synced by it' };
+    return { do: 'wait', why: 'the set exists on ' + named.join(', ') + '; it copies its data to this empty member' };
   const primary = named.find((host) => state.others[host].primary);
   if (primary) return { do: 'join', why: primary + ' is primary and has the data; this empty member copies it' };
-  if (state.accepted) return { do: 'join', why: 'someone agreed to go on with what ' + named.join(', ') + ' has' };
+  if (state.accepted) return { do: 'join', why: 'the operator accepted the data of ' + named.join(', ') };
   if (state.quiet < wanted.quietSeconds)
     return { do: 'wait', why: 'this member is empty, and no member is primary yet' };
   const those = (is) =>
@@ -66,14 +66,14 @@ function decideJoin(wanted, state, named) {
   return {
     do: 'wait',
     why:
-      'this member has no data and no member is primary, so most copies may be gone (with data: ' +
+      'this member is empty and no member is primary, so most members may have lost their data (with data: ' +
       those((other) => other.serves) +
-      '; empty too: ' +
+      '; also empty: ' +
       those((other) => other !== 'unreachable' && !other.setName) +
       '; no answer: ' +
       those((other) => other === 'unreachable') +
-      '): what is left may lack acknowledged writes; start those that do not answer, and look for the lost disks first; to go on with' +
-      ' what is left, and restore a backup afterwards: touch /tmp/accept-loss in this container',
+      '): the remaining data may lack acknowledged writes; first start the silent members and try to bring the lost disks back;' +
+      ' to accept the loss, and restore a backup afterwards, run in this container: touch /tmp/accept-loss',
   };
 }
 
@@ -98,17 +98,20 @@ function decideMembers({ members: wanted, featureCompatibilityVersion }, state, 
   }
   const change = decideChange(wanted, state, healthy, myHost);
   if (change) return change;
-  // Else a secondary that falls silent holds up those that copy from it, and with them every write that waits for a majority.
-  if (state.chaining) return { do: 'unchain', why: 'every secondary shall copy from the primary' };
+  // Otherwise a silent secondary delays the ones that copy from it, and with them every write that waits for a majority.
+  if (state.chaining) return { do: 'unchain', why: 'every secondary must copy from the primary' };
   const raise = decideCompatibility(featureCompatibilityVersion, state);
   if (raise && unsettled.length === 0) return raise;
   return {
     do: 'nothing',
-    why: unsettled.length > 0 ? 'as wanted, but not well: ' + described(unsettled) : 'as wanted: ' + hosts(wanted),
+    why:
+      unsettled.length > 0
+        ? 'the configuration is as wanted, but these members are not healthy: ' + described(unsettled)
+        : 'as wanted: ' + hosts(wanted),
   };
 }
 
-// Votes are given before others are taken, one member a step, and only when the voters that are well are a majority afterwards.
+// Adds votes before it removes others, one member a step, and only if the healthy voters are a majority afterwards.
 function decideChange(wanted, state, healthy, myHost) {
   const now = (member) => state.config.find((each) => each.host === member.host);
   const gain = (member) => member.votes - now(member).votes;
@@ -128,11 +131,11 @@ function decideChange(wanted, state, healthy, myHost) {
         well +
         ' of ' +
         voters.length +
-        ' voters are well',
+        ' voters are healthy',
     };
-  // A primary may not take its own priority away.
+  // A primary cannot set its own priority to 0.
   if (member.priority === 0 && member.host === myHost)
-    return { do: 'step-down', why: member.host + ' is primary, and is wanted with priority 0' };
+    return { do: 'step-down', why: member.host + ' is primary, but must have priority 0' };
   return { do: 'change', member, why: 'wanted with ' + settingsOf(member) };
 }
 
@@ -147,19 +150,22 @@ function settingsOf({ votes, priority, hidden, secondaryDelaySecs }) {
   );
 }
 
-// Raised when it is asked for and every member runs a mongod that knows it: afterwards an older mongod refuses the files.
+// Raises it once every member runs a mongod that supports it: afterwards an older mongod rejects the files.
 function decideCompatibility(wanted, { compatibility, binaries }) {
   if (!wanted || !compatibility || compatibility === wanted) return null;
   const is = 'the feature compatibility version is ' + compatibility + ', and ' + wanted + ' is wanted: ';
   if (isOlder(wanted, compatibility))
-    return { do: 'wait', why: is + 'it is never lowered from here; write ' + compatibility + ', or leave it out' };
+    return {
+      do: 'wait',
+      why: is + 'it is never lowered automatically; write ' + compatibility + ', or remove the setting',
+    };
   const old = Object.keys(binaries).filter((host) => binaries[host] === null || isOlder(binaries[host], wanted));
   if (old.length > 0)
     return {
       do: 'wait',
       why:
         is +
-        'first these must run it: ' +
+        'these members must run it first: ' +
         old.map((host) => host + ' (' + (binaries[host] || 'no answer') + ')').join(', '),
     };
   return { do: 'raise-compatibility', to: wanted, why: is + 'every member runs it' };
@@ -170,7 +176,7 @@ function isOlder(version, than) {
   return a[0] !== b[0] ? a[0] < b[0] : a[1] < b[1];
 }
 
-// One voter a step, the highest first, and only when those who stay can elect a primary without the one who goes.
+// Removes one voter a step, the highest first, and only if the remaining voters can elect a primary.
 function decideRemoval(extra, state, healthy, myHost) {
   const goes = extra[0];
   const stay = state.config.filter((member) => member.host !== goes.host && member.votes > 0);
@@ -178,7 +184,8 @@ function decideRemoval(extra, state, healthy, myHost) {
   if (well < Math.floor(stay.length / 2) + 1) {
     return {
       do: 'wait',
-      why: 'without ' + goes.host + ' there would be no majority: ' + well + ' of ' + stay.length + ' voters are well',
+      why:
+        'without ' + goes.host + ' there would be no majority: ' + well + ' of ' + stay.length + ' voters are healthy',
     };
   }
   if (goes.host === myHost || state.states[goes.host] === 'PRIMARY')
@@ -190,8 +197,8 @@ function hosts(members) {
   return members.map((member) => member.host).join(', ');
 }
 
-// For Prometheus. serves: whether the member is primary or secondary; backup: what the container `backup` says of its last
-// try, null where there is none.
+// For Prometheus. serves: whether the member is primary or secondary; backup: the status of the container `backup` after its
+// last attempt, null if there is none.
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by reconcile.js
 function metricsText({ serves, backup }) {
   const gauge = (name, help, value) =>
@@ -205,6 +212,6 @@ function metricsText({ serves, backup }) {
           Date.parse(backup.newest) / 1000,
         )
       : '') +
-    (backup ? gauge('collab_backup_failed', 'Whether the last try of a backup failed.', backup.error ? 1 : 0) : '')
+    (backup ? gauge('collab_backup_failed', 'Whether the last backup attempt failed.', backup.error ? 1 : 0) : '')
   );
 }

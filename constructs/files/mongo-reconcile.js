@@ -1,5 +1,5 @@
 'use strict';
-// The container `reconcile`: keeps the set as members.json wants it, one step a round. What a step is stands in decisions.js.
+// The container `reconcile`: brings the set to members.json, one step a round. decisions.js decides the step.
 
 /* global decide, isOlder, metricsText -- of decisions.js */
 /* global snapshots -- of snapshot.js, where backups are made */
@@ -7,14 +7,14 @@ if (typeof Mongo !== 'undefined') {
   const fs = require('fs');
   load(process.env.DECISIONS || '/config/decisions.js');
   const LOOPBACK = process.env.LOOPBACK || '127.0.0.1:27017';
-  // As files, which the kubelet writes again within two minutes: a password that is rotated restarts nothing.
+  // Files, which the kubelet updates within two minutes: a rotated password restarts nothing.
   const LOGIN = process.env.ROOT_LOGIN || '/root-login';
   const login = (key) => fs.readFileSync(LOGIN + '/' + key, 'utf8');
   const KEYFILE = process.env.KEYFILE || '/keyfile/keyfile';
   const isRefusal = (error) => error.code === 18 || /Authentication failed/.test(String(error));
   process.on('SIGTERM', () => process.exit(0));
 
-  // One connection for each host and login, for ever: mongosh closes none by itself, and each costs memory here and in mongod.
+  // Keeps one connection for each host and login: mongosh closes none by itself, and each costs memory here and in mongod.
   const connections = new Map();
   const connect = (host, user, password, source) => {
     const login = user ? encodeURIComponent(user) + ':' + encodeURIComponent(password) + '@' : '';
@@ -35,7 +35,7 @@ if (typeof Mongo !== 'undefined') {
       try {
         connection.close();
       } catch {
-        // It is gone either way.
+        // The connection is lost anyway.
       }
     }
   };
@@ -58,7 +58,7 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
-  // 'missing' when root cannot log in: then loopback may make it, unless there are users already.
+  // 'missing' if root cannot log in: then loopback may create it, unless the set has users already.
   const rootState = () => {
     try {
       asRoot().runCommand({ ping: 1 });
@@ -69,8 +69,8 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
-  // Members log in to each other as __system with the first key of the keyfile, whose line breaks do not count. While it is
-  // rotated, it is a list of two.
+  // Members log in to each other as __system with the first key of the keyfile, without its line breaks. During a rotation
+  // the keyfile is a list of two keys.
   const key = () => {
     const text = fs.readFileSync(KEYFILE, 'utf8');
     const [, first] = /^- (\S+)$/m.exec(text) || [];
@@ -91,7 +91,7 @@ if (typeof Mongo !== 'undefined') {
     } catch (error) {
       if (error.code !== 13) throw error;
       throw new Error(
-        'the set has users, and the root password in the secret is not the one that it knows: while it is rotated the job NAME-users changes it; otherwise put the old one back, or change it in the set',
+        'the set has users, but rejects the root password of the secret; during a rotation wait for the job NAME-users; otherwise restore the old password in the secret, or change the password in the set',
         { cause: error },
       );
     }
@@ -160,7 +160,7 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
-  // 7.0 and newer want a confirmation that older ones do not know.
+  // 7.0 and newer require a confirmation; older versions reject it.
   const raiseCompatibility = (to) => {
     const confirm = isOlder(binaryOf(LOOPBACK), '7.0') ? {} : { confirm: true };
     asRoot().runCommand(Object.assign({ setFeatureCompatibilityVersion: to }, confirm));
@@ -213,14 +213,14 @@ if (typeof Mongo !== 'undefined') {
     }
   };
 
-  // Read by the readiness probe: a member that is still copying the data must not count as one that has it.
+  // Read by the readiness probe: a member that still copies its data is not ready.
   const READY = process.env.READY || '/tmp/serves';
   const tellReadiness = (serves) => {
     if (serves) fs.writeFileSync(READY, String(Math.floor(Date.now() / 1000)));
     else fs.rmSync(READY, { force: true });
   };
 
-  // Where backups are made: another container asks for a copy of this member.
+  // With backups, another container requests a copy of this member.
   const backups = process.env.HANDOVER
     ? (load(process.env.SNAPSHOT || '/config/snapshot.js'),
       snapshots({
@@ -240,7 +240,7 @@ if (typeof Mongo !== 'undefined') {
     fs.writeFileSync(STATUS + '.new', JSON.stringify(Object.assign(now, status)));
     fs.renameSync(STATUS + '.new', STATUS);
   };
-  // Where someone may scrape it. Between two rounds, so it answers within a second or two.
+  // Only with a scraper. Answers between two rounds, within a second or two.
   if (process.env.METRICS_PORT) {
     const backup = () => {
       try {
@@ -275,7 +275,7 @@ if (typeof Mongo !== 'undefined') {
     const wanted = JSON.parse(fs.readFileSync(process.env.MEMBERS || '/config/members.json', 'utf8'));
     try {
       if (backups && backups.locked()) {
-        // A change of the set would wait for the lock, and nobody would be left to lift it.
+        // A change of the set would wait for the lock that only this loop releases.
         const own = hello(LOOPBACK);
         tellReadiness(own !== null && own.serves);
         backups.round(setMembers);
@@ -293,7 +293,7 @@ if (typeof Mongo !== 'undefined') {
       }
       tellStatus({ action: line, members: membersOf(state) });
       act(wanted, action);
-      // Not while the set is still made or changed: a new one has one member, and would be stored as if that were all.
+      // Not while the set is created or changed: a new set has one member, and its backup would have only that one.
       if (backups && state.own && state.own.serves && ['nothing', 'watch'].includes(action.do))
         backups.round(setMembers);
     } catch (error) {

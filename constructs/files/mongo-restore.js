@@ -1,7 +1,7 @@
 'use strict';
-// Loads what restore-fetch.sh laid ready into the running set: starts a mongod on the fetched files that only this pod reaches,
-// copies collection by collection as bytes, and compares both sides. With RESTORE_DRILL it loads nothing: it checks the files.
-// May be killed at any moment: the record in admin.collabRestore says what is whole, and the next run does the rest.
+// Loads the files that restore-fetch.sh fetched into the running set: starts a mongod on them that only this pod reaches,
+// copies each collection as bytes, and compares both sides. With RESTORE_DRILL it only checks the files.
+// Can be killed at any moment: admin.collabRestore records which collections are complete, and the next run loads the rest.
 const { spawn } = require('child_process');
 const crypto = require('crypto');
 const fs = require('fs');
@@ -15,10 +15,10 @@ const PORT = Number(process.env.RESTORE_PORT || 27117);
 const STAGE = process.env.STAGE || '/restore';
 const say = (text) => console.log(new Date().toISOString() + ' ' + text);
 
-/** Another try would end in the same way. */
+/** An error that a retry cannot fix. */
 class Refused extends Error {}
 
-/** Collections of a database in the order in which they can be made: views need what they look at. */
+/** Collections of a database in the order in which they can be created: a view needs its source. */
 function plan(found) {
   const isOurs = ({ name, type }) => type !== 'view' && (!name.startsWith('system.') || name === 'system.js');
   return [...found.filter(isOurs), ...found.filter(({ type }) => type === 'view')];
@@ -71,7 +71,7 @@ async function startMongod(dbpath) {
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
-  throw new Error('mongod does not answer from the backup within an hour');
+  throw new Error('mongod did not start from the backup within an hour');
 }
 
 /** The primary of the running set, logged in. */
@@ -89,13 +89,13 @@ async function primaryOf({ hosts, user, password }) {
         }
       } catch (error) {
         if (error.code === 18)
-          throw new Refused('root cannot log in to the running set: the secret has another password than the set');
+          throw new Refused('root cannot log in to the running set: it has another password than the secret');
         if (said !== error.message) say('waiting for a primary: ' + error.message);
         said = error.message;
       }
       if (connection) connection.close();
     }
-    if (Date.now() > until) throw new Error('the running set has no primary, so nothing can be loaded');
+    if (Date.now() > until) throw new Error('the running set has no primary, so no data can be loaded');
     await new Promise((resolve) => setTimeout(resolve, 3000));
   }
 }
@@ -110,7 +110,7 @@ async function collectionsOf(connection, db) {
   return found.map((bytes) => ({ ...decode(bytes), bytes })).filter(({ name }) => db !== 'admin' || name !== RECORD);
 }
 
-/** Documents of a database that somebody put there. */
+/** The first collection of a database that has documents. */
 async function holds(connection, db) {
   for (const { name, type } of await collectionsOf(connection, db)) {
     if (type === 'view' || name.startsWith('system.')) continue;
@@ -119,7 +119,7 @@ async function holds(connection, db) {
   return undefined;
 }
 
-/** Where the documents of a collection are: those of a time series are in buckets. */
+/** The collection that stores the documents: a time series stores them in buckets. */
 const storeOf = ({ name, type }) => (type === 'timeseries' ? 'system.buckets.' + name : name);
 
 async function copyCollection(source, target, db, collection) {
@@ -145,7 +145,7 @@ async function copyCollection(source, target, db, collection) {
   return count;
 }
 
-/** Indexes after the documents: each is built once; and one that expires documents must not do so before they are compared. */
+/** Builds indexes after the documents: once each, and a TTL index must not delete documents before they are compared. */
 async function copyIndexes(source, target, db, { name, type }) {
   if (type === 'view') return;
   const found = (await source.all(db, { listIndexes: name })).filter((bytes) => {
@@ -165,7 +165,7 @@ async function hashesOf(connection, db, names) {
   return collections;
 }
 
-/** For what mongod's own hash leaves out, as buckets of time series. */
+/** For collections that dbHash skips, such as buckets of time series. */
 async function digestOf(connection, db, collection) {
   const hash = crypto.createHash('sha256');
   for await (const documents of connection.batches(db, {
@@ -185,7 +185,7 @@ async function difference(source, target, db, collection) {
   return (await digestOf(source, db, collection)) !== (await digestOf(target, db, collection));
 }
 
-/** What the last restore left of a database. @throws Refused where somebody else's documents would have to go */
+/** The progress of the last restore of a database. @throws Refused if the database has other documents */
 async function standOf(target, db, { snapshot, replace }) {
   const [old] = (await target.all('admin', { find: RECORD, filter: { _id: db } })).map(decode);
   const full = await holds(target, db);
@@ -194,18 +194,18 @@ async function standOf(target, db, { snapshot, replace }) {
   if (full && !(old && old.state === 'loading') && !replace)
     throw new Refused(
       db +
-        ' holds documents already (in ' +
+        ' already has documents (in ' +
         full +
-        '), and nothing is loaded over data that is there; add --replace to remove what ' +
+        '), and a restore loads only into an empty database; add --replace to delete what ' +
         db +
-        ' holds now',
+        ' has now',
     );
   return { goesOn, done: goesOn ? old.done : [] };
 }
 
 async function loadDatabase(source, target, db, snapshot, stand) {
   if (stand.isDone) {
-    say(db + ': was loaded from this backup before, and is left as it is');
+    say(db + ': already loaded from this backup, unchanged');
     return 0;
   }
   const done = new Set(stand.done);
@@ -226,7 +226,7 @@ async function loadDatabase(source, target, db, snapshot, stand) {
         db +
           '.' +
           collection.name +
-          ' differs from the backup after it was loaded: something else writes to it; stop the services that do, and run this again with --replace',
+          ' differs from the backup after the load: something else writes to it; stop the services that write, and run this again with --replace',
       );
     await copyIndexes(source, target, db, collection);
     done.add(collection.name);
@@ -239,8 +239,8 @@ async function loadDatabase(source, target, db, snapshot, stand) {
 }
 
 /**
- * Users and roles that people made. Root and the clients' users are made by the homelab itself, with the passwords of its secrets.
- * MongoDB merges them itself, hashed passwords as they are.
+ * Users and roles that people created. The homelab itself creates root and the clients' users, with the passwords of its secrets.
+ * MongoDB merges them, with their password hashes.
  */
 async function loadUsers(source, target, only) {
   const absent = async (name, filter) => {
@@ -270,16 +270,16 @@ async function loadUsers(source, target, only) {
       writeConcern: MAJORITY,
     });
   for (const name of [ofUsers, ofRoles]) await target.run('admin', { drop: name });
-  say('users and roles that were made by hand: ' + users.length + ' and ' + roles.length);
+  say('restored users and roles that people created: ' + users.length + ' and ' + roles.length);
 }
 
-/** While everything is loaded, clients may not write: they would mix with it. Root may. */
+/** Blocks writes of clients during the load: their documents would mix with those of the backup. Root may write. */
 async function writesBlocked(target, blocked) {
   try {
     await target.run('admin', { setUserWriteBlockMode: 1, global: blocked });
     return true;
   } catch (error) {
-    // Before feature compatibility version 6.0; then a difference is found and told.
+    // Unknown below feature compatibility version 6.0; the comparison then reports a difference.
     say('writes of clients are not blocked: ' + error.message);
     return false;
   }
@@ -299,7 +299,7 @@ async function loadAll(source, snapshot, manifest) {
     );
   const { hosts } = JSON.parse(fs.readFileSync(process.env.TARGET || path.join(__dirname, 'target.json'), 'utf8'));
   const target = await primaryOf({ hosts, user: process.env.ROOT_USERNAME, password: process.env.ROOT_PASSWORD });
-  // All of them first: nothing is loaded where one is refused.
+  // Checks every database before it loads one.
   const stands = [];
   for (const db of wanted) stands.push([db, await standOf(target, db, { snapshot: snapshot.id, replace })]);
   const blocked = only === undefined && (await writesBlocked(target, true));
@@ -314,7 +314,7 @@ async function loadAll(source, snapshot, manifest) {
   return { restored: { snapshot: snapshot.time, databases: wanted, documents, from: manifest.member } };
 }
 
-/** Every collection is whole, and holds what was counted when it was stored. */
+/** Checks that every collection is intact and has the number of documents that the backup recorded. */
 async function drill(source, snapshot, manifest) {
   const wrong = [];
   let documents = 0;
@@ -324,13 +324,13 @@ async function drill(source, snapshot, manifest) {
       const { errors } = await source.run(db, { validate: name });
       const { n } = await source.run(db, { count: name, query: { _id: { $exists: true } } });
       documents += Number(n);
-      // A document that is older than its validator is no damage.
+      // A document that is older than its validator is not damaged.
       const damage = errors.filter((error) => !/not compliant with the collection's schema/.test(error));
       if (damage.length > 0) wrong.push(db + '.' + name + ' is damaged: ' + damage.join('; '));
       if (count !== null && Number(n) !== count)
-        wrong.push(db + '.' + name + ' holds ' + n + ' documents, and held ' + count + ' when it was stored');
+        wrong.push(db + '.' + name + ' has ' + n + ' documents, but had ' + count + ' in the backup');
     }
-  if (wrong.length > 0) throw new Refused('the backup of ' + snapshot.time + ' is not whole: ' + wrong.join(', '));
+  if (wrong.length > 0) throw new Refused('the backup of ' + snapshot.time + ' is damaged: ' + wrong.join(', '));
   return { drill: { ok: true, snapshot: snapshot.time, documents } };
 }
 
@@ -361,7 +361,7 @@ async function main() {
 }
 
 async function start() {
-  // As process 1 there is no default for it.
+  // Process 1 has no default handler.
   process.on('SIGTERM', () => process.exit(143));
   try {
     await main();

@@ -1,14 +1,14 @@
 'use strict';
-// Lays a consistent copy of this member's files ready for the container `backup`, which asks for it by /handover/request.
+// Makes a consistent copy of this member's files for the container `backup`, which requests it with /handover/request.
 // Loaded by reconcile.js, which calls snapshots(...).round(...) every few seconds.
 
-// Which member is copied: the last of the secondaries that keep up, one that clients do not see before the others, so the
-// primary never waits for a backup. Never a delayed one: what it holds is old, also where it is behind by less than two minutes.
+// Decides which member is copied: the last secondary that keeps up, a hidden one before the others, so that the
+// primary never waits for a backup. Never a delayed member: its data is old.
 //   members  of replSetGetStatus: [{ name, stateStr, optimeDate, self }], with hidden and delayed from the configuration
 function chosenMember(members) {
   const me = members.find((member) => member.self);
-  if (!me) return { state: 'failed', why: 'this member is not in the set yet' };
-  if (me.delayed) return { state: 'skip', why: 'this member is delayed, and its data is old' };
+  if (!me) return { state: 'failed', why: 'this member has not joined the set yet' };
+  if (me.delayed) return { state: 'skip', why: 'this member is delayed, so its data is old' };
   const newest = Math.max(...members.map((member) => Number(member.optimeDate || 0)));
   const ordinal = (name) => Number(/-(\d+)\./.exec(name)?.[1] ?? -1);
   const fit = members
@@ -19,7 +19,7 @@ function chosenMember(members) {
   if (fit.length > 0)
     return fit[0] === me
       ? { state: 'ready' }
-      : { state: 'skip', why: fit[0].name + ' is copied: the last secondary that keeps up' };
+      : { state: 'skip', why: fit[0].name + ' makes the backup: it is the last secondary that keeps up' };
   if (members.filter((member) => !member.delayed).length === 1 && me.stateStr === 'PRIMARY')
     return { state: 'ready', primary: true };
   if (me.stateStr === 'PRIMARY')
@@ -27,7 +27,7 @@ function chosenMember(members) {
   return { state: 'skip', why: 'this member is ' + me.stateStr };
 }
 
-// Of mongod's folder, what a copy needs: not what belongs to the running process, nor what other copies left.
+// The entries of mongod's folder that a copy needs: no files of the running process, no remains of other copies.
 function isData(name) {
   return !['mongod.lock', 'WiredTiger.lock', 'diagnostic.data', '_tmp', 'lost+found', 'restore', '.backup'].includes(
     name,
@@ -35,8 +35,8 @@ function isData(name) {
 }
 
 //   data, handover  folders
-//   run(command)    on the admin database of this member, as root, by a connection that stays: a locked member may take no new one
-//   say(text)       into the log
+//   run(command)    on the admin database of this member, as root, on a lasting connection: a locked member may accept no new one
+//   say(text)       logs a line
 //   limits          { secondary, primary } seconds for which a member may be locked; copy: how files are copied
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by reconcile.js
 function snapshots({ data, handover, run, say, limits = { secondary: 1800, primary: 600 } }) {
@@ -59,18 +59,18 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
     fs.renameSync(at('answer.tmp'), at('answer'));
   };
   const lock = () => {
-    // The mark first: a lock that nobody remembers would stop the member for good.
+    // Writes the mark first: without it, nobody would release the lock after a crash.
     fs.writeFileSync(at('locked'), '');
     run({ fsync: 1, lock: true });
   };
-  // Whether it was locked until now.
+  // Returns whether the member was locked until now.
   const unlock = () => {
     if (!fs.existsSync(at('locked'))) return false;
     let held = true;
     try {
       while (run({ fsyncUnlock: 1 }).lockCount > 0);
     } catch (error) {
-      // 125, or 20 before: it is not locked. mongod was restarted meanwhile, or the lock never came.
+      // Code 125 (20 in older versions): not locked. mongod was restarted meanwhile, or never took the lock.
       if (!/not locked|fsyncUnlock called when/i.test(String(error.message))) throw error;
       held = false;
     }
@@ -88,12 +88,12 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
   const walk = (folder) =>
     fs.readdirSync(path.join(data, folder), { withFileTypes: true }).flatMap((entry) => {
       const name = path.join(folder, entry.name);
-      // Preallocated files of the journal hold nothing.
+      // Preallocated journal files are empty.
       if ((folder === '' && !isData(entry.name)) || entry.name.startsWith('WiredTigerPreplog')) return [];
       return entry.isDirectory() ? walk(name) : [name];
     });
   const size = (files) => files.reduce((sum, file) => sum + fs.statSync(path.join(data, file)).blocks * 512, 0);
-  // Blocks are shared until one side is written: at once on XFS, which Talos makes. Other file systems copy.
+  // On XFS, which Talos uses, a clone shares blocks until one side changes, so it is immediate. Other file systems copy.
   const cloned = (files) => {
     try {
       for (const file of files) {
@@ -113,9 +113,9 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
       throw new Error(
         'a copy needs ' +
           mebibytes(needed) +
-          ' on the data disk, and ' +
+          ' on the data disk, but only ' +
           mebibytes(free) +
-          ' are free; give the member a larger disk, or one with XFS, where a copy takes no room',
+          ' are free; give the member a larger disk, or one with XFS, where a copy takes no space',
       );
     fs.writeFileSync(at('files'), files.join('\0'));
     return spawn('xargs', ['-0', '-a', at('files'), 'cp', '-p', '--parents', '-t', copy], {
@@ -125,7 +125,7 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
   };
   const mebibytes = (bytes) => Math.ceil(bytes / 1048576) + ' MiB';
 
-  // What stands in the copy, so that a restore and a drill can be compared. Counted one by one while there is time for it:
+  // Counts the documents of the copy, for the comparison after a restore or drill. Counts them one by one while time allows:
   // mongod's own numbers are wrong after a crash.
   const contents = (seconds) => {
     const until = Date.now() + seconds * 1000;
@@ -141,7 +141,7 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
         try {
           count = exact ? Number(run({ count: name, query: { _id: { $exists: true } }, maxTimeMS: left }, db).n) : null;
         } catch {
-          // Left uncounted: a backup without numbers is one all the same.
+          // Not counted: a backup without numbers is still a backup.
         }
         found[db][name] = count;
       }
@@ -161,7 +161,7 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
     if (!cloned(files)) {
       fs.rmSync(copy, { recursive: true });
       fs.mkdirSync(copy);
-      // Of this copy, also where it was dropped meanwhile or another one was begun.
+      // The exit code belongs to this copy, even if it was dropped meanwhile or another one has started.
       const own = job;
       own.child = copied(files);
       own.child.on('exit', (code) => (own.code = code === null ? -1 : code));
@@ -188,19 +188,19 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
       return answer(id, {
         state: 'failed',
         why:
-          'the files could not be copied within ' +
+          'copying the files took longer than ' +
           limit +
-          ' s, and the member is not locked for longer; one with XFS copies at once',
+          ' s, the limit for a locked member; a disk with XFS copies at once',
       });
     }
     const { id, code, manifest, since } = job;
     const held = unlock();
     const seconds = ((Date.now() - since) / 1000).toFixed(1);
     job = null;
-    // A mongod that starts again writes to the files, and they are of no one moment then.
+    // A mongod that restarts writes to the files, so the copy is not consistent.
     if (!held) {
       drop();
-      return answer(id, { state: 'failed', why: 'mongod was restarted while its files were copied' });
+      return answer(id, { state: 'failed', why: 'mongod restarted while its files were copied' });
     }
     if (code !== 0) {
       drop();
@@ -215,9 +215,9 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
   };
 
   return {
-    // members: a function, because only a request needs them.
+    // members is a function, because only a request needs the list.
     round(members) {
-      // Left by a process that was killed: the copy is part of one.
+      // A killed process left an incomplete copy.
       if (!job && fs.existsSync(at('locked'))) drop();
       const request = json(at('request'));
       const given = json(at('answer'));
@@ -236,7 +236,7 @@ function snapshots({ data, handover, run, say, limits = { secondary: 1800, prima
         answer(request.id, { state: 'failed', why: error.message });
       }
     },
-    // Writes wait meanwhile, and a step that needs one would wait too.
+    // A locked member blocks writes, and with them a step that writes.
     locked: () => fs.existsSync(at('locked')),
   };
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Process 1 of the container `mongod`. "$@" is the command of mongod.
 #
-# The set finds an empty member by its name within seconds, gives it a vote and copies data from any member to it. When a majority
-# of the copies is lost, an old copy could thus become the only one. So on an empty volume mongod first runs with another set name
+# The set finds an empty member by its name within seconds, gives it a vote and copies data to it from any member. If a majority
+# of the members is lost, an old copy could become the only one. So on an empty volume mongod first runs with another set name
 # and a separate folder: it answers, but is not part of the set. The container `reconcile` asks the other members, and creates the
 # file `join` when this member may join.
 set -u
@@ -51,7 +51,7 @@ untilJoin() {
   kill -TERM "$mongod"
   ended
   trap - TERM INT
-  # The owner's agreement was for this loss only.
+  # The operator accepted this loss only.
   rm -f "$WORK/accept-loss"
 }
 

@@ -1,10 +1,10 @@
 'use strict';
-// Brings the users that clients connect as to what users.json says. May run any number of times. Each gets its own databases
-// and nothing else: readWrite, and collMod, which schema migrations need, or the built-in roles that it asked for. Users that
-// this job made and users.json no longer lists are dropped; it knows them by their customData, so users that somebody else made
-// stay as they are.
-// A client has two names by turns, its own and NAME_2: while its password is rotated, pods that still have the old name and
-// password must log in as well. The one that its secret does not name is dropped once the secret holds no previous password.
+// Reconciles the users of clients with users.json. Can be repeated. Each user gets rights on its own databases
+// only: readWrite, and collMod for schema migrations, or the requested built-in roles. Users that
+// this job made and users.json no longer lists are dropped; their customData marks them, so users that someone else made
+// stay unchanged.
+// A client has two users that take turns, NAME and NAME_2: during a rotation of its password, pods with the old name and
+// password must still log in. The user that its secret does not name is dropped once the secret has no previous password.
 const fs = require('fs');
 const MADE_BY = 'users-job';
 const MIGRATIONS = 'schemaMigrations';
@@ -21,7 +21,7 @@ const uri = (password) =>
   replicaSet;
 const isRefusal = (error) => error.code === 18 || /Authentication failed/.test(String(error));
 
-// While the root password is rotated, the set knows the previous one until this job has run.
+// During a rotation of the root password, the set has the previous one until this job has run.
 function changeRoot() {
   const connection = new Mongo(uri(process.env.PREVIOUS_ROOT_PASSWORD));
   connection.getDB('admin').runCommand({ updateUser: ROOT, pwd: process.env.ROOT_PASSWORD });
@@ -102,7 +102,7 @@ const made = admin
   .users.map((each) => each.user);
 for (const user of made.filter((each) => !wanted.has(each))) {
   admin.runCommand({ dropUser: user });
-  print('dropUser ' + user + ': no client logs in as it any more');
+  print('dropUser ' + user + ': no client uses it any more');
 }
 for (const { db } of admin.getCollection('system.roles').find({ role: MIGRATIONS }).toArray()) {
   if (!databases.includes(db)) connection.getDB(db).runCommand({ dropRole: MIGRATIONS });

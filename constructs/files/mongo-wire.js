@@ -1,18 +1,18 @@
 'use strict';
-// Speaks to a mongod by its own protocol (OP_MSG) with documents as bytes. A restore copies by it, because a shell or driver
-// makes values of documents and back: integers become doubles, and keys like 10 change their place.
-// Plain Node, loaded by require() in mongosh: the images have no other program that could do it.
+// A client of mongod's protocol (OP_MSG) that keeps documents as bytes. A restore needs it, because a shell or driver
+// decodes and encodes documents: integers become doubles, and keys like 10 change their position.
+// Plain Node, loaded by require() in mongosh: the images have no other program for it.
 const crypto = require('crypto');
 const net = require('net');
 
-/** Documents as they are on the wire, given on untouched. */
+/** A document as bytes, passed on unchanged. */
 class Raw {
   constructor(bytes) {
     this.bytes = bytes;
   }
 }
 
-/** Of a command: text, whole numbers, booleans, bytes, nested objects and lists, and Raw documents. */
+/** Encodes a command: text, integers, booleans, bytes, nested objects and lists, and Raw documents. */
 function encode(object) {
   const parts = [];
   for (const [key, value] of Array.isArray(object)
@@ -56,7 +56,7 @@ function int32(number) {
   return bytes;
 }
 
-/** One value as it is on the wire, with its type. */
+/** One value as bytes, with its type. */
 class Element {
   constructor(key, type, bytes) {
     this.key = key;
@@ -87,10 +87,10 @@ function lengthOf(type, bytes, at) {
   if (type === 5) return 5 + bytes.readInt32LE(at);
   if (type === 12) return 16 + bytes.readInt32LE(at);
   if (type === 11) return bytes.indexOf(0, bytes.indexOf(0, at) + 1) + 1 - at;
-  throw new Error('a document holds a value of the unknown type ' + type);
+  throw new Error('a document has a value of unknown type ' + type);
 }
 
-/** The values of a document in their order. */
+/** The values of a document in order. */
 function elements(bytes) {
   const found = [];
   for (let at = 4; bytes[at] !== 0;) {
@@ -203,7 +203,7 @@ class Connection {
       const batch = cursor.find(({ key }) => key === 'firstBatch' || key === 'nextBatch');
       const collection = ns.slice(ns.indexOf('.') + 1);
       const next = id === 0n ? null : this.raw(db, { getMore: id, collection });
-      // Its failure is told when it is waited for, not before.
+      // Its failure is reported when the caller waits for it.
       if (next) next.catch(() => undefined);
       yield elements(batch.bytes).map(({ bytes }) => bytes);
       if (!next) return;
@@ -230,7 +230,7 @@ class Connection {
     });
     const challenge = start.payload.toString();
     const { r, s, i } = Object.fromEntries(challenge.split(',').map((part) => [part[0], part.slice(2)]));
-    if (!r.startsWith(nonce)) throw new Error('the server answers another login than this one');
+    if (!r.startsWith(nonce)) throw new Error('the server answered another login than this one');
     const mac = (key, text) => crypto.createHmac('sha256', key).update(text).digest();
     const salted = crypto.pbkdf2Sync(password, Buffer.from(s, 'base64'), Number(i), 32, 'sha256');
     const clientKey = mac(salted, 'Client Key');
@@ -244,7 +244,7 @@ class Connection {
       payload: Buffer.from(last + ',p=' + proof),
     });
     const expected = 'v=' + mac(mac(salted, 'Server Key'), text).toString('base64');
-    if (end.payload.toString() !== expected) throw new Error('the server does not know the password itself');
+    if (end.payload.toString() !== expected) throw new Error('the server did not prove that it has the password');
   }
 
   close() {

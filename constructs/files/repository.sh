@@ -1,5 +1,6 @@
 # Sourced by backup.sh and restore-fetch.sh: calls restic on the repository, and distinguishes an empty target from one that does
 # not answer.
+# shellcheck shell=sh
 
 say() { echo "$(date +%Y-%m-%dT%H:%M:%SZ) $*"; }
 
@@ -42,32 +43,32 @@ repository() {
   # The message of ssh comes before that of restic.
   case $(tr '\n' ' ' <"$WORK/err") in
     *'REMOTE HOST IDENTIFICATION HAS CHANGED'* | *'Host key verification failed'*)
-      problem="the target shows another host key than backup.target.hostKeys has, so nothing is sent to it: $problem" ;;
+      problem="the host key of the target is not in backup.target.hostKeys, so nothing is sent to it: $problem" ;;
     *'wrong password or no key found'*)
-      problem="the repository was made with another password than the secret $BACKUP_DATABASE-backup has: $problem" ;;
+      problem="the password in the secret $BACKUP_DATABASE-backup does not open the repository: $problem" ;;
     *'SSH_FX_FAILURE'* | *'no space left'* | *'No space left'*)
-      problem="the target does not take what is written; is its disk full? What is stored stays as it is: $problem" ;;
+      problem="the target refuses writes; check whether its disk is full. Stored backups stay unchanged: $problem" ;;
     *'Permission denied (publickey'*)
-      problem="the target does not let the key of the secret $BACKUP_DATABASE-backup in: put its public half into authorized_keys: $problem" ;;
+      problem="the target rejects the key of the secret $BACKUP_DATABASE-backup; add its public half to authorized_keys: $problem" ;;
   esac
   return "$code"
 }
 
-# Whether the repository exists. The keeper creates it when the target answers and has none; not when the target does not answer.
-# Only one pod creates it: two at once would leave two keys, and with the wrong one nothing can be read.
+# Whether the repository exists. The keeper creates it if the target answers and has none.
+# Only one pod creates it: two at once would leave two keys, and the wrong one reads nothing.
 found() {
   repository 300 cat config && return 0
   absent "$?" || return 1
   [ "$BACKUP_KEEPER" = "$BACKUP_POD" ] || {
-    problem="there is no repository at $RESTIC_REPOSITORY yet: $BACKUP_KEEPER makes it"
+    problem="there is no repository at $RESTIC_REPOSITORY yet; $BACKUP_KEEPER creates it"
     return 1
   }
   if [ -n "${BACKUP_PARENT:-}" ]; then there "$BACKUP_PARENT" || return 1; fi
   repository 300 init || return 1
-  say "made a new, empty repository at $RESTIC_REPOSITORY"
+  say "created an empty repository at $RESTIC_REPOSITORY"
 }
 
-# restic 0.17 and later has an exit code for it; before that, reads the target's error about the file `config`.
+# restic has an exit code for it from 0.17 on; for older ones, reads the target's error about the file `config`.
 absent() {
   [ "$1" -ne 10 ] || return 0
   grep -q 'Is there a repository at the following location' "$WORK/err" &&
@@ -81,6 +82,6 @@ there() {
   elif [ -d "$1" ]; then
     return 0
   fi
-  problem="the folder $1 is not at the target (is its disk mounted?); make it: a repository is only made in a folder that is there"
+  problem="the target has no folder $1: mount its disk, or create the folder; a repository is only created in an existing folder"
   return 1
 }

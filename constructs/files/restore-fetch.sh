@@ -23,16 +23,16 @@ set -- snapshots --json --tag "$BACKUP_DATABASE"
 if [ -n "${RESTORE_FROM:-}" ]; then
   RESTIC_REPOSITORY="${RESTIC_REPOSITORY%/*}/$RESTORE_FROM"
   export RESTIC_REPOSITORY
-  # Also with one database, whose name may differ from that of the repository.
+  # One database is enough; its name may differ from that of the repository.
   set -- snapshots --json
 fi
 
-# Waits for a target that does not answer, but fails when it answers and has no backup.
+# Waits for a target that does not answer; fails if it answers and has no backup.
 until=$(($(date +%s) + ${RESTORE_WAIT_SECONDS:-600}))
 until repository 300 "$@"; do
   kept=$problem
-  repository 300 cat config || { absent "$?" && fail "there is no backup at $RESTIC_REPOSITORY: nothing was ever stored there, or it was removed"; }
-  case $kept in *'wrong password'* | *'another host key'* | *'let the key of the secret'*) fail "$kept" ;; esac
+  repository 300 cat config || { absent "$?" && fail "there is no backup at $RESTIC_REPOSITORY: none was stored there, or it was removed"; }
+  case $kept in *'wrong password'* | *'host key of the target'* | *'rejects the key of the secret'*) fail "$kept" ;; esac
   [ "$(date +%s)" -lt "$until" ] || {
     say "restore: the target does not answer: $kept"
     exit 1
@@ -47,7 +47,7 @@ jq -c --arg at "${RESTORE_AT:-}" --arg hosts "${RESTORE_HOSTS:-}" --arg group "$
   (if $group == "tags" then [max_by(.time)] else group_by(.hostname) | map(max_by(.time)) end) |
   map(select(. != null) | .hostname as $host |
     {id: .id, time: (.time[0:19] + "Z"), host: $host, path: ($stage + "/" + $host + .paths[0])})
-' "$WORK/out" >"$WORK/chosen" || fail 'restic told no list of snapshots'
+' "$WORK/out" >"$WORK/chosen" || fail 'restic printed no list of snapshots'
 [ "$(jq length "$WORK/chosen")" -gt 0 ] ||
   fail "no backup fits${RESTORE_AT:+ (at or before $RESTORE_AT)}: $RESTIC_REPOSITORY has $(jq length "$WORK/out") for $BACKUP_DATABASE, $(jq -r 'map(.time[0:19] + "Z " + .hostname) | sort | .[0:20] | join(", ")' "$WORK/out")"
 jq -r '.[] | "\(.id) \(.host) \(.path) \(.time)"' "$WORK/chosen" >"$WORK/list"
@@ -63,7 +63,7 @@ done
 while read -r id host path time; do
   mark="$STAGE/.fetched-$id"
   if [ -f "$mark" ] && [ -s "$path/manifest.json" ]; then
-    say "restore: the backup of $host of $time lies here already"
+    say "restore: the backup of $host of $time is fetched already"
     continue
   fi
   for other in "$STAGE"/.fetched-*; do
@@ -74,10 +74,10 @@ while read -r id host path time; do
   here=$(du -sk "$STAGE/$host" 2>/dev/null | cut -f 1)
   free=$(($(df -Pk "$STAGE" | tail -n 1 | awk '{print $4}') + ${here:-0}))
   [ $((size / 1024 + size / 10240)) -lt "$free" ] ||
-    fail "the backup of $host of $time needs $((size / 1048576)) MiB and a tenth on the disk of the pod that it is laid on, and $((free / 1024)) MiB are free; remove what is of no use there, or give the pod a larger disk"
+    fail "the backup of $host of $time needs $((size / 1048576)) MiB and a tenth more, but the disk of this pod has $((free / 1024)) MiB free; remove files that nobody needs, or enlarge the disk"
   say "restore: fetching the backup of $host of $time, $((size / 1048576)) MiB"
-  repository "${BACKUP_LIMIT_SECONDS:-43200}" restore "$id" --target "$STAGE/$host" --verify || fail "the backup of $host of $time cannot be restored whole: $problem"
-  [ -s "$path/manifest.json" ] || fail "the backup of $host of $time has no $path/manifest.json: it was not made by this homelab, or is not whole"
+  repository "${BACKUP_LIMIT_SECONDS:-43200}" restore "$id" --target "$STAGE/$host" --verify || fail "the backup of $host of $time cannot be restored completely: $problem"
+  [ -s "$path/manifest.json" ] || fail "the backup of $host of $time has no $path/manifest.json: it was not made by this homelab, or is incomplete"
   echo "$host" >"$mark"
 done <"$WORK/list"
 jq -c '{snapshots: .}' "$WORK/chosen" >"$STAGE/fetched.json.tmp" && mv "$STAGE/fetched.json.tmp" "$STAGE/fetched.json"

@@ -245,11 +245,12 @@ test.each<[string, Record<string, Live>, string]>([
 });
 
 test('prints the whole text of a member that waits, and only once', () => {
-  const action = 'wait: this member has no data and no member is primary, so most copies may be gone: touch the file';
+  const action =
+    'wait: this member is empty and no member is primary, so most members may have lost their data: touch the file';
   kubectlAnswers(set([], { 'mongodb-1': { ready: false, ...told([], { action }) } }));
   const { lines, problems } = mongodb();
   expect(problems).toContain(`mongodb-1: is not ready: ${action}`);
-  expect(lines[3]).toContain('wait: this member has no data and no member is primary, s...  off');
+  expect(lines[3]).toContain('wait: this member is empty and no member is primary, so m...  off');
 });
 
 describe('the last drill', () => {

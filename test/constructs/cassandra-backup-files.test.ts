@@ -349,7 +349,7 @@ describe('the snapshots of a restore', () => {
 
   test('none, or one without a manifest, is no backup', () => {
     expect(of(`restore.read_manifests(${json(staged({}))})`)).toBe(
-      'refused: no snapshot was fetched, so there is nothing to restore',
+      'refused: no snapshot was fetched; choose another time with --at',
     );
     const half = [{ host: 'a', time: 'T', path: '/nowhere' }];
     expect(of(`restore.read_manifests(${json(staged({}, half))})`)).toContain('refused: the snapshot of a at T has no');

@@ -46,7 +46,7 @@ test.each<[string, Situation, string, string]>([
     'later where pods are absent: they may hold data and only come late',
     { index: 0, states: { r2: 'empty', r3: 'absent' }, quiet: 599 },
     'wait',
-    'without a sign of: r3',
+    'stay absent: r3',
   ],
   [
     'on the first day the other racks are not there yet',
@@ -58,7 +58,7 @@ test.each<[string, Situation, string, string]>([
     'not at once: others may still be starting',
     { index: 0, states: { r2: 'empty', r3: 'empty' }, quiet: 10 },
     'wait',
-    'to be sure',
+    'for other pods to appear',
   ],
   [
     'not while a pod is there that does not answer: it may hold the data',
@@ -198,12 +198,12 @@ describe('the place of an empty node in the ring', () => {
     const two = [...ring, member('10.0.0.9', 'r1', 'DN')];
     expect(place('r1', two, { 'c-r1-1': 'empty' }, ['10.0.0.2'])).toEqual(['take', '10.0.0.1']);
     expect(place('r1', two, { 'c-r1-1': 'joined' }, ['10.0.0.2'])).toContain(
-      'refused: 2 dead nodes in rack r1 and fewer empty pods; for each that is gone for good, run in a pod that is well:\n  nodetool removenode id-of-10.0.0.1 # 10.0.0.1\n  nodetool removenode id-of-10.0.0.9 # 10.0.0.9',
+      'refused: 2 nodes in rack r1 are down, but fewer pods are empty; for each node that will not return, run in a healthy pod:\n  nodetool removenode id-of-10.0.0.1 # 10.0.0.1\n  nodetool removenode id-of-10.0.0.9 # 10.0.0.9',
     );
   });
 });
 
-describe('what is left becomes the truth only when someone has said so', () => {
+describe('a loss of most replicas is accepted only by the operator', () => {
   const ring = [member('10.0.0.1', 'r1'), member('10.0.0.2', 'r2', 'DN'), member('10.0.0.3', 'r3', 'DN')];
   const loss = (others: Record<string, string>, quiet = 99, copies = 3, nodes: object[] = ring) => {
     const json = (value: unknown) => JSON.stringify(value).replace(/true/g, 'True').replace(/false/g, 'False');
@@ -219,26 +219,26 @@ describe('what is left becomes the truth only when someone has said so', () => {
 
   test('two of three may have had writes that the third never got', () => {
     expect(loss({ r1: 'joined', r3: 'empty' })).toMatch(
-      /^2 of 3 copies have no data \(racks r2, r3\): .* touch \/data\/accept-loss in this container$/,
+      /^2 of 3 replicas are empty \(racks r2, r3\): .* run in this container: touch \/data\/accept-loss$/,
     );
   });
 
   test('a node that does not answer yet is waited for, not for ever', () => {
-    expect(loss({ r1: 'joined', r3: 'silent' }, 5)).toContain('waiting 30 s to be sure');
-    expect(loss({ r1: 'joined', r3: 'absent' }, 5)).toContain('waiting 30 s to be sure');
+    expect(loss({ r1: 'joined', r3: 'silent' }, 5)).toContain('waiting 30 s for their answer');
+    expect(loss({ r1: 'joined', r3: 'absent' }, 5)).toContain('waiting 30 s for their answer');
     expect(loss({ r1: 'joined', r3: 'silent' }, 31)).toBeNull();
   });
 
-  test('all nodes of one rack hold one copy between them', () => {
+  test('all nodes of one rack together hold one replica', () => {
     const six = ring.flatMap((node) => [node, { ...node, address: `${node.address}0` }]);
     const others = { 'r1-0': 'joined', 'r1-1': 'joined', 'r2-1': 'empty', 'r3-0': 'joined', 'r3-1': 'joined' };
     expect(loss(others, 99, 3, six)).toBeNull();
-    expect(loss({ ...others, 'r3-1': 'empty' }, 99, 3, six)).toContain('2 of 3 copies');
+    expect(loss({ ...others, 'r3-1': 'empty' }, 99, 3, six)).toContain('2 of 3 replicas');
   });
 
-  test('with fewer racks than copies each node may hold one', () => {
+  test('with fewer racks than replicas each node may hold one', () => {
     const one = ring.map((node) => ({ ...node, rack: 'r1' }));
-    expect(loss({ 'r1-0': 'joined', 'r1-2': 'empty' }, 99, 3, one)).toContain('2 of 3 copies');
+    expect(loss({ 'r1-0': 'joined', 'r1-2': 'empty' }, 99, 3, one)).toContain('2 of 3 replicas');
     expect(loss({ 'r1-0': 'joined' }, 99, 2, one.slice(0, 2))).toBeNull();
   });
 });
@@ -247,7 +247,7 @@ test('a node that joined before starts when its disk has room for four segments 
   const why = (mebibytes: number) => python('node', `node.no_room(${mebibytes} * 2 ** 20, "/data")`);
   expect(why(128)).toBeNull();
   expect(why(127)).toMatch(
-    /^127 MiB of the disk are free, but a start needs 128; .*rm -r \/data\/data\/\*\/\*\/snapshots\/NAME/,
+    /^127 MiB of the disk are free, but Cassandra needs 128 to start; .*rm -r \/data\/data\/\*\/\*\/snapshots\/NAME/,
   );
 });
 
@@ -537,7 +537,7 @@ describe('the schema job', () => {
     );
   const copies = (now: number, ours: boolean, wanted: number) => next({ dc1: now }, ours, { dc1: wanted })?.dc1 ?? null;
 
-  test('raises copies one at a time, so that a read at QUORUM always meets a node that has the data', () => {
+  test('raises replicas one at a time, so that a read at QUORUM always reaches a node with the data', () => {
     expect([copies(1, true, 3), copies(2, true, 3), copies(3, true, 3)]).toEqual([2, 3, null]);
   });
 
@@ -694,7 +694,7 @@ exit 0
     expect(all).not.toContain('CREATE ROLE "chat"');
   });
 
-  test('while a password is rotated both names log in, the old one with the old password', () => {
+  test('during a rotation both names log in, the old one with the old password', () => {
     const known = { ...answers, roles: [{ role: 'chat', member_of: ['made_by_schema_job'] }] };
     const rotating = { ...passwords, USERNAME_CHAT: 'chat_2', PREVIOUS_PASSWORD_CHAT: 'old' };
     const { statements: all } = runJob(schema, known, rotating);

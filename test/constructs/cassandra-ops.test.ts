@@ -82,7 +82,7 @@ test.each<[string, object[], object, string | null]>([
     'nodes run different versions',
     [normal, normal],
     { b: { ...idle, release: '5.0.6' } },
-    'do not run 5.0.8, or have not said so yet: b',
+    'run another release than 5.0.8, or have not reported theirs: b',
   ],
   ['a pod does not answer', [normal, normal], { b: null }, 'do not answer: b'],
   ['a node is down', [normal, { ...normal, up: false, address: 'y' }], { b: idle }, 'not up and normal: y'],
@@ -143,14 +143,14 @@ const everybody = { 'c-r1-0': room, 'c-r2-0': room, 'c-r1-1': idle, 'c-r1-2': go
 
 test.each<[string, string, object, object, string | null]>([
   ['it is the last of its rack, and everything fits', 'c-r1-1', {}, {}, null],
-  ['another rack comes first', 'c-r2-1', {}, {}, 'before this node: c-r1-1'],
-  ['a later one of a later rack comes first', 'c-r1-1', { 'c-r2-2': idle }, {}, 'before this node: c-r2-2'],
+  ['another rack comes first', 'c-r2-1', {}, {}, 'leave the ring first: c-r1-1'],
+  ['a later one of a later rack comes first', 'c-r1-1', { 'c-r2-2': idle }, {}, 'leave the ring first: c-r2-2'],
   [
     'a keyspace has more copies than nodes would be left',
     'c-r1-1',
     {},
     { chat: { dc1: '4' } },
-    'chat has 4 copies, and 3 nodes would be left',
+    'chat has 4 replicas, but only 3 nodes would remain',
   ],
   [
     'copies that Cassandra makes by itself count not',
@@ -164,7 +164,7 @@ test.each<[string, string, object, object, string | null]>([
     'c-r1-1',
     { 'c-r1-0': { ...idle, disk: { free: 899 * 2 ** 20 } } },
     {},
-    'c-r1-0 has 899 MiB free and needs 900',
+    'c-r1-0 has 899 MiB free but needs 900',
   ],
   ['room in another rack does not matter', 'c-r1-1', { 'c-r2-0': { ...idle, disk: { free: 0 } } }, {}, null],
   ['how much room there is has not been told', 'c-r1-1', { 'c-r1-0': idle }, {}, 'c-r1-0 has 0 MiB free'],

@@ -110,7 +110,7 @@ describe('the member that is copied', () => {
       );
     expect(chosen(last(2, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toEqual({
       state: 'skip',
-      why: 'this member is delayed, and its data is old',
+      why: 'this member is delayed, so its data is old',
     });
     expect(chosen(last(1, 'PRIMARY', 'SECONDARY', 'SECONDARY'))).toEqual({ state: 'ready' });
     expect(chosen(last(0, 'PRIMARY', 'SECONDARY'))).toEqual({ state: 'ready', primary: true });
@@ -210,7 +210,7 @@ describe('a copy', () => {
     const lost = await answered(() => {
       throw new Error('fsyncUnlock called when not locked');
     });
-    expect(lost).toEqual({ id: '1', state: 'failed', why: 'mongod was restarted while its files were copied' });
+    expect(lost).toEqual({ id: '1', state: 'failed', why: 'mongod restarted while its files were copied' });
     expect(fs.existsSync(join(folder, 'data/.backup'))).toBe(false);
   });
 });

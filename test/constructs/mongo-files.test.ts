@@ -58,7 +58,7 @@ test('a member whose keyfile the others refuse says so and what to do, with data
     const { do: action, why } = decide(wanted(3), { self: 1, own, others: {}, refusedBy: 'm0' });
     expect([action, why]).toEqual([
       'wait',
-      expect.stringMatching(/^m0 refuses the keyfile of this member.*restart all members at once$/),
+      expect.stringMatching(/^m0 rejects the keyfile of this member.*restart all members at once$/),
     ]);
   }
 });
@@ -159,7 +159,7 @@ describe('a member that is hidden or delayed', () => {
     const members = [member(0), member(1), delayed];
     expect(decide({ ...wanted(3), members }, now(three, 'PRIMARY', 'RECOVERING', 'SECONDARY'))).toEqual({
       do: 'wait',
-      why: 'with the wanted votes of m2 there would be no majority: 1 of 2 voters are well',
+      why: 'with the wanted votes of m2 there would be no majority: 1 of 2 voters are healthy',
     });
   });
 
@@ -178,11 +178,11 @@ test('secondaries copy from the primary: one that falls silent holds up nobody t
   expect(decide(wanted(2), { ...well, chaining: false }).do).toBe('nothing');
 });
 
-test('a set that is as wanted is left alone, and says who is not well', () => {
+test('a set that matches its configuration is left alone, and names unhealthy members', () => {
   const state = { self: 0, own: primary, root: 'there', config: [member(0), member(1), member(2)] };
   expect(decide(wanted(3), { ...state, states: states('PRIMARY', 'SECONDARY', 'SECONDARY') }).do).toBe('nothing');
   expect(decide(wanted(3), { ...state, states: states('PRIMARY', 'SECONDARY', 'RECOVERING') }).why).toContain(
-    'not well: m2',
+    'not healthy: m2',
   );
 });
 
@@ -334,7 +334,7 @@ test('a member that sees no primary tries its keyfile at the others', () => {
   };
   const { said, made } = rounds(1, lost);
   expect(made.at(-1)).toContain('mongodb://__system:key@m1/local?');
-  expect(said.join()).toContain('m1 refuses the keyfile of this member');
+  expect(said.join()).toContain('m1 rejects the keyfile of this member');
 });
 
 test('an empty member is let in by a file, where the pod tells that it waits', () => {
@@ -379,9 +379,9 @@ test('a root password that the set does not know is said, with what to do, and n
   const { said, files } = rounds(2, refused);
   // mongod serves all the same: the pod stays ready, or a wrong secret would hold up everything that waits for it.
   expect(files.has('/tmp/serves')).toBe(true);
-  expect(JSON.parse(files.get('/tmp/status.json')!).error).toContain('the root password in the secret');
+  expect(JSON.parse(files.get('/tmp/status.json')!).error).toContain('the root password of the secret');
   expect(said.join()).toContain(
-    'the root password in the secret is not the one that it knows: while it is rotated the job NAME-users changes it',
+    'rejects the root password of the secret; during a rotation wait for the job NAME-users',
   );
 });
 
@@ -496,7 +496,7 @@ describe('the users job', () => {
     ]);
   });
 
-  test('while a password is rotated both names log in, the old one with the old password', () => {
+  test('during a rotation both names log in, the old one with the old password', () => {
     const there = [{ user: 'a', ...marked }];
     const rotating = { USERNAME_A: 'a_2', PREVIOUS_PASSWORD_A: 'old' };
     expect(run(there, [], [client], rotating).told.map(short)).toEqual([
@@ -557,8 +557,8 @@ describe('the feature compatibility version', () => {
   });
 
   test.each([
-    ['one still runs the old one', { ...all, m2: '7.0.37' }, 'first these must run it: m2 (7.0.37)'],
-    ['one does not answer', { ...all, m1: null }, 'first these must run it: m1 (no answer)'],
+    ['one still runs the old one', { ...all, m2: '7.0.37' }, 'these members must run it first: m2 (7.0.37)'],
+    ['one does not answer', { ...all, m1: null }, 'these members must run it first: m1 (no answer)'],
   ])('waits while %s', (_what, binaries, why) => {
     expect(decide(to('8.0'), { ...settled, binaries })).toMatchObject({
       do: 'wait',
@@ -566,9 +566,9 @@ describe('the feature compatibility version', () => {
     });
   });
 
-  test("waits while a member is not well, and is nobody's business where it is not asked for", () => {
+  test('waits while a member is not healthy, and is ignored unless requested', () => {
     const unwell = { ...settled, states: states('PRIMARY', 'SECONDARY', 'RECOVERING'), binaries: all };
-    expect(decide(to('8.0'), unwell).why).toContain('not well: m2');
+    expect(decide(to('8.0'), unwell).why).toContain('not healthy: m2');
     expect(decide(to(), { ...settled, binaries: undefined }).do).toBe('nothing');
     expect(decide(to('7.0'), { ...settled, binaries: undefined }).do).toBe('nothing');
   });
@@ -576,7 +576,7 @@ describe('the feature compatibility version', () => {
   test('is never lowered', () => {
     expect(decide(to('6.0'), { ...settled, binaries: all })).toMatchObject({
       do: 'wait',
-      why: 'the feature compatibility version is 7.0, and 6.0 is wanted: it is never lowered from here; write 7.0, or leave it out',
+      why: 'the feature compatibility version is 7.0, and 6.0 is wanted: it is never lowered automatically; write 7.0, or remove the setting',
     });
   });
 });

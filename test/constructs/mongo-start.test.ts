@@ -113,14 +113,14 @@ describe('an empty member of a set that exists', () => {
     );
     const { do: action, why } = decided({ m0: empty, m2: secondary });
     expect(action).toBe('wait');
-    expect(why).toMatch(/\(with data: m2; empty too: m0; no answer: none\).*lost disks.*touch \/tmp\/accept-loss in/);
+    expect(why).toMatch(/\(with data: m2; also empty: m0; no answer: none\).*lost disks.*touch \/tmp\/accept-loss/);
     // It has joined and copies: it has the name of the set, and no data.
     expect(decided({ m0: { ...secondary, serves: false }, m2: 'unreachable' }).why).toContain(
-      '(with data: none; empty too: none; no answer: m2)',
+      '(with data: none; also empty: none; no answer: m2)',
     );
   });
 
-  test('joins once someone agreed', () => {
+  test('joins once the operator accepted the loss', () => {
     expect(decided({ m0: empty, m2: secondary }, { accepted: true, quiet: 0 })).toMatchObject({ do: 'join' });
     // Nobody has a set that it could join.
     expect(decided({ m0: empty, m2: 'unreachable' }, { accepted: true }).do).toBe('wait');

@@ -123,7 +123,7 @@ async function threeToOneAtOnce(tally: Tally): Promise<void> {
     tally.check('control: the survivor takes no write, because it has no primary', code !== 0, output);
     tally.check(
       'control: the survivor keeps waiting for a primary',
-      /watch: another member is primary, or none is yet/.test(survivor.log('reconcile')),
+      /watch: this member is not primary/.test(survivor.log('reconcile')),
       survivor.log('reconcile').slice(-2000),
     );
     tally.check(

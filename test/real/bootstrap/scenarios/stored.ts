@@ -5,7 +5,7 @@ import type { Lab } from '../harness/lab';
 
 const DAY = 86_400_000;
 /** Where a try fails. */
-const AWAY = 'the target does not let the key of the secret mongodb-backup in';
+const AWAY = 'the target rejects the key of the secret mongodb-backup';
 
 /** The first backup is waited for, its age is judged, and its secret is not replaced behind the repository's back. */
 export async function stored(lab: Lab, tally: Tally, first: string): Promise<void> {

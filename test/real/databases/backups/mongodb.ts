@@ -24,7 +24,7 @@ async function destroyed(tally: Tally): Promise<void> {
     const others = set.pods.slice(0, 2).map((pod) => pod.log('backup'));
     tally.check(
       'only the last secondary is backed up',
-      others.every((log) => /left to another pod/.test(log)),
+      others.every((log) => /no backup from this pod/.test(log)),
       others.join('\n'),
     );
     for (const pod of set.pods)

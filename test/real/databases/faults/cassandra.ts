@@ -215,7 +215,7 @@ async function twoWithoutData(ring: Ring): Promise<void> {
     const lost = ring.members.slice(1);
     await Promise.all(lost.map((member) => replace(member, { disk: 'lose', grace: 0 })));
     const { pod } = lost[0]!;
-    const refusal = /wait: 2 of 3 copies have no data .* (touch \S+) in this container/;
+    const refusal = /wait: 2 of 3 replicas are empty .* run in this container: (touch \S+)/;
     await until(
       'the first of them refuses, and says what to do',
       180,

@@ -15,7 +15,7 @@ export const MONGODB_OLD_COPY: Readonly<Record<string, (tally: Tally, table: Fau
   'mongodb: an old copy is left': oldCopyLeft,
 };
 
-export const ASKS = /this member has no data and no member is primary.*touch (\S+) in this container/;
+export const ASKS = /this member is empty and no member is primary.*run in this container: touch (\S+)/;
 
 async function oldCopyLeft(tally: Tally, table: FaultTable): Promise<void> {
   await inFreshNode(tally, small, async (node, rendered, again) => {

@@ -248,7 +248,7 @@ export async function wrongKeyfile(set: MongoSet): Promise<void> {
       await until(
         'the member says that its keyfile is refused',
         120,
-        async () => /refuses the keyfile of this member/.test(pod.log('reconcile')),
+        async () => /rejects the keyfile of this member/.test(pod.log('reconcile')),
         () => logs([pod]),
       );
     } finally {
@@ -297,7 +297,7 @@ async function usersJob(set: MongoSet): Promise<void> {
 
 /** The one that is left can be no primary alone. Once someone has agreed for one of the others, the third follows. */
 async function twoWithoutData(set: MongoSet): Promise<void> {
-  await set.fault('two of three lose their volumes, and someone agrees', async () => {
+  await set.fault('two of three lose their volumes, and the operator accepts the loss', async () => {
     const left = await set.primary();
     const [one, ...others] = set.others(left) as [Member, Member];
     await Promise.all([one, ...others].map(({ pod }) => pod.stop(0)));
@@ -331,7 +331,7 @@ async function wrongRoot(set: MongoSet): Promise<void> {
       await until(
         'its reconciler says what is wrong',
         60,
-        async () => /the root password in the secret is not the one/.test(pod.log('reconcile')),
+        async () => /rejects the root password of the secret/.test(pod.log('reconcile')),
         () => logs([pod]),
       );
       await pause(20);
