@@ -1,7 +1,7 @@
 import type { Chart } from 'cdk8s';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
-import { images, MicroserviceDeployment, OutsideRoute, Placement, Probes } from '../constructs';
+import { images, MicroserviceDeployment, OutsideRoute, Placement } from '../constructs';
 import { byTarget, envPrefixOf, NAMESPACES, type Service } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 
@@ -47,9 +47,10 @@ function deployment(
   const made = new MicroserviceDeployment(chart, name, {
     ...(service.image === undefined
       ? { image: images.standIn, port: STAND_IN_PORT, metrics: {} }
-      : { image: service.image, port: service.port, probes: service.health && Probes.http(service.health) }),
+      : { image: service.image, port: service.port, probes: service.probes }),
     resources: { memory: service.memory ?? defaults.memory, cpu: service.cpu ?? defaults.cpu },
     replicas: service.replicas,
+    terminationGracePeriod: service.terminationGracePeriod,
     env: service.env,
     placement: preferred && Placement.preferNodesLabelled(preferred.key, preferred.value),
     priorityClassName: PRIORITY.service,

@@ -45,12 +45,20 @@ export type { MongoRole } from '../values/mongo-roles';
 export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from './mongo-replica-set';
 export * from './outside-route';
 export { Placement } from './placement';
-export * from './probes';
+export {
+  Probes,
+  type ExecProbeProps,
+  type GrpcProbeProps,
+  type HttpProbeProps,
+  type ProbeAction,
+  type TcpProbeProps,
+} from '../values/probes';
 export { clusterScoped, isClusterScoped, jsonOf, renderOnce, type Json, type ManifestOverride } from './rendering';
 export type { Resources } from './resources';
 export { RetiredCassandra } from './retired-cassandra';
 export { RetiredMongoDb } from './retired-mongo-db';
 export * from './secrets';
+export type { ServiceOptions } from '../values/service-options';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
 export {
   DataStorage,

@@ -1,22 +1,22 @@
-import { Duration, Size } from 'cdk8s';
-import { Cpu, k8s } from 'cdk8s-plus-28';
+import type { Size } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
-import { dnsNameProblem, imageProblem, portProblem, serviceNameProblem } from '../values/names';
+import { dnsNameProblem, portProblem, serviceNameProblem } from '../values/names';
 import { filesProblem, mountPathsProblem } from '../values/files';
-import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
+import { Probes } from '../values/probes';
+import type { ServiceOptions } from '../values/service-options';
 import { Client, Connections, openBetween, type Connectable, type Peer } from './connections';
 import { disruptionBudget } from './disruption-budget';
-import { Environment, type EnvValue } from './env';
+import type { EnvValue } from './env';
 import { scrapeAnnotations } from './exporter';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import type { OutsideRoute } from './outside-route';
 import { spreadOverNodes, type Placement } from './placement';
-import { Probes } from './probes';
-import { contentHash, overrideManifests, type ManifestOverride } from './rendering';
+import { overrideManifests, type ManifestOverride } from './rendering';
+import type { Resources } from './resources';
+import { ServicePod } from './service-pod';
 import { assertValid, namespaceOf, fail } from './validation';
-import { resourceRequirements, type Resources } from './resources';
-import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 
 /** Number of pods by load. Requires a metrics server in the cluster: CPU use is compared with the request. */
 export interface Autoscaling {
@@ -39,7 +39,7 @@ export interface Metrics {
 }
 
 /** Props of a stateless service. Only the image is required; the defaults are valid in a restricted namespace. */
-export interface MicroserviceDeploymentProps {
+export interface MicroserviceDeploymentProps extends ServiceOptions {
   /** Exact version: a tag other than latest, or a digest. */
   readonly image: string;
   /** Resources of its one container. The memory is request and limit. @default 256 MiB, 100m */
@@ -48,10 +48,6 @@ export interface MicroserviceDeploymentProps {
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** Port of the container and of its Service. @default 8080 */
-  readonly port?: number;
-  /** Number of pods, 1 to 50. Leave it out with `autoscaling`. @default 1 */
-  readonly replicas?: number;
   /** Autoscaling instead of a fixed number of pods. The manifest then has no `replicas`, which each sync would reset. */
   readonly autoscaling?: Autoscaling;
   /** Environment variables; `$(NAME)` refers to any other one, including those of connections. @default none */
@@ -60,8 +56,6 @@ export interface MicroserviceDeploymentProps {
   readonly config?: Readonly<Record<string, string>>;
   /** @default /etc/config */
   readonly configPath?: string;
-  /** @default Probes.http(): /healthz, /readyz, a minute to start */
-  readonly probes?: Probes;
   /** @default any node */
   readonly placement?: Placement;
   /** A route from outside the cluster. @default none */
@@ -76,8 +70,6 @@ export interface MicroserviceDeploymentProps {
   readonly user?: number;
   /** Largest size of /tmp, the one writable folder. @default 64 MiB */
   readonly tmp?: Size;
-  /** Time between SIGTERM and SIGKILL. @default 30 s */
-  readonly terminationGracePeriod?: Duration;
   /** Runs before SIGTERM, within `terminationGracePeriod`. @default nothing */
   readonly preStop?: readonly string[];
   /** Command and arguments instead of the image's. @default the image's */
@@ -112,7 +104,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
   /** Sets the number of pods by CPU use. Undefined without `autoscaling`. */
   readonly autoscaler?: k8s.KubeHorizontalPodAutoscalerV2;
-  private readonly environment: Environment;
+  private readonly pod: ServicePod;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
 
@@ -129,10 +121,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     const identity = { app: 'microservice', instance: this.name, component: 'service' };
     this.selector = selectorLabels(identity);
     this.allLabels = labels(identity);
-    this.environment = new Environment(this, this.namespace, {
-      own: props.env,
-      commands: [...(props.command ?? []), ...(props.args ?? [])],
-    });
+    this.pod = this.makePod();
     this.connections = new Connections(this, 'connections', {
       ...this.metadata(),
       selector: this.selector,
@@ -142,8 +131,7 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
       metadata: this.metadata(),
       automountServiceAccountToken: false,
     });
-    if (props.config)
-      this.configMap = new k8s.KubeConfigMap(this, 'config', { metadata: this.metadata(), data: { ...props.config } });
+    if (props.config) this.configMap = this.mountConfig(props.config);
     if (props.metrics?.scrapedBy)
       this.connections.allowFrom(props.metrics.scrapedBy, { port: props.metrics.port ?? this.port });
     this.deployment = this.makeDeployment();
@@ -189,18 +177,15 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
 
   /** Adds environment variables. @throws on a name that is taken or invalid */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
-    this.environment.add(env);
+    this.pod.addEnv(env);
   }
 
   private validate(): void {
-    const { replicas, autoscaling, image, tmp, terminationGracePeriod, metrics, config, configPath, pullSecrets } =
-      this.props;
+    const { replicas, autoscaling, terminationGracePeriod, metrics, config, configPath, pullSecrets } = this.props;
     assertValid(
       this,
       serviceNameProblem(this.name, 'the name of a service', 52),
-      imageProblem(image, 'image'),
       portProblem(this.port, 'port'),
-      sizeProblem(tmp ?? Size.mebibytes(64), 'tmp'),
       metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
       config && filesProblem(config, 'config'),
       mountPathsProblem(['/tmp', configPath ?? '/etc/config'], 'configPath'),
@@ -254,80 +239,55 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
   }
 
-  private makeDeployment(): k8s.KubeDeployment {
-    const resources = resourceRequirements(
-      this,
-      this.props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
-    );
-    return new k8s.KubeDeployment(this, 'deployment', {
-      metadata: this.metadata(),
-      spec: late((): k8s.DeploymentSpec => ({
-        replicas: this.props.autoscaling ? undefined : (this.props.replicas ?? 1),
-        selector: { matchLabels: { ...this.selector } },
-        // The new pod must be ready before an old one stops, so that there are never fewer than wanted.
-        strategy: {
-          type: 'RollingUpdate',
-          rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
-        },
-        revisionHistoryLimit: 3,
-        template: {
-          metadata: { labels: { ...this.allLabels }, annotations: this.podAnnotations() },
-          spec: (this.props.overridePodSpec ?? ((spec) => spec))(this.podSpec(resources)),
-        },
-      })),
-    });
-  }
-
-  private podAnnotations(): Record<string, string> {
-    const { config, metrics } = this.props;
-    return {
-      ...(config && { 'checksum/config': contentHash(config) }),
-      ...scrapeAnnotations(metrics && { ...metrics, port: metrics.port ?? this.port }),
-    };
-  }
-
-  private podSpec(resources: k8s.ResourceRequirements): k8s.PodSpec {
+  private makePod(): ServicePod {
     const { props } = this;
     const metricsPort = props.metrics?.port;
-    return {
-      serviceAccountName: this.name,
-      ...hardenedPod(props.user ?? 10001, props),
-      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
-      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
-      // Also with one replica: adding it with the second would change the template and restart the first.
-      // Counts only pods of one revision: otherwise the old pod would push the new one off the preferred node.
-      topologySpreadConstraints: spreadOverNodes(this.selector, ['pod-template-hash']),
-      containers: [
-        {
-          name: this.name,
-          image: props.image,
-          command: props.command && [...props.command],
-          args: props.args && [...props.args],
-          ports: [
-            { name: 'http', containerPort: this.port, protocol: 'TCP' },
-            ...(metricsPort !== undefined && metricsPort !== this.port
-              ? [{ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' }]
-              : []),
-          ],
-          env: this.environment.render(),
-          resources,
-          ...(props.probes ?? Probes.http()).render(),
-          lifecycle: props.preStop && { preStop: { exec: { command: [...props.preStop] } } },
-          securityContext: RESTRICTED_CONTAINER,
-          volumeMounts: [
-            { name: 'tmp', mountPath: '/tmp' },
-            ...(props.config ? [{ name: 'config', mountPath: props.configPath ?? '/etc/config', readOnly: true }] : []),
-          ],
-        },
+    const pod = new ServicePod(this, {
+      ...props,
+      name: this.name,
+      namespace: this.namespace,
+      ports: [
+        { name: 'http', containerPort: this.port, protocol: 'TCP' },
+        ...(metricsPort !== undefined && metricsPort !== this.port
+          ? [{ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' }]
+          : []),
       ],
-      volumes: [
-        {
-          name: 'tmp',
-          emptyDir: { sizeLimit: k8s.Quantity.fromString(memoryQuantity(bytes(props.tmp ?? Size.mebibytes(64)))) },
-        },
-        ...(props.config ? [{ name: 'config', configMap: { name: this.name } }] : []),
-      ],
-    };
+      probes: props.probes ?? Probes.http(),
+    });
+    pod.annotate(scrapeAnnotations(props.metrics && { ...props.metrics, port: metricsPort ?? this.port }));
+    return pod;
+  }
+
+  private mountConfig(config: Readonly<Record<string, string>>): k8s.KubeConfigMap {
+    this.pod.addVolume(
+      { name: 'config', configMap: { name: this.name } },
+      { mountPath: this.props.configPath ?? '/etc/config', readOnly: true },
+    );
+    this.pod.rollsWith('config', config);
+    return new k8s.KubeConfigMap(this, 'config', { metadata: this.metadata(), data: { ...config } });
+  }
+
+  private makeDeployment(): k8s.KubeDeployment {
+    // Also with one replica: adding it with the second would change the template and restart the first.
+    // Counts only pods of one revision: otherwise the old pod would push the new one off the preferred node.
+    const topologySpreadConstraints = spreadOverNodes(this.selector, ['pod-template-hash']);
+    return new k8s.KubeDeployment(this, 'deployment', {
+      metadata: this.metadata(),
+      spec: late((): k8s.DeploymentSpec => {
+        const { annotations, spec } = this.pod.render({ topologySpreadConstraints });
+        return {
+          replicas: this.props.autoscaling ? undefined : (this.props.replicas ?? 1),
+          selector: { matchLabels: { ...this.selector } },
+          // The new pod must be ready before an old one stops, so that there are never fewer than wanted.
+          strategy: {
+            type: 'RollingUpdate',
+            rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
+          },
+          revisionHistoryLimit: 3,
+          template: { metadata: { labels: { ...this.allLabels }, annotations }, spec },
+        };
+      }),
+    });
   }
 
   private makeAutoscaler({ minReplicas, maxReplicas, cpuPercent }: Autoscaling): k8s.KubeHorizontalPodAutoscalerV2 {

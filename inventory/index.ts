@@ -49,4 +49,13 @@ export {
 export { FOLDERS, NAMESPACES } from './names';
 export type { MemberOptions } from '../values/members';
 export type { MongoRole } from '../values/mongo-roles';
+export {
+  Probes,
+  type ExecProbeProps,
+  type GrpcProbeProps,
+  type HttpProbeProps,
+  type ProbeAction,
+  type TcpProbeProps,
+} from '../values/probes';
+export type { ServiceOptions } from '../values/service-options';
 export { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from './talos-linux';

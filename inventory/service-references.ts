@@ -90,10 +90,10 @@ function variables({ llm }: Homelab, service: Service, client: string): string[]
   });
 }
 
-/** The stand-in has its own port and paths, so these fields would be ignored without an image. */
+/** The stand-in has its own port and probes, so these fields would be ignored without an image. */
 function services(homelab: Homelab): string[] {
   return clients(homelab).flatMap(([place, , service]) =>
-    (['port', 'health'] as const)
+    (['port', 'probes'] as const)
       .filter((field) => service.image === undefined && service[field] !== undefined)
       .map((field) =>
         sentence({

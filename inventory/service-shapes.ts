@@ -1,3 +1,4 @@
+import { probesProblem } from '../values/probes';
 import * as is from './shape';
 import { keyspaceName, variableName } from './name-shapes';
 import type * as lab from './services';
@@ -30,16 +31,15 @@ const connection = is.byKey(
   '{ service }, { mongodb, database }, { cassandra, keyspace } or { model }, each with an optional envPrefix',
 );
 
-const urlPath = is.matching(/^\/[!-~]*$/, 'the path of a URL', '/healthz');
-
 /** The form of a service. */
 export const service: is.Shape<lab.Service> = {
   image: is.optional(is.image),
   port: is.optional(is.port),
-  health: is.optional(is.shape<NonNullable<lab.Service['health']>>({ live: urlPath, ready: urlPath })),
+  probes: is.optional(is.by(probesProblem)),
   memory: is.optional(is.size),
   cpu: is.optional(is.cpu),
   replicas: is.optional(is.whole(1, 50)),
+  terminationGracePeriod: is.optional(is.duration),
   env: is.optional(is.byName(variableName, is.anyText)),
   connects: is.listOf(connection),
 };

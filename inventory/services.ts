@@ -1,6 +1,7 @@
 import type { Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { MongoRole } from '../values/mongo-roles';
+import type { ServiceOptions } from '../values/service-options';
 
 /** A target that a client may reach; NetworkPolicies block everything else. */
 export type Connection = (
@@ -30,19 +31,13 @@ export type Connection = (
 };
 
 /** A microservice. Only `connects` is required, even if the list is empty. */
-export interface Service {
+export interface Service extends ServiceOptions {
   /** Exact version. @default a public stand-in that answers health checks, so that the cluster comes up before the image exists */
   readonly image?: string;
-  /** Port of the image. @default 8080; the stand-in has its own */
-  readonly port?: number;
-  /** Paths of the health checks. @default /healthz and /readyz */
-  readonly health?: { readonly live: string; readonly ready: string };
   /** @default 256 MiB; a web app 128 MiB */
   readonly memory?: Size;
   /** @default 100m; a web app 50m */
   readonly cpu?: Cpu;
-  /** Pods, 1 to 50. @default 1 */
-  readonly replicas?: number;
   /**
    * Environment variables. `$(NAME)` refers to another variable of the service, including those of its connections. All other
    * text, including empty text, is passed unchanged. Must contain no secret: dist/ is in Git. @default none

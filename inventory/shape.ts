@@ -23,7 +23,7 @@ export type Rule = (value: unknown, path: string, problems: string[]) => void;
 export type Shape<T> = { readonly [K in keyof Required<T>]: Rule };
 
 /** Makes a rule from a function that returns a problem as a sentence, or undefined. It may throw on a foreign object. */
-function ruleBy(validate: (value: unknown, path: string) => string | undefined): Rule {
+export function by(validate: (value: unknown, path: string) => string | undefined): Rule {
   return (value, path, problems) => {
     let problem: string | undefined;
     try {
@@ -39,30 +39,30 @@ function ruleBy(validate: (value: unknown, path: string) => string | undefined):
   };
 }
 
-export const size = ruleBy((value, path) => sizeProblem(value, path));
+export const size = by((value, path) => sizeProblem(value, path));
 /** A size that may be zero. */
-export const sizeOrZero = ruleBy((value, path) => sizeProblem(value, path, true));
-export const cpu = ruleBy(cpuProblem);
-export const dnsLabel = ruleBy((value, path) => dnsLabelProblem(value, path));
-export const dnsName = ruleBy(dnsNameProblem);
-export const domain = ruleBy(domainProblem);
-export const registry = ruleBy(registryProblem);
-export const certificates = ruleBy(certificatesProblem);
-export const gitAddress = ruleBy(gitAddressProblem);
-export const address = ruleBy(ipv4Problem);
-export const port = ruleBy(portProblem);
-export const image = ruleBy(imageProblem);
-export const mongoRoles = ruleBy(mongoRolesProblem);
-export const delay = ruleBy(delayProblem);
-export const cassandraSettings = ruleBy(cassandraSettingsProblem);
-export const mongodSettings = ruleBy(mongodSettingsProblem);
-export const repairInterval = ruleBy(repairIntervalProblem);
-export const cassandraVersion = ruleBy(cassandraVersionProblem);
-export const mongodbVersion = ruleBy(mongodbVersionProblem);
+export const sizeOrZero = by((value, path) => sizeProblem(value, path, true));
+export const cpu = by(cpuProblem);
+export const dnsLabel = by((value, path) => dnsLabelProblem(value, path));
+export const dnsName = by(dnsNameProblem);
+export const domain = by(domainProblem);
+export const registry = by(registryProblem);
+export const certificates = by(certificatesProblem);
+export const gitAddress = by(gitAddressProblem);
+export const address = by(ipv4Problem);
+export const port = by(portProblem);
+export const image = by(imageProblem);
+export const mongoRoles = by(mongoRolesProblem);
+export const delay = by(delayProblem);
+export const cassandraSettings = by(cassandraSettingsProblem);
+export const mongodSettings = by(mongodSettingsProblem);
+export const repairInterval = by(repairIntervalProblem);
+export const cassandraVersion = by(cassandraVersionProblem);
+export const mongodbVersion = by(mongodbVersionProblem);
 /** The form only: the construct also checks that the version of MongoDB supports it. */
-export const compatibility = ruleBy((value, path) => compatibilityProblem(value, undefined, path));
+export const compatibility = by((value, path) => compatibilityProblem(value, undefined, path));
 
-export const cidr = ruleBy((value, path) =>
+export const cidr = by((value, path) =>
   ipv4Network(value)
     ? undefined
     : sentence({
@@ -74,23 +74,23 @@ export const cidr = ruleBy((value, path) =>
 );
 
 /** One line of text, of at least one character. */
-export const text = ruleBy((value, path) =>
+export const text = by((value, path) =>
   typeof value === 'string' && value.length > 0 && value === visible(value)
     ? textProblem(value, path)
     : sentence({ what: `${path} must be text on one line`, got: value, fix: 'write it in quotes' }),
 );
 
 /** Text that a process can receive: may have several lines, and may be empty. */
-export const anyText = ruleBy(textProblem);
+export const anyText = by(textProblem);
 
-export const flag = ruleBy((value, path) =>
+export const flag = by((value, path) =>
   typeof value === 'boolean'
     ? undefined
     : sentence({ what: `${path} must be true or false`, got: value, fix: 'write true or false without quotes' }),
 );
 
 /** A calendar day. May lie in the future, because a check against today would depend on the clock. */
-export const date = ruleBy((value, path) => {
+export const date = by((value, path) => {
   const day =
     typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) ? new Date(`${value}T00:00:00Z`) : undefined;
   if (day !== undefined && !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value as string))
@@ -105,7 +105,7 @@ export const date = ruleBy((value, path) => {
 
 /** A duration from a second to a day: a longer one is probably in a wrong unit. */
 function span(allowed: string, fits: (seconds: number) => boolean): Rule {
-  return ruleBy((value, path) => {
+  return by((value, path) => {
     const seconds =
       typeof (value as Partial<Duration> | null | undefined)?.toSeconds === 'function'
         ? (value as Duration).toSeconds({ integral: false })
@@ -126,7 +126,7 @@ export const duration = span('whole seconds', Number.isInteger);
 export const fractionalDuration = span('fractions too', () => true);
 
 /** Minutes of an hour, so that a cron schedule can say it. */
-export const checkInterval = ruleBy((value, path) => {
+export const checkInterval = by((value, path) => {
   const minutes =
     typeof (value as Partial<Duration> | null | undefined)?.toMinutes === 'function'
       ? (value as Duration).toMinutes({ integral: false })
@@ -141,7 +141,7 @@ export const checkInterval = ruleBy((value, path) => {
 });
 
 /** Time between two backups. */
-export const backupInterval = ruleBy((value, path) => {
+export const backupInterval = by((value, path) => {
   const hours =
     typeof (value as Partial<Duration> | null | undefined)?.toHours === 'function'
       ? (value as Duration).toHours({ integral: false })
@@ -155,7 +155,7 @@ export const backupInterval = ruleBy((value, path) => {
 });
 
 export function whole(minimum: number, maximum: number): Rule {
-  return ruleBy((value, path) =>
+  return by((value, path) =>
     Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
       ? undefined
       : sentence({
@@ -168,7 +168,7 @@ export function whole(minimum: number, maximum: number): Rule {
 
 /** A number, fractions too. */
 export function number(minimum: number, maximum: number): Rule {
-  return ruleBy((value, path) =>
+  return by((value, path) =>
     typeof value === 'number' && value >= minimum && value <= maximum
       ? undefined
       : sentence({
@@ -181,7 +181,7 @@ export function number(minimum: number, maximum: number): Rule {
 
 /** Exactly one value; another choice is to leave it out. */
 export function only(allowed: boolean | string): Rule {
-  return ruleBy((value, path) =>
+  return by((value, path) =>
     value === allowed
       ? undefined
       : sentence({ what: `${path} must be ${allowed}`, got: value, fix: `write ${allowed}, or remove it` }),
@@ -190,7 +190,7 @@ export function only(allowed: boolean | string): Rule {
 
 /** Text that matches a pattern; `example` shows a match. */
 export function matching(pattern: RegExp, what: string, example: string): Rule {
-  return ruleBy((value, path) =>
+  return by((value, path) =>
     typeof value === 'string' && pattern.test(value)
       ? undefined
       : sentence({ what: `${path} must be ${what}`, got: value, fix: `write it like ${example}` }),
@@ -198,7 +198,7 @@ export function matching(pattern: RegExp, what: string, example: string): Rule {
 }
 
 export function oneOf(...values: readonly string[]): Rule {
-  return ruleBy((value, path) =>
+  return by((value, path) =>
     values.includes(value as string)
       ? undefined
       : sentence({

@@ -1,5 +1,5 @@
 import { Size } from 'cdk8s';
-import { images } from '../../constructs';
+import { images, Probes } from '../../constructs';
 import type { Rendering } from '../../checks';
 import homelab from '../fixtures/homelab';
 import { variablesOf, type Llm } from '../../inventory';
@@ -318,7 +318,7 @@ test('an image of your own replaces the stand-in, with its port and health check
           ...h.services.chat,
           image: 'ghcr.io/owner/chat:1.0.0',
           port: 3000,
-          health: { live: '/live', ready: '/ready' },
+          probes: Probes.http({ live: '/live', ready: '/ready' }),
         }),
     ),
     'Deployment',

@@ -1,3 +1,4 @@
+import { Probes } from '../../inventory';
 import { ofKind, renderedHomelab } from '../homelab';
 
 /** The container of a service, after a change of the homelab. */
@@ -21,7 +22,7 @@ test('an image of your own has its port, health check paths and environment', ()
     Object.assign(h.services.chat, {
       image: 'ghcr.io/owner/chat:1.0.0',
       port: 8081,
-      health: { live: '/alive', ready: '/go' },
+      probes: Probes.http({ live: '/alive', ready: '/go' }),
       env: { LOG: 'debug' },
     }),
   );

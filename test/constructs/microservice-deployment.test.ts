@@ -3,7 +3,7 @@ import { Cpu } from 'cdk8s-plus-28';
 import { DeclaredSecret } from '../../constructs/secrets';
 import { MicroserviceDeployment, type MicroserviceDeploymentProps } from '../../constructs/microservice-deployment';
 import { Placement } from '../../constructs/placement';
-import { Probes } from '../../constructs/probes';
+import { Probes } from '../../values/probes';
 import { chartIn, objectOf, objects, yamlOf } from './render';
 
 const image = 'ghcr.io/owner/documents:1.4.2';

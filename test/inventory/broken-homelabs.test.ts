@@ -1,7 +1,7 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import good from '../fixtures/homelab';
-import { defineHomelab } from '../../inventory';
+import { defineHomelab, Probes } from '../../inventory';
 import { changed, refusal } from '../homelab';
 
 test('the homelab of tests is accepted', () => {
@@ -239,7 +239,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a misspelt property',
     (h) => (h.services.chat.replica = 2),
-    'services.chat.replica must be a known property, got 2 (allowed: image, port, health, memory, cpu, replicas, env, connects); did you mean replicas? Otherwise correct the name or remove it',
+    'services.chat.replica must be a known property, got 2 (allowed: image, port, probes, memory, cpu, replicas, terminationGracePeriod, env, connects); did you mean replicas? Otherwise correct the name or remove it',
   ],
   [
     'a missing property',
@@ -341,9 +341,9 @@ const broken: [string, (homelab: any) => void, string][] = [
     'an invalid path of a health check',
     (h) => {
       h.services.chat.image = 'ghcr.io/owner/chat:1';
-      h.services.chat.health = { live: 'healthz', ready: '/readyz' };
+      h.services.chat.probes = Probes.http({ live: 'healthz', ready: '/readyz' });
     },
-    'services.chat.health.live must be the path of a URL, got "healthz"; write it like /healthz',
+    'services.chat.probes.live must be the path of a URL, got "healthz"; write it like /healthz',
   ],
   [
     'replicas of zero',

@@ -1,0 +1,131 @@
+import { Duration, Size } from 'cdk8s';
+import { Cpu, k8s } from 'cdk8s-plus-28';
+import type { Construct } from 'constructs';
+import { imageProblem } from '../values/names';
+import { probesProblem, Probes } from '../values/probes';
+import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
+import { Environment, type EnvValue } from './env';
+import type { Placement } from './placement';
+import { containerProbes } from './probes';
+import { contentHash } from './rendering';
+import { resourceRequirements, type Resources } from './resources';
+import { hardenedPod, RESTRICTED_CONTAINER, type PodOptions } from './security';
+import { assertValid } from './validation';
+
+/** What the pods of a service run. */
+export interface ServicePodProps extends PodOptions {
+  /** Name of the container and of the ServiceAccount. */
+  readonly name: string;
+  readonly namespace: string;
+  readonly image: string;
+  readonly resources?: Resources;
+  readonly env?: Readonly<Record<string, EnvValue>>;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly ports: readonly k8s.ContainerPort[];
+  readonly probes: Probes;
+  readonly user?: number;
+  readonly tmp?: Size;
+  readonly terminationGracePeriod?: Duration;
+  readonly preStop?: readonly string[];
+  readonly placement?: Placement;
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+}
+
+/**
+ * The pods of a service: environment, volumes, container, security, and the annotations whose change rolls them. Constructs add
+ * to it before rendering; `render` is pure, so that a `late` value may call it.
+ */
+export class ServicePod {
+  private readonly environment: Environment;
+  private readonly resources: k8s.ResourceRequirements;
+  private readonly mounted: { readonly volume: k8s.Volume; readonly mount: k8s.VolumeMount }[] = [];
+  private readonly annotations: Record<string, () => string> = {};
+
+  constructor(
+    owner: Construct,
+    private readonly props: ServicePodProps,
+  ) {
+    const tmp = props.tmp ?? Size.mebibytes(64);
+    assertValid(
+      owner,
+      imageProblem(props.image, 'image'),
+      sizeProblem(tmp, 'tmp'),
+      probesProblem(props.probes, 'probes'),
+    );
+    this.resources = resourceRequirements(
+      owner,
+      props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
+    );
+    this.environment = new Environment(owner, props.namespace, {
+      own: props.env,
+      commands: [...(props.command ?? []), ...(props.args ?? [])],
+    });
+    this.addVolume(
+      { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString(memoryQuantity(bytes(tmp))) } },
+      { mountPath: '/tmp' },
+    );
+  }
+
+  /** Adds environment variables. @throws on a name that is taken or invalid */
+  addEnv(env: Readonly<Record<string, EnvValue>>): void {
+    this.environment.add(env);
+  }
+
+  /** Adds a volume and its mount. A volume of the same name is rendered once, with all its mounts. */
+  addVolume(volume: k8s.Volume, mount: Omit<k8s.VolumeMount, 'name'>): void {
+    this.mounted.push({ volume, mount: { ...mount, name: volume.name } });
+  }
+
+  /** Rolls the pods when this content changes, by the annotation `checksum/KEY`. Call with a function for content that is known late. */
+  rollsWith(key: string, content: unknown): void {
+    this.annotations[`checksum/${key}`] = () =>
+      contentHash(typeof content === 'function' ? (content as () => unknown)() : content);
+  }
+
+  /** Adds annotations of the pods. */
+  annotate(annotations: Readonly<Record<string, string>> = {}): void {
+    for (const [key, value] of Object.entries(annotations)) this.annotations[key] = () => value;
+  }
+
+  /** The pod template without labels. `more` adds fields that depend on the kind of workload. */
+  render(more: Partial<k8s.PodSpec> = {}): {
+    readonly annotations: Record<string, string>;
+    readonly spec: k8s.PodSpec;
+  } {
+    return {
+      annotations: Object.fromEntries(Object.entries(this.annotations).map(([key, value]) => [key, value()])),
+      spec: (this.props.overridePodSpec ?? ((spec) => spec))({ ...this.spec(), ...more }),
+    };
+  }
+
+  private spec(): k8s.PodSpec {
+    const { props } = this;
+    const volumes = new Map(this.mounted.map(({ volume }) => [volume.name, volume]));
+    return {
+      serviceAccountName: props.name,
+      ...hardenedPod(props.user ?? 10001, props),
+      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
+      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
+      containers: [this.container()],
+      volumes: [...volumes.values()],
+    };
+  }
+
+  private container(): k8s.Container {
+    const { props } = this;
+    return {
+      name: props.name,
+      image: props.image,
+      command: props.command && [...props.command],
+      args: props.args && [...props.args],
+      ports: [...props.ports],
+      env: this.environment.render(),
+      resources: this.resources,
+      ...containerProbes(props.probes),
+      lifecycle: props.preStop && { preStop: { exec: { command: [...props.preStop] } } },
+      securityContext: RESTRICTED_CONTAINER,
+      volumeMounts: this.mounted.map(({ mount }) => mount),
+    };
+  }
+}
