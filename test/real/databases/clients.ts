@@ -1,7 +1,7 @@
 import { until } from '../cluster/processes';
-import type { Container } from './container';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
+import type { Container } from '../node/container';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
 
 /** Commands that a test runs in pods. */
 

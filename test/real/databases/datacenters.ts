@@ -5,9 +5,9 @@ import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { admin, cql, logs, ready } from './clients';
 import { inFreshNode } from './fresh-node';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import type { Rendered } from '../node/rendering';
 
 /** Adds a second datacenter to a ring. Runs with --full. */
 export const DATACENTERS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {

@@ -5,8 +5,8 @@ import { Size, type App } from 'cdk8s';
 import type { Tally } from '../tally';
 import { databasePrograms } from './binaries';
 import { standIns } from './images';
-import { TestNode } from './node';
-import { Rendered } from './rendering';
+import { TestNode } from '../node/node';
+import { Rendered } from '../node/rendering';
 
 type Json = any;
 type Change = ((homelab: Json) => void) | App;

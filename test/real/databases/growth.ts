@@ -9,9 +9,9 @@ import { killed } from './faults/cassandra';
 import { CassandraWriter, Ring } from './faults/cassandra-ring';
 import type { FaultTable } from './faults/table';
 import { inFreshNode, small } from './fresh-node';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import type { Rendered } from '../node/rendering';
 
 type Json = any;
 

@@ -1,17 +1,7 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { StandIn } from '../node/stand-in';
 import type { DatabasePrograms } from './binaries';
-
-/** Stand-in for an image: a folder over the root of this machine, folders of programs, and the image's environment. */
-export interface StandIn {
-  /** Files of the image that this machine lacks, by path. */
-  readonly files: Readonly<Record<string, string>>;
-  /** Folders and programs of this machine, by their place in the image. */
-  readonly mounts: Readonly<Record<string, string>>;
-  /** Programs of this machine that the image lacks, and that a script might use by mistake. */
-  readonly lacks: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
 
 const HERE = resolve(__dirname, 'image');
 const read = (file: string) => fs.readFileSync(join(HERE, file), 'utf8');

@@ -29,9 +29,10 @@ import { drawn, soakMinutes } from './faults/soak';
 import { FaultTable } from './faults/table';
 import { inFreshNode, small, type Test } from './fresh-node';
 import { GROWTH } from './growth';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import { nodeParts } from '../node/prober';
+import type { Rendered } from '../node/rendering';
 import { instrument } from './instrument';
 import { OPS } from './ops';
 import { opsSees } from './ops-ring';
@@ -57,7 +58,7 @@ if (kubeconfig === undefined && process.getuid?.() !== 0)
 const needsStores = process.argv.some((arg) => arg === '--full' || /^--only=.*backup-stores/.test(arg));
 if (kubeconfig === undefined)
   onLoopback(
-    () => [databasePrograms(), controlPlaneBinaries(homelab.versions.kubernetes), needsStores && rclone()],
+    () => [databasePrograms(), nodeParts(), controlPlaneBinaries(homelab.versions.kubernetes), needsStores && rclone()],
     ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
   );
 

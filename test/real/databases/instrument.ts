@@ -2,10 +2,10 @@ import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { reached } from './clients';
 import { fillDisk, freeze, partition, powerCut, thaw, withClock } from './faults/tools';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import { pause } from './processes';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import { pause } from '../node/processes';
+import type { Rendered } from '../node/rendering';
 
 type Json = any;
 

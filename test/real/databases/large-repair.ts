@@ -4,7 +4,7 @@ import { fill } from './faults/cassandra-ring';
 import { inFreshNode } from './fresh-node';
 import { ring } from './growth';
 import { loginsAtOne, measured, opsState, opsTells, schedule, started, up } from './ops-ring';
-import type { Pod } from './pod';
+import type { Pod } from '../node/pod';
 
 /** Repairs as much data as a small homelab has, and measures the memory of ops. Runs with --full. */
 export const LARGE_REPAIR: Readonly<Record<string, (tally: Tally) => Promise<void>>> = { 'large repair': largeRepair };

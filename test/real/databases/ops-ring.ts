@@ -2,9 +2,9 @@ import { images } from '../../../constructs';
 import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { logs, ready } from './clients';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import type { Rendered } from '../node/rendering';
 
 type Json = any;
 

@@ -6,9 +6,9 @@ import type { FaultTable } from './faults/table';
 import { inFreshNode } from './fresh-node';
 import { ring } from './growth';
 import { loginsAtOne, measured, opsState, opsTells, schedule, started, up } from './ops-ring';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import type { Rendered } from '../node/rendering';
 
 type Json = any;
 

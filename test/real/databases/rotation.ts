@@ -13,9 +13,9 @@ import { MongoSet, MongoWriter } from './faults/mongodb-set';
 import type { FaultTable } from './faults/table';
 import { replace } from './faults/tools';
 import { inFreshNode, small, type Test } from './fresh-node';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import type { Rendered } from '../node/rendering';
 import { single } from './settings';
 
 /** Rotates logins while a client writes, in the order of scripts/secrets/rotation.ts. Runs with --full. */

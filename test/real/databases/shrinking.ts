@@ -6,9 +6,9 @@ import { until } from '../cluster/processes';
 import type { Tally } from '../tally';
 import { logs, members, mongo, ready } from './clients';
 import { inFreshNode, small } from './fresh-node';
-import type { TestNode } from './node';
-import type { Pod } from './pod';
-import type { Rendered } from './rendering';
+import type { TestNode } from '../node/node';
+import type { Pod } from '../node/pod';
+import type { Rendered } from '../node/rendering';
 
 type Json = any;
 

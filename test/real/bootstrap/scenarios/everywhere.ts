@@ -61,9 +61,14 @@ export async function everywhere(
   lab.forget(`${stage} `);
   // What is waited for is asked for once more or once less in another run, and that alone may not come again.
   const wanted = calls.filter(leavesSomething).length;
+  const missed = calls.filter((each, index) => leavesSomething(each) && !kept.some((one) => one.index === index));
   const killed = Math.min(done.get('during') ?? 0, done.get('after') ?? 0);
   if (kills)
-    tally.check(`${stage}: killed at the ${wanted} calls that leave something`, killed >= 0.9 * wanted, `at ${killed}`);
+    tally.check(
+      `${stage}: killed at the ${wanted} calls that leave something`,
+      killed >= 0.9 * wanted,
+      `at ${killed}, not at:\n${missed.map((each) => signatureOf(each).slice(0, 300)).join('\n')}`,
+    );
   return done;
 
   async function strike(point: Point, from?: string): Promise<void> {

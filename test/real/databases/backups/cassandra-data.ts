@@ -1,6 +1,6 @@
 import { admin } from '../clients';
-import type { TestNode } from '../node';
-import type { Pod } from '../pod';
+import type { TestNode } from '../../node/node';
+import type { Pod } from '../../node/pod';
 
 /** Data of every kind that the backup of a ring must contain. */
 const schema = (copies: number) => `

@@ -8,9 +8,9 @@ import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { admin, logs } from '../clients';
 import { inFreshNode } from '../fresh-node';
-import type { TestNode } from '../node';
-import type { Pod } from '../pod';
-import type { Rendered } from '../rendering';
+import type { TestNode } from '../../node/node';
+import type { Pod } from '../../node/pod';
+import type { Rendered } from '../../node/rendering';
 import { fill, rights, rows } from './cassandra-data';
 
 type Json = any;

@@ -5,7 +5,7 @@ import { until } from '../../cluster/processes';
 import { logs } from '../clients';
 import { caught, kill } from '../faults/tools';
 import { inFreshNode } from '../fresh-node';
-import { pause } from '../processes';
+import { pause } from '../../node/processes';
 import type { Tally } from '../../tally';
 import { stored, StoredSet, withStore } from './stored-set';
 

@@ -2,8 +2,8 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../cluster/processes';
-import { GATEWAY } from '../node';
-import { runQuietly } from '../processes';
+import { GATEWAY } from '../../node/node';
+import { runQuietly } from '../../node/processes';
 
 const PORT = 2222;
 

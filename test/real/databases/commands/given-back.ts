@@ -1,5 +1,5 @@
 import { until } from '../../cluster/processes';
-import { pause } from '../processes';
+import { pause } from '../../node/processes';
 import type { Lab } from './lab';
 import type { OnCluster } from './on-cluster';
 import { time } from './pod-status';

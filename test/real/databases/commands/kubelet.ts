@@ -4,9 +4,9 @@ import { join, resolve } from 'node:path';
 import { nodes, type Homelab } from '../../../../inventory';
 import type { Client } from '../../cluster/client';
 import { applyNode, references } from '../../cluster/deploy';
-import type { TestNode } from '../node';
-import type { Pod } from '../pod';
-import { pause } from '../processes';
+import type { TestNode } from '../../node/node';
+import type { Pod } from '../../node/pod';
+import { pause } from '../../node/processes';
 import { podStatus, time } from './pod-status';
 
 type Json = any;

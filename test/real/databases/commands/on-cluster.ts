@@ -4,7 +4,7 @@ import { backupOf, databasePods, type Homelab, type MongoDb } from '../../../../
 import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import type { FaultTable, Writer } from '../faults/table';
-import { pause } from '../processes';
+import { pause } from '../../node/processes';
 import { backedUp } from './given-back';
 import type { Owner } from './owner';
 

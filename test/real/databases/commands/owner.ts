@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { copyOfCheckout } from '../../workspace';
-import { run, type Ended } from '../processes';
+import { run, type Ended } from '../../node/processes';
 
 /** A laptop: a clone with its homelab.ts, and what is on its PATH. */
 export class Owner {

@@ -1,5 +1,5 @@
-import type { Container } from '../container';
-import type { Pod } from '../pod';
+import type { Container } from '../../node/container';
+import type { Pod } from '../../node/pod';
 
 type Json = any;
 

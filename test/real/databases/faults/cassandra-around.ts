@@ -2,8 +2,8 @@ import { images } from '../../../../constructs';
 import { until } from '../../cluster/processes';
 import { cql, logs, ready } from '../clients';
 import { small } from '../fresh-node';
-import type { Mode } from '../name-server';
-import { pause } from '../processes';
+import type { Mode } from '../../node/name-server';
+import { pause } from '../../node/processes';
 import type { Ring } from './cassandra-ring';
 import { crowd } from './tools';
 

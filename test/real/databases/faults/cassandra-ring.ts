@@ -5,10 +5,10 @@ import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { logs } from '../clients';
 import type { Test } from '../fresh-node';
-import type { TestNode } from '../node';
-import type { Pod } from '../pod';
-import { pause } from '../processes';
-import type { Rendered } from '../rendering';
+import type { TestNode } from '../../node/node';
+import type { Pod } from '../../node/pod';
+import { pause } from '../../node/processes';
+import type { Rendered } from '../../node/rendering';
 import type { FaultTable, Writer } from './table';
 import type { Member } from './tools';
 

@@ -3,7 +3,7 @@ import { until } from '../../cluster/processes';
 import type { Tally } from '../../tally';
 import { logs } from '../clients';
 import { inFreshNode, small } from '../fresh-node';
-import { pause } from '../processes';
+import { pause } from '../../node/processes';
 import { hello, MongoSet, MongoWriter } from './mongodb-set';
 import type { FaultTable } from './table';
 import { partition, replace, type Member } from './tools';

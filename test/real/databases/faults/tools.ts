@@ -3,11 +3,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../cluster/processes';
 import { logs } from '../clients';
-import type { Container } from '../container';
-import type { TestNode } from '../node';
-import type { Pod } from '../pod';
-import { pause } from '../processes';
-import type { Rendered } from '../rendering';
+import type { Container } from '../../node/container';
+import type { TestNode } from '../../node/node';
+import type { Pod } from '../../node/pod';
+import { pause } from '../../node/processes';
+import type { Rendered } from '../../node/rendering';
 
 type Json = any;
 

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import type { StandIn } from './images';
+import type { StandIn } from './stand-in';
 import { NameServer } from './name-server';
 import { Pod } from './pod';
+import { Prober } from './prober';
 import { quoted, runQuietly } from './processes';
 import { Claims } from './volumes';
 
@@ -29,6 +30,7 @@ export class TestNode {
   /** Options of resolv.conf in pods that start from now on. By default the kubelet's: a name is asked for twice, for 5 s each. */
   resolver = 'ndots:5';
   readonly claims: Claims;
+  readonly prober = new Prober();
   readonly pods = new Map<string, Pod>();
   private addresses = 0;
 
@@ -77,6 +79,7 @@ mkdir ${quoted(this.images)}; mount -t tmpfs images ${quoted(this.images)}`,
   async stop(): Promise<void> {
     await Promise.all([...this.pods.values()].map((pod) => pod.stop(0)));
     this.names.close();
+    this.prober.close();
     runQuietly('umount', '--recursive', this.folder);
     runQuietly('ip', 'link', 'delete', 'pods');
   }

@@ -1,5 +1,3 @@
-import { get } from 'node:http';
-import { connect } from 'node:net';
 import type { Container } from './container';
 import { pause } from './processes';
 
@@ -48,38 +46,13 @@ async function watch(
   }
 }
 
+/** Tries a probe once: a command in the container, everything else by the kubelet's own prober. */
 export async function tryOnce(container: Container, wanted: Json): Promise<boolean> {
-  const seconds = wanted.timeoutSeconds ?? 1;
-  if (wanted.exec) return (await container.exec(wanted.exec.command, seconds)).code === 0;
-  const { port, path } = wanted.tcpSocket ?? wanted.httpGet;
-  const number =
-    typeof port === 'number' ? port : container.spec.ports.find((each: Json) => each.name === port).containerPort;
-  const { address } = container.pod;
-  return wanted.tcpSocket ? opens(address, number, seconds) : serves(address, number, path, seconds);
-}
-
-function opens(host: string, port: number, seconds: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: seconds * 1000 });
-    const end = (good: boolean) => {
-      socket.destroy();
-      resolve(good);
-    };
-    socket
-      .once('connect', () => end(true))
-      .once('timeout', () => end(false))
-      .once('error', () => end(false));
-  });
-}
-
-function serves(host: string, port: number, path: string, seconds: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const request = get({ host, port, path, timeout: seconds * 1000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode! >= 200 && response.statusCode! < 400);
-    });
-    request.once('timeout', () => request.destroy()).once('error', () => resolve(false));
-  });
+  if (wanted.exec) return (await container.exec(wanted.exec.command, wanted.timeoutSeconds ?? 1)).code === 0;
+  const { pod, spec } = container;
+  const { good, output } = await pod.node.prober.ask(pod.address, wanted, spec);
+  if (!good) container.lastProbe = output;
+  return good;
 }
 
 async function whileOn(running: Running, seconds: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { StandIn } from './images';
+import type { StandIn } from './stand-in';
 import type { Pod } from './pod';
 import { probe, tryOnce } from './probes';
 import { pause, run, type Ended } from './processes';
@@ -19,6 +19,8 @@ export class Container {
   /** Number of restarts by a liveness or startup probe. */
   killedByProbe = 0;
   lastCode: number | undefined;
+  /** What the last failed probe said. */
+  lastProbe: string | undefined;
   startedAt: Date | undefined;
   endedAt: Date | undefined;
   private child: ChildProcess | undefined;
@@ -105,8 +107,9 @@ export class Container {
       if (this.pid === undefined) this.child?.kill('SIGKILL');
       else this.signal('SIGKILL');
     }, grace * 1000);
-    const hook = this.spec.lifecycle?.preStop?.exec?.command;
-    if (hook && grace > 0) await this.exec(hook, grace);
+    const hook = this.spec.lifecycle?.preStop;
+    if (hook?.exec && grace > 0) await this.exec(hook.exec.command, grace);
+    if (hook?.sleep && grace > 0) await Promise.race([gone, pause(Math.min(hook.sleep.seconds, grace))]);
     if (grace > 0) this.signal('SIGTERM');
     await gone;
     clearTimeout(late);
@@ -205,11 +208,11 @@ export class Container {
     return found;
   }
 
-  /** Its command with its arguments. */
+  /** Its command with its arguments; those of the image where the manifest has none. The first word of an entrypoint takes `args`. */
   command(): string[] {
-    return [...(this.spec.command ?? []), ...(this.spec.args ?? [])].map((each: string) =>
-      expanded(each, this.environment()),
-    );
+    const { entrypoint = [] } = this.image;
+    const words = this.spec.command ?? (this.spec.args ? entrypoint.slice(0, 1) : entrypoint);
+    return [...words, ...(this.spec.args ?? [])].map((each: string) => expanded(each, this.environment()));
   }
 }
 

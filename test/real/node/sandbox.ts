@@ -63,10 +63,11 @@ export function sandboxScript(container: Container): string {
   layOut(container, image, binds);
   fs.mkdirSync(root, { recursive: true });
   memory.limit(container.limit);
+  const layers = container.spec.securityContext?.readOnlyRootFilesystem ? `lowerdir=${image}:/` : writableLayers(image);
   const environment = Object.entries(container.environment()).map(([key, value]) => `${key}=${value}`);
   const command = [...userOf(container), 'env', '-i', '-C', '/', ...environment, ...container.command()];
   const inside = [
-    `mount -t overlay overlay -o lowerdir=${image}:/ ${quoted(root)}`,
+    `mount -t overlay overlay -o ${layers} ${quoted(root)}`,
     ...binds.map(([from, to, how]) => {
       const target = quoted(join(root, to));
       return `mount --bind ${quoted(from)} ${target} && mount -o remount,bind,${how},nosuid,nodev ${target}`;
@@ -81,6 +82,12 @@ export function sandboxScript(container: Container): string {
     `exec setpriv --pdeathsig KILL nsenter -t ${pod.networkOf} -n unshare --mount --propagation slave --pid --uts --ipc --fork --kill-child sh -ec ${quoted(inside)}`,
     '',
   ].join('\n');
+}
+
+/** The layers of a root that the container may write to, as a runtime gives it without readOnlyRootFilesystem. */
+function writableLayers(image: string): string {
+  for (const part of ['upper', 'work']) fs.mkdirSync(`${image}.${part}`, { recursive: true });
+  return `lowerdir=${image}:/,upperdir=${image}.upper,workdir=${image}.work`;
 }
 
 /** Programs and volumes, by their place in the container. */
@@ -131,13 +138,17 @@ function networkFiles({ pod }: Container): Record<string, string> {
 }
 
 /** The words that make the next ones run as the container's user. */
-export function userOf({ pod, spec }: Container): string[] {
+export function userOf({ pod, spec, image }: Container): string[] {
   const { fsGroup, ...ofPod } = pod.spec.securityContext ?? {};
   const { runAsUser, runAsGroup, capabilities, allowPrivilegeEscalation } = { ...ofPod, ...spec.securityContext };
+  const user = runAsUser ?? image.user ?? 0;
+  const group = runAsGroup ?? image.user ?? 0;
+  // Kubernetes adds no ambient capabilities: a process that is not root has them only where its file grants them.
+  const added = (capabilities?.add ?? []).map((name: string) => `+${name.toLowerCase()}`);
   return [
     'setpriv',
-    ...[`--reuid=${runAsUser ?? 0}`, `--regid=${runAsGroup ?? 0}`, `--groups=${fsGroup ?? runAsGroup ?? 0}`],
-    ...(capabilities?.drop?.includes('ALL') ? ['--bounding-set=-all', '--inh-caps=-all'] : []),
+    ...[`--reuid=${user}`, `--regid=${group}`, `--groups=${fsGroup ?? group}`],
+    ...(capabilities?.drop?.includes('ALL') ? [`--bounding-set=${['-all', ...added].join()}`, '--inh-caps=-all'] : []),
     ...(allowPrivilegeEscalation === false ? ['--no-new-privs'] : []),
   ];
 }
