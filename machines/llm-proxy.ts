@@ -124,10 +124,9 @@ function config(homelab: Homelab, mark: string): string {
     ...section('frontend clients', [
       `bind ${address}:${llm.port}`,
       `maxconn ${CONNECTIONS}`,
-      'log-format "client=%[var(txn.client)] model=%{+Q}[var(txn.model)] %HM %HPO status=%ST bytes=%B queue_ms=%Tw first_byte_ms=%Tr total_ms=%Ta waiting=%bq end=%ts"',
+      'log-format "client=%[var(txn.client)] model=%{+Q}[var(txn.model)] %HM %HPO status=%ST bytes=%B queue_ms=%Tw first_byte_ms=%Tr total_ms=%Ta waiting=%bq end=%ts refused=%{+Q}[var(txn.refused)]"',
       `stick-table type string len 64 size 1k expire 10m store http_req_rate(1m),conn_cur`,
-      ...whoMayAsk(limits),
-      ...whatMayBeAsked(homelab, limits),
+      ...[...whoMayAsk(limits), ...whatMayBeAsked(homelab, limits)].flat(),
       // In the queue, the client with fewer requests goes first.
       'http-request set-priority-class sc_conn_cur(0)',
       'http-request del-header Authorization',
@@ -158,7 +157,7 @@ function config(homelab: Homelab, mark: string): string {
 }
 
 /** Rules in order: key, client, path, limits. HAProxy reads the body only after them. */
-function whoMayAsk({ bodyBytes, concurrent, perMinute }: Limits): string[] {
+function whoMayAsk({ bodyBytes, concurrent, perMinute }: Limits): (string | string[])[] {
   return [
     `http-request set-var(txn.client) http_auth_bearer,sha2(256),hex,lower,map_str(${PROXY_FILES.clients})`,
     refuse('401 hdr WWW-Authenticate Bearer', 'the key is missing or wrong', '!{ var(txn.client) -m found }'),
@@ -185,7 +184,7 @@ function whoMayAsk({ bodyBytes, concurrent, perMinute }: Limits): string[] {
 }
 
 /** Rules for the model: it must be known, unchanged in its context, and have space in its queue. */
-function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[] {
+function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): (string | string[])[] {
   const queues = queuesOf(homelab.llm!);
   // HAProxy takes at most 64 words on a line.
   const mayUse = llmClients(homelab).flatMap(({ name, models }) =>
@@ -196,6 +195,11 @@ function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[
     refuse('413', `the body is longer than ${bodyBytes} bytes`, `asks { req.body_len gt ${bodyBytes} }`),
     "http-request set-var(txn.wants) req.body,json_query('$.model') if asks",
     refuse('400', 'the body must be JSON that names a model', 'asks !{ var(txn.wants) -m found }'),
+    refuse(
+      '400',
+      'the body must be one JSON object with model, options, keep_alive and options.num_ctx at most once each, in lower case and without escapes: remove the others',
+      `asks !{ req.body -m reg '${readOneWay()}' }`,
+    ),
     'http-request set-var(txn.use) var(txn.client),concat(" ",txn.wants) if asks',
     ...mayUse,
     refuse('403', 'this client is not connected to this model', 'asks !may_use'),
@@ -224,11 +228,33 @@ function whatMayBeAsked(homelab: Homelab, { bodyBytes, queue }: Limits): string[
   ];
 }
 
-/** An error in Ollama's format, which OpenAI libraries show too. @param how status and headers */
-function refuse(how: string, message: string, condition: string): string {
+/**
+ * Matches a body that HAProxy and Ollama read in the same way. Of two equal keys HAProxy reads the first one and Go the last one; Go
+ * also reads `Model` and `mod\u0065l` as model. So a key that HAProxy reads may come once, and all keys beside it are plain ASCII.
+ * Knows which text is a key: a request may hold the word in messages and in the schemas of tools. Possessive quantifiers (`*+`)
+ * read the body once. If PCRE2 runs out of stack, the body does not match, and the request is denied.
+ */
+function readOneWay(): string {
+  const value = '(?&value)';
+  const once = (key: string, ofKey = value) => {
+    const other = String.raw`\s*+(?!"(?i:${key})")"[!#-\[\]-~ ]*+"\s*+:${value}`;
+    return String.raw`\s*+\{(?:${other}(?:,|(?=\})))*+(?:\s*+"${key}"\s*+:${ofKey}(?:,${other})*+)?\}\s*+`;
+  };
+  const text = String.raw`(?<text>"[^"\\]*+(?:\\[\x00-\xff][^"\\]*+)*+")`;
+  const nested = String.raw`(?<nested>[{\[](?:[^"{}\[\]]++|(?&text)|(?&nested))*+[}\]])`;
+  const any = String.raw`(?<value>\s*+(?:(?&text)|(?&nested)|[^\s",{}\[\]]++)\s*+)`;
+  const options = String.raw`(?:${once('num_ctx')}|\s*+(?!\{)${value})`;
+  return String.raw`(?(DEFINE)${text}${nested}${any})^(?=${once('model')}$)(?=${once('keep_alive')}$)${once('options', options)}$`;
+}
+
+/** An error in Ollama's format, which OpenAI libraries show too, and the same reason for the log. @param how status and headers */
+function refuse(how: string, message: string, condition: string): string[] {
   const [status, ...headers] = how.split(' ');
   const answer = [status, 'content-type application/json', ...headers].join(' ');
-  return `http-request return status ${answer} string '${errorText(message)}' if ${condition}`;
+  return [
+    `http-request set-var(txn.refused) 'str("${message}")' if ${condition}`,
+    `http-request return status ${answer} string '${errorText(message)}' if { var(txn.refused) -m found }`,
+  ];
 }
 
 function errorText(message: string): string {

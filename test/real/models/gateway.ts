@@ -5,7 +5,7 @@ import type { Homelab } from '../../../inventory';
 import { create } from './bases';
 import { clientLibraries } from './binaries';
 import { TestOllama } from './ollama';
-import { proxySuite, withAddress } from './proxy';
+import { proxySuite, SECOND_MODEL, withAddress } from './proxy';
 import { RunningProxy, withGateway } from './running-proxy';
 import type { ModelPart, ModelSuite } from './suite';
 import { BASE_ANSWER, PROMPT, tinyBase } from './tiny';
@@ -52,6 +52,14 @@ async function beforeOllama({ tally, processes }: ModelSuite): Promise<void> {
     const refused = Object.values(await libraries(address, port, 'wrong')) as { error?: string }[];
     const good = refused.length === 7 && refused.every(({ error }) => /401|key is missing or wrong/.test(error ?? ''));
     tally.check('with a wrong key every call fails with that reason', good, told(refused));
+    for (const [what, body] of Object.entries(SECOND_MODEL)) {
+      const read = await (
+        await fetch(`${ollama.url}/api/generate`, { method: 'POST', body: body(MODEL, 'other:v1') })
+      ).text();
+      tally.check(`${what}: Ollama reads the second one`, read.includes("model 'other:v1' not found"), read);
+      const { status } = await proxy.ask('/api/generate', { key, body: body(MODEL, 'other:v1') });
+      tally.check(`${what}: the proxy denies it`, status === 400, `${status}`);
+    }
     const removed = await proxy.ask('/api/delete', { key, method: 'DELETE' });
     const { models } = await ollama.ask('/api/tags');
     tally.check(
