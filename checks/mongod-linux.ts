@@ -6,7 +6,7 @@ import type { Rendering } from './rendering';
 export const mongodLinux: Check = {
   name: 'mongod and Linux',
   needs: ['homelab'],
-  find: ({ rendering, homelab }) => mongods(rendering).flatMap((mongod) => judged(mongod, homelab!)),
+  find: ({ rendering, homelab }) => mongods(rendering).flatMap((mongod) => findingsOf(mongod, homelab!)),
 };
 
 interface Mongod {
@@ -28,7 +28,7 @@ function mongods(rendering: Rendering): Mongod[] {
   );
 }
 
-function judged({ place, image, version }: Mongod, homelab: Homelab): Finding[] {
+function findingsOf({ place, image, version }: Mongod, homelab: Homelab): Finding[] {
   const { talos } = homelab.versions;
   const linux = linuxOf(homelab);
   if (linux === undefined)

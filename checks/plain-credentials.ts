@@ -8,7 +8,7 @@ export const plainCredentials: Check = {
     rendering.flatMap(({ construct, object }) => {
       const pod = object.spec?.template?.spec ?? object.spec?.jobTemplate?.spec?.template?.spec;
       const containers = [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])];
-      return containers.flatMap(({ env = [] }) => env.flatMap((variable: Variable) => judged(construct, variable)));
+      return containers.flatMap(({ env = [] }) => env.flatMap((variable: Variable) => findingOf(construct, variable)));
     }),
 };
 
@@ -17,7 +17,7 @@ interface Variable {
   readonly value?: string;
 }
 
-function judged(construct: string, { name, value }: Variable): Finding[] {
+function findingOf(construct: string, { name, value }: Variable): Finding[] {
   const why = value === undefined ? undefined : credentialIn(name, value);
   if (why === undefined) return [];
   // Does not print the value, because logs may keep it.

@@ -29,7 +29,7 @@ import { bytes, gib } from '../values/quantity';
 import { readGguf } from './gguf-header';
 import { options, Usage } from './usage';
 
-/** Says whether a model that is not in homelab.ts yet would fit beside the resident ones. Exit code 1 when it does not. */
+/** Prints whether another model would fit beside the resident ones. Exit code 1 if it does not fit. */
 export async function fitModel(args: readonly string[]): Promise<void> {
   const { default: homelab } = await import('../homelab');
   const { text, fits } = fitOf(homelab, args);
@@ -40,7 +40,7 @@ export async function fitModel(args: readonly string[]): Promise<void> {
 /** Context that is assumed without --context. */
 const CONTEXT = 8192;
 
-/** The answer as text. @throws Usage when the model or an option is not understood */
+/** The answer as text. @throws Usage for an unknown model or option */
 export function fitOf(homelab: Homelab, args: readonly string[]): { readonly text: string; readonly fits: boolean } {
   const { llm } = homelab;
   if (llm === undefined)
@@ -99,19 +99,19 @@ function answer(homelab: Homelab, llm: Llm, name: string, load: ModelLoad): { te
       fits
         ? `It fits, with a context of up to ${most}.`
         : trained
-          ? `It does not fit. What would: ${alternativesInWords(alternatives(load, others.bytes, machine), llm.machine)}, or a smaller model.`
+          ? `It does not fit. Alternatives: ${alternativesInWords(alternatives(load, others.bytes, machine), llm.machine)}, or a smaller model.`
           : `It was trained for ${architecture.maxContext} tokens: Ollama cuts a longer context.`,
       ...(architecture.embedding === true
         ? []
         : [
-            `At most ${speed(0)} tokens a second, ${speed(context)} with a full context: each token reads all that it needs from memory, ${MEMORY_BANDWIDTH / 1e9} GB/s on a K8 Plus.`,
+            `At most ${speed(0)} tokens a second, ${speed(context)} with a full context: each token reads its weights and cache from memory, ${MEMORY_BANDWIDTH / 1e9} GB/s on a K8 Plus.`,
           ]),
       ...(knownArchitecture(name) ? [] : ['', 'For homelab.ts:', `  architecture: ${written(architecture)},`]),
     ].join('\n'),
   };
 }
 
-/** The name in homelab.ts of a model of this tag, which is not counted beside itself. */
+/** The name in homelab.ts of the model with this tag, which must not be counted twice. */
 function ownName(llm: Llm, tag: string): string | undefined {
   return Object.keys(llm.models).find((name) => {
     const model = llm.models[name]!;
@@ -119,7 +119,7 @@ function ownName(llm: Llm, tag: string): string | undefined {
   });
 }
 
-/** The model that the command line names. */
+/** The model on the command line. */
 function described(
   name: string,
   quantization: string | undefined,
@@ -199,7 +199,7 @@ function cacheOption(text: string | undefined): KvCacheType | undefined {
   );
 }
 
-/** As homelab.ts has it. */
+/** The notation of homelab.ts. */
 function written(value: object): string {
   const entries = Object.entries(value).map(
     ([key, each]) => `${key}: ${typeof each === 'object' ? written(each) : String(each)}`,

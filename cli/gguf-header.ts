@@ -13,7 +13,7 @@ interface Tensor {
   readonly bytes: number;
 }
 
-/** What the header of a GGUF file says about a model. @throws when it is not one */
+/** Reads the architecture of a model from the header of a GGUF file. @throws if the file is not valid */
 export function readGguf(path: string): { readonly architecture: ModelArchitecture; readonly weights: WeightBytes } {
   const size = fs.statSync(path).size;
   const header = Buffer.alloc(Math.min(size, MOST));
@@ -39,7 +39,7 @@ function wrong(path: string, got: string): Error {
     sentence({
       what: `${path} must be a whole GGUF file of a language model`,
       got,
-      fix: 'download it again, or name another',
+      fix: 'download it again, or give another file',
     }),
   );
 }

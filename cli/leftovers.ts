@@ -31,7 +31,9 @@ export async function leftovers(args: readonly string[], dist = 'dist'): Promise
     throw new Error('leftovers needs dist/ to compare the cluster with, got none; npm run synth');
   const commands = leftoverCommands(dist, flag(args, 'kubeconfig'));
   if (commands.length === 0)
-    return console.log('nothing is left over: dist/ has everything that Argo CD keeps and that the bootstrap made');
+    return console.log(
+      'nothing is left over: dist/ has every object that Argo CD keeps and every secret of the bootstrap',
+    );
   console.log([LEFTOVERS, ...commands.map((command) => `  ${command}`)].join('\n'));
 }
 

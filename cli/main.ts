@@ -30,10 +30,10 @@ const commands: Readonly<
   },
   picture: { what: 'an SVG of the homelab: connections, and what runs where', run: printPicture },
   plan: {
-    what: 'what homelab.ts would change in the cluster and on its machines; plan --help for its options',
+    what: 'what a change of homelab.ts does to the cluster and its machines; plan --help for its options',
     run: plan,
   },
-  rebind: { what: 'POD: let a recreated claim bind the disk of a pod', run: rebind },
+  rebind: { what: 'POD: let a recreated claim bind the volume of a pod', run: rebind },
   status: {
     what: 'the state of each database; exit code 1 if something is late or broken [--kubeconfig=FILE]',
     run: status,

@@ -17,19 +17,19 @@ import { sentence } from '../values/problem';
 import { options, Usage } from './usage';
 
 const HELP = `npm run homelab -- plan [--base REF] [--markdown | --json | --html] [--out FILE] [--color | --no-color]
-Says what the change from dist/ at a Git ref to what homelab.ts renders now does to the cluster and its machines.
+Compares dist/ at a Git ref with the present rendering, and prints what the change does to the cluster and its machines.
 
   --base REF    branch, tag or commit to compare with (default HEAD; in CI origin/main)
   --markdown    for a comment of a pull request, always under 60,000 characters
   --json        for programs, every field of every object
-  --html        one page that needs nothing else
+  --html        one page without other files
   --out FILE    writes to a file instead of the terminal
-  --color       colours even where the output is no terminal; --no-color or NO_COLOR=1: none
+  --color       colours even if the output is not a terminal; --no-color or NO_COLOR=1: none
 
 exit codes, by the worst that homelab.ts does not accept:
    0  nothing dangerous
   10  pods restart, objects are recreated or nodes reboot
-  15  somebody may do, reach or read more than before
+  15  someone may do, reach or read more than before
   20  the API server refuses an object, Argo CD never deploys it, or a quota or a node's budget is exceeded
   30  data is at risk
    1  the command itself failed, 2 it was called with wrong options`;

@@ -48,11 +48,11 @@ export async function rebind(args: readonly string[]): Promise<void> {
   };
   console.log(`disk    ${pod}, ${place.size} on ${place.machine}, mounted at /var/mnt/${pod}`);
   console.log(
-    `volume  ${place.volume}, ${binding.remembered ? `remembers claim ${binding.remembered}` : 'waits for its claim'}`,
+    `volume  ${place.volume}, ${binding.remembered ? `refers to claim ${binding.remembered}` : 'waits for its claim'}`,
   );
   console.log(`claim   ${place.namespace}/${place.claim}, ${binding.present ?? 'does not exist'}`);
-  if (!isStale(binding)) return console.log('nothing to do: volume and claim agree');
-  if (!args.includes('--yes') && !(await agrees(`let the next claim ${place.claim} bind this disk and its data?`)))
+  if (!isStale(binding)) return console.log('nothing to do: the volume refers to its claim');
+  if (!args.includes('--yes') && !(await agrees(`let the next claim ${place.claim} bind this volume and its data?`)))
     return console.log('nothing was changed');
   const patch = [
     // Removes only the reference that was shown: another claim may have bound the volume since.

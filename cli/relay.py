@@ -1,6 +1,6 @@
-"""Joins its standard input and output to a port of this pod.
+"""Connects its standard input and output to a port of this pod.
 
-kubectl port-forward reaches what listens on loopback, and Cassandra listens on the address of its pod alone.
+kubectl port-forward reaches only loopback, but Cassandra listens only on the address of its pod.
 Standard library only.
 """
 import os

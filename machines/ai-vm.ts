@@ -6,14 +6,14 @@ import type { MachineFiles } from './files';
 import { METRICS_PORT, PROXY_FILES, proxyConfig } from './llm-proxy';
 import { OLLAMA_FILES, loadModelsUnit, ollamaOverride, ollamaUnit, residentModels } from './ollama';
 
-/** The cloud-init files of a machine beside the cluster. */
+/** The cloud-init files of a machine outside the cluster. */
 export interface CloudInit {
   readonly user: string;
   readonly network: string;
   readonly meta: string;
 }
 
-/** The user that cloud-init creates on a machine beside the cluster. */
+/** The user that cloud-init creates on a machine outside the cluster. */
 export const ADMIN = 'homelab';
 
 /** Files on such a machine. */
@@ -24,8 +24,8 @@ export const AI_VM_FILES = {
 } as const;
 
 /**
- * Counts only at the first boot. The instance id never changes: with another one, cloud-init would run everything again and
- * create new host keys. Stage ai-vm brings over SSH what may change later.
+ * Used only at the first boot. The instance id never changes: with another one, cloud-init would run everything again and
+ * create new host keys. Stage ai-vm applies later changes over SSH.
  */
 export function cloudInit(homelab: Homelab, name: string): CloudInit {
   const { network } = homelab;
@@ -56,7 +56,7 @@ export function cloudInit(homelab: Homelab, name: string): CloudInit {
       version: 2,
       ethernets: {
         lan: {
-          // By address of the card: its name changes when a GPU is put in.
+          // Matches the MAC address: the name of the card changes when a GPU is added.
           match: { macaddress: machine.mac },
           dhcp4: false,
           dhcp6: false,
@@ -87,7 +87,7 @@ export function loginAddresses(homelab: Homelab): string[] {
   return [...(homelab.access?.from ?? macs(homelab))];
 }
 
-/** The rules hold their own digest as the comment of the table, so that the rules in the kernel can be compared. */
+/** The comment of the table is a digest of the rules, so that the rules in the kernel can be compared. */
 export function firewall(homelab: Homelab, name: string): { readonly rules: string; readonly digest: string } {
   const digest = createHash('sha256')
     .update(rules(homelab, name, ''))
@@ -97,8 +97,8 @@ export function firewall(homelab: Homelab, name: string): { readonly rules: stri
 }
 
 /**
- * The cluster's nodes, because what leaves a pod carries the address of its node, and the Macs, which bring models. IPv6 gets
- * what it needs to work in the home network, and no service.
+ * Allows the cluster's nodes, because packets of a pod have the address of its node, and the Macs, which upload models. IPv6 gets
+ * what it needs to work in the home network, but no service.
  */
 function rules(homelab: Homelab, name: string, digest: string): string {
   const { llm } = homelab;
@@ -133,7 +133,7 @@ function macs({ hosts }: Homelab): string[] {
   return Object.values(hosts).flatMap((host) => (host.kind === 'mac' ? [host.address] : []));
 }
 
-/** As Debian's nftables.service: loads the rules before the network starts. */
+/** Loads the rules before the network starts, like Debian's nftables.service. */
 export const FIREWALL_UNIT = `# Managed by the bootstrap of the homelab.
 [Unit]
 Description=Firewall of the homelab
@@ -160,13 +160,13 @@ export function ttmOptions({ memory }: UbuntuMachine): { readonly line: string; 
   return { line: `options ttm pages_limit=${pages} page_pool_size=${pages}`, pages };
 }
 
-/** Packages of Ubuntu that a machine needs; those for a GPU only where models run. */
+/** Packages of Ubuntu that a machine needs; those for a GPU only on the machine of the models. */
 export function packages({ llm }: Homelab, name: string, { release }: UbuntuMachine): string[] {
   const always = ['ca-certificates', 'curl', 'nftables'];
   if (llm?.machine !== name) return always;
   return [
     ...always,
-    // socat speaks with the socket of haproxy.
+    // socat connects to the socket of haproxy.
     ...(llm.gateway === undefined ? [] : ['haproxy', 'socat']),
     `linux-generic-hwe-${release}`,
     'linux-firmware',
@@ -176,7 +176,7 @@ export function packages({ llm }: Homelab, name: string, { release }: UbuntuMach
   ].sort();
 }
 
-/** Files of each machine beside the cluster, under its name and their path there; cloud-init's in cloud-init/. */
+/** Files of each machine outside the cluster by MACHINE/PATH; those for cloud-init are in cloud-init/. */
 export function renderAiVms(homelab: Homelab): MachineFiles {
   const files = new Map<string, string>();
   for (const [name, machine] of Object.entries(homelab.machines)) {

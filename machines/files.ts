@@ -1,2 +1,2 @@
-/** Text by path below scripts/rendered/. */
+/** Text of each file, by its path below scripts/rendered/. */
 export type MachineFiles = ReadonlyMap<string, string>;

@@ -1,43 +1,43 @@
 import { hostOf, type GpuPassthrough, type Homelab, type ProxmoxHost } from '../inventory';
 import type { MachineFiles } from './files';
 
-/** The files of a Proxmox host, in *.d folders under our name. */
+/** Files on a Proxmox host, in *.d folders under our name. */
 
-/** The files that concern how a host boots, by path on it. */
+/** Files that change how a host boots, by their path on it. */
 export const HOST_FILES = {
   modules: '/etc/modules-load.d/collab-homelab.conf',
   modprobe: '/etc/modprobe.d/collab-homelab.conf',
-  /** The PCI ids that the host has: they are not known before it was seen. */
+  /** PCI ids of the devices. Known only after the host was inspected. */
   ids: '/etc/modprobe.d/collab-homelab-ids.conf',
   grub: '/etc/default/grub.d/collab-homelab.cfg',
-  /** Where the host boots by systemd-boot, in place of `grub`. One line of Proxmox' own; it is edited. */
+  /** Used instead of `grub` if the host boots with systemd-boot. A file of Proxmox with one line, which is edited. */
   cmdline: '/etc/kernel/cmdline',
 } as const;
 
-/** The program that gives back the files of the last good boot, and what starts it. */
+/** The program that restores the files of the last good boot, and the units that start it. */
 export const UNDO_FILES = {
   program: '/usr/local/sbin/collab-homelab-undo',
   service: '/etc/systemd/system/collab-homelab-undo.service',
   timer: '/etc/systemd/system/collab-homelab-undo.timer',
 } as const;
 
-/** The GPU's firmware, as `romfile` of hostpci names it. */
+/** The GPU's firmware: `romfile` of hostpci. */
 export const VBIOS = 'collab-homelab-vbios.bin';
-/** The ROM of its sound, where homelab.ts names one. */
+/** The ROM of its audio function, if homelab.ts names one. */
 export const AUDIO_ROM = 'collab-homelab-audio.rom';
-/** The folder to which `romfile` is relative. */
+/** `romfile` is relative to this folder. */
 export const VBIOS_FOLDER = '/usr/share/kvm';
 
-/** Time in which a boot with changes must be confirmed. */
+/** Limit for the confirmation of a boot with changes, in minutes. */
 export const UNDO_MINUTES = 15;
 
 /**
- * iommu=pt: devices of the host skip the translation. initcall_blacklist=sysfb_init: the firmware's framebuffer does not
- * hold the GPU's memory when a VM takes it.
+ * iommu=pt: devices of the host skip address translation. initcall_blacklist=sysfb_init: the firmware's framebuffer does not
+ * occupy the GPU's memory when a VM takes it.
  */
 export const KERNEL_OPTIONS = ['iommu=pt', 'initcall_blacklist=sysfb_init'];
 
-/** What the machines of a host need of it. */
+/** The devices that the machines of a host need. */
 export function passedThrough(homelab: Homelab, host: string): { readonly gpu: boolean; readonly npu: boolean } {
   const machines = Object.values(homelab.machines).filter((machine) => hostOf(homelab, machine) === host);
   const some = (device: 'gpu' | 'npu') =>
@@ -46,11 +46,11 @@ export function passedThrough(homelab: Homelab, host: string): { readonly gpu: b
 }
 
 /**
- * Options of hostpci by function of the GPU. They also say what a proof was about: with others it is made again.
+ * Options of hostpci for each function of the GPU. A change of them repeats the proof of the GPU.
  */
 export function gpuOptions({ rom = true, audioRom, sound = true, xVga = false }: GpuPassthrough = {}): {
   readonly gpu: string;
-  /** Undefined: it is left out. */
+  /** Undefined leaves the function out. */
   readonly audio: string | undefined;
 } {
   const options = (...all: readonly (string | false)[]) => all.filter((each) => each !== false).join(',');
@@ -68,7 +68,7 @@ export function hostsWithMachines(homelab: Homelab): [string, ProxmoxHost][] {
   );
 }
 
-/** Files for a host by their path on it; `ids` is written besides, when the host was seen. */
+/** Files of a host by their path on it. `ids` is written separately, after the host was inspected. */
 export function hostFiles(homelab: Homelab, host: string): ReadonlyMap<string, string> {
   const { gpu, npu } = passedThrough(homelab, host);
   return new Map([

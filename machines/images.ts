@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto';
 import type { Homelab, Machine } from '../inventory';
 import { IMAGE_FACTORY, UBUNTU_IMAGES } from './pins';
 
-/** A disk image that machines begin from. */
+/** The disk image of new machines. */
 export interface Image {
-  /** As messages call it. */
+  /** Name in messages. */
   readonly what: string;
   readonly url: string;
-  /** File name below import/ of the host's storage for files. The prefix says that it is ours. */
+  /** File name below import/ of the host's storage for files. The prefix marks it as ours. */
   readonly file: string;
-  /** Whether what is downloaded must be unpacked with xz. */
+  /** Whether the download must be unpacked with xz. */
   readonly packed: boolean;
-  /** Room that download and unpacked file need together, in bytes. */
+  /** Space for download and unpacked file together, in bytes. */
   readonly room: number;
-  /** What its publisher says of it. */
+  /** How its publisher authenticates it. */
   readonly published?: {
     readonly sha256: string;
-    /** Where the signed list is, and how it names the image. */
+    /** Address of the signed list, and the name of the image there. */
     readonly list: string;
     readonly name: string;
   };
@@ -24,11 +24,11 @@ export interface Image {
 
 const GIB = 1024 ** 3;
 
-/** Name of every image of ours on a host begins with it. */
+/** Prefix of the names of our images on a host. */
 export const IMAGE_PREFIX = 'collab-homelab-';
 
 /**
- * What is in the Talos image besides Talos, as the image factory writes it down (the order of its fields, 4 spaces, no
+ * The extensions in the Talos image, exactly as the image factory writes them (the order of its fields, 4 spaces, no
  * quotes): its SHA-256 is the schematic's id. Names of extensions need no quotes: inventory/shapes.ts allows none that would.
  */
 export function schematic({ talos: { extensions = [] } }: Homelab): string {
@@ -42,14 +42,14 @@ export function schematicId(homelab: Homelab): string {
 }
 
 /**
- * What `talosctl upgrade` and the machine config install: the nocloud installer of the same schematic, or a node would come
- * back without the address that Proxmox gave it.
+ * The image that `talosctl upgrade` and the machine config install: the nocloud installer of the same schematic. With another
+ * one, a node would restart without the address that Proxmox gave it.
  */
 export function installerImage(homelab: Homelab): string {
   return `${IMAGE_FACTORY}/nocloud-installer/${schematicId(homelab)}:${homelab.versions.talos}`;
 }
 
-/** Talos' disk images unpack to 8 GiB (DefaultRAWDiskSize of its imager), the download is below 1 GiB. */
+/** A disk image of Talos unpacks to 8 GiB (DefaultRAWDiskSize of its imager); the download has less than 1 GiB. */
 export function talosImage(homelab: Homelab): Image {
   const { talos } = homelab.versions;
   const id = schematicId(homelab);
@@ -62,7 +62,7 @@ export function talosImage(homelab: Homelab): Image {
   };
 }
 
-/** Ubuntu's .img is a qcow2 file of 0.6 GiB; Proxmox imports by the ending of the name. */
+/** Ubuntu's .img is a qcow2 file of 0.6 GiB; Proxmox needs the right suffix for an import. */
 export function ubuntuImage(release: string): Image | undefined {
   const pin = UBUNTU_IMAGES[release];
   if (pin === undefined) return undefined;
@@ -77,7 +77,7 @@ export function ubuntuImage(release: string): Image | undefined {
   };
 }
 
-/** Room that all images of machines need together while they are brought, in bytes. */
+/** Space for the downloads of all images together, in bytes. */
 export function roomForImages(homelab: Homelab, machines: readonly Machine[]): number {
   const rooms = new Map<string, number>();
   for (const machine of machines) {

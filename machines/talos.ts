@@ -17,14 +17,14 @@ const FOLDER = 'talos';
 /** The only scsi disk of the machine; database disks are virtio-blk (/dev/vda and so on). */
 export const SYSTEM_DISK = '/dev/sda';
 
-/** Talos' own default, and two that other people run. */
+/** Talos' default, and two common alternatives. */
 const TIME_SERVERS = ['time.cloudflare.com', '0.pool.ntp.org', '1.pool.ntp.org'];
 
-/** Talos waits without limit when it is given none. */
+/** Without a limit, Talos waits for ever. */
 const TIME_SYNC_BOOT_SECONDS = 120;
 
 /**
- * Talos' own reserve next to memory (constants.KubeletSystemReserved* of 1.13): what is said here replaces all of it.
+ * Talos' own reserve besides memory (constants.KubeletSystemReserved* of 1.13): our setting replaces all of it.
  */
 const SYSTEM_RESERVED = { cpu: `${SYSTEM_MILLICORES}m`, pid: '100', 'ephemeral-storage': '256Mi' };
 
@@ -41,12 +41,12 @@ export function talosPatches(homelab: Homelab): MachineFiles {
   ]);
 }
 
-/** The patches of a node in the order in which they are laid over each other. */
+/** The patches of a node in the order in which Talos merges them. */
 export function patchesOf(name: string, { role }: TalosMachine): string[] {
   return [`${FOLDER}/cluster.patch.yaml`, `${FOLDER}/${role}.patch.yaml`, nodeFile(name)];
 }
 
-/** Name of a database disk's volume as Talos knows it; it is mounted at /var/mnt/SERIAL. */
+/** Name of a database disk's volume in Talos; it is mounted at /var/mnt/SERIAL. */
 export function userVolume(serial: string): string {
   return `u-${serial}`;
 }
@@ -78,7 +78,7 @@ function clusterPatch(homelab: Homelab): object[] {
           serviceSubnets: [serviceCidr],
           cni: { name: 'flannel', flannel: { kubeNetworkPoliciesEnabled: talos.enforceNetworkPolicies } },
         },
-        // Tells addresses of the nodes to a server on the internet. Only nodes that must find further control planes
+        // Discovery sends the nodes' addresses to a server on the internet. Only nodes that must find further control planes
         // by themselves need it.
         ...(apiServerAddresses(homelab).length === 1 && { discovery: { enabled: false } }),
       },
@@ -97,7 +97,7 @@ function clusterPatch(homelab: Homelab): object[] {
   ];
 }
 
-/** As Go prints it, and Talos gives it back: 2m0s. */
+/** In Go's format, which Talos also returns: 2m0s. */
 function goDuration(seconds: number): string {
   const whole = Math.ceil(seconds);
   return `${Math.floor(whole / 60)}m${whole % 60}s`;
@@ -120,9 +120,9 @@ function nodePatch({ network }: Homelab, name: string, machine: TalosMachine): o
   const prefix = network.cidr.split('/')[1]!;
   return [
     ...(Object.keys(labels).length > 0 ? [{ machine: { nodeLabels: labels } }] : []),
-    // gen config says `auto: stable`, a name like talos-abc-123; volumes and labels stand on the name of the inventory.
+    // gen config sets `auto: stable`, a name like talos-abc-123; volumes and labels need the name of the inventory.
     { apiVersion: 'v1alpha1', kind: 'HostnameConfig', auto: 'off', hostname: name },
-    // The card has a name of its own on every chipset; its MAC is the inventory's.
+    // The name of the card depends on the chipset; its MAC is in the inventory.
     {
       apiVersion: 'v1alpha1',
       kind: 'LinkAliasConfig',
@@ -143,7 +143,7 @@ function nodePatch({ network }: Homelab, name: string, machine: TalosMachine): o
       name: serial,
       provisioning: {
         diskSelector: { match: `disk.serial == "${serial}" && !system_disk` },
-        // Talos wants a smallest size; below 90 % of its disk it would be another disk. It grows with the disk.
+        // Talos requires a minimum size. 90 % of the disk excludes smaller disks. The volume grows with its disk.
         minSize: `${mebibytes(bytes(size) * 0.9)}MiB`,
         grow: true,
       },
@@ -152,7 +152,7 @@ function nodePatch({ network }: Homelab, name: string, machine: TalosMachine): o
   ];
 }
 
-/** Strings that another reader of YAML would take for something else stand in quotes: `auto: "off"`. */
+/** Quotes strings that another YAML parser would read as another type: `auto: "off"`. */
 function documents(...all: readonly object[]): string {
   return all
     .map((each) => `---\n${stringify(each, { lineWidth: 0, version: '1.1', directives: false } as never)}`)

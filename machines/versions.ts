@@ -4,8 +4,8 @@ import type { MachineFiles } from './files';
 import { ollamaVersion } from './ollama';
 
 /**
- * What runs below everything else, in one place: most of it stands in no other file that is rendered, and an upgrade would be
- * seen in no review. The plan of a change reads both sides here.
+ * Versions of the platform in one file: no other rendered file has most of them, so a review would not show an
+ * upgrade. The plan of a change compares this file.
  */
 export function renderVersions(homelab: Homelab): MachineFiles {
   const { proxmox, talos, kubernetes, argoCd } = homelab.versions;

@@ -12,16 +12,16 @@ export interface Vm {
   readonly vmid: number;
   readonly host: string;
   readonly machine: Machine;
-  /** Of the host: where disks are, and where images and cloud-init files are. */
+  /** Storages of the host: one for disks, one for images and cloud-init files. */
   readonly storage: string;
   readonly files: string;
-  /** Everything but disks and what needs them, as options of `qm create`. */
+  /** Options of `qm create`: all settings except disks and the boot order. */
   readonly settings: Settings;
-  /** Of the variables of UEFI. */
+  /** Options of the disk with the UEFI variables. */
   readonly efi: string;
-  /** Of the system disk, without its place. */
+  /** Options of the system disk, without its volume. */
   readonly systemOptions: string;
-  /** Volume that the system disk is copied from; none for a release that is not pinned. */
+  /** Volume from which the system disk is copied; undefined for a release that is not pinned. */
   readonly image: string | undefined;
   readonly dataDisks: readonly DataDisk[];
 }
@@ -29,23 +29,23 @@ export interface Vm {
 export interface DataDisk {
   readonly serial: string;
   readonly bytes: number;
-  /** Slot that it gets on a new machine. */
+  /** Its slot on a new machine. */
   readonly slot: string;
-  /** Without its place. */
+  /** Options without the volume. */
   readonly options: string;
 }
 
 export const SYSTEM_SLOT = 'scsi0';
 export const EFI_SLOT = 'efidisk0';
-/** Of the drive with addresses and users. */
+/** Slot of the cloud-init drive, which has addresses and users. */
 export const CLOUD_INIT_SLOT = 'ide0';
-/** Of virtio disks, from 0. */
+/** Prefix of virtio disks, numbered from 0. */
 export const VIRTIO_SLOTS = 16;
 
-/** Time that Proxmox gives a control plane before it starts the next machine: others only wait for its API anyway. */
+/** How long Proxmox waits after the start of a control plane: the other machines need its API. */
 const CONTROL_PLANE_UP_SECONDS = 60;
 
-/** What stands in the notes of each VM of ours. Without it a VM is somebody else's. */
+/** Marks our VMs, in their notes. A VM without it is not ours. */
 export function mark(name: string): string {
   return `collab-homelab ${name}`;
 }
@@ -63,7 +63,7 @@ export function vmOf(homelab: Homelab, name: string): Vm {
       ostype: 'l26',
       machine: 'q35',
       bios: 'ovmf',
-      // Talos needs x86-64-v2 or newer, which Proxmox' default is not everywhere.
+      // Talos needs x86-64-v2 or newer; Proxmox' default may be older.
       cpu: 'host',
       cores: String(machine.cores),
       memory: String(Math.floor(bytes(machine.memory) / 1024 ** 2)),
@@ -90,8 +90,8 @@ export function vmOf(homelab: Homelab, name: string): Vm {
 }
 
 /**
- * No guest agent: with it Proxmox' shutdown makes Talos drain the node first, which a disruption budget over databases
- * blocks to the end. Without it the power button is pressed, and the kubelet ends pods in their own time.
+ * No guest agent: with it, a shutdown by Proxmox makes Talos drain the node first, which the disruption budget of a database
+ * blocks until the timeout. Without it, Proxmox presses the power button, and the kubelet ends pods within their grace periods.
  */
 function talosSettings({ network }: Homelab, { address }: TalosMachine): Record<string, string> {
   const [, prefix] = network.cidr.split('/');
@@ -102,7 +102,7 @@ function talosSettings({ network }: Homelab, { address }: TalosMachine): Record<
   };
 }
 
-/** Files of cloud-init by what they are, below snippets/ of the host's storage for files. */
+/** File names for cloud-init by their purpose, below snippets/ of the host's storage for files. */
 export function snippetFiles(name: string): Readonly<Record<'user' | 'network' | 'meta', string>> {
   const file = (kind: string) => `collab-homelab-${name}-${kind}.yaml`;
   return { user: file('user'), network: file('network'), meta: file('meta') };
@@ -117,7 +117,7 @@ function upSeconds(machine: Machine): number {
   return machine.kind === 'talos' && machine.role === 'control-plane' ? CONTROL_PLANE_UP_SECONDS : 0;
 }
 
-/** Commands that bring about a VM where there is none, one for each step. */
+/** The commands of qm that create and change a VM. */
 export const QM = {
   create: (vmid: number, settings: Settings) => ['qm', 'create', `${vmid}`, ...options(settings)],
   set: (vmid: number, settings: Settings, ignoreLock = false) => [
@@ -134,7 +134,7 @@ export const QM = {
   ],
 };
 
-/** What makes a drive of a VM, as settings for `qm set`. Each allocates a new volume. */
+/** Settings for `qm set` that create a drive. Each allocates a new volume. */
 export const NEW_DRIVE = {
   efi: ({ storage, efi }: Vm): Settings => ({ [EFI_SLOT]: `${storage}:1,${efi}` }),
   system: ({ storage, image, systemOptions }: Vm): Settings => ({
@@ -151,14 +151,14 @@ function options(settings: Settings): string[] {
   return Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]);
 }
 
-/** As qm takes sizes, in the largest unit that is exact. */
+/** A size for qm, in the largest exact unit. */
 export function sizeText(size: number): string {
   const units = { G: 1024 ** 3, M: 1024 ** 2 };
   const exact = Object.entries(units).find(([, length]) => size % length === 0);
   return exact === undefined ? `${Math.ceil(size / 1024)}K` : `${size / exact[1]}${exact[0]}`;
 }
 
-/** The commands that `apply vms` sends to an empty host, a file per VM. */
+/** The commands of `apply vms` on an empty host, a file for each VM. */
 export function renderVms(homelab: Homelab): MachineFiles {
   return new Map(
     Object.keys(homelab.machines).map((name): [string, string] => {
@@ -179,13 +179,13 @@ function script(vm: Vm): string {
     QM.start(vm.vmid),
   ];
   return `#!/bin/sh
-# ${vm.name} on ${vm.host}, for review: the commands that the bootstrap sends where this VM is not there yet. It sends each
-# by itself, after a look at what is there; do not run this file.
+# ${vm.name} on ${vm.host}, for review: the commands with which the bootstrap creates this VM. It checks the host before
+# each command; do not run this file.
 ${commands.map(lines).join('\n')}
 `;
 }
 
-/** A command with an option per line. */
+/** A command with one option a line. */
 function lines(argv: readonly string[]): string {
   return argv.map(quoted).join(' ').replace(/ --/g, ' \\\n  --');
 }

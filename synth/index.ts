@@ -107,7 +107,7 @@ export function checkApp(app: App, checks: readonly Check[] = everyCheck): Verdi
   return found;
 }
 
-/** A plan as text: for a terminal, a pull request, a program or a browser. Its code is loaded at the first call. */
+/** Prints a plan for a terminal, a pull request, a program or a browser. Its code is loaded at the first call. */
 export async function planText(
   plan: Plan,
   format: 'terminal' | 'markdown' | 'json' | 'html' = 'terminal',

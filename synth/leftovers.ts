@@ -29,7 +29,7 @@ export async function leftovers(before: Files, after: Files): Promise<string[]> 
 }
 
 /**
- * Applications first, or they would create again what is deleted; then claims and their volumes, which end only when no pod uses
+ * Applications first, or they would recreate the objects; then claims and their volumes, which end only when no pod uses
  * them, so kubectl does not wait for them; namespaces last, with everything that is left in them.
  */
 const ORDER: readonly string[] = ['Application', 'AppProject', '', 'PersistentVolume', 'StorageClass', 'Namespace'];

@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 export type Files = ReadonlyMap<string, string>;
 
 /**
- * Replaces a folder by a new one, wholly or not at all. Both states lie beside it, and each name holds the process ID:
+ * Replaces a folder by a new one, completely or not at all. Both states are folders beside it, with the process ID in the name:
  * `dist.next.PID` is being written, `dist.old.PID` is the previous one. The next synth reads from these names what to
- * finish or undo, so a process that is killed at any point leaves nothing half done.
+ * finish or undo, so a process can be killed at any point.
  *
  *   write dist.next.PID, fsync it     not published yet: the next synth removes it
  *   dist      -> dist.old.PID         dist is gone, dist.next.PID is complete: the next synth renames it

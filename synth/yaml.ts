@@ -29,7 +29,7 @@ function mapping(value: Record<string, unknown>, indent: string, path: string): 
   return out === '' ? ' {}\n' : `\n${out}`;
 }
 
-/** The first line of each entry follows the dash, the others stand two deeper: as kubectl prints lists. */
+/** The first line of each entry follows the dash, the others are indented by two: like kubectl. */
 function sequence(value: readonly unknown[], indent: string, path: string): string {
   let out = '';
   value.forEach((entry, index) => {

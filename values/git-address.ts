@@ -2,7 +2,7 @@ import { portProblem } from './names';
 import { serverProblem } from './outside-names';
 import { sentence } from './problem';
 
-/** Where a Git repository lies. */
+/** The parts of a Git address. */
 export type GitAddress =
   | { readonly protocol: 'https' | 'ssh'; readonly host: string; readonly port: number }
   /** A folder that Argo CD can read: needs no network. */
@@ -47,7 +47,7 @@ export function gitAddressProblem(value: unknown, what: string): string | undefi
       what: `${what} must be an address whose server authenticates itself`,
       got: value,
       allowed: 'https:// or ssh://',
-      fix: 'otherwise anyone on the path could change what Argo CD applies; use the SSH port of the server, or give it a certificate (git.ca)',
+      fix: 'use the SSH port of the server, or give it a certificate (git.ca); otherwise anyone on the network path can change what Argo CD applies',
     });
   if (parts === undefined)
     return sentence({

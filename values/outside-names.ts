@@ -53,12 +53,12 @@ export function serverProblem(host: string, what: string): string | undefined {
     : sentence({ what: `${what} must be a server that pods and nodes can reach`, got: host, fix: `${reason}; ${fix}` });
 }
 
-/** A registry as it stands in image names: HOST or HOST:PORT. */
+/** A registry as written in image names: HOST or HOST:PORT. */
 export function registryProblem(value: unknown, what: string): string | undefined {
   const [, host, port] = /^([^\s:/@]+)(?::(\d+))?$/.exec(typeof value === 'string' ? value : '') ?? [];
   if (host === undefined || host !== host.toLowerCase())
     return sentence({
-      what: `${what} must be a registry as it stands in image names`,
+      what: `${what} must be a registry as written in image names`,
       got: value,
       allowed: 'HOST or HOST:PORT in lower case, without https:// and without a path',
       fix: 'write it like ghcr.io or registry.home.arpa:5000',

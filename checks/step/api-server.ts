@@ -31,11 +31,11 @@ export interface ApiChange {
 export function apiServerChange(before: Manifest, after: Manifest, kubernetes?: string, classes?: Classes): ApiChange {
   if (same(before, after))
     return { verdict: 'nothing', reason: 'the manifest is the same', fields: [], live: before, next: after };
-  return judged(rulesOf(kubernetes), before, after, classes);
+  return compared(rulesOf(kubernetes), before, after, classes);
 }
 
 /** Like `apiServer`, with given rules. */
-export function judged(rules: ServerRules, before: Manifest, after: Manifest, classes?: Classes): ApiChange {
+export function compared(rules: ServerRules, before: Manifest, after: Manifest, classes?: Classes): ApiChange {
   const kind = kindRules(rules, after);
   const live = filled(rules, before);
   const shape = kind ? ({ form: 'struct', type: kind.type, atomic: false, keys: [] } as const) : ANY;

@@ -67,8 +67,8 @@ function index(state: State): Connections {
   );
   const side = (type: 'Ingress' | 'Egress', way: 'ingress' | 'egress') =>
     once((workload: Workload): ReadonlySet<Workload> | undefined => {
-      const judges = policies(workload).filter((policy) => isolates(policy, type));
-      return judges.length === 0 ? undefined : new Set(named(judges, way));
+      const restricting = policies(workload).filter((policy) => isolates(policy, type));
+      return restricting.length === 0 ? undefined : new Set(named(restricting, way));
     });
   const reaches = side('Egress', 'egress');
   let speakers: Map<Workload, Workload[]> | undefined;

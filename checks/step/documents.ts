@@ -6,7 +6,7 @@ export function documents(text: string): Manifest[] | undefined {
   try {
     return read(text);
   } catch {
-    return undefined; // an alias that names nothing, or that grows without end
+    return undefined; // an alias without an anchor, or one that expands without end
   }
 }
 

@@ -51,7 +51,7 @@ function fewerNodes(was: Database, is: Database, thing: string): NextCommit[] {
   const pods = replicasOf(is.sets[0]!) - surplus.length / is.sets.length;
   return [
     {
-      what: `databases.${thing}.nodesPerRack: ${pods}, and take membersPerRack out; and remove the disks of the removed pods from their machine`,
+      what: `databases.${thing}.nodesPerRack: ${pods}, remove membersPerRack, and remove the disks of the removed pods from their machine`,
       when: `${surplus.join(', ')} ${surplus.length === 1 ? 'has' : 'have'} left the ring: ${membersLook(thing)}`,
     },
   ];

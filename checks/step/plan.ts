@@ -107,7 +107,7 @@ export interface Risk {
   readonly from: string;
   /** The new value, as written in an accepted change. */
   readonly to: string;
-  /** What would be lost, opened or missed, and why: one or two sentences. */
+  /** The problem and its reason: one or two sentences. */
   readonly problem: string;
   /** The safe way, commit by commit, with what to check before the next one. @default none */
   readonly way?: readonly string[];

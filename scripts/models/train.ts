@@ -65,9 +65,10 @@ async function agreed({ ask }: Context, name: string, { text, settings }: Traini
     console.log(`  npm run models -- export ${name}`);
     return false;
   }
-  if (decision.what === 'go on') console.log(`resumes after iteration ${decision.iteration} of ${settings.iterations}`);
-  if (decision.what === 'begin anew' && decision.finished) console.log('settings changed: trains from the beginning');
-  else if (decision.what === 'begin anew') {
+  if (decision.what === 'resume')
+    console.log(`resumes after iteration ${decision.iteration} of ${settings.iterations}`);
+  if (decision.what === 'restart' && decision.finished) console.log('settings changed: trains from the beginning');
+  else if (decision.what === 'restart') {
     const lost = `${decision.iteration} iterations`;
     await ask.agree(
       `Settings of ${name} changed since its last training. Train from the beginning? ${lost} with the old settings are lost.`,

@@ -34,22 +34,22 @@ export interface TrainingResult {
 
 /** What `train` does with the files of an earlier run. */
 export type Decision =
-  | { readonly what: 'begin' }
-  | { readonly what: 'go on'; readonly iteration: number }
+  | { readonly what: 'start' }
+  | { readonly what: 'resume'; readonly iteration: number }
   | { readonly what: 'done' }
   /** The settings changed. The training with the old settings is lost. */
-  | { readonly what: 'begin anew'; readonly iteration: number; readonly finished: boolean };
+  | { readonly what: 'restart'; readonly iteration: number; readonly finished: boolean };
 
 /** @param configText text of config.yaml for the current settings */
 export function decide(folder: string, configText: string): Decision {
   const config = join(folder, 'config.yaml');
   const iteration = lastCheckpoint(folder) ?? 0;
   const finished = fs.existsSync(join(folder, 'training.json'));
-  if (!fs.existsSync(config)) return { what: 'begin' };
+  if (!fs.existsSync(config)) return { what: 'start' };
   if (fs.readFileSync(config, 'utf8') !== configText)
-    return iteration === 0 && !finished ? { what: 'begin' } : { what: 'begin anew', iteration, finished };
+    return iteration === 0 && !finished ? { what: 'start' } : { what: 'restart', iteration, finished };
   if (finished) return { what: 'done' };
-  return iteration === 0 ? { what: 'begin' } : { what: 'go on', iteration };
+  return iteration === 0 ? { what: 'start' } : { what: 'resume', iteration };
 }
 
 /** Iteration of the last complete checkpoint. */

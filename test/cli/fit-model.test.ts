@@ -34,9 +34,8 @@ test('a model that fits beside the resident ones', () => {
 test('a model that does not, and what would', () => {
   const { text, fits } = fit('llama3.1:8b', '--context=131072', '--parallel=2');
   expect(fits).toBe(false);
-  const [, context] = /What would: context (\d+), or llm.kvCache 'q4_0', or llm.parallel 1, or \d+ GiB for ai-vm/.exec(
-    text,
-  )!;
+  const [, context] =
+    /Alternatives: context (\d+), or llm.kvCache 'q4_0', or llm.parallel 1, or \d+ GiB for ai-vm/.exec(text)!;
   expect(fit('llama3.1:8b', `--context=${context}`, '--parallel=2').fits).toBe(true);
   expect(fit('llama3.1:8b', `--context=${Number(context) + 1024}`, '--parallel=2').fits).toBe(false);
   expect(fit('llama3.1:8b', '--context=131072', '--parallel=2', '--kv-cache=q4_0').fits).toBe(true);

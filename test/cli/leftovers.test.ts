@@ -86,7 +86,9 @@ case "$*" in *' secrets '*) cat '${folder}/secrets' ;; *) cat '${folder}/answer.
   test('reports that nothing is left over', async () => {
     kubectlAnswers([object('Namespace', 'cassandra', all)]);
     await leftovers([], join(folder, 'dist'));
-    expect(said).toEqual(['nothing is left over: dist/ has everything that Argo CD keeps and that the bootstrap made']);
+    expect(said).toEqual([
+      'nothing is left over: dist/ has every object that Argo CD keeps and every secret of the bootstrap',
+    ]);
   });
 
   test('reports a missing dist/ and a failure of kubectl', async () => {

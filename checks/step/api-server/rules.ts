@@ -69,7 +69,7 @@ export function fieldShape(rules: ServerRules, type: string | undefined, field: 
   return text === undefined ? ANY : shapeOf(text);
 }
 
-/** Shape of what is in a map or list. */
+/** Shape of the entries of a map or list. */
 export function entryShape({ type }: Shape): Shape {
   return type === undefined ? ANY : shapeOf(type);
 }

@@ -26,8 +26,8 @@ function serviceName(was: Manifest, is: Manifest, before: Index): Risk[] {
       from: was.spec.serviceName,
       to: is.spec.serviceName,
       problem:
-        'Pods get their host names from it, and members of a database know each other by those. The API server refuses the change; where the StatefulSet is made anew, no member finds another.',
-      way: ['put the old name back; add a second Service where another name is wanted'],
+        'Pods get their host names from it, and members of a database know each other by those. The API server refuses the change; if you recreate the StatefulSet, its members do not find each other.',
+      way: ['put the old name back; for another name, add a second Service'],
     }),
   ];
 }
@@ -44,8 +44,8 @@ function retention(was: Manifest, is: Manifest, before: Index): Risk[] {
       path: `spec.persistentVolumeClaimRetentionPolicy.${when}`,
       from,
       to,
-      problem: `Claims then go with ${when === 'whenDeleted' ? 'the StatefulSet, as when it is made anew for another field' : 'each pod that leaves'}, and what their volumes hold goes with them.`,
-      way: ['leave it at Retain, and delete a claim by hand when nobody needs its data'],
+      problem: `Kubernetes then deletes claims with ${when === 'whenDeleted' ? 'the StatefulSet, also when it is recreated for another field' : 'each removed pod'}, and their data with them.`,
+      way: ['keep Retain, and delete a claim by hand when nobody needs its data'],
     });
   });
 }
@@ -134,7 +134,7 @@ function goneSet(set: Manifest, made: readonly Manifest[], before: Index): Risk[
           'Claims are named after the StatefulSet: the old ones stay behind with the data, and the new pods start on empty ones.',
         way: [
           'put the old name and namespace back',
-          'or make the new one beside it, copy the data, let clients use it, then set replicas: 0 on the old one and remove it in a later commit',
+          'or add the new one first, copy the data, connect the clients to it, then set replicas: 0 on the old one and remove it in a later commit',
         ],
       }),
     ];

@@ -29,7 +29,7 @@ export function talosFindings(before: string, after: string, nodes: readonly str
       reason: `the new disk ${name} is formatted and mounted at /var/mnt/${name}`,
       command: APPLY.talos,
     })),
-    ...changed.map((field) => ({ machines: nodes, ...judged(field, nodes) })),
+    ...changed.map((field) => ({ machines: nodes, ...effectOf(field, nodes) })),
   ];
 }
 
@@ -65,9 +65,9 @@ function keyOf({ kind = '', name = '' }: Manifest): string {
   return `${kind}/${name}`;
 }
 
-type Judgement = Omit<Finding, 'machines'>;
+type Effected = Omit<Finding, 'machines'>;
 
-function judged(field: Field, nodes: readonly string[]): Judgement {
+function effectOf(field: Field, nodes: readonly string[]): Effected {
   const { document, path, from, to } = field;
   const [kind = ''] = document.split('/');
   const what = `${kind ? `${document} ` : ''}${path} ${text(from)} becomes ${text(to)}`;
@@ -102,7 +102,7 @@ function judged(field: Field, nodes: readonly string[]): Judgement {
 const AT_ONCE =
   /^machine\.(ca|acceptedCAs|time|certSANs|network|sysfs|sysctls|logging|controlPlane|kernel|registries|pods|seccompProfiles|nodeAnnotations|nodeTaints|udev|features\.(kubernetesTalosAPIAccess|kubePrism|hostDNS|imageCache|nodeAddressSortAlgorithm))(\.|$)/;
 
-function image(from: string, to: string): Judgement {
+function image(from: string, to: string): Effected {
   const version = (name: string) => name.split(':').at(-1)!;
   if (version(from) === version(to))
     return {
@@ -117,7 +117,7 @@ function image(from: string, to: string): Judgement {
   };
 }
 
-function ofDocument(kind: string, what: string, { path, from, to }: Field): Judgement {
+function ofDocument(kind: string, what: string, { path, from, to }: Field): Effected {
   const live = { effect: 'live' as const, command: APPLY.talos };
   if (kind === 'HostnameConfig' && path === 'hostname')
     return {

@@ -27,7 +27,7 @@ export function ubuntuFinding(machine: string, { path, before, after }: FileChan
       command: APPLY.aiVm,
     };
   if (file.includes('/ollama.service')) return live(`${file}: Ollama restarts and loads its models again`);
-  if (file.endsWith('/haproxy.cfg')) return live(`${file}: the proxy takes it; answers that have begun go on`);
+  if (file.endsWith('/haproxy.cfg')) return live(`${file}: the proxy reloads it; running answers continue`);
   if (file.endsWith('firewall.nft')) return live(`${file}: the firewall changes at once`);
   return live(`${file} is written while it runs`);
 }

@@ -23,11 +23,11 @@ export function versionFindings(step: Step, machines: Machines): Located[] {
       machines,
       is.kubernetes === undefined ? [] : [VERSIONS_FILE],
     ),
-    ...JUDGES.flatMap(({ name, judge }): Located[] => {
+    ...UPGRADES.flatMap(({ name, effect }): Located[] => {
       const [from, to] = [was[name], is[name]];
       return from === undefined || to === undefined || from === to
         ? []
-        : [{ ...judge(from, to, machines), files: [VERSIONS_FILE] }];
+        : [{ ...effect(from, to, machines), files: [VERSIONS_FILE] }];
     }),
   ];
 }
@@ -64,15 +64,15 @@ function patch(version: string): number {
   return Number(version.split('.')[2]?.replace(/\D.*$/, '') ?? 0);
 }
 
-interface Judge {
+interface Upgrade {
   readonly name: keyof Versions;
-  readonly judge: (from: string, to: string, machines: Machines) => Finding;
+  readonly effect: (from: string, to: string, machines: Machines) => Finding;
 }
 
-const JUDGES: readonly Judge[] = [
+const UPGRADES: readonly Upgrade[] = [
   {
     name: 'argoCd',
-    judge: (from, to) => ({
+    effect: (from, to) => ({
       machines: ['Argo CD'],
       effect: 'live',
       reason: `Argo CD ${from} becomes ${to}: its own pods restart, and nothing is synced meanwhile; deployed workloads keep running. A git push does not install it: run the command. machines/pins.ts must list the version`,
@@ -81,7 +81,7 @@ const JUDGES: readonly Judge[] = [
   },
   {
     name: 'ollama',
-    judge: (from, to, { beside }) => ({
+    effect: (from, to, { beside }) => ({
       machines: beside,
       effect: 'live',
       reason: `Ollama ${from} becomes ${to}: it restarts and loads its models again`,
@@ -90,7 +90,7 @@ const JUDGES: readonly Judge[] = [
   },
   {
     name: 'proxmox',
-    judge: (from, to, { hosts }) => ({
+    effect: (from, to, { hosts }) => ({
       machines: hosts,
       effect: 'nothing',
       reason: `Proxmox ${from} becomes ${to}: the bootstrap only checks it; upgrade it by hand, see docs/day-2.md, "Proxmox and its kernel"`,

@@ -30,7 +30,7 @@ test('one moved disk: the next one follows when this replica has its data', () =
 test('fewer members of a ring: fewer pods follow when the nodes have left', () => {
   expect(next(homelabStep(change.nodesPerRack(2, 1), change.nodesPerRack(2)))).toEqual([
     {
-      what: 'databases.cassandra.nodesPerRack: 1, and take membersPerRack out; and remove the disks of the removed pods from their machine',
+      what: 'databases.cassandra.nodesPerRack: 1, remove membersPerRack, and remove the disks of the removed pods from their machine',
       when: 'cassandra-r1-1, cassandra-r2-1, cassandra-r3-1 have left the ring: npm run homelab -- status reports for cassandra that the pods that leave have left',
     },
   ]);

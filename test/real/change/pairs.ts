@@ -1,5 +1,5 @@
 import { groupOf } from '../../../constructs/kinds';
-import { judged, type ApiChange } from '../../../checks/step/api-server';
+import { compared, type ApiChange } from '../../../checks/step/api-server';
 import { same } from '../../../checks/step/api-server/json';
 import type { ServerRules } from '../../../checks/step/api-server/rules';
 import type { Client, Json } from '../cluster/client';
@@ -162,7 +162,7 @@ export function kindOf({ apiVersion, kind }: Json): string {
 
 /** In what our verdict differs from the server's; undefined where it does not. */
 export function disagreement(rules: ServerRules, { base, after, verdict, message, stored }: Asked): string | undefined {
-  const ours = judged(rules, base.object, after, CLASSES);
+  const ours = compared(rules, base.object, after, CLASSES);
   if (ours.verdict !== verdict) return `${ours.verdict} (${ours.reason}), the API server: ${verdict} ${message}`;
   if (ours.verdict === 'refused' && ours.fields.every(({ verdict: each }) => each !== 'refused'))
     return `no field is named that is refused: ${ours.reason}; the API server: ${message}`;

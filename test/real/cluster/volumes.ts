@@ -6,7 +6,7 @@ import { databasePods } from '../../../inventory';
 import { Workspace } from '../workspace';
 
 /**
- * 3, continued. A claim that is made anew does not bind while its volume remembers the old one; `rebind` clears it. The
+ * 3, continued. A recreated claim does not bind while its volume refers to the old one; `rebind` clears it. The
  * test calls nothing else.
  */
 export async function rebind({ client, tally, homelab }: Ground, plane: ControlPlane): Promise<void> {
@@ -23,14 +23,14 @@ export async function rebind({ client, tally, homelab }: Ground, plane: ControlP
   });
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const phase = (await client.get(claim))!.status.phase;
-  tally.check(`a claim made anew does not bind while its volume remembers the old one`, phase !== 'Bound', phase);
+  tally.check(`a recreated claim does not bind while its volume refers to the old one`, phase !== 'Bound', phase);
   const { status, stdout, stderr } = runRebind(plane.kubeconfig, pod);
   tally.check(`npm run homelab -- rebind ${pod} clears it`, status === 0, `${stdout}${stderr}`);
   tally.check(
     'it shows disk, volume and claim first',
     [
       `disk    ${pod}`,
-      `volume  ${namespace}-data-${pod}, remembers claim ${old}`,
+      `volume  ${namespace}-data-${pod}, refers to claim ${old}`,
       `claim   ${namespace}/data-${pod}, ${anew.metadata.uid}`,
     ].every((line) => stdout.includes(line)),
     stdout,

@@ -64,19 +64,19 @@ describe('a run after an earlier one', () => {
   };
 
   test('begins, resumes, is done, and begins again when settings change', () => {
-    expect(decide(folder, 'a')).toEqual({ what: 'begin' });
+    expect(decide(folder, 'a')).toEqual({ what: 'start' });
     write('config.yaml', 'a');
-    expect(decide(folder, 'a')).toEqual({ what: 'begin' });
+    expect(decide(folder, 'a')).toEqual({ what: 'start' });
     write('checkpoints/0000050.next/state.json');
     expect(lastCheckpoint(folder)).toBeUndefined();
-    expect(decide(folder, 'b')).toEqual({ what: 'begin' });
+    expect(decide(folder, 'b')).toEqual({ what: 'start' });
     write('checkpoints/0000050/state.json');
     write('checkpoints/0000020/state.json');
-    expect(decide(folder, 'a')).toEqual({ what: 'go on', iteration: 50 });
-    expect(decide(folder, 'b')).toEqual({ what: 'begin anew', iteration: 50, finished: false });
+    expect(decide(folder, 'a')).toEqual({ what: 'resume', iteration: 50 });
+    expect(decide(folder, 'b')).toEqual({ what: 'restart', iteration: 50, finished: false });
     write('training.json');
     expect(decide(folder, 'a')).toEqual({ what: 'done' });
-    expect(decide(folder, 'b')).toEqual({ what: 'begin anew', iteration: 50, finished: true });
+    expect(decide(folder, 'b')).toEqual({ what: 'restart', iteration: 50, finished: true });
   });
 });
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# talos-cp-01 on proxmox, for review: the commands that the bootstrap sends where this VM is not there yet. It sends each
-# by itself, after a look at what is there; do not run this file.
+# talos-cp-01 on proxmox, for review: the commands with which the bootstrap creates this VM. It checks the host before
+# each command; do not run this file.
 qm create 200 \
   --name talos-cp-01 \
   --description 'collab-homelab talos-cp-01' \
