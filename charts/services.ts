@@ -1,8 +1,23 @@
 import type { Chart } from 'cdk8s';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
-import { images, MicroserviceDeployment, OutsideRoute, Placement } from '../constructs';
-import { byTarget, envPrefixOf, NAMESPACES, type Service } from '../inventory';
+import {
+  images,
+  InternetAccess,
+  MicroserviceDeployment,
+  OutsideAddress,
+  OutsideRoute,
+  Placement,
+} from '../constructs';
+import {
+  byTarget,
+  clusterNetworks,
+  envPrefixOf,
+  fallbackOf,
+  NAMESPACES,
+  type Homelab,
+  type Service,
+} from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 
 /** Default port of podinfo, the stand-in image. */
@@ -68,18 +83,29 @@ function connect(
   service: Service,
 ): void {
   for (const connection of service.connects) {
-    const envPrefix = envPrefixOf(service, connection);
+    const name = { as: connection.as, envPrefix: envPrefixOf(service, connection) };
     byTarget<unknown>(connection, {
-      service: (to) => client.connectTo(services.get(to.service)!, { envPrefix }),
+      service: (to) => client.connectTo(services.get(to.service)!, name),
       mongodb: ({ mongodb, database, user, access }) =>
-        client.connectTo(context.mongodb.get(mongodb)!, { database, user, access, envPrefix }),
+        client.connectTo(context.mongodb.get(mongodb)!, { database, user, access, ...name }),
       cassandra: ({ cassandra, keyspace, role, access }) =>
-        client.connectTo(context.cassandra.get(cassandra)!, { keyspace, role, access, envPrefix }),
+        client.connectTo(context.cassandra.get(cassandra)!, { keyspace, role, access, ...name }),
       model: ({ model }) => {
-        client.connectTo(context.llm!, { model, envPrefix });
+        client.connectTo(context.llm!, { model, ...name });
         const fallback = context.llmFallbacks.get(model);
-        if (fallback) client.connectTo(fallback, { model, envPrefix: `${envPrefix}_FALLBACK` });
+        const other = fallbackOf(name.as ?? model, name.envPrefix);
+        if (fallback) client.connectTo(fallback, { model, as: other.name, envPrefix: other.prefix });
       },
+      internet: ({ internet, because }) =>
+        client.connectTo(new InternetAccess({ ports: internet, because, except: networksOf(context.homelab) }), name),
+      address: ({ address, port, because, as }) =>
+        client.connectTo(new OutsideAddress({ address, port, because }), { ...name, as }),
     });
   }
+}
+
+/** Networks of this homelab, which are not the internet even where they are no private ones. */
+function networksOf(homelab: Homelab): string[] {
+  const { podCidr, serviceCidr } = clusterNetworks(homelab);
+  return [podCidr, serviceCidr, homelab.network.cidr];
 }

@@ -16,7 +16,7 @@ import { opsJson, opsScripts, type CassandraOps } from './cassandra-ops';
 import { cassandraPod, DATA_PATH } from './cassandra-pod';
 import { CassandraRing, keptCassandra, PORTS } from './cassandra-ring';
 import { schemaJson } from './cassandra-schema';
-import { openBetween, type Client, type Connectable, type Connections } from './connections';
+import { openBetween, type Client, type Connectable, type ConnectionName, type Connections } from './connections';
 import { DATABASE_USER, databaseStatefulSet, metadataOf, type DatabaseProps } from './database';
 import { DatabaseLogins, widest, type DataAccess } from './database-logins';
 import { disruptionBudget } from './disruption-budget';
@@ -84,15 +84,13 @@ export interface CassandraStatefulSetProps extends DatabaseProps {
  * Options of a client's connection to the ring. The client gets the environment variables PREFIX_CONTACT_POINTS, _PORT,
  * _LOCAL_DATACENTER, _KEYSPACE, _USERNAME and _PASSWORD.
  */
-export interface CassandraConnection {
+export interface CassandraConnection extends ConnectionName {
   /** The one keyspace that the client may use; created if it does not exist. */
   readonly keyspace: string;
   /** Permissions: `read` permits only SELECT on the tables. @default readWrite */
   readonly access?: DataAccess;
   /** The role of the client. Two clients of the same name need different roles. @default the client's name */
   readonly role?: string;
-  /** Prefix of the variables. @default CASSANDRA */
-  readonly envPrefix?: string;
 }
 
 const RACK_LABEL = 'cassandra-rack';
@@ -174,19 +172,25 @@ export class CassandraStatefulSet extends Construct implements Connectable<Cassa
   }
 
   /** Lets a client reach the ring, with its own role and permissions on one keyspace. */
-  accept(client: Client, { keyspace, role, envPrefix, access }: CassandraConnection): void {
+  accept(client: Client, { keyspace, role, access, ...name }: CassandraConnection): void {
     this.first.addKeyspace(keyspace);
     const { secret, uses } = this.logins.of(client, role);
     uses.set(keyspace, widest(uses.get(keyspace), access));
-    const prefix = envPrefix ?? 'CASSANDRA';
-    client.addEnv({
-      [`${prefix}_CONTACT_POINTS`]: this.ring.clientHost,
-      [`${prefix}_PORT`]: String(PORTS.cql),
-      [`${prefix}_LOCAL_DATACENTER`]: this.ring.datacenter,
-      [`${prefix}_KEYSPACE`]: keyspace,
-      [`${prefix}_USERNAME`]: secret.key('username'),
-      [`${prefix}_PASSWORD`]: secret.key('password'),
-    });
+    client.addConnection(
+      name,
+      { name: this.name, prefix: 'CASSANDRA' },
+      {
+        kind: 'cassandra',
+        fields: {
+          contactPoints: this.ring.clientHost,
+          port: String(PORTS.cql),
+          localDatacenter: this.ring.datacenter,
+          keyspace,
+          username: secret.key('username'),
+          password: secret.key('password'),
+        },
+      },
+    );
     openBetween(client.connections, this.connections, PORTS.cql);
   }
 

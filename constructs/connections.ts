@@ -1,18 +1,30 @@
 import { Construct, type IConstruct } from 'constructs';
 import { k8s } from 'cdk8s-plus-28';
+import {
+  connectionNameProblem,
+  envPrefixProblem,
+  fieldsOfKind,
+  prefixOfName,
+  variableOfField,
+  type ConnectionField,
+  type ConnectionKind,
+} from '../values/connection-fields';
 import { portProblem, ipv4Network } from '../values/names';
+import { becauseProblem, INTERNET } from '../values/ways-out';
 import { KEEP } from './argo-cd';
 import type { EnvValue } from './env';
 import { NAMESPACE_NAME_LABEL, type Labels } from './labels';
 import { late } from './late';
+import { onRender, type Json } from './rendering';
+import type { SecretKey } from './secrets';
 import { assertValid, fail } from './validation';
 
 /** The other end of a connection. */
 export type Peer =
   /** Pods of a namespace, all of them where `labels` is empty. */
   | { readonly namespace: string; readonly labels: Labels }
-  /** An IPv4 network outside the cluster, one machine as `192.168.1.30/32`. */
-  | { readonly cidr: string }
+  /** An IPv4 network outside the cluster, one machine as `192.168.1.30/32`, without the networks of `except` inside it. */
+  | { readonly cidr: string; readonly except?: readonly string[] }
   /** Everyone who can reach the node. */
   | 'anywhere';
 
@@ -24,6 +36,24 @@ export interface Port {
   readonly protocol?: 'TCP' | 'UDP';
 }
 
+/** How a client names a connection. */
+export interface ConnectionName {
+  /** Its name for `Env.from`; its variables start with the name in upper case. @default the name of the target */
+  readonly as?: string;
+  /** Prefix of its variables. @default that of `as`, else of the target */
+  readonly envPrefix?: string;
+}
+
+/** What a connection gives to its client. */
+export interface ConnectionEnv {
+  /** Kind of the target, which decides the names of fields and variables. */
+  readonly kind: ConnectionKind;
+  /** Its fields. A field with a variable is set as PREFIX_VARIABLE, others only where `Env.from` asks for them. */
+  readonly fields: { readonly [field in ConnectionField]?: string | SecretKey };
+  /** URI of another database with the same login, for `Env.from`; undefined where the login has no role there. */
+  readonly uriOf?: (database: string) => string | undefined;
+}
+
 /** A client of connections, such as a service or a job. */
 export abstract class Client extends Construct {
   /** Its name, also of its role or user in a database. */
@@ -32,8 +62,48 @@ export abstract class Client extends Construct {
   abstract readonly namespace: string;
   /** Its NetworkPolicy, to which the target adds an egress rule. */
   abstract readonly connections: Connections;
+  private readonly given: (ConnectionEnv & { readonly name: string })[] = [];
+
+  /** What its connections give, by name, in the order of the calls. */
+  get connectionEnv(): readonly (ConnectionEnv & { readonly name: string })[] {
+    return this.given;
+  }
+
   /** Adds environment variables. @throws on a name that another connection took */
   abstract addEnv(env: Readonly<Record<string, EnvValue>>): void;
+
+  /**
+   * Adds the variables of a connection. Called by targets.
+   * @param name name and prefix that the client chose
+   * @param defaults those of the target
+   * @throws on a name that another connection has, and on a variable that is taken
+   */
+  addConnection(
+    name: ConnectionName | undefined,
+    defaults: { readonly name: string; readonly prefix: string },
+    env: ConnectionEnv,
+  ): void {
+    const { as, envPrefix } = name ?? {};
+    assertValid(
+      this,
+      as === undefined ? undefined : connectionNameProblem(as, '`as`'),
+      envPrefix === undefined ? undefined : envPrefixProblem(envPrefix, '`envPrefix`'),
+    );
+    if (as !== undefined && this.given.some((other) => other.name === as))
+      fail(this, {
+        what: '`as` must be the name of one connection',
+        got: as,
+        fix: 'give one of the two another name',
+      });
+    this.given.push({ ...env, name: as ?? defaults.name });
+    const prefix = envPrefix ?? (as === undefined ? defaults.prefix : prefixOfName(as));
+    const variables = fieldsOfKind(env.kind).flatMap((field): [string, EnvValue][] => {
+      const variable = variableOfField(env.kind, field);
+      const value = env.fields[field];
+      return variable === undefined || value === undefined ? [] : [[`${prefix}_${variable}`, value]];
+    });
+    this.addEnv(Object.fromEntries(variables));
+  }
 
   /** Lets this client reach a target, and adds environment variables with the target's address. */
   connectTo<Options>(target: Connectable<Options>, ...[options]: OptionsOf<Options>): void {
@@ -45,7 +115,7 @@ export abstract class Client extends Construct {
  * A target that clients can connect to. `accept` adds rules to the NetworkPolicies of both sides, gives the client its
  * environment variables, and registers its role or user. Call `client.connectTo(target, options)` instead.
  */
-export interface Connectable<Options = undefined> extends IConstruct {
+export interface Connectable<Options = undefined> {
   /** Called by `connectTo`, once per connection. @throws when the target does not support the options */
   accept(client: Client, options: Options): void;
 }
@@ -84,6 +154,7 @@ export class Connections extends Construct {
   readonly peer: Peer;
   private readonly ingress: [Peer, Port][] = [];
   private readonly egress: [Peer, Port][] = [];
+  private readonly reasons = new Set<string>();
 
   constructor(scope: Construct, id: string, props: ConnectionsProps) {
     super(scope, id);
@@ -107,6 +178,7 @@ export class Connections extends Construct {
         egress: rules(this.egress).map(({ peer, ports }) => ({ to: peer && [peer], ports })),
       })),
     });
+    onRender(this.policy, (json) => (this.reasons.size === 0 ? json : withReasons(json, this.reasons)));
   }
 
   /** Lets a peer reach a port of this workload. */
@@ -115,23 +187,52 @@ export class Connections extends Construct {
     this.ingress.push([peer, port]);
   }
 
-  /** Lets this workload reach a port of a peer. */
-  allowTo(peer: Peer, port: Port): void {
+  /**
+   * Lets this workload reach a port of a peer.
+   * @param because why; stands in the policy's annotation `collab-homelab/because`. @default no reason
+   */
+  allowTo(peer: Peer, port: Port, because?: string): void {
     this.validate(peer, port);
+    if (because !== undefined) {
+      assertValid(this, becauseProblem(because, 'the reason of a connection'));
+      this.reasons.add(`${peerText(peer)} ${port.protocol ?? 'TCP'} ${port.port}: ${because}`);
+    }
     this.egress.push([peer, port]);
   }
 
   private validate(peer: Peer, { port }: Port): void {
     assertValid(this, portProblem(port, 'the port of a connection'));
-    if (peer !== 'anywhere' && 'cidr' in peer && !ipv4Network(peer.cidr)) {
+    if (peer === 'anywhere' || !('cidr' in peer)) return;
+    const problem = (got: string, fix: string) =>
       fail(this, {
         what: 'the address of a connection must be an IPv4 network',
-        got: peer.cidr,
+        got,
         allowed: 'A.B.C.D/N without host bits',
-        fix: 'write one machine as 192.168.1.30/32',
+        fix,
       });
+    const outer = ipv4Network(peer.cidr) ?? problem(peer.cidr, 'write one machine as 192.168.1.30/32');
+    for (const cidr of peer.except ?? []) {
+      const inner = ipv4Network(cidr) ?? problem(cidr, 'write an excepted network like 192.168.1.0/24');
+      // The API server refuses an exception that is not a strict part of its network.
+      if (inner.first < outer.first || inner.last > outer.last || cidr === peer.cidr)
+        problem(cidr, `except only networks inside ${peer.cidr}, or leave it out`);
     }
   }
+}
+
+/** Annotation of a policy: the reasons of its ways out, one line each: PEER PROTOCOL PORT: REASON. */
+export const BECAUSE = 'collab-homelab/because';
+
+function withReasons(json: Json, reasons: ReadonlySet<string>): Json {
+  const annotations = { ...json.metadata.annotations, [BECAUSE]: [...reasons].sort().join('\n') };
+  return { ...json, metadata: { ...json.metadata, annotations } };
+}
+
+/** A peer as one word, as reports name it. */
+function peerText(peer: Peer): string {
+  if (peer === 'anywhere') return peer;
+  if ('cidr' in peer) return peer.cidr === INTERNET && peer.except ? 'internet' : peer.cidr.replace(/\/32$/, '');
+  return `${peer.namespace}/${peer.labels['app.kubernetes.io/instance'] ?? '*'}`;
 }
 
 /** Opens a port of one workload for another, in the policies of both. */
@@ -168,7 +269,7 @@ function inOrder<T>(map: ReadonlyMap<string, T>): T[] {
 
 function policyPeer(peer: Peer): k8s.NetworkPolicyPeer | undefined {
   if (peer === 'anywhere') return undefined;
-  if ('cidr' in peer) return { ipBlock: { cidr: peer.cidr } };
+  if ('cidr' in peer) return { ipBlock: { cidr: peer.cidr, except: peer.except && [...peer.except] } };
   return {
     namespaceSelector: { matchLabels: { [NAMESPACE_NAME_LABEL]: peer.namespace } },
     podSelector: podSelector(peer.labels),

@@ -1,19 +1,23 @@
 import { ApiObject } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
+import { fieldsOfKind } from '../values/connection-fields';
+import { Env, envFromProblem } from '../values/env';
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 import { textProblem } from '../values/text';
+import { variableNameProblem } from '../values/variable-names';
+import { Client } from './connections';
 import { assertValid, fail } from './validation';
 import { jsonOf, type Json } from './rendering';
 import type { SecretKey } from './secrets';
 
 /**
- * The value of an environment variable: text, or a key of a secret. In text, `$(NAME)` refers to another variable of the same
+ * The value of an environment variable: text, a key of a secret, or `Env.from` for what a connection gives. In text, `$(NAME)` refers to another variable of the same
  * container, in any order, and `$$(NAME)` is the literal text `$(NAME)`. All other text is passed unchanged, including `$` and
  * `$$`. A reference to a variable that does not exist is refused.
  */
-export type EnvValue = string | SecretKey;
+export type EnvValue = string | SecretKey | Env;
 
 /** Initial variables of an environment, and the command that refers to them. */
 export interface EnvironmentProps {
@@ -34,18 +38,24 @@ export class Environment {
     { own = {}, commands = [] }: EnvironmentProps = {},
   ) {
     this.put(own, this.own);
-    const refers = () => [...this.variables().values(), ...commands].some((text) => String(text).includes('$('));
-    owner.node.addValidation({ validate: () => (refers() ? owner.node.children.flatMap(undefinedReferences) : []) });
+    const refers = () =>
+      [...this.variables().values(), ...commands].some((text) => text instanceof Env || String(text).includes('$('));
+    owner.node.addValidation({
+      validate: () => {
+        const problems = this.fromConnections().flatMap(({ problem }) => problem ?? []);
+        return problems.length === 0 && refers() ? owner.node.children.flatMap(undefinedReferences) : problems;
+      },
+    });
   }
 
-  /** @throws on a name that is taken or that no shell could read */
+  /** @throws on a name that is taken or that the API server refuses */
   add(env: Readonly<Record<string, EnvValue>>): void {
     this.put(env, this.added);
   }
 
   /** Undefined instead of an empty list: the API server drops empty lists, so Argo CD would always show a diff. */
   render(): k8s.EnvVar[] | undefined {
-    const variables = inOrder(this.variables());
+    const variables = inOrder(this.resolved());
     if (variables.length === 0) return undefined;
     return variables.map(([name, value]) =>
       typeof value === 'string'
@@ -61,29 +71,79 @@ export class Environment {
     return new Map([...this.added, ...this.own]);
   }
 
+  /** The variables of `Env.from`, with their values or what is wrong with them. Known only after all connections are. */
+  private fromConnections(): readonly FromConnection[] {
+    const { owner } = this;
+    const connections = owner instanceof Client ? owner.connectionEnv : [];
+    return [...this.variables()].flatMap(([name, value]) =>
+      value instanceof Env ? [{ name, ...fromConnection(value, connections, `environment variable ${name}`) }] : [],
+    );
+  }
+
+  private resolved(): ReadonlyMap<string, string | SecretKey> {
+    const values = new Map(this.fromConnections().map((each) => [each.name, each]));
+    return new Map(
+      [...this.variables()].map(([name, value]) => {
+        if (!(value instanceof Env)) return [name, value];
+        const { problem, value: given } = values.get(name)!;
+        return [name, given ?? fail(this.owner, problem!)];
+      }),
+    );
+  }
+
   private put(env: Readonly<Record<string, EnvValue>>, group: Map<string, EnvValue>): void {
     for (const [name, value] of Object.entries(env)) {
-      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-        fail(this.owner, {
-          what: 'an environment variable must have a name of letters, digits and _',
-          got: name,
-          fix: 'rename it',
-        });
-      }
+      assertValid(this.owner, variableNameProblem(name, 'an environment variable'));
       if (this.variables().has(name)) {
         fail(this.owner, {
           what: `environment variable ${name} must be set once`,
           got: 'a second value',
-          fix: 'give one of the connections another `envPrefix`, or rename the variable',
+          fix: "name one of the connections, as { as: 'archive' }, or rename the variable",
         });
       }
-      if (typeof value === 'object' && typeof value?.secret?.readBy === 'function') {
+      if (
+        typeof value === 'object' &&
+        value !== null &&
+        'secret' in value &&
+        typeof value.secret?.readBy === 'function'
+      ) {
         value.secret.key(value.key);
         value.secret.readBy(this.owner, this.namespace);
-      } else assertValid(this.owner, textProblem(value, `environment variable ${name}`));
+      } else if (!(value instanceof Env)) assertValid(this.owner, textProblem(value, `environment variable ${name}`));
       group.set(name, value);
     }
   }
+}
+
+/** A variable of `Env.from`: its value, or what is wrong with it. */
+interface FromConnection {
+  readonly name: string;
+  readonly value?: string | SecretKey;
+  readonly problem?: string;
+}
+
+function fromConnection(env: Env, connections: Client['connectionEnv'], what: string): Omit<FromConnection, 'name'> {
+  const problem = envFromProblem(
+    env,
+    connections.map(({ kind, name, fields }) => ({
+      kind,
+      name,
+      fields: fieldsOfKind(kind).filter((field) => fields[field] !== undefined),
+    })),
+    what,
+  );
+  if (problem !== undefined) return { problem };
+  const { fields, uriOf } = connections.find(({ name }) => name === env.connection)!;
+  if (env.database === undefined) return { value: fields[env.field]! };
+  const value = uriOf!(env.database);
+  if (value !== undefined) return { value };
+  return {
+    problem: sentence({
+      what: `${what} must name a database on which the login of ${env.connection} has a role`,
+      got: env.database,
+      fix: `give it one: access: ['readWrite', { role: 'read', database: '${env.database}' }]`,
+    }),
+  };
 }
 
 /** The kubelet reads `$$` as one `$`: doubles `$` in text, except before a parenthesis, where `$$` marks literal text. */
@@ -102,8 +162,8 @@ function referencesIn(text: string): string[] {
 }
 
 /** Sorts each variable after those that it refers to, and otherwise keeps the order. */
-function inOrder(variables: ReadonlyMap<string, EnvValue>): [string, EnvValue][] {
-  const ordered = new Map<string, EnvValue>();
+function inOrder(variables: ReadonlyMap<string, string | SecretKey>): [string, string | SecretKey][] {
+  const ordered = new Map<string, string | SecretKey>();
   const begun = new Set<string>();
   const put = (name: string): void => {
     const value = variables.get(name);
@@ -121,7 +181,8 @@ const OF_THE_API_SERVER = /^KUBERNETES_(SERVICE_HOST|SERVICE_PORT(_HTTPS)?|PORT(
 
 /** References in an object's pods that the kubelet would not resolve. Reads the rendered object, because an escape hatch may add variables. */
 function undefinedReferences(node: IConstruct): string[] {
-  const pod = ApiObject.isApiObject(node) ? jsonOf(node).spec?.template?.spec : undefined;
+  const { spec } = ApiObject.isApiObject(node) ? jsonOf(node) : {};
+  const pod = spec?.template?.spec ?? spec?.jobTemplate?.spec?.template?.spec;
   return [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])].flatMap(inContainer);
 }
 

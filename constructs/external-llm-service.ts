@@ -3,7 +3,7 @@ import { k8s } from 'cdk8s-plus-28';
 import { Construct, type IConstruct } from 'constructs';
 import { llmKeySecret } from '../values/llm-keys';
 import { serviceNameProblem } from '../values/names';
-import type { Client, Connectable, Connections, Peer } from './connections';
+import type { Client, Connectable, ConnectionName, Connections, Peer } from './connections';
 import { plainText } from './env';
 import { labels, selectorLabels } from './labels';
 import type { EndpointProxy, LlmEndpoint } from './llm-endpoint';
@@ -33,11 +33,9 @@ export interface ExternalLlmServiceProps {
 }
 
 /** Options of a client's connection. The client gets PREFIX_HOST, _PORT, _BASE_URL (ends in /v1), _MODEL, and _API_KEY if there is one. */
-export interface LlmConnection {
+export interface LlmConnection extends ConnectionName {
   /** One of the service's models, by name. */
   readonly model: string;
-  /** Prefix of the variables. @default LLM */
-  readonly envPrefix?: string;
 }
 
 /** Language models on a machine outside the cluster, reached by a Service inside it. */
@@ -85,17 +83,22 @@ export class ExternalLlmService extends Construct implements Connectable<LlmConn
   }
 
   /** Lets a client reach the machine, and sets variables for its address and the model's tag. @throws on an unknown model */
-  accept(client: Client, { model, envPrefix }: LlmConnection): void {
+  accept(client: Client, { model, ...name }: LlmConnection): void {
     const tag = this.tagOf(model, this);
-    const prefix = envPrefix ?? 'LLM';
-    const apiKey = this.keyOf(client.name, client, client.namespace);
-    client.addEnv({
-      [`${prefix}_HOST`]: this.endpoint.host ?? this.name,
-      [`${prefix}_PORT`]: String(this.endpoint.port),
-      [`${prefix}_BASE_URL`]: `${this.url}/v1`,
-      [`${prefix}_MODEL`]: plainText(tag),
-      ...(apiKey && { [`${prefix}_API_KEY`]: apiKey }),
-    });
+    client.addConnection(
+      name,
+      { name: model, prefix: 'LLM' },
+      {
+        kind: 'model',
+        fields: {
+          host: this.endpoint.host ?? this.name,
+          port: String(this.endpoint.port),
+          baseUrl: `${this.url}/v1`,
+          model: plainText(tag),
+          apiKey: this.keyOf(client.name, client, client.namespace),
+        },
+      },
+    );
     this.openFor(client.connections);
     if (client.namespace !== this.namespace) this.alias(client);
   }

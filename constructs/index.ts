@@ -8,10 +8,14 @@ export {
   type CassandraConnection,
   type CassandraStatefulSetProps,
 } from './cassandra-stateful-set';
+export type { ConnectionField, ConnectionKind } from '../values/connection-fields';
 export {
+  BECAUSE,
   Client,
   Connections,
   type Connectable,
+  type ConnectionEnv,
+  type ConnectionName,
   type ConnectionsProps,
   type OptionsOf,
   type Peer,
@@ -19,6 +23,7 @@ export {
 } from './connections';
 export type { Setting, Settings } from '../values/database-settings';
 export type { DataAccess } from './database-logins';
+export { Env, type EnvFromOptions } from '../values/env';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';
@@ -41,7 +46,7 @@ export * from './llm-endpoint';
 export { LlmProof, type LlmProofProps } from './llm-proof';
 export * from './microservice-deployment';
 export type { MemberOptions } from '../values/members';
-export type { MongoRole } from '../values/mongo-roles';
+export type { MongoAccess, MongoOutsideRole, MongoRole } from '../values/mongo-roles';
 export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from './mongo-replica-set';
 export * from './outside-route';
 export { Placement } from './placement';
@@ -68,3 +73,10 @@ export {
   type DeclaredVolumeProps,
   type LocalDisksProps,
 } from './volumes';
+export type { OutsidePort } from '../values/ways-out';
+export {
+  InternetAccess,
+  OutsideAddress,
+  type InternetAccessProps,
+  type OutsideAddressProps,
+} from './ways-out';

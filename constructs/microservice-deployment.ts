@@ -1,11 +1,12 @@
 import type { Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
+import { prefixOfName } from '../values/connection-fields';
 import { dnsNameProblem, portProblem, serviceNameProblem } from '../values/names';
 import { filesProblem, mountPathsProblem } from '../values/files';
 import { Probes } from '../values/probes';
 import type { ServiceOptions } from '../values/service-options';
-import { Client, Connections, openBetween, type Connectable, type Peer } from './connections';
+import { Client, Connections, openBetween, type Connectable, type ConnectionName, type Peer } from './connections';
 import { disruptionBudget } from './disruption-budget';
 import type { EnvValue } from './env';
 import { scrapeAnnotations } from './exporter';
@@ -83,7 +84,7 @@ export interface MicroserviceDeploymentProps extends ServiceOptions {
 }
 
 /** A long-running stateless service: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
-export class MicroserviceDeployment extends Client implements Connectable<{ readonly envPrefix?: string } | undefined> {
+export class MicroserviceDeployment extends Client implements Connectable<ConnectionName | undefined> {
   /** Name of the service and of all its objects, and of its role or user in databases. */
   readonly name: string;
   /** Its namespace: part of the host name that other services get. */
@@ -157,21 +158,21 @@ export class MicroserviceDeployment extends Client implements Connectable<{ read
     overrideManifests(this, props.overrideManifest);
   }
 
-  /** Connects another service, which gets NAME_HOST, NAME_PORT and NAME_URL, with this service's name or `envPrefix`. */
-  accept(client: Client, options: { readonly envPrefix?: string } | undefined): void {
+  /** Connects another service, which gets NAME_HOST, NAME_PORT and NAME_URL, with this service's name, `as` or `envPrefix`. */
+  accept(client: Client, name: ConnectionName | undefined): void {
     if (client === this)
       fail(this, {
         what: 'a service must connect to another',
         got: this.name,
         fix: 'remove the connection to itself: a pod always reaches itself',
       });
-    const prefix = options?.envPrefix ?? this.name.toUpperCase().replace(/-/g, '_');
     const host = `${this.name}.${this.namespace}.svc.cluster.local`;
-    client.addEnv({
-      [`${prefix}_HOST`]: host,
-      [`${prefix}_PORT`]: String(this.port),
-      [`${prefix}_URL`]: `http://${host}:${this.port}`,
-    });
+    const address = `${host}:${this.port}`;
+    client.addConnection(
+      name,
+      { name: this.name, prefix: prefixOfName(this.name) },
+      { kind: 'service', fields: { host, port: String(this.port), url: `http://${address}`, address } },
+    );
     openBetween(client.connections, this.connections, this.port);
   }
 

@@ -2,10 +2,18 @@ import { k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import type { Settings } from '../values/database-settings';
 import type { MemberOptions } from '../values/members';
-import { mongoRolesProblem, type MongoRole } from '../values/mongo-roles';
+import { prefixOfName } from '../values/connection-fields';
+import { mongoRolesProblem, rolesOf, type MongoAccess } from '../values/mongo-roles';
 import { syncWave } from './argo-cd';
 import type { BackupProps } from './backup';
-import { openBetween, type Client, type Connectable, type Connections, type Peer } from './connections';
+import {
+  openBetween,
+  type Client,
+  type Connectable,
+  type ConnectionName,
+  type Connections,
+  type Peer,
+} from './connections';
 import { DATABASE_USER, databaseStatefulSet, metadataOf, type DatabaseProps } from './database';
 import { DatabaseLogins, widest } from './database-logins';
 import { disruptionBudget } from './disruption-budget';
@@ -69,18 +77,17 @@ export interface MongoReplicaSetProps extends DatabaseProps {
  * Options of a client's connection to the set. The client gets the environment variables PREFIX_URI, _USERNAME, _PASSWORD,
  * _PASSWORD_IN_URI (percent-encoded) and _DATABASE.
  */
-export interface MongoConnection {
+export interface MongoConnection extends ConnectionName {
   /** The one database that the client may read and write, including validators and options of collections (collMod). */
   readonly database: string;
   /**
    * Its roles on that database, one or several: read, readWrite, dbAdmin (indexes, statistics, profiling; reads no data) or
-   * dbOwner, which some programs require. @default readWrite
+   * dbOwner, which some programs require. Besides these, roles outside of it that programs need to follow changes:
+   * `{ role: 'read', database: 'local' }` for the oplog, `{ role: 'clusterMonitor', database: 'admin' }`. @default readWrite
    */
-  readonly access?: MongoRole | readonly MongoRole[];
+  readonly access?: MongoAccess;
   /** The user of the client. Two clients of the same name need different users. @default the client's name */
   readonly user?: string;
-  /** Prefix of the variables. @default MONGODB */
-  readonly envPrefix?: string;
 }
 
 /**
@@ -151,7 +158,7 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
   }
 
   /** Lets a client reach the set, with its own user and access to one database. */
-  accept(client: Client, { database, user, envPrefix, access = 'readWrite' }: MongoConnection): void {
+  accept(client: Client, { database, user, as, envPrefix, access = 'readWrite' }: MongoConnection): void {
     if (!/^[a-z][a-z0-9_-]{0,37}$/.test(database) || ['admin', 'local', 'config'].includes(database)) {
       fail(client, {
         what: 'the name of a database must be 1 to 38 of a-z, 0-9, _ and -',
@@ -162,18 +169,35 @@ export class MongoReplicaSet extends Construct implements Connectable<MongoConne
     }
     assertValid(client, mongoRolesProblem(access, 'access'));
     const { secret, uses } = this.logins.of(client, user);
-    for (const role of typeof access === 'string' ? [access] : access) {
+    const login = user ?? client.name;
+    for (const role of rolesOf(access)) {
       if (role === 'read' || role === 'readWrite') uses.set(database, widest(uses.get(database), role));
-      else this.furtherRoles.push({ user: user ?? client.name, role, db: database });
+      else if (typeof role === 'string') this.furtherRoles.push({ user: login, role, db: database });
+      else this.furtherRoles.push({ user: login, role: role.role, db: role.database });
     }
-    const prefix = envPrefix ?? 'MONGODB';
-    client.addEnv({
-      [`${prefix}_USERNAME`]: secret.key('username'),
-      [`${prefix}_PASSWORD`]: secret.key('password'),
-      [`${prefix}_PASSWORD_IN_URI`]: secret.key(IN_URI),
-      [`${prefix}_DATABASE`]: database,
-      [`${prefix}_URI`]: `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD_IN_URI)@${this.set.hostsForClients().join(',')}/${database}?replicaSet=${this.set.replicaSet}&authSource=admin&connectTimeoutMS=${CONNECT_SECONDS * 1000}`,
-    });
+    const prefix = envPrefix ?? (as === undefined ? 'MONGODB' : prefixOfName(as));
+    const hosts = this.set.hostsForClients().join(',');
+    const uriOf = (name: string) =>
+      `mongodb://$(${prefix}_USERNAME):$(${prefix}_PASSWORD_IN_URI)@${hosts}/${name}?replicaSet=${this.set.replicaSet}&authSource=admin&connectTimeoutMS=${CONNECT_SECONDS * 1000}`;
+    const mayUse = (name: string) =>
+      uses.has(name) || this.furtherRoles.some((further) => further.user === login && further.db === name);
+    client.addConnection(
+      { as, envPrefix },
+      { name: this.name, prefix: 'MONGODB' },
+      {
+        kind: 'mongodb',
+        fields: {
+          username: secret.key('username'),
+          password: secret.key('password'),
+          passwordInUri: secret.key(IN_URI),
+          database,
+          uri: uriOf(database),
+          hosts,
+          replicaSet: this.set.replicaSet,
+        },
+        uriOf: (name) => (mayUse(name) ? uriOf(name) : undefined),
+      },
+    );
     openBetween(client.connections, this.connections, PORT);
   }
 

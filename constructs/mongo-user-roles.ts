@@ -1,4 +1,4 @@
-import type { MongoRole } from '../values/mongo-roles';
+import type { MongoOutsideRole, MongoRole } from '../values/mongo-roles';
 import { DatabaseLogins } from './database-logins';
 import { loginVariables, passwordVariable } from './env';
 import type { MongoMembers } from './mongo-members';
@@ -6,7 +6,7 @@ import type { MongoMembers } from './mongo-members';
 /** A role of a user besides reading and writing. */
 export interface FurtherRole {
   readonly user: string;
-  readonly role: MongoRole;
+  readonly role: MongoRole | MongoOutsideRole['role'];
   readonly db: string;
 }
 

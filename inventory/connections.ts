@@ -1,8 +1,65 @@
+import {
+  fieldsOfKind,
+  prefixOfName,
+  variableOfField,
+  type ConnectionField,
+  type ConnectionKind,
+} from '../values/connection-fields';
+import type { NamedConnection } from '../values/env';
+import type { MongoAccess } from '../values/mongo-roles';
+import type { OutsidePort } from '../values/ways-out';
 import type { Llm } from './homelab';
-import type { Connection, Service } from './services';
 import { hasKey } from './models';
 
-type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: string }>;
+/** A target that a client may reach; NetworkPolicies block everything else. */
+export type Connection = (
+  | { readonly service: string }
+  /**
+   * `user` is its login. @default its own name, which no other client of that database may have. With `access: 'read'` it can
+   * only read. @default readWrite
+   */
+  | {
+      readonly mongodb: string;
+      readonly database: string;
+      readonly user?: string;
+      readonly access?: MongoAccess;
+    }
+  /** `role` is its login. @default its own name, which no other client of that ring may have */
+  | {
+      readonly cassandra: string;
+      readonly keyspace: string;
+      readonly role?: string;
+      /** `read` permits only SELECT. @default readWrite */
+      readonly access?: 'read' | 'readWrite';
+    }
+  | { readonly model: string }
+  /**
+   * All public IPv4 addresses at these ports, and no private ones: `{ internet: [443], because: 'push notifications' }`. A policy
+   * knows no names, so it cannot be limited to one provider.
+   */
+  | {
+      readonly internet: readonly OutsidePort[];
+      /** Stands in the policy and in `npm run homelab -- connections`. */
+      readonly because: string;
+    }
+  /** One machine outside the cluster, by its IPv4 address: `{ address: '192.168.1.40', port: 5432, as: 'ledger' }`. */
+  | {
+      readonly address: string;
+      /** TCP as a plain number. */
+      readonly port: OutsidePort;
+      /** Its name: LEDGER_HOST and LEDGER_PORT hold the address. */
+      readonly as: string;
+      /** Stands in the policy and in `npm run homelab -- connections`. @default no reason */
+      readonly because?: string;
+    }
+) & {
+  /** Name of the connection, for `Env.from`; its variables start with it. @default the name of the target */
+  readonly as?: string;
+  /** Prefix of its environment variables. @default that of `as`, else the name of the service, MONGODB, CASSANDRA, LLM or LLM_NAME */
+  readonly envPrefix?: string;
+};
+
+type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: unknown }>;
 
 /** One handler for each kind of target of a connection. */
 export interface ByTarget<T> {
@@ -14,58 +71,75 @@ export interface ByTarget<T> {
   readonly cassandra: (connection: Of<'cassandra'>) => T;
   /** For a language model. */
   readonly model: (connection: Of<'model'>) => T;
+  /** For all public addresses. */
+  readonly internet: (connection: Of<'internet'>) => T;
+  /** For an address outside the cluster. */
+  readonly address: (connection: Of<'address'>) => T;
 }
 
 /** Calls the handler for the kind of target. Add a new kind here: the compiler then reports every caller that does not handle it. */
 export function byTarget<T>(connection: Connection, cases: ByTarget<T>): T {
   if ('service' in connection) return cases.service(connection);
   if ('mongodb' in connection) return cases.mongodb(connection);
-  return 'cassandra' in connection ? cases.cassandra(connection) : cases.model(connection);
+  if ('cassandra' in connection) return cases.cassandra(connection);
+  if ('model' in connection) return cases.model(connection);
+  return 'internet' in connection ? cases.internet(connection) : cases.address(connection);
 }
 
-/** Kind and name of the target of a connection. */
-export function targetOf(connection: Connection): readonly [kind: keyof ByTarget<unknown>, name: string] {
-  return byTarget<readonly [keyof ByTarget<unknown>, string]>(connection, {
+/** Kind and name of the target of a connection. An address has the name of its connection. */
+export function targetOf(connection: Connection): readonly [kind: ConnectionKind, name: string] {
+  return byTarget<readonly [ConnectionKind, string]>(connection, {
     service: ({ service }) => ['service', service],
     mongodb: ({ mongodb }) => ['mongodb', mongodb],
     cassandra: ({ cassandra }) => ['cassandra', cassandra],
     model: ({ model }) => ['model', model],
+    internet: () => ['internet', 'internet'],
+    address: ({ as }) => ['address', as],
   });
 }
 
-/** Names of a connection's variables after the prefix, by the kind of its target. */
-const VARIABLES = {
-  service: ['HOST', 'PORT', 'URL'],
-  mongodb: ['USERNAME', 'PASSWORD', 'PASSWORD_IN_URI', 'DATABASE', 'URI'],
-  cassandra: ['CONTACT_POINTS', 'PORT', 'LOCAL_DATACENTER', 'KEYSPACE', 'USERNAME', 'PASSWORD'],
-  model: ['HOST', 'PORT', 'BASE_URL', 'MODEL'],
-} as const;
+type Connects = { readonly connects: readonly Connection[] };
 
 /** Prefix of the variables of a connection. A second model does not change the prefix of the first. */
-export function envPrefixOf({ connects }: Service, connection: Connection): string {
-  if (connection.envPrefix !== undefined) return connection.envPrefix;
+export function envPrefixOf({ connects }: Connects, connection: Connection): string {
+  const { envPrefix, as } = connection;
+  if (envPrefix !== undefined || as !== undefined) return envPrefix ?? prefixOfName(as!);
   const [kind, name] = targetOf(connection);
-  const ofName = name.toUpperCase().replace(/-/g, '_');
-  if (kind !== 'model') return kind === 'service' ? ofName : kind.toUpperCase();
-  return connection === connects.find((each) => 'model' in each) ? 'LLM' : `LLM_${ofName}`;
+  if (kind !== 'model') return kind === 'service' ? prefixOfName(name) : kind.toUpperCase();
+  return connection === connects.find((each) => 'model' in each) ? 'LLM' : `LLM_${prefixOfName(name)}`;
+}
+
+/** What a connection gives, with the prefix of its variables. */
+export interface Given extends NamedConnection {
+  readonly prefix: string;
+}
+
+/** What a connection gives: one entry, and for a model with a fallback another one, which is named NAME-fallback. */
+export function givenBy(service: Connects, connection: Connection, llm?: Llm): Given[] {
+  const prefix = envPrefixOf(service, connection);
+  const [kind, target] = targetOf(connection);
+  const name = connection.as ?? target;
+  const fallback = kind === 'model' ? llm?.models[target]?.fallback : undefined;
+  const lacks: ConnectionField[] = kind === 'model' && !llm?.gateway ? ['apiKey'] : [];
+  const given = { kind, name, prefix, fields: fieldsOfKind(kind).filter((field) => !lacks.includes(field)) };
+  if (fallback === undefined) return [given];
+  const fields = fieldsOfKind(kind).filter((field) => field !== 'apiKey' || hasKey(fallback));
+  return [given, { kind, ...fallbackOf(name, prefix), fields }];
+}
+
+/** Name and prefix of the connection to the fallback of a model. */
+export function fallbackOf(name: string, prefix: string): { readonly name: string; readonly prefix: string } {
+  return { name: `${name}-fallback`, prefix: `${prefix}_FALLBACK` };
 }
 
 /** Names of the variables that a connection sets. */
-export function variablesOf(service: Service, connection: Connection, llm?: Llm): string[] {
-  const prefix = envPrefixOf(service, connection);
-  const [kind, name] = targetOf(connection);
-  const own: readonly string[] = VARIABLES[kind];
-  return [...own, ...(kind === 'model' ? ofModel(name, llm) : [])].map((variable) => `${prefix}_${variable}`);
-}
-
-/** The key of the gateway, and what a model's fallback sets. */
-function ofModel(name: string, llm: Llm | undefined): string[] {
-  const fallback = llm?.models[name]?.fallback;
-  return [
-    ...(llm?.gateway ? ['API_KEY'] : []),
-    ...(fallback ? VARIABLES.model.map((variable) => `FALLBACK_${variable}`) : []),
-    ...(fallback && hasKey(fallback) ? ['FALLBACK_API_KEY'] : []),
-  ];
+export function variablesOf(service: Connects, connection: Connection, llm?: Llm): string[] {
+  return givenBy(service, connection, llm).flatMap(({ kind, prefix, fields }) =>
+    fields.flatMap((field) => {
+      const variable = variableOfField(kind, field);
+      return variable === undefined ? [] : [`${prefix}_${variable}`];
+    }),
+  );
 }
 
 /** Login of a client, and its database or keyspace. Undefined when the target is not a database. */
@@ -78,5 +152,7 @@ export function clientLoginOf(
     mongodb: ({ user, database }) => ({ user: user ?? client, data: database }),
     cassandra: ({ role, keyspace }) => ({ user: role ?? client, data: keyspace }),
     model: () => undefined,
+    internet: () => undefined,
+    address: () => undefined,
   });
 }

@@ -26,7 +26,20 @@ export {
 } from './model-memory';
 export { quantizationOf, weightBytes, type Quantization, type WeightBytes } from './model-weights';
 export { metalLimit, trainingMemory, type TrainingMemory } from './training-memory';
-export { byTarget, envPrefixOf, clientLoginOf, targetOf, variablesOf, type ByTarget } from './connections';
+export {
+  byTarget,
+  clientLoginOf,
+  envPrefixOf,
+  fallbackOf,
+  givenBy,
+  targetOf,
+  variablesOf,
+  type ByTarget,
+  type Connection,
+  type Given,
+} from './connections';
+export { Env, type EnvFromOptions } from '../values/env';
+export type { OutsidePort } from '../values/ways-out';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';
 export {
@@ -48,7 +61,7 @@ export {
 } from './derived';
 export { FOLDERS, NAMESPACES } from './names';
 export type { MemberOptions } from '../values/members';
-export type { MongoRole } from '../values/mongo-roles';
+export type { MongoAccess, MongoOutsideRole, MongoRole } from '../values/mongo-roles';
 export {
   Probes,
   type ExecProbeProps,

@@ -1,3 +1,4 @@
+import { variableNameProblem } from '../values/variable-names';
 import type { NodeLabel } from './homelab';
 import * as is from './shape';
 
@@ -20,7 +21,7 @@ export const objectName: is.Rule = (value, path, problems) => {
   );
 };
 
-export const variableName = is.matching(/^[A-Za-z_]\w*$/, 'the name of an environment variable', 'LOG_LEVEL');
+export const variableName = is.by((value, path) => variableNameProblem(value, path));
 export const keyspaceName = is.matching(
   /^(?!system(_|$))[a-z][a-z0-9_]{0,47}$/,
   'a keyspace name of at most 48 of a-z, 0-9 and _, not system',

@@ -5,6 +5,7 @@ import { sentence } from '../values/problem';
 import { clusterNetworks, nodes } from './derived';
 import type { Homelab } from './homelab';
 import { FIXED_NAMESPACES } from './names';
+import { at } from './shape';
 
 interface Named {
   readonly what: string;
@@ -139,7 +140,7 @@ function sizes(homelab: Homelab, podCidr: string, serviceCidr: string): string[]
 }
 
 /** Addresses outside the cluster that nodes, pods or the owner must reach; those in network.cidr are checked with that network. */
-function outsideAddresses({ network, access, git, registry }: Homelab): [string, string][] {
+function outsideAddresses({ network, access, git, registry, services, webApps }: Homelab): [string, string][] {
   const repository = gitAddress(git.url);
   const all: [string, string | undefined][] = [
     ...network.dns.map((address, index): [string, string] => [`network.dns[${index}]`, address]),
@@ -147,6 +148,15 @@ function outsideAddresses({ network, access, git, registry }: Homelab): [string,
     ...(access?.from ?? []).map((address, index): [string, string] => [`access.from[${index}]`, address]),
     ['git.url', repository.protocol === 'file' ? undefined : repository.host],
     ['registry.server', registry && registryHost(registry.server)],
+    ...Object.entries({ services, webApps }).flatMap(([group, clients]) =>
+      Object.entries(clients).flatMap(([name, { connects }]) =>
+        connects.flatMap((connection, index): [string, string][] =>
+          'address' in connection
+            ? [[`${at(at(group, name), 'connects')}[${index}].address`, connection.address]]
+            : [],
+        ),
+      ),
+    ),
   ];
   const home = ipv4Network(network.cidr)!;
   return all.filter((entry): entry is [string, string] => ipv4(entry[1]) !== undefined && !contains(home, entry[1]!));

@@ -1,8 +1,10 @@
 import { sentence } from '../values/problem';
-import { targetOf, variablesOf } from './connections';
+import { Env, envFromProblem } from '../values/env';
+import { variableNameProblem } from '../values/variable-names';
+import { givenBy, targetOf, variablesOf, type Connection } from './connections';
 import { mayUse } from './model-references';
 import type { Homelab } from './homelab';
-import type { Connection, Service } from './services';
+import type { Service } from './services';
 import { oneOf, twice } from './reference';
 import { at } from './shape';
 
@@ -24,8 +26,10 @@ function connections(homelab: Homelab): string[] {
     const { connects } = service;
     return [
       ...connects.flatMap((connection, index) => targetProblems(homelab, name, connection, place(index))),
-      ...twice(connects.map((connection, index) => [place(index), targetOf(connection).join(' ')])),
+      ...twice(connects.map((connection, index) => [place(index), JSON.stringify(connection)])),
+      ...twice(connects.flatMap(({ as }, index) => (as === undefined ? [] : [[`${place(index)}.as`, as] as const]))),
       ...variables(homelab, service, client),
+      ...environment(homelab, service, client),
     ];
   });
 }
@@ -39,6 +43,7 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
       'another service',
       Object.keys(homelab.services).filter((each) => each !== owner),
     );
+  if (kind === 'internet' || kind === 'address') return [];
   if (kind === 'model') return modelTarget(homelab, owner, name, place);
   const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
   const active = ofKind.filter(([, { state }]) => state !== 'retired').map(([each]) => each);
@@ -84,9 +89,22 @@ function variables({ llm }: Homelab, service: Service, client: string): string[]
       sentence({
         what: `${place} must set environment variables of its own`,
         got: `${taken}, which ${other} sets`,
-        fix: `give one of the connections another envPrefix, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., envPrefix: 'OTHER' }${other?.includes('.env') ? ', or rename the variable' : ''}`,
+        fix: `give one of the connections a name of its own, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., as: 'other' }${other?.includes('.env') ? ', or rename the variable' : ''}`,
       }),
     ];
+  });
+}
+
+/** Reports variables that take what no connection gives, and names that the API server of this homelab refuses. */
+function environment({ llm, versions }: Homelab, service: Service, client: string): string[] {
+  const given = service.connects.flatMap((connection) => givenBy(service, connection, llm));
+  return Object.entries(service.env ?? {}).flatMap(([name, value]) => {
+    const place = at(at(client, 'env'), name);
+    const problems = [
+      variableNameProblem(name, `the name ${place}`, versions.kubernetes),
+      value instanceof Env ? envFromProblem(value, given, place) : undefined,
+    ];
+    return problems.flatMap((problem) => problem ?? []);
   });
 }
 

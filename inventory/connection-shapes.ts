@@ -1,0 +1,50 @@
+import { connectionNameProblem, envPrefixProblem } from '../values/connection-fields';
+import { becauseProblem, internetPortsProblem, outsideAddressProblem, outsidePortProblem } from '../values/ways-out';
+import type * as lab from './connections';
+import { keyspaceName } from './name-shapes';
+import * as is from './shape';
+
+type Of<Kind extends string> = Extract<lab.Connection, { readonly [K in Kind]: unknown }>;
+
+const naming = {
+  as: is.optional(is.by(connectionNameProblem)),
+  envPrefix: is.optional(is.by(envPrefixProblem)),
+};
+
+/** The form of each kind of connection, by the property that only it has. */
+const connectionKinds: Readonly<Record<string, is.Rule>> = {
+  service: is.shape<Of<'service'>>({ service: is.text, ...naming }),
+  mongodb: is.shape<Of<'mongodb'>>({
+    mongodb: is.text,
+    user: is.optional(is.dnsLabel),
+    access: is.optional(is.mongoRoles),
+    database: is.matching(/^[a-z][a-z0-9_-]{0,37}$/, 'a database name of at most 38 of a-z, 0-9, _ and -', 'documents'),
+    ...naming,
+  }),
+  cassandra: is.shape<Of<'cassandra'>>({
+    cassandra: is.text,
+    role: is.optional(is.dnsLabel),
+    access: is.optional(is.oneOf('read', 'readWrite')),
+    keyspace: keyspaceName,
+    ...naming,
+  }),
+  model: is.shape<Of<'model'>>({ model: is.text, ...naming }),
+  internet: is.shape<Of<'internet'>>({
+    internet: is.by(internetPortsProblem),
+    because: is.by(becauseProblem),
+    ...naming,
+  }),
+  address: is.shape<Of<'address'>>({
+    address: is.by(outsideAddressProblem),
+    port: is.by(outsidePortProblem),
+    because: is.optional(is.by(becauseProblem)),
+    ...naming,
+    as: is.by(connectionNameProblem),
+  }),
+};
+
+/** The form of a connection. */
+export const connection = is.byKey(
+  connectionKinds,
+  '{ service }, { mongodb, database }, { cassandra, keyspace }, { model }, { internet, because } or { address, port, as }, each with an optional `as` and envPrefix',
+);
