@@ -1,14 +1,7 @@
 import type { Chart } from 'cdk8s';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
-import {
-  images,
-  InternetAccess,
-  MicroserviceDeployment,
-  OutsideAddress,
-  OutsideRoute,
-  Placement,
-} from '../constructs';
+import { images, InternetAccess, MicroserviceDeployment, OutsideAddress, OutsideRoute, Placement } from '../constructs';
 import {
   byTarget,
   clusterNetworks,

@@ -1,4 +1,4 @@
-import { Construct, type IConstruct } from 'constructs';
+import { Construct } from 'constructs';
 import { k8s } from 'cdk8s-plus-28';
 import {
   connectionNameProblem,

@@ -74,9 +74,4 @@ export {
   type LocalDisksProps,
 } from './volumes';
 export type { OutsidePort } from '../values/ways-out';
-export {
-  InternetAccess,
-  OutsideAddress,
-  type InternetAccessProps,
-  type OutsideAddressProps,
-} from './ways-out';
+export { InternetAccess, OutsideAddress, type InternetAccessProps, type OutsideAddressProps } from './ways-out';

@@ -6,8 +6,10 @@ import * as is from './shape';
 
 type Of<Kind extends string> = Extract<lab.Connection, { readonly [K in Kind]: unknown }>;
 
+/** Shorter than the maximum, because the connection to the fallback of a model is named NAME-fallback. */
+const connectionName = is.by((value, path) => connectionNameProblem(value, path, 40));
 const naming = {
-  as: is.optional(is.by(connectionNameProblem)),
+  as: is.optional(connectionName),
   envPrefix: is.optional(is.by(envPrefixProblem)),
 };
 
@@ -39,7 +41,7 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
     port: is.by(outsidePortProblem),
     because: is.optional(is.by(becauseProblem)),
     ...naming,
-    as: is.by(connectionNameProblem),
+    as: connectionName,
   }),
 };
 

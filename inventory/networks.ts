@@ -151,9 +151,7 @@ function outsideAddresses({ network, access, git, registry, services, webApps }:
     ...Object.entries({ services, webApps }).flatMap(([group, clients]) =>
       Object.entries(clients).flatMap(([name, { connects }]) =>
         connects.flatMap((connection, index): [string, string][] =>
-          'address' in connection
-            ? [[`${at(at(group, name), 'connects')}[${index}].address`, connection.address]]
-            : [],
+          'address' in connection ? [[`${at(at(group, name), 'connects')}[${index}].address`, connection.address]] : [],
         ),
       ),
     ),

@@ -26,12 +26,21 @@ function connections(homelab: Homelab): string[] {
     const { connects } = service;
     return [
       ...connects.flatMap((connection, index) => targetProblems(homelab, name, connection, place(index))),
-      ...twice(connects.map((connection, index) => [place(index), JSON.stringify(connection)])),
+      ...twice(connects.map((connection, index) => [place(index), inWords(connection)])),
       ...twice(connects.flatMap(({ as }, index) => (as === undefined ? [] : [[`${place(index)}.as`, as] as const]))),
       ...variables(homelab, service, client),
       ...environment(homelab, service, client),
     ];
   });
+}
+
+/** Everything that a connection says, to compare two of them. */
+function inWords(connection: Connection): string {
+  const words = Object.entries(connection).filter(([, value]) => value !== undefined);
+  return words
+    .map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .sort()
+    .join(', ');
 }
 
 function targetProblems(homelab: Homelab, owner: string, connection: Connection, place: string): string[] {

@@ -65,7 +65,14 @@ function nodesOf(homelab: Homelab): Node[] {
     for (const connection of connects) if ('service' in connection) visit(connection.service, 1, []);
   for (const name of Object.keys(services)) if (!columns.has(name)) visit(name, 1, []);
   const last = Math.max(0, ...columns.values()) + 1;
-  const names = (connects: readonly Connection[]) => connects.map((connection) => targetOf(connection).join(' '));
+  const names = (connects: readonly Connection[]) => connects.map((connection) => pictured(connection).join(' '));
+  const all = [...Object.values(webApps), ...Object.values(services)].flatMap(({ connects }) => connects);
+  const outside = new Map(
+    all
+      .map(pictured)
+      .filter(([kind]) => kind === 'internet' || kind === 'address')
+      .map((each) => [each.join(' '), each]),
+  );
   return [
     ...Object.entries(webApps).map(([name, { connects }]) => node(name, 'web', 0, names(connects))),
     ...Object.entries(services).map(([name, { connects }]) =>
@@ -73,7 +80,13 @@ function nodesOf(homelab: Homelab): Node[] {
     ),
     ...Object.entries(databases).map(([name, { kind }]) => node(name, kind, last, [])),
     ...Object.keys(llm?.models ?? {}).map((name) => node(name, 'model', last, [])),
+    ...[...outside.values()].sort().map(([kind, name]) => node(name, kind, last, [])),
   ];
+}
+
+/** Kind and name of a target. Clients may name an address differently, so it is shown by itself. */
+function pictured(connection: Connection): readonly [kind: string, name: string] {
+  return 'address' in connection ? ['address', connection.address] : targetOf(connection);
 }
 
 function node(name: string, kind: string, column: number, targets: readonly string[]): Node {
@@ -190,7 +203,15 @@ function escaped(words: string): string {
   return words.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-const KINDS = { service: '#3b7dd8', cassandra: '#c2571a', mongodb: '#2f8f4e', model: '#8a4fc7', web: '#6b7280' };
+const KINDS = {
+  service: '#3b7dd8',
+  cassandra: '#c2571a',
+  mongodb: '#2f8f4e',
+  model: '#8a4fc7',
+  web: '#6b7280',
+  internet: '#b91c1c',
+  address: '#b45309',
+};
 
 const STYLE = [
   'text{font:13px system-ui,sans-serif;fill:#1f2937}.heading{font-size:16px;font-weight:600}.strong{font-weight:600}',

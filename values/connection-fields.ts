@@ -59,12 +59,13 @@ export function prefixOfName(name: string): string {
 }
 
 /** What is wrong with the name of a connection (`as`), as a sentence, or undefined. */
-export function connectionNameProblem(value: unknown, what: string): string | undefined {
-  if (typeof value === 'string' && /^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$/.test(value)) return undefined;
+export function connectionNameProblem(value: unknown, what: string, maximum = 50): string | undefined {
+  if (typeof value === 'string' && value.length <= maximum && /^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(value))
+    return undefined;
   return sentence({
     what: `${what} must be the name of a connection`,
     got: value,
-    allowed: '1 to 40 of a-z, 0-9 and -, first a letter, last no -',
+    allowed: `1 to ${maximum} of a-z, 0-9 and -, first a letter, last no -`,
     fix: "write it like 'ledger': its variables then start with LEDGER_",
   });
 }

@@ -32,9 +32,10 @@ export const NOT_PUBLIC: readonly string[] = [
 
 /** The networks that `INTERNET` leaves out, with further ones that the list does not contain yet. */
 export function notPublic(further: readonly string[] = []): string[] {
-  const contains = (outer: Network, inner: Network) => outer.first <= inner.first && inner.last <= outer.last;
   const known = NOT_PUBLIC.map((cidr) => ipv4Network(cidr)!);
-  const added = further.filter((cidr) => !known.some((network) => contains(network, ipv4Network(cidr)!)));
+  const isKnown = (inner: Network | undefined) =>
+    inner !== undefined && known.some((outer) => outer.first <= inner.first && inner.last <= outer.last);
+  const added = further.filter((cidr) => !isKnown(ipv4Network(cidr)));
   return [...NOT_PUBLIC, ...new Set(added)];
 }
 

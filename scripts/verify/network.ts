@@ -269,8 +269,9 @@ function targetsOf({ services, databases, llm }: Homelab): Target[] {
 function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
   const names = (connects: readonly Connection[]) =>
     new Set(
-      connects.map((connection) => {
+      connects.flatMap((connection) => {
         const [kind, target] = targetOf(connection);
+        if (kind === 'internet' || kind === 'address') return [];
         return kind === 'model' ? llm!.service : target;
       }),
     );

@@ -223,8 +223,8 @@ const broken: [string, (homelab: any) => void, string][] = [
   ],
   [
     'a connection twice',
-    (h) => h.services.chat.connects.push({ cassandra: 'cassandra', keyspace: 'other' }),
-    'services.chat.connects[1] must be used once, got "cassandra cassandra, which services.chat.connects[0] has"',
+    (h) => h.services.chat.connects.push({ cassandra: 'cassandra', keyspace: 'chat' }),
+    'services.chat.connects[1] must be used once, got "cassandra cassandra, keyspace chat, which services.chat.connects[0] has"',
   ],
   [
     'an image without a version',
@@ -294,7 +294,7 @@ const broken: [string, (homelab: any) => void, string][] = [
       h.machines['talos-worker-02'].dataDisks['archive-0'] = Size.gibibytes(100);
       h.services.identity.connects.push({ mongodb: 'archive', database: 'old' });
     },
-    "services.identity.connects[1] must set environment variables of its own, got \"MONGODB_USERNAME, which services.identity.connects[0] sets\"; give one of the connections another envPrefix, as { mongodb: 'archive', ..., envPrefix: 'OTHER' }",
+    "services.identity.connects[1] must set environment variables of its own, got \"MONGODB_USERNAME, which services.identity.connects[0] sets\"; give one of the connections a name of its own, as { mongodb: 'archive', ..., as: 'other' }",
   ],
   [
     'a prefix with the variables of another connection in it',
@@ -368,7 +368,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a role on the whole set',
     (h) => (h.services.identity.connects.find(({ mongodb }: any) => mongodb).access = 'readAnyDatabase'),
-    'must be roles limited to the client\'s own database, got "readAnyDatabase" (allowed: one or a list of read, readWrite, dbAdmin, dbOwner)',
+    'must be roles limited to the client\'s own database, got "readAnyDatabase" (allowed: one or a list of read, readWrite, dbAdmin, dbOwner; besides one of these',
   ],
   [
     'a delayed member that leaves two voters',

@@ -33,21 +33,34 @@ test('calls the handler for the kind of target of a connection', () => {
     { mongodb: 'mongodb', database: 'notes', user: 'reader' },
     { cassandra: 'ring', keyspace: 'chat' },
     { model: 'small' },
+    { internet: [443], because: 'push notifications' },
+    { address: '192.168.1.40', port: 5432, as: 'ledger' },
   ];
   expect(connections.map(targetOf)).toEqual([
     ['service', 'identity'],
     ['mongodb', 'mongodb'],
     ['cassandra', 'ring'],
     ['model', 'small'],
+    ['internet', 'internet'],
+    ['address', 'ledger'],
   ]);
   expect(connections.map((each) => clientLoginOf('notes', each))).toEqual([
     undefined,
     { user: 'reader', data: 'notes' },
     { user: 'notes', data: 'chat' },
     undefined,
+    undefined,
+    undefined,
   ]);
-  const kinds = { service: () => 1, mongodb: () => 2, cassandra: () => 3, model: () => 4 };
-  expect(connections.map((each) => byTarget(each, kinds))).toEqual([1, 2, 3, 4]);
+  const kinds = {
+    service: () => 1,
+    mongodb: () => 2,
+    cassandra: () => 3,
+    model: () => 4,
+    internet: () => 5,
+    address: () => 6,
+  };
+  expect(connections.map((each) => byTarget(each, kinds))).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
 test('Argo CD follows the branch main by default', () => {
