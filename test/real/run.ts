@@ -21,6 +21,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   steps: [process.execPath, '-r', 'ts-node/register', 'test/real/change/carried-out.ts'],
   databases: [process.execPath, '-r', 'ts-node/register', 'test/real/databases/index.ts'],
   namespaces: [process.execPath, '-r', 'ts-node/register', 'test/real/bootstrap/namespaces.ts'],
+  services: [process.execPath, '-r', 'ts-node/register', 'test/real/services/index.ts'],
   models: [process.execPath, '-r', 'ts-node/register', 'test/real/models/index.ts'],
 };
 

@@ -21,6 +21,8 @@ export class Container {
   lastCode: number | undefined;
   /** What the last failed probe said. */
   lastProbe: string | undefined;
+  /** The same, where it ended the container. */
+  killedBecause: string | undefined;
   startedAt: Date | undefined;
   endedAt: Date | undefined;
   private child: ChildProcess | undefined;
@@ -117,6 +119,7 @@ export class Container {
 
   endByProbe(which: string): void {
     this.killedByProbe++;
+    this.killedBecause = this.lastProbe;
     fs.appendFileSync(
       join(this.pod.folder, `${this.name}.log`),
       `\n(kubelet: ${which} probe failed, container is ended)\n`,

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { StandIn } from './stand-in';
+import { ClusterIps } from './cluster-ips';
 import { NameServer } from './name-server';
 import { Pod } from './pod';
 import { Prober } from './prober';
@@ -31,6 +32,8 @@ export class TestNode {
   resolver = 'ndots:5';
   readonly claims: Claims;
   readonly prober = new Prober();
+  /** Without Services in it, names lead to pods themselves. */
+  readonly clusterIps = new ClusterIps();
   readonly pods = new Map<string, Pod>();
   private addresses = 0;
 
@@ -89,6 +92,11 @@ mkdir ${quoted(this.images)}; mount -t tmpfs images ${quoted(this.images)}`,
     const match = /^(?:([a-z0-9-]+)\.)?([a-z0-9-]+)\.([a-z0-9-]+)\.svc\.cluster\.local$/.exec(name);
     if (!match) return undefined;
     const [, host, service, namespace] = match;
+    const own = host === undefined ? this.clusterIps.of(service!, namespace!) : undefined;
+    if (own !== undefined) {
+      this.clusterIps.write([...this.pods.values()]);
+      return [own];
+    }
     const found = [...this.pods.values()].filter(
       (pod) =>
         pod.namespace === namespace &&

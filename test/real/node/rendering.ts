@@ -10,7 +10,7 @@ import type { Pod } from './pod';
 
 type Json = any;
 
-/** Rendered objects of the databases of a homelab or a test app, and its declared secrets. */
+/** Rendered objects of a homelab or a test app, and its declared secrets. */
 export class Rendered {
   readonly objects: readonly Json[];
   readonly secrets: readonly DeclaredSecret[];
@@ -26,9 +26,50 @@ export class Rendered {
     return this.objects.filter((object) => object.kind === kind && object.metadata.namespace === namespace);
   }
 
+  /** Data of each ConfigMap; binary data as text of one byte a character. */
   configMaps(): Map<string, Readonly<Record<string, string>>> {
     const maps = this.objects.filter(({ kind }) => kind === 'ConfigMap');
-    return new Map(maps.map(({ metadata, data }) => [`${metadata.namespace}/${metadata.name}`, data]));
+    const binary = (data: Readonly<Record<string, string>> = {}) =>
+      Object.fromEntries(
+        Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString('latin1')]),
+      );
+    return new Map(
+      maps.map(({ metadata, data, binaryData }) => [
+        `${metadata.namespace}/${metadata.name}`,
+        { ...data, ...binary(binaryData) },
+      ]),
+    );
+  }
+
+  /**
+   * Gives a cluster the ConfigMaps and the secrets of this rendering.
+   * @param asked what an owner types, by the key of the secret
+   */
+  async bring(cluster: Cluster, asked: Readonly<Record<string, string>> = {}): Promise<void> {
+    for (const [name, data] of this.configMaps()) cluster.configMaps.set(name, data);
+    for (const { name, namespaces, keys, type, readers } of this.secrets) {
+      const listed = { name, namespaces, keys, type, readers };
+      const values = await makeValues(listed, Object.keys(keys), undefined, async (key) => {
+        if (asked[key] === undefined) throw new Error(`the test has no answer for ${name}/${key}`);
+        return asked[key];
+      });
+      for (const namespace of namespaces) cluster.secrets.set(`${namespace}/${name}`, values);
+    }
+  }
+
+  /**
+   * Runs a pod of a Deployment, StatefulSet, Job or CronJob, with the Services that select it.
+   * @param address of a pod that is gone; a new one by default
+   */
+  runPod(node: TestNode, object: Json, suffix = '0', address?: string): Pod {
+    const { name, namespace } = object.metadata;
+    const { template } = object.kind === 'CronJob' ? object.spec.jobTemplate.spec : object.spec;
+    const labels = template.metadata?.labels ?? {};
+    const services = this.of('Service', namespace)
+      .filter(({ spec }) => Object.entries(spec.selector).every(([key, value]) => labels[key] === value))
+      .map(({ metadata }) => metadata.name);
+    const manifest = { metadata: { name: `${name}-${suffix}`, namespace, labels }, spec: template.spec };
+    return node.run(manifest, services, object.spec.serviceName, address);
   }
 
   /**
@@ -62,14 +103,7 @@ export class Rendered {
 
   /** @param address of a pod that is gone; a new one by default */
   runMember(node: TestNode, set: Json, ordinal: number, address?: string): Pod {
-    const { namespace } = set.metadata;
-    const name = `${set.metadata.name}-${ordinal}`;
-    const { labels } = set.spec.template.metadata;
-    const services = this.of('Service', namespace)
-      .filter(({ spec }) => Object.entries(spec.selector).every(([key, value]) => labels[key] === value))
-      .map(({ metadata }) => metadata.name);
-    const manifest = { metadata: { name, namespace, labels }, spec: set.spec.template.spec };
-    return node.run(manifest, services, set.spec.serviceName, address);
+    return this.runPod(node, set, String(ordinal), address);
   }
 
   /** Runs the one job of a namespace to its end. @returns its pod */
