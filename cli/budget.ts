@@ -1,9 +1,13 @@
 import { homelabApp } from '../charts';
 import { budgetRows, budgetSum, type BudgetRow, type Rendering } from '../checks';
-import { allocatableCpu, allocatableMemory, nodes, type Homelab } from '../inventory';
+import { allocatableCpu, allocatableMemory, modelBudget, nodes, type Homelab, type ModelBudget } from '../inventory';
 import { render } from '../synth';
+import { sum } from '../values/quantity';
 
-/** Prints every container of every node with its requests, and what is free when every Deployment rolls at once. */
+/**
+ * Prints every container of every node with its requests, and what is free when every Deployment rolls at once. Then the models that
+ * are loaded at once, with their memory.
+ */
 export async function budget(): Promise<void> {
   const { default: homelab } = await import('../homelab');
   console.log(budgetTable(render(homelabApp(homelab)), homelab));
@@ -11,13 +15,30 @@ export async function budget(): Promise<void> {
 
 export function budgetTable(rendering: Rendering, homelab: Homelab): string {
   const rows = budgetRows(rendering, homelab);
-  return nodes(homelab)
-    .map(([node, machine]) => {
-      const here = rows.filter((row) => row.node === node);
-      const room = { memory: allocatableMemory(homelab, machine), cpu: allocatableCpu(machine) };
-      return [node, ...table(here, room)].join('\n');
-    })
+  const models = modelBudget(homelab);
+  const tables = nodes(homelab).map(([node, machine]) => {
+    const here = rows.filter((row) => row.node === node);
+    const room = { memory: allocatableMemory(homelab, machine), cpu: allocatableCpu(machine) };
+    return [node, ...table(here, room)];
+  });
+  return [...tables, ...(models === undefined ? [] : [[models.machine, ...modelTable(models)]])]
+    .map((lines) => lines.join('\n'))
     .join('\n\n');
+}
+
+/** The largest set of models that is loaded at once. */
+function modelTable({ models, room, system }: ModelBudget): string[] {
+  const together = sum(models.map(({ memory }) => memory.total));
+  return [
+    line('model', 'loaded', 'weights', 'KV cache', 'buffers', 'MiB'),
+    ...models.map(({ served, resident, memory: { weights, cache, compute, total } }) =>
+      line(served, resident ? 'always' : 'on request, the largest', mib(weights), mib(cache), mib(compute), mib(total)),
+    ),
+    line('models together', '', '', '', '', mib(together)),
+    line('may take', '', '', '', '', mib(room)),
+    line('free', '', '', '', '', mib(room - together)),
+    line('kept for the system and Ollama', '', '', '', '', mib(system)),
+  ];
 }
 
 function table(rows: readonly BudgetRow[], room: { readonly memory: number; readonly cpu: number }): string[] {

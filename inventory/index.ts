@@ -11,9 +11,11 @@ export {
   alternativesInWords,
   largestContext,
   loadOf,
+  modelBudget,
   residentBeside,
   roomOf,
   type Alternatives,
+  type ModelBudget,
 } from './model-fit';
 export {
   gpuMemory,

@@ -3,7 +3,15 @@ import { bytes, gib, sum } from '../values/quantity';
 import type { Homelab, Llm, MacHost, UbuntuMachine } from './homelab';
 import { knownArchitecture } from './model-architectures';
 import { machineFor, modelMemory, roomForModels, type ModelLoad, type ModelMemory } from './model-memory';
-import { contextSettings, exportSettings, isTuned, type KvCacheType, type Model, type TunedModel } from './models';
+import {
+  contextSettings,
+  exportSettings,
+  isTuned,
+  servedName,
+  type KvCacheType,
+  type Model,
+  type TunedModel,
+} from './models';
 import { quantizationOf, weightBytes } from './model-weights';
 import { at } from './shape';
 import { metalLimit, smallerTrainings, trainingMemory } from './training-memory';
@@ -53,6 +61,41 @@ export function residentBeside(
 function memoryOf(llm: Llm, model: Model, gpu: boolean): ModelMemory | undefined {
   const load = loadOf(llm, model, gpu);
   return load && modelMemory(load);
+}
+
+/** Memory of the machine that models run on, in bytes. */
+export interface ModelBudget {
+  /** Name of the machine. */
+  readonly machine: string;
+  /** The largest set of models that is loaded at once: all resident ones, and the largest other. */
+  readonly models: readonly {
+    /** Name that clients send. */
+    readonly served: string;
+    readonly resident: boolean;
+    readonly memory: ModelMemory;
+  }[];
+  /** Memory that models may take together. */
+  readonly room: number;
+  /** What is left of it for the operating system, Ollama and its cache of files. */
+  readonly system: number;
+}
+
+/** How the models of homelab.ts fill the memory of their machine. Undefined without models. */
+export function modelBudget({ llm, machines }: Homelab): ModelBudget | undefined {
+  if (llm === undefined) return undefined;
+  const machine = machines[llm.machine] as UbuntuMachine;
+  const sized = Object.entries(llm.models).flatMap(([name, model]) => {
+    const memory = memoryOf(llm, model, machine.gpu === true);
+    return memory === undefined ? [] : [{ served: servedName(name, model), resident: model.resident === true, memory }];
+  });
+  const others = sized.filter(({ resident }) => !resident).sort((one, other) => other.memory.total - one.memory.total);
+  const room = roomForModels(machine);
+  return {
+    machine: llm.machine,
+    models: [...sized.filter(({ resident }) => resident), ...others.slice(0, 1)],
+    room,
+    system: bytes(machine.memory) - room,
+  };
 }
 
 /** Alternative changes. Each of them alone makes the model fit. */

@@ -4,6 +4,7 @@ import {
   databasePods,
   machineOfDisk,
   machinesOf,
+  modelBudget,
   targetOf,
   type Connection,
   type Host,
@@ -11,7 +12,7 @@ import {
   type Machine,
   servedName,
 } from '../inventory';
-import { bytes, gib } from '../values/quantity';
+import { bytes, gib, sum } from '../values/quantity';
 
 const COLUMN = 190;
 const BOX = { width: 150, height: 30 } as const;
@@ -181,10 +182,13 @@ function machineLines(homelab: Homelab, name: string, machine: Machine): string[
   const { llm } = homelab;
   const models =
     llm?.machine === name ? Object.entries(llm.models).map(([each, model]) => servedName(each, model)) : [];
+  const budget = llm?.machine === name ? modelBudget(homelab) : undefined;
+  const together = sum((budget?.models ?? []).map(({ memory }) => memory.total));
+  const share = budget === undefined ? [] : [`models: at most ${gib(together)} of ${gib(budget.room)}`];
   const pods = Object.entries(homelab.databases).flatMap(([database, each]) =>
     databasePods(database, each).filter((pod) => machineOfDisk(homelab, pod)[0] === name),
   );
-  return [name, what, size, machine.address, ...pods, ...models];
+  return [name, what, size, machine.address, ...pods, ...models, ...share];
 }
 
 function heading(words: string, y: number): string {

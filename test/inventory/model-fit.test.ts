@@ -7,6 +7,7 @@ import {
   loadOf,
   machineFor,
   metalLimit,
+  modelBudget,
   modelMemory,
   tokensPerSecond,
   trainingMemory,
@@ -14,6 +15,7 @@ import {
   type Model,
   type UbuntuMachine,
 } from '../../inventory';
+import { bytes } from '../../values/quantity';
 import { changed, refusal } from '../homelab';
 
 const GIB = 1024 ** 3;
@@ -81,6 +83,24 @@ test('all resident models and any one other are loaded together', () => {
       h.llm.models.second = other;
     }),
   ).not.toThrow();
+});
+
+test('the budget has the residents and the largest other, and adds up to the memory of the machine', () => {
+  const homelab = changed((h) => {
+    h.llm.models = {
+      chat: { tag: 'qwen2.5:14b-instruct-q4_K_M', context: 16384, resident: true },
+      small: { tag: 'nomic-embed-text:v1.5', context: 2048 },
+      other: { tag: 'llama3.1:8b-instruct-q4_K_M', context: 8192 },
+    };
+  });
+  const { machine, models, room, system } = modelBudget(homelab)!;
+  expect(models.map(({ served }) => served)).toEqual(['qwen2.5:14b-instruct-q4_K_M', 'llama3.1:8b-instruct-q4_K_M']);
+  expect(room + system).toBe(bytes(homelab.machines[machine]!.memory));
+  for (const { memory } of models) {
+    const { weights, cache, compute, total } = memory;
+    expect(weights + cache + compute).toBe(total);
+  }
+  expect(modelBudget({ ...homelab, llm: undefined })).toBeUndefined();
 });
 
 test('residents that do not fit together are reported once', () => {
