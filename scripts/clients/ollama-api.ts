@@ -226,7 +226,7 @@ export class OllamaApi {
     const { text } = this.answered('/api/create', output, [200]);
     const lines = text.trim().split('\n');
     const failed = lines.find((line) => line.includes('"error"'));
-    if (failed !== undefined) throw new Refusal(`Ollama could not make ${request.model}: ${errorOf(failed)}`);
+    if (failed !== undefined) throw this.refusal(`Ollama could not make ${request.model}`, failed);
     if (!lines.at(-1)!.includes('"success"')) throw unknownForm('/api/create', lines.at(-1)!);
   }
 
@@ -274,8 +274,15 @@ export class OllamaApi {
     if (ended === 7) throw new NotReady(`Ollama does not run on ${this.target.name}`);
     const [, text, code] = /^([^]*)\n(\d{3})$/.exec(stdout) ?? [];
     if (text === undefined) throw unknownForm(path, stdout);
-    if (!answers.includes(Number(code))) throw new Refusal(`Ollama's ${path} answered ${code}: ${errorOf(text)}`);
+    if (!answers.includes(Number(code))) throw this.refusal(`Ollama's ${path} answered ${code}`, text);
     return { text, code: Number(code) };
+  }
+
+  private refusal(what: string, text: string): Refusal {
+    const fix = text.includes('no space left on device')
+      ? `\nThe disk for the models of ${this.target.name} is full. Remove unused models there, then run the command again:\n  ollama list\n  ollama rm MODEL`
+      : '';
+    return new Refusal(`${what}: ${errorOf(text)}${fix}`);
   }
 }
 

@@ -29,6 +29,10 @@ export async function evaluate(
     throw new Blocked(
       `${tag} takes at most ${there} tokens, less than its context in homelab.ts (${context}). Lower its context.`,
     );
+  if (gpu && sizeVram === 0)
+    throw new Blocked(
+      `${tag} runs on the CPU of ${ollama.target.name}: Ollama finds no GPU there, or no room on it. Check the GPU:\n  npm run bootstrap -- verify`,
+    );
   if (gpu && sizeVram !== size)
     throw new Blocked(
       `${tag} does not fit on the GPU beside the models that stay loaded: only ${gigabytes(sizeVram)} of ${gigabytes(size)} are on the GPU. Lower its context, use a smaller quantization, or set \`resident: true\` on fewer models.`,

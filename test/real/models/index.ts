@@ -38,7 +38,11 @@ const PARTS: readonly ModelPart[] = [
 /** The sample starts nothing that would end later than this, in seconds. */
 const CLOCK = 285;
 
-onLoopback(() => [ollamaBinary(), ggufParser(), mlxPython(), clientLibraries(), tinyBase('llama'), tinyBase('qwen2')]);
+onLoopback(
+  () => [ollamaBinary(), ggufParser(), mlxPython(), clientLibraries(), tinyBase('llama'), tinyBase('qwen2')],
+  // Part release mounts a small disk for a full Ollama.
+  ['--mount', '--propagation', 'private'],
+);
 
 async function main(): Promise<void> {
   const full = process.argv.includes('--full');

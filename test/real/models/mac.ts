@@ -20,6 +20,7 @@ export class Mac {
   private readonly models: Record<string, any> = {};
   private readonly bin = join(this.path, 'bin');
   private readonly sshKey: string;
+  private gpu = false;
 
   /** @param ollama address of the Mac's own Ollama, as OLLAMA_HOST @param memory of the AI VM in GiB */
   constructor(
@@ -69,12 +70,18 @@ export class Mac {
     this.write();
   }
 
+  /** Says in homelab.ts whether the AI VM has a GPU. */
+  setGpu(gpu: boolean): void {
+    this.gpu = gpu;
+    this.write();
+  }
+
   /** The current models of homelab.ts. */
   get homelab(): Homelab {
     const vm = fixture.machines['ai-vm'] as any;
     return defineHomelab({
       ...fixture,
-      machines: { ...fixture.machines, 'ai-vm': { ...vm, gpu: false, memory: Size.gibibytes(this.memory) } },
+      machines: { ...fixture.machines, 'ai-vm': { ...vm, gpu: this.gpu, memory: Size.gibibytes(this.memory) } },
       access: { sshKeys: [this.sshKey] },
       llm: { ...fixture.llm!, version: `v${OLLAMA_BUILT}`, models: this.models },
       services: servicesOf(this.models),
@@ -92,7 +99,7 @@ import { defineHomelab } from './inventory';
 
 export default defineHomelab({
   ...fixture,
-  machines: { ...fixture.machines, 'ai-vm': { ...fixture.machines['ai-vm'], gpu: false, memory: Size.gibibytes(${this.memory}) } as any },
+  machines: { ...fixture.machines, 'ai-vm': { ...fixture.machines['ai-vm'], gpu: ${this.gpu}, memory: Size.gibibytes(${this.memory}) } as any },
   access: { sshKeys: [${json(this.sshKey)}] },
   llm: { ...fixture.llm!, version: 'v${OLLAMA_BUILT}', models: ${json(this.models)} as any },
   services: ${json(servicesOf(this.models))} as any,

@@ -51,9 +51,14 @@ export class TestOllama {
     return this.processes.tail(this.name, lines);
   }
 
-  /** Starts a stopped or killed Ollama again, on its old port with its old models. */
-  async start(): Promise<void> {
-    this.processes.start(this.name, ollamaBinary(), ['serve'], this.env);
+  /** Starts it again with other settings, on its old port with its old models. */
+  async restart(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.stop();
+    await this.start(env);
+  }
+
+  private async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.processes.start(this.name, ollamaBinary(), ['serve'], { ...this.env, ...env });
     await until(
       `${this.name} answers on port ${this.port}`,
       60,

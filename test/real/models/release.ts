@@ -5,6 +5,7 @@ import type { ExportRecord } from '../../../scripts/models/export-record';
 import { create } from './bases';
 import type { Ended } from './lan';
 import { Mac } from './mac';
+import { Disk, noRoom } from './no-room';
 import { TestOllama } from './ollama';
 import type { ModelPart, ModelSuite } from './suite';
 import { BASE_ANSWER, PROMPT, tinyBase } from './tiny';
@@ -24,34 +25,41 @@ const SAMPLE = ['in the middle of the copy', 'after the new version', 'after the
  * Tests publish and rollback with a real Ollama: killed at every change, with a copy that is damaged on its way, and with each
  * quantization and architecture. A stand-in for SSH runs the command here, and injects the fault that a file names.
  */
-export const RELEASE: ModelPart = { name: 'release', seconds: 60, run: release };
+export const RELEASE: ModelPart = { name: 'release', seconds: 120, run: release };
 
 async function release(suite: ModelSuite): Promise<void> {
   const { processes } = suite;
   const own = await TestOllama.start(processes, 'ollama-that-converts');
+  const disk = new Disk(join(processes.folder, 'ollama-that-serves', 'models'));
   const served = await TestOllama.start(processes, 'ollama-that-serves', { port: 11434 });
   const mac = new Mac(own.url);
   try {
-    await new Release(suite, own, served, mac).run();
+    await new Release(suite, own, served, mac, disk).run();
   } finally {
     await own.stop();
     await served.stop();
+    disk.remove();
     mac.remove();
   }
 }
 
-class Release {
-  private readonly fault: string;
+export class Release {
+  readonly fault: string;
 
   constructor(
-    private readonly suite: ModelSuite,
+    readonly suite: ModelSuite,
     private readonly own: TestOllama,
-    private readonly served: TestOllama,
-    private readonly mac: Mac,
+    readonly served: TestOllama,
+    readonly mac: Mac,
+    readonly disk: Disk,
   ) {
     this.fault = join(mac.path, '.homelab', 'fault');
+    const root = join(mac.path, '.homelab', 'root-of-ai-vm');
+    fs.mkdirSync(join(root, 'usr/share/ollama/.ollama'), { recursive: true });
+    fs.symlinkSync(disk.path, join(root, 'usr/share/ollama/.ollama/models'));
     const ssh = join(mac.path, 'bin', 'ssh');
-    fs.writeFileSync(ssh, SSH.replaceAll('FAULT', this.fault), { mode: 0o755 });
+    const text = SSH.replaceAll('FAULT', this.fault).replaceAll('MODELS', disk.path).replaceAll('TOP', root);
+    fs.writeFileSync(ssh, text, { mode: 0o755 });
   }
 
   async run(): Promise<void> {
@@ -68,6 +76,7 @@ class Release {
     const kills = suite.full ? KILLS : KILLS.filter(({ what }) => SAMPLE.includes(what));
     for (const { what, fault } of kills) await this.killed(what, fault, other);
     await this.damaged(other);
+    await noRoom(this, other);
     await this.back(other);
     if (suite.full)
       for (const [at, quantization] of QUANTIZATIONS.entries())
@@ -198,7 +207,7 @@ class Release {
   }
 
   /** Serves version 3. Version 2 was served before, and version 4 does not exist. */
-  private async reset(other: ExportRecord): Promise<void> {
+  async reset(other: ExportRecord): Promise<void> {
     const names = [...(await this.served.digests()).keys()];
     if (names.includes('writer:v4')) {
       await this.served.ask('/api/copy', { source: 'writer:v3', destination: 'writer:stable' });
@@ -208,7 +217,7 @@ class Release {
     fs.rmSync(join(this.mac.path, 'models', 'writer', `v${other.version}`), { recursive: true, force: true });
   }
 
-  private answer(): Promise<string> {
+  answer(): Promise<string> {
     return this.served.answer('writer:stable', PROMPT, 24);
   }
 
@@ -254,10 +263,12 @@ function shiftedCopy(parent: string): string {
 
 /**
  * Runs the command here. The file names a change and a fault: kill the caller before or after the change, pass half of the standard
- * input and then kill it, or add a byte.
+ * input and then kill it, add a byte, or leave no space on the disk.
  */
 const SSH = `#!/bin/bash
 command="\${@: -1}"
+# models-disk.sh looks below ROOT.
+command="\${command//sudo -n /sudo -n ROOT=TOP }"
 if [[ "$command" != *--close* || ! -f FAULT ]]; then exec sh -c "$command"; fi
 read -r at how <FAULT
 if ((at > 0)); then
@@ -271,6 +282,10 @@ case "$how" in
   damage)
     { echo x; cat; } | exec sh -c "$command"
     exit
+    ;;
+  full)
+    mount -o remount,size=$(df --output=used --block-size=1 MODELS | tail -n 1) MODELS
+    exec sh -c "$command"
     ;;
 esac
 rm FAULT

@@ -1,0 +1,104 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import type { ExportRecord } from '../../../scripts/models/export-record';
+import type { Release } from './release';
+import { BASE_ANSWER } from './tiny';
+
+/** A disk of the machine's models whose size the test changes: a tmpfs, which takes only the memory of its files. */
+export class Disk {
+  constructor(readonly path: string) {
+    fs.mkdirSync(path, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4g', 'tmpfs', path]);
+  }
+
+  /** @param bytes that are free from now on; undefined for enough */
+  leave(bytes?: number): void {
+    const { blocks, bfree, bsize } = fs.statfsSync(this.path);
+    const size = bytes === undefined ? '4g' : (blocks - bfree) * bsize + bytes;
+    execFileSync('mount', ['-o', `remount,size=${size}`, this.path]);
+  }
+
+  remove(): void {
+    execFileSync('umount', [this.path]);
+  }
+}
+
+interface NoRoom {
+  readonly what: string;
+  readonly prepare: () => void | Promise<void>;
+  readonly undo: () => void | Promise<void>;
+  readonly code: number;
+  readonly said: RegExp;
+}
+
+/** So many parallel contexts take more memory than any machine has. */
+const HUGE = { OLLAMA_NUM_PARALLEL: '10000000' };
+
+/** Publishes when the machine has no room: on its disk, in its memory, or on a GPU. Clients keep their version, and the next run finishes. */
+export async function noRoom(release: Release, other: ExportRecord): Promise<void> {
+  const { suite, mac, served, disk, fault } = release;
+  const fill = (change: number) => () => fs.writeFileSync(fault, `${change} full`);
+  const cases: readonly NoRoom[] = [
+    {
+      what: 'a disk that is full before the copy',
+      prepare: () => disk.leave(500e6),
+      undo: () => disk.leave(),
+      code: 4,
+      said: /ai-vm needs 1\.0 GB of free disk for the models, but has 0\.5 GB/,
+    },
+    {
+      what: 'a disk that is full during the copy',
+      prepare: fill(0),
+      undo: () => disk.leave(),
+      code: 1,
+      said: /no space left on device[^]*Remove unused models there/,
+    },
+    {
+      what: 'a disk that is full when the version is made',
+      prepare: fill(1),
+      undo: () => disk.leave(),
+      code: 1,
+      said: /no space left on device[^]*Remove unused models there/,
+    },
+    {
+      what: 'a model that does not fit into memory',
+      prepare: () => served.restart(HUGE),
+      undo: () => served.restart(),
+      code: 1,
+      said: /model requires more system memory \(\S+ .iB\) than is available/,
+    },
+    {
+      what: 'a model that is not on the GPU',
+      prepare: () => mac.setGpu(true),
+      undo: () => mac.setGpu(false),
+      code: 4,
+      said: /writer:v4 runs on the CPU of ai-vm/,
+    },
+  ];
+  for (const { what, prepare, undo, code, said } of cases) {
+    await release.reset(other);
+    await prepare();
+    const refused = await mac.run('publish', 'writer');
+    fs.rmSync(fault, { force: true });
+    const names = [...(await served.digests()).keys()].sort().join();
+    await undo();
+    suite.tally.check(
+      `${what} stops publish with the reason`,
+      refused.code === code && said.test(refused.stderr),
+      `${refused.code}\n${refused.stdout}${refused.stderr}`,
+    );
+    const answer = await release.answer();
+    suite.tally.check(
+      `${what}: clients keep the previous version, and the new one is not there`,
+      answer === BASE_ANSWER && !names.includes('writer:v4'),
+      `${answer}\n${names}`,
+    );
+    const next = await mac.run('publish', 'writer');
+    suite.tally.check(
+      `${what}: with room, the next run finishes`,
+      next.code === 0 && (await release.answer()) !== BASE_ANSWER,
+      `${next.code}\n${next.stdout}${next.stderr}`,
+    );
+    suite.laps.lap(`release: ${what}`);
+  }
+}
