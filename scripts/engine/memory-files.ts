@@ -39,9 +39,12 @@ function sharedMemory(): string {
   const root = '/dev/shm';
   if (!fs.existsSync(root))
     throw new Blocked(`${root} does not exist. Programs get secrets through files in memory, never through a disk`);
-  for (const entry of fs.readdirSync(root).filter((name) => name.startsWith(PREFIX)))
-    if (!isAlive(Number(entry.split('.')[1]))) fs.rmSync(join(root, entry), { recursive: true, force: true });
-  return fs.mkdtempSync(join(root, `${PREFIX}${process.pid}.`));
+  // Containers may share /dev/shm but number their processes independently: only ids of our own namespace can be checked.
+  const ours = `${PREFIX}${fs.readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}.`;
+  for (const entry of fs.readdirSync(root).filter((name) => name.startsWith(ours)))
+    if (!isAlive(Number(entry.slice(ours.length).split('.')[0])))
+      fs.rmSync(join(root, entry), { recursive: true, force: true });
+  return fs.mkdtempSync(join(root, `${ours}${process.pid}.`));
 }
 
 /** 8 MiB; /Volumes is where macOS mounts without root. */
