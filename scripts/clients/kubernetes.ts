@@ -1,16 +1,11 @@
-import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import { command } from '../engine/actions';
 import { LOCALHOST, type CommandOptions, type Commands, type Output } from '../engine/commands';
 import { json } from '../engine/json';
 import type { Log } from '../engine/log';
 import { NotReady, Blocked } from '../engine/problem';
-import { ROOT } from '../engine/root';
-import { ageKeyFile, SECRETS, writeWhole, type Sops } from '../engine/sops';
+import type { Sops } from '../engine/sops';
 import type { Action } from '../engine/step';
-
-/** Where kubectl finds the cluster. It holds no secret: sops gives the key to kubectl at each call. */
-export const KUBECONFIG = join(ROOT, '.homelab', 'kubeconfig');
+import { KUBECONFIG, readKubeconfig, writeKubeconfig } from './kubeconfig';
 
 /** As kubectl takes an object: `job` or `job.batch`, its name, and its namespace where it has one. */
 export interface ObjectName {
@@ -101,23 +96,11 @@ export class Kubernetes {
     return this.command(['delete', kind, name, ...where, '--ignore-not-found', '--wait=false']);
   }
 
-  /** Keeps what Talos gave out as a kubeconfig: the key encrypted, in the form that kubectl wants to be given it. */
-  async keepKubeconfig(kubeconfig: string): Promise<void> {
-    const { server, authority, status } = loginOf(kubeconfig);
-    this.log.hide(...Object.values(status));
-    await this.sops.write(SECRETS.kubeconfig, {
-      server,
-      authority,
-      credential: { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status },
-    });
-    writeKubeconfig(server, authority);
-  }
-
   private async argv(args: readonly string[]): Promise<string[]> {
     if (!this.isConfigured) {
-      const tree = await this.sops.read(SECRETS.kubeconfig);
-      if (tree === undefined) throw new NotReady('there is no kubeconfig yet; stage talos makes it');
-      writeKubeconfig(String(tree.server), String(tree.authority));
+      const login = await readKubeconfig(this.sops);
+      if (login === undefined) throw new NotReady('there is no kubeconfig yet; stage talos makes it');
+      writeKubeconfig(login);
       this.isConfigured = true;
     }
     return ['kubectl', '--kubeconfig', KUBECONFIG, '--request-timeout=30s', ...args];
@@ -126,41 +109,6 @@ export class Kubernetes {
 
 /** More than that are counted, not named: they stand in the lines above. */
 const MANY = 3;
-
-/** @throws Blocked when it is no kubeconfig */
-function loginOf(kubeconfig: string): { server: string; authority: string; status: Record<string, string> } {
-  const { clusters, users } = parse(kubeconfig) as Record<string, any>;
-  const user = users?.[0]?.user ?? {};
-  const status: Record<string, string> = {};
-  const decoded = (data: string) => Buffer.from(data, 'base64').toString();
-  if (user['client-certificate-data']) status.clientCertificateData = decoded(user['client-certificate-data']);
-  if (user['client-key-data']) status.clientKeyData = decoded(user['client-key-data']);
-  if (user.token) status.token = user.token;
-  const { server, 'certificate-authority-data': authority } = clusters?.[0]?.cluster ?? {};
-  if (!server || !authority || Object.keys(status).length === 0)
-    throw new Blocked('talosctl must give a kubeconfig with a cluster and a user, and did not; nothing was kept');
-  return { server, authority, status };
-}
-
-function writeKubeconfig(server: string, authority: string): void {
-  const name = 'homelab';
-  const exec = {
-    apiVersion: 'client.authentication.k8s.io/v1',
-    command: 'sops',
-    args: ['decrypt', '--output-type', 'json', '--extract', '["credential"]', join(ROOT, SECRETS.kubeconfig)],
-    env: [{ name: 'SOPS_AGE_KEY_FILE', value: ageKeyFile() }],
-    interactiveMode: 'Never',
-  };
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name, cluster: { server, 'certificate-authority-data': authority } }],
-    users: [{ name, user: { exec } }],
-    contexts: [{ name, context: { cluster: name, user: name } }],
-    'current-context': name,
-  };
-  writeWhole(KUBECONFIG, stringify(config, { lineWidth: 0 }), 0o600);
-}
 
 /**
  * What a Deployment, StatefulSet or DaemonSet still waits for, or undefined when all its pods are of the newest kind and

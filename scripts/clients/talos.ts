@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import { hostOf, nodes, type Homelab, type TalosMachine } from '../../inventory';
 import { command } from '../engine/actions';
 import { CommandFailed, LOCALHOST, type CommandOptions, type Commands, type Output } from '../engine/commands';
@@ -6,12 +5,13 @@ import { jsonDocuments } from '../engine/json';
 import type { Log } from '../engine/log';
 import { memoryFile } from '../engine/memory-files';
 import { NotReady, Problem, Blocked } from '../engine/problem';
-import { SECRETS, type Sops } from '../engine/sops';
+import type { Sops } from '../engine/sops';
 import type { Action } from '../engine/step';
 import { Final, sayOnce, until } from '../engine/wait';
 import { machineVm } from './proxmox/host';
 import type { ProxmoxVm } from './proxmox/vm';
 import { parseBootId } from './boots';
+import { readTalosconfig } from './talosconfig';
 
 /** Versions of Talos and Kubernetes, as v1.36.3. */
 export const RELEASE = /v\d+\.\d+\.\d+/;
@@ -190,9 +190,9 @@ export class TalosNode {
    * @throws NotReady while there is no talosconfig
    */
   async argv(args: readonly string[]): Promise<string[]> {
-    const tree = await this.lab.sops.read(SECRETS.talosconfig);
-    if (tree === undefined) throw new NotReady('there is no talosconfig yet; stage keys makes it');
-    const file = memoryFile('talosconfig', stringify(tree, { lineWidth: 0 }));
+    const login = await readTalosconfig(this.lab.sops);
+    if (login === undefined) throw new NotReady('there is no talosconfig yet; stage keys makes it');
+    const file = memoryFile('talosconfig', login.text);
     const { address } = this.machine;
     return ['talosctl', '--talosconfig', file, '-e', address, '-n', address, ...args];
   }

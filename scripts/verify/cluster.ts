@@ -12,6 +12,7 @@ import { daysLeft } from '../secrets/certificates';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
 import { SECRETS, type Sops } from '../engine/sops';
 import { manifests, type Context } from '../clients/context';
+import { readKubeconfig } from '../clients/kubeconfig';
 import type { Kubernetes } from '../clients/kubernetes';
 import { certificateKeys } from '../secrets/declared';
 import { compare, liveDeclared } from '../secrets/live';
@@ -20,6 +21,7 @@ import { ArgoCd, applicationProblem } from '../clients/argo-cd';
 import { keptAuthority } from '../secrets/authority';
 import { isUnderWay, missingKeys, SecretStore, undeclared, valuesOf } from '../secrets/store';
 import type { TalosNode } from '../clients/talos';
+import { readTalosconfig } from '../clients/talosconfig';
 import { unreadyVolumes } from '../stages/talos/cluster';
 
 /** What the API server and the nodes say of themselves, and what ends by itself one day. */
@@ -172,13 +174,10 @@ async function certificateFindings(homelab: Homelab, sops: Sops): Promise<Findin
   if (found.length > 0)
     // Before the time that its last certificate would need.
     found.push(ending('own authority', authority?.certificate, 400, 'make another one: docs/bootstrap.md'));
-  const { credential } = ((await sops.read(SECRETS.kubeconfig)) ?? {}) as any;
-  const client = credential?.status?.clientCertificateData;
+  const client = (await readKubeconfig(sops))?.certificate;
   if (client !== undefined) found.push(ending('kubeconfig', client, 30, 'npm run bootstrap -- apply talos'));
-  const talos = ((await sops.read(SECRETS.talosconfig)) ?? {}) as any;
-  for (const { crt } of Object.values<any>(talos.contexts ?? {}))
-    if (typeof crt === 'string')
-      found.push(ending('talosconfig', Buffer.from(crt, 'base64').toString(), 30, 'npm run bootstrap -- apply keys'));
+  const talos = (await readTalosconfig(sops))?.certificate;
+  if (talos !== undefined) found.push(ending('talosconfig', talos, 30, 'npm run bootstrap -- apply keys'));
   return found;
 }
 

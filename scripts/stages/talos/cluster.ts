@@ -1,6 +1,7 @@
 import type { TalosMachine } from '../../../inventory';
 import { isReady, registeredNodes } from '../../clients/kubernetes-nodes';
 import type { Kubernetes } from '../../clients/kubernetes';
+import { keepKubeconfig, readKubeconfig } from '../../clients/kubeconfig';
 import { CommandFailed } from '../../engine/commands';
 import { isFault, NotReady, Problem, Blocked } from '../../engine/problem';
 import { SECRETS, secretTree, type Sops } from '../../engine/sops';
@@ -105,7 +106,7 @@ async function begin(node: TalosNode): Promise<true> {
 }
 
 /** How kubectl logs in, the key encrypted. It is given out again before its certificate ends. */
-export function kubeconfig(talos: Talos, sops: Sops, kubernetes: Kubernetes): Step {
+export function kubeconfig(talos: Talos, sops: Sops): Step {
   const node = talos.controlPlane;
   const args = ['kubeconfig', '-', '--merge=false'];
   const keep = action(`${node.command(args).lines[0]}: keep encrypted in ${SECRETS.kubeconfig}`, async (progress) => {
@@ -115,17 +116,16 @@ export function kubeconfig(talos: Talos, sops: Sops, kubernetes: Kubernetes): St
         throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
       return stdout;
     });
-    await kubernetes.keepKubeconfig(text);
+    await keepKubeconfig(sops, text);
   });
   return step(`the login of kubectl, encrypted in ${SECRETS.kubeconfig}`, async () => {
-    const tree = (await sops.read(SECRETS.kubeconfig)) as any;
-    if (tree === undefined) {
+    const login = await readKubeconfig(sops);
+    if (login === undefined) {
       if ((await node.state()).mode === 'maintenance') throw new NotReady('etcd begins first');
       return { actions: [keep] };
     }
-    const { clientCertificateData, token } = tree.credential?.status ?? {};
-    if (clientCertificateData === undefined && token) return undefined;
-    const end = soonEnd(clientCertificateData, SECRETS.kubeconfig);
+    if (login.certificate === undefined && login.token) return undefined;
+    const end = soonEnd(login.certificate, SECRETS.kubeconfig);
     return end === undefined ? undefined : { lines: [end], actions: [keep] };
   });
 }

@@ -21,7 +21,7 @@ export function talos(context: Context): Stage {
         ...nodes.map(running),
         ...nodes.map((node) => configuration(context, log, node)),
         bootstrapEtcd(context.talos, sops),
-        kubeconfig(context.talos, sops, kubernetes),
+        kubeconfig(context.talos, sops),
         healthyNodes(context.talos, kubernetes),
         labels(context.talos, kubernetes),
         ...nodes.filter(({ machine }) => Object.keys(machine.dataDisks ?? {}).length > 0).map(volumes),

@@ -7,6 +7,7 @@ import { withMemoryFile } from '../../engine/memory-files';
 import { NotReady, Blocked } from '../../engine/problem';
 import { SECRETS, secretText, secretTree, type SecretTree, type Sops } from '../../engine/sops';
 import type { Talos, TalosNode } from '../../clients/talos';
+import { keepTalosconfig, readTalosconfig } from '../../clients/talosconfig';
 import { step, type Step } from '../../engine/step';
 import { action } from '../../engine/actions';
 import { daysLeft } from '../../secrets/certificates';
@@ -50,26 +51,19 @@ export function talosconfig({ commands, homelab, sops }: ConfigTools, talos: Tal
     const { stdout } = await withSecrets(sops, (file) =>
       commands.change(LOCALHOST, [...genConfig(homelab, file), '--output-types', 'talosconfig']),
     );
-    const made = secretTree(stdout, 'talosctl gen config') as any;
-    const login = made.contexts?.[made.context];
-    const texts = ['ca', 'crt', 'key'].map((part) => login?.[part]);
-    if (texts.some((text) => typeof text !== 'string' || text === ''))
-      throw new Blocked('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
-    const [ca, crt, key] = texts;
-    await sops.write(SECRETS.talosconfig, { context: 'homelab', contexts: { homelab: { ca, crt, key } } });
+    await keepTalosconfig(sops, stdout);
   };
   const actions = [
     action(`talosctl gen config --output-types talosconfig: keep encrypted in ${SECRETS.talosconfig}`, generate),
   ];
   return step(`the login of talosctl, encrypted in ${SECRETS.talosconfig}`, async () => {
-    const tree = (await sops.read(SECRETS.talosconfig)) as any;
-    if (tree === undefined) {
+    const login = await readTalosconfig(sops);
+    if (login === undefined) {
       if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
       await talos.assertVersion();
       return { actions };
     }
-    const certificate = Buffer.from(String(tree.contexts?.[tree.context]?.crt), 'base64').toString();
-    const end = soonEnd(certificate, SECRETS.talosconfig);
+    const end = soonEnd(login.certificate, SECRETS.talosconfig);
     return end === undefined ? undefined : { lines: [end], actions };
   });
 }
