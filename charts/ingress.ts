@@ -1,15 +1,15 @@
 import type { App } from 'cdk8s';
 import { TraefikIngress } from '../constructs';
-import { NAMESPACES, type Homelab, type Ingress } from '../inventory';
+import { certificateNames, NAMESPACES, type Homelab, type Ingress } from '../inventory';
 import { apiServer, folder, PRIORITY } from './context';
 
 /** One ingress controller on every worker, with a certificate for all host names of the domain. */
 export function ingressChart(app: App, homelab: Homelab, ingress: Ingress): TraefikIngress {
-  const { network, machines } = homelab;
+  const { machines } = homelab;
   return new TraefikIngress(folder(app, NAMESPACES.ingress, NAMESPACES.ingress), 'traefik', {
     watchNamespaces: [NAMESPACES.web],
     statusAddress: machines[ingress.statusMachine]!.address,
-    dnsNames: [`*.${network.domain}`],
+    dnsNames: certificateNames(homelab),
     resources: { memory: ingress.memory, cpu: ingress.cpu },
     priorityClassName: PRIORITY.ingress,
     apiServer: apiServer(homelab),

@@ -8,6 +8,7 @@ import {
   envPrefixOf,
   fallbackOf,
   NAMESPACES,
+  routesOf,
   type Homelab,
   type Service,
 } from '../inventory';
@@ -25,11 +26,10 @@ export function serviceCharts(context: Context): void {
     made.set(name, deployment(context, services, name, service, SERVICE));
   const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
   const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
-    const route = OutsideRoute.ingress({
-      host: `${webApp.host}.${homelab.network.domain}`,
-      controller: context.ingress!,
-    });
-    return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, route })] as const;
+    const routes = routesOf(homelab, webApp).map(({ hosts, ...options }) =>
+      OutsideRoute.ingress({ ...options, host: hosts, controller: context.ingress! }),
+    );
+    return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, routes })] as const;
   });
   for (const [name, service] of Object.entries(homelab.services)) connect(context, made, made.get(name)!, service);
   for (const [webApp, client] of apps) connect(context, made, client, webApp);
@@ -38,7 +38,7 @@ export function serviceCharts(context: Context): void {
 interface Defaults {
   readonly memory: Size;
   readonly cpu: Cpu;
-  readonly route?: OutsideRoute;
+  readonly routes?: readonly OutsideRoute[];
 }
 
 const SERVICE: Defaults = { memory: Size.mebibytes(256), cpu: Cpu.millis(100) };
@@ -63,7 +63,7 @@ function deployment(
     placement: preferred && Placement.preferNodesLabelled(preferred.key, preferred.value),
     priorityClassName: PRIORITY.service,
     pullSecrets: context.pullSecret && [context.pullSecret.name],
-    route: defaults.route,
+    routes: defaults.routes,
   });
   context.pullSecret?.readBy(made, made.namespace);
   return made;

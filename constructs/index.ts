@@ -48,7 +48,15 @@ export * from './microservice-deployment';
 export type { MemberOptions } from '../values/members';
 export type { MongoAccess, MongoOutsideRole, MongoRole } from '../values/mongo-roles';
 export { MongoReplicaSet, type MongoConnection, type MongoReplicaSetProps } from './mongo-replica-set';
-export * from './outside-route';
+export {
+  OutsideRoute,
+  type GatewayRouteProps,
+  type IngressController,
+  type IngressRouteProps,
+  type PortRouteProps,
+  type RoutePort,
+  type RouteTarget,
+} from './outside-route';
 export { Placement } from './placement';
 export {
   Probes,
@@ -64,6 +72,10 @@ export { RetiredCassandra } from './retired-cassandra';
 export { RetiredMongoDb } from './retired-mongo-db';
 export * from './secrets';
 export type { ServiceOptions } from '../values/service-options';
+export type { ExtendedRoute, OpenPort, RouteAnnotations, RouteExtensions } from './route-extensions';
+export type { PublishedPort, PublishedProtocol } from '../values/published-ports';
+export type { RouteOptions } from '../values/routes';
+export { Tls, type AcmeIssuer } from '../values/tls';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
 export {
   DataStorage,

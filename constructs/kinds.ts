@@ -26,6 +26,7 @@ export const RENDERED_KINDS: readonly Kind[] = [
   ...of('argoproj.io', ['AppProject', 'Application']),
   ...of('autoscaling', ['HorizontalPodAutoscaler']),
   ...of('batch', ['CronJob', 'Job']),
+  ...of('cert-manager.io', ['Certificate']),
   ...of('discovery.k8s.io', ['EndpointSlice']),
   ...of('gateway.networking.k8s.io', ['HTTPRoute']),
   ...of('networking.k8s.io', ['Ingress', 'IngressClass', 'NetworkPolicy']),

@@ -12,7 +12,7 @@ import type { EnvValue } from './env';
 import { scrapeAnnotations } from './exporter';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
-import type { OutsideRoute } from './outside-route';
+import { OutsideRoute } from './outside-route';
 import { spreadOverNodes, type Placement } from './placement';
 import { overrideManifests, type ManifestOverride } from './rendering';
 import type { Resources } from './resources';
@@ -59,8 +59,8 @@ export interface MicroserviceDeploymentProps extends ServiceOptions {
   readonly configPath?: string;
   /** @default any node */
   readonly placement?: Placement;
-  /** A route from outside the cluster. @default none */
-  readonly route?: OutsideRoute;
+  /** Routes from outside the cluster. @default none */
+  readonly routes?: readonly OutsideRoute[];
   /** Annotates the pods for a Prometheus that scrapes annotated pods. @default no annotations */
   readonly metrics?: Metrics;
   /** Names of pull secrets. @default none */
@@ -91,7 +91,7 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   readonly namespace: string;
   /** Port of the container and of the Service; other services get it as NAME_PORT. */
   readonly port: number;
-  /** Its NetworkPolicy: DNS, its targets, its clients, and the controller of its route. */
+  /** Its NetworkPolicy: DNS, its targets, its clients, and the controllers of its routes. */
   readonly connections: Connections;
   /** Replaces one pod at a time and starts the new one first. Has no `replicas` with an autoscaler. */
   readonly deployment: k8s.KubeDeployment;
@@ -149,12 +149,16 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         unhealthyPodEvictionPolicy: 'AlwaysAllow',
       });
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
-    props.route?.render(this, {
-      ...this.metadata(),
-      serviceName: this.name,
-      port: this.port,
-      connections: this.connections,
-    });
+    OutsideRoute.render(
+      this,
+      {
+        ...this.metadata(),
+        service: this.service,
+        ports: [{ name: 'http', container: this.port, service: this.port, protocol: 'http' }],
+        connections: this.connections,
+      },
+      props.routes ?? [],
+    );
     overrideManifests(this, props.overrideManifest);
   }
 

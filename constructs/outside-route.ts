@@ -1,11 +1,16 @@
-import { ApiObject } from 'cdk8s';
-import { k8s } from 'cdk8s-plus-28';
+import type { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
-import type { HttpRouteSpec, HttpRouteSpecRulesMatchesPathType } from '../imports/gateway-gateway.networking.k8s.io';
-import { dnsNameProblem } from '../values/names';
+import type { PublishedPort } from '../values/published-ports';
+import { publishedPortProblem } from '../values/published-ports';
+import { routeHostProblem, routeProblem, sharedTimeoutsProblem, type RouteOptions } from '../values/routes';
 import type { Connections, Peer } from './connections';
+import { gatewayRoute, type GatewayRouteProps } from './gateway-route';
+import { ingressRoute, type IngressRouteProps } from './ingress-route';
 import type { Labels } from './labels';
+import type { RouteExtensions } from './route-extensions';
 import { assertValid, fail } from './validation';
+
+export type { GatewayRouteProps, IngressRouteProps };
 
 /** An ingress controller for routes: `TraefikIngress`, or an existing one, described by its class and its pods. */
 export interface IngressController {
@@ -15,137 +20,151 @@ export interface IngressController {
   readonly peer: Peer;
   /** Its connections, to which an egress rule to the service is added. @default none: its egress is managed elsewhere */
   readonly connections?: Connections;
+  /** What it does beyond the fields of an Ingress. @default nothing: such an option is refused, and `annotations` replace it */
+  readonly extensions?: RouteExtensions;
 }
 
-/** A route by an Ingress. */
-export interface IngressRouteProps {
-  /** Host name that clients use. */
-  readonly host: string;
-  /** Prefix of the path. @default / */
-  readonly path?: string;
-  /** Who serves the host; the service lets in nobody but its pods. */
+/** A port of the nodes that leads to a port of the service, for what is not HTTP: Git over SSH, MQTT, DNS. */
+export interface PortRouteProps extends PublishedPort {
+  /** Opens the port on its nodes. */
   readonly controller: IngressController;
-  /** Certificate of the host, as a secret in the service's namespace. @default the controller's own certificate */
-  readonly tlsSecretName?: string;
 }
 
-/** A route by the Gateway API, for a cluster that has its CRDs and a Gateway. */
-export interface GatewayRouteProps {
-  /** Host name that clients use: one DNS name, a wildcard is refused. */
-  readonly host: string;
-  /** Prefix of the path. @default / */
-  readonly path?: string;
-  /** The Gateway that it attaches to, or one listener of it (`sectionName`); it must allow the service's namespace. */
-  readonly gateway: { readonly name: string; readonly namespace: string; readonly sectionName?: string };
-  /** The pods that serve the gateway: only they may reach the service. */
-  readonly controller: Peer;
+/** A port of a service that a route leads to. */
+export interface RoutePort {
+  /** Its name in the Service. */
+  readonly name: string;
+  /** Of the pods: it stands in the policies. */
+  readonly container: number;
+  /** Of the Service: it stands in the route. */
+  readonly service: number;
+  readonly protocol: 'http' | 'grpc' | 'tcp' | 'udp';
 }
 
 /** The target of a route. */
 export interface RouteTarget {
-  /** Name of the Ingress or HTTPRoute. */
+  /** Name of the service; the names of its routes start with it. */
   readonly name: string;
   /** Of the route and of the Service that it leads to. */
   readonly namespace: string;
   /** Labels of the route, as on the other objects of the service. */
   readonly labels: Labels;
   /** The Service that requests go to. */
-  readonly serviceName: string;
-  /** Of that Service and of its pods: it stands in the route and in the policies. */
-  readonly port: number;
+  readonly service: k8s.KubeService;
+  /** Its ports, the default one first. */
+  readonly ports: readonly RoutePort[];
   /** Those of the service's pods; the controller's pods are let in there. */
   readonly connections: Connections;
 }
 
-/** A route from outside the cluster to a service, by host name over TLS. */
+/** A route from outside the cluster to a service. */
 export class OutsideRoute {
-  /** A route by an Ingress, always with TLS: with the controller's certificate unless another is given. */
+  /** A route by an Ingress, by host names and path, always with TLS. */
   static ingress(props: IngressRouteProps): OutsideRoute {
-    return new OutsideRoute(props.host, props.path ?? '/', (scope, target) => ingress(scope, target, props));
+    return new OutsideRoute(props, (scope, target, id) => ingressRoute(scope, target, id, props));
   }
 
   /** A route by an HTTPRoute of the Gateway API. The gateway terminates TLS with the certificate of its listener. */
   static gateway(props: GatewayRouteProps): OutsideRoute {
-    return new OutsideRoute(props.host, props.path ?? '/', (scope, target) => gateway(scope, target, props));
+    return new OutsideRoute(props, (scope, target, id) => gatewayRoute(scope, target, id, props));
+  }
+
+  /**
+   * A route by a TCP or UDP port of the nodes, without TLS of its own. Only `TraefikIngress` can open one: an Ingress knows only
+   * HTTP, and the TCPRoute and UDPRoute of the Gateway API are experimental.
+   */
+  static port(props: PortRouteProps): OutsideRoute {
+    return new OutsideRoute(undefined, (scope, target) => portRoute(scope, target, props));
+  }
+
+  /** Creates the routes of a service, and adds the network rules for them, on both sides. */
+  static render(scope: Construct, target: RouteTarget, routes: readonly OutsideRoute[]): void {
+    const options = routes.flatMap(({ http }) => http ?? []);
+    options.forEach((route) =>
+      assertValid(
+        scope,
+        ...hostsOf(route).map((host) => routeHostProblem(host, 'the host of a route')),
+        routeProblem(route, 'route'),
+      ),
+    );
+    assertValid(scope, sharedTimeoutsProblem(options, 'the routes of a service'));
+    const names = new Map<string, number>();
+    for (const { http, make } of routes) {
+      const id = http ? `${target.name}${suffix(http.path)}` : '';
+      const count = (names.get(id) ?? 0) + 1;
+      names.set(id, count);
+      make(scope, target, count === 1 ? id : `${id}.${count}`);
+    }
   }
 
   private constructor(
-    private readonly host: string,
-    private readonly path: string,
-    private readonly make: (scope: Construct, target: RouteTarget) => void,
+    /** Undefined for a port. */
+    private readonly http: (RouteOptions & { readonly host: string | readonly string[] }) | undefined,
+    private readonly make: (scope: Construct, target: RouteTarget, name: string) => void,
   ) {}
-
-  /** Creates the route and adds the network rules for it, on both sides. */
-  render(scope: Construct, target: RouteTarget): void {
-    if (this.host.startsWith('*')) {
-      fail(scope, {
-        what: 'the host of a route must be one name',
-        got: this.host,
-        fix: 'give each service its own host name; only the certificate may be a wildcard',
-      });
-    }
-    assertValid(scope, dnsNameProblem(this.host, 'the host of a route'));
-    if (!/^\/[^\s?#]*$/.test(this.path))
-      fail(scope, {
-        what: 'the path of a route must start with a /',
-        got: this.path,
-        fix: 'leave it out for all paths',
-      });
-    this.make(scope, target);
-  }
 }
 
-function ingress(
+/** Host names of a route, at least one. */
+export function hostsOf({ host }: { readonly host: string | readonly string[] }): readonly string[] {
+  return typeof host === 'string' ? [host] : host;
+}
+
+/** A dot stands in no name of a service, so the route of one service never has the name of another's. */
+function suffix(path = '/'): string {
+  const words = path.toLowerCase().split(/[^a-z0-9]+/);
+  const text = words
+    .filter((word) => word !== '')
+    .join('-')
+    .slice(0, 100);
+  return path === '/' ? '' : `.${text || 'path'}`;
+}
+
+/** The port of a service that a route names. @throws when there is none, or when it does not speak the right protocol */
+export function portOf(
   scope: Construct,
-  target: RouteTarget,
-  { host, path, controller, tlsSecretName }: IngressRouteProps,
-): void {
-  const { name, namespace, labels, serviceName, port, connections } = target;
-  connections.allowFrom(controller.peer, { port });
-  controller.connections?.allowTo(connections.peer, { port });
-  new k8s.KubeIngress(scope, 'ingress', {
-    metadata: { name, namespace, labels: { ...labels } },
-    spec: {
-      ingressClassName: controller.ingressClassName,
-      tls: [{ hosts: [host], secretName: tlsSecretName }],
-      rules: [
-        {
-          host,
-          http: {
-            paths: [
-              {
-                path: path ?? '/',
-                pathType: 'Prefix',
-                backend: { service: { name: serviceName, port: { number: port } } },
-              },
-            ],
-          },
-        },
-      ],
-    },
+  { ports }: RouteTarget,
+  name: string | undefined,
+  protocols: readonly RoutePort['protocol'][],
+): RoutePort {
+  const found = name === undefined ? ports[0] : ports.find((port) => port.name === name);
+  const usable = ports.filter(({ protocol }) => protocols.includes(protocol));
+  const allowed = usable.map((port) => port.name).join(', ') || `none of this service is ${protocols.join(' or ')}`;
+  if (found === undefined)
+    return fail(scope, {
+      what: 'the port of a route must be a port of the service',
+      got: name,
+      allowed,
+      fix: 'correct the name, or add the port to `ports`',
+    });
+  if (protocols.includes(found.protocol)) return found;
+  const isHttp = protocols.includes('http');
+  return fail(scope, {
+    what: `the port of a route must be of protocol ${protocols.join(' or ')}`,
+    got: `${found.name}, which is ${found.protocol}`,
+    allowed,
+    fix: isHttp
+      ? 'publish it by a port of the nodes instead'
+      : 'publish it by a route with a host instead, which has TLS',
   });
 }
 
-function gateway(scope: Construct, target: RouteTarget, props: GatewayRouteProps): void {
-  const { name, namespace, labels, serviceName, port, connections } = target;
-  connections.allowFrom(props.controller, { port });
-  const spec: HttpRouteSpec = {
-    parentRefs: [{ ...props.gateway }],
-    hostnames: [props.host],
-    rules: [
-      {
-        matches: [{ path: { type: PATH_PREFIX, value: props.path ?? '/' } }],
-        backendRefs: [{ name: serviceName, port }],
-      },
-    ],
-  };
-  // By its types only: the class comes with 7,000 lines, which every synth would load for a route that few have.
-  new ApiObject(scope, 'http-route', {
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name, namespace, labels: { ...labels } },
-    spec,
+function portRoute(scope: Construct, target: RouteTarget, { port, to, controller }: PortRouteProps): void {
+  const found = portOf(scope, target, to, ['tcp', 'udp']);
+  const protocol = found.protocol === 'udp' ? 'UDP' : 'TCP';
+  assertValid(scope, publishedPortProblem(port, 'the port of a route', protocol));
+  if (!controller.extensions)
+    fail(scope, {
+      what: 'the controller of a port must be able to open one',
+      got: controller.ingressClassName,
+      allowed: 'a TraefikIngress',
+      fix: 'open the port in the configuration of that controller: an Ingress knows only HTTP',
+    });
+  controller.extensions.publish(scope, {
+    port,
+    protocol,
+    address: `${target.name}.${target.namespace}.svc.cluster.local:${found.service}`,
   });
+  const inside = { port: found.container, protocol } as const;
+  target.connections.allowFrom(controller.peer, inside);
+  controller.connections?.allowTo(target.connections.peer, inside);
 }
-
-const PATH_PREFIX = 'PathPrefix' as HttpRouteSpecRulesMatchesPathType;

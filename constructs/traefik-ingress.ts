@@ -5,6 +5,7 @@ import { dnsLabelProblem, imageProblem, ipv4Problem } from '../values/names';
 import { Connections, type Peer } from './connections';
 import { images } from './images';
 import { labels, selectorLabels, type Labels } from './labels';
+import { late } from './late';
 import type { IngressController } from './outside-route';
 import type { Placement } from './placement';
 import { clusterScoped, contentHash, overrideManifests, type ManifestOverride } from './rendering';
@@ -13,6 +14,7 @@ import { resourceRequirements, type Resources } from './resources';
 import { scriptFile } from './script-file';
 import { DeclaredSecret } from './secrets';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
+import { TraefikRoutes } from './traefik-routes';
 
 /** Addresses of the API server for a NetworkPolicy, which sees packets after the Service address is translated. */
 export interface ApiServerAddress {
@@ -73,6 +75,8 @@ export class TraefikIngress extends Construct implements IngressController {
   readonly serviceAccount: k8s.KubeServiceAccount;
   /** Certificate for hosts without their own: a chain for `dnsNames`, and its key. */
   readonly certificate: DeclaredSecret;
+  /** Its configuration for what an Ingress has no field for. */
+  readonly extensions: TraefikRoutes;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
 
@@ -105,6 +109,7 @@ export class TraefikIngress extends Construct implements IngressController {
       selector: this.selector,
       labels: this.allLabels,
     });
+    this.extensions = new TraefikRoutes(props.dnsNames, this.connections);
     this.connections.allowFrom('anywhere', { port: PORTS.web });
     this.connections.allowFrom('anywhere', { port: PORTS.websecure });
     for (const cidr of props.apiServer.cidrs) this.connections.allowTo({ cidr }, { port: props.apiServer.port });
@@ -214,6 +219,8 @@ export class TraefikIngress extends Construct implements IngressController {
       `--providers.kubernetesingress.ingressclass=${ingressClassName}`,
       `--providers.kubernetesingress.namespaces=${props.watchNamespaces.join(',')}`,
       `--providers.kubernetesingress.ingressendpoint.ip=${props.statusAddress}`,
+      // As Ingress is specified: the path /api does not take /apiv2. Traefik's default compares characters.
+      '--providers.kubernetesingress.strictprefixmatching=true',
       `--providers.file.directory=${DYNAMIC}`,
       ...(props.metrics
         ? [
@@ -222,6 +229,7 @@ export class TraefikIngress extends Construct implements IngressController {
             '--metrics.prometheus.entrypoint=metrics',
           ]
         : []),
+      ...this.extensions.args,
     ];
   }
 
@@ -230,12 +238,38 @@ export class TraefikIngress extends Construct implements IngressController {
     const defaultCertificate = scriptFile('traefik-tls.yaml');
     const files = new k8s.KubeConfigMap(this, 'files', {
       metadata: this.metadata(),
-      data: { 'tls.yaml': defaultCertificate },
+      data: late((): Record<string, string> => ({
+        'tls.yaml': defaultCertificate,
+        // Not in the checksum below: Traefik watches the folder, and a restart would end every connection.
+        ...(this.extensions.file !== undefined && { 'routes.yaml': this.extensions.file }),
+      })),
     });
     const resources = resourceRequirements(
       this,
       this.props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
     );
+    return new k8s.KubeDaemonSet(this, 'daemon-set', {
+      metadata: this.metadata(),
+      spec: late((): k8s.DaemonSetSpec => {
+        const spec = this.podSpec(files.name, resources);
+        return {
+          selector: { matchLabels: { ...this.selector } },
+          // A host port is free only after the old pod has stopped: no surge, one node at a time.
+          updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(1) } },
+          revisionHistoryLimit: 3,
+          template: {
+            metadata: {
+              labels: { ...this.allLabels },
+              annotations: { 'checksum/config': contentHash(defaultCertificate) },
+            },
+            spec: this.props.overridePodSpec ? this.props.overridePodSpec(spec) : spec,
+          },
+        };
+      }),
+    });
+  }
+
+  private podSpec(files: string, resources: k8s.ResourceRequirements): k8s.PodSpec {
     const port = (name: keyof typeof PORTS, hostPort?: number): k8s.ContainerPort => ({
       name,
       containerPort: PORTS[name],
@@ -243,7 +277,7 @@ export class TraefikIngress extends Construct implements IngressController {
       protocol: 'TCP',
     });
     const probe: k8s.Probe = { httpGet: { path: '/ping', port: k8s.IntOrString.fromString('ping') } };
-    const spec: k8s.PodSpec = {
+    return {
       ...hardenedPod(USER, this.props),
       serviceAccountName: this.ingressClassName,
       automountServiceAccountToken: true,
@@ -259,6 +293,7 @@ export class TraefikIngress extends Construct implements IngressController {
             port('websecure', 443),
             port('ping'),
             ...(this.props.metrics ? [port('metrics')] : []),
+            ...this.extensions.containerPorts,
           ],
           resources,
           startupProbe: { ...probe, periodSeconds: 2, failureThreshold: 30 },
@@ -274,25 +309,9 @@ export class TraefikIngress extends Construct implements IngressController {
       ],
       volumes: [
         { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString('64Mi') } },
-        { name: 'files', configMap: { name: files.name } },
+        { name: 'files', configMap: { name: files } },
         { name: 'certificates', secret: { secretName: this.certificate.name } },
       ],
     };
-    return new k8s.KubeDaemonSet(this, 'daemon-set', {
-      metadata: this.metadata(),
-      spec: {
-        selector: { matchLabels: { ...this.selector } },
-        // A host port is free only after the old pod has stopped: no surge, one node at a time.
-        updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(1) } },
-        revisionHistoryLimit: 3,
-        template: {
-          metadata: {
-            labels: { ...this.allLabels },
-            annotations: { 'checksum/config': contentHash(defaultCertificate) },
-          },
-          spec: this.props.overridePodSpec ? this.props.overridePodSpec(spec) : spec,
-        },
-      },
-    });
   }
 }

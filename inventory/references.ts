@@ -11,6 +11,7 @@ import { modelFitProblems } from './model-fit';
 import { modelProblems } from './model-references';
 import { networkProblems } from './networks';
 import { oneOf, twice } from './reference';
+import { routeProblems } from './routes';
 import { serviceProblems } from './service-references';
 import { at } from './shape';
 
@@ -27,6 +28,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     backupProblems,
     databaseProblems,
     serviceProblems,
+    routeProblems,
     modelProblems,
     graces,
     capacityProblems,
@@ -130,7 +132,6 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
   ];
   return [
     ...twice(entries),
-    ...twice(Object.entries(webApps).map(([name, { host }]) => [at(at('webApps', name), 'host'), host])),
     ...Object.keys(databases)
       .filter((name) => taken.includes(name))
       .map((name) =>

@@ -1,5 +1,6 @@
 import { Env } from '../values/env';
 import { probesProblem } from '../values/probes';
+import { host, routes } from './route-shapes';
 import * as is from './shape';
 import { connection } from './connection-shapes';
 import { variableName } from './name-shapes';
@@ -24,4 +25,4 @@ export const service: is.Shape<lab.Service> = {
 };
 
 /** The form of a web app. */
-export const webApp: is.Shape<lab.WebApp> = { ...service, host: is.dnsLabel };
+export const webApp: is.Shape<lab.WebApp> = { ...service, host: is.optional(host), routes: is.optional(routes) };

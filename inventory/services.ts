@@ -1,6 +1,7 @@
 import type { Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Env } from '../values/env';
+import type { RouteOptions } from '../values/routes';
 import type { ServiceOptions } from '../values/service-options';
 import type { Connection } from './connections';
 
@@ -26,8 +27,21 @@ export interface Service extends ServiceOptions {
   readonly connects: readonly Connection[];
 }
 
-/** A service with an Ingress, at https://HOST.DOMAIN. */
+/** A way in from outside, by host names and a path. */
+export interface Route extends RouteOptions {
+  /** Host names without the domain: `app`, nested `admin.app`, or several as a list. */
+  readonly host: string | readonly string[];
+  /** Domain of the host names. @default the network's domain */
+  readonly domain?: string;
+}
+
+/**
+ * A service that is reachable from outside, at https://HOST.DOMAIN. It runs in a namespace of its own kind: the ingress controller
+ * may read every Secret of a namespace that it serves, and those of services hold the logins of databases.
+ */
 export interface WebApp extends Service {
-  /** First part of its host name; the rest is the network's domain. */
-  readonly host: string;
+  /** Short form of routes: [{ host }]. @default none; then `routes` is required */
+  readonly host?: string;
+  /** Several hosts, paths, certificates and limits. No two web apps may have the same host and path. @default that of `host` */
+  readonly routes?: readonly Route[];
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 /** The classes that this project uses of what `cdk8s import` generated, by file. */
 const USED: Readonly<Record<string, Readonly<Record<string, { apiVersion: string; kind: string }>>>> = {
   'application-argoproj.io': { Application: { apiVersion: 'argoproj.io/v1alpha1', kind: 'Application' } },
+  'certificate-cert-manager.io': { Certificate: { apiVersion: 'cert-manager.io/v1', kind: 'Certificate' } },
   'appproject-argoproj.io': { AppProject: { apiVersion: 'argoproj.io/v1alpha1', kind: 'AppProject' } },
   'gateway-gateway.networking.k8s.io': { HttpRoute: { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute' } },
 };
@@ -26,7 +27,11 @@ test('every class of imports/ that the code uses is asserted here', () => {
   );
   const used = sources.flatMap((path) =>
     [...fs.readFileSync(path, 'utf8').matchAll(/import (?:type )?\{([^}]+)\} from '\.\.\/imports\/([^']+)'/g)].flatMap(
-      ([, names, file]) => names!.split(',').map((name) => `${file}: ${name.trim()}`),
+      ([, names, file]) =>
+        names!
+          .split(',')
+          .filter((name) => name.trim() !== '')
+          .map((name) => `${file}: ${name.trim()}`),
     ),
   );
   // Enums of a class go with it.
@@ -37,7 +42,7 @@ test('every class of imports/ that the code uses is asserted here', () => {
 
 test('the CLI imports each definition under a prefix of its own, or one file would overwrite the other', () => {
   const imports = [...fs.readFileSync('cdk8s.yaml', 'utf8').matchAll(/^ {2}- (\S+?):=(https:\S+)$/gm)];
-  expect(imports.map(([, prefix]) => prefix)).toEqual(['application', 'appproject', 'gateway']);
+  expect(imports.map(([, prefix]) => prefix)).toEqual(['application', 'appproject', 'gateway', 'certificate']);
   for (const [, prefix, address] of imports) {
     expect(address).toMatch(/\/v\d+\.\d+\.\d+\//);
     expect(Object.keys(USED).some((file) => file.startsWith(`${prefix}-`))).toBe(true);

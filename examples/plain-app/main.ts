@@ -8,6 +8,7 @@ import {
   MicroserviceDeployment,
   MongoReplicaSet,
   OutsideRoute,
+  Tls,
 } from 'collab-homelab';
 import { checkApp } from 'collab-homelab/synth';
 
@@ -39,14 +40,16 @@ const shop = new MicroserviceDeployment(apps, 'shop', {
   image: 'ghcr.io/owner/shop:1.0.0',
   replicas: 2,
   // An ingress controller that runs already: its class, and its pods, which alone may reach the shop.
-  route: OutsideRoute.ingress({
-    host: 'shop.example.org',
-    controller: {
-      ingressClassName: 'nginx',
-      peer: { namespace: 'ingress-nginx', labels: { 'app.kubernetes.io/name': 'ingress-nginx' } },
-    },
-    tlsSecretName: 'shop-certificate',
-  }),
+  routes: [
+    OutsideRoute.ingress({
+      host: 'shop.example.org',
+      controller: {
+        ingressClassName: 'nginx',
+        peer: { namespace: 'ingress-nginx', labels: { 'app.kubernetes.io/name': 'ingress-nginx' } },
+      },
+      tls: Tls.secret('shop-certificate'),
+    }),
+  ],
 });
 shop.connectTo(orders);
 

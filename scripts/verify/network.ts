@@ -1,14 +1,22 @@
-import * as fs from 'node:fs';
-import { databasePods, envPrefixOf, NAMESPACES, targetOf, type Connection, type Homelab } from '../../inventory';
+import {
+  databasePods,
+  envPrefixOf,
+  hostNames,
+  NAMESPACES,
+  targetOf,
+  type Connection,
+  type Homelab,
+} from '../../inventory';
 import { labelSelector } from '../../values/labels';
 import { bad, good, warning, type Check, type Finding } from '../engine/findings';
-import { CommandFailed, LOCALHOST, script, type Commands, type Output } from '../engine/commands';
+import { CommandFailed, script, type Output } from '../engine/commands';
 import { manifests, type Context } from '../clients/context';
 import type { Kubernetes } from '../clients/kubernetes';
 import { Problem } from '../engine/problem';
-import { AUTHORITY_FILE, TRUST_ON_MAC } from '../secrets/authority';
+import { TRUST_ON_MAC } from '../secrets/authority';
 import { enforcesPolicies } from '../clients/kubernetes-nodes';
 import { entryAddresses, runningPods } from './cluster';
+import { routeChecks } from './routes';
 
 /** Enough for a name server and a handshake on one host; a packet that is dropped is waited for as long. */
 const PROBE_SECONDS = 4;
@@ -19,72 +27,9 @@ const DENIALS = 12;
 export function networkChecks({ homelab, commands, kubernetes }: Context): Record<string, Check> {
   return {
     ...(homelab.llm && { 'the models from inside': () => modelsFromInside(homelab, kubernetes) }),
-    'routes from outside': () => routes(homelab, commands),
+    'routes from outside': () => routeChecks(homelab, commands),
     'network policies': () => policies(homelab, kubernetes),
   };
-}
-
-/**
- * Every host name, at every worker, with a certificate of the own authority. Asked is what Kubernetes asks to see that the app
- * is ready, so that a 404 is the ingress controller's, which knows no such route.
- */
-async function routes(homelab: Homelab, commands: Commands): Promise<Finding[]> {
-  const hosts = routesOf(manifests().map(({ object }) => object));
-  if (hosts.length > 0 && !fs.existsSync(AUTHORITY_FILE))
-    return [bad('routes from outside', 'ca.crt is not there', 'npm run bootstrap -- apply secrets')];
-  const found: Finding[] = [];
-  for (const route of hosts)
-    for (const address of entryAddresses(homelab)) found.push(await routeFinding(commands, route, address));
-  return found;
-}
-
-async function routeFinding(commands: Commands, { host, path }: Route, address: string): Promise<Finding> {
-  const what = `https://${host} at ${address}`;
-  const argv = [
-    ...['curl', '--silent', '--show-error', '--max-time', '15', '--output', '/dev/null'],
-    // What is asked is at home, whatever proxy leads out of it.
-    ...['--noproxy', '*', '--resolve', `${host}:443:${address}`],
-    ...['--write-out', '%{http_code}', '--cacert', AUTHORITY_FILE],
-    `https://${host}${path ?? '/'}`,
-  ];
-  // Each is an answer of curl: no connection, no TLS, no certificate of ours, no time left.
-  const accepts = Array.from({ length: 100 }, (_, code) => code);
-  const { code, stdout, stderr } = await commands.read(LOCALHOST, argv, { accepts });
-  if (code !== 0) {
-    const finding = bad(what, stderr.trim() || `curl ended with ${code}`, 'kubectl -n ingress get pods');
-    // A missing connection, answer or TLS is the same for every host name there.
-    return { ...finding, cause: `curl ${code} ${address}` };
-  }
-  const status = Number(stdout.trim());
-  if (status === 404 && path !== undefined) {
-    const fix = 'kubectl get ingress -A; kubectl -n ingress logs -l app.kubernetes.io/name=traefik';
-    return bad(what, `status 404 for ${path}`, fix);
-  }
-  const isAnswer = status >= 100 && status < 500;
-  return isAnswer ? good(what, `status ${status}`) : bad(what, `status ${stdout}`, 'kubectl -n web get pods');
-}
-
-interface Route {
-  readonly host: string;
-  readonly path?: string;
-}
-
-/** Host names of all routes, with the path of the readiness probe behind each, where it is asked over HTTP. */
-export function routesOf(objects: readonly any[]): Route[] {
-  return objects
-    .filter((object) => object?.kind === 'Ingress')
-    .flatMap(({ metadata: { namespace }, spec }) =>
-      spec.rules.map(({ host, http: { paths } }: any) => {
-        const root = paths.find((each: any) => each.path === '/');
-        const app = objects.find(
-          (each) =>
-            each?.kind === 'Deployment' &&
-            each.metadata.namespace === namespace &&
-            each.metadata.name === root?.backend.service.name,
-        );
-        return { host, path: app?.spec.template.spec.containers[0].readinessProbe?.httpGet?.path };
-      }),
-    );
 }
 
 /** A service that may ask the models asks; where none can, what the proof said that runs after each sync. */
@@ -335,7 +280,7 @@ function cannotTry(code: number): boolean {
 
 /** For people: where to go, and how to be trusted and let in. */
 export function addresses(homelab: Homelab): string {
-  const hosts = Object.values(homelab.webApps).map(({ host }) => `${host}.${homelab.network.domain}`);
+  const hosts = hostNames(homelab);
   const kubectl = 'kubectl --kubeconfig .homelab/kubeconfig -n argocd';
   return [
     'Open:',

@@ -445,7 +445,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     },
     'databases.web must not be named like a namespace or folder of the homelab',
   ],
-  ['two web apps of one host', (h) => (h.webApps.admin.host = 'app'), 'webApps.admin.host must be used once'],
+  [
+    'two web apps of one host',
+    (h) => (h.webApps.admin.host = 'app'),
+    'webApps.admin.host must have a host and path of its own, got "app.collab.home.arpa/, which webApps.web.host has"',
+  ],
   [
     'no control plane',
     (h) => (h.machines['talos-cp-01'].role = 'worker'),

@@ -9,7 +9,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VERSIONS = ["1.%d" % minor for minor in range(28, 38)]
 # Kinds that Kubernetes itself does not know; their types come from their definitions, by `cdk8s import`.
-CUSTOM = {"Application", "AppProject", "HTTPRoute"}
+CUSTOM = {"Application", "AppProject", "Certificate", "HTTPRoute"}
 # What a published schema gets wrong, by version and message, with the reason.
 WRONG = {
     ("1.28", "'onPodConditions' is a required property"): "the API server of 1.28 takes a rule with exit codes alone; its schema asks for both kinds of reasons"

@@ -10,7 +10,8 @@ import { enforcesPolicies } from '../../scripts/clients/kubernetes-nodes';
 import { declaredSecrets } from '../../scripts/secrets/declared';
 import { clusterChecks } from '../../scripts/verify/cluster';
 import { databaseChecks } from '../../scripts/verify/databases';
-import { addresses, networkChecks, probePairs, routesOf } from '../../scripts/verify/network';
+import { addresses, networkChecks, probePairs } from '../../scripts/verify/network';
+import { routesOf } from '../../scripts/verify/routes';
 import { Kubernetes } from '../../scripts/clients/kubernetes';
 import { fakeKubernetes } from './kubernetes';
 
@@ -260,22 +261,37 @@ test('prints addresses for people, and no password', () => {
   expect(table([{ what: 'a', state: 'bad', saw: 'b', fix: 'c' }])).toBe('BAD   a: b\n      c');
 });
 
-test('requests the path of the probe of the app from a route', () => {
-  const ingress = (host: string, path: string, service: string) => ({
+test('requests the path of the probe of the app from a route that leads to it', () => {
+  const ingress = (path: string, annotations?: Record<string, string>, secretName?: string) => ({
     kind: 'Ingress',
-    metadata: { namespace: 'web' },
-    spec: { rules: [{ host, http: { paths: [{ path, backend: { service: { name: service } } }] } }] },
+    metadata: { namespace: 'web', annotations },
+    spec: {
+      tls: [{ hosts: ['a'], secretName }],
+      rules: [{ host: 'a', http: { paths: [{ path, backend: { service: { name: 'app', port: { number: 80 } } } }] } }],
+    },
   });
-  const deployment = (namespace: string, readinessProbe: object) => ({
-    kind: 'Deployment',
-    metadata: { namespace, name: 'app' },
-    spec: { template: { spec: { containers: [{ readinessProbe }] } } },
-  });
-  const http = { httpGet: { path: '/readyz' } };
-  expect(routesOf([ingress('a', '/', 'app'), deployment('web', http)])).toEqual([{ host: 'a', path: '/readyz' }]);
-  expect(routesOf([ingress('a', '/api', 'app'), deployment('web', http)])).toEqual([{ host: 'a' }]);
-  expect(routesOf([ingress('a', '/', 'app'), deployment('web', { tcpSocket: {} })])).toEqual([{ host: 'a' }]);
-  expect(routesOf([ingress('a', '/', 'app'), deployment('other', http)])).toEqual([{ host: 'a' }]);
+  const metadata = { namespace: 'web', name: 'app' };
+  const service = { kind: 'Service', metadata, spec: { ports: [{ name: 'http', port: 80, targetPort: 'http' }] } };
+  const app = (readinessProbe: object, namespace = 'web') => [
+    {
+      kind: 'Deployment',
+      metadata: { ...metadata, namespace },
+      spec: { template: { spec: { containers: [{ readinessProbe }] } } },
+    },
+    service,
+  ];
+  const http = (path: string, port: string | number = 'http') => ({ httpGet: { path, port } });
+  const strip = { 'traefik.ingress.kubernetes.io/router.middlewares': 'strip:/api@file' };
+  const probe = (path: string) => [{ host: 'a', path, isProbe: true, ownCertificate: false }];
+  const other = (path: string) => [{ host: 'a', path, isProbe: false, ownCertificate: false }];
+  expect(routesOf([ingress('/'), ...app(http('/readyz'))])).toEqual(probe('/readyz'));
+  expect(routesOf([ingress('/api', strip), ...app(http('/readyz'))])).toEqual(probe('/api/readyz'));
+  expect(routesOf([ingress('/api'), ...app(http('/api/readyz'))])).toEqual(probe('/api/readyz'));
+  expect(routesOf([ingress('/api'), ...app(http('/apiv2/readyz'))])).toEqual(other('/api'));
+  expect(routesOf([ingress('/'), ...app(http('/readyz', 'metrics'))])).toEqual(other('/'));
+  expect(routesOf([ingress('/'), ...app({ tcpSocket: {} })])).toEqual(other('/'));
+  expect(routesOf([ingress('/'), ...app(http('/readyz'), 'other')])).toEqual(other('/'));
+  expect(routesOf([ingress('/', undefined, 'app-tls'), ...app({})])).toMatchObject([{ ownCertificate: true }]);
 });
 
 test('compares secrets with those of the cluster, without showing a value', async () => {
