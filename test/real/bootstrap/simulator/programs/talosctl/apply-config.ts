@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { bootTalos, installedImage, readConfig, type TalosNode } from '../../life';
+import { bootTalos, type TalosNode } from '../../life';
+import { installedImage, readConfig } from '../../talos-config';
 import { Failure, Unexpected, type Answer } from '../program';
 import type { Session } from './session';
 

@@ -1,4 +1,5 @@
-import { bootTalos, drivesOf, installedImage, stopVm, talosNodes, type TalosNode } from '../../life';
+import { bootTalos, drivesOf, stopVm, talosNodes, type TalosNode } from '../../life';
+import { installedImage } from '../../talos-config';
 import { Failure, Unexpected } from '../program';
 import type { Session } from './session';
 
