@@ -3,6 +3,8 @@ import { nodeParts } from '../node/prober';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { connections } from './connections';
+import { network } from './network';
+import { policyEngine } from './policy-engine';
 import { probes } from './probes';
 import { processes } from './processes';
 
@@ -14,9 +16,9 @@ if (process.getuid?.() !== 0)
   throw new Error(
     'the suite of the services must run as root on Linux, because it mounts volumes and sets memory limits; sudo npm run test:real -- services',
   );
-onLoopback(nodeParts, ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc']);
+onLoopback(() => [nodeParts(), policyEngine()], ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc']);
 
-const PARTS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = { probes, processes, connections };
+const PARTS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = { network, probes, processes, connections };
 
 async function main(): Promise<void> {
   const only = process.argv
