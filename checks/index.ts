@@ -48,3 +48,4 @@ export type {
 } from './step/plan';
 export type { Manifest } from './step/objects';
 export { render, type RenderedObject, type Rendering } from './rendering';
+export { waysOf, type Way } from './ways';

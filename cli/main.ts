@@ -1,5 +1,6 @@
 import { budget } from './budget';
 import { connect } from './connect';
+import { connections } from './connections';
 import { fitModel } from './fit-model';
 import { leftovers } from './leftovers';
 import { printPicture } from './picture';
@@ -20,6 +21,7 @@ const commands: Readonly<
     what: 'NAME: open a shell of a database on this machine [--as CLIENT] [--forward] [--kubeconfig FILE]',
     run: connect,
   },
+  connections: { what: '[SERVICE]: who may reach whom, at which port, by which login, and why', run: connections },
   'fit-model': {
     what: 'TAG | config.json | FILE.gguf: whether a model fits [--context N] [--parallel N] [--kv-cache TYPE] [--quantization TYPE]',
     run: fitModel,
