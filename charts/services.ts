@@ -1,7 +1,16 @@
 import type { Chart } from 'cdk8s';
 import { Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
-import { images, InternetAccess, MicroserviceDeployment, OutsideAddress, OutsideRoute, Placement } from '../constructs';
+import {
+  images,
+  InternetAccess,
+  MicroserviceDeployment,
+  OutsideAddress,
+  OutsideRoute,
+  Placement,
+  ScheduledJob,
+  type Client,
+} from '../constructs';
 import {
   byTarget,
   clusterNetworks,
@@ -20,19 +29,23 @@ const STAND_IN_PORT = 9898;
 /** The services and the web apps, and the connections of each. */
 export function serviceCharts(context: Context): void {
   const { app, homelab } = context;
-  const services = folder(app, NAMESPACES.services, NAMESPACES.services);
-  const made = new Map<string, MicroserviceDeployment>();
-  for (const [name, service] of Object.entries(homelab.services))
-    made.set(name, deployment(context, services, name, service, SERVICE));
+  const chart = folder(app, NAMESPACES.services, NAMESPACES.services);
+  const made = Object.entries(homelab.services).map(([name, service]) => {
+    const client =
+      service.kind === 'job' ? job(context, chart, name, service) : deployment(context, chart, name, service, SERVICE);
+    return [name, service, client] as const;
+  });
   const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
   const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
     const routes = routesOf(homelab, webApp).map(({ hosts, ...options }) =>
       OutsideRoute.ingress({ ...options, host: hosts, controller: context.ingress! }),
     );
-    return [webApp, deployment(context, web!, name, webApp, { ...WEB_APP, routes })] as const;
+    return [name, webApp, deployment(context, web!, name, webApp, { ...WEB_APP, routes })] as const;
   });
-  for (const [name, service] of Object.entries(homelab.services)) connect(context, made, made.get(name)!, service);
-  for (const [webApp, client] of apps) connect(context, made, client, webApp);
+  const servers = new Map(
+    made.flatMap(([name, , client]) => (client instanceof MicroserviceDeployment ? [[name, client] as const] : [])),
+  );
+  for (const [, service, client] of [...made, ...apps]) connect(context, servers, client, service);
 }
 
 interface Defaults {
@@ -51,28 +64,45 @@ function deployment(
   service: Service,
   defaults: Defaults,
 ): MicroserviceDeployment {
-  const preferred = context.homelab.preferredNodes;
+  const { connects: _, kind, image, ...options } = service;
+  const standIn = kind === 'worker' ? {} : { port: STAND_IN_PORT, metrics: {} };
   const made = new MicroserviceDeployment(chart, name, {
-    ...(service.image === undefined
-      ? { image: images.standIn, port: STAND_IN_PORT, metrics: {} }
-      : { image: service.image, port: service.port, probes: service.probes }),
-    resources: { memory: service.memory ?? defaults.memory, cpu: service.cpu ?? defaults.cpu },
-    replicas: service.replicas,
-    terminationGracePeriod: service.terminationGracePeriod,
-    env: service.env,
-    placement: preferred && Placement.preferNodesLabelled(preferred.key, preferred.value),
-    priorityClassName: PRIORITY.service,
-    pullSecrets: context.pullSecret && [context.pullSecret.name],
+    ...options,
+    ...common(context, service, defaults),
+    kind: kind === 'worker' ? kind : undefined,
+    ...(image === undefined ? { image: images.standIn, ...standIn } : { image }),
     routes: defaults.routes,
   });
   context.pullSecret?.readBy(made, made.namespace);
   return made;
 }
 
+function job(context: Context, chart: Chart, name: string, service: Service): ScheduledJob {
+  const { connects: _, ...options } = service;
+  const made = new ScheduledJob(chart, name, {
+    ...options,
+    ...common(context, service, SERVICE),
+    image: service.image!,
+    schedule: service.schedule!,
+  });
+  context.pullSecret?.readBy(made, made.namespace);
+  return made;
+}
+
+function common({ homelab, pullSecret }: Context, service: Service, defaults: Defaults) {
+  const preferred = homelab.preferredNodes;
+  return {
+    resources: { memory: service.memory ?? defaults.memory, cpu: service.cpu ?? defaults.cpu },
+    placement: preferred && Placement.preferNodesLabelled(preferred.key, preferred.value),
+    priorityClassName: PRIORITY.service,
+    pullSecrets: pullSecret && [pullSecret.name],
+  };
+}
+
 function connect(
   context: Context,
   services: ReadonlyMap<string, MicroserviceDeployment>,
-  client: MicroserviceDeployment,
+  client: Client,
   service: Service,
 ): void {
   for (const connection of service.connects) {

@@ -8,6 +8,7 @@ import { sentence } from '../values/problem';
 import { textProblem } from '../values/text';
 import { variableNameProblem } from '../values/variable-names';
 import { Client } from './connections';
+import { podSpecOf } from './footprint';
 import { assertValid, fail } from './validation';
 import { jsonOf, type Json } from './rendering';
 import type { SecretKey } from './secrets';
@@ -181,8 +182,7 @@ const OF_THE_API_SERVER = /^KUBERNETES_(SERVICE_HOST|SERVICE_PORT(_HTTPS)?|PORT(
 
 /** References in an object's pods that the kubelet would not resolve. Reads the rendered object, because an escape hatch may add variables. */
 function undefinedReferences(node: IConstruct): string[] {
-  const { spec } = ApiObject.isApiObject(node) ? jsonOf(node) : {};
-  const pod = spec?.template?.spec ?? spec?.jobTemplate?.spec?.template?.spec;
+  const pod = ApiObject.isApiObject(node) ? podSpecOf(jsonOf(node)) : undefined;
   return [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])].flatMap(inContainer);
 }
 

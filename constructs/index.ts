@@ -70,12 +70,17 @@ export { clusterScoped, isClusterScoped, jsonOf, renderOnce, type Json, type Man
 export type { Resources } from './resources';
 export { RetiredCassandra } from './retired-cassandra';
 export { RetiredMongoDb } from './retired-mongo-db';
+export { ScheduledJob, type ScheduledJobProps } from './scheduled-job';
+export type { ScheduleOptions } from '../values/schedule';
+export type { Autoscaling } from '../values/scale';
 export * from './secrets';
+export type { ServiceKind } from '../values/service-kinds';
 export type { ServiceOptions } from '../values/service-options';
 export type { ExtendedRoute, OpenPort, RouteAnnotations, RouteExtensions } from './route-extensions';
 export type { PublishedPort, PublishedProtocol } from '../values/published-ports';
 export type { RouteOptions } from '../values/routes';
 export { Tls, type AcmeIssuer } from '../values/tls';
+export type { PodProps } from './service-pod';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
 export {
   DataStorage,

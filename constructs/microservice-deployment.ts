@@ -1,11 +1,12 @@
-import type { Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
 import { prefixOfName } from '../values/connection-fields';
-import { dnsNameProblem, portProblem, serviceNameProblem } from '../values/names';
+import { portProblem, serviceNameProblem } from '../values/names';
 import { filesProblem, mountPathsProblem } from '../values/files';
 import { Probes } from '../values/probes';
-import type { ServiceOptions } from '../values/service-options';
+import { sentence } from '../values/problem';
+import type { Autoscaling } from '../values/scale';
+import { optionProblems, type ServiceOptions } from '../values/service-options';
 import { Client, Connections, openBetween, type Connectable, type ConnectionName, type Peer } from './connections';
 import { disruptionBudget } from './disruption-budget';
 import type { EnvValue } from './env';
@@ -13,21 +14,10 @@ import { scrapeAnnotations } from './exporter';
 import { labels, selectorLabels, type Labels } from './labels';
 import { late } from './late';
 import { OutsideRoute } from './outside-route';
-import { spreadOverNodes, type Placement } from './placement';
+import { spreadOverNodes } from './placement';
 import { overrideManifests, type ManifestOverride } from './rendering';
-import type { Resources } from './resources';
-import { ServicePod } from './service-pod';
+import { ServicePod, type PodProps } from './service-pod';
 import { assertValid, namespaceOf, fail } from './validation';
-
-/** Number of pods by load. Requires a metrics server in the cluster: CPU use is compared with the request. */
-export interface Autoscaling {
-  /** Minimum number of pods, from 1. From 2 on a PodDisruptionBudget is rendered. */
-  readonly minReplicas: number;
-  /** Maximum number of pods: more than `minReplicas`, up to 50. */
-  readonly maxReplicas: number;
-  /** Target average use of the requested CPU, in percent. @default 70: leaves a reserve for the minute that a new pod needs */
-  readonly cpuPercent?: number;
-}
 
 /** Port and path of the metrics, and which pods may read them. */
 export interface Metrics {
@@ -40,63 +30,41 @@ export interface Metrics {
 }
 
 /** Props of a stateless service. Only the image is required; the defaults are valid in a restricted namespace. */
-export interface MicroserviceDeploymentProps extends ServiceOptions {
-  /** Exact version: a tag other than latest, or a digest. */
-  readonly image: string;
-  /** Resources of its one container. The memory is request and limit. @default 256 MiB, 100m */
-  readonly resources?: Resources;
+export interface MicroserviceDeploymentProps extends ServiceOptions, PodProps {
+  /** A worker has no port and no Service, and nothing connects to it. For a job see ScheduledJob. @default server */
+  readonly kind?: 'server' | 'worker';
   /** Name of all its objects: a DNS label of at most 52 characters. @default the construct's id */
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** Autoscaling instead of a fixed number of pods. The manifest then has no `replicas`, which each sync would reset. */
-  readonly autoscaling?: Autoscaling;
-  /** Environment variables; `$(NAME)` refers to any other one, including those of connections. @default none */
-  readonly env?: Readonly<Record<string, EnvValue>>;
   /** Files by name, mounted at `configPath`; a change rolls the pods. @default none */
   readonly config?: Readonly<Record<string, string>>;
   /** @default /etc/config */
   readonly configPath?: string;
-  /** @default any node */
-  readonly placement?: Placement;
   /** Routes from outside the cluster. @default none */
   readonly routes?: readonly OutsideRoute[];
   /** Annotates the pods for a Prometheus that scrapes annotated pods. @default no annotations */
   readonly metrics?: Metrics;
-  /** Names of pull secrets. @default none */
-  readonly pullSecrets?: readonly string[];
-  /** @default none */
-  readonly priorityClassName?: string;
-  /** Numeric user and group of the process. @default 10001: above 10000, so that no user of the node has the same number */
-  readonly user?: number;
-  /** Largest size of /tmp, the one writable folder. @default 64 MiB */
-  readonly tmp?: Size;
   /** Runs before SIGTERM, within `terminationGracePeriod`. @default nothing */
   readonly preStop?: readonly string[];
-  /** Command and arguments instead of the image's. @default the image's */
-  readonly command?: readonly string[];
-  /** @default the image's */
-  readonly args?: readonly string[];
-  /** Changes the pod as far as the Kubernetes 1.28 types know it. */
-  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
   /** Changes any rendered object, newer fields included. */
   readonly overrideManifest?: ManifestOverride;
 }
 
-/** A long-running stateless service: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
+/** A long-running stateless service or worker: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
 export class MicroserviceDeployment extends Client implements Connectable<ConnectionName | undefined> {
   /** Name of the service and of all its objects, and of its role or user in databases. */
   readonly name: string;
   /** Its namespace: part of the host name that other services get. */
   readonly namespace: string;
-  /** Port of the container and of the Service; other services get it as NAME_PORT. */
-  readonly port: number;
+  /** Port of the container and of the Service; other services get it as NAME_PORT. Undefined for a worker. */
+  readonly port?: number;
   /** Its NetworkPolicy: DNS, its targets, its clients, and the controllers of its routes. */
   readonly connections: Connections;
   /** Replaces one pod at a time and starts the new one first. Has no `replicas` with an autoscaler. */
   readonly deployment: k8s.KubeDeployment;
-  /** Address of its pods inside the cluster; outside clients need a route. */
-  readonly service: k8s.KubeService;
+  /** Address of its pods inside the cluster; outside clients need a route. Undefined for a worker. */
+  readonly service?: k8s.KubeService;
   /** Has no permissions, and its token is not mounted: these pods do not use the API server. */
   readonly serviceAccount: k8s.KubeServiceAccount;
   /** The files of `config`; undefined without it. Its hash is in the pod template, so a change rolls the pods. */
@@ -117,7 +85,7 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
     super(scope, id);
     this.name = props.name ?? id;
     this.namespace = namespaceOf(this, props.namespace);
-    this.port = props.port ?? 8080;
+    this.port = props.kind === 'worker' ? undefined : (props.port ?? 8080);
     this.validate();
     const identity = { app: 'microservice', instance: this.name, component: 'service' };
     this.selector = selectorLabels(identity);
@@ -133,32 +101,26 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
       automountServiceAccountToken: false,
     });
     if (props.config) this.configMap = this.mountConfig(props.config);
-    if (props.metrics?.scrapedBy)
-      this.connections.allowFrom(props.metrics.scrapedBy, { port: props.metrics.port ?? this.port });
+    if (props.metrics?.scrapedBy) this.connections.allowFrom(props.metrics.scrapedBy, { port: this.metricsPort()! });
     this.deployment = this.makeDeployment();
-    this.service = new k8s.KubeService(this, 'service', {
-      metadata: this.metadata(),
-      spec: {
-        selector: { ...this.selector },
-        ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http'), protocol: 'TCP' }],
-      },
-    });
+    if (this.port !== undefined) this.service = this.makeService(this.port);
     if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1)
       this.podDisruptionBudget = disruptionBudget(this, this.metadata(), this.selector, {
         // A pod that was never ready must not block the drain of its node.
         unhealthyPodEvictionPolicy: 'AlwaysAllow',
       });
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
-    OutsideRoute.render(
-      this,
-      {
-        ...this.metadata(),
-        service: this.service,
-        ports: [{ name: 'http', container: this.port, service: this.port, protocol: 'http' }],
-        connections: this.connections,
-      },
-      props.routes ?? [],
-    );
+    if (this.service && this.port !== undefined)
+      OutsideRoute.render(
+        this,
+        {
+          ...this.metadata(),
+          service: this.service,
+          ports: [{ name: 'http', container: this.port, service: this.port, protocol: 'http' }],
+          connections: this.connections,
+        },
+        props.routes ?? [],
+      );
     overrideManifests(this, props.overrideManifest);
   }
 
@@ -169,6 +131,12 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         what: 'a service must connect to another',
         got: this.name,
         fix: 'remove the connection to itself: a pod always reaches itself',
+      });
+    if (this.port === undefined)
+      fail(this, {
+        what: 'a connection must lead to a server',
+        got: `${this.name}, which is a worker and listens on no port`,
+        fix: "remove the connection, or kind: 'worker'",
       });
     const host = `${this.name}.${this.namespace}.svc.cluster.local`;
     const address = `${host}:${this.port}`;
@@ -186,81 +154,71 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   }
 
   private validate(): void {
-    const { replicas, autoscaling, terminationGracePeriod, metrics, config, configPath, pullSecrets } = this.props;
+    const { metrics, config, configPath, routes = [] } = this.props;
     assertValid(
       this,
       serviceNameProblem(this.name, 'the name of a service', 52),
-      portProblem(this.port, 'port'),
+      this.props.kind === ('job' as string)
+        ? 'kind must be server or worker, got "job"; use new ScheduledJob'
+        : undefined,
+      ...optionProblems(this.props),
       metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
       config && filesProblem(config, 'config'),
       mountPathsProblem(['/tmp', configPath ?? '/etc/config'], 'configPath'),
-      ...(pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
+      this.port === undefined && routes.length > 0
+        ? sentence({
+            what: 'routes must lead to a server',
+            got: 'a worker, which listens on no port',
+            fix: "remove routes, or kind: 'worker'",
+          })
+        : undefined,
+      this.port === undefined && metrics && metrics.port === undefined
+        ? sentence({
+            what: 'metrics.port must be given for a worker',
+            got: undefined,
+            fix: 'write the port of the metrics',
+          })
+        : undefined,
     );
-    if (replicas !== undefined && autoscaling) {
-      fail(this, {
-        what: 'a service must have either replicas or autoscaling',
-        got: { replicas, autoscaling },
-        fix: 'leave `replicas` out: the autoscaler sets it',
-      });
-    }
-    if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= 50)) {
-      fail(this, {
-        what: 'replicas must be between 1 and 50',
-        got: replicas,
-        fix: 'use MicroserviceDeployment only for services that run, or remove it from homelab.ts',
-      });
-    }
-    if (autoscaling) {
-      const { minReplicas, maxReplicas, cpuPercent = 70 } = autoscaling;
-      if (!(
-        Number.isInteger(minReplicas) &&
-        Number.isInteger(maxReplicas) &&
-        minReplicas >= 1 &&
-        minReplicas < maxReplicas &&
-        maxReplicas <= 50
-      )) {
-        fail(this, {
-          what: 'autoscaling must have 1 <= minReplicas < maxReplicas <= 50',
-          got: { minReplicas, maxReplicas },
-          fix: 'use `replicas` for a fixed number',
-        });
-      }
-      if (!(Number.isInteger(cpuPercent) && cpuPercent >= 1 && cpuPercent <= 100))
-        fail(this, {
-          what: 'autoscaling.cpuPercent must be a whole number from 1 to 100',
-          got: cpuPercent,
-          fix: 'leave it out for 70',
-        });
-    }
-    if (terminationGracePeriod && terminationGracePeriod.toSeconds() < 1)
-      fail(this, {
-        what: 'terminationGracePeriod must be at least 1 s',
-        got: terminationGracePeriod.toSeconds(),
-        fix: 'leave it out for 30 s',
-      });
   }
 
   private metadata(): { name: string; namespace: string; labels: Record<string, string> } {
     return { name: this.name, namespace: this.namespace, labels: { ...this.allLabels } };
   }
 
+  private metricsPort(): number | undefined {
+    return this.props.metrics && (this.props.metrics.port ?? this.port);
+  }
+
   private makePod(): ServicePod {
     const { props } = this;
-    const metricsPort = props.metrics?.port;
+    const metricsPort = this.metricsPort();
+    const ports = [
+      ...(this.port === undefined ? [] : [{ name: 'http', containerPort: this.port, protocol: 'TCP' }]),
+      ...(metricsPort === undefined || metricsPort === this.port
+        ? []
+        : [{ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' }]),
+    ];
     const pod = new ServicePod(this, {
       ...props,
       name: this.name,
       namespace: this.namespace,
-      ports: [
-        { name: 'http', containerPort: this.port, protocol: 'TCP' },
-        ...(metricsPort !== undefined && metricsPort !== this.port
-          ? [{ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' }]
-          : []),
-      ],
-      probes: props.probes ?? Probes.http(),
+      // The API server drops empty lists, so Argo CD would always show a diff.
+      ports: ports.length > 0 ? ports : undefined,
+      probes: props.probes ?? (props.kind === 'worker' ? undefined : Probes.http()),
     });
-    pod.annotate(scrapeAnnotations(props.metrics && { ...props.metrics, port: metricsPort ?? this.port }));
+    pod.annotate(scrapeAnnotations(props.metrics && { ...props.metrics, port: metricsPort! }));
     return pod;
+  }
+
+  private makeService(port: number): k8s.KubeService {
+    return new k8s.KubeService(this, 'service', {
+      metadata: this.metadata(),
+      spec: {
+        selector: { ...this.selector },
+        ports: [{ name: 'http', port, targetPort: k8s.IntOrString.fromString('http'), protocol: 'TCP' }],
+      },
+    });
   }
 
   private mountConfig(config: Readonly<Record<string, string>>): k8s.KubeConfigMap {

@@ -1,35 +1,48 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
-import { imageProblem } from '../values/names';
-import { probesProblem, Probes } from '../values/probes';
+import { dnsNameProblem, imageProblem } from '../values/names';
+import type { ServiceOptions } from '../values/service-options';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
 import { Environment, type EnvValue } from './env';
 import type { Placement } from './placement';
 import { containerProbes } from './probes';
 import { contentHash } from './rendering';
 import { resourceRequirements, type Resources } from './resources';
-import { hardenedPod, RESTRICTED_CONTAINER, type PodOptions } from './security';
+import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import { assertValid } from './validation';
 
-/** What the pods of a service run. */
-export interface ServicePodProps extends PodOptions {
+/** What pods of every kind take, besides what homelab.ts can say. */
+export interface PodProps {
+  /** Exact version: a tag other than latest, or a digest. */
+  readonly image: string;
+  /** Resources of its container. The memory is request and limit. @default 256 MiB, 100m */
+  readonly resources?: Resources;
+  /** Environment variables; `$(NAME)` refers to any other one, including those of connections. @default none */
+  readonly env?: Readonly<Record<string, EnvValue>>;
+  /** @default any node */
+  readonly placement?: Placement;
+  /** Names of pull secrets. @default none */
+  readonly pullSecrets?: readonly string[];
+  /** @default none */
+  readonly priorityClassName?: string;
+  /** Largest size of /tmp, the one writable folder. @default 64 MiB */
+  readonly tmp?: Size;
+  /** Changes the pod as far as the Kubernetes 1.28 types know it. */
+  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
+}
+
+/** Options of a service that are of its pods, whatever runs them. */
+type OfPods = 'command' | 'args' | 'user' | 'probes' | 'terminationGracePeriod';
+
+/** What the pods of one construct run. */
+export interface ServicePodProps extends PodProps, Pick<ServiceOptions, OfPods> {
   /** Name of the container and of the ServiceAccount. */
   readonly name: string;
   readonly namespace: string;
-  readonly image: string;
-  readonly resources?: Resources;
-  readonly env?: Readonly<Record<string, EnvValue>>;
-  readonly command?: readonly string[];
-  readonly args?: readonly string[];
-  readonly ports: readonly k8s.ContainerPort[];
-  readonly probes: Probes;
-  readonly user?: number;
-  readonly tmp?: Size;
-  readonly terminationGracePeriod?: Duration;
+  /** @default none */
+  readonly ports?: readonly k8s.ContainerPort[];
   readonly preStop?: readonly string[];
-  readonly placement?: Placement;
-  readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
 }
 
 /**
@@ -51,7 +64,7 @@ export class ServicePod {
       owner,
       imageProblem(props.image, 'image'),
       sizeProblem(tmp, 'tmp'),
-      probesProblem(props.probes, 'probes'),
+      ...(props.pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
     );
     this.resources = resourceRequirements(
       owner,
@@ -119,10 +132,10 @@ export class ServicePod {
       image: props.image,
       command: props.command && [...props.command],
       args: props.args && [...props.args],
-      ports: [...props.ports],
+      ports: props.ports && [...props.ports],
       env: this.environment.render(),
       resources: this.resources,
-      ...containerProbes(props.probes),
+      ...(props.probes && containerProbes(props.probes)),
       lifecycle: props.preStop && { preStop: { exec: { command: [...props.preStop] } } },
       securityContext: RESTRICTED_CONTAINER,
       volumeMounts: this.mounted.map(({ mount }) => mount),

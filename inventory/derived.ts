@@ -1,6 +1,7 @@
 import { bytes } from '../values/quantity';
 import type { Database } from './databases';
 import type { Homelab, Machine, TalosMachine } from './homelab';
+import type { Service } from './services';
 
 /** Values that are derived from a homelab. */
 
@@ -105,4 +106,9 @@ export function downSeconds(homelab: Homelab, machine: Machine): number {
   const isWorker = workers(homelab).some(([, each]) => each === machine);
   const pods = isWorker ? shutdownGracePeriod : shutdownGracePeriodCriticalPods;
   return Math.max(down, Math.ceil(pods.toSeconds()) + BESIDES_PODS);
+}
+
+/** Services that others can connect to. */
+export function servers(services: Homelab['services']): [name: string, service: Service][] {
+  return Object.entries(services).filter(([, { kind }]) => kind === undefined || kind === 'server');
 }

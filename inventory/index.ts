@@ -57,6 +57,7 @@ export {
   nodes,
   proxmoxSettings,
   revisionOf,
+  servers,
   SYSTEM_MILLICORES,
   systemNodes,
   workers,
@@ -75,5 +76,8 @@ export {
   type ProbeAction,
   type TcpProbeProps,
 } from '../values/probes';
+export type { Autoscaling } from '../values/scale';
+export type { ScheduleOptions } from '../values/schedule';
+export type { ServiceKind } from '../values/service-kinds';
 export type { ServiceOptions } from '../values/service-options';
 export { linuxOf, MONGOD_STOPS, MONGOD_WAY_OUT, mongodStarts } from './talos-linux';

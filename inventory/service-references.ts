@@ -1,7 +1,9 @@
 import { sentence } from '../values/problem';
 import { Env, envFromProblem } from '../values/env';
+import { togetherProblems } from '../values/service-kinds';
 import { variableNameProblem } from '../values/variable-names';
 import { givenBy, targetOf, variablesOf, type Connection } from './connections';
+import { servers } from './derived';
 import { mayUse } from './model-references';
 import type { Homelab } from './homelab';
 import type { Service } from './services';
@@ -47,11 +49,7 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
   const [kind, name] = targetOf(connection);
   const known = (what: string, names: readonly string[]) =>
     oneOf(`${place}.${kind} must be ${what} of this homelab`, name, names);
-  if (kind === 'service')
-    return known(
-      'another service',
-      Object.keys(homelab.services).filter((each) => each !== owner),
-    );
+  if (kind === 'service') return serviceTarget(homelab, owner, name, place);
   if (kind === 'internet' || kind === 'address') return [];
   if (kind === 'model') return modelTarget(homelab, owner, name, place);
   const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
@@ -64,6 +62,21 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
       got: `${name}, which is retired`,
       allowed: active.join(', ') || undefined,
       fix: `set ${at('databases', name)}.state to 'active', or remove the connection`,
+    }),
+  ];
+}
+
+/** Another service that listens on a port. */
+function serviceTarget({ services }: Homelab, owner: string, name: string, place: string): string[] {
+  const { kind = 'server' } = (Object.hasOwn(services, name) && services[name]) || {};
+  const others = servers(services).flatMap(([each]) => (each === owner ? [] : [each]));
+  if (kind === 'server') return oneOf(`${place}.service must be another service of this homelab`, name, others);
+  return [
+    sentence({
+      what: `${place}.service must be a server`,
+      got: `${name}, which is a ${kind} and listens on no port`,
+      allowed: others.join(', ') || undefined,
+      fix: `remove the connection, or ${at(at('services', name), 'kind')}`,
     }),
   ];
 }
@@ -117,17 +130,33 @@ function environment({ llm, versions }: Homelab, service: Service, client: strin
   });
 }
 
-/** The stand-in has its own port and probes, so these fields would be ignored without an image. */
+/** Fields that the stand-in has itself: they would be ignored without an image. */
+const OF_AN_IMAGE = ['port', 'probes', 'command', 'args', 'user'] as const;
+
 function services(homelab: Homelab): string[] {
-  return clients(homelab).flatMap(([place, , service]) =>
-    (['port', 'probes'] as const)
-      .filter((field) => service.image === undefined && service[field] !== undefined)
-      .map((field) =>
-        sentence({
-          what: `${at(place, field)} must be used with an image`,
-          got: service[field],
-          fix: 'set image too, or leave it out: the stand-in has its own',
-        }),
-      ),
-  );
+  return clients(homelab).flatMap(([place, , service]) => [
+    ...OF_AN_IMAGE.filter((field) => service.image === undefined && service[field] !== undefined).map((field) =>
+      sentence({
+        what: `${at(place, field)} must be used with an image`,
+        got: service[field],
+        fix: 'set image too, or leave it out: the stand-in has its own',
+      }),
+    ),
+    ...kindProblems(service, place),
+    ...togetherProblems(service, (field) => at(place, field)),
+  ]);
+}
+
+function kindProblems({ kind, image }: Service, place: string): string[] {
+  if (kind === 'job' && image === undefined)
+    return [
+      sentence({
+        what: `${at(place, 'image')} must be given for a job`,
+        got: undefined,
+        fix: 'write the image of the job: the stand-in is a server and would never end',
+      }),
+    ];
+  if (kind === undefined || kind === 'server' || !place.startsWith('webApps')) return [];
+  const fix = `move it to services, or remove kind: a web app answers at its host`;
+  return [sentence({ what: `${at(place, 'kind')} must be server`, got: kind, fix })];
 }

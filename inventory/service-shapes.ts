@@ -1,5 +1,6 @@
 import { Env } from '../values/env';
-import { probesProblem } from '../values/probes';
+import { SCHEDULE_FIELDS } from '../values/schedule';
+import { SERVICE_FIELDS } from '../values/service-options';
 import { host, routes } from './route-shapes';
 import * as is from './shape';
 import { connection } from './connection-shapes';
@@ -13,13 +14,11 @@ const envValue: is.Rule = (value, path, problems) => {
 
 /** The form of a service. */
 export const service: is.Shape<lab.Service> = {
+  ...is.fields(SERVICE_FIELDS),
+  ...is.fields(SCHEDULE_FIELDS),
   image: is.optional(is.image),
-  port: is.optional(is.port),
-  probes: is.optional(is.by(probesProblem)),
   memory: is.optional(is.size),
   cpu: is.optional(is.cpu),
-  replicas: is.optional(is.whole(1, 50)),
-  terminationGracePeriod: is.optional(is.duration),
   env: is.optional(is.byName(variableName, envValue)),
   connects: is.listOf(connection),
 };

@@ -2,11 +2,12 @@ import type { Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Env } from '../values/env';
 import type { RouteOptions } from '../values/routes';
+import type { ScheduleOptions } from '../values/schedule';
 import type { ServiceOptions } from '../values/service-options';
 import type { Connection } from './connections';
 
-/** A microservice. Only `connects` is required, even if the list is empty. */
-export interface Service extends ServiceOptions {
+/** A microservice, worker or job. Only `connects` is required, even if the list is empty. */
+export interface Service extends ServiceOptions, ScheduleOptions {
   /** Exact version. @default a public stand-in that answers health checks, so that the cluster comes up before the image exists */
   readonly image?: string;
   /** @default 256 MiB; a web app 128 MiB */

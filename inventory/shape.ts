@@ -5,6 +5,7 @@ import { delayProblem } from '../values/members';
 import { mongoRolesProblem } from '../values/mongo-roles';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { certificatesProblem } from '../values/certificates';
+import type { Fields as Judges, Judge } from '../values/fields';
 import { gitAddressProblem } from '../values/git-address';
 import { nearest, suggested } from '../values/nearest';
 import { domainProblem, registryProblem } from '../values/outside-names';
@@ -214,6 +215,12 @@ export function optional(rule: Rule): Rule {
   return (value, path, problems) => {
     if (value !== undefined) rule(value, path, problems);
   };
+}
+
+/** The rules of optional fields that values/ judges. */
+export function fields<T>(judges: Judges<T>): Shape<T> {
+  const rules = Object.entries<Judge>(judges).map(([field, judge]) => [field, optional(by(judge))]);
+  return Object.fromEntries(rules) as Shape<T>;
 }
 
 /** An object with exactly these properties. */

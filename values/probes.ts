@@ -1,5 +1,6 @@
 import { Duration } from 'cdk8s';
 import { portProblem } from './names';
+import { commandProblem } from './processes';
 import { sentence } from './problem';
 import { textProblem } from './text';
 
@@ -183,16 +184,4 @@ function headersProblem({ headers = {}, scheme }: HttpProbeProps, what: string):
       });
   }
   return undefined;
-}
-
-/** What is wrong with a command and its arguments, as a sentence, or undefined. */
-export function commandProblem(value: unknown, what: string): string | undefined {
-  if (Array.isArray(value) && value.length > 0 && value[0] !== '')
-    return value.map((part, index) => textProblem(part, `${what}[${index}]`)).find((problem) => problem !== undefined);
-  return sentence({
-    what: `${what} must be a command and its arguments`,
-    got: value,
-    allowed: 'a list of at least one text; no shell splits it',
-    fix: "write it like ['node', 'migrate.js'], or ['sh', '-c', 'a && b'] for a shell of the image",
-  });
 }

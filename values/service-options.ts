@@ -1,14 +1,54 @@
 import type { Duration } from 'cdk8s';
-import type { Probes } from './probes';
+import { argsProblem, commandProblem, userProblem } from './processes';
+import { seconds, wordOf, type Fields, type Judge } from './fields';
+import { portProblem } from './names';
+import { probesProblem, type Probes } from './probes';
+import { autoscalingProblem, replicasProblem, type Autoscaling } from './scale';
+import { SCHEDULE_FIELDS, type ScheduleOptions } from './schedule';
+import { togetherProblems, type ServiceKind } from './service-kinds';
 
 /** What homelab.ts and MicroserviceDeployment can both say of a service, with the same names and defaults. */
 export interface ServiceOptions {
+  /** A server answers on a port, a worker has none, a job runs by a schedule. @default server */
+  readonly kind?: ServiceKind;
   /** Port of the container and of its Service. @default 8080; the stand-in of homelab.ts has its own */
   readonly port?: number;
-  /** How the kubelet checks the container. @default Probes.http(): /healthz, /readyz, a minute to start */
+  /** How the kubelet checks the container. @default Probes.http(): /healthz, /readyz, a minute to start; none for a worker */
   readonly probes?: Probes;
-  /** Number of pods, 1 to 50. @default 1 */
+  /** Number of pods, 1 to 50. From 2 on a PodDisruptionBudget is rendered. @default 1 */
   readonly replicas?: number;
+  /** Autoscaling instead of a fixed number of pods. The manifest then has no `replicas`, which each sync would reset. @default none */
+  readonly autoscaling?: Autoscaling;
+  /** Command instead of the entrypoint of the image; no shell splits it. `$(NAME)` is an environment variable. @default the image's */
+  readonly command?: readonly string[];
+  /** Arguments of the command, or of the image's entrypoint. @default the image's */
+  readonly args?: readonly string[];
+  /** Numeric user and group of the process. @default 10001: above 10000, so that no user of the node has the same number */
+  readonly user?: number;
   /** Time between SIGTERM and SIGKILL, 1 second to 1 day. @default 30 s */
   readonly terminationGracePeriod?: Duration;
+}
+
+/** What is wrong with each field, in homelab.ts and in a construct alike. `togetherProblems` judges what depends on two. */
+export const SERVICE_FIELDS: Fields<ServiceOptions> = {
+  kind: wordOf('server', 'worker', 'job'),
+  port: portProblem,
+  probes: probesProblem,
+  replicas: replicasProblem,
+  autoscaling: autoscalingProblem,
+  command: commandProblem,
+  args: argsProblem,
+  user: userProblem,
+  terminationGracePeriod: seconds(1, 86_400, 'Duration.seconds(60)'),
+};
+
+/** What is wrong with the options of a construct, as sentences. */
+export function optionProblems(options: ServiceOptions & ScheduleOptions): string[] {
+  const judges = Object.entries<Judge>({ ...SERVICE_FIELDS, ...SCHEDULE_FIELDS });
+  const fields = judges.flatMap(([field, judge]) => {
+    const value = options[field as keyof typeof options];
+    const problem = value === undefined ? undefined : judge(value, field);
+    return problem === undefined ? [] : [problem];
+  });
+  return fields.length > 0 ? fields : togetherProblems(options, (field) => field);
 }

@@ -3,6 +3,7 @@ import {
   envPrefixOf,
   hostNames,
   NAMESPACES,
+  servers,
   targetOf,
   type Connection,
   type Homelab,
@@ -205,7 +206,7 @@ function targetsOf({ services, databases, llm }: Homelab): Target[] {
           : inCluster(`${databasePods(name, database)[0]}.${name}`, name, 27017, name),
       ),
     ...(llm ? [inCluster(llm.service, NAMESPACES.services, llm.port)] : []),
-    ...Object.keys(services).map((name) =>
+    ...servers(services).map(([name]) =>
       inCluster(name, NAMESPACES.services, ports.get(`${NAMESPACES.services}/${name}`) ?? 8080),
     ),
   ];
@@ -238,7 +239,10 @@ function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
         container: kind === 'cassandra' ? 'cassandra' : 'mongod',
         targets: new Set([name]),
       })),
-    ...Object.entries(services).map(of(NAMESPACES.services)),
+    // A job has a pod only while it runs.
+    ...Object.entries(services)
+      .filter(([, { kind }]) => kind !== 'job')
+      .map(of(NAMESPACES.services)),
     ...Object.entries(webApps).map(of(NAMESPACES.web)),
   ];
 }

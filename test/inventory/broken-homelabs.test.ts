@@ -239,7 +239,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'a misspelt property',
     (h) => (h.services.chat.replica = 2),
-    'services.chat.replica must be a known property, got 2 (allowed: image, port, probes, memory, cpu, replicas, terminationGracePeriod, env, connects); did you mean replicas? Otherwise correct the name or remove it',
+    '); did you mean replicas? Otherwise correct the name or remove it',
   ],
   [
     'a missing property',

@@ -1,0 +1,162 @@
+import { Duration } from 'cdk8s';
+import { Probes } from '../../inventory';
+import { refusal } from '../homelab';
+
+const image = 'ghcr.io/owner/search:1.0.0';
+const job = { kind: 'job', image, schedule: '0 3 * * *', connects: [] };
+
+/** What an owner may get wrong in a service, and the sentence that says what to do. */
+const broken: [string, (homelab: any) => void, string][] = [
+  [
+    'a kind that is none',
+    (h) => (h.services.search.kind = 'workers'),
+    'services.search.kind must be one of server, worker, job, got "workers"; did you mean worker?',
+  ],
+  [
+    'a port of a worker',
+    (h) => Object.assign(h.services.search, { image, kind: 'worker', port: 8080 }),
+    "services.search.port must be left out of a worker: a worker listens on no port, got 8080; remove it, or remove kind: 'worker'",
+  ],
+  [
+    'an HTTP probe of a worker',
+    (h) => Object.assign(h.services.search, { image, kind: 'worker', probes: Probes.http() }),
+    'services.search.probes must be Probes.exec or Probes.none for a worker: it listens on no port, got "http"',
+  ],
+  [
+    'a connection to a worker',
+    (h) => (h.services.search.kind = 'worker'),
+    'services.gateway.connects[7].service must be a server, got "search, which is a worker and listens on no port"',
+  ],
+  [
+    'a connection to a job',
+    (h) => (h.services.search = job),
+    'services.gateway.connects[7].service must be a server, got "search, which is a job and listens on no port"',
+  ],
+  [
+    'a worker with a host name',
+    (h) => (h.webApps.admin.kind = 'worker'),
+    'webApps.admin.kind must be server, got "worker"; move it to services',
+  ],
+  [
+    'a job without a schedule',
+    (h) => (h.services.nightly = { ...job, schedule: undefined }),
+    'services.nightly.schedule must be a cron schedule, but it is missing',
+  ],
+  [
+    'a job without an image',
+    (h) => (h.services.nightly = { ...job, image: undefined }),
+    'services.nightly.image must be given for a job, got nothing; write the image of the job',
+  ],
+  [
+    'a schedule without a job',
+    (h) => (h.services.search.schedule = '0 3 * * *'),
+    'services.search.schedule must be left out of a server: a server runs all the time, got "0 3 * * *"; remove it, or write kind: \'job\'',
+  ],
+  [
+    'replicas of a job',
+    (h) => (h.services.nightly = { ...job, replicas: 2 }),
+    'services.nightly.replicas must be left out of a job: a job runs in one pod, got 2',
+  ],
+  [
+    'probes of a job',
+    (h) => (h.services.nightly = { ...job, probes: Probes.none('ends by itself') }),
+    'services.nightly.probes must be left out of a job',
+  ],
+  [
+    'a schedule of six fields',
+    (h) => (h.services.nightly = { ...job, schedule: '0 0 3 * * *' }),
+    'services.nightly.schedule must be a cron schedule, got "0 0 3 * * *"',
+  ],
+  [
+    'a day that never comes',
+    (h) => (h.services.nightly = { ...job, schedule: '0 3 31 2,4,6 *' }),
+    'choose a day that exists: no month of it has that day, so it would never run',
+  ],
+  [
+    'a time zone in lower case',
+    (h) => (h.services.nightly = { ...job, timeZone: 'europe/berlin' }),
+    'services.nightly.timeZone must be a time zone, got "europe/berlin" (allowed: AREA/CITY of the IANA database, or UTC); did you mean Europe/Berlin?',
+  ],
+  [
+    'a time zone that is an offset',
+    (h) => (h.services.nightly = { ...job, timeZone: '+01:00' }),
+    'services.nightly.timeZone must be a time zone, got "+01:00"',
+  ],
+  [
+    'a concurrency in lower case',
+    (h) => (h.services.nightly = { ...job, concurrency: 'forbid' }),
+    'services.nightly.concurrency must be one of Forbid, Replace, Allow, got "forbid"; did you mean Forbid?',
+  ],
+  [
+    'a history of a thousand runs',
+    (h) => (h.services.nightly = { ...job, history: { failed: 1000 } }),
+    'services.nightly.history.failed must be a whole number from 0 to 20, got 1000',
+  ],
+  [
+    'a word of Kubernetes in the history',
+    (h) => (h.services.nightly = { ...job, history: { successful: 3 } }),
+    'services.nightly.history.successful must be a known property, got 3 (allowed: succeeded, failed)',
+  ],
+  [
+    'a deadline in a number',
+    (h) => (h.services.nightly = { ...job, deadline: 3600 }),
+    'services.nightly.deadline must be a Duration of 10 to 604800 whole seconds, got 3600; write Duration.hours(1)',
+  ],
+  [
+    'replicas beside autoscaling',
+    (h) => Object.assign(h.services.search, { replicas: 2, autoscaling: { minReplicas: 1, maxReplicas: 2 } }),
+    'services.search.replicas must be left out with autoscaling, got {"replicas":2,"autoscaling":{"minReplicas":1,"maxReplicas":2}}; remove it: the autoscaler sets it',
+  ],
+  [
+    'autoscaling without a maximum',
+    (h) => (h.services.search.autoscaling = { minReplicas: 1 }),
+    'services.search.autoscaling.maxReplicas must be a whole number from 1 to 50, but it is missing',
+  ],
+  [
+    'autoscaling to one number',
+    (h) => (h.services.search.autoscaling = { minReplicas: 2, maxReplicas: 2 }),
+    'services.search.autoscaling must have more maxReplicas than minReplicas',
+  ],
+  [
+    'probes that are an object',
+    (h) => Object.assign(h.services.search, { image, probes: { live: '/live' } }),
+    'services.search.probes must be Probes, got {"live":"/live"}',
+  ],
+  [
+    'no probes without a reason',
+    (h) => Object.assign(h.services.search, { image, probes: (Probes.none as any)() }),
+    'services.search.probes.none must give a reason, got nothing',
+  ],
+  [
+    'a name of a header that is none',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.http({ headers: { 'X Probe': '1' } }) }),
+    'services.search.probes.headers must have names of letters, digits and -, got "X Probe"',
+  ],
+  [
+    'a start of a day',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.tcp({ startup: Duration.days(1) }) }),
+    'services.search.probes.startup must be a Duration from 1 second to 1 hour, got "86400 s"',
+  ],
+  [
+    'a probe command as one text',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.exec({ live: 'true' as any }) }),
+    'services.search.probes.live must be a command and its arguments, got "true"',
+  ],
+  [
+    'a command as one text',
+    (h) => Object.assign(h.services.search, { image, command: 'node index.js' }),
+    "services.search.command must be a command and its arguments, got \"node index.js\" (allowed: a list of at least one text; no shell splits it); write it like ['node', 'migrate.js']",
+  ],
+  [
+    'root as user',
+    (h) => Object.assign(h.services.search, { image, user: 0 }),
+    "services.search.user must be the number of a user, got 0 (allowed: 1 to 2147483646); for root write allow: { root: 'why the image needs it' }",
+  ],
+  [
+    'a name as user',
+    (h) => Object.assign(h.services.search, { image, user: 'node' }),
+    'services.search.user must be the number of a user, got "node"',
+  ],
+];
+
+test.each(broken)('refuses %s', (_name, change, message) => expect(refusal(change)).toContain(message));

@@ -1,0 +1,34 @@
+import { sentence } from './problem';
+import { textProblem } from './text';
+
+/** What is wrong with a command and its arguments, as a sentence, or undefined. */
+export function commandProblem(
+  value: unknown,
+  what: string,
+  words = 'a command and its arguments',
+): string | undefined {
+  if (Array.isArray(value) && value.length > 0 && (value[0] !== '' || words === 'arguments'))
+    return value.map((part, index) => textProblem(part, `${what}[${index}]`)).find((problem) => problem !== undefined);
+  return sentence({
+    what: `${what} must be ${words}`,
+    got: value,
+    allowed: 'a list of at least one text; no shell splits it',
+    fix: "write it like ['node', 'migrate.js'], or ['sh', '-c', 'a && b'] for a shell of the image",
+  });
+}
+
+/** What is wrong with arguments, as a sentence, or undefined. */
+export function argsProblem(value: unknown, what: string): string | undefined {
+  return Array.isArray(value) && value.length === 0 ? undefined : commandProblem(value, what, 'arguments');
+}
+
+/** What is wrong with a numeric user, as a sentence, or undefined. */
+export function userProblem(value: unknown, what: string): string | undefined {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) < 2 ** 31 - 1) return undefined;
+  return sentence({
+    what: `${what} must be the number of a user`,
+    got: value,
+    allowed: '1 to 2147483646',
+    fix: value === 0 ? "for root write allow: { root: 'why the image needs it' }" : "write the image's, as 1000",
+  });
+}

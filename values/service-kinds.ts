@@ -1,0 +1,70 @@
+import type { ScheduleOptions } from './schedule';
+import { SCHEDULE_FIELDS } from './schedule';
+import { missing, sentence } from './problem';
+import type { ServiceOptions } from './service-options';
+
+/**
+ * What a service is: a server answers on a port; a worker has no port and no Service, so nothing connects to it; a job runs to
+ * its end by a schedule.
+ */
+export type ServiceKind = 'server' | 'worker' | 'job';
+
+type Options = ServiceOptions & ScheduleOptions;
+
+/** Fields that a kind has no use for, and why. */
+const NOT_FOR: Readonly<Record<ServiceKind, Partial<Record<keyof Options, string>>>> = {
+  server: every(Object.keys(SCHEDULE_FIELDS), 'a server runs all the time'),
+  worker: {
+    ...every(Object.keys(SCHEDULE_FIELDS), 'a worker runs all the time'),
+    port: 'a worker listens on no port',
+  },
+  job: {
+    port: 'a job listens on no port',
+    probes: 'a job ends by itself, and `deadline` ends one that hangs',
+    replicas: 'a job runs in one pod',
+    autoscaling: 'a job runs in one pod',
+  },
+};
+
+function every(fields: readonly string[], reason: string): Record<string, string> {
+  return Object.fromEntries(fields.map((field) => [field, reason]));
+}
+
+/** What is wrong with fields together, as sentences. `at` gives the place of a field. */
+export function togetherProblems(options: Options, at: (field: string) => string): string[] {
+  const { kind = 'server', probes, replicas, autoscaling } = options;
+  const problems = Object.entries(NOT_FOR[kind])
+    .filter(([field]) => options[field as keyof Options] !== undefined)
+    .map(([field, reason]) =>
+      sentence({
+        what: `${at(field)} must be left out of a ${kind}: ${reason}`,
+        got: options[field as keyof Options],
+        fix: `remove it, or ${OTHER_KIND[kind]}`,
+      }),
+    );
+  if (kind === 'job' && options.schedule === undefined)
+    problems.push(missing(SCHEDULE_FIELDS.schedule(undefined, at('schedule'))!));
+  if (kind === 'worker' && probes?.live !== undefined && !('exec' in probes.live))
+    problems.push(
+      sentence({
+        what: `${at('probes')} must be Probes.exec or Probes.none for a worker: it listens on no port`,
+        got: Object.keys(probes.live)[0],
+        fix: "write Probes.exec({ live: ['...'] }), leave it out, or remove kind: 'worker'",
+      }),
+    );
+  if (replicas !== undefined && autoscaling !== undefined)
+    problems.push(
+      sentence({
+        what: `${at('replicas')} must be left out with autoscaling`,
+        got: { replicas, autoscaling },
+        fix: 'remove it: the autoscaler sets it',
+      }),
+    );
+  return problems;
+}
+
+const OTHER_KIND: Readonly<Record<ServiceKind, string>> = {
+  server: "write kind: 'job'",
+  worker: "remove kind: 'worker'",
+  job: "remove kind: 'job' and its schedule",
+};
