@@ -31,7 +31,12 @@ import { options, Usage } from './usage';
 
 /** Prints whether another model would fit beside the resident ones. Exit code 1 if it does not fit. */
 export async function fitModel(args: readonly string[]): Promise<void> {
-  const { default: homelab } = await import('../homelab');
+  const { default: homelab } = await import('../homelab').catch((error: unknown) => {
+    // homelab.ts may be wrong because it lacks these numbers.
+    const [file = ''] = args;
+    if (/\.(json|gguf)$/.test(file)) console.log(forHomelab(described(file, undefined).architecture).join('\n'));
+    throw error;
+  });
   const { text, fits } = fitOf(homelab, args);
   console.log(text);
   if (!fits) process.exitCode = 1;
@@ -106,9 +111,13 @@ function answer(homelab: Homelab, llm: Llm, name: string, load: ModelLoad): { te
         : [
             `At most ${speed(0)} tokens a second, ${speed(context)} with a full context: each token reads its weights and cache from memory, ${MEMORY_BANDWIDTH / 1e9} GB/s on a K8 Plus.`,
           ]),
-      ...(knownArchitecture(name) ? [] : ['', 'For homelab.ts:', `  architecture: ${written(architecture)},`]),
+      ...(knownArchitecture(name) ? [] : ['', ...forHomelab(architecture)]),
     ].join('\n'),
   };
+}
+
+function forHomelab(architecture: ModelArchitecture): string[] {
+  return ['For homelab.ts:', `  architecture: ${written(architecture)},`];
 }
 
 /** The name in homelab.ts of the model with this tag, which must not be counted twice. */

@@ -17,7 +17,7 @@ import { folderDigest } from './digests';
 import { ownOllama } from './own-ollama';
 import { gibibytes } from './progress';
 import { INSTALL_PYTHON, systemPython } from './python';
-import { tunedModels } from './tuned';
+import { DECLARE, tunedModels } from './tuned';
 
 /** Lists every problem that would stop a training on this machine, with its fix. Only reads. */
 export async function doctor(context: Context, _: readonly string[], { json }: ModelFlags): Promise<number> {
@@ -31,6 +31,8 @@ export async function doctor(context: Context, _: readonly string[], { json }: M
     'login on the machine of the models': one(() => login(context)),
   };
   const models = tunedModels(context.homelab);
+  if (models.length === 0)
+    checks['models to train'] = one(() => bad('models to train', 'homelab.ts has none', DECLARE));
   checks['disk'] = one(() => disk(models));
   for (const [name, model] of models) {
     checks[`memory to train ${name}`] = one(() => memory(context, name, model));

@@ -7,7 +7,21 @@ import { Blocked, isFault } from '../engine/problem';
 
 /** Client of the Ollama on this machine, which converts and quantizes. OLLAMA_HOST sets its address, as for Ollama itself. */
 export function ownOllama({ commands }: Pick<Context, 'commands'>): OllamaApi {
-  return new OllamaApi(commands, LOCALHOST, ownUrl(process.env.OLLAMA_HOST ?? ''));
+  return new OllamaApi(commands, LOCALHOST, ownAddress().origin);
+}
+
+/** @throws Blocked when OLLAMA_HOST names another machine */
+export function ownAddress(): URL {
+  return loopback(ownUrl(process.env.OLLAMA_HOST ?? ''));
+}
+
+/** @throws Blocked when it may be another machine: models would be made and removed there. Ollama has no authentication */
+export function loopback(url: string): URL {
+  const parsed = new URL(url);
+  if (['127.0.0.1', 'localhost', '[::1]'].includes(parsed.hostname)) return parsed;
+  throw new Blocked(
+    `OLLAMA_HOST must be a loopback address, got ${parsed.hostname}: this command makes and removes models on the Ollama of this machine. Set it:\n  export OLLAMA_HOST=127.0.0.1:11434`,
+  );
 }
 
 /** Reads OLLAMA_HOST as Ollama does: scheme and port are optional, and 0.0.0.0 is only an address to listen on. */

@@ -11,7 +11,7 @@ import { readExport } from './export-record';
 import { WORK } from './folders';
 import { alone } from './lock';
 import { Mlx } from './mlx';
-import { assertOwnOllama, ownOllama, ownUrl } from './own-ollama';
+import { assertOwnOllama, ownAddress, ownOllama } from './own-ollama';
 import { environment } from './python';
 import { task } from './task';
 import { finishedTraining } from './trained';
@@ -24,7 +24,7 @@ import { tunedModel } from './tuned';
 export async function tryModel(context: Context, args: readonly string[], flags: ModelFlags): Promise<number> {
   const [name, model] = tunedModel(context.homelab, args);
   if (flags.base && flags.fused) throw new Usage('give --base or --fused, not both');
-  const url = loopback(ownUrl(process.env.OLLAMA_HOST ?? ''));
+  const url = ownAddress();
   const ollama = ownOllama(context);
   await assertOwnOllama(ollama);
   await alone(name, async () => {
@@ -43,15 +43,6 @@ export async function tryModel(context: Context, args: readonly string[], flags:
 }
 
 const PROMPT = 'Hello, who are you?';
-
-/** @throws Blocked when other machines could reach it: Ollama has no authentication */
-export function loopback(url: string): URL {
-  const parsed = new URL(url);
-  if (['127.0.0.1', 'localhost', '[::1]'].includes(parsed.hostname)) return parsed;
-  throw new Blocked(
-    `OLLAMA_HOST must be a loopback address, got ${parsed.hostname}. Ollama has no authentication. Set it:\n  export OLLAMA_HOST=127.0.0.1:11434`,
-  );
-}
 
 /** Shell lines with the variables that each client of the model gets in the cluster. Leaves out fallbacks. */
 export function variables({ services, webApps, llm }: Homelab, name: string, { hostname, port }: URL): string[] {

@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Size } from 'cdk8s';
-import { fitOf } from '../../cli/fit-model';
+import { fitModel, fitOf } from '../../cli/fit-model';
 import { readGguf } from '../../cli/gguf-header';
 import { architectureOfConfig, knownArchitecture, weightBytes, type Homelab } from '../../inventory';
 import homelab from '../fixtures/homelab';
@@ -21,6 +21,20 @@ function file(name: string, content: string | Buffer): string {
 }
 
 const fit = (...args: string[]) => fitOf(homelab, args);
+
+test('while homelab.ts is refused because it lacks the numbers of a model, they are printed before the error', async () => {
+  jest.doMock('../../homelab', () => {
+    throw new Error('llm.models.writer.architecture must be set');
+  });
+  const printed = jest.spyOn(console, 'log').mockImplementation(() => undefined);
+  const config = { model_type: 'llama', hidden_size: 256, num_hidden_layers: 2, num_attention_heads: 4 };
+  const more = { intermediate_size: 256, vocab_size: 320, max_position_embeddings: 2048 };
+  await expect(fitModel([file('unknown.json', JSON.stringify({ ...config, ...more }))])).rejects.toThrow('must be set');
+  expect(printed.mock.calls.join('\n')).toContain('architecture: { parameters: ');
+  await expect(fitModel(['qwen2.5:7b'])).rejects.toThrow('must be set');
+  expect(printed).toHaveBeenCalledTimes(1);
+  printed.mockRestore();
+});
 
 test('a model that fits beside the resident ones', () => {
   const { text, fits } = fit('qwen2.5:7b', '--context', '16384');

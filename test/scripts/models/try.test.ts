@@ -1,6 +1,7 @@
 import { defineHomelab, type Homelab } from '../../../inventory';
 import { sleepMinutes } from '../../../scripts/models/doctor';
-import { loopback, variables } from '../../../scripts/models/try';
+import { loopback } from '../../../scripts/models/own-ollama';
+import { variables } from '../../../scripts/models/try';
 import homelab from '../../fixtures/homelab';
 
 const URL_HERE = new URL('http://127.0.0.1:11434');
@@ -35,7 +36,7 @@ test.each(['http://127.0.0.1:11434', 'http://localhost:1', 'http://[::1]:11434']
 });
 
 test.each(['http://192.168.1.50:11434', 'http://mac.local:11434'])(
-  '%s is rejected, because other machines may reach it',
+  '%s is rejected, because it may be another machine',
   (url) => {
     expect(() => loopback(url)).toThrow(/must be a loopback address, got/);
   },
