@@ -8,6 +8,7 @@ const rooms = {
   inventory: ['values'],
   constructs: ['values', 'imports'],
   charts: ['inventory', 'constructs', 'imports', 'values'],
+  'own-charts': ['charts', 'constructs', 'inventory', 'values'],
   checks: ['inventory', 'constructs', 'values'],
   synth: ['checks', 'constructs', 'inventory', 'values'],
   machines: ['inventory', 'values'],

@@ -17,6 +17,7 @@ import { FOLDERS, NAMESPACES, revisionOf, type Homelab } from '../inventory';
 import { gitAddress } from '../values/git-address';
 import { ipv4 } from '../values/names';
 import { apiServer, folder, type Context } from './context';
+import { ownWave } from './own-charts';
 
 /** Waves of the root application: each starts when the one before is healthy. */
 const WAVES: Readonly<Record<string, number>> = {
@@ -40,7 +41,7 @@ export function argoCdChart(context: Context): void {
     application(chart, homelab, {
       id: node.id,
       home,
-      wave: WAVES[node.id] ?? DATABASE_WAVE,
+      wave: WAVES[node.id] ?? ownWave(context, node.id) ?? DATABASE_WAVE,
       keep: isKept(context, node.id),
     });
   application(chart, homelab, { id: NAMESPACES.argoCd, name: homelab.name, wave: 0, keep: true });
@@ -48,8 +49,8 @@ export function argoCdChart(context: Context): void {
 }
 
 /** Whether an Application is never deleted: those of the platform and of databases. Deleting one by hand keeps its objects. */
-function isKept({ homelab }: Context, id: string): boolean {
-  return id === FOLDERS.platform || id in homelab.databases;
+function isKept({ homelab, own }: Context, id: string): boolean {
+  return id === FOLDERS.platform || id in homelab.databases || own.some(({ name, keep }) => name === id && keep);
 }
 
 /** Argo CD's namespace. Its pods come from the upstream manifest, which sets no limits and needs repositories outside. */
@@ -127,7 +128,8 @@ return { status = "Progressing", message = "not judged yet" }
  * What Argo CD may create and delete: every kind that this library renders and those that your own charts add, in every
  * namespace of the homelab. Produced at rendering, so that objects added later are included.
  */
-function project(chart: Chart, { app, homelab }: Context): void {
+function project(chart: Chart, { app, homelab, own }: Context): void {
+  const clusterKinds = new Set(own.flatMap(({ clusterScoped = [] }) => clusterScoped));
   const spec = late((): AppProjectSpec => {
     const objects = app.node.findAll().filter(ApiObject.isApiObject);
     const kinds = [
@@ -136,7 +138,9 @@ function project(chart: Chart, { app, homelab }: Context): void {
     ];
     const permitted = (clusterWide: boolean) =>
       unique(
-        kinds.filter(({ kind }) => isClusterScoped(kind) === clusterWide).map(({ group, kind }) => `${group}/${kind}`),
+        kinds
+          .filter(({ kind }) => (isClusterScoped(kind) || clusterKinds.has(kind)) === clusterWide)
+          .map(({ group, kind }) => `${group}/${kind}`),
       ).map((name) => ({ group: name.split('/')[0]!, kind: name.split('/')[1]! }));
     const rendered = objects.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name!);
     return {

@@ -7,6 +7,7 @@ import type {
   MongoReplicaSet,
   TraefikIngress,
 } from '../constructs';
+import type { OwnChart } from './own-charts';
 import { API_SERVER_PORT, apiServerAddresses, type Homelab } from '../inventory';
 
 /** What charts pass to later charts: first databases, then llm and ingress, then the services that connect to them. */
@@ -23,6 +24,8 @@ export interface Context {
   readonly ingress?: TraefikIngress;
   /** The login of the private registry, if the homelab has one. */
   readonly pullSecret?: DeclaredSecret;
+  /** Charts of the owner. */
+  readonly own: readonly OwnChart[];
 }
 
 /** Priority classes: which pods stay when a node runs out of resources. */

@@ -6,11 +6,20 @@ import type { Context } from './context';
 import { cassandraCharts, mongodbCharts } from './databases';
 import { ingressChart } from './ingress';
 import { llmAvailability, llmChart, llmFallbacks, llmProofChart } from './llm';
+import { ownCharts, type OwnChart } from './own-charts';
 import { platformChart } from './platform';
 import { serviceCharts } from './services';
 
+export type { HomelabParts, OwnChart } from './own-charts';
+
+/** What is deployed besides homelab.ts. */
+export interface HomelabAppOptions {
+  /** Charts of your own. @default none */
+  readonly charts?: readonly OwnChart[];
+}
+
 /** All charts of a homelab. One chart is one folder of dist/ and one Argo CD Application. */
-export function homelabApp(homelab: Homelab): App {
+export function homelabApp(homelab: Homelab, { charts = [] }: HomelabAppOptions = {}): App {
   const app = new App({ recordConstructMetadata: false });
   const llm = homelab.llm && llmChart(app, homelab, homelab.llm);
   const context: Context = {
@@ -20,10 +29,13 @@ export function homelabApp(homelab: Homelab): App {
     mongodb: mongodbCharts(app, homelab),
     llm,
     llmFallbacks: llm ? llmFallbacks(llm, homelab.llm!) : new Map(),
-    ingress: homelab.ingress && ingressChart(app, homelab, homelab.ingress),
-    pullSecret: homelab.registry && registryLogin(app, homelab.registry.server),
+    ingress: homelab.ingress && ingressChart(app, homelab, homelab.ingress, charts),
+    pullSecret: homelab.registry && registryLogin(app, homelab.registry.server, charts),
+    own: charts,
   };
-  serviceCharts(context);
+  const services = serviceCharts(context);
+  ownCharts(context, services.made);
+  services.connect();
   if (context.llm) {
     llmProofChart(app, homelab, context.llm);
     llmAvailability(context.llm, homelab.llm!);
@@ -33,10 +45,10 @@ export function homelabApp(homelab: Homelab): App {
   return app;
 }
 
-function registryLogin(app: App, server: string): DeclaredSecret {
+function registryLogin(app: App, server: string, charts: readonly OwnChart[]): DeclaredSecret {
   return new DeclaredSecret(app, 'registry', {
     name: 'registry',
-    namespaces: [NAMESPACES.services, NAMESPACES.web],
+    namespaces: [NAMESPACES.services, NAMESPACES.web, ...charts.map(({ name }) => name)],
     type: 'kubernetes.io/dockerconfigjson',
     keys: {
       '.dockerconfigjson': {

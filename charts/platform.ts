@@ -30,12 +30,15 @@ export function platformChart(context: Context): void {
     // A retired database keeps its quota, which then admits no pod. Argo CD never prunes it, so without it the app would stay OutOfSync.
     const limited = name in homelab.databases || workloadsIn(name).length > 0;
     // Counted at rendering, so that the quota includes workloads that your own charts add later.
-    const quota = limited ? () => quotaOf(workloadsIn(name).map(jsonOf), homelab) : undefined;
-    new IsolatedNamespace(chart, name, { ...props, quota });
+    const counted = (): Json[] => [...workloadsIn(name), ...(made.limitRange ? [made.limitRange] : [])].map(jsonOf);
+    const quota = limited ? () => quotaOf(counted(), homelab) : undefined;
+    const made: IsolatedNamespace = new IsolatedNamespace(chart, name, { ...props, quota });
   };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
   namespace(NAMESPACES.services);
   if (Object.keys(homelab.webApps).length > 0) namespace(NAMESPACES.web);
+  for (const { name, podSecurity, podSecurityReason, keep } of context.own)
+    namespace(name, { podSecurity, podSecurityReason, keep });
   if (context.ingress)
     namespace(NAMESPACES.ingress, {
       podSecurity: 'privileged',
@@ -69,9 +72,10 @@ function quotaOf(objects: readonly Json[], homelab: Homelab): NamespaceQuota {
   for (const object of objects) {
     const counted = footprint(object, workers(homelab).length, objects);
     if (counted === undefined) continue;
-    const { memory, cpu, pods: atRest, surge } = counted;
+    const { memory, memoryLimit, cpu, pods: atRest, surge } = counted;
     const pods = object.kind === 'Job' ? 2 * atRest : atRest + surge;
-    sum.memory += pods * memory;
+    // One figure bounds the requests and the limits.
+    sum.memory += pods * Math.max(memory, memoryLimit);
     sum.cpu += pods * cpu;
     sum.pods += pods;
   }

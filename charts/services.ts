@@ -26,8 +26,11 @@ import { folder, PRIORITY, type Context } from './context';
 /** Default port of podinfo, the stand-in image. */
 const STAND_IN_PORT = 9898;
 
-/** The services and the web apps, and the connections of each. */
-export function serviceCharts(context: Context): void {
+/** Services and web apps by name. */
+export type Services = ReadonlyMap<string, MicroserviceDeployment>;
+
+/** The services and the web apps. `connect` comes after the charts of the owner, because services may connect to them. */
+export function serviceCharts(context: Context): { readonly made: Services; readonly connect: () => void } {
   const { app, homelab } = context;
   const chart = folder(app, NAMESPACES.services, NAMESPACES.services);
   const made = Object.entries(homelab.services).map(([name, service]) => {
@@ -45,7 +48,12 @@ export function serviceCharts(context: Context): void {
   const servers = new Map(
     made.flatMap(([name, , client]) => (client instanceof MicroserviceDeployment ? [[name, client] as const] : [])),
   );
-  for (const [, service, client] of [...made, ...apps]) connect(context, servers, client, service);
+  return {
+    made: new Map([...servers, ...apps.map(([name, , client]) => [name, client] as const)]),
+    connect: () => {
+      for (const [, service, client] of [...made, ...apps]) connect(context, servers, client, service);
+    },
+  };
 }
 
 interface Defaults {

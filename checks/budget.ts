@@ -1,4 +1,4 @@
-import { containerRequest, footprint, podRequests, podSpecOf } from '../constructs';
+import { containerRequest, footprint, limitRangesOf, podRequests, podSpecOf, withDefaults } from '../constructs';
 import {
   allocatableCpu,
   allocatableMemory,
@@ -108,10 +108,11 @@ function systemRows(homelab: Homelab): BudgetRow[] {
 
 function workloadRows({ object }: RenderedObject, rendering: Rendering, homelab: Homelab): BudgetRow[] {
   const machines = workers(homelab);
-  const template = podSpecOf(object);
-  if (template === undefined) return [];
-  const homes = homesOf(template, machines);
+  const rendered = podSpecOf(object);
+  if (rendered === undefined) return [];
   const others = rendering.map((each) => each.object);
+  const template = withDefaults(rendered, limitRangesOf(object, others));
+  const homes = homesOf(template, machines);
   const { pods, surge } = footprint(object, homes.length, others)!;
   const perNode =
     object.kind === 'DaemonSet'

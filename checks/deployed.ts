@@ -21,12 +21,13 @@ export interface Undeployed extends Finding {
 export function undeployed(rendering: Rendering): Undeployed[] {
   const applications = argoObjects(rendering, 'Application');
   if (applications.length === 0) return [];
+  const made = new Set([...OF_KUBERNETES, ...rendering.flatMap(({ object }) => namespaceMade(object))]);
   const projects = new Map(argoObjects(rendering, 'AppProject').map((object) => [object.metadata.name, object]));
   return [...byFolder(rendering)].flatMap(([folder, objects]) => {
     const application = applications.find(({ spec }) => reads(spec, folder));
     if (application === undefined) return [unread(folder, objects, applications)];
     const project = projects.get(application.spec.project);
-    return project === undefined ? [] : objects.flatMap((object) => refused(object, application, project));
+    return project === undefined ? [] : objects.flatMap((object) => refused(object, application, project, made));
   });
 }
 
@@ -55,41 +56,72 @@ function unread(folder: string, objects: readonly RenderedObject[], applications
   return error(
     objects,
     `dist/${folder} is read by no Argo CD application, so ${names.join(', ')}${more} would never be deployed`,
-    `put them into a chart that has one (${charts.join(', ')}), as new MyConstruct(app.node.findChild('services') as Chart, 'my'), or render an Application for dist/${folder} in the chart argocd`,
+    `make them in a chart of your own, homelabApp(homelab, { charts: [{ name: '${folder}', make: (chart) => ... }] }), or put them into a chart that has an application (${charts.join(', ')})`,
   );
 }
 
-function refused(rendered: RenderedObject, application: ArgoObject, project: ArgoObject): Undeployed[] {
+function refused(
+  rendered: RenderedObject,
+  application: ArgoObject,
+  project: ArgoObject,
+  made: ReadonlySet<string>,
+): Undeployed[] {
   const { object, construct } = rendered;
-  const { kind, metadata } = object;
-  const { destinations = [], namespaceResourceWhitelist, clusterResourceWhitelist = [] } = project.spec;
-  const group = groupOf(object.apiVersion);
-  const whole = `so Argo CD would refuse the sync of the whole application ${application.metadata.name}`;
-  const what = `${kind} ${metadata.name} (${construct})`;
-  const clusterWide = isClusterScoped(kind);
+  const { kind, metadata, apiVersion } = object;
+  const { namespaceResourceWhitelist, clusterResourceWhitelist = [] } = project.spec;
+  const group = groupOf(apiVersion);
+  const isListed = (list: readonly ArgoObject[]) =>
+    list.some((each) => fits(each.group, group) && fits(each.kind, kind));
+  // The scope of a custom kind is known only by the list that permits it.
+  const clusterWide = isClusterScoped(kind) || isListed(clusterResourceWhitelist);
   const permitted = clusterWide ? clusterResourceWhitelist : namespaceResourceWhitelist;
+  const what = `${kind} ${metadata.name} (${construct})`;
   const findings: Undeployed[] = [];
-  if (
-    permitted !== undefined &&
-    !permitted.some((each: ArgoObject) => fits(each.group, group) && fits(each.kind, kind))
-  )
+  if (permitted !== undefined && !isListed(permitted))
     findings.push(
       error(
         [rendered],
-        `${what} is of a kind that the project ${project.metadata.name} does not permit, ${whole}`,
+        `${what} is of a kind that the project ${project.metadata.name} does not permit, ${wholeSync(application)}`,
         `add { group: '${group}', kind: '${kind}' } to spec.${clusterWide ? 'cluster' : 'namespace'}ResourceWhitelist of that AppProject`,
       ),
     );
-  const namespace = metadata.namespace ?? application.spec.destination?.namespace;
-  if (!clusterWide && !destinations.some((each: ArgoObject) => fits(each.namespace, namespace)))
-    findings.push(
-      error(
-        [rendered],
-        `${what} is in the namespace ${namespace}, which the project ${project.metadata.name} does not permit, ${whole}`,
-        `use one of ${destinations.map((each: ArgoObject) => each.namespace).join(', ')}, or render that namespace: new IsolatedNamespace(chart, 'namespace', { name: '${namespace}' })`,
-      ),
-    );
+  const lost = clusterWide ? undefined : homeless(metadata.namespace, application, project, made);
+  if (lost !== undefined) findings.push(error([rendered], `${what} ${lost[0]}`, lost[1]));
   return findings;
+}
+
+/** Why a namespaced object would have no place in the cluster, and the fix. */
+function homeless(
+  namespace: string | undefined,
+  application: ArgoObject,
+  project: ArgoObject,
+  made: ReadonlySet<string>,
+): readonly [string, string] | undefined {
+  const { destinations = [] } = project.spec;
+  const render = `render that namespace: new IsolatedNamespace(chart, 'namespace', { name: '${namespace}' })`;
+  if (namespace === undefined)
+    return [
+      `has no namespace, so Argo CD would put it into ${application.spec.destination?.namespace}, that of the application ${application.metadata.name}`,
+      'give its chart or its metadata a namespace',
+    ];
+  if (!destinations.some((each: ArgoObject) => fits(each.namespace, namespace)))
+    return [
+      `is in the namespace ${namespace}, which the project ${project.metadata.name} does not permit, ${wholeSync(application)}`,
+      `use one of ${destinations.map((each: ArgoObject) => each.namespace).join(', ')} (a Helm chart gets it as namespace: chart.namespace), or ${render}`,
+    ];
+  if (made.has(namespace)) return undefined;
+  return [`is in the namespace ${namespace}, which nothing renders, so the API server would refuse it`, render];
+}
+
+function wholeSync({ metadata }: ArgoObject): string {
+  return `so Argo CD would refuse the sync of the whole application ${metadata.name}`;
+}
+
+/** Namespaces that Kubernetes makes itself. */
+const OF_KUBERNETES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+function namespaceMade({ kind, metadata }: ArgoObject): string[] {
+  return kind === 'Namespace' ? [metadata.name] : [];
 }
 
 /** Compares like Argo CD: * matches any characters. */

@@ -1,6 +1,7 @@
 import { homelabApp } from '../charts';
 import { budgetRows, budgetSum, type BudgetRow, type Rendering } from '../checks';
 import { allocatableCpu, allocatableMemory, modelBudget, nodes, type Homelab, type ModelBudget } from '../inventory';
+import { ownCharts } from '../own-charts';
 import { render } from '../synth';
 import { sum } from '../values/quantity';
 
@@ -10,7 +11,7 @@ import { sum } from '../values/quantity';
  */
 export async function budget(): Promise<void> {
   const { default: homelab } = await import('../homelab');
-  console.log(budgetTable(render(homelabApp(homelab)), homelab));
+  console.log(budgetTable(render(homelabApp(homelab, { charts: ownCharts })), homelab));
 }
 
 export function budgetTable(rendering: Rendering, homelab: Homelab): string {

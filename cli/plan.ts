@@ -9,6 +9,7 @@ import { DeclaredSecret } from '../constructs';
 import { versionsOf } from '../checks/step/versions';
 import type { Homelab } from '../inventory';
 import { machineFiles } from '../machines';
+import { ownCharts } from '../own-charts';
 import { printYaml, render } from '../synth';
 import { committed, type Rendered } from '../synth/committed';
 import { removalCommands } from '../synth/leftovers';
@@ -90,7 +91,7 @@ export async function homelabPlan(homelab: Homelab, ref: string, root: string): 
 }
 
 function stateOf(homelab: Homelab): { readonly state: State; readonly rendered: Rendered } {
-  const app = homelabApp(homelab);
+  const app = homelabApp(homelab, { charts: ownCharts });
   const secrets = DeclaredSecret.all(app).map(({ name, namespaces }) => ({ name, namespaces, keys: [] }));
   const state = renderedState(render(app), secrets);
   const files = new Map(state.objects.map(({ file, object }) => [file, `---\n${printYaml(object)}`]));

@@ -4,6 +4,8 @@ import type { Json } from './rendering';
 /** What pods of one workload request, from its rendered object. Units: bytes and cores. */
 export interface Footprint {
   readonly memory: number;
+  /** Sum of the limits of memory. */
+  readonly memoryLimit: number;
   readonly cpu: number;
   /** Pods at rest; with an autoscaler as many as it may make. */
   readonly pods: number;
@@ -14,13 +16,51 @@ export interface Footprint {
 /**
  * Covers every kind that runs pods. The budget does not count pods of a kind that is missing here.
  * @param nodes a DaemonSet counts once for each of them
- * @param others where its HorizontalPodAutoscaler may be
+ * @param others where its HorizontalPodAutoscaler and the LimitRange of its namespace may be
  * @returns undefined for objects that run no pods
  */
 export function footprint(object: Json, nodes: number, others: readonly Json[] = []): Footprint | undefined {
   const template = podSpecOf(object);
   if (template === undefined) return undefined;
-  return { ...podRequests(template), ...podCount(object, nodes, others) };
+  const admitted = withDefaults(template, limitRangesOf(object, others));
+  const limit = (container: Json) => ({ ...container, resources: { requests: container.resources.limits } });
+  const limited = {
+    containers: admitted.containers.map(limit),
+    initContainers: admitted.initContainers?.map(limit),
+  };
+  return {
+    ...podRequests(admitted),
+    memoryLimit: podRequests(limited).memory,
+    ...podCount(object, nodes, others),
+  };
+}
+
+/** The LimitRanges of the namespace of an object. */
+export function limitRangesOf({ metadata }: Json, others: readonly Json[]): Json[] {
+  return others.filter((other) => other.kind === 'LimitRange' && other.metadata.namespace === metadata?.namespace);
+}
+
+/** A pod with the resources that the API server adds: those of LimitRanges, and a limit without a request sets the request. */
+export function withDefaults(podSpec: Json, ranges: readonly Json[]): Json {
+  const rules = ranges.flatMap(({ spec }) => spec.limits.filter(({ type }: Json) => type === 'Container') as Json[]);
+  // The API server uses the maximum as the limit if there is no default.
+  const defaultLimits = (rule: Json) => ({ ...rule.max, ...rule.default });
+  const merged = (read: (rule: Json) => Json) => Object.assign({}, ...rules.map(read)) as Json;
+  const limits = merged(defaultLimits);
+  const requests = merged((rule) => ({ ...rule.min, ...defaultLimits(rule), ...rule.defaultRequest }));
+  const fill = (container: Json) => {
+    const own = container.resources ?? {};
+    const limit = { ...limits, ...own.limits };
+    return {
+      ...container,
+      resources: { limits: limit, requests: { ...limit, ...requests, ...own.limits, ...own.requests } },
+    };
+  };
+  return {
+    ...podSpec,
+    containers: (podSpec.containers ?? []).map(fill),
+    ...(podSpec.initContainers && { initContainers: podSpec.initContainers.map(fill) }),
+  };
 }
 
 /** Kinds of Kubernetes that run pods. */

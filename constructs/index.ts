@@ -27,7 +27,15 @@ export { Env, type EnvFromOptions } from '../values/env';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';
-export { containerRequest, footprint, POD_KINDS, podRequests, podSpecOf } from './footprint';
+export {
+  containerRequest,
+  footprint,
+  limitRangesOf,
+  POD_KINDS,
+  podRequests,
+  podSpecOf,
+  withDefaults,
+} from './footprint';
 export { HashNamedJob, type HashNamedJobProps } from './hash-named-job';
 export { IDENTITY } from './identity';
 export { images } from './images';
@@ -66,6 +74,7 @@ export {
   type ProbeAction,
   type TcpProbeProps,
 } from '../values/probes';
+export { RenderedService, type RenderedServiceConnection } from './rendered-service';
 export { clusterScoped, isClusterScoped, jsonOf, renderOnce, type Json, type ManifestOverride } from './rendering';
 export type { Resources } from './resources';
 export { RetiredCassandra } from './retired-cassandra';

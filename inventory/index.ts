@@ -65,7 +65,7 @@ export {
 export { certificateNames, hostNames, routesOf, type HostedRoute } from './routes';
 export { Tls, type AcmeIssuer } from '../values/tls';
 export type { RouteOptions } from '../values/routes';
-export { FOLDERS, NAMESPACES } from './names';
+export { FOLDERS, NAMESPACES, reservedNames } from './names';
 export type { MemberOptions } from '../values/members';
 export type { MongoAccess, MongoOutsideRole, MongoRole } from '../values/mongo-roles';
 export {

@@ -26,9 +26,10 @@ export function identity({ apiVersion, kind, metadata }: Manifest): string {
 
 /** Whether an AppProject permits an object. Without a list, it permits every namespaced kind and no cluster-scoped kind. */
 export function permits({ spec }: Manifest, { apiVersion, kind, metadata }: Manifest): boolean {
-  const clusterWide = isClusterScoped(kind);
   const isListed = (list: readonly Manifest[]) =>
     list.some((each) => matches(each.group, groupOf(apiVersion)) && matches(each.kind, kind));
+  // The scope of a custom kind is known only by the list that permits it.
+  const clusterWide = isClusterScoped(kind) || isListed(spec.clusterResourceWhitelist ?? []);
   const [white, black] = clusterWide
     ? [spec.clusterResourceWhitelist ?? [], spec.clusterResourceBlacklist]
     : [spec.namespaceResourceWhitelist ?? [{ group: '*', kind: '*' }], spec.namespaceResourceBlacklist];

@@ -150,7 +150,7 @@ describe('a chart of your own', () => {
     const beside = withOwn((app) => cronJob(new Chart(app, 'extra', { namespace: 'services' })));
     expect(errors(beside)).toEqual([
       expect.stringMatching(
-        /^dist\/extra is read by no Argo CD application, so CronJob cleanup would never be deployed; put them into a chart that has one \(argocd, cassandra, ingress,/,
+        /^dist\/extra is read by no Argo CD application, so CronJob cleanup would never be deployed; make them in a chart of your own, homelabApp\(homelab, \{ charts: \[\{ name: 'extra', make: .* or put them into a chart that has an application \(argocd, cassandra, ingress,/,
       ),
     ]);
     const inside = withOwn((app) =>
@@ -177,7 +177,7 @@ describe('a chart of your own', () => {
     const nowhere = withOwn((app) => cronJob(chartOf(app, 'services'), 'extra'));
     expect(errors(nowhere)).toEqual([
       expect.stringMatching(
-        /^CronJob cleanup \(services\/cleanup\) is in the namespace extra, which the project collab does not permit, so Argo CD would refuse the sync of the whole application services; use one of argocd, .* new IsolatedNamespace\(/,
+        /^CronJob cleanup \(services\/cleanup\) is in the namespace extra, which the project collab does not permit, so Argo CD would refuse the sync of the whole application services; use one of argocd, .* \(a Helm chart gets it as namespace: chart.namespace\), or render that namespace: new IsolatedNamespace\(/,
       ),
     ]);
     const made = withOwn((app) => {

@@ -1,4 +1,5 @@
-import { footprint, podRequests } from '../../../constructs';
+import { footprint, podRequests, withDefaults } from '../../../constructs';
+import type { Json } from '../../../constructs';
 import { parseQuantity } from '../../../values/quantity';
 import type { Manifest } from '../objects';
 
@@ -7,7 +8,7 @@ export type Usage = Readonly<Record<string, number>>;
 
 /** The resources of one pod, with the defaults of its namespace. */
 export function podUsage(spec: Manifest, ranges: readonly Manifest[]): Usage {
-  const filled = withDefaults(spec, ranges);
+  const filled = withDefaults(spec as Json, ranges as readonly Json[]);
   const limits = (containers: readonly Manifest[] = []) =>
     containers.map((each) => ({ ...each, resources: { requests: each.resources?.limits ?? {} } }));
   const requested = podRequests(filled as Record<string, any>);
@@ -23,32 +24,6 @@ export function podUsage(spec: Manifest, ranges: readonly Manifest[]): Usage {
     'limits.memory': limited.memory,
     'limits.cpu': limited.cpu,
   };
-}
-
-/** Defaults of the API server: a limit without a request sets the request, too. */
-export function withDefaults(spec: Manifest, ranges: readonly Manifest[]): Manifest {
-  const rules = rulesFor('Container', ranges);
-  const merged = (read: (rule: Manifest) => Manifest) => Object.assign({}, ...rules.map(read)) as Manifest;
-  const limits = merged(defaultLimits);
-  const requests = merged((rule) => ({ ...rule.min, ...defaultLimits(rule), ...rule.defaultRequest }));
-  const fill = (container: Manifest) => {
-    const own = container.resources ?? {};
-    const limit = { ...limits, ...own.limits };
-    return {
-      ...container,
-      resources: { limits: limit, requests: { ...limit, ...requests, ...own.limits, ...own.requests } },
-    };
-  };
-  return {
-    ...spec,
-    containers: (spec.containers ?? []).map(fill),
-    ...(spec.initContainers && { initContainers: spec.initContainers.map(fill) }),
-  };
-}
-
-/** The API server uses the maximum of a LimitRange as the limit if the LimitRange has no default. */
-function defaultLimits(rule: Manifest): Manifest {
-  return { ...rule.max, ...rule.default };
 }
 
 /** Rules of LimitRanges for containers, pods or claims. */

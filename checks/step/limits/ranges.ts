@@ -1,9 +1,9 @@
-import { podSpecOf } from '../../../constructs';
+import { podSpecOf, withDefaults, type Json } from '../../../constructs';
 import { identity, type Manifest } from '../objects';
 import type { Risk } from '../plan';
 import type { Namespace } from './namespace';
 import { countsPod } from './scopes';
-import { amount, podUsage, quantity, rulesFor, withDefaults } from './pods';
+import { amount, podUsage, quantity, rulesFor } from './pods';
 
 /** Pods and claims that a LimitRange rejects, and pods that a quota rejects because they set no requests or limits. */
 export function rangeRisks(space: Namespace): Risk[] {
@@ -37,7 +37,7 @@ function risk(object: Manifest, problems: readonly string[], { name, ranges, quo
 }
 
 function podProblems(spec: Manifest, { ranges, quotas }: Namespace): string[] {
-  const filled = withDefaults(spec, ranges);
+  const filled = withDefaults(spec as Json, ranges as readonly Json[]);
   const containers: readonly Manifest[] = [...(filled.initContainers ?? []), ...filled.containers];
   const whole = podUsage(spec, ranges);
   const pod = {
