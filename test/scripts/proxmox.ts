@@ -53,6 +53,8 @@ export class Proxmox extends Commands {
     const vmid = Number(argv[2]);
     if (words.startsWith('pvesh get /cluster/resources'))
       return ok(JSON.stringify(Object.keys(this.vms).map((id) => ({ type: 'qemu', vmid: Number(id), node: 'pve' }))));
+    if (words.startsWith('pvesh get /nodes/pve/storage')) return ok(JSON.stringify(this.storages()));
+    if (words.startsWith('lvs')) return ok(pool(3.1, Number(this.metadata)));
     if (words.startsWith('pvesh get /storage')) return ok(JSON.stringify(STORAGES));
     if (words.startsWith('qm config')) return ok(lines(this.vms[vmid]!));
     if (words.startsWith('qm pending')) return ok('');
@@ -139,9 +141,12 @@ export class Proxmox extends Commands {
   }
 
   private facts(): string {
-    const of = storages.map((each) => (each.storage === 'local-lvm' ? { ...each, total: this.total } : each));
-    const more = { storages: JSON.stringify(of), pools: pool(3.1, Number(this.metadata)), volumes: this.list() };
-    return JSON.stringify({ ...SAID, ...more });
+    const more = { storages: JSON.stringify(this.storages()), pools: pool(3.1, Number(this.metadata)) };
+    return JSON.stringify({ ...SAID, ...more, volumes: this.list() });
+  }
+
+  private storages() {
+    return storages.map((each) => (each.storage === 'local-lvm' ? { ...each, total: this.total } : each));
   }
 
   private list(): string {

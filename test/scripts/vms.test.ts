@@ -93,8 +93,8 @@ describe('a missing VM', () => {
     ],
     [
       'an answer is empty',
-      (on) => (on.says['proxmox/host-facts.sh'] = ''),
-      /host-facts\.sh on proxmox must answer with JSON/,
+      (on) => (on.says['lvs'] = ''),
+      /lvs must answer with JSON/,
     ],
     [
       'the name of the host is nonsense',

@@ -3,10 +3,10 @@ import type { Commands, Target } from '../../engine/commands';
 import { json } from '../../engine/json';
 import { Blocked } from '../../engine/problem';
 import { HOST_FILES, UNDO_FILES } from '../../../machines/host';
-import { parseStorages, parseThinPools, parseVolumes, type StorageFacts, type ThinPools, type Volume } from './storage';
+import { parseStorages, parseThinPools, parseVolumes, type StorageSpace } from './storage';
 
 /** The state of a Proxmox host: read by scripts/remote/proxmox/host-facts.sh, parsed here. */
-export interface HostFacts {
+export interface HostFacts extends StorageSpace {
   readonly version: { readonly major: number; readonly minor: number; readonly text: string };
   readonly kernel: {
     readonly running: string;
@@ -31,10 +31,6 @@ export interface HostFacts {
   /** Whether the running kernel has vfio-pci. */
   readonly vfio: boolean;
   readonly network: Network;
-  readonly storages: readonly StorageFacts[];
-  /** On the storage for disks. */
-  readonly volumes: readonly Volume[];
-  readonly pools: ThinPools;
   /** Virtual machines and containers, also those that are not ours. */
   readonly guests: readonly Guest[];
   /** Digest by path, of those files of ours that are there. */

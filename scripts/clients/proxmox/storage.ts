@@ -41,6 +41,14 @@ export type ThinPools = Readonly<
   Record<string, { readonly size: number; readonly data: number; readonly metadata: number }>
 >;
 
+/** The storages of a host, and how full they are. */
+export interface StorageSpace {
+  readonly storages: readonly StorageFacts[];
+  /** On the storage for disks. */
+  readonly volumes: readonly Volume[];
+  readonly pools: ThinPools;
+}
+
 const RECENT: CommandOptions = { recent: true };
 
 /** One storage of a Proxmox host. */
@@ -157,7 +165,7 @@ export function parseThinPools(text: string, asked: string): ThinPools {
 }
 
 /** `pvesh get` of a node's storages, with `pvesh get /storage`, which knows their pools. */
-export function parseStorages(states: any[], configs: any[]): StorageFacts[] {
+export function parseStorages(states: readonly any[], configs: readonly any[]): StorageFacts[] {
   return states.map((state) => {
     const config = configs.find(({ storage }) => storage === state.storage) ?? {};
     const { vgname, thinpool } = config;

@@ -1,9 +1,14 @@
-import { diskTaken, machinesOf, proxmoxSettings, SHARE_OF_STORAGE } from '../../../inventory';
+import { diskTaken, machinesOf, proxmoxSettings, SHARE_OF_STORAGE, type Homelab } from '../../../inventory';
 import { bad, good, warning, type Finding } from '../../engine/findings';
 import { roomForImages } from '../../../machines/images';
-import type { StorageFacts } from '../../clients/proxmox/storage';
-import type { Subject } from './devices';
+import type { StorageFacts, StorageSpace } from '../../clients/proxmox/storage';
 import { gib, GIB, sum } from '../../../values/quantity';
+
+interface Subject {
+  readonly homelab: Homelab;
+  readonly name: string;
+  readonly facts: StorageSpace;
+}
 
 /** A thin pool that runs full takes every disk on it down. */
 const WARN = 70;

@@ -7,7 +7,7 @@ import type { Subject } from './live';
 
 /** @throws Blocked when the disks of all our machines do not fit besides what others have, or the pool is nearly full */
 export async function assertRoom({ homelab, host }: Pick<Subject, 'homelab' | 'host'>): Promise<void> {
-  assertNoneBad(diskRoom({ homelab, name: host.name, facts: await host.facts() }));
+  assertNoneBad(diskRoom({ homelab, name: host.name, facts: await host.space() }));
 }
 
 /** @throws Blocked when another guest has this machine's network address already */
