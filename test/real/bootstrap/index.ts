@@ -99,10 +99,10 @@ async function main(): Promise<void> {
     if (!only) await unanswered(lab, tally);
     if (!only) await machineProofs(lab, tally);
     if (!only) await overSsh(lab, tally);
-    if (chosen?.includes('day-two') ?? true) laps.lap(`the commands of later days, ${await dayTwo(lab, tally, full)}`);
+    if (chosen?.includes('day-two') ?? true) laps.lap(`commands of day 2, ${await dayTwo(lab, tally, full)}`);
     if (chosen?.includes('gateway') ?? true) {
       await gateway(lab, tally, references.get('ai-vm')!, full);
-      laps.lap('the proxy in front of Ollama: verify, kills, rotations, off and on');
+      laps.lap('the gateway of the models: verify, kills, rotations, switched off and on');
     }
     await disturbAll(lab, references);
     await Promise.all(others);
@@ -145,7 +145,7 @@ async function fromBareToDone(lab: Lab): Promise<Map<string, Reference>> {
     references
       .map(
         ([stage, { calls: own }]) =>
-          `${stage} ${own.length} calls, ${own.filter(leavesSomething).length} that leave something`,
+          `${stage} ${own.length} calls, ${own.filter(leavesSomething).length} that change state`,
       )
       .join('; '),
   );
@@ -177,7 +177,7 @@ async function nothingLeft(lab: Lab): Promise<void> {
   tally.check('sops reads every encrypted file', encryptedFiles(lab).length >= 4 && secrets.size > 50);
   const seen = secretsIn(lab, [...secrets.values()], `${printed}${second.output}`);
   tally.check('no secret in logs, arguments, rendered files or messages', seen.length === 0, seen.join('\n'));
-  laps.lap(`${secrets.size} secret values looked for in everything that the runs left, ${seen.length} found`);
+  laps.lap(`${secrets.size} secret values searched for in all files, logs and messages, ${seen.length} found`);
 }
 
 /** What is bad here: the clone is one of a test, and kwok's pods run nothing and hold nothing. */
@@ -256,12 +256,12 @@ async function disturbAll(lab: Lab, references: ReadonlyMap<string, Reference>):
   for (const point of shuffled(points)) {
     if (Date.now() - begin > seconds * 1000) break;
     const came = await disturbed(lab, tally, point, references.get(point.stage)!);
-    const key = came ?? 'did not come again';
+    const key = came ?? 'call not repeated';
     done.set(key, (done.get(key) ?? 0) + 1);
   }
   tally.check(
     'the sample disturbed something',
-    [...done.keys()].some((key) => key !== 'did not come again'),
+    [...done.keys()].some((key) => key !== 'call not repeated'),
   );
   laps.lap(`${points.length} points; done: ${[...done].map(([how, count]) => `${how} ${count}`).join(', ')}`);
 }

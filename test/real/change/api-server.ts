@@ -47,7 +47,7 @@ export async function apiServer(version: string, tally: Tally, { random, each, s
     tally.check(judged, wrong.length === 0);
     const { all, left } = uncaught(rules, asked);
     tally.check(`${version}: every broken rule is caught`, each === 0 || left.length === 0, left.join('\n'));
-    return [judged, ...table(asked), `${all - left.length} of ${all} broken rules caught by the pairs of ${version}`];
+    return [judged, ...table(asked), `${all - left.length} of ${all} broken rules found by the pairs of ${version}`];
   });
 }
 

@@ -66,8 +66,8 @@ export async function controllers(plane: ControlPlane, tally: Tally, amount: Amo
   const caught = broken(judged, tally);
   const withPods = judged.filter(({ pods }) => pods).length;
   return [
-    `Kubernetes ${plane.version}, controllers: seed ${amount.seed}, ${judged.length} changes of workloads (${tally.good ? 'all' : 'not all'} as the rules say), pods looked at in ${withPods}, replaced in ${replaced}, ${remade} objects made anew; ${seen.length - judged.length} changes were refused and ${invalid} objects were not valid by themselves`,
-    `Kubernetes ${plane.version}, controllers: ${caught} of ${Object.keys(WRONG).length} wrong copies of the rules are caught by the same cases`,
+    `Kubernetes ${plane.version}, controllers: seed ${amount.seed}, ${judged.length} changes of workloads (${tally.good ? 'all' : 'not all'} as the rules say), pods compared in ${withPods}, replaced in ${replaced}, ${remade} objects recreated; ${seen.length - judged.length} changes were refused and ${invalid} objects were invalid before the change`,
+    `Kubernetes ${plane.version}, controllers: ${caught} of ${Object.keys(WRONG).length} broken rules found by the same cases`,
   ];
 }
 

@@ -31,7 +31,7 @@ export async function steps(tally: Tally, laps: Laps, only: readonly string[]): 
     try {
       await site.settled(180);
       await ALL[name]!(new Walk(site, tally), tally);
-      laps.lap(`carried out: ${name}`);
+      laps.lap(`applied: ${name}`);
     } catch (error) {
       tally.check(`${name} ran to its end`, false, (error as Error).stack);
     } finally {

@@ -74,24 +74,24 @@ async function onOwnControlPlane(version: string, everything: boolean): Promise<
     const { client } = plane;
     await applyDefinitions(client);
     await applyNodes(client, homelab);
-    lap(`Kubernetes ${version}: ready`);
+    lap(`Kubernetes ${version} runs`);
     const ground = await settle(client, homelab, rendered);
     lap(`${ground.manifests.length} files accepted, in wave order`);
     await points.idempotent(ground);
-    lap('applied again without a change');
+    lap('a second apply changed nothing');
     await points.placed(ground);
-    lap('every pod runs where it should, every claim has its own volume');
+    lap('every pod runs on its node, every claim has its own volume');
     for (const line of await points.load(ground)) console.log(`  ${line}`);
     await points.reachable(ground);
     await points.rights(ground, points.RIGHTS);
-    lap('names, selectors, ports and rights');
+    lap('names, selectors, ports and permissions are correct');
     if (!everything) return;
     await points.roomToRoll(ground);
     lap('all workloads rolled at once within their quotas');
     await changesRoll(ground);
-    lap('changes rolled what they meant to');
+    lap('each change restarted the expected pods only');
     await rebind(ground, plane);
-    lap('a claim made anew got its disk back');
+    lap('a recreated claim got its disk back');
     await drain(ground);
     lap('the node of the services was drained');
   } finally {
@@ -150,7 +150,7 @@ async function onForeignCluster(file: string): Promise<void> {
   const ground = await settle(client, homelab, rendered);
   await points.idempotent(ground);
   await points.rights(ground, points.RIGHTS);
-  lap('accepted, applied again without a change, rights; what needs the nodes of the homelab was not made here');
+  lap('accepted, a second apply changed nothing, rights; what needs the nodes of the homelab was not made here');
 }
 
 async function main(): Promise<void> {

@@ -87,7 +87,7 @@ function later(homelab: Json): void {
 /** From nothing to ready, then jobs and clients. */
 const sample: Test = async (node, rendered, again) => {
   await instrument(tally, node, rendered);
-  lapped('the instrument can tell');
+  lapped('the instrument detects each injected fault');
   await Promise.all([cassandra(node, rendered, again), mongodb(node, rendered, again)]);
   const second = await again(later);
   await Promise.all([movedInCassandra(node, second), movedInMongo(node, second)]);

@@ -88,7 +88,7 @@ export async function orderIsLost({ tally, lap }: Report): Promise<void> {
       unhealthy.length > 0,
     );
     console.log(`  made before ${unhealthy.join(', ')} were healthy: wave ${last}`);
-    lap('the order was lost without the health setting');
+    lap('without the health setting, the order of waves was lost');
   } finally {
     await site.plane.stop();
   }

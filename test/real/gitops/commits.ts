@@ -53,7 +53,7 @@ export async function commits(site: Site, { tally, lap }: Report): Promise<void>
       !user.changed.some((key) => key.startsWith('StatefulSet')),
     JSON.stringify(user),
   );
-  lap('jobs ran for a keyspace and for a user');
+  lap('Jobs created a keyspace and a user');
 
   const removed = await done('no notifications', (h) => {
     delete h.services.notifications;
@@ -79,7 +79,7 @@ export async function commits(site: Site, { tally, lap }: Report): Promise<void>
     return deployment.spec.replicas === 1 && documents.status === 200;
   });
   tally.check('a manual edit and a deletion in the cluster are healed', true);
-  lap('edits by hand were healed');
+  lap('Argo CD reverted manual edits');
 }
 
 /** `state: 'retired'` keeps what holds data, as the very objects that they were, and `active` brings the pods back to it. */

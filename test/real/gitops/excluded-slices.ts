@@ -81,7 +81,7 @@ export async function excluded(site: Site, { tally, lap }: Report): Promise<void
     });
     const proxied = await proof(site, url);
     tally.check('the TCP proxy works under the default exclusions', proxied.status === 0, proxied.said);
-    lap('the trap of the default exclusions was seen, said and gone around');
+    lap('the default exclusions hid an EndpointSlice, the check reported it, and our setting fixed it');
   } finally {
     endpoint.close();
   }

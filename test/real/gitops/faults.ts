@@ -36,7 +36,7 @@ export async function brokenCommit(site: Site, { tally, lap }: Report): Promise<
   site.revision = site.repository.commit('mended');
   await site.argo.refresh('hard');
   await site.settled();
-  lap('a broken commit touched nothing');
+  lap('a broken commit changed nothing in the cluster');
 }
 
 /** Edits a rendered file as it lies in the repository. */
@@ -70,7 +70,7 @@ export async function degraded(site: Site, { tally, lap }: Report): Promise<void
   tally.check('an application that is Degraded does not hold up the root', later === true);
   await site.commit('mended', () => undefined);
   await site.argo.refresh('hard');
-  lap('a degraded application held nothing up');
+  lap('a degraded application did not block the others');
 }
 
 /** Argo CD gives up what the API server refuses, and does not try it again when that is over; the bootstrap has it try. */
@@ -126,5 +126,5 @@ export async function givesUp(site: Site, { tally, lap }: Report): Promise<void>
   await site.commit('mended', () => undefined);
   await site.argo.refresh('hard');
   await site.settled();
-  lap('a sync that was given up was tried again');
+  lap('Argo CD retried a sync that had failed');
 }

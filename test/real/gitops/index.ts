@@ -23,13 +23,13 @@ const { tally, lap } = report;
 
 async function main(): Promise<void> {
   const site = await Site.start();
-  lap('control plane and Argo CD are up');
+  lap('the control plane and Argo CD run');
   try {
     const ingress = await comesUp(site, report);
     await routes(site.client, tally, ingress);
-    lap('requests went through the ingress controller');
+    lap('the ingress controller passed requests to their services');
     await staysInSync(site, full ? 120 : 20, report);
-    lap('nothing drifted');
+    lap('no application drifted');
     for (const part of [commits, retires, lastOfItsKind, brokenCommit, degraded, givesUp, leavesForGood, excluded])
       await part(site, report);
   } finally {

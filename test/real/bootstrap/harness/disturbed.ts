@@ -67,7 +67,7 @@ export function oneOfEach(points: readonly Point[]): Point[] {
 }
 
 /** How a disturbed run ended. None: the call did not come; their order differs a little where something is waited for. */
-export type Came = Interception | 'fault that left nothing' | undefined;
+export type Came = Interception | 'fault without effect' | undefined;
 
 /**
  * Disturbs one call of a stage, runs the stage again undisturbed, and compares with what an undisturbed run leaves.
@@ -120,7 +120,7 @@ export async function disturbed(
   const isLeft = simulation.calls.some(({ program, changing }) => program === 'kubectl' && changing);
   if (!isKill && first.code !== 0 && !isLeft && lab.fingerprint() === before) {
     assertNoSecret(lab, tally, where, first.output);
-    return 'fault that left nothing';
+    return 'fault without effect';
   }
   const isWhole = first.code === 0;
   if (isWhole) sameMachines(lab, tally, `${where}: a run that ends well`, reference);

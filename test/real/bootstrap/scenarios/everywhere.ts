@@ -48,7 +48,7 @@ export async function everywhere(
       await lab.restore(name);
       await finishes(lab, tally, where, stage, reference);
     }
-    count(isBefore ? (isKnown ? 'before, the same as after the one before' : 'before') : 'after');
+    count(isBefore ? (isKnown ? 'before (same state as after the previous call)' : 'before') : 'after');
     if (isBefore) await strike({ stage, signature: signatureOf(calls[index]!), nth: 0, how: 'during' }, name);
   }
   for (const how of faults)
@@ -65,7 +65,7 @@ export async function everywhere(
   const killed = Math.min(done.get('during') ?? 0, done.get('after') ?? 0);
   if (kills)
     tally.check(
-      `${stage}: killed at the ${wanted} calls that leave something`,
+      `${stage}: killed at the ${wanted} calls that change state`,
       killed >= 0.9 * wanted,
       `at ${killed}, not at:\n${missed.map((each) => signatureOf(each).slice(0, 300)).join('\n')}`,
     );
@@ -74,7 +74,7 @@ export async function everywhere(
   async function strike(point: Point, from?: string): Promise<void> {
     let came: Came = await disturbed(lab, tally, point, reference, from);
     if (came === undefined && from !== undefined) came = await disturbed(lab, tally, point, reference);
-    count(came ?? `${point.how}, did not come again`);
+    count(came ?? `${point.how}, call not repeated`);
   }
 }
 
