@@ -91,11 +91,7 @@ describe('a missing VM', () => {
       (on) => (on.says['pvesm list'] = '%%'),
       /pvesm list local-lvm must print its usual format/,
     ],
-    [
-      'an answer is empty',
-      (on) => (on.says['lvs'] = ''),
-      /lvs must answer with JSON/,
-    ],
+    ['an answer is empty', (on) => (on.says['lvs'] = ''), /lvs must answer with JSON/],
     [
       'the name of the host is nonsense',
       (on) => {
