@@ -1,26 +1,49 @@
-import { credentialIn } from '../values/credentials';
+import { podSpecOf } from '../constructs';
+import { credentialIn, credentialInArguments, credentialInFile } from '../values/credentials';
 import type { Check, Finding } from './finding';
+import type { RenderedObject } from './rendering';
 
-/** Values of environment variables that look like credentials: dist/ is in Git, and the history of Git keeps them. */
+/**
+ * Values that look like credentials in variables and arguments of every kind of pod, in files of ConfigMaps, and in Secrets:
+ * dist/ is in Git, and the history of Git keeps them.
+ */
 export const plainCredentials: Check = {
   name: 'plain credentials',
   find: ({ rendering }) =>
-    rendering.flatMap(({ construct, object }) => {
-      const pod = object.spec?.template?.spec ?? object.spec?.jobTemplate?.spec?.template?.spec;
-      const containers = [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])];
-      return containers.flatMap(({ env = [] }) => env.flatMap((variable: Variable) => findingOf(construct, variable)));
-    }),
+    rendering.flatMap((rendered) => [...inPod(rendered), ...inFiles(rendered), ...inSecret(rendered)]),
 };
 
-interface Variable {
-  readonly name: string;
-  readonly value?: string;
+function inPod({ construct, object }: RenderedObject): Finding[] {
+  const pod = podSpecOf(object);
+  const containers = [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])];
+  return containers.flatMap(({ name, env = [], command = [], args = [] }) => [
+    ...env.flatMap((variable: { readonly name: string; readonly value?: string }) =>
+      warning(
+        construct,
+        `environment variable ${variable.name}`,
+        variable.value === undefined ? undefined : credentialIn(variable.name, variable.value),
+      ),
+    ),
+    ...warning(construct, `an argument of container ${name}`, credentialInArguments([...command, ...args])),
+  ]);
 }
 
-function findingOf(construct: string, { name, value }: Variable): Finding[] {
-  const why = value === undefined ? undefined : credentialIn(name, value);
+function inFiles({ construct, object }: RenderedObject): Finding[] {
+  if (object.kind !== 'ConfigMap') return [];
+  return Object.entries<unknown>(object.data ?? {}).flatMap(([file, text]) => {
+    const found = typeof text === 'string' ? credentialInFile(file, text) : undefined;
+    return found ? warning(construct, `line ${found.line} of file ${file}`, found.why) : [];
+  });
+}
+
+function inSecret({ construct, object }: RenderedObject): Finding[] {
+  const keys = object.kind === 'Secret' ? Object.keys({ ...object.data, ...object.stringData }) : [];
+  return keys.length === 0 ? [] : warning(construct, `Secret ${object.metadata.name}`, `it holds ${keys.join(', ')}`);
+}
+
+function warning(construct: string, what: string, why: string | undefined): Finding[] {
   if (why === undefined) return [];
   // Does not print the value, because logs may keep it.
-  const message = `${construct}: environment variable ${name} looks like a credential (${why}), and would be in Git as plain text; declare a secret (DeclaredSecret) and use a key of it, or change the password if it was ever committed`;
+  const message = `${construct}: ${what} looks like a credential (${why}), and would be in Git as plain text; declare a secret (DeclaredSecret) and use a key of it, or change the password if it was ever committed`;
   return [{ severity: 'warning', message }];
 }

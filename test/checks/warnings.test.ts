@@ -1,5 +1,5 @@
-import { Duration } from 'cdk8s';
-import { openNetwork, plainCredentials, shutdown, talosKubernetes, type Check } from '../../checks';
+import { ApiObject, App, Chart, Duration } from 'cdk8s';
+import { openNetwork, plainCredentials, render, shutdown, talosKubernetes, type Check } from '../../checks';
 import { changed, renderedHomelab } from '../homelab';
 
 function found(check: Check, change: (homelab: any) => void = () => undefined): string[] {
@@ -62,6 +62,44 @@ test.each([
   ['IMAGE', `ghcr.io/owner/x@sha256:${'0'.repeat(64)}`],
 ])('%s=%s is no warning', (name, value) => {
   expect(found(plainCredentials, (h) => (h.services.chat.env = { [name]: value }))).toEqual([]);
+});
+
+test('credentials are found in every kind of pod, in arguments, in files and in Secrets', () => {
+  const app = new App();
+  const chart = new Chart(app, 'apps', { namespace: 'apps' });
+  const image = 'ghcr.io/owner/app:1.0.0';
+  const env = [{ name: 'DB_PASSWORD', value: 'hunter2' }];
+  const pod = (container: object) => ({
+    restartPolicy: 'Never',
+    containers: [{ name: 'app', image, ...container }],
+  });
+  const template = (container: object) => ({ metadata: { labels: { app: 'x' } }, spec: pod(container) });
+  const metadata = { name: 'x' };
+  const object = (kind: string, apiVersion: string, more: object) =>
+    new ApiObject(chart, kind, { kind, apiVersion, metadata, ...more });
+  object('CronJob', 'batch/v1', {
+    spec: { schedule: '@daily', jobTemplate: { spec: { template: template({ env }) } } },
+  });
+  object('Job', 'batch/v1', { spec: { template: template({ args: ['--password=hunter2'] }) } });
+  object('StatefulSet', 'apps/v1', { spec: { template: template({ command: ['run', '--token', 'hunter2'] }) } });
+  object('DaemonSet', 'apps/v1', {
+    spec: { template: { spec: { ...pod({}), initContainers: [{ name: 'first', image, env }] } } },
+  });
+  object('Pod', 'v1', { spec: pod({ env: [{ name: 'A', value: '$(DB_PASSWORD)' }] }) });
+  object('ConfigMap', 'v1', { data: { 'app.yaml': 'a: 1\npassword: hunter2' } });
+  object('Secret', 'v1', { stringData: { password: 'hunter2' } });
+  const messages = plainCredentials
+    .find({ rendering: render(app) })
+    .map(({ message }) => message.split(', and would')[0]);
+  expect(messages.sort()).toEqual([
+    'apps/ConfigMap: line 2 of file app.yaml looks like a credential (by its name)',
+    'apps/CronJob: environment variable DB_PASSWORD looks like a credential (by its name)',
+    'apps/DaemonSet: environment variable DB_PASSWORD looks like a credential (by its name)',
+    'apps/Job: an argument of container app looks like a credential (by its name)',
+    'apps/Secret: Secret x looks like a credential (it holds password)',
+    'apps/StatefulSet: an argument of container app looks like a credential (by its name)',
+  ]);
+  expect(messages.join()).not.toContain('hunter2');
 });
 
 test.each([
