@@ -33,6 +33,7 @@ export function homelabApp(homelab: Homelab, { charts = [] }: HomelabAppOptions 
     pullSecret: homelab.registry && registryLogin(app, homelab.registry.server, charts),
     own: charts,
   };
+  for (const [name, value] of Object.entries(homelab.secrets ?? {})) DeclaredSecret.declareShared(app, name, value);
   const services = serviceCharts(context);
   ownCharts(context, services.made);
   services.connect();

@@ -2,7 +2,6 @@ import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
 import { prefixOfName } from '../values/connection-fields';
 import { portProblem, serviceNameProblem } from '../values/names';
-import { filesProblem, mountPathsProblem } from '../values/files';
 import { Probes } from '../values/probes';
 import { sentence } from '../values/problem';
 import type { Autoscaling } from '../values/scale';
@@ -16,7 +15,9 @@ import { late } from './late';
 import { OutsideRoute } from './outside-route';
 import { spreadOverNodes } from './placement';
 import { overrideManifests, type ManifestOverride } from './rendering';
+import { mountFiles } from './service-files';
 import { ServicePod, type PodProps } from './service-pod';
+import { giveSecrets, ownSecrets } from './service-secrets';
 import { assertValid, namespaceOf, fail } from './validation';
 
 /** Port and path of the metrics, and which pods may read them. */
@@ -30,17 +31,13 @@ export interface Metrics {
 }
 
 /** Props of a stateless service. Only the image is required; the defaults are valid in a restricted namespace. */
-export interface MicroserviceDeploymentProps extends ServiceOptions, PodProps {
+export interface MicroserviceDeploymentProps extends Omit<ServiceOptions, 'secrets'>, PodProps {
   /** A worker has no port and no Service, and nothing connects to it. For a job see ScheduledJob. @default server */
   readonly kind?: 'server' | 'worker';
   /** Name of all its objects: a DNS label of at most 52 characters. @default the construct's id */
   readonly name?: string;
   /** @default the chart's namespace */
   readonly namespace?: string;
-  /** Files by name, mounted at `configPath`; a change rolls the pods. @default none */
-  readonly config?: Readonly<Record<string, string>>;
-  /** @default /etc/config */
-  readonly configPath?: string;
   /** Routes from outside the cluster. @default none */
   readonly routes?: readonly OutsideRoute[];
   /** Annotates the pods for a Prometheus that scrapes annotated pods. @default no annotations */
@@ -67,7 +64,7 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   readonly service?: k8s.KubeService;
   /** Has no permissions, and its token is not mounted: these pods do not use the API server. */
   readonly serviceAccount: k8s.KubeServiceAccount;
-  /** The files of `config`; undefined without it. Its hash is in the pod template, so a change rolls the pods. */
+  /** Holds `files`; undefined without them. Its hash is in the pod template, so a change replaces the pods. */
   readonly configMap?: k8s.KubeConfigMap;
   /** Lets a drain evict one pod at a time. Undefined when there may be only one pod. */
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
@@ -100,7 +97,8 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
       metadata: this.metadata(),
       automountServiceAccountToken: false,
     });
-    if (props.config) this.configMap = this.mountConfig(props.config);
+    giveSecrets(this, this, this.pod, props.secrets);
+    this.configMap = mountFiles(this, this.pod, this.metadata(), props.files);
     if (props.metrics?.scrapedBy) this.connections.allowFrom(props.metrics.scrapedBy, { port: this.metricsPort()! });
     this.deployment = this.makeDeployment();
     if (this.port !== undefined) this.service = this.makeService(this.port);
@@ -154,17 +152,15 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   }
 
   private validate(): void {
-    const { metrics, config, configPath, routes = [] } = this.props;
+    const { metrics, routes = [] } = this.props;
     assertValid(
       this,
       serviceNameProblem(this.name, 'the name of a service', 52),
       this.props.kind === ('job' as string)
         ? 'kind must be server or worker, got "job"; use new ScheduledJob'
         : undefined,
-      ...optionProblems(this.props),
+      ...optionProblems({ ...this.props, secrets: ownSecrets(this.props.secrets) }),
       metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
-      config && filesProblem(config, 'config'),
-      mountPathsProblem(['/tmp', configPath ?? '/etc/config'], 'configPath'),
       this.port === undefined && routes.length > 0
         ? sentence({
             what: 'routes must lead to a server',
@@ -219,15 +215,6 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         ports: [{ name: 'http', port, targetPort: k8s.IntOrString.fromString('http'), protocol: 'TCP' }],
       },
     });
-  }
-
-  private mountConfig(config: Readonly<Record<string, string>>): k8s.KubeConfigMap {
-    this.pod.addVolume(
-      { name: 'config', configMap: { name: this.name } },
-      { mountPath: this.props.configPath ?? '/etc/config', readOnly: true },
-    );
-    this.pod.rollsWith('config', config);
-    return new k8s.KubeConfigMap(this, 'config', { metadata: this.metadata(), data: { ...config } });
   }
 
   private makeDeployment(): k8s.KubeDeployment {

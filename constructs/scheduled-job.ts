@@ -9,11 +9,13 @@ import type { EnvValue } from './env';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
 import { overrideManifests, type ManifestOverride } from './rendering';
+import { mountFiles } from './service-files';
+import { giveSecrets, ownSecrets } from './service-secrets';
 import { ServicePod, type PodProps } from './service-pod';
 import { assertValid, namespaceOf } from './validation';
 
-/** Options of a service that a job has no use for. */
-type OfServices = 'kind' | 'port' | 'probes' | 'replicas' | 'autoscaling';
+/** Options of a service that a job has no use for, or that the pods' own take the place of. */
+type OfServices = 'secrets' | 'kind' | 'port' | 'probes' | 'replicas' | 'autoscaling';
 
 /** Props of a job that runs by a schedule. */
 export interface ScheduledJobProps extends Omit<ServiceOptions, OfServices>, ScheduleOptions, PodProps {
@@ -40,6 +42,8 @@ export class ScheduledJob extends Client {
   readonly connections: Connections;
   /** Makes a Job for each run. */
   readonly cronJob: k8s.KubeCronJob;
+  /** Holds `files`; undefined without them. */
+  readonly configMap?: k8s.KubeConfigMap;
   /** Has no permissions, and its token is not mounted. */
   readonly serviceAccount: k8s.KubeServiceAccount;
   private readonly pod: ServicePod;
@@ -49,7 +53,11 @@ export class ScheduledJob extends Client {
     const name = (this.name = props.name ?? id);
     const namespace = (this.namespace = namespaceOf(this, props.namespace));
     // A Job's name is that of the CronJob and 11 characters, at most 63.
-    assertValid(this, dnsLabelProblem(name, 'the name of a job', 52), ...optionProblems({ ...props, kind: 'job' }));
+    assertValid(
+      this,
+      dnsLabelProblem(name, 'the name of a job', 52),
+      ...optionProblems({ ...props, secrets: ownSecrets(props.secrets), kind: 'job' }),
+    );
     const identity = { app: 'job', instance: name, component: 'job' };
     const metadata = { name, namespace, labels: { ...labels(identity) } };
     this.pod = new ServicePod(this, { ...props, name, namespace });
@@ -58,6 +66,8 @@ export class ScheduledJob extends Client {
       metadata,
       automountServiceAccountToken: false,
     });
+    giveSecrets(this, this, this.pod, props.secrets);
+    this.configMap = mountFiles(this, this.pod, metadata, props.files);
     this.cronJob = new k8s.KubeCronJob(this, 'cron-job', {
       metadata,
       spec: late(() => this.spec(props, metadata.labels)),

@@ -2,6 +2,7 @@ import { Construct, type IConstruct } from 'constructs';
 import { dataKeyProblem } from '../values/files';
 import { dnsNameProblem } from '../values/names';
 import { sentence } from '../values/problem';
+import { declaredSecretProblem, keysOfSecret, sharedSecretName, type Secret } from '../values/secret';
 import type { SecretSource, SecretType } from '../values/secrets';
 import { assertValid, fail, validateTree } from './validation';
 
@@ -38,6 +39,29 @@ export class DeclaredSecret extends Construct {
   static all(root: IConstruct): DeclaredSecret[] {
     const found = root.node.findAll().filter((node): node is DeclaredSecret => node instanceof DeclaredSecret);
     return found.sort((a, b) => (`${a.name} ${a.namespaces.join()}` < `${b.name} ${b.namespaces.join()}` ? -1 : 1));
+  }
+
+  /** Declares a value that several services use, each by `Secret.shared(name)`. Declare it before them. */
+  static declareShared(scope: Construct, name: string, value: Secret): DeclaredSecret {
+    assertValid(scope, declaredSecretProblem(value, `shared secret ${name}`));
+    const { source } = value;
+    if ('shared' in source) throw new Error(`shared secret ${name} has no source`);
+    const props = { name: sharedSecretName(name), namespaces: [], keys: keysOfSecret(source) };
+    return new DeclaredSecret(scope, props.name, props);
+  }
+
+  /** The shared secret of that name. @throws when none was declared before */
+  static shared(scope: IConstruct, name: string): DeclaredSecret {
+    const all = DeclaredSecret.all(scope.node.root);
+    const found = all.find((secret) => secret.name === sharedSecretName(name));
+    if (found) return found;
+    const shared = all.flatMap((secret) => (secret.name.startsWith(SHARED) ? [secret.name.slice(SHARED.length)] : []));
+    return fail(scope, {
+      what: 'a shared secret must be declared before the services that use it',
+      got: name,
+      allowed: shared.join(', ') || undefined,
+      fix: `write DeclaredSecret.declareShared(app, '${name}', Secret.generated()) before them`,
+    });
   }
 
   /** Name of the Secret, the same in each namespace. */
@@ -95,7 +119,15 @@ export class DeclaredSecret extends Construct {
     }
     return { secret: this, key, ...(isPrevious && { optional: true }) };
   }
+
+  /** The key that holds the value of a `Secret`; of a key pair the private half, or the public one. */
+  valueKey(isPublic = false): SecretKey {
+    if (isPublic) return this.key('public-key');
+    return this.key(Object.hasOwn(this.keys, 'private-key') ? 'private-key' : 'value');
+  }
 }
+
+const SHARED = sharedSecretName('');
 
 /** Reports two secrets with the same name and namespace: one would overwrite the other. */
 function declaredTwice(root: IConstruct): string[] {

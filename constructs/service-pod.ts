@@ -1,6 +1,7 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
+import { mountPathsProblem } from '../values/files';
 import { dnsNameProblem, imageProblem } from '../values/names';
 import type { ServiceOptions } from '../values/service-options';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
@@ -10,6 +11,7 @@ import { containerProbes } from './probes';
 import { contentHash } from './rendering';
 import { resourceRequirements, type Resources } from './resources';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
+import type { ServiceSecret } from './service-secrets';
 import { assertValid } from './validation';
 
 /** What pods of every kind take, besides what homelab.ts can say. */
@@ -20,6 +22,8 @@ export interface PodProps {
   readonly resources?: Resources;
   /** Environment variables; `$(NAME)` refers to any other one, including those of connections. @default none */
   readonly env?: Readonly<Record<string, EnvValue>>;
+  /** Secrets by the name of the variable that holds the value: its own, shared ones, or keys of declared secrets. @default none */
+  readonly secrets?: Readonly<Record<string, ServiceSecret>>;
   /** @default any node */
   readonly placement?: Placement;
   /** Names of pull secrets. @default none */
@@ -56,7 +60,7 @@ export class ServicePod {
   private readonly annotations: Record<string, () => string> = {};
 
   constructor(
-    owner: Construct,
+    private readonly owner: Construct,
     private readonly props: ServicePodProps,
   ) {
     const tmp = props.tmp ?? Size.mebibytes(64);
@@ -87,6 +91,8 @@ export class ServicePod {
 
   /** Adds a volume and its mount. A volume of the same name is rendered once, with all its mounts. */
   addVolume(volume: k8s.Volume, mount: Omit<k8s.VolumeMount, 'name'>): void {
+    const paths = this.mounted.map(({ mount: { mountPath } }) => mountPath);
+    assertValid(this.owner, mountPathsProblem([...paths, mount.mountPath], 'each path of a volume, file or secret'));
     this.mounted.push({ volume, mount: { ...mount, name: volume.name } });
   }
 

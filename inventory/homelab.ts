@@ -1,5 +1,6 @@
 import type { Duration, Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
+import type { Secret } from '../values/secret';
 import type { Backup } from './backup';
 import type { Database } from './databases';
 import type { LlmGateway } from './llm-gateway';
@@ -39,6 +40,8 @@ export interface Homelab {
   readonly services: Readonly<Record<string, Service>>;
   /** Web apps by name; each has a host name outside the cluster. */
   readonly webApps: Readonly<Record<string, WebApp>>;
+  /** Secrets that several services use, each by `Secret.shared(NAME)`. @default none */
+  readonly secrets?: Readonly<Record<string, Secret>>;
   /** The repository from which Argo CD reads dist/. */
   readonly git: GitRepository;
   /** SSH access to the machines beside the cluster. The bootstrap requires it when there is such a machine. */

@@ -66,6 +66,8 @@ export { certificateNames, hostNames, routesOf, type HostedRoute } from './route
 export { Tls, type AcmeIssuer } from '../values/tls';
 export type { RouteOptions } from '../values/routes';
 export { FOLDERS, NAMESPACES, reservedNames } from './names';
+export { Secret, type KeyPairKind } from '../values/secret';
+export type { MountedFiles } from '../values/mounted-files';
 export type { MemberOptions } from '../values/members';
 export type { MongoAccess, MongoOutsideRole, MongoRole } from '../values/mongo-roles';
 export {

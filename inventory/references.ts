@@ -12,6 +12,7 @@ import { modelProblems } from './model-references';
 import { networkProblems } from './networks';
 import { oneOf, twice } from './reference';
 import { routeProblems } from './routes';
+import { secretProblems } from './secret-references';
 import { serviceProblems } from './service-references';
 import { at } from './shape';
 
@@ -29,6 +30,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     databaseProblems,
     serviceProblems,
     routeProblems,
+    secretProblems,
     modelProblems,
     graces,
     capacityProblems,

@@ -1,6 +1,7 @@
 import { sentence } from '../values/problem';
 import { Env, envFromProblem } from '../values/env';
 import { togetherProblems } from '../values/service-kinds';
+import { secretVariable } from '../values/secret';
 import { variableNameProblem } from '../values/variable-names';
 import { givenBy, targetOf, variablesOf, type Connection } from './connections';
 import { servers } from './derived';
@@ -100,6 +101,8 @@ function modelTarget({ llm }: Homelab, owner: string, name: string, place: strin
 /** Reports a variable that two connections set, or a connection and `env`. */
 function variables({ llm }: Homelab, service: Service, client: string): string[] {
   const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
+  for (const [name, secret] of Object.entries(service.secrets ?? {}))
+    owners.set(secretVariable(name, secret), at(at(client, 'secrets'), name));
   return service.connects.flatMap((connection, index) => {
     const place = `${at(client, 'connects')}[${index}]`;
     const names = variablesOf(service, connection, llm);
@@ -111,7 +114,7 @@ function variables({ llm }: Homelab, service: Service, client: string): string[]
       sentence({
         what: `${place} must set environment variables of its own`,
         got: `${taken}, which ${other} sets`,
-        fix: `give one of the connections a name of its own, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., as: 'other' }${other?.includes('.env') ? ', or rename the variable' : ''}`,
+        fix: `give one of the connections a name of its own, as { ${targetOf(connection)[0]}: '${targetOf(connection)[1]}', ..., as: 'other' }${/\.(env|secrets)/.test(other ?? '') ? ', or rename the variable' : ''}`,
       }),
     ];
   });

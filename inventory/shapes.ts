@@ -1,5 +1,6 @@
 import type * as lab from './homelab';
 import type { LlmGateway } from './llm-gateway';
+import { declaredSecretProblem } from '../values/secret';
 import { backup } from './backup-shape';
 import { cassandra, mongodb } from './database-shapes';
 import { model } from './model-shape';
@@ -169,6 +170,7 @@ const homelab: is.Shape<lab.Homelab> = {
   preferredNodes: is.optional(nodeLabel),
   services: is.byName(objectName, is.shape(service)),
   webApps: is.byName(objectName, is.shape(webApp)),
+  secrets: is.optional(is.byName(is.dnsLabel, is.by(declaredSecretProblem))),
   git: is.shape<lab.GitRepository>({
     url: is.gitAddress,
     ca: is.optional(is.certificates),

@@ -12,7 +12,7 @@ import {
 } from '../checks';
 import { DeclaredSecret } from '../constructs';
 import { withPlace } from '../values/problem';
-import { ENCRYPTED_SECRETS } from '../values/secrets';
+import { ENCRYPTED_SECRETS, isDerived } from '../values/secrets';
 import type { AcceptedChange, Homelab } from '../inventory';
 import { changes } from './changes';
 import { guard } from './guard';
@@ -124,7 +124,7 @@ export async function planExitCode(plan: Plan): Promise<number> {
 
 function named(secrets: readonly DeclaredSecret[]): NamedSecret[] {
   // A key that is derived from another key is not in the encrypted file.
-  const kept = ({ keys }: DeclaredSecret) => Object.keys(keys).filter((key) => !('percentEncoded' in keys[key]!));
+  const kept = ({ keys }: DeclaredSecret) => Object.keys(keys).filter((key) => !isDerived(keys[key]));
   return secrets.map((secret) => ({ name: secret.name, namespaces: secret.namespaces, keys: kept(secret) }));
 }
 

@@ -1,8 +1,4 @@
 import { sentence } from './problem';
-import { textProblem } from './text';
-
-/** Largest sum of what a ConfigMap or a Secret holds (Kubernetes' MaxSecretSize), in bytes. */
-const MAX_DATA = 1024 ** 2;
 
 /** What is wrong with a key of a ConfigMap or a Secret, as a sentence, or undefined. A mounted key is the name of a file. */
 export function dataKeyProblem(key: string, what: string): string | undefined {
@@ -13,29 +9,6 @@ export function dataKeyProblem(key: string, what: string): string | undefined {
     got: key,
     allowed: '1 to 253 letters, digits, -, _ and .; not . alone, and not starting with ..',
     fix: 'choose another name; use another mount for a folder',
-  });
-}
-
-/** What is wrong with files of a ConfigMap, as a sentence, or undefined. */
-export function filesProblem(files: unknown, what: string): string | undefined {
-  if (typeof files !== 'object' || files === null || Array.isArray(files))
-    return sentence({
-      what: `${what} must be an object of files by name`,
-      got: files,
-      fix: "write it as { 'app.yaml': '...' }",
-    });
-  for (const [name, text] of Object.entries(files)) {
-    const problem =
-      dataKeyProblem(name, `the name of a file in ${what}`) ?? textProblem(text, `${what}[${JSON.stringify(name)}]`);
-    if (problem !== undefined) return problem;
-  }
-  const size = Object.values(files).reduce((sum: number, text) => sum + Buffer.byteLength(text as string), 0);
-  if (size <= MAX_DATA) return undefined;
-  return sentence({
-    what: `${what} must hold at most 1 MiB`,
-    got: `${size} bytes`,
-    allowed: `${MAX_DATA} bytes, all files together`,
-    fix: 'put large files into the image or onto a volume',
   });
 }
 

@@ -9,6 +9,11 @@ export type SecretSource =
   | { readonly generate: 'base64'; readonly bytes: number }
   /** An SSH key of its own, as OpenSSH writes private keys. The bootstrap shows its public half. */
   | { readonly generate: 'ssh-ed25519' }
+  /** A private key as PEM (PKCS #8). */
+  | { readonly generate: 'rsa-key'; readonly bits: number }
+  | { readonly generate: 'ed25519-key' }
+  /** The public half of another key of the same secret: PEM, of an SSH key a line of authorized_keys. Derived, never stored. */
+  | { readonly publicHalfOf: string }
   /** A certificate chain for these names from the homelab's own authority. */
   | { readonly generate: 'certificate'; readonly dnsNames: readonly string[] }
   /** The private key of the `certificate` in the same secret. */
@@ -22,6 +27,13 @@ export type SecretSource =
   | { readonly value: string; readonly alternate?: string }
   /** Only the owner knows the value; the text is the prompt. */
   | { readonly ask: string };
+
+/** Whether a value follows from another key of the same secret. */
+export function isDerived(
+  source: SecretSource | undefined,
+): source is Extract<SecretSource, { percentEncoded: string } | { publicHalfOf: string }> {
+  return source !== undefined && ('percentEncoded' in source || 'publicHalfOf' in source);
+}
 
 /** Type of the Secret. The last two prescribe keys: tls.crt and tls.key, and .dockerconfigjson. */
 export type SecretType = 'Opaque' | 'kubernetes.io/tls' | 'kubernetes.io/dockerconfigjson';

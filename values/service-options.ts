@@ -6,6 +6,8 @@ import { probesProblem, type Probes } from './probes';
 import { autoscalingProblem, replicasProblem, type Autoscaling } from './scale';
 import { SCHEDULE_FIELDS, type ScheduleOptions } from './schedule';
 import { togetherProblems, type ServiceKind } from './service-kinds';
+import { mountedFilesProblem, type MountedFiles } from './mounted-files';
+import { secretsProblem, type Secrets } from './secret';
 
 /** What homelab.ts and MicroserviceDeployment can both say of a service, with the same names and defaults. */
 export interface ServiceOptions {
@@ -27,6 +29,16 @@ export interface ServiceOptions {
   readonly user?: number;
   /** Time between SIGTERM and SIGKILL, 1 second to 1 day. @default 30 s */
   readonly terminationGracePeriod?: Duration;
+  /**
+   * Secrets by the name of the variable that holds the value. The bootstrap generates the value or asks for it; it never stands in
+   * dist/. @default none
+   */
+  readonly secrets?: Secrets;
+  /**
+   * Files by absolute path, read-only: text, or a Uint8Array for what is not UTF-8. At most 1 MiB together (the limit of a
+   * ConfigMap). Other files of their folders stay. A change replaces the pods. Must contain no secret. @default none
+   */
+  readonly files?: MountedFiles;
 }
 
 /** What is wrong with each field, in homelab.ts and in a construct alike. `togetherProblems` judges what depends on two. */
@@ -40,6 +52,8 @@ export const SERVICE_FIELDS: Fields<ServiceOptions> = {
   args: argsProblem,
   user: userProblem,
   terminationGracePeriod: seconds(1, 86_400, 'Duration.seconds(60)'),
+  secrets: secretsProblem,
+  files: mountedFilesProblem,
 };
 
 /** What is wrong with the options of a construct, as sentences. */

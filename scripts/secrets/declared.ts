@@ -1,10 +1,12 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import type { ListedSecret, SecretSource } from '../../values/secrets';
+import { isDerived, type ListedSecret, type SecretSource } from '../../values/secrets';
 import { Blocked } from '../engine/problem';
 import { DIST } from '../engine/root';
 import type { Pair } from './certificates';
+import { publicPem } from './key-pair';
+import { publicHalf } from './ssh-key';
 
 /** Values of one secret by key. */
 export type Values = Readonly<Record<string, string>>;
@@ -44,16 +46,19 @@ function alternateOf(source: SecretSource): string | undefined {
   return 'value' in source ? source.alternate : undefined;
 }
 
-/**
- * Values with the keys that follow from them: another key, percent-encoded as a URI wants it. Also the five characters that
- * encodeURIComponent leaves, which some parsers take for delimiters.
- */
-export function withEncoded({ keys }: ListedSecret, values: Values): Values {
-  const encode = (value: string) =>
-    encodeURIComponent(value).replace(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
-  const encoded = Object.entries(keys).flatMap(([key, source]) => {
-    const of = 'percentEncoded' in source ? values[source.percentEncoded] : undefined;
-    return of === undefined ? [] : [[key, encode(of)]];
+/** Values with the keys that follow from them: another key, percent-encoded as a URI wants it, or its public half. */
+export function withDerived({ name, keys }: ListedSecret, values: Values): Values {
+  const derived = Object.entries(keys).flatMap(([key, source]) => {
+    if (!isDerived(source)) return [];
+    const of = values['percentEncoded' in source ? source.percentEncoded : source.publicHalfOf];
+    if (of === undefined) return [];
+    const value = 'percentEncoded' in source ? percentEncoded(of) : (publicHalf(of, name) ?? publicPem(of));
+    return value === undefined ? [] : [[key, value]];
   });
-  return { ...values, ...Object.fromEntries(encoded) };
+  return { ...values, ...Object.fromEntries(derived) };
+}
+
+/** Also the five characters that encodeURIComponent leaves, which some parsers take for delimiters. */
+function percentEncoded(value: string): string {
+  return encodeURIComponent(value).replace(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -114,6 +114,13 @@ function restarts(secret: ListedSecret): string {
   // The login of the schema job alone: Argo CD makes a deleted job again.
   if (readers.every(({ kind }) => kind === 'Job'))
     commands.push(...readers.map(({ namespace, name }) => `kubectl -n ${namespace} delete job ${name}`));
+  // Nobody but its readers knows it: no database must learn it first.
+  else if (databases.length === 0 && readers.every(({ gets }) => gets !== 'run-again'))
+    commands.push(
+      ...readers
+        .filter(({ gets }) => gets === 'restart')
+        .map(({ kind, namespace, name }) => `kubectl -n ${namespace} rollout restart ${kind.toLowerCase()} ${name}`),
+    );
   // What the database itself reads is not changed by a command.
   if (commands.length === 0) commands.push(`npm run bootstrap -- rotate ${secret.name}`);
   return `, then ${commands.join(', and when that is ready ')} (until then, what runs has the older one)`;

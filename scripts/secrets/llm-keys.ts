@@ -81,7 +81,7 @@ export async function assertClientsHaveKeys({ homelab, kubernetes }: Context, st
   const without: string[] = [];
   for (const secret of llmKeySecrets(homelab, store.declared)) {
     for (const { kind, namespace, name } of readersOf(secret)) {
-      if (kind === 'Job') continue;
+      if (kind === 'Job' || kind === 'CronJob') continue;
       const live = await kubernetes.get([kind.toLowerCase(), name, '-n', namespace]).catch((error: unknown) => {
         // No kubeconfig: there is no cluster, and so no client.
         if (error instanceof NotReady) return undefined;

@@ -1,12 +1,14 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Homelab } from '../../inventory';
-import type { ListedSecret } from '../../values/secrets';
+import { isDerived, type ListedSecret } from '../../values/secrets';
 import type { Ask } from '../engine/ask';
 import { Blocked, NotReady } from '../engine/problem';
 import type { Sops } from '../engine/sops';
 import { keptAuthority } from './authority';
 import { issue, renewalReason, type Pair } from './certificates';
-import { certificateKeys, otherNames, withEncoded, type Values } from './declared';
+import { certificateKeys, otherNames, withDerived, type Values } from './declared';
+import { givenValue } from './given';
+import { ed25519Key, rsaKey } from './key-pair';
 import { LOGIN, registryLogin } from './registry-login';
 import { sshKey } from './ssh-key';
 import { isUnderWay, valuesOf, withValues, type Kept } from './store';
@@ -57,12 +59,12 @@ export class SecretMaker {
   /** What only the owner knows, in the form that the secret must have. */
   private async asked(secret: ListedSecret, key: string): Promise<string> {
     const [question] = questionsOf(secret, [key]);
-    const answer = (await this.ask.secret(question!)).trim();
-    if (answer === '') throw new Blocked(`${secret.name} must not be empty; run this again`);
-    if (secret.type !== LOGIN) return answer;
+    const answer = await this.ask.secret(question!);
+    if (secret.type !== LOGIN) return givenValue(answer, secret.name);
+    if (answer.trim() === '') throw new Blocked(`${secret.name} must not be empty; run this again`);
     if (this.homelab.registry === undefined)
       throw new Blocked(`homelab.ts must name the registry that ${secret.name} is a login for, in registry`);
-    return registryLogin(answer, this.homelab.registry.server);
+    return registryLogin(answer.trim(), this.homelab.registry.server);
   }
 }
 
@@ -70,7 +72,7 @@ export class SecretMaker {
 export function questionsOf({ name, type, keys }: ListedSecret, some: readonly string[]): string[] {
   return some.flatMap((key) => {
     const source = keys[key]!;
-    return 'ask' in source ? [`${name}: ${source.ask}${type === LOGIN ? ', or as USER:TOKEN' : ''}`] : [];
+    return 'ask' in source ? [`${name}: ${source.ask}${type === LOGIN ? ', or as USER:TOKEN' : ', or file:PATH'}`] : [];
   });
 }
 
@@ -89,14 +91,16 @@ export async function makeValues(
   for (const key of keys) {
     const source = secret.keys[key]!;
     if ('value' in source) values[key] = source.value;
-    else if ('percentEncoded' in source) continue;
+    else if (isDerived(source)) continue;
     else if ('ask' in source) values[key] = await ask(key);
     else if (source.generate === 'alphanumeric') values[key] = alphanumeric(source.length);
     else if (source.generate === 'base64') values[key] = randomBytes(source.bytes).toString('base64');
     else if (source.generate === 'ssh-ed25519') values[key] = sshKey(secret.name);
+    else if (source.generate === 'rsa-key') values[key] = rsaKey(source.bits);
+    else if (source.generate === 'ed25519-key') values[key] = ed25519Key();
     else if (source.generate !== 'certificate' && source.generate !== 'certificate-key')
       throw new Blocked(
-        `dist/secrets.yaml wants ${key} of ${secret.name} to be generated as ${JSON.stringify((source as any).generate)}, which is not known here (allowed: alphanumeric, base64, ssh-ed25519, certificate, certificate-key)`,
+        `dist/secrets.yaml wants ${key} of ${secret.name} to be generated as ${JSON.stringify((source as any).generate)}, which is not known here (allowed: alphanumeric, base64, ssh-ed25519, rsa-key, ed25519-key, certificate, certificate-key)`,
       );
   }
   const pair = certificateKeys(secret);
@@ -106,7 +110,7 @@ export async function makeValues(
     values[pair.certificate] = made.certificate;
     values[pair.key] = made.key;
   }
-  return withEncoded(secret, values);
+  return withDerived(secret, values);
 }
 
 /** Why a kept certificate must be made anew; undefined where it need not, or where none is kept. */

@@ -5,48 +5,80 @@ import { ENCRYPTED_SECRETS, type ListedSecret } from '../../values/secrets';
 
 /** A workload of dist/ that reads a secret when it starts. */
 export interface Reader {
-  readonly kind: 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'Job';
+  readonly kind: 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'Job' | 'CronJob';
   readonly namespace: string;
   readonly name: string;
   /** What its pods are selected by; a job's by its name. */
   readonly selector: string;
-  /** Whether its pods read the secret again and again, so that a new value needs no restart. @default false */
-  readonly readsAgain?: boolean;
+  /**
+   * How a new value reaches it:
+   *   restart      its pods are replaced
+   *   run-again    a job that brings the value into a database, or that is all that uses it, is made again
+   *   next-start   another job reads it when it starts the next time; only a pod that still runs has the old one
+   *   by-itself    its pods read it again and again
+   */
+  readonly gets: 'restart' | 'run-again' | 'next-start' | 'by-itself';
 }
 
 /** As the constructs say it (constructs/secrets.ts). */
 const READS_AGAIN = 'collab-homelab/reads-again';
 
-const KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job'];
+const KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob'];
 
 /** Who reads a secret, from dist/ alone. A login for a registry counts nowhere: kubelet reads it at each pull. */
 export function readersOf({ name, namespaces }: ListedSecret, objects = manifests()): Reader[] {
-  return objects
+  const found = objects
     .map(({ object }) => object)
     .filter(
       (object) =>
         KINDS.includes(object?.kind) &&
         namespaces.includes(object.metadata.namespace) &&
-        secretsRead(object.spec.template.spec).has(name),
-    )
-    .map(({ kind, metadata, spec }) => ({
-      kind,
-      namespace: metadata.namespace,
-      name: metadata.name,
-      ...(metadata.annotations?.[READS_AGAIN] === name && { readsAgain: true }),
-      selector:
-        kind === 'Job'
-          ? `batch.kubernetes.io/job-name=${metadata.name}`
-          : Object.entries(spec.selector.matchLabels)
-              .map(([key, value]) => `${key}=${value}`)
-              .join(','),
-    }));
+        secretsRead(podOf(object)).has(name),
+    );
+  const onlyJobs = found.every(({ kind }) => kind === 'Job');
+  return found.map((object) => ({
+    kind: object.kind,
+    namespace: object.metadata.namespace,
+    name: object.metadata.name,
+    gets: wayOf(object, name, onlyJobs),
+    selector: selectorOf(object),
+  }));
+}
+
+function podOf({ spec }: any): any {
+  return (spec.jobTemplate?.spec ?? spec).template.spec;
+}
+
+function wayOf(object: any, name: string, onlyJobs: boolean): Reader['gets'] {
+  if (object.metadata.annotations?.[READS_AGAIN] === name) return 'by-itself';
+  if (object.kind === 'CronJob') return 'next-start';
+  if (object.kind !== 'Job') return 'restart';
+  const readsPrevious = containersOf(podOf(object)).some(({ env = [] }) =>
+    env.some(
+      ({ valueFrom }: any) => valueFrom?.secretKeyRef?.name === name && valueFrom.secretKeyRef.key.startsWith(PREVIOUS),
+    ),
+  );
+  return onlyJobs || readsPrevious ? 'run-again' : 'next-start';
+}
+
+function selectorOf({ kind, metadata, spec }: any): string {
+  if (kind === 'Job') return `batch.kubernetes.io/job-name=${metadata.name}`;
+  const labels = kind === 'CronJob' ? spec.jobTemplate.spec.template.metadata.labels : spec.selector.matchLabels;
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${String(value)}`)
+    .join(',');
+}
+
+/** What the keys of previous values begin with. */
+export const PREVIOUS = 'previous-';
+
+function containersOf(pod: any): any[] {
+  return [...(pod.initContainers ?? []), ...pod.containers];
 }
 
 function secretsRead(pod: any): Set<string> {
-  const containers = [...(pod.initContainers ?? []), ...pod.containers];
   const found = [
-    ...containers.flatMap(({ env = [], envFrom = [] }: any) => [
+    ...containersOf(pod).flatMap(({ env = [], envFrom = [] }: any) => [
       ...env.map(({ valueFrom }: any) => valueFrom?.secretKeyRef?.name),
       ...envFrom.map(({ secretRef }: any) => secretRef?.name),
     ]),

@@ -74,8 +74,8 @@ export function replacement(of: Rotation, namespace: string): Part {
 /** Jobs that read a secret and that Argo CD, where it runs, has not made. */
 export async function absentJobs(kubernetes: Kubernetes, secret: ListedSecret): Promise<string[]> {
   const absent: string[] = [];
-  for (const { kind, namespace, name } of readersOf(secret))
-    if (kind === 'Job' && (await kubernetes.get(['job', name, '-n', namespace])) === undefined)
+  for (const { gets, namespace, name } of readersOf(secret))
+    if (gets === 'run-again' && (await kubernetes.get(['job', name, '-n', namespace])) === undefined)
       absent.push(`${namespace}/${name}`);
   return absent.length > 0 && (await new ArgoCd(kubernetes).hasApplications()) ? absent : [];
 }
@@ -139,6 +139,14 @@ export function restart(of: Rotation, reader: Reader): Part {
     kubernetes.command(['rollout', 'restart', workload, '-n', namespace]),
     action('wait until only new pods run', rollout),
   ];
+  return async () => ((await of.stale(reader)).length === 0 ? undefined : { actions });
+}
+
+/** A job that runs with the old value is left to end: it reads the new one when it starts the next time. */
+export function ended(of: Rotation, reader: Reader): Part {
+  const what = `pods of ${reader.namespace}/${reader.name} with the old value have ended`;
+  const wait = (progress: Progress) => untilNone(what, { seconds: JOB_SECONDS }, progress, () => of.stale(reader));
+  const actions = [action(`wait until ${what}`, wait)];
   return async () => ((await of.stale(reader)).length === 0 ? undefined : { actions });
 }
 

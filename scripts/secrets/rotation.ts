@@ -5,8 +5,8 @@ import type { Step } from '../engine/step';
 import type { Values } from './declared';
 import { keyfileParts } from './keyfile-rotation';
 import { changedAt, VALUE_SINCE } from './live';
-import { readersOf } from './readers';
-import { after, forget, replacement, rerun, restart, Rotation, type Part } from './rotation-parts';
+import { PREVIOUS, readersOf } from './readers';
+import { after, ended, forget, replacement, rerun, restart, Rotation, type Part } from './rotation-parts';
 import { isUnderWay, type SecretStore } from './store';
 
 /**
@@ -52,8 +52,9 @@ type Titled = readonly [title: string, part: Part];
 function valueParts(of: Rotation): Titled[] {
   const { secret } = of;
   const readers = readersOf(secret);
-  const jobs = readers.filter(({ kind }) => kind === 'Job');
-  const others = readers.filter(({ kind, readsAgain }) => kind !== 'Job' && !readsAgain);
+  const jobs = readers.filter(({ gets }) => gets === 'run-again');
+  const others = readers.filter(({ gets }) => gets === 'restart');
+  const later = readers.filter(({ gets }) => gets === 'next-start');
   const first = secret.namespaces.filter((namespace) => jobs.some((job) => job.namespace === namespace));
   const rest = secret.namespaces.filter((namespace) => !first.includes(namespace));
   const has = (namespace: string) => `${namespace}/${secret.name} has the new value`;
@@ -64,6 +65,10 @@ function valueParts(of: Rotation): Titled[] {
     ...others.map((reader): Titled => [
       `${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has started with it`,
       after(restart(of, reader), mustHave(reader.namespace), replaced.get(reader.namespace)!),
+    ]),
+    ...later.map((reader): Titled => [
+      `no pod of ${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has the old value`,
+      after(ended(of, reader), mustHave(reader.namespace), replaced.get(reader.namespace)!),
     ]),
   ];
   const withPrevious = first.map((namespace): Titled => [
@@ -89,8 +94,6 @@ function valueParts(of: Rotation): Titled[] {
     ...named('has run without the previous one', again),
   ];
 }
-
-const PREVIOUS = 'previous-';
 
 /** Input of a database's job: the previous values beside the new ones. */
 export function withPreviousValues(values: Values, previous: Values): Values {

@@ -1,8 +1,9 @@
-import { secretValues, type ListedSecret, type SecretPlaces } from '../../values/secrets';
+import { isDerived, secretValues, type ListedSecret, type SecretPlaces } from '../../values/secrets';
 import { Blocked } from '../engine/problem';
 import { SECRETS, type SecretTree, type Sops } from '../engine/sops';
 import { belongTogether } from './certificates';
-import { certificateKeys, declaredSecrets, withEncoded, type Values } from './declared';
+import { keptProblem } from './given';
+import { certificateKeys, declaredSecrets, withDerived, type Values } from './declared';
 
 /** What secrets.sops.yaml holds. Keys that follow from others are there too, though the file has none of them. */
 export interface Kept {
@@ -25,8 +26,8 @@ export class SecretStore {
   }
 
   async write(kept: Kept): Promise<void> {
-    const previous = sorted(this.withoutEncoded(kept.previous));
-    const secrets = sorted(this.withoutEncoded(kept.secrets));
+    const previous = sorted(this.withoutDerived(kept.previous));
+    const secrets = sorted(this.withoutDerived(kept.secrets));
     const tree = { secrets, ...(Object.keys(previous).length > 0 && { previous }) };
     await this.sops.write(SECRETS.cluster, tree, this.isPlain);
   }
@@ -41,12 +42,12 @@ export class SecretStore {
       throw new Blocked(
         `${SECRETS.cluster} must hold ${section}: NAMESPACE: NAME: KEY: TEXT, and ${wrong || section} is something else; sops ${SECRETS.cluster}`,
       );
-    return this.each((tree[section] ?? {}) as SecretPlaces, withEncoded);
+    return this.each((tree[section] ?? {}) as SecretPlaces, withDerived);
   }
 
-  private withoutEncoded(places: SecretPlaces): SecretPlaces {
+  private withoutDerived(places: SecretPlaces): SecretPlaces {
     return this.each(places, ({ keys }, values) =>
-      Object.fromEntries(Object.entries(values).filter(([key]) => !('percentEncoded' in (keys[key] ?? {})))),
+      Object.fromEntries(Object.entries(values).filter(([key]) => !isDerived(keys[key]))),
     );
   }
 
@@ -107,6 +108,10 @@ export function valuesOf(secret: ListedSecret, { secrets }: Kept): Values {
       const wanted = `hold ${key} ${JSON.stringify(source.value)}, as dist/secrets.yaml says`;
       throw bad(wanted, 'another one', 'who made the password for another name must decide');
     }
+  for (const [key, source] of Object.entries(keys)) {
+    const wrong = values[key] === undefined ? undefined : keptProblem(source, values[key]);
+    if (wrong !== undefined) throw bad(`hold ${wrong.wanted} as ${key}`, wrong.found, 'put the right one there');
+  }
   const pair = certificateKeys(secret);
   if (pair && pair.certificate in values !== pair.key in values)
     throw bad(`hold ${pair.certificate} and ${pair.key} together`, 'one of them', 'remove it');

@@ -177,6 +177,6 @@ test('renders a variable only for the container of its own object', () => {
   const chart = chartIn();
   const config = new k8s.KubeConfigMap(chart, 'config', { metadata: { name: 'config' }, data: { a: '$(X)' } });
   expect(config.name).toBe('config');
-  new MicroserviceDeployment(chart, 'documents', { image, config: { 'run.sh': 'echo $(X)' }, env: { A: 'a' } });
+  new MicroserviceDeployment(chart, 'documents', { image, files: { '/app/run.sh': 'echo $(X)' }, env: { A: 'a' } });
   expect(said(chart)).not.toThrow();
 });

@@ -52,9 +52,8 @@ test('renders a CPU limit if one is set', () => {
   expect(() => rendered({ resources: wrong })).toThrow('cpuLimit must be a Cpu');
 });
 
-test('mounts config files at configPath, and limits the size of /tmp', () => {
-  const { pod } = rendered({ config: { 'app.yaml': 'a' }, configPath: '/app/conf', tmp: Size.gibibytes(1) });
-  expect(pod.containers[0].volumeMounts).toContainEqual({ name: 'config', mountPath: '/app/conf', readOnly: true });
+test('limits the size of /tmp', () => {
+  const { pod } = rendered({ tmp: Size.gibibytes(1) });
   expect(pod.volumes).toContainEqual({ name: 'tmp', emptyDir: { sizeLimit: '1Gi' } });
 });
 
@@ -83,13 +82,6 @@ test('mounts no ServiceAccount token, and sets no service links', () => {
     serviceAccountName: 'documents',
   });
   expect(objectOf(chart, 'ServiceAccount').automountServiceAccountToken).toBe(false);
-});
-
-test('a changed config file restarts the pods', () => {
-  const hash = (text: string) =>
-    rendered({ config: { 'app.yaml': text } }).spec.template.metadata.annotations['checksum/config'];
-  expect(hash('a')).not.toBe(hash('b'));
-  expect(hash('a')).toBe(hash('a'));
 });
 
 test.each([0, 101, 70.5])('rejects cpuPercent %p', (cpuPercent) => {
@@ -276,7 +268,7 @@ test('renders a service with all options', () => {
     replicas: 3,
     port: 3000,
     env: { LOG_LEVEL: 'info' },
-    config: { 'app.yaml': 'level: info\n' },
+    files: { '/etc/app/app.yaml': 'level: info\n' },
     placement: Placement.preferNodesLabelled('storage-type', 'mongodb'),
     metrics: { port: 9090 },
     pullSecrets: ['registry'],
@@ -297,19 +289,6 @@ test('only the scraper of the metrics may reach their port', () => {
 });
 
 test.each([
-  [
-    { config: { 'a/b': 'x' } },
-    'apps/documents: the name of a file in config must be the name of a file in a ConfigMap',
-  ],
-  [{ config: { a: 5 as unknown as string } }, 'apps/documents: config["a"] must be text, got 5'],
-  [
-    { config: { a: 'x' }, configPath: '/tmp/config' },
-    'apps/documents: configPath must be an absolute path that overlaps no other mount',
-  ],
-  [
-    { config: { a: 'x' }, configPath: 'config' },
-    'apps/documents: configPath must be an absolute path that overlaps no other mount',
-  ],
   [{ pullSecrets: ['My_Login'] }, 'apps/documents: the name of a pull secret must be a DNS name'],
   [{ name: '2048' }, 'apps/documents: the name of a service must be a DNS label that starts with a letter, got "2048"'],
 ])('rejects %j with its path', (props, message) => {

@@ -1,7 +1,7 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import good from '../fixtures/homelab';
-import { defineHomelab, Probes } from '../../inventory';
+import { defineHomelab, Probes, Secret } from '../../inventory';
 import { changed, refusal } from '../homelab';
 
 test('the homelab of tests is accepted', () => {
@@ -507,6 +507,71 @@ const broken: [string, (homelab: any) => void, string][] = [
     'a model on a node',
     (h) => (h.llm.machine = 'talos-worker-01'),
     'llm.machine must be a machine beside the cluster, got "talos-worker-01, a Talos node" (allowed: ai-vm)',
+  ],
+  [
+    'a value in the place of a secret',
+    (h) => (h.services.chat.secrets = { TOKEN: 'the value' }),
+    'services.chat.secrets.TOKEN must be a Secret, got "text, which is not shown"',
+  ],
+  [
+    'a shared secret that is not declared',
+    (h) => {
+      h.secrets = { 'partner-api': Secret.asked('key of the partner') };
+      h.services.chat.secrets = { A: Secret.shared('partner-api'), B: Secret.shared('partner-apj') };
+    },
+    'services.chat.secrets.B must be declared in secrets of the homelab, got "partner-apj" (allowed: partner-api); did you mean partner-api?',
+  ],
+  [
+    'a declared secret that nobody uses',
+    (h) => (h.secrets = { 'partner-api': Secret.generated() }),
+    'secrets.partner-api must be used by a service, got "no service that names it"; write NAME: Secret.shared(\'partner-api\') in secrets of a service, or remove it',
+  ],
+  [
+    'the public half of a password',
+    (h) => {
+      h.secrets = { signing: Secret.generated() };
+      h.services.chat.secrets = { KEY: Secret.shared('signing').publicHalf() };
+    },
+    'services.chat.secrets.KEY must be the public half of a key, got "signing, which is no key pair"',
+  ],
+  [
+    'a service that is named like shared secrets, and has one of the same name',
+    (h) => {
+      h.secrets = { key: Secret.generated() };
+      h.services.shared = { connects: [], secrets: { KEY: Secret.generated(), OTHER: Secret.shared('key') } };
+    },
+    'services.shared.secrets.KEY must be used once, got "shared.key, which secrets.key has"',
+  ],
+  [
+    'a secret and a variable of one name',
+    (h) => {
+      h.services.chat.env = { TOKEN_FILE: '/run/token' };
+      h.services.chat.secrets = { TOKEN: Secret.generated().file('/run/secrets/token') };
+    },
+    'services.chat.secrets.TOKEN must be used once, got "TOKEN_FILE, which services.chat.env.TOKEN_FILE has"',
+  ],
+  [
+    'a secret that a connection sets too',
+    (h) => (h.services.chat.secrets = { CASSANDRA_PASSWORD: Secret.generated() }),
+    'CASSANDRA_PASSWORD, which services.chat.secrets.CASSANDRA_PASSWORD sets',
+  ],
+  [
+    'a file in the place of a secret',
+    (h) => {
+      h.services.chat.files = { '/run/secrets/token': 'a' };
+      h.services.chat.secrets = { TOKEN: Secret.generated().file('/run/secrets/token') };
+    },
+    'each path in files and secrets of services.chat must be an absolute path that overlaps no other mount, got "/run/secrets/token, which is /run/secrets/token"',
+  ],
+  [
+    'a file below /tmp',
+    (h) => (h.services.chat.files = { '/tmp/app.yaml': 'a' }),
+    'got "/tmp/app.yaml, which is inside or contains /tmp"',
+  ],
+  [
+    'a file with another content than text',
+    (h) => (h.services.chat.files = { '/etc/app.yaml': { level: 'info' } }),
+    'services.chat.files["/etc/app.yaml"] must be text or bytes, got {"level":"info"}',
   ],
   [
     'a Git address with a space',

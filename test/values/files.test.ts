@@ -1,4 +1,4 @@
-import { dataKeyProblem, filesProblem, mountPathsProblem } from '../../values/files';
+import { dataKeyProblem, mountPathsProblem } from '../../values/files';
 import { serviceNameProblem } from '../../values/names';
 
 test.each(['a', 'app.yaml', '.env', '_', '-', 'A'.repeat(253), '...a'.slice(2)])(
@@ -14,21 +14,6 @@ test.each(['', '.', '..', '..data', 'a/b', 'a b', 'é', 'a:b', 'a'.repeat(254), 
     expect(dataKeyProblem(key, 'key')).toContain('key must be the name of a file in a ConfigMap or Secret, got ');
   },
 );
-
-test.each([
-  [{ a: 'x'.repeat(1024 ** 2) }, undefined],
-  [{ a: 'x'.repeat(1024 ** 2 - 1), b: 'é' }, 'config must hold at most 1 MiB, got "1048577 bytes"'],
-  [{ a: 5 }, 'config["a"] must be text, got 5'],
-  [{ a: undefined }, 'config["a"] must be text, got nothing'],
-  [{ a: { b: 1 } }, 'config["a"] must be text, got {"b":1}'],
-  [{ 'a/b': 'x' }, 'the name of a file in config must be'],
-  [[], 'config must be an object of files by name'],
-  [{}, undefined],
-])('validates name, content and size of files: %#', (files, message) => {
-  const problem = filesProblem(files, 'config');
-  if (message === undefined) expect(problem).toBeUndefined();
-  else expect(problem).toContain(message);
-});
 
 test.each([
   [['/tmp', '/etc/config'], undefined],

@@ -1,4 +1,4 @@
-import type { ListedSecret } from '../../../values/secrets';
+import { isDerived, type ListedSecret } from '../../../values/secrets';
 import { manifests, type Context } from '../../clients/context';
 import type { Kubernetes } from '../../clients/kubernetes';
 import { action } from '../../engine/actions';
@@ -110,7 +110,9 @@ export function publicHalves(declared: readonly ListedSecret[], kept: Kept): str
     Object.entries(valuesOf(secret, kept)).flatMap(([key, value]) => {
       const source = secret.keys[key]!;
       if (!('generate' in source) || source.generate !== 'ssh-ed25519') return [];
-      return [`${secret.name}: for authorized_keys of the target: ${publicHalf(value, secret.name) ?? 'no key'}`];
+      return [
+        `${secret.name}: for authorized_keys of what it logs in to: ${publicHalf(value, secret.name) ?? 'no key'}`,
+      ];
     }),
   );
 }
@@ -131,7 +133,10 @@ function origin(secret: ListedSecret, key: string, known: Values): string {
   if (key in known) return 'the same value as in its other namespace';
   if ('value' in source) return source.value;
   if ('ask' in source) return `you are asked for ${source.ask}`;
-  if ('percentEncoded' in source) return `${source.percentEncoded}, percent-encoded`;
+  if (isDerived(source))
+    return 'percentEncoded' in source
+      ? `${source.percentEncoded}, percent-encoded`
+      : `the public half of ${source.publicHalfOf}`;
   const { generate, ...how } = source;
   return [`a new ${generate}`, ...Object.entries(how).map(([name, value]) => `${name} ${String(value)}`)].join(', ');
 }
