@@ -73,7 +73,27 @@ async function beforeOllama({ tally, processes }: ModelSuite): Promise<void> {
       status === 403,
       `${status}`,
     );
-    const asked = availability(`http://${address}:${port}`, 'key-of-proof');
+    const url = `http://${address}:${port}`;
+    for (const [what, env, code, said] of [
+      ['every model', {}, 0, /has every model: tiny:v1/],
+      ['a model that is missing', { MODELS: `${MODEL} other:v1` }, 1, /answers but lacks other:v1; it has tiny:v1/],
+      [
+        'a model that is not published yet',
+        { MODELS: `${MODEL} writer:stable`, RELEASED: 'writer:stable=writer' },
+        0,
+        /writer:stable is not published yet[^]*has every model: tiny:v1/,
+      ],
+      ['a wrong key', { API_KEY: 'wrong' }, 1, /does not answer: HTTP Error 401/],
+    ] as const) {
+      const proof = script('llm-proof.py', { ...PROOF, URL: url, API_KEY: key, ...env });
+      tally.check(`the check after a sync: ${what}`, proof.code === code && said.test(proof.said), told(proof));
+    }
+    const asked = script('llm-availability.py', {
+      URL: url,
+      MODELS: MODEL,
+      TIMEOUT: '60',
+      API_KEY: 'key-of-proof',
+    }).said;
     tally.check('the availability check gets a first word', /^model=tiny:v1 answers=yes/.test(asked), asked);
   } finally {
     await proxy.stop();
@@ -132,11 +152,20 @@ function statusByName(port: number): Promise<number | undefined> {
   });
 }
 
-function availability(url: string, key: string): string {
-  const env = { PATH: process.env.PATH, URL: url, MODELS: MODEL, TIMEOUT: '60', API_KEY: key };
-  const script = join('constructs', 'files', 'llm-availability.py');
-  const { stdout, stderr } = spawnSync('python3', [script], { env, encoding: 'utf8', timeout: 90_000 });
-  return stdout + stderr;
+/** Variables of the check after a sync. There is no API server here, so it does not ask for endpoints. */
+const PROOF = { SERVICE: 'llm-service', NAMESPACE: 'services', HAS_ENDPOINTS: 'no', MODELS: MODEL };
+
+/** Runs a script of a pod. */
+function script(
+  name: string,
+  env: Readonly<Record<string, string>>,
+): { readonly code: number | null; readonly said: string } {
+  const { status, stdout, stderr } = spawnSync('python3', [join('constructs', 'files', name)], {
+    env: { PATH: process.env.PATH, ...env },
+    encoding: 'utf8',
+    timeout: 90_000,
+  });
+  return { code: status, said: stdout + stderr };
 }
 
 function told(...what: readonly unknown[]): string {
