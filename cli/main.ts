@@ -2,6 +2,7 @@ import { budget } from './budget';
 import { connect } from './connect';
 import { connections } from './connections';
 import { fitModel } from './fit-model';
+import { images } from './images';
 import { leftovers } from './leftovers';
 import { printPicture } from './picture';
 import { plan } from './plan';
@@ -25,6 +26,10 @@ const commands: Readonly<
   'fit-model': {
     what: 'TAG | config.json | FILE.gguf: whether a model fits [--context N] [--parallel N] [--kv-cache TYPE] [--quantization TYPE]',
     run: fitModel,
+  },
+  images: {
+    what: '[IMAGE]: whether registries have each image for the nodes, and which settings it needs',
+    run: images,
   },
   leftovers: {
     what: 'print commands that remove what dist/ no longer has [--kubeconfig=FILE]',

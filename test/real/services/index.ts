@@ -3,6 +3,7 @@ import { nodeParts } from '../node/prober';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { connections } from './connections';
+import { images, registryProgram } from './images';
 import { network } from './network';
 import { policyEngine } from './policy-engine';
 import { probes } from './probes';
@@ -16,9 +17,18 @@ if (process.getuid?.() !== 0)
   throw new Error(
     'the suite of the services must run as root on Linux, because it mounts volumes and sets memory limits; sudo npm run test:real -- services',
   );
-onLoopback(() => [nodeParts(), policyEngine()], ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc']);
+onLoopback(
+  () => [nodeParts(), policyEngine(), registryProgram()],
+  ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'],
+);
 
-const PARTS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = { network, probes, processes, connections };
+const PARTS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
+  network,
+  images,
+  probes,
+  processes,
+  connections,
+};
 
 async function main(): Promise<void> {
   const only = process.argv
