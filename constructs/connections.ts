@@ -236,10 +236,11 @@ function peerText(peer: Peer): string {
 }
 
 /** Opens a port of one workload for another, in the policies of both. */
-export function openBetween(client: Connections, server: Connections, ...ports: readonly number[]): void {
-  for (const port of ports) {
-    client.allowTo(server.peer, { port });
-    server.allowFrom(client.peer, { port });
+export function openBetween(client: Connections, server: Connections, ...ports: readonly (number | Port)[]): void {
+  for (const each of ports) {
+    const port = typeof each === 'number' ? { port: each } : each;
+    client.allowTo(server.peer, port);
+    server.allowFrom(client.peer, port);
   }
 }
 

@@ -2,9 +2,10 @@ import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
 import { prefixOfName } from '../values/connection-fields';
 import { portProblem, serviceNameProblem } from '../values/names';
-import { Probes } from '../values/probes';
+import { defaultProbes, portsOf, transportOf, type ServicePort } from '../values/ports';
 import { sentence } from '../values/problem';
 import type { Autoscaling } from '../values/scale';
+import { DRAIN } from '../values/service-kinds';
 import { optionProblems, type ServiceOptions } from '../values/service-options';
 import { Client, Connections, openBetween, type Connectable, type ConnectionName, type Peer } from './connections';
 import { disruptionBudget } from './disruption-budget';
@@ -54,7 +55,9 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   readonly name: string;
   /** Its namespace: part of the host name that other services get. */
   readonly namespace: string;
-  /** Port of the container and of the Service; other services get it as NAME_PORT. Undefined for a worker. */
+  /** Its ports, the default first. Empty for a worker. */
+  readonly ports: readonly ServicePort[];
+  /** Default port of the Service; other services get it as NAME_PORT. Undefined for a worker. */
   readonly port?: number;
   /** Its NetworkPolicy: DNS, its targets, its clients, and the controllers of its routes. */
   readonly connections: Connections;
@@ -82,8 +85,9 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
     super(scope, id);
     this.name = props.name ?? id;
     this.namespace = namespaceOf(this, props.namespace);
-    this.port = props.kind === 'worker' ? undefined : (props.port ?? 8080);
     this.validate();
+    this.ports = portsOf(props);
+    this.port = this.ports[0]?.service;
     const identity = { app: 'microservice', instance: this.name, component: 'service' };
     this.selector = selectorLabels(identity);
     this.allLabels = labels(identity);
@@ -101,20 +105,21 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
     this.configMap = mountFiles(this, this.pod, this.metadata(), props.files);
     if (props.metrics?.scrapedBy) this.connections.allowFrom(props.metrics.scrapedBy, { port: this.metricsPort()! });
     this.deployment = this.makeDeployment();
-    if (this.port !== undefined) this.service = this.makeService(this.port);
+    this.pod.finish(this.deployment);
+    if (this.ports.length > 0) this.service = this.makeService();
     if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1)
       this.podDisruptionBudget = disruptionBudget(this, this.metadata(), this.selector, {
         // A pod that was never ready must not block the drain of its node.
         unhealthyPodEvictionPolicy: 'AlwaysAllow',
       });
     if (props.autoscaling) this.autoscaler = this.makeAutoscaler(props.autoscaling);
-    if (this.service && this.port !== undefined)
+    if (this.service)
       OutsideRoute.render(
         this,
         {
           ...this.metadata(),
           service: this.service,
-          ports: [{ name: 'http', container: this.port, service: this.port, protocol: 'http' }],
+          ports: this.ports,
           connections: this.connections,
         },
         props.routes ?? [],
@@ -130,20 +135,34 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         got: this.name,
         fix: 'remove the connection to itself: a pod always reaches itself',
       });
-    if (this.port === undefined)
-      fail(this, {
-        what: 'a connection must lead to a server',
-        got: `${this.name}, which is a worker and listens on no port`,
-        fix: "remove the connection, or kind: 'worker'",
-      });
+    const port = this.portOf();
     const host = `${this.name}.${this.namespace}.svc.cluster.local`;
-    const address = `${host}:${this.port}`;
+    const address = `${host}:${port.service}`;
+    const url = port.protocol === 'http' ? `http://${address}` : undefined;
     client.addConnection(
       name,
       { name: this.name, prefix: prefixOfName(this.name) },
-      { kind: 'service', fields: { host, port: String(this.port), url: `http://${address}`, address } },
+      { kind: 'service', fields: { host, port: String(port.service), url, address } },
     );
-    openBetween(client.connections, this.connections, this.port);
+    openBetween(client.connections, this.connections, { port: port.container, protocol: transportOf(port) });
+  }
+
+  /** A port by name, or the default one. @throws on a worker, and on a name that it does not have */
+  portOf(name?: string): ServicePort {
+    const found = name === undefined ? this.ports[0] : this.ports.find((port) => port.name === name);
+    if (found !== undefined) return found;
+    if (this.ports.length > 0)
+      return fail(this, {
+        what: 'a connection must name a port of its target',
+        got: name,
+        allowed: this.ports.map((port) => port.name).join(', '),
+        fix: `name one of them, or add it to ports of ${this.name}`,
+      });
+    return fail(this, {
+      what: 'a connection must lead to a server',
+      got: `${this.name}, which is a worker and listens on no port`,
+      fix: "remove the connection, or kind: 'worker'",
+    });
   }
 
   /** Adds environment variables. @throws on a name that is taken or invalid */
@@ -160,15 +179,18 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         ? 'kind must be server or worker, got "job"; use new ScheduledJob'
         : undefined,
       ...optionProblems({ ...this.props, secrets: ownSecrets(this.props.secrets) }),
+      this.props.preStop && this.props.drain
+        ? sentence({ what: 'preStop must be left out with drain', got: this.props.preStop, fix: 'use one of the two' })
+        : undefined,
       metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
-      this.port === undefined && routes.length > 0
+      this.props.kind === 'worker' && routes.length > 0
         ? sentence({
             what: 'routes must lead to a server',
             got: 'a worker, which listens on no port',
             fix: "remove routes, or kind: 'worker'",
           })
         : undefined,
-      this.port === undefined && metrics && metrics.port === undefined
+      this.props.kind === 'worker' && metrics && metrics.port === undefined
         ? sentence({
             what: 'metrics.port must be given for a worker',
             got: undefined,
@@ -183,36 +205,39 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   }
 
   private metricsPort(): number | undefined {
-    return this.props.metrics && (this.props.metrics.port ?? this.port);
+    const named = this.ports.find(({ name }) => name === 'metrics')?.container;
+    return this.props.metrics ? (this.props.metrics.port ?? named ?? this.ports[0]?.container) : named;
   }
 
   private makePod(): ServicePod {
     const { props } = this;
     const metricsPort = this.metricsPort();
-    const ports = [
-      ...(this.port === undefined ? [] : [{ name: 'http', containerPort: this.port, protocol: 'TCP' }]),
-      ...(metricsPort === undefined || metricsPort === this.port
-        ? []
-        : [{ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' }]),
-    ];
     const pod = new ServicePod(this, {
       ...props,
       name: this.name,
       namespace: this.namespace,
-      // The API server drops empty lists, so Argo CD would always show a diff.
-      ports: ports.length > 0 ? ports : undefined,
-      probes: props.probes ?? (props.kind === 'worker' ? undefined : Probes.http()),
+      ports: this.ports,
+      metricsPort,
+      probes: props.probes ?? defaultProbes(this.ports),
+      // A command of the owner drains by itself.
+      drain: this.ports.length > 0 && !props.preStop ? (props.drain ?? DRAIN) : undefined,
     });
-    pod.annotate(scrapeAnnotations(props.metrics && { ...props.metrics, port: metricsPort! }));
+    if (props.probes?.reason !== undefined) pod.annotate({ 'collab-homelab/no-probes': props.probes.reason });
+    if (metricsPort !== undefined) pod.annotate(scrapeAnnotations({ ...props.metrics, port: metricsPort }));
     return pod;
   }
 
-  private makeService(port: number): k8s.KubeService {
+  private makeService(): k8s.KubeService {
     return new k8s.KubeService(this, 'service', {
       metadata: this.metadata(),
       spec: {
         selector: { ...this.selector },
-        ports: [{ name: 'http', port, targetPort: k8s.IntOrString.fromString('http'), protocol: 'TCP' }],
+        ports: this.ports.map((port) => ({
+          name: port.name,
+          port: port.service,
+          targetPort: k8s.IntOrString.fromString(port.name),
+          protocol: transportOf(port),
+        })),
       },
     });
   }

@@ -1,14 +1,17 @@
-import { Duration, Size } from 'cdk8s';
+import { Size, type ApiObject } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
 import { mountPathsProblem } from '../values/files';
 import { dnsNameProblem, imageProblem } from '../values/names';
+import { transportOf, type ServicePort } from '../values/ports';
+import { GRACE } from '../values/service-kinds';
 import type { ServiceOptions } from '../values/service-options';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
 import { Environment, type EnvValue } from './env';
+import { podSpecOf } from './footprint';
 import type { Placement } from './placement';
 import { containerProbes } from './probes';
-import { contentHash } from './rendering';
+import { contentHash, onRender } from './rendering';
 import { resourceRequirements, type Resources } from './resources';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import type { ServiceSecret } from './service-secrets';
@@ -37,7 +40,7 @@ export interface PodProps {
 }
 
 /** Options of a service that are of its pods, whatever runs them. */
-type OfPods = 'command' | 'args' | 'user' | 'probes' | 'terminationGracePeriod';
+type OfPods = 'command' | 'args' | 'user' | 'probes' | 'drain' | 'terminationGracePeriod';
 
 /** What the pods of one construct run. */
 export interface ServicePodProps extends PodProps, Pick<ServiceOptions, OfPods> {
@@ -45,7 +48,9 @@ export interface ServicePodProps extends PodProps, Pick<ServiceOptions, OfPods> 
   readonly name: string;
   readonly namespace: string;
   /** @default none */
-  readonly ports?: readonly k8s.ContainerPort[];
+  readonly ports?: readonly ServicePort[];
+  /** Port of the metrics, where it is none of `ports`. @default none */
+  readonly metricsPort?: number;
   readonly preStop?: readonly string[];
 }
 
@@ -124,11 +129,35 @@ export class ServicePod {
     return {
       serviceAccountName: props.name,
       ...hardenedPod(props.user ?? 10001, props),
-      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? Duration.seconds(30)).toSeconds(),
+      terminationGracePeriodSeconds: (props.terminationGracePeriod ?? GRACE).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
       containers: [this.container()],
       volumes: [...volumes.values()],
     };
+  }
+
+  /** Undefined instead of an empty list: the API server drops empty lists, so Argo CD would always show a diff. */
+  private containerPorts(): k8s.ContainerPort[] | undefined {
+    const { ports = [], metricsPort } = this.props;
+    const all = ports.map((port) => ({
+      name: port.name,
+      containerPort: port.container,
+      protocol: transportOf(port) as string,
+    }));
+    if (metricsPort !== undefined && !all.some(({ containerPort }) => containerPort === metricsPort))
+      all.push({ name: 'metrics', containerPort: metricsPort, protocol: 'TCP' });
+    return all.length > 0 ? all : undefined;
+  }
+
+  /** Adds to a workload what the types of Kubernetes 1.28 lack: the native sleep before SIGTERM, which needs no shell in the image. */
+  finish(workload: ApiObject): void {
+    const drain = this.props.drain?.toSeconds() ?? 0;
+    if (drain === 0) return;
+    onRender(workload, (json) => {
+      const [container] = podSpecOf(json)!.containers;
+      container.lifecycle = { preStop: { sleep: { seconds: drain } }, ...container.lifecycle };
+      return json;
+    });
   }
 
   private container(): k8s.Container {
@@ -138,10 +167,10 @@ export class ServicePod {
       image: props.image,
       command: props.command && [...props.command],
       args: props.args && [...props.args],
-      ports: props.ports && [...props.ports],
+      ports: this.containerPorts(),
       env: this.environment.render(),
       resources: this.resources,
-      ...(props.probes && containerProbes(props.probes)),
+      ...(props.probes && containerProbes(props.probes, props.ports ?? [])),
       lifecycle: props.preStop && { preStop: { exec: { command: [...props.preStop] } } },
       securityContext: RESTRICTED_CONTAINER,
       volumeMounts: this.mounted.map(({ mount }) => mount),

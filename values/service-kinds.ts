@@ -1,3 +1,5 @@
+import { Duration } from 'cdk8s';
+import { defaultProbes, portsOf, probePortsProblem } from './ports';
 import type { ScheduleOptions } from './schedule';
 import { SCHEDULE_FIELDS } from './schedule';
 import { missing, sentence } from './problem';
@@ -11,15 +13,24 @@ export type ServiceKind = 'server' | 'worker' | 'job';
 
 type Options = ServiceOptions & ScheduleOptions;
 
+/** Default of `drain` of a server. */
+export const DRAIN = Duration.seconds(5);
+/** Default of `terminationGracePeriod`, which is that of Kubernetes. */
+export const GRACE = Duration.seconds(30);
+
 /** Fields that a kind has no use for, and why. */
 const NOT_FOR: Readonly<Record<ServiceKind, Partial<Record<keyof Options, string>>>> = {
   server: every(Object.keys(SCHEDULE_FIELDS), 'a server runs all the time'),
   worker: {
     ...every(Object.keys(SCHEDULE_FIELDS), 'a worker runs all the time'),
     port: 'a worker listens on no port',
+    ports: 'a worker listens on no port',
+    drain: 'a worker leaves no Service',
   },
   job: {
     port: 'a job listens on no port',
+    ports: 'a job listens on no port',
+    drain: 'a job leaves no Service',
     probes: 'a job ends by itself, and `deadline` ends one that hangs',
     replicas: 'a job runs in one pod',
     autoscaling: 'a job runs in one pod',
@@ -52,6 +63,7 @@ export function togetherProblems(options: Options, at: (field: string) => string
         fix: "write Probes.exec({ live: ['...'] }), leave it out, or remove kind: 'worker'",
       }),
     );
+  problems.push(...portProblems(options, at));
   if (replicas !== undefined && autoscaling !== undefined)
     problems.push(
       sentence({
@@ -61,6 +73,34 @@ export function togetherProblems(options: Options, at: (field: string) => string
       }),
     );
   return problems;
+}
+
+/** A port that probes and connections can use, and time to drain. */
+function portProblems({ kind = 'server', ...options }: Options, at: (field: string) => string): string[] {
+  if (kind !== 'server') return [];
+  const { port, ports, probes, drain = DRAIN, terminationGracePeriod = GRACE } = options;
+  const all = portsOf(options);
+  const found = [
+    port !== undefined && ports !== undefined
+      ? sentence({ what: `${at('port')} must be left out with ports`, got: port, fix: 'put it into ports, first' })
+      : undefined,
+    probes && probePortsProblem(probes, all, at('probes')),
+    probes === undefined && defaultProbes(all) === undefined
+      ? sentence({
+          what: `${at('probes')} must be given when all ports are UDP`,
+          got: undefined,
+          fix: "write Probes.exec({ live: ['...'] }), or Probes.none with the reason",
+        })
+      : undefined,
+    drain.toSeconds() > 0 && drain.toSeconds() >= terminationGracePeriod.toSeconds()
+      ? sentence({
+          what: `${at('drain')} must be shorter than terminationGracePeriod, ${terminationGracePeriod.toSeconds()} s`,
+          got: `${drain.toSeconds()} s`,
+          fix: 'raise terminationGracePeriod: what remains of it after the drain is the time between SIGTERM and SIGKILL',
+        })
+      : undefined,
+  ];
+  return found.flatMap((problem) => problem ?? []);
 }
 
 const OTHER_KIND: Readonly<Record<ServiceKind, string>> = {

@@ -2,6 +2,7 @@ import type { Duration } from 'cdk8s';
 import { argsProblem, commandProblem, userProblem } from './processes';
 import { seconds, wordOf, type Fields, type Judge } from './fields';
 import { portProblem } from './names';
+import { portsProblem, type Ports } from './ports';
 import { probesProblem, type Probes } from './probes';
 import { autoscalingProblem, replicasProblem, type Autoscaling } from './scale';
 import { SCHEDULE_FIELDS, type ScheduleOptions } from './schedule';
@@ -13,9 +14,14 @@ import { secretsProblem, type Secrets } from './secret';
 export interface ServiceOptions {
   /** A server answers on a port, a worker has none, a job runs by a schedule. @default server */
   readonly kind?: ServiceKind;
-  /** Port of the container and of its Service. @default 8080; the stand-in of homelab.ts has its own */
+  /** One HTTP port named http, of the container and of its Service. @default 8080; the stand-in of homelab.ts has its own */
   readonly port?: number;
-  /** How the kubelet checks the container. @default Probes.http(): /healthz, /readyz, a minute to start; none for a worker */
+  /** Several ports by name, instead of `port`. The first is the default of connections, routes and probes. @default `port` */
+  readonly ports?: Ports;
+  /**
+   * How the kubelet checks the container. @default by the first port: Probes.http() (/healthz, /readyz), .grpc() or .tcp(), with a
+   * minute to start; none for a worker
+   */
   readonly probes?: Probes;
   /** Number of pods, 1 to 50. From 2 on a PodDisruptionBudget is rendered. @default 1 */
   readonly replicas?: number;
@@ -27,7 +33,13 @@ export interface ServiceOptions {
   readonly args?: readonly string[];
   /** Numeric user and group of the process. @default 10001: above 10000, so that no user of the node has the same number */
   readonly user?: number;
-  /** Time between SIGTERM and SIGKILL, 1 second to 1 day. @default 30 s */
+  /**
+   * Time between leaving the Service and SIGTERM, in which the server goes on to answer: kube-proxy and the ingress learn of a
+   * leaving pod later than the kubelet, and would send requests to a closed port. Shorter than `terminationGracePeriod`; zero for
+   * none. @default 5 s: the watches that carry the change take well below a second each, and a busy node a few
+   */
+  readonly drain?: Duration;
+  /** Time for a pod to end, `drain` included; then SIGKILL. 1 second to 1 day. @default 30 s */
   readonly terminationGracePeriod?: Duration;
   /**
    * Secrets by the name of the variable that holds the value. The bootstrap generates the value or asks for it; it never stands in
@@ -45,12 +57,14 @@ export interface ServiceOptions {
 export const SERVICE_FIELDS: Fields<ServiceOptions> = {
   kind: wordOf('server', 'worker', 'job'),
   port: portProblem,
+  ports: portsProblem,
   probes: probesProblem,
   replicas: replicasProblem,
   autoscaling: autoscalingProblem,
   command: commandProblem,
   args: argsProblem,
   user: userProblem,
+  drain: seconds(0, 3600, 'Duration.seconds(10)'),
   terminationGracePeriod: seconds(1, 86_400, 'Duration.seconds(60)'),
   secrets: secretsProblem,
   files: mountedFilesProblem,

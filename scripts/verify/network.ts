@@ -165,12 +165,13 @@ export function probePairs(homelab: Homelab): {
 } {
   const targets = targetsOf(homelab);
   const target = (name: string) => targets.find((each) => each.name === name)!;
+  const isTarget = (name: string) => targets.some((each) => each.name === name);
   const clients = clientsOf(homelab);
   const allowed: (readonly [Client, Target])[] = [];
   const uses = (name: string) => allowed.filter(([, each]) => each.name === name).length;
   // Each client once, and then each target that nobody has tried yet.
   for (const client of clients) {
-    const [rarest] = [...client.targets].sort((a, b) => uses(a) - uses(b));
+    const [rarest] = [...client.targets].filter(isTarget).sort((a, b) => uses(a) - uses(b));
     if (rarest !== undefined) allowed.push([client, target(rarest)]);
   }
   for (const { name } of targets) {
@@ -187,10 +188,14 @@ export function probePairs(homelab: Homelab): {
 }
 
 function targetsOf({ services, databases, llm }: Homelab): Target[] {
+  // UDP has no handshake to try.
   const ports = new Map<string, number>(
     manifests()
       .filter(({ object }) => object?.kind === 'Service')
-      .map(({ object }) => [`${object.metadata.namespace}/${object.metadata.name}`, object.spec.ports[0].port]),
+      .flatMap(({ object: { metadata, spec } }) => {
+        const tcp = (spec.ports ?? []).find(({ protocol = 'TCP' }: any) => protocol === 'TCP');
+        return tcp === undefined ? [] : [[`${metadata.namespace}/${metadata.name}`, tcp.port] as const];
+      }),
   );
   const inCluster = (name: string, namespace: string, port: number, label = name): Target => ({
     name: label,
@@ -206,9 +211,10 @@ function targetsOf({ services, databases, llm }: Homelab): Target[] {
           : inCluster(`${databasePods(name, database)[0]}.${name}`, name, 27017, name),
       ),
     ...(llm ? [inCluster(llm.service, NAMESPACES.services, llm.port)] : []),
-    ...servers(services).map(([name]) =>
-      inCluster(name, NAMESPACES.services, ports.get(`${NAMESPACES.services}/${name}`) ?? 8080),
-    ),
+    ...servers(services).flatMap(([name]) => {
+      const port = ports.get(`${NAMESPACES.services}/${name}`);
+      return port === undefined ? [] : [inCluster(name, NAMESPACES.services, port)];
+    }),
   ];
 }
 

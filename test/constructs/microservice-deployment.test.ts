@@ -294,3 +294,68 @@ test.each([
 ])('rejects %j with its path', (props, message) => {
   expect(() => rendered(props)).toThrow(message);
 });
+
+test('renders several ports: Service ports, named container ports, policies and probes follow', () => {
+  const chart = chartIn();
+  const ports = {
+    http: 3000,
+    ssh: { port: 2222, service: 22, protocol: 'tcp' as const },
+    dns: { port: 5353, protocol: 'udp' as const },
+    metrics: 9100,
+  };
+  const git = new MicroserviceDeployment(chart, 'git', { image, ports });
+  const { metadata, spec } = objectOf(chart, 'Deployment').spec.template;
+  expect(spec.containers[0].ports).toEqual([
+    { name: 'http', containerPort: 3000, protocol: 'TCP' },
+    { name: 'ssh', containerPort: 2222, protocol: 'TCP' },
+    { name: 'dns', containerPort: 5353, protocol: 'UDP' },
+    { name: 'metrics', containerPort: 9100, protocol: 'TCP' },
+  ]);
+  expect(objectOf(chart, 'Service').spec.ports).toContainEqual({
+    name: 'ssh',
+    port: 22,
+    targetPort: 'ssh',
+    protocol: 'TCP',
+  });
+  expect(metadata.annotations).toMatchObject({ 'prometheus.io/port': '9100' });
+  expect(spec.containers[0].readinessProbe.httpGet.port).toBe('http');
+  expect(git.portOf('ssh')).toEqual({ name: 'ssh', container: 2222, service: 22, protocol: 'tcp' });
+  expect(() => git.portOf('smtp')).toThrow(
+    'a connection must name a port of its target, got "smtp" (allowed: http, ssh,',
+  );
+});
+
+test('a gRPC port is probed by its number, and clients get no URL', () => {
+  const chart = chartIn();
+  const server = new MicroserviceDeployment(chart, 'cart', {
+    image,
+    ports: { grpc: { port: 7070, service: 70, protocol: 'grpc' } },
+  });
+  const client = new MicroserviceDeployment(chart, 'web', { image });
+  client.connectTo(server);
+  expect(objectOf(chart, 'Deployment', 'cart').spec.template.spec.containers[0].livenessProbe.grpc).toEqual({
+    port: 7070,
+    service: '',
+  });
+  const { env } = objectOf(chart, 'Deployment', 'web').spec.template.spec.containers[0];
+  expect(env.map(({ name, value }: any) => [name, value])).toEqual([
+    ['CART_HOST', 'cart.apps.svc.cluster.local'],
+    ['CART_PORT', '70'],
+  ]);
+  expect(objectOf(chart, 'NetworkPolicy', 'cart').spec.ingress[0].ports).toEqual([{ port: 7070, protocol: 'TCP' }]);
+});
+
+test('a server sleeps 5 s before SIGTERM, without a shell; not with zero, nor with a command of its own', () => {
+  const lifecycle = (props: Partial<MicroserviceDeploymentProps>) => rendered(props).pod.containers[0].lifecycle;
+  expect(lifecycle({})).toEqual({ preStop: { sleep: { seconds: 5 } } });
+  expect(lifecycle({ drain: Duration.seconds(20) })).toEqual({ preStop: { sleep: { seconds: 20 } } });
+  expect(lifecycle({ drain: Duration.seconds(0) })).toBeUndefined();
+  expect(lifecycle({ kind: 'worker' })).toBeUndefined();
+  expect(lifecycle({ preStop: ['/drain'] })).toEqual({ preStop: { exec: { command: ['/drain'] } } });
+});
+
+test('the reason for no probes stands in the pods', () => {
+  const { spec, pod } = rendered({ probes: Probes.none('answers only its peers') });
+  expect(pod.containers[0]).not.toHaveProperty('readinessProbe');
+  expect(spec.template.metadata.annotations['collab-homelab/no-probes']).toBe('answers only its peers');
+});

@@ -157,6 +157,79 @@ const broken: [string, (homelab: any) => void, string][] = [
     (h) => Object.assign(h.services.search, { image, user: 'node' }),
     'services.search.user must be the number of a user, got "node"',
   ],
+  [
+    'port beside ports',
+    (h) => Object.assign(h.services.search, { image, port: 80, ports: { http: 80 } }),
+    'services.search.port must be left out with ports, got 80',
+  ],
+  [
+    'no ports',
+    (h) => Object.assign(h.services.search, { image, ports: {} }),
+    'services.search.ports must be ports by name, got {}',
+  ],
+  [
+    'a name of a port with capitals',
+    (h) => Object.assign(h.services.search, { image, ports: { HTTP: 80 } }),
+    'the name services.search.ports.HTTP must be the name of a port, got "HTTP"',
+  ],
+  [
+    'a name of a port that is too long',
+    (h) => Object.assign(h.services.search, { image, ports: { 'administration-http': 80 } }),
+    'services.search.ports.administration-http must be the name of a port',
+  ],
+  [
+    'a name of a port without a letter',
+    (h) => Object.assign(h.services.search, { image, ports: { 80: 80 } }),
+    'services.search.ports.80 must be the name of a port, got "80"',
+  ],
+  [
+    'one container port twice',
+    (h) =>
+      Object.assign(h.services.search, {
+        image,
+        ports: { http: 80, grpc: { port: 80, service: 81, protocol: 'grpc' } },
+      }),
+    'services.search.ports.grpc.port must be a TCP port of its own, got "80, which another one has"',
+  ],
+  [
+    'one Service port twice',
+    (h) =>
+      Object.assign(h.services.search, {
+        image,
+        ports: { http: 80, ssh: { port: 2222, service: 80, protocol: 'tcp' } },
+      }),
+    'services.search.ports.ssh.service must be a TCP port of its own, got "80, which another one has"; give one of the two another `service` port',
+  ],
+  [
+    'a protocol of Kubernetes',
+    (h) => Object.assign(h.services.search, { image, ports: { dns: { port: 53, protocol: 'UDP' } } }),
+    'services.search.ports.dns.protocol must be one of http, grpc, tcp, udp, got "UDP"; did you mean udp?',
+  ],
+  [
+    'probes of a port that does not exist',
+    (h) => Object.assign(h.services.search, { image, ports: { http: 80 }, probes: Probes.http({ port: 'admin' }) }),
+    'services.search.probes.port must be the name of a TCP port of the service, got "admin" (allowed: http)',
+  ],
+  [
+    'only UDP without probes',
+    (h) => Object.assign(h.services.search, { image, ports: { dns: { port: 5353, protocol: 'udp' } } }),
+    'services.search.probes must be given when all ports are UDP, got nothing',
+  ],
+  [
+    'a drain that takes the whole grace period',
+    (h) => (h.services.search.drain = Duration.seconds(30)),
+    'services.search.drain must be shorter than terminationGracePeriod, 30 s, got "30 s"',
+  ],
+  [
+    'a grace period that the drain takes whole',
+    (h) => (h.services.search.terminationGracePeriod = Duration.seconds(3)),
+    'services.search.drain must be shorter than terminationGracePeriod, 3 s, got "5 s"',
+  ],
+  [
+    'a drain of a worker',
+    (h) => Object.assign(h.services.search, { kind: 'worker', drain: Duration.seconds(1) }),
+    'services.search.drain must be left out of a worker: a worker leaves no Service',
+  ],
 ];
 
 test.each(broken)('refuses %s', (_name, change, message) => expect(refusal(change)).toContain(message));
