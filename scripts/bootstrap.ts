@@ -14,7 +14,7 @@ runProgram({
   flags: { json: false },
   notes: [
     `stages: ${Object.keys(STAGES).join(', ')}`,
-    'options: --yes (every question is answered, but tokens and logins must be typed), --name=NAME (a name that must be typed), --json (verify, doctor)',
+    'options: --yes (answers every question with yes; tokens and logins must be typed), --name=NAME (a name that must be typed), --json (verify, doctor)',
   ],
-  stopping: 'what runs on another machine goes on there, and the next run waits for it',
+  stopping: 'commands on other machines continue there, and the next run waits for them',
 });

@@ -9,6 +9,6 @@ runProgram({
   name: 'models',
   commands: COMMANDS,
   flags: { json: false, base: false, fused: false, html: false },
-  notes: ['options: --yes (every question is answered), --json (doctor, status)'],
-  stopping: 'what was done is kept, and the same command goes on from there',
+  notes: ['options: --yes (answers every question with yes), --json (doctor, status)'],
+  stopping: 'finished work is kept, and the same command continues there',
 });

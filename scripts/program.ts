@@ -97,7 +97,7 @@ function usageOf<Flags extends Readonly<Record<keyof Flags, boolean>>>({ name, c
     `npm run ${name} -- COMMAND`,
     ...Object.entries(commands).map(([each, { usage, what }]) => `  ${`${each} ${usage}`.padEnd(26)} ${what}`),
     ...notes,
-    'exit codes: 0 done, 1 failed, 2 wrong usage, 3 not agreed to, 4 stopped until its owner acts, 130 interrupted',
+    'exit codes: 0 done, 1 failed, 2 wrong usage, 3 declined, 4 stopped until the owner acts, 130 interrupted',
   ].join('\n');
 }
 

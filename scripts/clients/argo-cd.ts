@@ -26,7 +26,7 @@ export class ArgoCd {
     return (await this.applications()).size > 0;
   }
 
-  /** Has it forget that it gave up a sync, and sync as it does by itself: as often, and with the same options. */
+  /** Starts a failed sync again, with Argo CD's own retries and options. */
   async syncAgain(name: string): Promise<void> {
     const patch = ['--type=merge', `--patch=${JSON.stringify(TRY_AGAIN)}`];
     await this.kubernetes.change(['patch', `applications.argoproj.io/${name}`, '-n', NAMESPACES.argoCd, ...patch]);
@@ -35,7 +35,7 @@ export class ArgoCd {
 
 /** Why an application is not as it should be, or undefined when it is Synced and Healthy. */
 export function applicationProblem(application: any): string | undefined {
-  if (application === undefined) return 'it is not there yet; Argo CD makes it once dist/ is pushed (git push)';
+  if (application === undefined) return 'it does not exist yet; Argo CD creates it after git push';
   const { sync, health, operationState, conditions = [], resources = [] } = application.status ?? {};
   if (sync?.status === 'Synced' && health?.status === 'Healthy' && operationState?.phase !== 'Running')
     return undefined;
@@ -47,14 +47,14 @@ export function applicationProblem(application: any): string | undefined {
         `${kind} ${name} ${own?.status ?? status}${own?.message ? ` (${own.message})` : ''}`,
     );
   return [
-    `${sync?.status ?? 'not compared yet'}, ${health?.status ?? 'not judged yet'}`,
+    `${sync?.status ?? 'not compared yet'}, ${health?.status ?? 'health unknown yet'}`,
     ...waiting,
     ...conditions.map(({ type, message }: any) => `${type}: ${message}`),
     ...(operationState?.phase === 'Failed' || operationState?.phase === 'Error' ? [operationState.message] : []),
   ].join('; ');
 }
 
-/** Why Argo CD gave up what it read: it tries for half an hour, ten times, and never again by itself. */
+/** Why Argo CD stopped syncing a revision: it tries ten times in half an hour, and never again by itself. */
 export function gaveUp(application: any): string | undefined {
   const { conditions = [], operationState } = application?.status ?? {};
   if (operationState?.phase !== 'Failed' && operationState?.phase !== 'Error') return undefined;

@@ -28,12 +28,12 @@ export class GitRepository {
     const named = /^[0-9a-f]{7,64}$/.test(revision) ? revision : undefined;
     const commit = /^[0-9a-f]{40,64}/.exec(remote.stdout)?.[0] ?? named;
     if (commit === undefined)
-      return 'there is no such branch or tag; git push, or name another (git.revision in homelab.ts)';
+      return 'the repository has no such branch or tag; git push, or correct git.revision in homelab.ts';
     const { stdout: uncommitted } = await git(['status', '--porcelain', '--', 'dist'], [0, 128]);
     const { code } = await git(['diff', '--quiet', commit, '--', 'dist'], [0, 1, 128]);
     if (code === 128) return `has ${commit}, which this clone does not know; git pull`;
     return code === 1 || uncommitted !== ''
-      ? 'has another; commit dist/ and git push, or git pull where it is the newer one'
+      ? 'its dist/ differs; commit dist/ and git push, or git pull if the repository is newer'
       : undefined;
   }
 

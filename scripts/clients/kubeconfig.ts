@@ -66,6 +66,6 @@ function loginOf(kubeconfig: string): { server: string; authority: string; statu
   if (user.token) status.token = user.token;
   const { server, 'certificate-authority-data': authority } = clusters?.[0]?.cluster ?? {};
   if (!server || !authority || Object.keys(status).length === 0)
-    throw new Blocked('talosctl must give a kubeconfig with a cluster and a user, and did not; nothing was kept');
+    throw new Blocked('talosctl must give a kubeconfig with a cluster and a user, but did not; nothing was kept');
   return { server, authority, status };
 }

@@ -17,7 +17,7 @@ export async function nodeObject(kubernetes: Kubernetes, name: string): Promise<
   const nodes = await registeredNodes(kubernetes);
   if (nodes === undefined) throw new NotReady('the Kubernetes API does not answer yet');
   const node = nodes.find(({ metadata }) => metadata.name === name);
-  if (node === undefined) throw new NotReady(`${name} is no node of the cluster yet`);
+  if (node === undefined) throw new NotReady(`${name} is not a node of the cluster yet`);
   return node;
 }
 

@@ -44,7 +44,7 @@ export class Kubernetes {
     const { stdout } = await this.read(['get', ...args, '-o', 'json']);
     const { items } = json(stdout, from) ?? {};
     if (!Array.isArray(items) || items.some((each) => typeof each?.metadata?.name !== 'string'))
-      throw new Blocked(`${from} must answer with a list, and answered ${JSON.stringify(stdout.slice(0, 120))}`);
+      throw new Blocked(`${from} must answer with a list, but answered ${JSON.stringify(stdout.slice(0, 120))}`);
     return items;
   }
 
@@ -116,7 +116,7 @@ const MANY = 3;
  */
 export function rolloutProblem({ kind, metadata, spec, status = {} }: any): string | undefined {
   if (status.observedGeneration === undefined || status.observedGeneration < metadata.generation)
-    return 'its controller has not seen the change yet';
+    return 'its controller has not processed the change yet';
   const wanted: number = kind === 'DaemonSet' ? status.desiredNumberScheduled : (spec.replicas ?? 1);
   const updated: number = (kind === 'DaemonSet' ? status.updatedNumberScheduled : status.updatedReplicas) ?? 0;
   const ready: number = (kind === 'DaemonSet' ? status.numberAvailable : status.readyReplicas) ?? 0;

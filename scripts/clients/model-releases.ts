@@ -47,12 +47,12 @@ export async function serve(
   const now = await releasesOf(ollama, name, model);
   if (now.stable?.digest !== seen.stable?.digest)
     throw new Blocked(
-      `${stable} must be what it was when this began, and another command has moved it to ${now.served === undefined ? 'another version' : `v${now.served}`}; look, and run this again:\n  npm run models -- status`,
+      `${stable} has changed during this command: another command moved it to ${now.served === undefined ? 'another version' : `v${now.served}`}. Check it, and run this again:\n  npm run models -- status`,
     );
   await ollama.copy(versionName(name, version), stable);
   const { stable: moved, versions } = await releasesOf(ollama, name, model);
   if (moved === undefined || moved.digest !== versions.get(version)?.digest)
-    throw new Problem(`${stable} must be v${version} after it was copied, and is not; run this again`);
+    throw new Problem(`${stable} is not v${version} after the copy; run this again`);
 }
 
 /** Takes a version out of memory, by a name that it has. */

@@ -341,6 +341,6 @@ function errorOf(text: string): string {
 
 export function unknownForm(path: string, got: string): Blocked {
   return new Blocked(
-    `Ollama's ${path} must answer in a form that is known, and answered ${JSON.stringify(String(got).slice(0, 120))}`,
+    `Ollama's ${path} must answer in a form that is known, but answered ${JSON.stringify(String(got).slice(0, 120))}`,
   );
 }

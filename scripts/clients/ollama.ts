@@ -25,10 +25,10 @@ export class Ollama extends OllamaApi {
     const fix = 'npm run bootstrap -- apply ai-vm';
     const version = await this.version().catch((error: unknown) => {
       if (!isFault(error) || error instanceof Blocked) throw error;
-      throw new Blocked(`Ollama must answer on ${this.vm.name}, and does not: ${error.message}\n  ${fix}`);
+      throw new Blocked(`Ollama must answer on ${this.vm.name}, but does not: ${error.message}\n  ${fix}`);
     });
     if (version !== wanted)
-      throw new Blocked(`Ollama on ${this.vm.name} must be ${wanted}, and is ${version}\n  ${fix}`);
+      throw new Blocked(`Ollama on ${this.vm.name} must be ${wanted}, but is ${version}\n  ${fix}`);
   }
 
   /** What it computes with, from the log of its last start. */

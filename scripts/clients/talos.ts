@@ -19,7 +19,7 @@ export const RELEASE = /v\d+\.\d+\.\d+/;
 /** What a machine of Talos is: without a configuration, or a node that runs a version of Talos. */
 export type NodeState = { readonly mode: 'maintenance' } | { readonly mode: 'configured'; readonly version: string };
 
-/** A node that answers at all does so at once; one that does not lets talosctl try on and on. */
+/** A node that runs answers at once; without an answer, talosctl would retry without end. */
 const PROBE: CommandOptions = { seconds: 30 };
 
 /**
@@ -67,7 +67,7 @@ export class Talos {
     const version = /v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
     if (version !== homelab.versions.talos)
       throw new Blocked(
-        `talosctl must be ${homelab.versions.talos}, as versions.talos in homelab.ts, and is ${version ?? JSON.stringify(stdout.slice(0, 80))}; install that version of talosctl`,
+        `talosctl must be ${homelab.versions.talos}, as versions.talos in homelab.ts, but is ${version ?? JSON.stringify(stdout.slice(0, 80))}; install that version of talosctl`,
       );
   }
 }
@@ -207,7 +207,7 @@ export class TalosNode {
     for (const { name, machine, vm } of isWorker ? [this, controlPlane] : [this]) {
       if ((await vm.status()) !== 'stopped') continue;
       const host = hostOf(this.lab.homelab, machine);
-      return `virtual machine ${machine.vmid} (${name}) is off; start it: npm run bootstrap -- apply talos, or qm start ${machine.vmid} on ${host}`;
+      return `virtual machine ${machine.vmid} (${name}) is off. To start it: npm run bootstrap -- apply talos, or qm start ${machine.vmid} on ${host}`;
     }
     if (!isWorker) return undefined;
     try {
@@ -216,7 +216,7 @@ export class TalosNode {
       if (!(error instanceof CommandFailed)) throw error;
       return undefined;
     }
-    return `${this.name} must get its certificate from ${controlPlane.name}, which has no configuration yet; npm run bootstrap -- apply talos configures that first`;
+    return `${this.name} must get its certificate from ${controlPlane.name}, which has no configuration yet. Configure it first: npm run bootstrap -- apply talos`;
   }
 }
 
@@ -235,7 +235,7 @@ export function parseServiceState(text: string, service: string): string {
 }
 
 function unexpected(command: string, must: string, text: string): Problem {
-  return new Problem(`talosctl ${command} must ${must}, and answered ${JSON.stringify(text.slice(0, 120))}`);
+  return new Problem(`talosctl ${command} must ${must}, but answered ${JSON.stringify(text.slice(0, 120))}`);
 }
 
 /** @throws Blocked when `talosctl get KIND -o json` lists something else */
@@ -243,7 +243,7 @@ export function parseResources(text: string, from: string): any[] {
   const found = jsonDocuments(text, from);
   const bad = found.find((each) => typeof each?.metadata?.id !== 'string' || typeof each?.spec === 'undefined');
   if (bad !== undefined)
-    throw new Blocked(`${from} must list resources, and listed ${JSON.stringify(bad).slice(0, 120)}`);
+    throw new Blocked(`${from} must list resources, but listed ${JSON.stringify(bad).slice(0, 120)}`);
   return found;
 }
 
@@ -254,9 +254,9 @@ export function parseResources(text: string, from: string): any[] {
 export function stepProblem(what: string, from: string, to: string): string | undefined {
   const [a, b] = [numbers(from), numbers(to)];
   const newer = a.map((part, index) => b[index]! - part).find((difference) => difference !== 0) ?? 0;
-  if (newer < 0) return `${what} is ${from} and homelab.ts says ${to}; it cannot go back`;
+  if (newer < 0) return `${what} is ${from}, but homelab.ts says ${to}; a downgrade is not possible`;
   if (b[0] !== a[0] || b[1]! - a[1]! > 1)
-    return `${what} is ${from} and homelab.ts says ${to}; it goes one minor at a time: first write the last v${a[0]}.${a[1]! + 1}.x`;
+    return `${what} is ${from}, but homelab.ts says ${to}; upgrade one minor version at a time: first write the last v${a[0]}.${a[1]! + 1}.x`;
   return undefined;
 }
 

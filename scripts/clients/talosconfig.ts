@@ -27,7 +27,7 @@ export async function keepTalosconfig(sops: Sops, text: string): Promise<void> {
   const login = made.contexts?.[made.context];
   const texts = ['ca', 'crt', 'key'].map((part) => login?.[part]);
   if (texts.some((each) => typeof each !== 'string' || each === ''))
-    throw new Blocked('talosctl gen config must answer with a talosconfig, and did not; nothing was kept');
+    throw new Blocked('talosctl gen config must answer with a talosconfig, but did not; nothing was kept');
   const [ca, crt, key] = texts;
   await sops.write(SECRETS.talosconfig, { context: 'homelab', contexts: { homelab: { ca, crt, key } } });
 }

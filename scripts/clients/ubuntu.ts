@@ -62,13 +62,13 @@ export class UbuntuVm {
       if (!isUnreachable(error)) throw error;
       if (!/Host key verification failed|IDENTIFICATION HAS CHANGED/.test(error.output.stderr)) return undefined;
       throw new Blocked(
-        `${name} (${machine.address}) must answer with the host key that it had before, and has another one. If you created the VM again, remove the old key:\n  ssh-keygen -R ${machine.address}`,
+        `${name} (${machine.address}) answers with another host key than before. If you recreated the VM, remove the old key:\n  ssh-keygen -R ${machine.address}`,
       );
     }
     const { status, errors } = json(text, `cloud-init status on ${name}`);
     if (status === 'error')
       throw new Blocked(
-        `the first boot of ${name} must succeed, and cloud-init says: ${[errors].flat().join('; ') || 'nothing'}; look at /var/log/cloud-init.log there, and create the VM again if it is new`,
+        `the first boot of ${name} failed; cloud-init says: ${[errors].flat().join('; ') || 'nothing'}; read /var/log/cloud-init.log there, and recreate the VM if it is new`,
       );
     return status === 'done' || status === 'disabled' ? 'done' : 'running';
   }
@@ -104,7 +104,7 @@ export async function runningKernel(commands: Commands, target: Target): Promise
   const kernel = stdout.trim();
   if (!/^\d+\.\d+[\w.~+-]*$/.test(kernel))
     throw new Blocked(
-      `uname -r on ${target.name} must name a kernel, and answered ${JSON.stringify(kernel.slice(0, 80))}`,
+      `uname -r on ${target.name} must name a kernel, but answered ${JSON.stringify(kernel.slice(0, 80))}`,
     );
   return kernel;
 }
@@ -126,7 +126,7 @@ function parseFacts<Name extends string>(
   );
   const missing = names.filter((name) => !found.has(name));
   if (missing.length > 0)
-    throw new Blocked(`${from} must tell ${missing.join(', ')}, and said ${JSON.stringify(text.slice(0, 120))}`);
+    throw new Blocked(`${from} must tell ${missing.join(', ')}, but said ${JSON.stringify(text.slice(0, 120))}`);
   return Object.fromEntries(names.map((name) => [name, found.get(name)!])) as Record<Name, string>;
 }
 

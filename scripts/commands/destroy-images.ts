@@ -14,7 +14,7 @@ export async function destroyImages(context: Context, args: readonly string[]): 
     Promise.all(proxmoxHosts(context).map(async (host) => noImages(host, await host.files.folder('import'))));
   const planned = await planStage({ name: 'images', title: 'removed', steps });
   if (planned.length === 0) {
-    console.log('there are no images of ours');
+    console.log('the hosts have no images of ours');
     return EXIT.done;
   }
   for (const { change } of planned) console.log(change === undefined ? '' : shownLines(change).join('\n'));

@@ -28,7 +28,7 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
   for (const { text } of found) console.log(text);
   const ours = found.filter((each) => each.isOurs);
   if (ours.length === 0) {
-    console.log('there is no VM of ours');
+    console.log('the hosts have no VM of ours');
     return EXIT.done;
   }
   const serials = ours.flatMap((each) => each.serials);
@@ -37,10 +37,7 @@ export async function destroyVms(context: Context, [backup, ...more]: readonly s
     const { vm, client } = subject;
     await context.ask.typed(`${client.label} is deleted with all its disks. This cannot be undone.`, vm.name);
     for (const serial of serials)
-      await context.ask.typed(
-        `Disk ${serial} of ${vm.name} is deleted with what is on it. This cannot be undone.`,
-        serial,
-      );
+      await context.ask.typed(`Disk ${serial} of ${vm.name} is deleted with its data. This cannot be undone.`, serial);
   }
   const steps = async () => ours.map(({ subject }) => vmIsGone(subject));
   const planned = await planStage({ name: 'vms', title: 'removed', steps });
@@ -79,13 +76,13 @@ async function described(subject: Subject, { type, node }: Guest): Promise<Found
     subject,
     isOurs: false,
     serials: [],
-    text: `${label}: ${why}; it is left alone`,
+    text: `${label}: ${why}; it stays unchanged`,
   });
   if (type !== 'qemu') return foreign('is a container');
   if (node !== (await host.nodeName())) return foreign(`is on ${node}`);
   const config = await client.config();
   if (isEmptyShell(config))
-    return { subject, isOurs: true, serials: [], text: `${label}: nothing but a lock that was left` };
+    return { subject, isOurs: true, serials: [], text: `${label}: an empty VM with a leftover lock` };
   if (!isOurs(config, vm.name)) return foreign(`is called ${config.name ?? 'nothing'} and does not have our mark`);
   const disks = Object.keys(config)
     .filter((key) => /^(efidisk|scsi|virtio|ide|sata|tpmstate|unused)\d+$/.test(key))
@@ -135,7 +132,7 @@ function vmIsGone({ homelab, host, vm, client }: Subject): Step {
     if (!(await host.guests()).some(({ vmid }) => vmid === vm.vmid)) return undefined;
     const config = await client.config();
     if (isEmptyShell(config)) return { actions: [client.destroy({ ignoreLock: true })] };
-    if (!isOurs(config, vm.name)) throw new Blocked(`${client.label} is not ours any more. It was left alone`);
+    if (!isOurs(config, vm.name)) throw new Blocked(`${client.label} is not ours any more. It was not changed`);
     if (config.lock !== undefined && config.lock !== 'destroyed')
       throw new Blocked(
         `${client.label} is locked (${config.lock}). When no task works on it:\n  qm unlock ${vm.vmid}`,

@@ -216,7 +216,7 @@ async function ageKey(sops: Sops): Promise<Finding[]> {
       if (!isFault(error)) throw error;
       found.push(
         error instanceof CommandFailed
-          ? bad(what, error.message, `${path} is encrypted for another key: bring back the one of the paper copy`)
+          ? bad(what, error.message, `${path} is encrypted for another key: restore the key from the paper copy`)
           : { what, state: 'bad', saw: error.message },
       );
     }

@@ -6,7 +6,7 @@ import { isFault } from '../engine/problem';
 import type { ProxmoxHost } from '../clients/proxmox/host';
 import { hostFindings } from '../stages/host/findings';
 
-/** Whether a Proxmox host lets us in, and all that is so on it. Notes which of its guests run. */
+/** Whether a Proxmox host accepts our login, and all that is so on it. Notes which of its guests run. */
 export function hostCheck(homelab: Homelab, host: ProxmoxHost, guests: Map<string, ReadonlySet<number>>): Check {
   return async () => {
     const { commands, name, target } = host;
@@ -41,7 +41,7 @@ async function reach(commands: Commands, target: Target): Promise<Finding | unde
     const said = error instanceof CommandFailed ? error.output.stderr.trim() : '';
     const last = said.split('\n').at(-1)!.trim();
     return {
-      what: `${target.name} lets us in`,
+      what: `${target.name} accepts our login`,
       state: 'bad',
       saw: last === '' ? error.message : `${target.ssh!.address}: ${last}`,
       fix: remedy(target, said),
@@ -50,7 +50,7 @@ async function reach(commands: Commands, target: Target): Promise<Finding | unde
 }
 
 function reached({ name, ssh }: Target): Finding {
-  return { what: `${name} lets us in`, state: 'good', saw: `${ssh!.user}@${ssh!.address}` };
+  return { what: `${name} accepts our login`, state: 'good', saw: `${ssh!.user}@${ssh!.address}` };
 }
 
 export function remedy({ name, ssh }: Pick<Target, 'name' | 'ssh'>, said: string): string {

@@ -6,7 +6,7 @@ import { machineCheck, hostCheck } from './doctor-machines';
 import { ownChecks } from './doctor-here';
 import type { CommandLine } from './command';
 
-/** Everything that stands in the way, at once, each with what to do about it. It only reads. */
+/** Finds every problem before the bootstrap starts, each with its fix. Only reads. */
 export async function doctor(context: Context, _: readonly string[], { json }: CommandLine): Promise<number> {
   const guests = new Map<string, ReadonlySet<number>>();
   const looks: Record<string, Check> = { ...ownChecks(context) };
@@ -19,5 +19,5 @@ export async function doctor(context: Context, _: readonly string[], { json }: C
 
 function report(found: readonly Finding[]): string {
   const count = (state: Finding['state']) => found.filter((each) => each.state === state).length;
-  return `${table(found)}\n${count('good')} good, ${count('warning')} to look at, ${count('bad')} in the way`;
+  return `${table(found)}\n${count('good')} good, ${count('warning')} warnings, ${count('bad')} bad`;
 }

@@ -14,19 +14,19 @@ import { Command } from './command';
 
 /** The commands by name, one file each. */
 export const COMMANDS: Readonly<Record<string, Command>> = {
-  doctor: { usage: '', what: 'everything that stands in the way, at once, and what to do about it', run: doctor },
+  doctor: { usage: '', what: 'finds every problem before the bootstrap starts, each with its fix', run: doctor },
   plan: { usage: '[STAGE]', what: 'shows what would change, and changes nothing (default)', run: planStages },
-  apply: { usage: '[STAGE]', what: 'shows it, asks, and does exactly that', run: applyStages },
-  verify: { usage: '', what: 'whether the running homelab is as it should be; --json for monitoring', run: verify },
-  rotate: { usage: 'SECRET', what: 'gives a secret a new value, everywhere and in order', run: rotate },
-  maintenance: { usage: 'NODE [stop]', what: 'starts a node again whose databases cannot move', run: maintainNode },
+  apply: { usage: '[STAGE]', what: 'shows the plan, asks, and applies exactly that plan', run: applyStages },
+  verify: { usage: '', what: 'compares the running homelab with homelab.ts; --json for monitoring', run: verify },
+  rotate: { usage: 'SECRET', what: 'replaces a secret everywhere, in a safe order', run: rotate },
+  maintenance: { usage: 'NODE [stop]', what: 'restarts a node safely, with its databases', run: maintainNode },
   upgrade: { usage: '', what: 'Talos, then Kubernetes, to the versions of homelab.ts', run: upgradeCluster },
   snapshot: {
     usage: '[FOLDER]',
     what: 'saves a snapshot of etcd to .homelab/etcd/, and to FOLDER; run it every night',
     run: snapshot,
   },
-  talosctl: { usage: 'NODE -- ARGS', what: 'talosctl with the login that is kept encrypted', run: talosctlHere },
+  talosctl: { usage: 'NODE -- ARGS', what: 'talosctl with the encrypted login of the repository', run: talosctlHere },
   destroy: { usage: 'STAGE [BACKUP]', what: 'removes VMs or images; every name must be typed', run: destroy },
   render: {
     usage: '',

@@ -4,8 +4,8 @@ import { maintenance } from '../stages/talos/maintenance';
 import { applyStage } from './plan';
 
 /**
- * Starts one node again whose databases cannot move. Stopped half way, the same command goes on. With `stop` its virtual
- * machine goes off and on, for changes of its hardware.
+ * Restarts one node whose databases cannot move. After an interruption, the same command continues. With `stop`, its virtual
+ * machine is stopped and started, for changes of its hardware.
  */
 export async function maintainNode(context: Context, [name, how]: readonly string[]): Promise<number> {
   const { talos } = context;
@@ -15,7 +15,7 @@ export async function maintainNode(context: Context, [name, how]: readonly strin
   if (how !== undefined && how !== 'stop') throw new Usage(`${how} must be stop, or be left out`);
   await applyStage(context, {
     name: 'maintenance',
-    title: `${name} is ${how === 'stop' ? 'switched off and on' : 'started'} again`,
+    title: `${name} restarts${how === 'stop' ? ' (its VM is stopped and started)' : ''}`,
     steps: async () => maintenance(context, node, how ?? 'reboot'),
   });
   return EXIT.done;

@@ -17,7 +17,7 @@ export async function planStages(context: Context, [name]: readonly string[]): P
     show(stage, planned);
     if (planned.length > 0) {
       const rest = stages.slice(index + 1).map(({ name }) => name);
-      if (rest.length > 0) console.log(`\nthen, once that is done: ${rest.join(', ')}`);
+      if (rest.length > 0) console.log(`\nafter that: ${rest.join(', ')}`);
       if (missing.size === 0) console.log(`\nnpm run bootstrap -- apply${name === undefined ? '' : ` ${name}`}`);
       break;
     }
@@ -45,7 +45,7 @@ async function planPartly(
     // A stage may lack what an earlier one brings, which could not be planned.
     if (!(error instanceof ProgramMissing) && (missing.size === 0 || !isFault(error))) throw error;
     if (error instanceof ProgramMissing) missing.add(error.program);
-    console.log(`\n${stage.name}: ${stage.title}\n  cannot be seen: ${(error as Error).message}`);
+    console.log(`\n${stage.name}: ${stage.title}\n  cannot be planned: ${(error as Error).message}`);
     return undefined;
   }
 }
@@ -62,7 +62,7 @@ export async function applyStage(context: Context, stage: Stage): Promise<void> 
   const planned = await planStage(stage);
   show(stage, planned);
   if (planned.length === 0) return;
-  await answered(context.ask, planned, ['do that now?']);
+  await answered(context.ask, planned, ['apply this plan?']);
   await executeAll(context, planned);
 }
 
@@ -101,7 +101,7 @@ async function executeOne(planned: PlannedStep): Promise<void> {
     const changed = await execute(planned, (what) => {
       task.output = what;
     });
-    if (!changed) task.skip(`${planned.step.title} (was there already)`);
+    if (!changed) task.skip(`${planned.step.title} (already done)`);
   };
   const options = { rendererOptions: { timer }, fallbackRendererOptions: { timer }, registerSignalListeners: false };
   await new Listr([{ title: planned.step.title, task }], options).run();
@@ -114,8 +114,8 @@ function show({ name, title }: Stage, planned: readonly PlannedStep[]): void {
 }
 
 function showStep({ step, change, needs }: PlannedStep): void {
-  const why = needs === undefined ? 'the steps above are done' : `${needs} is installed here`;
-  console.log(`  ${step.title}${change === undefined ? ` (can be seen once ${why})` : ''}`);
+  const why = needs === undefined ? 'the steps above' : `${needs} is installed`;
+  console.log(`  ${step.title}${change === undefined ? ` (planned after ${why})` : ''}`);
   for (const line of change === undefined ? [] : shownLines(change))
     console.log(`      ${line.replace(/\n/g, '\n      ')}`);
   for (const question of change?.asks ?? []) console.log(`    ! ${question}`);

@@ -33,7 +33,7 @@ export function assertReviewable(files: MachineFiles): void {
   const other = [...new Set([...present(), ...files.keys()])].filter((path) => on(path) !== files.get(path));
   if (other.length > 0)
     throw new Blocked(
-      `scripts/rendered/ must be what homelab.ts says, and these files differ: ${other.sort().join(', ')}. Render them, review the difference and commit it:\n  npm run synth`,
+      `scripts/rendered/ differs from homelab.ts in: ${other.sort().join(', ')}. Render the files, review the difference and commit it:\n  npm run synth`,
     );
 }
 

@@ -15,8 +15,8 @@ import { isUnderWay, missingKeys, SecretStore } from '../secrets/store';
 import { applyStage } from './plan';
 
 /**
- * Gives one secret a new value, and brings it to everyone who uses it. The old value stays in the encrypted file until all
- * of them have the new one; begun once, it goes on where it was stopped, by this command or by stage secrets.
+ * Replaces one secret, and distributes the new value to every user of it. The old value stays in the encrypted file until all
+ * of them have the new one. After an interruption, this command or stage secrets continues.
  */
 export async function rotate(context: Context, [name]: readonly string[]): Promise<number> {
   const store = new SecretStore(context.sops);
@@ -24,7 +24,7 @@ export async function rotate(context: Context, [name]: readonly string[]): Promi
   const manual = byHand(context.homelab, secret);
   if (manual !== undefined) throw new Blocked(manual);
   await applyStage(context, rotation(context, store, secret));
-  console.log(`\n${secret.name} has a new value, and nothing uses the old one any more; commit ${SECRETS.cluster}`);
+  console.log(`\n${secret.name} has a new value, and nothing uses the old value any more; commit ${SECRETS.cluster}`);
   return EXIT.done;
 }
 
@@ -52,7 +52,7 @@ function rotation(context: Context, store: SecretStore, secret: ListedSecret): S
       if (problem !== undefined) {
         const { url, revision } = repository;
         throw new Blocked(
-          `job ${absent.join(' and ')} of dist/ must be in the cluster, to run again, and is not: ${revision} of ${url} must have the dist/ that is here, and ${problem}`,
+          `job ${absent.join(' and ')} of dist/ must run again, but is not in the cluster. ${revision} of ${url} must have this dist/, but ${problem}`,
         );
       }
       const questions = questionsOf(secret, changingKeys(secret));

@@ -11,7 +11,7 @@ import { etcdSnapshot } from '../stages/talos/kubernetes';
 export async function snapshot(context: Context, [folder]: readonly string[]): Promise<number> {
   const target = folder === undefined ? undefined : resolve(folder);
   if (target !== undefined && !fs.existsSync(target))
-    throw new Blocked(`${target} must be a folder that is there; mount the disk, or make it`);
+    throw new Blocked(`${target} must be an existing folder; mount the disk, or create the folder`);
   context.commands.changing = true;
   const file = await etcdSnapshot(context.talos, 'scheduled');
   if (target !== undefined) {

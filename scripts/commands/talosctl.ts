@@ -1,7 +1,7 @@
 import type { Context } from '../clients/context';
 import { Usage } from '../engine/problem';
 
-/** Runs talosctl for one node with the login that the repository keeps encrypted, in this terminal: to look when something stands still. */
+/** Runs talosctl for one node with the login that the repository keeps encrypted, in this terminal, to inspect a problem. */
 export async function talosctlHere(
   { talos, commands }: Context,
   [name = '', ...args]: readonly string[],

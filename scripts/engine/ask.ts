@@ -18,14 +18,15 @@ export function terminal(yes: boolean, names: ReadonlySet<string>): Ask {
       if (yes) return;
       if (!there) throw new Declined(`nobody is here to answer "${question}"; add --yes`);
       const { confirm } = await import('@inquirer/prompts');
-      if (!(await answered(confirm({ message: question, default: false })))) throw new Declined('left as it was');
+      if (!(await answered(confirm({ message: question, default: false }))))
+        throw new Declined('declined; nothing was changed');
     },
     async typed(question, name) {
       if (names.has(name)) return;
       if (!there) throw new Declined(`nobody is here to type ${name}; add --name=${name}`);
       const { input } = await import('@inquirer/prompts');
       const answer = await answered(input({ message: `${question} Type ${name}:` }));
-      if (answer.trim() !== name) throw new Declined(`${JSON.stringify(answer)} is not ${name}; left as it was`);
+      if (answer.trim() !== name) throw new Declined(`${JSON.stringify(answer)} is not ${name}; nothing was changed`);
     },
     async secret(question) {
       const known = answers.get(question);

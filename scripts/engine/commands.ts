@@ -255,7 +255,7 @@ export class Commands {
     }
     if (accepts.includes(code)) return output;
     if (place.ssh && code === LOCK_IS_HELD)
-      throw this.failed(output, `another command of ours still works on ${place.name}; try again when it has ended`);
+      throw this.failed(output, `an earlier command of ours still runs on ${place.name}; try again after it ended`);
     if (place.ssh && code === NOT_REACHED)
       throw this.failed(output, `${place.name} (${place.ssh.address}) cannot be reached: ${said(output)}`);
     throw this.failed(output, `${what} ended with ${code}: ${said(output)}`);
@@ -275,7 +275,7 @@ function short(argv: readonly string[]): string {
 
 /** The last lines of what a command said. */
 function said({ stdout, stderr }: Output): string {
-  return (stderr.trim() || stdout.trim()).split('\n').slice(-6).join('\n') || 'it said nothing';
+  return (stderr.trim() || stdout.trim()).split('\n').slice(-6).join('\n') || 'it printed nothing';
 }
 
 /** The text of a script of scripts/remote/. */

@@ -22,7 +22,7 @@ export function knownDigest(url: string): string | undefined {
 /** @throws Blocked when another one is known, or this is none */
 export function rememberDigest(url: string, sha256: string): void {
   if (!DIGEST.test(sha256))
-    throw new Blocked(`a SHA-256 of ${url} has 64 digits, and ${JSON.stringify(sha256)} has not`);
+    throw new Blocked(`a SHA-256 of ${url} must have 64 hexadecimal digits, got ${JSON.stringify(sha256)}`);
   const known = all();
   if (known[url] === sha256) return;
   if (known[url] !== undefined) throw new Blocked(otherDigest(url, known[url], sha256));
@@ -32,7 +32,7 @@ export function rememberDigest(url: string, sha256: string): void {
 
 /** For a download that differs from the first one. */
 export function otherDigest(url: string, known: string, got: string): string {
-  return `${url} must have SHA-256\n  ${known} (${DIGESTS}), and what came has\n  ${got}; it was not used. Find out why; only when the new one is right, take its line out of ${DIGESTS}`;
+  return `${url} must have SHA-256\n  ${known} (${DIGESTS}), but the download has\n  ${got}. It was not used. Find out why; only if the new digest is correct, remove its line from ${DIGESTS}`;
 }
 
 function all(): Record<string, string> {

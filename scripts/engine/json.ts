@@ -5,7 +5,7 @@ export function json(text: string, from: string): any {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Blocked(`${from} must answer with JSON, and answered ${JSON.stringify(text.slice(0, 120))}`);
+    throw new Blocked(`${from} must answer with JSON, but answered ${JSON.stringify(text.slice(0, 120))}`);
   }
 }
 

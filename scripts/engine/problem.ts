@@ -2,8 +2,8 @@
 export class Problem extends Error {}
 
 /**
- * The state of a machine, a file or the owner's answer stands against going on. Nothing was changed by the step that says
- * so; the sentence says what was seen, what is wanted and what to do.
+ * The state of a machine, a file or the owner's answer blocks the next step. This step changed nothing;
+ * the sentence says the problem, the value and the fix.
  */
 export class Blocked extends Problem {}
 
@@ -19,7 +19,7 @@ export class Declined extends Problem {}
 /** Ctrl-C. What runs on another machine goes on there, and the next run waits for it. */
 export class Interrupted extends Problem {
   constructor() {
-    super('stopped; the next run goes on from here');
+    super('stopped; the next run continues from here');
   }
 }
 

@@ -24,16 +24,17 @@ export function ageKeyFile(): string {
 /** How sops ends when a value or the MAC does not fit the rest of the file (its cmd/sops/codes/codes.go). */
 const NOT_WHOLE: readonly number[] = [24, 25, 51];
 const ONE_SIDE = (path: string) =>
-  `never merge it by hand, take one side whole: git checkout --ours ${path}, or --theirs (once that is committed: git checkout COMMIT -- ${path})`;
+  `never merge it by hand; take one side completely: git checkout --ours ${path}, or --theirs (once that is committed: git checkout COMMIT -- ${path})`;
 
 /** An encrypted file as it is. @throws Blocked when a merge left its marks in it, or what is no YAML */
 export function encryptedTree(path: string, text: string): any {
-  const bad = (what: string) => new Blocked(`${path} must be as sops wrote it, and ${what}; ${ONE_SIDE(path)}`);
-  if (/^(<<<<<<<|>>>>>>>) /m.test(text)) throw bad('holds a conflict of Git (<<<<<<<)');
+  const bad = (what: string) =>
+    new Blocked(`${path} must be unchanged since sops wrote it, but ${what}; ${ONE_SIDE(path)}`);
+  if (/^(<<<<<<<|>>>>>>>) /m.test(text)) throw bad('it has a merge conflict of Git (<<<<<<<)');
   try {
     return parse(text);
   } catch {
-    throw bad('is no YAML');
+    throw bad('it is not YAML');
   }
 }
 
@@ -63,7 +64,7 @@ export class Sops {
     );
     if (NOT_WHOLE.includes(code))
       throw new Blocked(
-        `${path} must be as sops wrote it, and was changed or merged since: ${stderr.trim().split('\n')[0]}; ${ONE_SIDE(path)}`,
+        `${path} must be unchanged since sops wrote it, but differs: ${stderr.trim().split('\n')[0]}; ${ONE_SIDE(path)}`,
       );
     const tree = secretTree(stdout, `sops decrypt ${path}`);
     this.log.hide(...leaves(tree, isPlain));
@@ -86,7 +87,7 @@ export class Sops {
     const isClear = leaves(encrypted, isPlain).some((value) => value !== '' && !value.startsWith('ENC[AES256_GCM,'));
     if (sops === undefined || isClear)
       throw new Blocked(
-        `sops must encrypt every secret of ${path}, and left some in clear; the file is as it was; its rule in .sops.yaml must have no encrypted_regex, encrypted_suffix or the like`,
+        `sops must encrypt every secret of ${path}, but left some in plain text. The file is unchanged. Its rule in .sops.yaml must have no encrypted_regex, encrypted_suffix or the like`,
       );
     writeWhole(file, stdout);
   }
@@ -109,7 +110,7 @@ export function secretTree(text: string, from: string): SecretTree {
     // What the parser says shows a line of the file.
   }
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree))
-    throw new Blocked(`${from} must answer with keys and values in YAML, and did not`);
+    throw new Blocked(`${from} must answer with keys and values in YAML, but did not`);
   return tree as SecretTree;
 }
 

@@ -92,7 +92,7 @@ export async function execute({ step, change: planned }: PlannedStep, progress: 
   if (change === undefined) return false;
   if (planned !== undefined && !isDeepStrictEqual(comparable(change), comparable(planned)))
     throw new Blocked(
-      `${step.title}: what is to be done is no longer what the plan showed\nplanned: ${shownLines(planned).join('; ')}\nnow: ${shownLines(change).join('; ')}\nrun the plan again`,
+      `${step.title}: the necessary changes differ from the plan that was shown\nplanned: ${shownLines(planned).join('; ')}\nnow: ${shownLines(change).join('; ')}\nrun this again for a new plan`,
     );
   for (const action of change.actions) await action.run(progress);
   const left = await step.plan();

@@ -45,7 +45,7 @@ export async function until<T>(
     } catch (error) {
       if (error instanceof Final) throw error.problem;
       if (!isFault(error)) throw error;
-      last = `; last: ${error.message}`;
+      last = `; last result: ${error.message}`;
     }
     const passed = Math.round((Date.now() - begin) / SECOND);
     if (passed >= seconds) throw new TimedOut(`waited ${seconds} s for ${what}${last}`);

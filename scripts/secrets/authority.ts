@@ -22,16 +22,17 @@ export async function keptAuthority(sops: Sops, homelab: Homelab): Promise<Pair 
   const pair = { certificate: String(tree.certificate), key: String(tree.key) };
   if (!belongTogether(pair))
     throw new Blocked(
-      `${SECRETS.authority} must hold a certificate and its key, and does not; bring it back from Git: git checkout -- ${SECRETS.authority}`,
+      `${SECRETS.authority} must hold a certificate and its key, but does not; restore it from Git: git checkout -- ${SECRETS.authority}`,
     );
   const anew = `remove ${SECRETS.authority}, run this again, and make your devices trust the new ca.crt`;
   if (!isLimitedTo(pair.certificate, homelab.network.domain))
     throw new Blocked(
-      `the own authority may vouch for one domain, and it is another than network.domain of homelab.ts, ${homelab.network.domain}; ${anew}`,
+      `the own authority is limited to another domain than network.domain of homelab.ts, ${homelab.network.domain}; ${anew}`,
     );
   // A certificate from it would end with it, and have to be renewed at once.
   const days = daysLeft(pair.certificate) ?? 0;
-  if (days <= 30) throw new Blocked(`the own authority must last for more than 30 days, and ends in ${days}; ${anew}`);
+  if (days <= 30)
+    throw new Blocked(`the own authority must be valid for more than 30 days, but ends in ${days}; ${anew}`);
   return pair;
 }
 
@@ -55,7 +56,7 @@ export function authoritySteps(sops: Sops, homelab: Homelab): Step[] {
       title: 'ca.crt holds its certificate',
       async plan() {
         const kept = await keptAuthority(sops, homelab);
-        if (kept === undefined) throw new NotReady('the authority comes first');
+        if (kept === undefined) throw new NotReady('the authority must be created first');
         const there = fs.existsSync(AUTHORITY_FILE) ? fs.readFileSync(AUTHORITY_FILE, 'utf8') : undefined;
         if (there === kept.certificate) return undefined;
         const what = [`${there === undefined ? 'write' : 'replace'} ca.crt; then, on the Mac:`, `  ${TRUST_ON_MAC}`];

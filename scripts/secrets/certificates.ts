@@ -24,7 +24,7 @@ export async function makeAuthority(name: string, domain: string, now = new Date
   const { x509, keys, key } = await fresh();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    // The day in it tells people this authority from one that was made anew.
+    // The day in it distinguishes this authority from a later one.
     name: [{ CN: [`${name} homelab authority ${now.toISOString().slice(0, 10)}`] }],
     notBefore: now,
     notAfter: new Date(now.getTime() + AUTHORITY_DAYS * DAY),
@@ -68,7 +68,7 @@ export async function issue(authority: Pair, dnsNames: readonly string[], now = 
   return { certificate: pem(certificate.toString('pem')), key };
 }
 
-/** Why a kept certificate must be made anew, or undefined. */
+/** Why a kept certificate must be renewed, or undefined. */
 export function renewalReason(
   certificate: string,
   dnsNames: readonly string[],
@@ -77,7 +77,7 @@ export function renewalReason(
 ): string | undefined {
   const leaf = parsed(certificate);
   const issuer = parsed(authority);
-  if (leaf === undefined || issuer === undefined) return 'it cannot be read';
+  if (leaf === undefined || issuer === undefined) return 'it is not readable';
   const names = (leaf.subjectAltName ?? '').split(', ').map((entry) => entry.replace(/^DNS:/, ''));
   if ([...names].sort().join() !== [...dnsNames].sort().join())
     return `it is for ${names.join(', ')}, wanted: ${dnsNames.join(', ')}`;

@@ -16,7 +16,7 @@ export function declaredSecrets(): ListedSecret[] {
   const file = join(DIST, 'secrets.yaml');
   const list = fs.existsSync(file) ? parse(fs.readFileSync(file, 'utf8'))?.secrets : undefined;
   if (!Array.isArray(list))
-    throw new Blocked(`${file} must list the secrets of the cluster, and does not; npm run synth`);
+    throw new Blocked(`${file} must list the secrets of the cluster, but does not; npm run synth`);
   return list;
 }
 

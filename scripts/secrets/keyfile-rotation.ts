@@ -27,7 +27,7 @@ export function keyfileParts(of: Rotation): (readonly [title: string, part: Part
         const now = await reached();
         if (now >= index) return undefined;
         if (now < index - 1 || (now >= 0 && (await stale()).length > 0))
-          throw new NotReady('every member must have started with the keys before');
+          throw new NotReady('every member must have restarted with the previous keys first');
         const keyfile = (await stages())[index]!;
         return { lines: [`keyfile: ${what}`], actions: [of.put(namespace, { keyfile })] };
       },

@@ -67,7 +67,7 @@ export function compare(
   const again = `kubectl -n ${namespace} delete secret ${secret.name}`;
   if (live.type !== secret.type)
     throw new Blocked(
-      `secret ${where} must have the type ${secret.type}, and in the cluster has ${live.type}, which can never change; nothing was changed. ${again}, and run this again${restarts(secret)}`,
+      `secret ${where} must have the type ${secret.type}, but has ${live.type} in the cluster. A type cannot change; nothing was changed. ${again}, and run this again${restarts(secret)}`,
     );
   const hashOf = (key: string) =>
     live.data?.[key] === undefined ? undefined : sha256(Buffer.from(live.data[key], 'base64'));
@@ -80,7 +80,7 @@ export function compare(
   const foreign = others.filter((key) => !isReplaced(key));
   if (foreign.length > 0)
     throw new Blocked(
-      `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the kept one counts: ${again}, and run this again${restarts(secret)}. If the cluster's counts (a database may know it): put it into the file, sops ${file}`,
+      `secret ${where} holds another ${foreign.join(' and ')} in the cluster than ${file}; nothing was changed. If the value in the file is correct: ${again}, and run this again${restarts(secret)}. If the value in the cluster is correct (a database may use it): put it into the file, sops ${file}`,
     );
   if (others.length > 0) return { is: 'previous', keys: others };
   return lacks.length > 0 ? { is: 'missing', keys: lacks } : { is: 'same', changed: changedAt(live) };
@@ -123,7 +123,7 @@ function restarts(secret: ListedSecret): string {
     );
   // What the database itself reads is not changed by a command.
   if (commands.length === 0) commands.push(`npm run bootstrap -- rotate ${secret.name}`);
-  return `, then ${commands.join(', and when that is ready ')} (until then, what runs has the older one)`;
+  return `, then ${commands.join(', and when that is ready ')} (until then, running pods use the old value)`;
 }
 
 /** Puts a secret into the cluster, by standard input. Fields that someone else set have been compared before. */

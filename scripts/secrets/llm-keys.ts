@@ -39,7 +39,7 @@ export function proxyKeys(context: Context, store: SecretStore): Step {
       // A plan with the keys of some would not be what is carried out once all are made.
       if (without.length > 0)
         throw new NotReady(
-          `clients of the models must have keys in ${SECRETS.cluster}, and these have none: ${without.map(({ name }) => name).join(', ')}`,
+          `clients of the models must have keys in ${SECRETS.cluster}, but these have none: ${without.map(({ name }) => name).join(', ')}`,
         );
       const content = clientsFile(homelab, kept);
       const { file, keys } = await vm.facts('llm-proxy.sh', ['state'], PROXY_FACTS);
@@ -48,7 +48,7 @@ export function proxyKeys(context: Context, store: SecretStore): Step {
       if (file === wanted && ['', wanted].includes(keys)) return undefined;
       const there = { path: PROXY_FILES.clients, content, mode: '0600' };
       return {
-        lines: [`SHA-256 of the keys of: ${clientsIn(content).join(', ') || 'nobody yet'}`],
+        lines: [`SHA-256 of the keys of: ${clientsIn(content).join(', ') || 'no client yet'}`],
         actions: [fileOn(vm.commands, vm.target, there), vm.script('llm-proxy.sh', ['keys'])],
       };
     },
@@ -87,7 +87,7 @@ export async function assertClientsHaveKeys({ homelab, kubernetes }: Context, st
         if (error instanceof NotReady) return undefined;
         if (!isFault(error) || error instanceof Blocked) throw error;
         throw new Blocked(
-          `the cluster must say whether clients of the models have their keys, and does not answer: ${error.message}`,
+          `the cluster does not answer whether clients of the models have their keys: ${error.message}`,
         );
       });
       if (live !== undefined && !JSON.stringify(live.spec?.template ?? {}).includes(`"${secret.name}"`))
@@ -96,7 +96,7 @@ export async function assertClientsHaveKeys({ homelab, kubernetes }: Context, st
   }
   if (without.length === 0) return;
   throw new Blocked(
-    `clients of the models must have their keys before the proxy asks for them (llm.gateway in homelab.ts), and these run without: ${without.join(', ')}. First:\n  npm run bootstrap -- apply secrets\n  git push\nWait until Argo CD has synced, then run this again`,
+    `clients of the models must have their keys before the proxy asks for them (llm.gateway in homelab.ts), but these run without: ${without.join(', ')}. First:\n  npm run bootstrap -- apply secrets\n  git push\nWait until Argo CD has synced, then run this again`,
   );
 }
 

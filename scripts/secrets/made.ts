@@ -13,7 +13,7 @@ import { LOGIN, registryLogin } from './registry-login';
 import { sshKey } from './ssh-key';
 import { isUnderWay, valuesOf, withValues, type Kept } from './store';
 
-/** Makes new values: some by lot, some from the own authority, and some that only the owner knows. */
+/** Creates new values: random ones, certificates of the own authority, and values that only the owner knows. */
 export class SecretMaker {
   constructor(
     private readonly homelab: Homelab,
@@ -40,14 +40,14 @@ export class SecretMaker {
   }
 
   /**
-   * Certificates that must be made anew, with the reason. None twice: a renewal that is under way is finished first.
+   * Certificates that must be renewed, with the reason. None twice: a renewal that is under way is finished first.
    * @throws NotReady when there are certificates, and the authority that they must be from is still to be made
    */
   async renewals(declared: readonly ListedSecret[], kept: Kept): Promise<ReadonlyMap<ListedSecret, string>> {
     const authority = await keptAuthority(this.sops, this.homelab);
     const certificates = declared.filter((secret) => certificateKeys(secret) !== undefined);
     if (authority === undefined && certificates.some((secret) => Object.keys(valuesOf(secret, kept)).length > 0))
-      throw new NotReady('the authority comes first');
+      throw new NotReady('the authority must be created first');
     const found = certificates.flatMap((secret): [ListedSecret, string][] => {
       if (authority === undefined || isUnderWay(secret, kept)) return [];
       const why = renewal(secret, valuesOf(secret, kept), authority.certificate);
@@ -105,7 +105,7 @@ export async function makeValues(
   }
   const pair = certificateKeys(secret);
   if (pair && keys.includes(pair.certificate)) {
-    if (authority === undefined) throw new Blocked(`${secret.name} needs the own authority, which is not there`);
+    if (authority === undefined) throw new Blocked(`${secret.name} needs the own authority, which does not exist`);
     const made = await issue(authority, dnsNames(secret));
     values[pair.certificate] = made.certificate;
     values[pair.key] = made.key;
@@ -113,7 +113,7 @@ export async function makeValues(
   return withDerived(secret, values);
 }
 
-/** Why a kept certificate must be made anew; undefined where it need not, or where none is kept. */
+/** Why a kept certificate must be renewed; undefined where it need not, or where none is kept. */
 function renewal(secret: ListedSecret, values: Values, authority: string): string | undefined {
   const certificate = values[certificateKeys(secret)?.certificate ?? ''];
   return certificate === undefined ? undefined : renewalReason(certificate, dnsNames(secret), authority);

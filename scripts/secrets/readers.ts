@@ -109,11 +109,11 @@ export function byHand({ databases }: Homelab, secret: ListedSecret): string | u
   const database = namespace === undefined ? undefined : databases[namespace];
   if (database === undefined) return undefined;
   const why = (reason: string, ...steps: string[]) =>
-    [`${secret.name} is not changed by a command: ${reason}. By hand, in this order:`, ...steps].join('\n  ');
+    [`${secret.name} cannot be rotated by this command: ${reason}. By hand, in this order:`, ...steps].join('\n  ');
   if (database.state === 'retired')
     return why(
       `${namespace} is retired: its pods do not run, so they cannot get a new password`,
-      '1. set it to active, and rotate then',
+      '1. set it to active, then rotate',
     );
   const edit = (keys: string) =>
     `sops ${ENCRYPTED_SECRETS}: put the new ${keys} below secrets.${namespace}.${secret.name}`;

@@ -19,7 +19,7 @@ export function registryLogin(answer: string, server: string): string {
   }
   if (typeof auth !== 'string' || auth === '')
     throw new Blocked(
-      `the login for ${server} must be USER:TOKEN, or one line of JSON with auths, ${JSON.stringify(server)} and auth in it (a Mac's config.json has none: its login lies in the keychain); run this again`,
+      `the login for ${server} must be USER:TOKEN, or one line of JSON with auths, ${JSON.stringify(server)} and auth in it (a Mac's config.json has none: its login is in the keychain); run this again`,
     );
   return answer;
 }

@@ -19,7 +19,7 @@ const ROLLOUT_SECONDS = 15 * 60;
 /** What one step of a rotation would do. */
 export type Part = Step['plan'];
 
-/** A part that must not begin before others are done: what reads a secret is judged by when it started. */
+/** A part that must wait for others: the start time of a pod shows which value it has read. */
 export function after(part: Part, why: string, ...before: readonly Part[]): Part {
   return async () => {
     for (const each of before) if ((await each()) !== undefined) throw new NotReady(why);
@@ -89,7 +89,7 @@ export function rerun(of: Rotation, { namespace, name }: Reader): Part {
     action(remove.lines, async (progress) => {
       if (['old', 'failed'].includes(await state())) await remove.run(progress);
     }),
-    action('wait until Argo CD has made it again and it has succeeded', (progress) =>
+    action('wait until Argo CD has recreated it and it has succeeded', (progress) =>
       until(`job ${namespace}/${name} runs again and succeeds`, { seconds: JOB_SECONDS }, progress, async () => {
         const now = await state();
         if (now !== 'done') throw new Problem(WAITS[now]);
@@ -117,10 +117,10 @@ async function jobState(of: Rotation, namespace: string, name: string): Promise<
 }
 
 const WAITS = {
-  absent: 'Argo CD has not made it yet; where it lacks the dist/ that is here: git push, or git pull a newer one',
-  old: 'the old one is not gone yet',
-  runs: 'it has not succeeded yet',
-  failed: 'it has failed; see its log, then run this again, which has it made anew',
+  absent: 'Argo CD has not created it yet; if the repository lacks this dist/: git push, or git pull if it is newer',
+  old: 'the old Job still exists',
+  runs: 'it still runs',
+  failed: 'it has failed; read its log, then run this again, which recreates the Job',
 } as const;
 
 export function restart(of: Rotation, reader: Reader): Part {
@@ -130,7 +130,7 @@ export function restart(of: Rotation, reader: Reader): Part {
   const rollout = async (progress: Progress) => {
     await untilNone(`${namespace}/${name} has new pods`, { seconds: ROLLOUT_SECONDS }, progress, async () => {
       const live = await kubernetes.get([workload, '-n', namespace]);
-      return live === undefined ? ['it is not there any more'] : [rolloutProblem(live) ?? []].flat();
+      return live === undefined ? ['it no longer exists'] : [rolloutProblem(live) ?? []].flat();
     });
     const gone = `the old pods of ${namespace}/${name} are gone`;
     await untilNone(gone, { seconds: 300 }, progress, () => of.stale(reader));
@@ -157,5 +157,5 @@ export function forget({ store, secret }: Rotation, before: readonly Part[]): Pa
     await store.write({ ...kept, previous: withValues(kept.previous, secret, Object.keys(kept.previous), undefined) });
   };
   const actions = [action(`${SECRETS.cluster}: remove the previous value of ${secret.name}`, remove)];
-  return after(async () => ({ actions }), `not everybody has the new value of ${secret.name} yet`, ...before);
+  return after(async () => ({ actions }), `some readers do not have the new value of ${secret.name} yet`, ...before);
 }

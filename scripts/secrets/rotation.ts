@@ -29,19 +29,19 @@ export function rotationSteps(
   const parts = 'keyfile' in secret.keys ? keyfileParts(of) : valueParts(of);
   const both = knows === undefined ? [] : [[`${knows.title}, the old one and the new`, () => knows.plan()] as const];
   const before = [...both, ...parts].map(([, part]) => part);
-  const all = [...both, ...parts, [`the old value of ${secret.name} is forgotten`, forget(of, before)] as const];
+  const all = [...both, ...parts, [`the old value of ${secret.name} is removed`, forget(of, before)] as const];
   const steps = all.map(([title, part]) => ({
     title,
     async plan() {
       if (isUnderWay(secret, await store.read())) return part();
-      if (await isComing()) throw new NotReady(`the new value of ${secret.name} comes first`);
+      if (await isComing()) throw new NotReady(`the new value of ${secret.name} must be created first`);
       return undefined;
     },
   }));
   if (knows === undefined) return steps;
   const alone = async () => {
     if ((await isComing()) || isUnderWay(secret, await store.read()))
-      throw new NotReady(`the old value of ${secret.name} goes first`);
+      throw new NotReady(`the old value of ${secret.name} must be removed first`);
     return knows.plan();
   };
   return [...steps, { title: `${knows.title}, the new one alone`, plan: alone }];
@@ -63,7 +63,7 @@ function valueParts(of: Rotation): Titled[] {
   const late = [
     ...rest.map((namespace): Titled => [has(namespace), replaced.get(namespace)!]),
     ...others.map((reader): Titled => [
-      `${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has started with it`,
+      `${reader.kind.toLowerCase()} ${reader.namespace}/${reader.name} has restarted with it`,
       after(restart(of, reader), mustHave(reader.namespace), replaced.get(reader.namespace)!),
     ]),
     ...later.map((reader): Titled => [
@@ -72,7 +72,7 @@ function valueParts(of: Rotation): Titled[] {
     ]),
   ];
   const withPrevious = first.map((namespace): Titled => [
-    `${has(namespace)}, and the previous one beside it`,
+    `${has(namespace)}and the previous one`,
     besides(of, namespace, [replaced.get(namespace)!, ...late.map(([, part]) => part)]),
   ]);
   const runs = jobs.map((job) =>
@@ -81,17 +81,19 @@ function valueParts(of: Rotation): Titled[] {
   const named = (what: string, parts: readonly Part[]) =>
     jobs.map(({ namespace, name }, index): Titled => [`job ${namespace}/${name} ${what}`, parts[index]!]);
   const dropped = withPrevious.map(([, beside], index): Titled => [
-    `${first[index]!}/${secret.name} has the new value alone`,
+    `${first[index]!}/${secret.name} has only the new value`,
     alone(of, first[index]!, beside, [...runs, ...late.map(([, part]) => part)]),
   ]);
   // Until then the job has run, but with the previous value.
-  const again = runs.map((part) => after(part, 'the previous value goes first', ...dropped.map(([, each]) => each)));
+  const again = runs.map((part) =>
+    after(part, 'the previous value must be removed first', ...dropped.map(([, each]) => each)),
+  );
   return [
     ...withPrevious,
-    ...named('has run with it', runs),
+    ...named('has run with both values', runs),
     ...late,
     ...dropped,
-    ...named('has run without the previous one', again),
+    ...named('has run with the new value only', again),
   ];
 }
 
@@ -118,7 +120,7 @@ function besides(of: Rotation, namespace: string, later: readonly Part[]): Part 
 
 /** The new value alone, once everything before is done. To take the previous one out makes the job due again. */
 function alone(of: Rotation, namespace: string, beside: Part, before: readonly Part[]): Part {
-  const why = `not everybody has the new value of ${of.secret.name} yet`;
+  const why = `some readers do not have the new value of ${of.secret.name} yet`;
   const drop: Part = async () => {
     const live = await of.live(namespace);
     // What reads it has the value since then: to leave the previous one out restarts nobody.

@@ -10,6 +10,6 @@ export function requireLoginKeys({ access }: Homelab): void {
   const example = access.sshKeys.find((key) => key.includes('EXAMPLE'));
   if (example !== undefined)
     throw new Blocked(
-      `access.sshKeys must hold your own public key, and holds the example ${example.slice(0, 40)}…; ${fix}`,
+      `access.sshKeys must hold your own public key, but holds the example ${example.slice(0, 40)}…; ${fix}`,
     );
 }

@@ -36,7 +36,7 @@ export function backupFinding(
   const at = newestBackup(database, all);
   if (at === undefined) {
     const silent = [...all].filter(([, status]) => status === undefined).map(([pod]) => `${pod} tells nothing`);
-    return bad(what, ['not every part of it was stored yet', ...silent, ...errors].join('; '), fix);
+    return bad(what, ['some parts have no backup yet', ...silent, ...errors].join('; '), fix);
   }
   const hours = every?.toHours({ integral: false }) ?? 24;
   const age = `${((now - at) / 3_600_000).toFixed(1)} h old`;

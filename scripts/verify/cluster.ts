@@ -45,7 +45,7 @@ async function nodeFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<F
   return nodes(homelab).map(([name, { labels = {} }]) => {
     const what = `${name} is ready`;
     const node = items.find(({ metadata }: any) => metadata?.name === name);
-    if (node === undefined) return bad(what, 'it is no node of the cluster', 'npm run bootstrap -- apply talos');
+    if (node === undefined) return bad(what, 'it is not a node of the cluster', 'npm run bootstrap -- apply talos');
     const wrong = Object.entries(labels).filter(([key, value]) => node.metadata.labels?.[key] !== value);
     if (wrong.length > 0) {
       const lacking = wrong.map(([key, value]) => `${key}=${value}`).join(', ');
@@ -54,7 +54,11 @@ async function nodeFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<F
     const conditions: any[] = node.status?.conditions ?? [];
     const ready = conditions.find(({ type }) => type === 'Ready');
     if (ready?.status !== 'True')
-      return bad(what, ready?.message ?? 'its kubelet says nothing', `npm run bootstrap -- talosctl ${name} -- dmesg`);
+      return bad(
+        what,
+        ready?.message ?? 'its kubelet reports nothing',
+        `npm run bootstrap -- talosctl ${name} -- dmesg`,
+      );
     if (node.spec?.unschedulable)
       return warning(what, 'nothing may start on it (cordoned)', `kubectl uncordon ${name}, after its maintenance`);
     const { kernelVersion = '' } = node.status.nodeInfo ?? {};
@@ -92,7 +96,7 @@ async function claimFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<
     const what = `claims of ${namespace}`;
     if (loose.length === 0) return good(what, `${wanted.length} bound`);
     const saw = loose.map((name) => `${name} is ${phase(name) ?? 'not there'}`).join(', ');
-    return bad(what, saw, 'npm run homelab -- rebind POD, when its claim was made anew');
+    return bad(what, saw, 'npm run homelab -- rebind POD, if its claim was recreated');
   });
 }
 
@@ -152,10 +156,10 @@ async function secretFindings(kubernetes: Kubernetes, store: SecretStore): Promi
   const halfway = declared.filter((secret) => isUnderWay(secret, kept)).map(({ name }) => name);
   const unlisted = `dist/secrets.yaml no longer lists ${left.join(', ')}`;
   const found = [
-    ...(left.length === 0 ? [] : [warning('secrets', unlisted, `sops ${SECRETS.cluster}, once nobody knows them`)]),
+    ...(left.length === 0 ? [] : [warning('secrets', unlisted, `sops ${SECRETS.cluster}, once nobody uses them`)]),
     ...wrong,
     ...halfway.map((name) =>
-      warning(`secret ${name}`, 'not everybody has its new value yet', `npm run bootstrap -- rotate ${name}`),
+      warning(`secret ${name}`, 'some readers do not have its new value yet', `npm run bootstrap -- rotate ${name}`),
     ),
   ];
   return found.length > 0 ? found : [good('secrets', `${declared.length} kept, and the same in the cluster`)];

@@ -40,7 +40,7 @@ async function lookThrough(context: Context, vm: UbuntuVm): Promise<Finding[]> {
   const found = [
     keys === undefined
       ? good('keys of the proxy', `those of ${clients.length} clients`)
-      : bad('keys of the proxy', 'others than in secrets.sops.yaml', APPLY),
+      : bad('keys of the proxy', 'they differ from secrets.sops.yaml', APPLY),
   ];
   for (const [what, path, method, keyOfProof, wanted] of cases) {
     const status = await statusOf(vm, `${base}${path}`, method, keyOfProof);
@@ -88,5 +88,5 @@ async function queues(vm: UbuntuVm): Promise<Finding> {
   const saw = lengths.map(([, model, length]) => `${model} ${length}`).join(', ');
   return lengths.length > 0
     ? good('requests that wait', saw)
-    : bad('requests that wait', 'no metric of the proxy says it', APPLY);
+    : bad('requests that wait', 'the proxy has no metric for it', APPLY);
 }

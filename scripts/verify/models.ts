@@ -66,7 +66,7 @@ async function speedFindings(
 function digestFinding(model: PulledModel, there: string | undefined): Finding {
   const what = `model ${model.tag}`;
   const wanted = wantedDigest(model);
-  if (there === undefined) return bad(what, 'it is not there', APPLY);
+  if (there === undefined) return bad(what, 'it does not exist', APPLY);
   const digest = `digest ${there.slice(0, 12)}`;
   if (wanted === undefined) return warning(what, `${digest}, which is not kept yet`, APPLY);
   return there === wanted ? good(what, digest) : bad(what, `digest ${there}, wanted ${wanted}`, APPLY);
@@ -78,7 +78,9 @@ function stableFindings({ tag, stable }: PulledModel, tags: ReadonlyMap<string, 
   const [wanted, there] = [tags.get(shortTag(tag)), tags.get(shortTag(stable))];
   const what = `model ${stable}`;
   if (wanted !== undefined && wanted === there) return [good(what, `a name of ${tag}`)];
-  return [bad(what, there === undefined ? 'it is not there' : `it is not ${tag}: digest ${there.slice(0, 12)}`, APPLY)];
+  return [
+    bad(what, there === undefined ? 'it does not exist' : `it is not ${tag}: digest ${there.slice(0, 12)}`, APPLY),
+  ];
 }
 
 /** What clients get of models that are trained here: a version whose card is committed. */
@@ -99,7 +101,7 @@ async function releaseFinding(ollama: Ollama, name: string, model: TunedModel): 
   if (stable === undefined)
     return bad(
       what,
-      'it is not there',
+      'it does not exist',
       versions.size > 0 ? `npm run models -- rollback ${name} v${Math.max(...versions.keys())}` : publish,
     );
   const ofCards = cards.filter((version) => publishedOn(name, version)!.digest === stable.digest);

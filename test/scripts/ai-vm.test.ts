@@ -302,7 +302,7 @@ describe('an Ollama that started before the driver of the GPU', () => {
   });
   test('is restarted only once', async () => {
     const commands = told(onCpu, onCpu, onGpu);
-    await expect(prove(commands)).rejects.toThrow(/must compute in ai-vm, and did not/);
+    await expect(prove(commands)).rejects.toThrow(/must compute in ai-vm, but did not/);
     expect(words(commands)).toEqual(['proving', 'ubuntu/ollama.sh start', 'failed']);
   });
   test('is not restarted when it found another GPU', async () => {

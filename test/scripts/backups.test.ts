@@ -32,9 +32,9 @@ test('a backup that is older than two intervals is bad, with the reason', () => 
 
 test('no backup is bad, and so is a Cassandra node without information', () => {
   expect(found('mongodb', status(null, 'Permission denied'))).toBe(
-    'bad: not every part of it was stored yet; db-0: Permission denied',
+    'bad: some parts have no backup yet; db-0: Permission denied',
   );
-  expect(found('cassandra', status(3), undefined)).toBe('bad: not every part of it was stored yet; db-1 tells nothing');
+  expect(found('cassandra', status(3), undefined)).toBe('bad: some parts have no backup yet; db-1 tells nothing');
 });
 
 test('does not accept the host key of the example', () => {

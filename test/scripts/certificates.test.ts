@@ -63,7 +63,7 @@ test('renews a certificate 30 days before its end, for other names, and for anot
   // Same name and day: only the signature differs.
   const twin = await makeAuthority('collab', 'collab.home.arpa');
   expect(reason(Date.now(), NAMES, twin.certificate)).toBe('it is from another authority');
-  expect(renewalReason('nonsense', NAMES, authority.certificate)).toBe('it cannot be read');
+  expect(renewalReason('nonsense', NAMES, authority.certificate)).toBe('it is not readable');
 });
 
 test('no certificate outlives its authority', async () => {

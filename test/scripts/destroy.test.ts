@@ -98,7 +98,7 @@ test('leaves a VM without our mark alone', async () => {
   const proxmox = machine();
   proxmox.vms[201]!.description = 'mine';
   await destroy(context(proxmox, ['without backup', NAME, ...SERIALS]), ['vms']);
-  expect(said[0]).toMatch(/does not have our mark; it is left alone/);
+  expect(said[0]).toMatch(/does not have our mark; it stays unchanged/);
   expect(proxmox.changed).toEqual([]);
 });
 
@@ -106,7 +106,7 @@ test('leaves a VM on another node of the cluster alone', async () => {
   const proxmox = machine();
   proxmox.says['pvesh get /cluster'] = '[{"type":"qemu","vmid":201,"node":"other"}]';
   await destroy(context(proxmox, []), ['vms']);
-  expect(said[0]).toMatch(/is on other; it is left alone/);
+  expect(said[0]).toMatch(/is on other; it stays unchanged/);
   expect(proxmox.changed).toEqual([]);
 });
 
@@ -125,7 +125,7 @@ test('after a kill at any command, the next run finishes', async () => {
 
 test('rejects stages that others depend on, with the steps by hand', async () => {
   for (const stage of ['keys', 'host', 'talos', 'ai-vm', 'models', 'secrets', 'gitops'])
-    await expect(destroy(context(machine(), []), [stage])).rejects.toThrow(/is not destroyed from here: /);
+    await expect(destroy(context(machine(), []), [stage])).rejects.toThrow(/cannot be destroyed by this command: /);
   // Without labels, a reset also wipes the boot loader.
   await expect(destroy(context(machine(), []), ['talos'])).rejects.toThrow(
     'npm run bootstrap -- talosctl NODE -- reset --graceful=false --reboot --system-labels-to-wipe=STATE',

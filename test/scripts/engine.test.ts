@@ -94,7 +94,7 @@ test('a wait ends with a message about its goal and the last state', async () =>
     throw new Problem('connection refused');
   };
   await expect(until('the API server', { seconds: 0 }, quiet, plan)).rejects.toThrow(
-    'waited 0 s for the API server; last: connection refused',
+    'waited 0 s for the API server; last result: connection refused',
   );
   await expect(
     until('a bug', { seconds: 0 }, quiet, async () => {
@@ -266,7 +266,7 @@ test('an encrypted file after a merge stops with a fix, in every state that a me
   };
   expect(await read('a: ENC[x]\n')).toEqual({ a: 'one' });
   const oneSide =
-    /^secrets\.sops\.yaml must be as sops wrote it.*never merge it by hand.*git checkout --ours secrets\.s/;
+    /^secrets\.sops\.yaml must be unchanged since sops wrote it.*never merge it by hand.*git checkout --ours secrets\.s/;
   const marks = read('<<<<<<< HEAD\na: ENC[x]\n=======\na: ENC[y]\n>>>>>>> other\n');
   await expect(marks).rejects.toThrow(oneSide);
   await expect(marks).rejects.toThrow(/conflict of Git \(<<<<<<<\)/);

@@ -108,10 +108,10 @@ test('a homelab that declares only the sum splits it; a homelab that declares no
 
 test.each([
   ['the same dist/', {}, undefined],
-  ['a change that is not pushed', { diff: 1 }, /^has another; commit dist\/ and git push, or git pull/],
-  ['a change that is not committed', { status: '?? dist/new.yaml\n' }, /^has another/],
+  ['a change that is not pushed', { diff: 1 }, /^its dist\/ differs; commit dist\/ and git push, or git pull/],
+  ['a change that is not committed', { status: '?? dist/new.yaml\n' }, /^its dist\/ differs/],
   ['a commit of somebody else', { diff: 128 }, /^has 0{40}, which this clone does not know; git pull$/],
-  ['no such branch', { remote: '' }, /^there is no such branch or tag/],
+  ['no such branch', { remote: '' }, /^the repository has no such branch or tag/],
   ['no login for this machine', { remoteCode: 128 }, undefined],
 ])('compares what Argo CD will read before it points there: %s', async (_, says, problem) => {
   const { diff = 0, status = '', remote = `${'0'.repeat(40)}\trefs/heads/main\n`, remoteCode = 0 } = says as any;
@@ -179,16 +179,16 @@ test('a workload is complete when all its pods are new and ready', () => {
   });
   const done = { observedGeneration: 2, updatedReplicas: 2, readyReplicas: 2, replicas: 2 };
   expect(rolloutProblem(deployment(done))).toBeUndefined();
-  expect(rolloutProblem(deployment({}))).toMatch(/has not seen the change/);
-  expect(rolloutProblem(deployment({ ...done, observedGeneration: 1 }))).toMatch(/has not seen the change/);
+  expect(rolloutProblem(deployment({}))).toMatch(/has not processed the change/);
+  expect(rolloutProblem(deployment({ ...done, observedGeneration: 1 }))).toMatch(/has not processed the change/);
   expect(rolloutProblem(deployment({ ...done, updatedReplicas: 1 }))).toBe('1 of 2 pods are new');
   expect(rolloutProblem(deployment({ ...done, replicas: 3 }))).toBe('1 old pods are still there');
   expect(rolloutProblem(deployment({ ...done, readyReplicas: 1 }))).toBe('1 of 2 pods are ready');
 });
 
 test('an unhealthy application gives its reason', () => {
-  expect(applicationProblem(undefined)).toMatch(/^it is not there yet; .*git push/);
-  expect(applicationProblem({})).toBe('not compared yet, not judged yet');
+  expect(applicationProblem(undefined)).toMatch(/^it does not exist yet; .*git push/);
+  expect(applicationProblem({})).toBe('not compared yet, health unknown yet');
   const status = { sync: { status: 'Synced' }, health: { status: 'Healthy' } };
   expect(applicationProblem({ status })).toBeUndefined();
   const problem = applicationProblem({
@@ -220,9 +220,9 @@ test('the target of the root application must have the local dist/', async () =>
   };
   expect(await look({ spec: { source: { ...source, added: 1 } } })).toBeUndefined();
   expect(read).not.toHaveBeenCalled();
-  await expect(look(undefined)).rejects.toThrow(/must have the dist\/ that is here.*git push/);
+  await expect(look(undefined)).rejects.toThrow(/must have this dist\/.*git push/);
   for (const before of [{ repoURL: 'https://old.example/homelab.git' }, { targetRevision: 'old' }, { path: 'old' }])
-    await expect(look({ spec: { source: { ...source, ...before } } })).rejects.toThrow(/must have the dist\//);
+    await expect(look({ spec: { source: { ...source, ...before } } })).rejects.toThrow(/must have this dist\//);
 });
 
 test('finishes a run that was interrupted before it deleted objects of an earlier version', async () => {

@@ -307,7 +307,7 @@ describe('a host after its files were written', () => {
   test('reboots for an initramfs of this boot, and keeps the undo armed until then', async () => {
     const said = { ...finished, booted: `${made} ${SECOND}`, armed: SECOND };
     expect(await reboot(said)).toEqual(['reboot for: boot loader and initramfs are made again']);
-    const { step: last } = await step('waits to be undone', said);
+    const { step: last } = await step('is switched off', said);
     await expect(last.plan()).rejects.toThrow('must be done first');
   });
 

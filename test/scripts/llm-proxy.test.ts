@@ -143,7 +143,7 @@ describe('before the proxy requires keys', () => {
 
   test('a cluster that does not answer stops the stage', async () => {
     const silent = async () => Promise.reject(new Problem('connection refused'));
-    await expect(asked(silent)).rejects.toThrow(/must say whether .* have their keys/);
+    await expect(asked(silent)).rejects.toThrow(/does not answer whether .* have their keys/);
   });
 });
 

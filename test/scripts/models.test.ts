@@ -122,7 +122,7 @@ describe('a second name of a pulled model', () => {
     const find = async (stable?: string) => (await modelCheck(of(told({ '/api/tags': both(A, stable) })))())[1];
     expect(await find(A)).toMatchObject({ what: 'model chat:stable', state: 'good' });
     expect(await find(B)).toMatchObject({ state: 'bad', saw: expect.stringContaining('it is not qwen2.5') });
-    expect(await find()).toMatchObject({ state: 'bad', saw: 'it is not there' });
+    expect(await find()).toMatchObject({ state: 'bad', saw: 'it does not exist' });
   });
 });
 

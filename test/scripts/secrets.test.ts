@@ -140,7 +140,7 @@ describe('a secret in the cluster', () => {
     );
     expect(foreign).not.toThrow(/somebody-elses|kept"/);
     expect(() => compare(CHAT, 'services', wanted, kept({}), live(wanted, 'kubernetes.io/tls'))).toThrow(
-      /can never change/,
+      /A type cannot change/,
     );
   });
 
@@ -333,7 +333,9 @@ describe('a new value', () => {
     };
     jest.spyOn(console, 'log').mockImplementation();
     is(undefined);
-    await expect(asked(1)).rejects.toThrow(/^job mongodb\/\S+ of dist\/ must be in the cluster.*git push/);
+    await expect(asked(1)).rejects.toThrow(
+      /^job mongodb\/\S+ of dist\/ must run again, but is not in the cluster.*git push/,
+    );
     await expect(asked(0)).rejects.toThrow('asked');
     is({ metadata: {} });
     await expect(asked(1)).rejects.toThrow('asked');

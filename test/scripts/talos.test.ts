@@ -174,7 +174,7 @@ test('a file of secrets is unchanged after parsing and writing, with strings of 
   expect(secretTree(text, 'test')).toEqual(odd);
   expect(text).toContain('a: "2020-01-01"');
   expect(() => secretTree('key: [hush', 'a test')).toThrow(
-    /^a test must answer with keys and values in YAML, and did not$/,
+    /^a test must answer with keys and values in YAML, but did not$/,
   );
   expect(() => secretTree('', 'a test')).toThrow(Blocked);
 });
@@ -222,24 +222,26 @@ test('asks before maintenance when another node is not ready', async () => {
   nodesAre({ name: CP }, { name: WORKER, ready: false });
   expect(await asks()).toHaveLength(1);
   nodesAre({ name: CP, ready: false }, { name: WORKER });
-  expect((await asks())![0]).toMatch(/^not ready: talos-cp-01; with talos-worker-01 away too/);
+  expect((await asks())![0]).toMatch(/^not ready: talos-cp-01; without talos-worker-01 too/);
 });
 
 test('a node with another name than in homelab.ts stops the stage', async () => {
   const look = () => healthyNodes(cluster.talos, kubernetes).plan();
   nodesAre({ name: 'talos-xyz', address: worker.address });
   await expect(look()).rejects.toThrow(
-    `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, and registered as talos-xyz`,
+    `the node at ${worker.address} must be ${WORKER}, as in homelab.ts, but registered as talos-xyz`,
   );
   nodesAre({ name: 'stranger', address: '192.168.1.99' });
-  await expect(look()).rejects.toThrow('node stranger (192.168.1.99) is in the cluster and not in homelab.ts');
+  await expect(look()).rejects.toThrow('node stranger (192.168.1.99) is in the cluster, but not in homelab.ts');
 });
 
 test('upgrades one minor version at a time, and never downgrades', () => {
   expect(stepProblem('Talos', 'v1.13.9', 'v1.13.9')).toBeUndefined();
   expect(stepProblem('Talos', 'v1.13.9', 'v1.14.0')).toBeUndefined();
-  expect(stepProblem('Talos', 'v1.12.9', 'v1.14.0')).toMatch(/one minor at a time: first write the last v1\.13\.x/);
-  expect(stepProblem('Talos', 'v1.13.9', 'v1.13.8')).toMatch(/cannot go back/);
+  expect(stepProblem('Talos', 'v1.12.9', 'v1.14.0')).toMatch(
+    /one minor version at a time: first write the last v1\.13\.x/,
+  );
+  expect(stepProblem('Talos', 'v1.13.9', 'v1.13.8')).toMatch(/a downgrade is not possible/);
   expect(stepProblem('Talos', 'v1.13.9', 'v2.0.0')).toMatch(/one minor/);
 });
 
@@ -395,15 +397,15 @@ test('does not wait for nodes without pods, because talosctl health would wait u
       assertSchedulable([{ metadata: { name: WORKER, annotations }, spec: { unschedulable } }]);
   const note = (restart: string) => ({ [NOTE]: JSON.stringify({ phase: 'restarting', restart, boot: 'x' }) });
   expect(judge(note('stop'))).toThrow(NotReady);
-  expect(judge(note('stop'))).toThrow(`npm run bootstrap -- maintenance ${WORKER} stop finishes it`);
-  expect(judge(note('upgrade'))).toThrow('npm run bootstrap -- upgrade finishes it');
+  expect(judge(note('stop'))).toThrow(`npm run bootstrap -- maintenance ${WORKER} stop`);
+  expect(judge(note('upgrade'))).toThrow('npm run bootstrap -- upgrade');
   expect(judge({})).toThrow(`kubectl uncordon ${WORKER}`);
   expect(judge({}, false)).not.toThrow();
   // Talos uncordons a node that it cordoned itself.
   expect(judge({ 'talos.dev/cordoned': 'true' })).not.toThrow();
 });
 
-test('upgrade-k8s waits until a staged configuration is applied, because it would drop it', async () => {
+test('upgrade-k8s waits until a staged configuration is applied, because it would discard it', async () => {
   const config = (id: string, text: string) => JSON.stringify({ metadata: { id }, spec: text }, null, 4);
   const { talos } = nodesThatAnswer((words, address) => {
     if (words !== 'get machineconfig -o json') return VERSION;
@@ -456,8 +458,8 @@ describe('a machine gets its secrets', () => {
   test.each<[string, RegExp, object[], string]>([
     ['its card', /must have the network card 02:.*has 02:00:00:00:09:09/, [system, ...disks], '02:00:00:00:09:09'],
     ['its system disk', /must show its system disk as/, disks, worker.mac],
-    ['one of its disks', /must show one disk with .*, and shows 0/, [system, ...disks.slice(1)], worker.mac],
-    ['disks of their size', /must have 100Gi, and has 51200Mi/, [system, { ...disks[0], size: 50 * GIB }, ...disks.slice(1)], worker.mac], // prettier-ignore
+    ['one of its disks', /must show one disk with .*, but shows 0/, [system, ...disks.slice(1)], worker.mac],
+    ['disks of their size', /must have 100Gi, but has 51200Mi/, [system, { ...disks[0], size: 50 * GIB }, ...disks.slice(1)], worker.mac], // prettier-ignore
   ])('never without %s', async (_, message, shown, mac) => {
     await expect(look(shown, mac)).rejects.toThrow(message);
   });
@@ -486,7 +488,7 @@ describe('a change that needs a restart of the node', () => {
     expect(shownLines((await look('old'))!)).toEqual([
       '-old',
       '+new',
-      `it takes effect with the next start: npm run bootstrap -- maintenance ${WORKER}`,
+      `it takes effect at the next start: npm run bootstrap -- maintenance ${WORKER}`,
       `talosctl -n ${worker.address} apply-config --mode=staged`,
     ]);
   });

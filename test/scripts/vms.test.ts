@@ -132,7 +132,7 @@ describe('a missing VM', () => {
       proxmox.vms[WORKER] = { ...shell } as never;
       const context = proxmox.context();
       const [first] = await apply(context);
-      expect(first![0]).toBe('its creation was cut off before it had anything: it is made again');
+      expect(first![0]).toBe('its creation was interrupted at the start: it is created again');
       expect(proxmox.changed.slice(0, 2)).toEqual([
         'qm destroy 201 --skiplock 1 --purge 1',
         QM.create(WORKER, vmOf(homelab, 'talos-worker-01').settings).join(' '),
@@ -160,7 +160,7 @@ describe('a missing VM', () => {
     proxmox.vms[WORKER] = { lock: 'create', name: settings.name!, description: settings.description! };
     const context = proxmox.context();
     const [first] = await apply(context);
-    expect(first![0]).toBe('its creation was cut off: it is finished');
+    expect(first![0]).toBe('its creation was interrupted: it is completed');
     expect(proxmox.changed.slice(0, 2)).toEqual([expect.stringContaining('--skiplock 1 --'), 'qm unlock 201']);
     expect(await apply(context)).toEqual([]);
   });

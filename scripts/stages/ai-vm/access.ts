@@ -59,7 +59,7 @@ function confirm({ commands, target, name }: UbuntuVm, digest: string, keys: str
     } catch (error) {
       if (!isFault(error)) throw error;
       throw new Blocked(
-        `a second login on ${name} must work with the new keys and firewall, and did not: ${error.message}\n${name} goes back by itself to what was before, within ${UNDO_SECONDS} s; correct access.sshKeys or access.from in homelab.ts`,
+        `a second login on ${name} failed with the new keys and firewall: ${error.message}\n${name} restores the old ones within ${UNDO_SECONDS} s; correct access.sshKeys or access.from in homelab.ts`,
       );
     }
   });
@@ -72,7 +72,7 @@ async function assertLetThrough(homelab: Homelab, { commands, target, name }: Ub
   const allowed = loginAddresses(homelab);
   if (from === '' ? allowed.length > 0 : allowed.includes(from)) return;
   throw new Blocked(
-    `access.from must let this machine through, and ${name} sees it at ${from || 'an unknown address'} (allowed: ${allowed.join(', ') || 'none'}); add it to access.from in homelab.ts`,
+    `access.from must contain this machine, but ${name} sees it at ${from || 'an unknown address'} (allowed: ${allowed.join(', ') || 'none'}); add it to access.from in homelab.ts`,
   );
 }
 

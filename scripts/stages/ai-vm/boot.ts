@@ -33,7 +33,7 @@ export function started(cluster: Cluster, vm: UbuntuVm, seen: Seen): Step {
       throw error instanceof TimedOut ? await noLogin(cluster.homelab, vm, error) : error;
     }
   });
-  return step(`${name} has been started, and can be logged in to`, async () => {
+  return step(`${name} runs and accepts logins`, async () => {
     const isRunning = await vm.proxmox.isRunning();
     seen.up = isRunning && (await vm.firstBoot()) === 'done';
     if (seen.up) return undefined;
@@ -90,7 +90,7 @@ export function rebooted(cluster: Cluster, vm: UbuntuVm): Step {
     const { kernel, isNewer } = await kernelOf(vm);
     if (!isNewer)
       throw new Problem(
-        `${name} must come up with the kernel of ${packageName}, and came up with ${kernel}; look at GRUB_DEFAULT in /etc/default/grub there`,
+        `${name} must boot the kernel of ${packageName}, but booted ${kernel}; look at GRUB_DEFAULT in /etc/default/grub there`,
       );
   });
   return step(`${name} runs Ubuntu's newer kernel (HWE)`, async () => {

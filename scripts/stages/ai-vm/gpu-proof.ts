@@ -29,13 +29,13 @@ export function provingModel(homelab: Homelab): PulledModel {
   const model = provingModelOf(homelab);
   if (model === undefined)
     throw new Blocked(
-      'llm.models must hold a model with a tag, or the GPU cannot be proved; add one to homelab.ts, or set gpu: false',
+      'llm.models must contain a model with a tag for the test of the GPU; add one to homelab.ts, or set gpu: false',
     );
   return model;
 }
 
 const WHAT: Readonly<Record<Phase, string>> = {
-  cpu: 'generate on the CPU, as a measure',
+  cpu: 'generate on the CPU, for comparison',
   generate: 'generate on the GPU',
   reboot: 'reboot in the VM, then generate on the GPU',
   'stop-start': 'shut the VM down and start it, then generate on the GPU',
@@ -194,7 +194,7 @@ async function tryOnGpu(homelab: Homelab, ollama: Ollama, cpu: number | undefine
   // Ollama names what it computes with whenever it starts: no such line says nothing about the GPU.
   if (log.devices.length === 0)
     throw new Blocked(
-      `the log of Ollama on ${ollama.vm.name} must say what it computes with ("inference compute"), and does not; look at journalctl -u ollama there, and run this again`,
+      `the log of Ollama on ${ollama.vm.name} must say what it computes with ("inference compute"), but does not; look at journalctl -u ollama there, and run this again`,
     );
   const loaded = (await ollama.loaded()).get(shortTag(tag));
   const { tokensPerSecond } = answer;
@@ -249,7 +249,7 @@ async function failed(homelab: Homelab, vm: UbuntuVm, state: GpuState, phase: Ph
   if (phase === 'generate' || phase === 'cpu')
     return new Verdict(unusable(homelab, vm, { ...state, record: { ...record, vmid: 0, date: '' } }).message);
   return new Verdict(
-    `the GPU of ${vm.name} did not survive this: ${WHAT[phase]} (${why}). It is written down (${recordPath(vm.machine.vmid)} on ${vm.host.name}): from now on a restart of ${vm.name} needs one of ${vm.host.name}, and is refused while a database runs. If the GPU does not answer now, restart ${vm.host.name}. To go on with that, run this again; else try gpuPassthrough: { sound: false } of hosts.${vm.host.name} in homelab.ts, or gpu: false. To prove it anew, remove that file`,
+    `the GPU of ${vm.name} did not survive this: ${WHAT[phase]} (${why}). The record is ${recordPath(vm.machine.vmid)} on ${vm.host.name}: from now on a restart of ${vm.name} needs a restart of ${vm.host.name}, and is refused while a database runs. If the GPU does not answer now, restart ${vm.host.name}. To continue like this, run this again; otherwise try gpuPassthrough: { sound: false } of hosts.${vm.host.name} in homelab.ts, or gpu: false. To repeat the proof, remove that file`,
   );
 }
 
@@ -301,10 +301,10 @@ export function unusable(homelab: Homelab, { name, machine, host }: UbuntuVm, { 
   const next = REMEDIES.find((each) => !known.has(optionsText(each).replace(/ \(.*\)$/, '')));
   const advice =
     next === undefined
-      ? `No way to pass it through is left (${tried.length} tried)`
+      ? `No way to pass it through is left: all ${tried.length} failed`
       : `Next to try (docs/bootstrap.md, section 11): gpuPassthrough: ${written(next)} in hosts.${host.name} of homelab.ts, then npm run bootstrap -- apply`;
   return new Blocked(
-    `the GPU of ${host.name} must compute in ${name}, and did not: ${record?.failed?.why ?? 'unknown'}. ${advice}. Without the GPU: gpu: false (models run on the CPU). To try the same once more, remove ${recordPath(machine.vmid)} on ${host.name}`,
+    `the GPU of ${host.name} must compute in ${name}, but did not: ${record?.failed?.why ?? 'unknown'}. ${advice}. Without the GPU: gpu: false (models run on the CPU). To repeat the same test, remove ${recordPath(machine.vmid)} on ${host.name}`,
   );
 }
 

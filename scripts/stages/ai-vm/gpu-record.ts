@@ -48,7 +48,7 @@ export async function readRecord(vm: UbuntuVm): Promise<GpuRecord | undefined> {
     (record.state !== 'failed' || typeof record.failed?.why === 'string');
   if (!isWhole)
     throw new Blocked(
-      `${path} on ${vm.host.name} must be the record of the GPU proof, and holds ${JSON.stringify(stdout.slice(0, 120))}; remove it there, and the proof is made again`,
+      `${path} on ${vm.host.name} must be the record of the GPU proof, but contains ${JSON.stringify(stdout.slice(0, 120))}; remove it there to repeat the proof`,
     );
   return record as GpuRecord;
 }

@@ -28,7 +28,7 @@ export function wantedDevices(
   if (machine.gpu === true) {
     if (gpu === undefined || audio === undefined)
       throw new Blocked(
-        `${host} must have one AMD GPU with its sound to pass through, and has not; ${fix}, or set gpu: false`,
+        `${host} must have one AMD GPU with its audio function to pass through, but has none; ${fix}, or set gpu: false`,
       );
     const options = gpuOptions(passthrough);
     wanted.set('hostpci0', `${gpu.slot},${options.gpu}`);
@@ -36,7 +36,7 @@ export function wantedDevices(
   }
   if (machine.npu === true) {
     if (npu === undefined)
-      throw new Blocked(`${host} must have an NPU to pass through, and has not; ${fix}, or set npu: false`);
+      throw new Blocked(`${host} must have an NPU to pass through, but has none; ${fix}, or set npu: false`);
     wanted.set('hostpci2', `${npu.slot},pcie=1`);
   }
   return wanted;
@@ -105,7 +105,7 @@ async function assertMayBePassedThrough(cluster: Cluster, vm: UbuntuVm, state: G
   for (const file of [...(rom ? [VBIOS] : []), ...(audioRom === undefined ? [] : [AUDIO_ROM])]) {
     const path = `${VBIOS_FOLDER}/${file}`;
     const { code } = await vm.commands.read(host, ['test', '-s', path], { accepts: [0, 1] });
-    if (code !== 0) throw new Blocked(`${path} must be on ${host.name}, and is not; npm run bootstrap -- apply host`);
+    if (code !== 0) throw new Blocked(`${path} must be on ${host.name}, but is not; npm run bootstrap -- apply host`);
   }
   if (state.verdict !== 'passed')
     await assertNoDatabaseRuns(

@@ -70,7 +70,9 @@ async function comesBack({ commands, name, target }: UbuntuVm, waiting: Promise<
     if (!(error instanceof TimedOut)) throw error;
     const now = before && (await bootId(commands, target).catch((late) => (isFault(late) ? '' : Promise.reject(late))));
     if (before && now === before)
-      throw new Problem(`${name} must reboot, and is still in the same boot; look at its console, and run this again`);
+      throw new Problem(
+        `${name} did not reboot: it is still in the same boot; look at its console, and run this again`,
+      );
     throw new NotBack(error.message);
   }
 }
@@ -114,7 +116,7 @@ export async function assertNoDatabaseRuns(cluster: Cluster, why: string): Promi
   const running = await runningDatabases(cluster);
   if (running.length === 0) return;
   throw new Blocked(
-    `no database may run, because ${why}; these do: ${running.join(', ')}; ${stopDatabases(cluster.homelab)}, run this again, and start those VMs again (qm start)`,
+    `no database may run, because ${why}; these run: ${running.join(', ')}; ${stopDatabases(cluster.homelab)}, run this again, and start those VMs again (qm start)`,
   );
 }
 
@@ -142,7 +144,7 @@ async function runningDatabases({ homelab, kubernetes }: Cluster): Promise<strin
     if (error instanceof NotReady) return [];
     if (!isFault(error) || error instanceof Blocked) throw error;
     throw new Blocked(
-      `the cluster must say that no database runs, and does not answer: ${error.message}; npm run bootstrap -- apply talos brings it up, then run this again`,
+      `the cluster does not answer whether a database runs: ${error.message}; start it with npm run bootstrap -- apply talos, then run this again`,
     );
   }
 }

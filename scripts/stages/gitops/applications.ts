@@ -27,19 +27,16 @@ export function applicationsSettled(
     .sort((a, b) => Number(isRoot(a)) - Number(isRoot(b)) || wave(a) - wave(b))
     .map(({ metadata }) => metadata.name as string);
   return step('every application is Synced and Healthy', async () => {
-    if (await pending()) throw new NotReady('Argo CD comes first');
+    if (await pending()) throw new NotReady('Argo CD must exist first');
     const found = await argoCd.applications();
-    if (!found.has(root)) throw new NotReady('the root application comes first');
+    if (!found.has(root)) throw new NotReady('the root application must exist first');
     if (names.every((name) => applicationProblem(found.get(name)) === undefined)) return undefined;
-    const lines = [
-      `wait until these are Synced and Healthy: ${names.join(', ')}`,
-      'sync again what Argo CD has given up',
-    ];
+    const lines = [`wait until these are Synced and Healthy: ${names.join(', ')}`, 'sync failed applications again'];
     return { actions: [action(lines, (progress) => settle(argoCd, names, progress))] };
   });
 }
 
-const FIX = 'fix and push what it names, then run this again: Argo CD then syncs again';
+const FIX = 'fix the named problem and push, then run this again to repeat the sync';
 
 async function settle(argoCd: ArgoCd, names: readonly string[], progress: Progress): Promise<void> {
   const begin = Date.now();

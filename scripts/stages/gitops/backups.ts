@@ -63,7 +63,7 @@ export function backupErrors(all: BackupStatuses): string[] {
 /** The first backup of each database: until it is there, the disks are all there is. */
 export function firstBackups(homelab: Homelab, kubernetes: Kubernetes): Step[] {
   return storedDatabases(homelab).map(([name, database]) => ({
-    title: `${name} is stored for the first time`,
+    title: `${name} has its first backup`,
     async plan() {
       const all = await backupStatuses(kubernetes, name, database);
       if (newestBackup(database, all) !== undefined) return undefined;
@@ -91,7 +91,7 @@ async function firstBackup(
     (error: Error) => {
       if (errors.length === 0) throw error;
       throw new Blocked(
-        `${name} must be stored once, and its pods cannot: ${errors.join('; ')}. Make the target ready (docs/backup.md), then run this again`,
+        `${name} needs a first backup, but its pods cannot store one: ${errors.join('; ')}. Prepare the target (docs/backup.md), then run this again`,
       );
     },
   );

@@ -34,7 +34,7 @@ export function gitops(context: Context): Stage {
   const { homelab, kubernetes } = context;
   return {
     name: 'gitops',
-    title: 'Argo CD, which keeps the cluster as dist/ says from then on',
+    title: 'Argo CD, which deploys dist/ from then on',
     async steps() {
       const manifest = await installManifest(context.commands, homelab.versions.argoCd);
       const wanted = await trustingGitServer(context.commands, homelab, argoCdObjects(manifest, homelab));
@@ -42,7 +42,7 @@ export function gitops(context: Context): Stage {
       const of = (kind: string, name: string): DistFile => {
         const found = files.find(({ object }) => object?.kind === kind && object.metadata.name === name);
         if (found === undefined)
-          throw new Blocked(`dist/argocd must hold the ${kind} ${name}, and does not; npm run synth`);
+          throw new Blocked(`dist/argocd must hold the ${kind} ${name}, but does not; npm run synth`);
         return found;
       };
       const { name, versions, git } = homelab;
@@ -96,7 +96,7 @@ async function installManifest(commands: Commands, version: string): Promise<str
   const digest = sha256(stdout);
   if (digest !== pin)
     throw new Blocked(
-      `${url} must have SHA-256\n  ${pin} (machines/pins.ts), and what came has\n  ${digest}; nothing of it was used. Compare it with the tag in Argo CD's repository before you change the pin`,
+      `${url} must have SHA-256\n  ${pin} (machines/pins.ts), but the download has\n  ${digest}. It was not used. Compare it with the tag in Argo CD's repository before you change the pin`,
     );
   fetched.set(commands, stdout);
   return stdout;
@@ -214,7 +214,7 @@ function running(kubernetes: Kubernetes, wanted: readonly any[], pending: () => 
     });
   };
   return step('Argo CD runs', async () => {
-    if (await pending()) throw new NotReady('it must be installed first');
+    if (await pending()) throw new NotReady('Argo CD must be installed first');
     if ((await problems()).length === 0) return undefined;
     const wait = action(`wait until all run: ${names.join(', ')}`, (progress) =>
       untilNone('Argo CD runs', { seconds: START_SECONDS }, progress, problems),

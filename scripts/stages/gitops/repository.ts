@@ -55,7 +55,7 @@ export function repositoryAccess(context: Context, repository: GitRepository, kn
         const values = await kept(sops, homelab);
         if (values === undefined) {
           if (!isSsh && (await repository.isPublic())) return undefined;
-          throw new NotReady('it must be kept first');
+          throw new NotReady('it must be stored first');
         }
         const live = await liveSecret(kubernetes, ARGO_CD_NAMESPACE, NAME);
         const secret: ListedSecret = { name: NAME, namespaces: [], type: 'Opaque', keys: {}, readers: [] };
@@ -74,13 +74,13 @@ export function repositoryAccess(context: Context, repository: GitRepository, kn
  */
 export function isPushed(kubernetes: Kubernetes, repository: GitRepository, root: DistFile): Step {
   const { url, revision } = repository;
-  return step(`${revision} of ${url} has the dist/ that is here`, async () => {
+  return step(`${revision} of ${url} has this dist/`, async () => {
     const live = await liveObject(kubernetes, root.text).catch(orNotYet);
     const { source } = root.object.spec;
     if (live !== undefined && differences({ spec: { source } }, live).length === 0) return undefined;
     const problem = await repository.pushProblem();
     if (problem === undefined) return undefined;
-    throw new Blocked(`${revision} of ${url} must have the dist/ that is here, for Argo CD to read, and ${problem}`);
+    throw new Blocked(`${revision} of ${url} must have this dist/ for Argo CD, but ${problem}`);
   });
 }
 
@@ -94,7 +94,7 @@ async function kept(sops: Sops, homelab: Homelab): Promise<Values | undefined> {
   const values = (await sops.read(SECRETS.repository, isPlain)) as Values | undefined;
   if (values !== undefined && values.url !== homelab.git.url)
     throw new Blocked(
-      `${SECRETS.repository} must be for ${homelab.git.url}, and is for ${values.url}; remove it, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME}, and run this again`,
+      `${SECRETS.repository} must be for ${homelab.git.url}, but is for ${values.url}; remove it, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME}, and run this again`,
     );
   return values;
 }
@@ -115,7 +115,7 @@ async function token({ ask, homelab }: Context): Promise<Values> {
   const { url } = homelab.git;
   const [, username, password] = /^([^\s:]+):(\S+)$/.exec((await ask.secret(question(url))).trim()) ?? [];
   if (username === undefined || password === undefined)
-    throw new Blocked(`the login for ${url} must be USER:TOKEN, and was something else; run this again`);
+    throw new Blocked(`the login for ${url} must be USER:TOKEN; run this again`);
   return { url, username, password };
 }
 
@@ -141,7 +141,7 @@ function accepted(
   const { url } = repository;
   const isSsh = knownHosts !== undefined;
   const what = isSsh ? 'key' : 'login';
-  return step(`${url} lets that ${what} in`, async () => {
+  return step(`${url} accepts that ${what}`, async () => {
     const values = await login();
     if (values === undefined) {
       if (!isSsh && (await repository.isPublic())) return undefined;
@@ -151,11 +151,11 @@ function accepted(
       ? repository.askedWithKey(values.sshPrivateKey!, knownHosts)
       : repository.askedWithLogin(values.username!, values.password!));
     if (code === 0) return undefined;
-    const says = `${url} must let in the ${what} of Argo CD, and says: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
+    const says = `${url} must accept the ${what} of Argo CD, but answers: ${stderr.trim().split('\n').slice(-2).join(' ')}`;
     if (isSsh && /host key verification failed/i.test(stderr)) throw new Blocked(`${says}\n${unknownHost(url)}`);
     throw new Blocked(
       isSsh
-        ? `${says}\nadd it as a deploy key that may only read, and run this again:\n${values.publicKey}`
+        ? `${says}\nadd it as a read-only deploy key, and run this again:\n${values.publicKey}`
         : `${says}\nif its token is wrong or has expired: remove ${SECRETS.repository}, and kubectl -n ${ARGO_CD_NAMESPACE} delete secret ${NAME} --ignore-not-found, and run this again, which asks for another one`,
     );
   });

@@ -87,7 +87,7 @@ function guestMemory({ homelab, name, facts }: Subject): Finding {
 
 function loader({ homelab, name, facts: { boot } }: Subject): Finding | readonly Finding[] {
   const { gpu, npu } = passedThrough(homelab, name);
-  const what = `${name} boots by a loader that is known`;
+  const what = `${name} has a supported boot loader`;
   if (boot.loaders.length > 0) return good(what, boot.loaders.join(' and '));
   if (!gpu && !npu) return [];
   const saw = 'neither GRUB nor systemd-boot by proxmox-boot-tool';
@@ -121,7 +121,7 @@ function namesFinding(name: string, network: HostFacts['network']): Finding {
 }
 
 function kernel({ name, facts }: Subject): Finding {
-  const what = `${name} waits for no reboot`;
+  const what = `${name} needs no reboot`;
   const strange = unexpectedReboot(facts);
   const { running, pinned } = facts.kernel;
   if (strange !== undefined) return warning(what, strange, `reboot ${name}`);
@@ -156,7 +156,7 @@ function newest(kernels: readonly string[]): string | undefined {
 function undo({ name, facts: { boot, bootId } }: Subject): Finding | readonly Finding[] {
   const what = `the last boot of ${name} with changes is confirmed`;
   if (boot.undone) {
-    const saw = `it was undone at ${boot.undone}, because nobody confirmed it in time`;
+    const saw = `it was undone at ${boot.undone}, because it was not confirmed in time`;
     const fix = `find out why (journalctl -b -1 on ${name}), then rm /var/lib/collab-homelab/undone there, and apply host again`;
     return bad(what, saw, fix);
   }

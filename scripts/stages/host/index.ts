@@ -15,7 +15,7 @@ import { canGoBack, lastBootConfirmed, nothingToUndo } from './undo';
 export function host(context: Context): Stage {
   return {
     name: 'host',
-    title: 'what the machines need of their Proxmox hosts',
+    title: 'settings of the Proxmox hosts for the machines',
     async steps() {
       const hosts = proxmoxHosts(context);
       for (const each of hosts) await waitForHost(each);

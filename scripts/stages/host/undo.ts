@@ -31,7 +31,7 @@ export function lastBootConfirmed(site: Site): Step {
 
 export function canGoBack(site: Site): Step {
   const { host } = site;
-  return step(`${host.name} can go back by itself to how it boots now`, async () => {
+  return step(`${host.name} can restore its present boot files by itself`, async () => {
     const facts = await soundFacts(site);
     if (!changesBoot(site, facts)) return undefined;
     if (waitsForUndo(facts)) throw new NotReady(`the last boot of ${host.name} must be confirmed first`);
@@ -55,7 +55,7 @@ export function canGoBack(site: Site): Step {
 
 export function nothingToUndo(site: Site): Step {
   const { host } = site;
-  return step(`nothing of ${host.name} waits to be undone`, async () => {
+  return step(`the undo of ${host.name} is switched off`, async () => {
     const facts = await soundFacts(site);
     if (changesBoot(site, facts) || waitsForUndo(facts))
       throw new NotReady(`the steps before this one on ${host.name} must be done first`);

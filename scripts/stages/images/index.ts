@@ -91,7 +91,7 @@ function imageStep(homelab: Homelab, place: Place): Step {
         );
       const remember = action(`write to ${DIGESTS}: ${digest}`, async () => rememberDigest(url, digest));
       return {
-        lines: [`${folder}/${file} is on ${host.name}, and its digest was never written down`],
+        lines: [`${folder}/${file} is on ${host.name}, but its digest was not recorded`],
         actions: [remember],
       };
     }

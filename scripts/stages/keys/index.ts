@@ -33,12 +33,12 @@ export function keys(context: Context): Stage {
 
 function ageKey(commands: Commands, log: Log): Step {
   const file = ageKeyFile();
-  return step('an age key that opens the encrypted files', async () => {
+  return step('the age key opens the encrypted files', async () => {
     if (!fs.existsSync(file)) {
       const [locked] = lockedFiles();
       if (locked)
         throw new Blocked(
-          `${locked.path} is encrypted for ${locked.keys.join(' and ')}, and no key is in ${file}; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600)`,
+          `${locked.path} is encrypted for ${locked.keys.join(' and ')}, but ${file} has no key; write the line AGE-SECRET-KEY-... of your paper copy into that file (chmod 0600)`,
         );
       const { foreign } = coverage([]);
       if (foreign)
@@ -53,7 +53,7 @@ function ageKey(commands: Commands, log: Log): Step {
     for (const { path, keys } of lockedFiles())
       if (!keys.some((key) => own.includes(key)))
         throw new Blocked(
-          `${path} is encrypted for ${keys.join(' and ')}, and ${file} only holds the key of ${own.join(' and ')}; add the line AGE-SECRET-KEY-... of your paper copy to that file`,
+          `${path} is encrypted for ${keys.join(' and ')}, but ${file} only has the key of ${own.join(' and ')}; add the line AGE-SECRET-KEY-... of your paper copy to that file`,
         );
     return undefined;
   });
@@ -63,7 +63,7 @@ function newKey(commands: Commands, log: Log, file: string): Action {
   return action(`age-keygen: a new key in ${file} (0600)`, async () => {
     const { stdout } = await commands.change(LOCALHOST, ['age-keygen']);
     const secret = /^AGE-SECRET-KEY-[0-9A-Z-]+$/m.exec(stdout)?.[0];
-    if (secret === undefined) throw new Blocked('age-keygen must answer with a key, and did not; nothing was written');
+    if (secret === undefined) throw new Blocked('age-keygen must answer with a key, but did not; nothing was written');
     log.hide(secret);
     writeNew(file, stdout);
   });
@@ -91,11 +91,11 @@ function recipient(commands: Commands, log: Log): Step {
 function paperCopy(commands: Commands, log: Log): Step {
   const used = async () => {
     const { uncovered, keys } = coverage(await ownKeys(commands, log));
-    if (uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
+    if (uncovered.length > 0) throw new NotReady('.sops.yaml must exist first');
     return keys;
   };
   const mark = (key: string) => `# Its owner has a copy on paper: ${key}`;
-  return step('a copy of the age key on paper', async () => {
+  return step('the age key is copied to paper', async () => {
     const keys = await used();
     if (keys.some((key) => rules()!.includes(mark(key)))) return undefined;
     const note = action(`.sops.yaml: + ${mark(keys[0]!)}`, async () =>
@@ -124,19 +124,19 @@ function roundTrip(commands: Commands, log: Log): Step {
     return stdout;
   };
   return step('sops encrypts and decrypts', async () => {
-    if (coverage(await ownKeys(commands, log)).uncovered.length > 0) throw new NotReady('.sops.yaml comes first');
+    if (coverage(await ownKeys(commands, log)).uncovered.length > 0) throw new NotReady('.sops.yaml must exist first');
     const encrypted = await sops('encrypt', `proof: ${value}\n`);
     if (!/^proof: ENC\[AES256_GCM,/m.test(encrypted) || encrypted.includes(value))
       throw new Blocked('sops must encrypt a value, and its answer holds none that is encrypted; check sops --version');
     if ((await sops('decrypt', encrypted)) !== `proof: ${value}\n`)
-      throw new Blocked(`sops must decrypt what it encrypted, and did not; check the key in ${ageKeyFile()}`);
+      throw new Blocked(`sops must decrypt what it encrypted, but did not; check the key in ${ageKeyFile()}`);
     return undefined;
   });
 }
 
 /** Public keys of the key file, in its order. @throws NotReady while there is none */
 async function ownKeys(commands: Commands, log: Log): Promise<string[]> {
-  if (!fs.existsSync(ageKeyFile())) throw new NotReady('the age key comes first');
+  if (!fs.existsSync(ageKeyFile())) throw new NotReady('the age key must exist first');
   return publicKeys(commands, log);
 }
 
@@ -146,7 +146,7 @@ async function publicKeys(commands: Commands, log: Log): Promise<string[]> {
   const { stdout } = await commands.read(LOCALHOST, ['age-keygen', '-y', file]);
   const keys = stdout.split('\n').filter((line) => line !== '');
   if (keys.length === 0 || keys.some((key) => !/^age1[0-9a-z]+$/.test(key)))
-    throw new Blocked(`age-keygen -y must name the public keys of ${file}, and did not; is that file an age key?`);
+    throw new Blocked(`age-keygen -y must name the public keys of ${file}, but did not; is that file an age key?`);
   return keys;
 }
 
@@ -166,7 +166,7 @@ function lockedFiles(): { path: string; keys: string[] }[] {
       const tree = encryptedTree(path, fs.readFileSync(join(ROOT, path), 'utf8'));
       const keys = (tree?.sops?.age ?? []).map(({ recipient }: { recipient: string }) => recipient);
       if (keys.length === 0)
-        throw new Blocked(`${path} must be encrypted by sops for an age key, and is not; bring it back from Git`);
+        throw new Blocked(`${path} must be encrypted by sops for an age key, but is not; bring it back from Git`);
       return { path, keys };
     });
 }

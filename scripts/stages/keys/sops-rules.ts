@@ -56,7 +56,7 @@ function expression(pattern: unknown): RegExp {
   try {
     return new RegExp(String(pattern));
   } catch {
-    throw new Blocked(`.sops.yaml must hold patterns for paths, and holds ${JSON.stringify(pattern)}`);
+    throw new Blocked(`.sops.yaml must hold patterns for paths, but holds ${JSON.stringify(pattern)}`);
   }
 }
 
@@ -69,7 +69,7 @@ function parsed(text: string): Document {
     (rules == null || (Array.isArray(rules) && rules.every((rule) => typeof rule === 'object' && rule !== null)));
   if (!good)
     throw new Blocked(
-      '.sops.yaml must hold creation_rules in YAML, and does not; correct it, or bring it back from Git',
+      '.sops.yaml must hold creation_rules in YAML, but does not; correct it, or bring it back from Git',
     );
   return document;
 }

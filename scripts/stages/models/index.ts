@@ -193,7 +193,7 @@ function isLoaded(loaded: Loaded | undefined, { context: length }: OnOllama): bo
 /** Ollama loads a model for no more tokens than it was trained with. */
 function assertFits({ tag, context: length }: OnOllama, loaded: Loaded | undefined): void {
   if (loaded === undefined)
-    throw new Problem(`${tag} must be loaded after ${UNIT} started, and is not; journalctl -u ollama there`);
+    throw new Problem(`${tag} must be loaded after ${UNIT} started, but is not; journalctl -u ollama there`);
   if (loaded.context < length)
     throw new Blocked(
       `${tag} must take ${length} tokens, and takes no more than ${loaded.context}; lower its context in homelab.ts`,

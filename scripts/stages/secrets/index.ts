@@ -21,7 +21,7 @@ export function secrets(context: Context): Stage {
   const { homelab, kubernetes, sops, ask } = context;
   return {
     name: 'secrets',
-    title: 'namespaces, and the secrets in them',
+    title: 'namespaces and their secrets',
     async steps() {
       const store = new SecretStore(sops);
       const { declared } = store;
@@ -72,7 +72,7 @@ export function keptValues(
         lines.push(`${secret.name}: a new certificate, because ${why}`);
       if (lines.length === 0) return undefined;
       const left = undeclared(store.declared, kept).map(
-        (name) => `${name} stays, though dist/secrets.yaml no longer lists it`,
+        (name) => `${name} stays, although dist/secrets.yaml no longer lists it`,
       );
       const questions = declared.flatMap((secret) => questionsOf(secret, unknownKeys(secret, kept)));
       return { lines: [...lines, ...left], actions: [make], ...(questions.length > 0 && { secrets: questions }) };
@@ -146,7 +146,7 @@ function inCluster(kubernetes: Kubernetes, store: SecretStore): Step {
   return step('every secret is in the cluster', async () => {
     const kept = await store.read();
     if (store.declared.some((secret) => missingKeys(secret, kept).length > 0))
-      throw new NotReady('their values come first');
+      throw new NotReady('their values must be created first');
     const actions: Action[] = [];
     for (const { secret, namespace, live } of await liveDeclared(kubernetes, store.declared)) {
       const values = valuesOf(secret, kept);

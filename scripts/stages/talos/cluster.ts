@@ -42,7 +42,7 @@ export function bootstrapEtcd(talos: Talos, sops: Sops): Step {
   const node = talos.controlPlane;
   const actions = [
     action(`${node.command(['bootstrap']).lines[0]} (once for the life of the cluster)`, (progress) =>
-      until(`${node.name} to let etcd begin`, { seconds: HEALTH_SECONDS }, progress, () => begin(node)),
+      until(`${node.name} to bootstrap etcd`, { seconds: HEALTH_SECONDS }, progress, () => begin(node)),
     ),
     action(`wait until etcd answers on ${node.name}`, (progress) =>
       until(`etcd to answer on ${node.name}`, { seconds: ETCD_SECONDS }, progress, async () => {
@@ -51,7 +51,7 @@ export function bootstrapEtcd(talos: Talos, sops: Sops): Step {
       }),
     ),
   ];
-  return step('etcd has begun', async () => {
+  return step('etcd is bootstrapped', async () => {
     await node.version();
     if (await node.etcdAnswers()) return undefined;
     if (!sops.exists(SECRETS.kubeconfig)) return { actions };
@@ -71,10 +71,10 @@ async function etcdLost({ controlPlane: { name }, nodes }: Talos): Promise<Block
   for (const other of nodes.slice(1))
     if (other.machine.role !== 'worker' && (await other.etcdAnswers()))
       return new Blocked(
-        `etcd does not run on ${name}, and it does on ${other.name}, which lets it join; npm run bootstrap -- talosctl ${name} -- dmesg says why it has not`,
+        `etcd runs on ${other.name}, but not on ${name}, which should have joined; find the reason with npm run bootstrap -- talosctl ${name} -- dmesg`,
       );
   return new Blocked(
-    `etcd does not run on ${name}, and ${SECRETS.kubeconfig} says that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
+    `etcd does not run on ${name}, but ${SECRETS.kubeconfig} shows that the cluster existed; restore it (docs/worst-day.md): npm run bootstrap -- talosctl ${name} -- bootstrap --recover-from=.homelab/etcd/SNAPSHOT. For a new, empty cluster remove that file`,
   );
 }
 
@@ -98,7 +98,7 @@ async function begin(node: TalosNode): Promise<true> {
     if (!said.includes('AlreadyExists')) throw new Final(error);
     // A call that came while etcd wrote its first files stops it, and is refused; only a start of the node starts it again.
     if (state === 'Finished') {
-      const why = `etcd began on ${node.machine.address} and was stopped`;
+      const why = `etcd started on ${node.machine.address} and was stopped`;
       throw new Final(new Problem(`${why}; npm run bootstrap -- talosctl ${node.name} -- reboot`));
     }
   }
@@ -113,7 +113,7 @@ export function kubeconfig(talos: Talos, sops: Sops): Step {
     const text = await until(`${node.name} to give out a kubeconfig`, { seconds: 300 }, progress, async () => {
       const { stdout } = await node.read(args);
       if (!Array.isArray(secretTree(stdout, 'talosctl kubeconfig').users))
-        throw new Problem('talosctl kubeconfig must answer with a kubeconfig, and did not');
+        throw new Problem('talosctl kubeconfig must answer with a kubeconfig, but did not');
       return stdout;
     });
     await keepKubeconfig(sops, text);
@@ -121,7 +121,7 @@ export function kubeconfig(talos: Talos, sops: Sops): Step {
   return step(`the login of kubectl, encrypted in ${SECRETS.kubeconfig}`, async () => {
     const login = await readKubeconfig(sops);
     if (login === undefined) {
-      if ((await node.state()).mode === 'maintenance') throw new NotReady('etcd begins first');
+      if ((await node.state()).mode === 'maintenance') throw new NotReady('etcd must be bootstrapped first');
       return { actions: [keep] };
     }
     if (login.certificate === undefined && login.token) return undefined;
@@ -204,7 +204,7 @@ export function labels(talos: Talos, kubernetes: Kubernetes): Step {
     untilNone('labels of nodes', { seconds: 120 }, progress, missing).catch(async (error: unknown) => {
       if (!isFault(error)) throw error;
       throw new Blocked(
-        `Talos must set ${(await missing()).join(', ')}, and has not; one label that the API server refuses keeps all of a node away: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
+        `Talos must set ${(await missing()).join(', ')}, but has not. If the API server refuses one label, Talos sets none: npm run bootstrap -- talosctl NODE -- dmesg | grep -i label`,
       );
     });
   return step('nodes have their labels', async () => {
@@ -255,8 +255,8 @@ export function assertSchedulable(nodes: readonly any[]): void {
     const command = unfinished(node);
     throw new NotReady(
       command !== undefined
-        ? `a maintenance of ${name} was begun and not ended: npm run bootstrap -- ${command} finishes it`
-        : `${name} takes no pods, because somebody cordoned it; kubectl uncordon ${name}`,
+        ? `the maintenance of ${name} is unfinished. To finish it: npm run bootstrap -- ${command}`
+        : `${name} takes no pods, because someone cordoned it: kubectl uncordon ${name}`,
     );
   }
 }
@@ -280,7 +280,7 @@ function assertNames(wanted: readonly TalosNode[], nodes: readonly any[]): void 
   const fix = `before any data is on it: kubectl delete node ${name}, then npm run bootstrap -- apply talos`;
   throw new Blocked(
     meant === undefined
-      ? `node ${name} (${address ?? 'without an address'}) is in the cluster and not in homelab.ts; add it there, or once it is gone for good: kubectl delete node ${name}`
-      : `the node at ${address} must be ${meant}, as in homelab.ts, and registered as ${name}; ${fix}`,
+      ? `node ${name} (${address ?? 'without an address'}) is in the cluster, but not in homelab.ts; add it there, or if it was removed: kubectl delete node ${name}`
+      : `the node at ${address} must be ${meant}, as in homelab.ts, but registered as ${name}; ${fix}`,
   );
 }

@@ -37,7 +37,7 @@ export async function isStaged(node: TalosNode): Promise<boolean> {
 export async function kubernetesVersions(node: TalosNode): Promise<string[]> {
   const versions = versionsIn((await stored(node)).active);
   if (versions.length === 0)
-    throw new Blocked(`the configuration of ${node.name} must name a version of Kubernetes, and does not`);
+    throw new Blocked(`the configuration of ${node.name} must name a version of Kubernetes, but does not`);
   return versions;
 }
 
@@ -46,7 +46,7 @@ async function kubernetesVersion(node: TalosNode): Promise<string> {
   const versions = await kubernetesVersions(node);
   if (versions.length > 1)
     throw new Blocked(
-      `${node.name} is between two versions of Kubernetes (${versions.join(', ')}): npm run bootstrap -- upgrade finishes that`,
+      `${node.name} has an unfinished upgrade of Kubernetes (${versions.join(', ')}). To finish it: npm run bootstrap -- upgrade`,
     );
   return versions[0]!;
 }
@@ -71,24 +71,24 @@ async function assertRightMachine(homelab: Homelab, node: TalosNode): Promise<vo
   const macs = links.map(({ spec }) => String(spec.permanentAddr || spec.hardwareAddr || '').toLowerCase());
   if (!macs.includes(mac))
     throw new Blocked(
-      `${name} must have the network card ${mac}, and the machine that answers at ${address} has ${macs.filter((each) => each !== '' && each !== '00:00:00:00:00:00').join(', ') || 'none'}; another machine has that address, or VM ${vmid} another card`,
+      `${name} must have the network card ${mac}, but the machine that answers at ${address} has ${macs.filter((each) => each !== '' && each !== '00:00:00:00:00:00').join(', ') || 'none'}; another machine has that address, or VM ${vmid} another card`,
     );
   const disks = (await node.maintenanceResources('disks')).map(({ spec }) => spec);
   if (!disks.some(({ dev_path: path }) => path === SYSTEM_DISK))
     throw new Blocked(
-      `${name} must show its system disk as ${SYSTEM_DISK}, and shows ${disks.map(({ dev_path: path }) => path).join(', ')}; it is scsi0 of VM ${vmid} on ${hostOf(homelab, machine)}`,
+      `${name} must show its system disk as ${SYSTEM_DISK}, but shows ${disks.map(({ dev_path: path }) => path).join(', ')}; it is scsi0 of VM ${vmid} on ${hostOf(homelab, machine)}`,
     );
   for (const [index, [serial, size]] of Object.entries(machine.dataDisks ?? {}).entries()) {
     const found = disks.filter((disk) => disk.serial === serial);
     const where = `slot virtio${index + 1} of VM ${vmid} on ${hostOf(homelab, machine)}`;
     if (found.length !== 1)
       throw new Blocked(
-        `${name} must show one disk with the serial ${serial}, and shows ${found.length}; it belongs into ${where}; seen: ${disks.map((disk) => `${disk.dev_path} ${disk.serial || 'without a serial'}`).join(', ')}`,
+        `${name} must show one disk with the serial ${serial}, but shows ${found.length}; it belongs into ${where}; seen: ${disks.map((disk) => `${disk.dev_path} ${disk.serial || 'without a serial'}`).join(', ')}`,
       );
     // minSize of its volume: on a smaller disk Talos would wait for another one without end.
     if (!(found[0].size >= bytes(size) * 0.9))
       throw new Blocked(
-        `disk ${serial} of ${name} must have ${size.asString()}, and has ${Math.floor(found[0].size / 1024 ** 2)}Mi; look at ${where}`,
+        `disk ${serial} of ${name} must have ${size.asString()}, but has ${Math.floor(found[0].size / 1024 ** 2)}Mi; look at ${where}`,
       );
   }
 }
@@ -100,7 +100,7 @@ async function firstChange(tools: ConfigTools, node: TalosNode): Promise<Change>
   const config = await machineConfig(tools, node, homelab.versions);
   const apply = ['talosctl', '-n', machine.address, 'apply-config', '--insecure'];
   return {
-    lines: [`the configuration is what talosctl makes, with ${patchesOf(name, machine).join(', ')} on top`],
+    lines: [`the configuration of talosctl gen config, with ${patchesOf(name, machine).join(', ')} on top`],
     actions: [
       action(apply.join(' '), async () => {
         await assertRightMachine(homelab, node);
@@ -127,7 +127,7 @@ async function sendFirst(commands: Commands, node: TalosNode, apply: readonly st
 /** What a fresh configuration would change, and how: Talos is asked, and changes nothing. */
 async function laterChange(tools: ConfigTools, log: Log, node: TalosNode, talos: string): Promise<Change | undefined> {
   const { name } = node;
-  const takesEffect = `it takes effect with the next start: npm run bootstrap -- maintenance ${name}`;
+  const takesEffect = `it takes effect at the next start: npm run bootstrap -- maintenance ${name}`;
   const kubernetes = await kubernetesVersion(node);
   const config = await machineConfig(tools, node, { talos, kubernetes });
   const isNext = sameConfig((await stored(node)).next, config);
@@ -152,7 +152,7 @@ async function laterChange(tools: ConfigTools, log: Log, node: TalosNode, talos:
   }
   if (immediate !== '') return send('no-reboot', immediate);
   if (isNext) return undefined;
-  return send('no-reboot', 'another configuration is staged for the next reboot: this one takes its place');
+  return send('no-reboot', 'another configuration is staged for the next reboot: this one replaces it');
 }
 
 /** @returns the difference, empty when there is none, or that it needs a reboot */
@@ -169,7 +169,7 @@ async function dryRun(log: Log, node: TalosNode, config: string, mode: string): 
   }
   const diff = /Config diff:\s*\n([^]*)/.exec(said)?.[1]?.trim();
   if (diff === undefined)
-    throw new Blocked(`talosctl apply-config --dry-run must say what it would change on ${name}, and did not`);
+    throw new Blocked(`talosctl apply-config --dry-run must say what it would change on ${name}, but did not`);
   return diff === 'No changes.' ? '' : diff;
 }
 
@@ -182,7 +182,7 @@ async function stored(node: TalosNode): Promise<{ readonly active: string; reado
   const next = byId('persistent') ?? active;
   if (typeof active !== 'string' || typeof next !== 'string')
     throw new Blocked(
-      `talosctl get machineconfig must show the configuration of ${node.machine.address}, and does not`,
+      `talosctl get machineconfig must show the configuration of ${node.machine.address}, but does not`,
     );
   return { active, next };
 }

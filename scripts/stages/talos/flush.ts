@@ -59,7 +59,7 @@ export async function flushCommand(
   const login = secrets[namespace]?.[`${namespace}-root`];
   if (login?.password === undefined)
     throw new Blocked(
-      `${SECRETS.cluster} must hold the login ${namespace}-root, and does not; npm run bootstrap -- apply secrets`,
+      `${SECRETS.cluster} must hold the login ${namespace}-root, but does not; npm run bootstrap -- apply secrets`,
     );
   // In mongod's container, which has room: another mongosh beside the reconciler's own would not fit into its 192 MiB.
   // It opens its input anew, which a pipe of its own user always lets it.

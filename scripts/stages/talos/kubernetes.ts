@@ -38,7 +38,7 @@ export function versionsAgree(clients: ClusterClients): Step {
       const begun = await upgradeBegun(clients);
       if (version === talos && running.length === 1 && running[0] === kubernetes && begun === undefined) continue;
       throw new Blocked(
-        `${node.name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or take the versions back in homelab.ts`,
+        `${node.name} runs Talos ${version} and Kubernetes ${running.join(' and ')}, but homelab.ts says ${talos} and ${kubernetes}: npm run bootstrap -- upgrade, or restore the versions in homelab.ts`,
       );
     }
     return undefined;
@@ -62,7 +62,7 @@ export function networkPolicies({ homelab, kubernetes, talos }: ClusterClients):
     return {
       lines: [`kubeNetworkPoliciesEnabled: ${now} -> ${wanted}`],
       actions: [tried, ...upgradeActions(talos, versions.kubernetes)],
-      asks: ['flannel starts again on every node; pods cannot reach each other for some seconds'],
+      asks: ['flannel restarts on every node; pods cannot reach each other for some seconds'],
     };
   });
 }
@@ -77,7 +77,7 @@ export function kubernetesUpgrade(clients: ClusterClients): Step {
     const running = new Set<string>();
     for (const node of talos.nodes) {
       if ((await node.version()) !== homelab.versions.talos)
-        throw new NotReady(`${node.name} gets its version of Talos first`);
+        throw new NotReady(`${node.name} must run its version of Talos first`);
       for (const each of await kubernetesVersions(node)) running.add(each);
     }
     const old = [...running].filter((version) => version !== wanted);
@@ -90,7 +90,7 @@ export function kubernetesUpgrade(clients: ClusterClients): Step {
     await assertNothingStaged(talos);
     return {
       lines: [
-        `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an upgrade that was not ended'} -> ${wanted}`,
+        `Kubernetes: ${old.length > 0 ? old.join(' and ') : 'an unfinished upgrade'} -> ${wanted}`,
         ...(await upgradeLines(talos, wanted)),
       ],
       actions: [
@@ -99,7 +99,7 @@ export function kubernetesUpgrade(clients: ClusterClients): Step {
         ...upgradeActions(talos, wanted),
         annotate(`${BEGUN}-`),
       ],
-      asks: ['the Kubernetes API starts again, and the kubelet of every node; pods go on'],
+      asks: ['the Kubernetes API and the kubelet of every node restart; pods keep running'],
     };
   });
 }
@@ -113,7 +113,7 @@ export async function assertNothingStaged({ nodes }: Talos): Promise<void> {
   for (const node of nodes)
     if (await isStaged(node))
       throw new NotReady(
-        `${node.name} must take over its staged configuration first, because upgrade-k8s would drop it: npm run bootstrap -- maintenance ${node.name}`,
+        `${node.name} must apply its staged configuration first, because upgrade-k8s would discard it: npm run bootstrap -- maintenance ${node.name}`,
       );
 }
 
@@ -132,7 +132,7 @@ export async function etcdSnapshot({ controlPlane }: Talos, why: string): Promis
   const file = join(SNAPSHOTS, `${time}-${why}.db`);
   await controlPlane.change(['etcd', 'snapshot', file]);
   if (!fs.existsSync(file) || fs.statSync(file).size === 0)
-    throw new Problem(`talosctl etcd snapshot must write ${file}, and did not`);
+    throw new Problem(`talosctl etcd snapshot must write ${file}, but did not`);
   fs.chmodSync(file, 0o600);
   // Names begin with the time.
   const all = fs

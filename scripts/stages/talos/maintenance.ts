@@ -82,7 +82,7 @@ class Maintenance {
     const { note } = await this.read();
     const index = PHASES.indexOf(phase);
     const now = note === undefined ? (this.isOver ? PHASES.length : -1) : PHASES.indexOf(note.phase);
-    if (now < index - 1) throw new NotReady(`${this.name} is not there yet`);
+    if (now < index - 1) throw new NotReady(`${this.name} has not restarted yet`);
     return now >= index;
   }
 }
@@ -105,8 +105,8 @@ function cordon(of: Maintenance): Step {
     return {
       actions,
       asks: [
-        ...(sick.length > 0 ? [`not ready: ${sick.join(', ')}; with ${name} away too, databases may not serve`] : []),
-        `${name} ${WORDS[restart]}${podNames === '' ? '' : `; meanwhile these are away: ${podNames}`}${role === 'control-plane' ? '; the Kubernetes API is away for minutes' : ''}`,
+        ...(sick.length > 0 ? [`not ready: ${sick.join(', ')}; without ${name} too, databases may not serve`] : []),
+        `${name} ${WORDS[restart]}${podNames === '' ? '' : `; meanwhile these do not run: ${podNames}`}${role === 'control-plane' ? '; the Kubernetes API does not answer for some minutes' : ''}`,
       ],
     };
   });
@@ -193,15 +193,15 @@ function served(of: Maintenance): Step {
   });
   return step(podNames === '' ? `maintenance of ${name} is over` : `${podNames} serve again`, async () => {
     if (of.isOver) return undefined;
-    if (!(await of.reached('open'))) throw new NotReady(`${name} is not there yet`);
+    if (!(await of.reached('open'))) throw new NotReady(`${name} has not restarted yet`);
     return { actions: podNames === '' ? [end] : [wait, end] };
   });
 }
 
 const WORDS: Readonly<Record<Restart, string>> = {
-  reboot: 'is started again',
-  stop: 'is switched off and on again',
-  upgrade: 'gets another version of Talos and is started again',
+  reboot: 'restarts',
+  stop: 'is stopped and started',
+  upgrade: 'gets another version of Talos and restarts',
 };
 
 /** Waits for the API server: the control plane itself may be under maintenance. @throws NotReady while it is off */
@@ -243,11 +243,11 @@ function noteOf(node: any, name: string, restart: Restart): Note | undefined {
   const good = PHASES.includes(note.phase as Phase) && (note.phase !== 'restarting' || typeof note.boot === 'string');
   if (!good || !(String(note.restart) in WORDS))
     throw new Blocked(
-      `the annotation ${NOTE} of node ${name} must be ours, and is ${JSON.stringify(text)}; kubectl annotate node ${name} ${NOTE}- removes it`,
+      `the annotation ${NOTE} of node ${name} must be ours, but is ${JSON.stringify(text)}; kubectl annotate node ${name} ${NOTE}- removes it`,
     );
   if (note.restart !== restart)
     throw new Blocked(
-      `another maintenance of ${name} was begun and not ended: npm run bootstrap -- ${again(name, note.restart!)} finishes it`,
+      `another maintenance of ${name} is unfinished. To finish it: npm run bootstrap -- ${again(name, note.restart!)}`,
     );
   return note as Note;
 }

@@ -17,7 +17,7 @@ export function running(node: TalosNode): Step {
     if (await node.isOn()) return undefined;
     if (!isOurs(await vm.config(), name))
       throw new Blocked(
-        `${vm.label} must be ours before it is started, and is not. To see what it is:\n  npm run bootstrap -- apply vms`,
+        `${vm.label} must be ours before it is started, but is not. To see what it is:\n  npm run bootstrap -- apply vms`,
       );
     return { actions: [vm.start()] };
   });

@@ -30,7 +30,7 @@ export function talosSecrets({ commands, homelab, sops }: ConfigTools, talos: Ta
     const rest = [SECRETS.talosconfig, SECRETS.kubeconfig].find((path) => sops.exists(path));
     if (rest)
       throw new Blocked(
-        `${rest} is there and ${SECRETS.talos}, which it was made with, is not; bring that file back from Git, because other secrets would be refused by every node`,
+        `${SECRETS.talos} is missing, but ${rest} was made with it. Restore that file from Git: every node would reject other secrets`,
       );
     await talos.assertVersion();
     needsRules();
@@ -45,7 +45,7 @@ export function talosSecrets({ commands, homelab, sops }: ConfigTools, talos: Ta
   });
 }
 
-/** How talosctl logs in. It follows from the secrets, so it can be made anew when its certificate ends. */
+/** How talosctl logs in. It follows from the secrets, so it can be created again when its certificate ends. */
 export function talosconfig({ commands, homelab, sops }: ConfigTools, talos: Talos): Step {
   const generate = async () => {
     const { stdout } = await withSecrets(sops, (file) =>
@@ -59,7 +59,7 @@ export function talosconfig({ commands, homelab, sops }: ConfigTools, talos: Tal
   return step(`the login of talosctl, encrypted in ${SECRETS.talosconfig}`, async () => {
     const login = await readTalosconfig(sops);
     if (login === undefined) {
-      if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos come first');
+      if (!sops.exists(SECRETS.talos)) throw new NotReady('the secrets of Talos must exist first');
       await talos.assertVersion();
       return { actions };
     }
@@ -86,13 +86,13 @@ export async function machineConfig(
     commands.read(LOCALHOST, [...genConfig(homelab, file, versions), '--output-types', type, ...patches]),
   );
   if (!/^machine:$/m.test(stdout))
-    throw new Blocked(`talosctl gen config must answer with a machine configuration for ${name}, and did not`);
-  const judged = await withMemoryFile(`${name}.yaml`, stdout, (file) =>
+    throw new Blocked(`talosctl gen config must answer with a machine configuration for ${name}, but did not`);
+  const validation = await withMemoryFile(`${name}.yaml`, stdout, (file) =>
     // metal: the strictest of the modes, which also wants the install section; a node of Proxmox runs in the mode cloud.
     commands.read(LOCALHOST, ['talosctl', 'validate', '--strict', '-m', 'metal', '-c', file]),
   );
-  if (!judged.stdout.includes('is valid for metal mode'))
-    throw new Blocked(`talosctl validate must say that the configuration of ${name} is valid, and did not`);
+  if (!validation.stdout.includes('is valid for metal mode'))
+    throw new Blocked(`talosctl validate must say that the configuration of ${name} is valid, but did not`);
   return stdout;
 }
 
@@ -100,7 +100,9 @@ export async function machineConfig(
 export function soonEnd(pem: string | undefined, file: string): string | undefined {
   const days = pem === undefined ? undefined : daysLeft(pem);
   if (days === undefined)
-    throw new Blocked(`${file} must hold a certificate, and does not; remove the file, and it is made anew`);
+    throw new Blocked(
+      `${file} must hold a certificate, but does not; remove the file, and run this again to create a new one`,
+    );
   return days < RENEW_DAYS ? `the certificate ends in ${days} days` : undefined;
 }
 
@@ -140,9 +142,9 @@ function assertSecrets(tree: SecretTree, from: string): void {
     certs?.etcd?.key,
   ];
   if (parts.some((part) => typeof part !== 'string' || part === ''))
-    throw new Blocked(`${from} must hold the secrets of a Talos cluster, and does not; nothing was sent to a machine`);
+    throw new Blocked(`${from} must hold the secrets of a Talos cluster, but does not; nothing was sent to a machine`);
 }
 
 function needsRules(): void {
-  if (!fs.existsSync(join(ROOT, '.sops.yaml'))) throw new NotReady('.sops.yaml comes first');
+  if (!fs.existsSync(join(ROOT, '.sops.yaml'))) throw new NotReady('.sops.yaml must exist first');
 }

@@ -113,7 +113,7 @@ async function shutdown(off: Action, node: TalosNode, down: number): Promise<num
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     throw new Blocked(
-      `${name} must shut down by itself within ${down} s, and did not: ${error.message}; look at its console (qm terminal of ${vm.label}) and at talosctl dmesg, start it, and run this again; no database may be put on it before`,
+      `${name} must shut down by itself within ${down} s, but did not: ${error.message}; look at its console (qm terminal of ${vm.label}) and at talosctl dmesg, start it, and run this again; no database may be put on it before`,
     );
   }
   if (await node.isOn()) throw new Blocked(`qm shutdown said that ${vm.label} is off, and it is on; run this again`);

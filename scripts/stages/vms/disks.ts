@@ -83,7 +83,7 @@ async function system(subject: Subject, live: LiveVm): Planned {
   if (config[EFI_SLOT] === undefined) return { actions: [create] };
   if (!(await imageIsThere(host, vm)))
     throw new Blocked(
-      `${vm.image} must be on ${vm.host} for ${client.label}, but it is not. To bring it:\n  npm run bootstrap -- apply images`,
+      `${vm.image} must be on ${vm.host} for ${client.label}, but it is not. To download it:\n  npm run bootstrap -- apply images`,
     );
   await assertRoom(subject);
   return { actions: [...(await freed(subject, config)), create] };
@@ -129,13 +129,13 @@ async function data(subject: Subject, { config, status }: LiveVm, disk: DataDisk
     throw new Blocked(
       `${client.label} has volumes on ${vm.storage} that are not attached: ${list(left)}. They may hold data, so no new disk is made for ${disk.serial}. Attach one of them:
   qm set ${vm.vmid} --${slot} ${first.id},${disk.options}
-or remove what is worth nothing:
+or remove a volume that nobody needs:
   pvesm free VOLUME`,
     );
   // Disks are made in their order, so the one that was cut off is the first that is missing.
   if (disk !== missing[0]) return create;
   return {
-    lines: [`${first.id} is empty, has the right size and is not attached: left by an allocation that was cut off`],
+    lines: [`${first.id} is empty, has the right size and is not attached: left by an interrupted allocation`],
     actions: [client.set({ [slot]: `${first.id},${disk.options}` })],
   };
 }
@@ -167,7 +167,7 @@ async function freed({ host, vm, client }: Subject, config: VmConfig): Promise<r
       `${client.label} has volumes on ${vm.storage} that are not attached: ${list(left)}. A cut off command leaves less, so they may hold data. Attach them:
   qm disk rescan --vmid ${vm.vmid}
   qm set ${vm.vmid} --SLOT VOLUME,OPTIONS
-or remove what is worth nothing:
+or remove a volume that nobody needs:
   pvesm free VOLUME`,
     );
   return left.map(({ id }) => host.disks.free(id));

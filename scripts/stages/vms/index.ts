@@ -43,7 +43,7 @@ function settingsStep(subject: Subject): Step {
     const create = client.create(vm.settings);
     if (live === undefined) return { actions: [create] };
     return {
-      lines: ['its creation was cut off before it had anything: it is made again'],
+      lines: ['its creation was interrupted at the start: it is created again'],
       actions: [client.destroy({ ignoreLock: true }), create],
     };
   });
@@ -58,7 +58,7 @@ function changedSettings({ vm, client }: Subject, { config, leftover, status }: 
   const asks = status === 'stopped' ? [] : questions({ vm, client }, Object.keys(settings));
   return {
     lines: [
-      ...(leftover ? ['its creation was cut off: it is finished'] : []),
+      ...(leftover ? ['its creation was interrupted: it is completed'] : []),
       ...changed.map((each) => line('', each)),
     ],
     // While it is locked, nothing else changes it; a VM without the lock has our name.
@@ -93,7 +93,7 @@ async function assertCanBeMade(subject: Subject): Promise<void> {
   if (vm.machine.kind === 'ubuntu') requireLoginKeys(homelab);
   if (!(await imageIsThere(host, vm)))
     throw new Blocked(
-      `${vm.image ?? 'an image'} must be on ${vm.host} for ${client.label}, but it is not. To bring it:\n  npm run bootstrap -- apply images`,
+      `${vm.image ?? 'an image'} must be on ${vm.host} for ${client.label}, but it is not. To download it:\n  npm run bootstrap -- apply images`,
     );
   const left = await host.disks.strays(vm.vmid, {});
   if (left.length > 0)

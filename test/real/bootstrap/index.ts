@@ -79,7 +79,7 @@ async function main(): Promise<void> {
     tally.check('render', rendered.code === 0, rendered.output);
     await withoutTalosctl(
       lab,
-      /^keys: [^]*age-keygen: a new key[^]*the secrets of Talos.*\(can be seen once talosctl is installed here\)/m,
+      /^keys: [^]*age-keygen: a new key[^]*the secrets of Talos.*\(planned after talosctl is installed\)/m,
     );
     const references = await fromBareToDone(lab);
     const others = full && !only ? PARTS.slice(1).map(otherPart) : [];
@@ -87,7 +87,7 @@ async function main(): Promise<void> {
     if (!only)
       await withoutTalosctl(
         lab,
-        /^talos: .*\n {2}cannot be seen: talosctl must be installed here[^]*^gitops: .*\n {2}nothing to do/m,
+        /^talos: .*\n {2}cannot be planned: talosctl must be installed here[^]*^gitops: .*\n {2}nothing to do/m,
       );
     if (!only) await looks(lab);
     if (!only) await seen(lab, tally);

@@ -191,7 +191,7 @@ test('does not move a name that another machine moved meanwhile', async () => {
     machines.ai.models.set('writer:stable', machines.ai.models.get('writer:v1')!);
     return weights;
   };
-  await expect(publish(machines.context(), ['writer'])).rejects.toThrow(/another command has moved it to v1/);
+  await expect(publish(machines.context(), ['writer'])).rejects.toThrow(/another command moved it to v1/);
   expect(machines.served()).toBe('keeper 1');
 });
 
@@ -248,7 +248,7 @@ test('verify checks a trained model by its cards: unpublished, served, rolled ba
   machines.ai.models.set('writer:stable', { ...machines.ai.models.get('writer:v1')!, system: 'be rude' });
   expect((await states())[0]).toMatch(/^bad digest .*, which no card/);
   machines.ai.models.delete('writer:stable');
-  expect((await states())[0]).toBe('bad it is not there');
+  expect((await states())[0]).toBe('bad it does not exist');
 });
 
 describe('compare', () => {

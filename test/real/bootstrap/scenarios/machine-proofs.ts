@@ -42,7 +42,7 @@ async function shutdownProof(lab: Lab, tally: Tally): Promise<void> {
   await failed('a pod that is not let end', /must be let end when talos-worker-01 shuts down, and was killed/);
   lab.podsEndWith = 0;
   vm.shutdownSeconds = 99999;
-  await failed('a node that does not shut down', /talos-worker-01 must shut down by itself within \d+ s, and did not/);
+  await failed('a node that does not shut down', /talos-worker-01 must shut down by itself within \d+ s, but did not/);
   delete vm.shutdownSeconds;
   const run = await apply();
   tally.check('a node that does both is proved', run.code === 0 && (await proof()) !== undefined, tail(run));
@@ -91,10 +91,10 @@ async function gpuProof(lab: Lab, tally: Tally): Promise<void> {
   await lab.plane.client.request('DELETE', `${pod}?gracePeriodSeconds=0`);
 
   simulation.state.extra.ollamaTurned = { gpu: 'slow' };
-  stops('no faster than the CPU', await apply(), /must compute in ai-vm, and did not: .*no more than the/s);
+  stops('no faster than the CPU', await apply(), /must compute in ai-vm, but did not: .*no more than the/s);
   tally.check('no faster than the CPU: it is written down', record().failed?.phase === 'generate');
   simulation.state.extra.ollamaTurned = {};
-  stops('what is written down counts', await apply(), /must compute in ai-vm, and did not: .*no more than the/s);
+  stops('what is written down counts', await apply(), /must compute in ai-vm, but did not: .*no more than the/s);
   await otherOptions(lab, tally);
 
   await lab.restore('another kernel');

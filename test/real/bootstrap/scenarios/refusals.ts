@@ -112,7 +112,7 @@ const CASES: readonly Case[] = [
       fs.appendFileSync(join(path, 'dist', 'secrets.yaml'), '# changed\n');
       execFileSync('git', ['-C', path, ...OWNER, 'commit', '-q', '-m', 'changed', '--', 'dist']);
     },
-    says: /must have the dist\/ that is here.*git push/,
+    says: /must have this dist\/.*git push/,
   },
 ];
 

@@ -12,7 +12,7 @@ export async function stored(lab: Lab, tally: Tally, first: string): Promise<voi
   for (const name of ['cassandra', 'mongodb'])
     tally.check(
       `the first backup of ${name} is waited for`,
-      first.includes(`${name} is stored for the first time`),
+      first.includes(`${name} has its first backup`),
       first.slice(-2000),
     );
   await lab.restore('done');
