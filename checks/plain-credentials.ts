@@ -44,6 +44,6 @@ function inSecret({ construct, object }: RenderedObject): Finding[] {
 function warning(construct: string, what: string, why: string | undefined): Finding[] {
   if (why === undefined) return [];
   // Does not print the value, because logs may keep it.
-  const message = `${construct}: ${what} looks like a credential (${why}), and would be in Git as plain text; declare a secret (DeclaredSecret) and use a key of it, or change the password if it was ever committed`;
+  const message = `${construct}: ${what} looks like a credential (${why}), and would be in Git as plain text; write it as a secret of the service, as secrets: { NAME: Secret.asked('what it is') }, and change it if it was ever committed`;
   return [{ severity: 'warning', message }];
 }

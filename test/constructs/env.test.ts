@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import {
   CassandraStatefulSet,
   DataStorage,
+  Env,
   ExternalLlmService,
   HashNamedJob,
   LlmEndpoint,
   MicroserviceDeployment,
   MongoReplicaSet,
+  ScheduledJob,
   type MicroserviceDeploymentProps,
 } from '../../constructs';
 import { environmentOf } from './kubelet';
@@ -151,6 +153,27 @@ test('validates a job and an exporter alike', () => {
     exporter: { image, port: 9500, resources, env: { URI: '$(HOST)' } },
   });
   expect(said(ring)).toThrow('environment variable URI must refer to variables that are set before it, got "$(HOST)"');
+});
+
+test('validates a scheduled job, and init containers of an escape hatch', () => {
+  const chart = chartIn();
+  const overridePodSpec = (spec: k8s.PodSpec): k8s.PodSpec => ({
+    ...spec,
+    initContainers: [{ name: 'first', image, env: [{ name: 'A', value: '$(NOPE)' }] }],
+  });
+  const job = new ScheduledJob(chart, 'tidy', { image, schedule: '0 3 * * *', args: ['--keyspace=$(KEYSPACE)'] });
+  const ring = new CassandraStatefulSet(chart, 'ring', { clusterName: 'shop', storage, resources });
+  job.connectTo(ring, { keyspace: 'shop' });
+  job.addEnv({ KEYSPACE: Env.from('ring', 'keyspace') });
+  expect(said(chart)).not.toThrow();
+  const [container] = objectOf(chart, 'CronJob').spec.jobTemplate.spec.template.spec.containers;
+  expect(environmentOf(container).KEYSPACE).toBe('shop');
+  job.addEnv({ OTHER: '$(CASSANDRA_NOPE)' });
+  expect(said(chart)).toThrow('environment variable OTHER must refer to variables that are set before it');
+
+  const other = chartIn();
+  new ScheduledJob(other, 'tidy', { image, schedule: '0 3 * * *', env: { B: '$(C)', C: 'c' }, overridePodSpec });
+  expect(said(other)).toThrow('environment variable A must refer to variables that are set before it, got "$(NOPE)"');
 });
 
 test('passes the tag of a model as literal text', () => {

@@ -19,6 +19,7 @@ import { cronJobsRun } from './cron-jobs';
 import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } from './deploy';
 import * as points from './points';
 import { rebind } from './volumes';
+import { waysAccepted } from './ways';
 
 /**
  * What we render, on a real API server with a real scheduler and real controllers. By default the version that the homelab of
@@ -85,6 +86,8 @@ async function onOwnControlPlane(version: string, everything: boolean): Promise<
     await points.reachable(ground);
     await points.rights(ground, points.RIGHTS);
     lap('names, selectors, ports and permissions are correct');
+    await waysAccepted(client, tally, version);
+    lap('the API server agrees with our rules for variables and networks');
     if (!everything) return;
     await points.roomToRoll(ground);
     lap('all workloads rolled at once within their quotas');
