@@ -1,6 +1,6 @@
 import homelab from '../fixtures/homelab';
 import { shim, sopsBinaries, talosMachinery } from './bootstrap/simulator/binaries';
-import { controlPlaneBinaries, isBuilt, KUBERNETES_VERSIONS } from './cluster/binaries';
+import { controlPlaneBinaries, helm, isBuilt, KUBERNETES_VERSIONS } from './cluster/binaries';
 import { argoCd, traefik } from './gitops/binaries';
 
 /**
@@ -12,12 +12,13 @@ const begin = Date.now();
 controlPlaneBinaries(homelab.versions.kubernetes);
 argoCd();
 traefik();
+helm();
 sopsBinaries();
 talosMachinery();
 shim();
 const minutes = (Date.now() - begin) / 60_000;
 const oldest = KUBERNETES_VERSIONS[0]!;
-let passed = 7;
+let passed = 8;
 if (isBuilt(oldest) || minutes < LIMIT_MINUTES || process.argv.includes('--full')) {
   controlPlaneBinaries(oldest);
   passed++;

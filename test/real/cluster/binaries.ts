@@ -50,6 +50,11 @@ export function controlPlaneBinaries(version: string): ControlPlaneBinaries {
   };
 }
 
+/** Renders charts of Helm, for owners who have some. */
+export function helm(): string {
+  return built(join(MODULES, 'helm'), 'helm.sh/helm/v4', 'helm.sh/helm/v4/cmd/helm', 'helm', []);
+}
+
 /** Whether a version is in the cache already, so that a caller with little time can leave it out and say so. */
 export function isBuilt(version: string): boolean {
   return ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'].every((program) =>

@@ -17,6 +17,7 @@ import { Client } from './client';
 import { ControlPlane } from './control-plane';
 import { cronJobsRun } from './cron-jobs';
 import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } from './deploy';
+import { ownChartsRun, podSecurityAgrees } from './own-charts';
 import * as points from './points';
 import { rebind } from './volumes';
 import { waysAccepted } from './ways';
@@ -112,6 +113,10 @@ async function withOldDisks(version: string): Promise<void> {
     await points.allRunning(plane.client);
     await points.claimsBound(ground);
     lap('a new control plane bound every claim to the volume of its own replica');
+    await podSecurityAgrees(ground);
+    lap('the API server judges pods as the check of Pod Security does');
+    await ownChartsRun(ground);
+    lap('charts of an owner run: a Redis, a chart of Helm, a definition and its object');
   } finally {
     await plane.stop();
   }
