@@ -3,7 +3,7 @@ import { mountPathsProblem } from './files';
 import { sentence } from './problem';
 import { textProblem } from './text';
 
-/** Files of a pod by absolute path: text, or bytes for what is not UTF-8. */
+/** Files of a pod by absolute path: text, or bytes, such as what readFileSync gives. */
 export type MountedFiles = Readonly<Record<string, string | Uint8Array>>;
 
 /** Largest sum of what a ConfigMap or a Secret holds (Kubernetes' MaxSecretSize), in bytes. */
@@ -77,22 +77,29 @@ function bytesOf(content: string | Uint8Array): Buffer {
   return typeof content === 'string' ? Buffer.from(content) : Buffer.from(content);
 }
 
-/** Files as a ConfigMap holds them: text as text, bytes as base64. */
+/** Files as a ConfigMap holds them: text as text, so that a review shows what changes; other bytes as base64. */
 export function configMapData(files: MountedFiles): {
   readonly data?: Record<string, string>;
   readonly binaryData?: Record<string, string>;
 } {
-  const part = (of: (content: string | Uint8Array) => string | undefined) => {
-    const entries = Object.entries(files).flatMap(([path, content]) => {
-      const text = of(content);
-      return text === undefined ? [] : [[fileKey(path), text] as const];
-    });
-    return entries.length === 0 ? undefined : Object.fromEntries(entries);
-  };
-  return {
-    data: part((content) => (typeof content === 'string' ? content : undefined)),
-    binaryData: part((content) => (typeof content === 'string' ? undefined : bytesOf(content).toString('base64'))),
-  };
+  const data: Record<string, string> = {};
+  const binaryData: Record<string, string> = {};
+  for (const [path, content] of Object.entries(files)) {
+    const text = textIn(content);
+    if (text === undefined) binaryData[fileKey(path)] = bytesOf(content).toString('base64');
+    else data[fileKey(path)] = text;
+  }
+  const some = (part: Record<string, string>) => (Object.keys(part).length > 0 ? part : undefined);
+  return { data: some(data), binaryData: some(binaryData) };
+}
+
+/** The text of a file; undefined where its bytes are not UTF-8, or hold characters that only a binary file has. */
+function textIn(content: string | Uint8Array): string | undefined {
+  if (typeof content === 'string') return content;
+  const bytes = bytesOf(content);
+  const text = bytes.toString('utf8');
+  // eslint-disable-next-line no-control-regex
+  return /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text) || !Buffer.from(text).equals(bytes) ? undefined : text;
 }
 
 /**

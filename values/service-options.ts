@@ -47,7 +47,7 @@ export interface ServiceOptions {
    */
   readonly secrets?: Secrets;
   /**
-   * Files by absolute path, read-only: text, or a Uint8Array for what is not UTF-8. At most 1 MiB together (the limit of a
+   * Files by absolute path, read-only: text, or a Uint8Array such as what readFileSync gives. At most 1 MiB together (the limit of a
    * ConfigMap). Other files of their folders stay. A change replaces the pods. Must contain no secret. @default none
    */
   readonly files?: MountedFiles;

@@ -31,9 +31,15 @@ test('accepts files beside each other, and as much as a ConfigMap holds', () => 
   expect(mountedFilesProblem(files, 'files')).toBeUndefined();
 });
 
-test('text stays text, and bytes are base64', () => {
-  const files = { '/app/a': 'grün\n', '/app/b': new Uint8Array([0, 255]), '/app/c': Buffer.from('c') };
-  expect(configMapData(files)).toEqual({ data: { app_a: 'grün\n' }, binaryData: { app_b: 'AP8=', app_c: 'Yw==' } });
+test('text is text, also in bytes, and other bytes are base64', () => {
+  const files = {
+    ...{ '/app/a': 'grün\n', '/app/b': new Uint8Array([0, 255]), '/app/c': Buffer.from('ü\r\n') },
+    ...{ '/app/d': Buffer.from('a\0'), '/app/e': Buffer.from([0xc3]) },
+  };
+  expect(configMapData(files)).toEqual({
+    data: { app_a: 'grün\n', app_c: 'ü\r\n' },
+    binaryData: { app_b: 'AP8=', app_d: 'YQA=', app_e: 'ww==' },
+  });
   expect(configMapData({ '/app/a': '' })).toEqual({ data: { app_a: '' } });
 });
 

@@ -188,9 +188,18 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
   }
 
   private writeFiles(name: string, folder: string): void {
-    const { configMap, secret } = this.declared(name);
+    const { configMap, secret, projected } = this.declared(name);
     const { cluster } = this.node;
-    if (configMap) {
+    if (projected) {
+      for (const { secret: source, ...other } of projected.sources as Json[]) {
+        if (!source)
+          throw new Error(
+            `${this.fullName}: ${name} projects what this kubelet does not: ${Object.keys(other).join()}`,
+          );
+        const data = cluster.secrets.get(`${this.namespace}/${source.name}`)!;
+        files(folder, data, { ...source, defaultMode: projected.defaultMode }, this.group, 0o440);
+      }
+    } else if (configMap) {
       const data = cluster.configMaps.get(`${this.namespace}/${configMap.name}`)!;
       files(folder, data, configMap, this.group, 0o644);
     } else if (secret) {
