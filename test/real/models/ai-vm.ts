@@ -97,7 +97,7 @@ function rootScript(folder: string, homelab: Homelab): string {
   const key = join(folder, 'ssh_host_ed25519_key');
   if (!fs.existsSync(key)) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
   const layer = (path: string) => {
-    const own = `${folder}/layers${path.replace(/\//g, '_')}`;
+    const own = `${folder}/layers/${path.slice(1).replaceAll('/', '_')}`;
     return `mkdir -p ${own}/up ${own}/work; mount -t overlay overlay -o lowerdir=${path},upperdir=${own}/up,workdir=${own}/work ${path}`;
   };
   return [
