@@ -10,6 +10,7 @@ import {
   type NamespaceQuota,
   PersistentVolumes,
   POD_KINDS,
+  type TraefikIngress,
 } from '../constructs';
 import { FOLDERS, NAMESPACES, workers, type Homelab } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
@@ -36,19 +37,28 @@ export function platformChart(context: Context): void {
   };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
   namespace(NAMESPACES.services);
-  if (Object.keys(homelab.webApps).length > 0) namespace(NAMESPACES.web);
+  // The ingress controller has rights there, also before the first web app.
+  if (Object.keys(homelab.webApps).length > 0 || context.ingress) namespace(NAMESPACES.web);
   for (const { name, podSecurity, podSecurityReason, keep } of context.own)
     namespace(name, { podSecurity, podSecurityReason, keep });
   if (context.ingress)
     namespace(NAMESPACES.ingress, {
       podSecurity: 'privileged',
-      podSecurityReason:
-        'hostPort 80 and 443 on the workers, which baseline refuses; host network would escape every NetworkPolicy',
+      podSecurityReason: `hostPort ${openPorts(context.ingress)} on the workers, which baseline refuses; host network would escape every NetworkPolicy`,
     });
   priorityClass(chart, PRIORITY.database, 1_000_000, 'Databases: their pods cannot move to another node.');
   priorityClass(chart, PRIORITY.ingress, 900_000, 'The way in.');
   priorityClass(chart, PRIORITY.service, 100_000, 'Services and web apps: they move, or wait.');
   new PersistentVolumes(chart, 'volumes');
+}
+
+/** Ports of the nodes that the ingress controller opens: those of HTTP, and the published ones. */
+function openPorts({ extensions }: TraefikIngress): string {
+  const published = extensions.containerPorts.map(({ hostPort, protocol }) =>
+    protocol === 'UDP' ? `${hostPort} (UDP)` : String(hostPort),
+  );
+  const all = ['80', '443', ...published];
+  return `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
 }
 
 function priorityClass(chart: Chart, name: string, value: number, description: string): void {

@@ -6,7 +6,6 @@ import {
   InternetAccess,
   MicroserviceDeployment,
   OutsideAddress,
-  OutsideRoute,
   Placement,
   ScheduledJob,
   type Client,
@@ -17,11 +16,11 @@ import {
   envPrefixOf,
   fallbackOf,
   NAMESPACES,
-  routesOf,
   type Homelab,
   type Service,
 } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
+import { waysIn } from './ways-in';
 
 /** Default port of podinfo, the stand-in image. */
 const STAND_IN_PORT = 9898;
@@ -40,10 +39,7 @@ export function serviceCharts(context: Context): { readonly made: Services; read
   });
   const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
   const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
-    const routes = routesOf(homelab, webApp).map(({ hosts, ...options }) =>
-      OutsideRoute.ingress({ ...options, host: hosts, controller: context.ingress! }),
-    );
-    return [name, webApp, deployment(context, web!, name, webApp, { ...WEB_APP, routes })] as const;
+    return [name, webApp, deployment(context, web!, name, webApp, WEB_APP)] as const;
   });
   const servers = new Map(
     made.flatMap(([name, , client]) => (client instanceof MicroserviceDeployment ? [[name, client] as const] : [])),
@@ -59,7 +55,6 @@ export function serviceCharts(context: Context): { readonly made: Services; read
 interface Defaults {
   readonly memory: Size;
   readonly cpu: Cpu;
-  readonly routes?: readonly OutsideRoute[];
 }
 
 const SERVICE: Defaults = { memory: Size.mebibytes(256), cpu: Cpu.millis(100) };
@@ -79,7 +74,7 @@ function deployment(
     ...common(context, service, defaults),
     kind: kind === 'worker' ? kind : undefined,
     ...(image === undefined ? { image: images.standIn, ...standIn } : { image }),
-    routes: defaults.routes,
+    routes: waysIn(context, service),
   });
   context.pullSecret?.readBy(made, made.namespace);
   return made;

@@ -88,6 +88,7 @@ export class OutsideRoute {
       ),
     );
     assertValid(scope, sharedTimeoutsProblem(options, 'the routes of a service'));
+    oneScheme(scope, target, options);
     const names = new Map<string, number>();
     for (const { http, make } of routes) {
       const id = http ? `${target.name}${suffix(http.path)}` : '';
@@ -102,6 +103,17 @@ export class OutsideRoute {
     private readonly http: (RouteOptions & { readonly host: string | readonly string[] }) | undefined,
     private readonly make: (scope: Construct, target: RouteTarget, name: string) => void,
   ) {}
+}
+
+/** An ingress controller learns from the Service, not from its ports, that pods speak HTTP/2 without TLS. */
+function oneScheme(scope: Construct, target: RouteTarget, routes: readonly RouteOptions[]): void {
+  const ports = routes.map(({ port }) => portOf(scope, target, port, ['http', 'grpc']));
+  if (new Set(ports.map(({ protocol }) => protocol)).size < 2) return;
+  fail(scope, {
+    what: 'the routes of a service must all lead to HTTP or all to gRPC',
+    got: ports.map(({ name, protocol }) => `${name}: ${protocol}`).join(', '),
+    fix: 'publish one of the two by a service of its own with the same image',
+  });
 }
 
 /** Host names of a route, at least one. */

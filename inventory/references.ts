@@ -11,7 +11,7 @@ import { modelFitProblems } from './model-fit';
 import { modelProblems } from './model-references';
 import { networkProblems } from './networks';
 import { oneOf, twice } from './reference';
-import { routeProblems } from './routes';
+import { needsIngress, routeProblems } from './routes';
 import { secretProblems } from './secret-references';
 import { serviceProblems } from './service-references';
 import { at } from './shape';
@@ -147,7 +147,7 @@ function names({ services, webApps, databases, llm }: Homelab): string[] {
 }
 
 function machineReferences(homelab: Homelab): string[] {
-  const { llm, ingress, system, machines, webApps } = homelab;
+  const { llm, ingress, system, machines } = homelab;
   const names = Object.keys(machines);
   const fix = 'correct the name, or add the machine';
   return [
@@ -161,10 +161,10 @@ function machineReferences(homelab: Homelab): string[] {
           fix,
         )
       : []),
-    ...(ingress === undefined && Object.keys(webApps).length > 0
+    ...(ingress === undefined && needsIngress(homelab)
       ? [
           sentence({
-            what: 'ingress must be set when there are web apps',
+            what: 'ingress must be set when there are web apps or published ports',
             got: undefined,
             fix: "add ingress: { statusMachine: 'talos-worker-01', memory: Size.mebibytes(307), cpu: Cpu.millis(100) }",
           }),

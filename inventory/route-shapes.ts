@@ -1,4 +1,5 @@
 import { dnsNameProblem } from '../values/names';
+import { publishedProblem, type PublishedPort } from '../values/published-ports';
 import { sharedTimeoutsProblem, routeHostProblem, routeProblem } from '../values/routes';
 import type { Route } from './services';
 import * as is from './shape';
@@ -37,3 +38,10 @@ export const routes: is.Rule = (value, path, problems) => {
   list(value, path, problems);
   if (problems.length === before) is.by((all) => sharedTimeoutsProblem(all as Route[], path))(value, path, problems);
 };
+
+/** The published ports of a service. */
+export const published: is.Rule = is.listOf((value, path, problems) => {
+  const before = problems.length;
+  is.shape<PublishedPort>({ port: judged, to: judged })(value, path, problems);
+  if (problems.length === before) is.by((each) => publishedProblem(each as PublishedPort, path))(value, path, problems);
+}, 1);

@@ -2,6 +2,7 @@ import { takenTwice, type RouteOptions, type TakenRoute } from '../values/routes
 import { sentence } from '../values/problem';
 import type { Homelab } from './homelab';
 import type { Route, WebApp } from './services';
+import { twice } from './reference';
 import { at } from './shape';
 
 /** A route of a web app with its whole host names. */
@@ -43,7 +44,22 @@ export function routeProblems(homelab: Homelab): string[] {
     ...apps.flatMap(([place, app]) => withoutRoute(place, app)),
     ...apps.flatMap(([place, app]) => belowDomain(homelab, place, app)),
     ...takenTwice(apps.flatMap(([place, app]) => taken(homelab, place, app))),
+    ...twice(publishedPorts(homelab)),
   ];
+}
+
+/** Every published port, with its place in homelab.ts. */
+function publishedPorts({ services, webApps }: Homelab): (readonly [place: string, port: number])[] {
+  return Object.entries({ services, webApps }).flatMap(([group, all]) =>
+    Object.entries(all).flatMap(([name, { published = [] }]) =>
+      published.map(({ port }, index) => [`${at(at(group, name), 'published')}[${index}].port`, port] as const),
+    ),
+  );
+}
+
+/** Whether anything of a homelab is reached by the ingress controller. */
+export function needsIngress(homelab: Homelab): boolean {
+  return Object.keys(homelab.webApps).length > 0 || publishedPorts(homelab).length > 0;
 }
 
 function withoutRoute(place: string, { host, routes }: WebApp): string[] {

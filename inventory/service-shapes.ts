@@ -1,7 +1,7 @@
 import { Env } from '../values/env';
 import { SCHEDULE_FIELDS } from '../values/schedule';
 import { SERVICE_FIELDS } from '../values/service-options';
-import { host, routes } from './route-shapes';
+import { host, published, routes } from './route-shapes';
 import * as is from './shape';
 import { connection } from './connection-shapes';
 import { variableName } from './name-shapes';
@@ -21,6 +21,7 @@ export const service: is.Shape<lab.Service> = {
   cpu: is.optional(is.cpu),
   env: is.optional(is.byName(variableName, envValue)),
   connects: is.listOf(connection),
+  published: is.optional(published),
 };
 
 /** The form of a web app. */

@@ -1,6 +1,7 @@
 import type { Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import type { Env } from '../values/env';
+import type { PublishedPort } from '../values/published-ports';
 import type { RouteOptions } from '../values/routes';
 import type { ScheduleOptions } from '../values/schedule';
 import type { ServiceOptions } from '../values/service-options';
@@ -26,6 +27,11 @@ export interface Service extends ServiceOptions, ScheduleOptions {
    * keyspaces, name one: `as: 'archive'`.
    */
   readonly connects: readonly Connection[];
+  /**
+   * Ports of the workers that lead to ports of the service by TCP or UDP, without TLS of their own: Git over SSH, MQTT. A new or
+   * removed one restarts the ingress controller. @default none
+   */
+  readonly published?: readonly PublishedPort[];
 }
 
 /** A way in from outside, by host names and a path. */

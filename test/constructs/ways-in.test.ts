@@ -1,9 +1,16 @@
 import { Chart, Duration, Size } from 'cdk8s';
+import { k8s } from 'cdk8s-plus-28';
 import * as fc from 'fast-check';
 import { parse } from 'yaml';
-import { DeclaredSecret } from '../../constructs';
+import { Connections, DeclaredSecret } from '../../constructs';
 import { MicroserviceDeployment, type MicroserviceDeploymentProps } from '../../constructs/microservice-deployment';
-import { OutsideRoute, type GatewayRouteProps, type IngressRouteProps } from '../../constructs/outside-route';
+import {
+  OutsideRoute,
+  type GatewayRouteProps,
+  type IngressRouteProps,
+  type PortRouteProps,
+  type RoutePort,
+} from '../../constructs/outside-route';
 import { TraefikIngress } from '../../constructs/traefik-ingress';
 import { numbersAbove } from '../../constructs/traefik-routes';
 import { Tls } from '../../values/tls';
@@ -191,6 +198,122 @@ test('the Gateway API strips a prefix with the same header as Traefik', () => {
     { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'X-Forwarded-Prefix', value: '/api' }] } },
     { type: 'URLRewrite', urlRewrite: { path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' } } },
   ]);
+});
+
+describe('a port of the nodes', () => {
+  const PORTS: readonly RoutePort[] = [
+    { name: 'http', container: 3000, service: 80, protocol: 'http' },
+    { name: 'ssh', container: 2222, service: 22, protocol: 'tcp' },
+    { name: 'dns', container: 5353, service: 53, protocol: 'udp' },
+    { name: 'grpc', container: 9000, service: 9000, protocol: 'grpc' },
+  ];
+  /** A service with several ports, by the least that a route needs. */
+  function published(...ports: readonly (Omit<PortRouteProps, 'controller'> | Partial<Route>)[]) {
+    const { ingress, web, controller } = site({});
+    const service = new k8s.KubeService(web, 'service', { metadata: { name: 'forge', namespace: 'web' }, spec: {} });
+    const selector = { app: 'forge' };
+    const connections = new Connections(web, 'connections', { name: 'forge', namespace: 'web', selector, labels: {} });
+    const target = { name: 'forge', namespace: 'web', labels: {}, service, ports: PORTS, connections };
+    const routes = ports.map((each) =>
+      'to' in each
+        ? OutsideRoute.port({ ...each, controller })
+        : OutsideRoute.ingress({ host: HOST, controller, ...each }),
+    );
+    OutsideRoute.render(web, target, routes);
+    return { ingress, web };
+  }
+
+  test('leads to the service by TCP and UDP, through a port that the controller may open', () => {
+    const { ingress, web } = published({ port: 2222, to: 'ssh' }, { port: 53, to: 'dns' });
+    const pod = objectOf(ingress, 'DaemonSet').spec.template.spec.containers[0];
+    expect(pod.ports.slice(3)).toEqual([
+      { name: 'udp-53', containerPort: 10053, hostPort: 53, protocol: 'UDP' },
+      { name: 'tcp-2222', containerPort: 12222, hostPort: 2222, protocol: 'TCP' },
+    ]);
+    expect(pod.args).toEqual(
+      expect.arrayContaining(['--entrypoints.tcp-2222.address=:12222', '--entrypoints.udp-53.address=:10053/udp']),
+    );
+    expect(dynamic(ingress)).toEqual({
+      tcp: {
+        routers: { 'tcp-2222': { entryPoints: ['tcp-2222'], rule: 'HostSNI(`*`)', service: 'tcp-2222' } },
+        services: { 'tcp-2222': { loadBalancer: { servers: [{ address: 'forge.web.svc.cluster.local:22' }] } } },
+      },
+      udp: {
+        routers: { 'udp-53': { entryPoints: ['udp-53'], service: 'udp-53' } },
+        services: { 'udp-53': { loadBalancer: { servers: [{ address: 'forge.web.svc.cluster.local:53' }] } } },
+      },
+    });
+    const policy = (chart: Chart, direction: 'ingress' | 'egress', name: string) =>
+      objectOf(chart, 'NetworkPolicy', name).spec[direction].map(({ ports, from, to }: any) => [
+        (from ?? to)?.[0].podSelector?.matchLabels,
+        ports,
+      ]);
+    const inside = [
+      { port: 2222, protocol: 'TCP' },
+      { port: 5353, protocol: 'UDP' },
+    ];
+    expect(policy(web, 'ingress', 'forge')).toEqual([[expect.objectContaining({}), inside]]);
+    expect(policy(ingress, 'egress', 'traefik')).toContainEqual([{ app: 'forge' }, inside]);
+    expect(policy(ingress, 'ingress', 'traefik')).toEqual([
+      [undefined, [8000, 8443, 10053, 12222].map((port) => ({ port, protocol: port === 10053 ? 'UDP' : 'TCP' }))],
+    ]);
+  });
+
+  test('a route to gRPC tells the controller by the Service', () => {
+    const { web } = published({ port: 'grpc' });
+    expect(objectOf(web, 'Service').metadata.annotations).toEqual({
+      'traefik.ingress.kubernetes.io/service.serversscheme': 'h2c',
+    });
+    expect(objectOf(web, 'Ingress').spec.rules[0].http.paths[0].backend.service.port).toEqual({ number: 9000 });
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ['the port of HTTPS', () => published({ port: 443, to: 'ssh' }), 'got 443'],
+    [
+      'the port of the kubelet',
+      () => published({ port: 10250, to: 'ssh' }),
+      'choose another: the API server reaches the kubelet there',
+    ],
+    ['the port of the network of the pods', () => published({ port: 8472, to: 'dns' }), 'flannel carries the traffic'],
+    ['a port of NodePort Services', () => published({ port: 30022, to: 'ssh' }), 'Services of type NodePort'],
+    ['a port of Talos', () => published({ port: 50000, to: 'ssh' }), 'Talos listens on 50000'],
+    [
+      'no number',
+      () => published({ port: '2222' as any, to: 'ssh' }),
+      'must be a free port of the workers, got "2222"',
+    ],
+    [
+      'a port twice',
+      () => published({ port: 2222, to: 'ssh' }, { port: 2222, to: 'ssh' }),
+      'a published port must be used once, got "TCP 2222, which web has"',
+    ],
+    [
+      'HTTP',
+      () => published({ port: 8080, to: 'http' }),
+      'got "http, which is http" (allowed: ssh, dns); publish it by a route with a host instead, which has TLS',
+    ],
+    [
+      'an unknown port',
+      () => published({ port: 2222, to: 'git' }),
+      'must be a port of the service, got "git" (allowed: ssh, dns)',
+    ],
+    [
+      'TCP by a host',
+      () => published({ port: 'ssh' } as any),
+      'the port of a route must be of protocol http or grpc, got "ssh, which is tcp"',
+    ],
+    [
+      'HTTP and gRPC of one service',
+      () => published({}, { port: 'grpc', host: 'b.collab.home.arpa' }),
+      'must all lead to HTTP or all to gRPC',
+    ],
+  ])('refuses %s', (_, make, message) => expect(make).toThrow(message));
+
+  test('refuses another controller, which cannot open one', () => {
+    const web = chartIn('web');
+    const routes = [OutsideRoute.port({ port: 2222, to: 'http', controller: nginx })];
+    expect(() => new MicroserviceDeployment(web, 'app', { image: 'a:1', routes })).toThrow('which is http');
+  });
 });
 
 describe('refuses', () => {

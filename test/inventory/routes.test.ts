@@ -93,6 +93,24 @@ const broken: [string, (homelab: any) => void, string][] = [
     routes({ host: ['app', 'app'] }),
     'got "app.collab.home.arpa/, which webApps.web.routes[0] has"',
   ],
+  [
+    'a port of the node',
+    (h) => (h.services.chat.published = [{ port: 443, to: 'http' }]),
+    'services.chat.published[0].port must be a free port of the workers, got 443',
+  ],
+  [
+    'a published port without a target',
+    (h) => (h.services.chat.published = [{ port: 2222 }]),
+    'services.chat.published[0].to must be the name of a port of the service, got nothing',
+  ],
+  [
+    'a published port twice',
+    (h) => {
+      h.services.chat.published = [{ port: 2222, to: 'ssh' }];
+      h.webApps.web.published = [{ port: 2222, to: 'ssh' }];
+    },
+    'webApps.web.published[0].port must be used once, got "2222, which services.chat.published[0].port has"',
+  ],
 ];
 
 test.each(broken)('refuses %s with a fix', (_, breakIt, message) => expect(refusal(breakIt)).toContain(message));

@@ -125,12 +125,15 @@ function gatewayRoutes(route: Manifest): Route[] {
 /** Annotations by which controllers require a login or restrict addresses. */
 const GUARDS = /(auth|allowlist|whitelist|ipallow|middlewares|force-ssl-redirect|ssl-redirect)/i;
 
+/** Middlewares that only take the prefix off a path. */
+const STRIPS = /^strip:[^,]*@file$/;
+
 function guardRisks(before: View, after: View): Risk[] {
   return after.ofKind('Ingress').flatMap((ingress) => {
     const id = identity(ingress);
     const now = ingress.metadata.annotations ?? {};
     const lost = Object.entries(before.byId.get(id)?.metadata.annotations ?? {}).filter(
-      ([key, value]) => GUARDS.test(key) && value !== 'false' && now[key] !== value,
+      ([key, value]) => GUARDS.test(key) && value !== 'false' && !STRIPS.test(String(value)) && now[key] !== value,
     );
     const name = `${ingress.metadata.namespace}/${ingress.metadata.name}`;
     return lost.map(([key, value]) =>

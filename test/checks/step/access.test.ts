@@ -533,6 +533,11 @@ describe('entry points', () => {
     );
     expect(told({ before: guarded.after, after: base })).toEqual([`web/admin.${key}: nothing`]);
     expect(told(guarded)).toEqual([]);
+    const stripped = edited(
+      base,
+      (o) => void (is(o, 'Ingress', 'admin') && (o.metadata.annotations = { [key]: 'strip:/api@file' })),
+    );
+    expect(told({ before: stripped.after, after: base })).toEqual([]);
   });
   test('HTTPRoutes', () => {
     const route = (hostnames: readonly string[], sectionName = 'https') => ({
