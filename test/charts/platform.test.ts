@@ -79,7 +79,7 @@ describe('namespaces', () => {
 
   test('exist for the workloads that run', () => {
     expect(names()).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
-    expect(names((h) => (h.webApps = {}))).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services']);
+    expect(names((h) => (h.webApps = {}))).toEqual(['argocd', 'cassandra', 'ingress', 'mongodb', 'services', 'web']);
     const closed = (h: any) => {
       h.webApps = {};
       delete h.ingress;

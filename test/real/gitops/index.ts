@@ -11,6 +11,7 @@ import { brokenCommit, degraded, givesUp } from './faults';
 import type { Report } from './report';
 import { routes } from './routes';
 import { Site } from './site';
+import { waysIn } from './ways-in';
 
 /**
  * dist/ in a Git repository that a real Argo CD syncs, and the real ingress controller with what we render for it. It runs in
@@ -28,6 +29,8 @@ async function main(): Promise<void> {
     const ingress = await comesUp(site, report);
     await routes(site.client, tally, ingress);
     lap('the ingress controller passed requests to their services');
+    await waysIn(site, ingress, report);
+    lap('the ingress controller served routes with several hosts, paths and limits');
     await staysInSync(site, full ? 120 : 20, report);
     lap('no application drifted');
     for (const part of [commits, retires, lastOfItsKind, brokenCommit, degraded, givesUp, leavesForGood, excluded])

@@ -10,7 +10,7 @@ import type { IngressProcess } from './traefik';
 /** Where to ask, and the authority of the certificate that is shown there. */
 export type Entrance = IngressProcess & { readonly authority: string };
 
-interface Reply {
+export interface Reply {
   readonly status: number;
   readonly body: string;
   readonly headers: http.IncomingHttpHeaders;
@@ -128,7 +128,7 @@ export async function standIns(client: Client, ingress: Json): Promise<http.Serv
   );
 }
 
-function request(options: https.RequestOptions, body?: Buffer): Promise<Reply> {
+export function request(options: https.RequestOptions, body?: Buffer): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const sent = (options.protocol === 'http:' ? http : https).request(options, (answer) => {
       const chunks: Buffer[] = [];

@@ -1,14 +1,17 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Json } from '../cluster/client';
+import type { Client, Json } from '../cluster/client';
 import type { ControlPlane } from '../cluster/control-plane';
 import { freePorts, until } from '../cluster/processes';
 import { traefik } from './binaries';
+import { project } from './projected';
 
 /** Where the ingress controller listens, at every address of the namespace. */
 export interface IngressProcess {
   readonly http: number;
   readonly https: number;
+  /** What kubelet does a minute after a change: brings the files that are in the cluster now. */
+  readonly refreshed: () => Promise<void>;
 }
 
 /** What the declared secret of the ingress holds. */
@@ -28,7 +31,7 @@ export async function startTraefik(
   plane: ControlPlane,
   certificate: CertificateFiles,
   explain: () => Promise<string>,
-  wanted: Partial<IngressProcess> = {},
+  wanted: Partial<Pick<IngressProcess, 'http' | 'https'>> = {},
 ): Promise<IngressProcess> {
   const { client, folder, processes } = plane;
   const at = { name: 'traefik', namespace: 'ingress' };
@@ -46,21 +49,24 @@ export async function startTraefik(
   );
   const free = (await freePorts(3)) as [number, number, number];
   const { http, https, ping } = { http: free[0], https: free[1], ping: free[2], ...wanted };
+  const certificates = join(folder, 'traefik-certificates');
+  fs.mkdirSync(certificates, { recursive: true });
+  for (const [name, text] of Object.entries(certificate)) fs.writeFileSync(join(certificates, name), text);
   const files = join(folder, 'traefik');
-  fs.mkdirSync(files);
-  for (const [name, text] of Object.entries(certificate)) fs.writeFileSync(join(files, name), text);
-  for (const [name, text] of Object.entries<string>(config.data))
-    fs.writeFileSync(join(files, name), text.replaceAll('/certificates/', `${files}/`));
+  fs.rmSync(files, { recursive: true, force: true });
+  const refresh = async (of: Json) => project(files, await asHere(client, of.data, certificates));
+  await refresh(config);
   const account = daemonSet.spec.template.spec.serviceAccountName;
   const { status } = await client.ask('POST', `/api/v1/namespaces/${at.namespace}/serviceaccounts/${account}/token`, {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
     spec: { expirationSeconds: 7200 },
   });
+  // Published ports stay as they are: nothing else has them in a namespace of its own.
   const ports: Readonly<Record<string, number>> = { '8000': http, '8443': https, '8080': ping };
   const args = (daemonSet.spec.template.spec.containers[0].args as string[]).map((arg) =>
     arg
-      .replace(/\.address=:(\d+)$/, (_, port: string) => `.address=:${ports[port]}`)
+      .replace(/\.address=:(\d+)$/, (_, port: string) => `.address=:${ports[port] ?? port}`)
       .replace(/^--providers\.file\.directory=.*/, `--providers.file.directory=${files}`),
   );
   const cluster = client.config.getCurrentCluster()!;
@@ -77,5 +83,35 @@ export async function startTraefik(
     async () => (await fetch(`http://127.0.0.1:${ping}/ping`)).ok,
     () => processes.tail('traefik'),
   );
-  return { http, https };
+  const refreshed = async () => {
+    const now = await client.get({ apiVersion: 'v1', kind: 'ConfigMap', metadata: at });
+    await refresh(now!);
+  };
+  return { http, https, refreshed };
+}
+
+/** The files, with what the network of a cluster would resolve: the folder of the certificate, and addresses of Services. */
+async function asHere(client: Client, data: Json, certificates: string): Promise<Record<string, string>> {
+  const slices = await client.list('discovery.k8s.io/v1', 'EndpointSlice');
+  const services = await client.list('v1', 'Service');
+  const address = (name: string, namespace: string, port: number): string => {
+    const of = ({ metadata }: Json) => metadata.namespace === namespace && metadata.name === name;
+    const served = services.find(of)?.spec.ports.find((each: Json) => each.port === port);
+    const slice = slices.find(
+      ({ metadata }) => metadata.namespace === namespace && metadata.labels['kubernetes.io/service-name'] === name,
+    );
+    const target = slice?.ports.find((each: Json) => each.name === served?.name);
+    if (!target || slice!.endpoints.length === 0) throw new Error(`${namespace}/${name} has no endpoint for ${port}`);
+    return `${slice!.endpoints[0].addresses[0]}:${target.port}`;
+  };
+  return Object.fromEntries(
+    Object.entries<string>(data).map(([name, text]) => [
+      name,
+      text
+        .replaceAll('/certificates/', `${certificates}/`)
+        .replace(/([\w-]+)\.([\w-]+)\.svc\.cluster\.local:(\d+)/g, (_, service, namespace, port) =>
+          address(service, namespace, Number(port)),
+        ),
+    ]),
+  );
 }

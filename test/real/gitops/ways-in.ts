@@ -1,0 +1,196 @@
+import { execFileSync } from 'node:child_process';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { Duration, Size } from 'cdk8s';
+import type { Client, Json } from '../cluster/client';
+import { until } from '../cluster/processes';
+import { request, stop, type Entrance, type Reply } from './routes';
+import type { Report } from './report';
+import type { Site } from './site';
+
+const DOMAIN = 'collab.home.arpa';
+const LIMIT = 1024 * 1024;
+/** Seconds after which an answer that has not begun is given up. */
+const PATIENCE = 2;
+
+/** Hosts, paths, limits and timeouts as an owner writes them, by a controller that runs and is not restarted. */
+export async function waysIn(site: Site, ingress: Entrance, { tally }: Report): Promise<void> {
+  const { client } = site;
+  await site.commit('ways in', (h) => {
+    h.webApps.web.host = undefined;
+    h.webApps.web.routes = [{ host: ['app', 'www'] }];
+    h.webApps.api = {
+      connects: [],
+      routes: [
+        {
+          host: 'app',
+          path: '/api',
+          stripPrefix: true,
+          maxBody: Size.mebibytes(1),
+          responseTimeout: Duration.seconds(PATIENCE),
+          idleTimeout: Duration.seconds(4),
+        },
+        {
+          host: 'app',
+          path: '/api/files',
+          responseTimeout: Duration.seconds(PATIENCE),
+          idleTimeout: Duration.seconds(4),
+        },
+      ],
+    };
+  });
+  await site.settled();
+  const servers = [...(await podsOf(client, 'web')), ...(await podsOf(client, 'api'))];
+  const ask = asker(ingress);
+  try {
+    await ingress.refreshed();
+    await until('the route below /api answers', 30, async () => (await ask('app', '/api/x')).body === 'api /x /api');
+    const body = async (host: string, path: string) => (await ask(host, path)).body;
+    tally.check(
+      'two hosts reach one web app',
+      (await body('app', '/')) === 'web / ' && (await body('www', '/a')) === 'web /a ',
+    );
+    tally.check(
+      'a path of the host reaches another web app, without the prefix, which is in a header',
+      (await body('app', '/api/a?b=1')) === 'api /a?b=1 /api',
+    );
+    tally.check(
+      'so does the prefix alone',
+      (await body('app', '/api')) === 'api / /api' && (await body('app', '/api/')) === 'api / /api',
+    );
+    tally.check('an element that only starts alike does not', (await body('app', '/apiv2')) === 'web /apiv2 ');
+    tally.check(
+      'a longer path wins, and keeps its prefix',
+      (await body('app', '/api/files/1')) === 'api /api/files/1 ',
+    );
+    tally.check('the other host has no such path', (await body('www', '/api')) === 'web /api ');
+    await limits(ask, tally);
+    await times(ingress, ask, tally);
+  } finally {
+    stop(servers);
+  }
+  await site.revert('as before');
+  await site.settled();
+}
+
+type Ask = (host: string, path: string, options?: https.RequestOptions, body?: Buffer) => Promise<Reply>;
+
+function asker(ingress: Entrance): Ask {
+  return (name, path, options = {}, body) => {
+    const host = `${name}.${DOMAIN}`;
+    const headers = { Host: host, ...options.headers };
+    return request(
+      { host: '127.0.0.1', port: ingress.https, servername: host, ca: ingress.authority, path, ...options, headers },
+      body,
+    );
+  };
+}
+
+async function limits(ask: Ask, tally: Report['tally']): Promise<void> {
+  const send = async (path: string, size: number) =>
+    ask('app', path, { method: 'POST', headers: { 'Content-Length': size } }, Buffer.alloc(size)).then(
+      ({ status, body }) => `${status} ${body}`,
+      // The connection is closed while the rest is sent: what curl shows as an error after the answer.
+      (error: NodeJS.ErrnoException) => String(error.code),
+    );
+  tally.check('a body as large as the limit arrives', /^200 api/.test(await send('/api/up', LIMIT)));
+  const larger = await send('/api/up', LIMIT + 1);
+  tally.check('one byte more is answered with 413', /^413/.test(larger), larger);
+  tally.check(
+    'a route for a longer path is not limited by it',
+    /^200 api/.test(await send('/api/files/up', 2 * LIMIT)),
+  );
+  tally.check('nor is another web app of the host', /^200 web/.test(await send('/up', 2 * LIMIT)));
+  const chunked = await ask(
+    'app',
+    '/api/up',
+    { method: 'POST', headers: { 'Transfer-Encoding': 'chunked' } },
+    Buffer.alloc(2 * LIMIT),
+  );
+  tally.check('a body of unknown length passes, as documented', chunked.status === 200, String(chunked.status));
+}
+
+async function times(ingress: Entrance, ask: Ask, tally: Report['tally']): Promise<void> {
+  const late = await ask('app', '/api/late');
+  tally.check(`an answer that has not begun after ${PATIENCE} s is 504`, late.status === 504, String(late.status));
+  tally.check('the other web app is waited for', (await ask('app', '/late')).body === 'web late');
+  const stream = await ask('app', '/api/stream');
+  tally.check(`a stream of ${2 * PATIENCE} s arrives whole`, stream.body === 'tick '.repeat(2 * PATIENCE), stream.body);
+  const echo = await idleSocket(ingress, 2 * PATIENCE + 1);
+  tally.check(`a websocket that says nothing for ${2 * PATIENCE + 1} s stays open`, echo === 'echo hello', echo);
+}
+
+/** A websocket that is silent for some seconds before it says hello. */
+function idleSocket(ingress: Entrance, seconds: number): Promise<string> {
+  const host = `app.${DOMAIN}`;
+  return new Promise((resolve) => {
+    const sent = https.request({
+      host: '127.0.0.1',
+      port: ingress.https,
+      servername: host,
+      ca: ingress.authority,
+      path: '/api/socket',
+      headers: {
+        Host: host,
+        Connection: 'Upgrade',
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Key': 'dGVzdA==',
+        'Sec-WebSocket-Version': '13',
+      },
+    });
+    sent.on('upgrade', (_answer, socket) => {
+      socket.once('close', () => resolve('closed'));
+      socket.once('data', (data: Buffer) => {
+        resolve(data.toString());
+        socket.destroy();
+      });
+      setTimeout(() => socket.write('hello'), seconds * 1000);
+    });
+    sent.on('response', (answer) => resolve(`no upgrade but ${answer.statusCode}`));
+    sent.on('error', (error) => resolve(error.message));
+    sent.setTimeout((seconds + 10) * 1000, () => sent.destroy(new Error('no upgrade in time')));
+    sent.end();
+  });
+}
+
+/** Servers at the addresses of the pods of a service: in this network namespace those addresses are ours to have. */
+async function podsOf(client: Client, name: string): Promise<http.Server[]> {
+  const slices = await until(`${name} has endpoints`, 60, async () => {
+    const all = (await client.list('discovery.k8s.io/v1', 'EndpointSlice', 'web')).filter(
+      ({ metadata, endpoints }) => metadata.labels['kubernetes.io/service-name'] === name && endpoints?.length > 0,
+    );
+    return all.length > 0 ? all : undefined;
+  });
+  return Promise.all(
+    slices.flatMap(({ endpoints, ports }) =>
+      endpoints.map(async ({ addresses: [address] }: Json) => {
+        execFileSync('ip', ['addr', 'replace', `${address}/32`, 'dev', 'lo']);
+        const server = http.createServer((incoming, answer) => serve(name, incoming, answer));
+        server.on('upgrade', (_incoming, socket) => {
+          socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+          socket.on('data', (data: Buffer) => socket.write(`echo ${data.toString()}`));
+          socket.on('error', () => socket.destroy());
+        });
+        await new Promise<void>((resolve) => server.listen(ports[0].port, address, resolve));
+        return server;
+      }),
+    ),
+  );
+}
+
+function serve(name: string, incoming: http.IncomingMessage, answer: http.ServerResponse): void {
+  incoming.resume();
+  if (incoming.url === '/late') setTimeout(() => answer.end(`${name} late`), 2 * PATIENCE * 1000);
+  else if (incoming.url === '/stream') {
+    const ticks = setInterval(() => answer.write('tick '), 1000);
+    answer.flushHeaders();
+    setTimeout(
+      () => {
+        clearInterval(ticks);
+        answer.end();
+      },
+      (2 * PATIENCE + 0.5) * 1000,
+    );
+  } else
+    incoming.on('end', () => answer.end(`${name} ${incoming.url} ${incoming.headers['x-forwarded-prefix'] ?? ''}`));
+}
