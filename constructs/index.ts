@@ -62,7 +62,6 @@ export {
   type IngressController,
   type IngressRouteProps,
   type PortRouteProps,
-  type RoutePort,
   type RouteTarget,
 } from './outside-route';
 export { Placement } from './placement';

@@ -2,9 +2,10 @@ import { ApiObject } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
 import type { CertificateSpec } from '../imports/certificate-cert-manager.io';
+import type { ServicePort } from '../values/ports';
 import { takenTwice, type RouteOptions } from '../values/routes';
 import type { AcmeIssuer } from '../values/tls';
-import { hostsOf, portOf, type IngressController, type RoutePort, type RouteTarget } from './outside-route';
+import { hostsOf, portOf, type IngressController, type RouteTarget } from './outside-route';
 import { jsonOf } from './rendering';
 import type { RouteAnnotations } from './route-extensions';
 import { DeclaredSecret } from './secrets';
@@ -65,7 +66,7 @@ export function ingressRoute(scope: Construct, target: RouteTarget, name: string
 function annotationsOf(
   scope: Construct,
   target: RouteTarget,
-  port: RoutePort,
+  port: ServicePort,
   props: IngressRouteProps,
 ): RouteAnnotations {
   const { controller, path = '/' } = props;

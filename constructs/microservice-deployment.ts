@@ -237,6 +237,8 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
           port: port.service,
           targetPort: k8s.IntOrString.fromString(port.name),
           protocol: transportOf(port),
+          // A gateway reads there that pods speak HTTP/2 without TLS.
+          appProtocol: port.protocol === 'grpc' ? 'kubernetes.io/h2c' : undefined,
         })),
       },
     });

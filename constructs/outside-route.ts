@@ -1,5 +1,6 @@
 import type { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
+import { transportOf, type ServicePort } from '../values/ports';
 import type { PublishedPort } from '../values/published-ports';
 import { publishedPortProblem } from '../values/published-ports';
 import { routeHostProblem, routeProblem, sharedTimeoutsProblem, type RouteOptions } from '../values/routes';
@@ -30,17 +31,6 @@ export interface PortRouteProps extends PublishedPort {
   readonly controller: IngressController;
 }
 
-/** A port of a service that a route leads to. */
-export interface RoutePort {
-  /** Its name in the Service. */
-  readonly name: string;
-  /** Of the pods: it stands in the policies. */
-  readonly container: number;
-  /** Of the Service: it stands in the route. */
-  readonly service: number;
-  readonly protocol: 'http' | 'grpc' | 'tcp' | 'udp';
-}
-
 /** The target of a route. */
 export interface RouteTarget {
   /** Name of the service; the names of its routes start with it. */
@@ -52,7 +42,7 @@ export interface RouteTarget {
   /** The Service that requests go to. */
   readonly service: k8s.KubeService;
   /** Its ports, the default one first. */
-  readonly ports: readonly RoutePort[];
+  readonly ports: readonly ServicePort[];
   /** Those of the service's pods; the controller's pods are let in there. */
   readonly connections: Connections;
 }
@@ -136,8 +126,8 @@ export function portOf(
   scope: Construct,
   { ports }: RouteTarget,
   name: string | undefined,
-  protocols: readonly RoutePort['protocol'][],
-): RoutePort {
+  protocols: readonly ServicePort['protocol'][],
+): ServicePort {
   const found = name === undefined ? ports[0] : ports.find((port) => port.name === name);
   const usable = ports.filter(({ protocol }) => protocols.includes(protocol));
   const allowed = usable.map((port) => port.name).join(', ') || `none of this service is ${protocols.join(' or ')}`;
@@ -162,7 +152,7 @@ export function portOf(
 
 function portRoute(scope: Construct, target: RouteTarget, { port, to, controller }: PortRouteProps): void {
   const found = portOf(scope, target, to, ['tcp', 'udp']);
-  const protocol = found.protocol === 'udp' ? 'UDP' : 'TCP';
+  const protocol = transportOf(found);
   assertValid(scope, publishedPortProblem(port, 'the port of a route', protocol));
   if (!controller.extensions)
     fail(scope, {

@@ -45,6 +45,7 @@ export function routeProblems(homelab: Homelab): string[] {
     ...apps.flatMap(([place, app]) => belowDomain(homelab, place, app)),
     ...takenTwice(apps.flatMap(([place, app]) => taken(homelab, place, app))),
     ...twice(publishedPorts(homelab)),
+    ...publishedByWorkers(homelab),
   ];
 }
 
@@ -55,6 +56,18 @@ function publishedPorts({ services, webApps }: Homelab): (readonly [place: strin
       published.map(({ port }, index) => [`${at(at(group, name), 'published')}[${index}].port`, port] as const),
     ),
   );
+}
+
+function publishedByWorkers({ services }: Homelab): string[] {
+  return Object.entries(services)
+    .filter(([, { kind = 'server', published }]) => kind !== 'server' && published !== undefined)
+    .map(([name, { kind }]) =>
+      sentence({
+        what: `${at(at('services', name), 'published')} must be used with a server`,
+        got: `kind: '${kind}'`,
+        fix: 'remove it: neither a worker nor a job listens on a port',
+      }),
+    );
 }
 
 /** Whether anything of a homelab is reached by the ingress controller. */

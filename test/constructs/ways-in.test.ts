@@ -9,10 +9,10 @@ import {
   type GatewayRouteProps,
   type IngressRouteProps,
   type PortRouteProps,
-  type RoutePort,
 } from '../../constructs/outside-route';
 import { TraefikIngress } from '../../constructs/traefik-ingress';
 import { numbersAbove } from '../../constructs/traefik-routes';
+import type { ServicePort } from '../../values/ports';
 import { Tls } from '../../values/tls';
 import { chartIn, objectOf, objects } from './render';
 
@@ -201,7 +201,7 @@ test('the Gateway API strips a prefix with the same header as Traefik', () => {
 });
 
 describe('a port of the nodes', () => {
-  const PORTS: readonly RoutePort[] = [
+  const PORTS: readonly ServicePort[] = [
     { name: 'http', container: 3000, service: 80, protocol: 'http' },
     { name: 'ssh', container: 2222, service: 22, protocol: 'tcp' },
     { name: 'dns', container: 5353, service: 53, protocol: 'udp' },

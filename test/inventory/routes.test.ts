@@ -111,6 +111,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     },
     'webApps.web.published[0].port must be used once, got "2222, which services.chat.published[0].port has"',
   ],
+  [
+    'a published port of a worker',
+    (h) => Object.assign(h.services.chat, { kind: 'worker', published: [{ port: 2222, to: 'ssh' }] }),
+    'services.chat.published must be used with a server, got "kind: \'worker\'"',
+  ],
 ];
 
 test.each(broken)('refuses %s with a fix', (_, breakIt, message) => expect(refusal(breakIt)).toContain(message));
