@@ -3,8 +3,8 @@ import { runProgram } from './program';
 import { STAGES } from './stages';
 
 /**
- * `npm run bootstrap -- COMMAND`: from bare machines to the running homelab. It reads homelab.ts and dist/, and what the
- * machines say; it writes to the machines, to encrypted files of the repository, and to .homelab/ (log and kubeconfig,
+ * `npm run bootstrap -- COMMAND`: from bare machines to the running homelab. Reads homelab.ts, dist/ and the state of the
+ * machines; writes to the machines, to encrypted files of the repository, and to .homelab/ (log and kubeconfig,
  * ignored by Git).
  */
 runProgram({

@@ -11,7 +11,7 @@ import { ADMIN } from '../../machines/ai-vm';
 import { Kubernetes } from './kubernetes';
 import { Talos } from './talos';
 
-/** What every stage may use. */
+/** The clients and settings of every stage. */
 export interface Context {
   readonly homelab: Homelab;
   readonly commands: Commands;
@@ -30,14 +30,14 @@ export function context(homelab: Homelab, ask: Ask): Context {
   return { homelab, commands, ask, log, sops, kubernetes, talos: new Talos({ homelab, commands, sops, log }) };
 }
 
-/** The machines beside the cluster. */
+/** The machines outside the cluster. */
 export function ubuntuMachines({ homelab }: Context): [string, UbuntuMachine][] {
   return Object.entries(homelab.machines).filter(
     (entry): entry is [string, UbuntuMachine] => entry[1].kind === 'ubuntu',
   );
 }
 
-/** That user on such a machine. Its host key is new with the machine, and fixed from then on. */
+/** SSH target of that machine. Its host key is accepted at the first login, and must stay the same. */
 export function ubuntu({ homelab }: Context, name: string): Target {
   const { address } = homelab.machines[name]!;
   return { name, ssh: { user: ADMIN, address, options: ['-o', 'StrictHostKeyChecking=accept-new'] }, sudo: true };

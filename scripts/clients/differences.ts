@@ -2,7 +2,7 @@ import { parseQuantity } from '../../values/quantity';
 
 /**
  * Where an object of the API server differs from what is wanted, field by field, as `spec.replicas: 2 -> 3`. Fields that
- * are not wanted do not count: the server and others add theirs. Quantities are equal when they mean the same.
+ * are not wanted are ignored: the server and controllers add theirs. Compares quantities by their amount.
  */
 export function differences(wanted: unknown, live: unknown, path = ''): string[] {
   if (Array.isArray(wanted)) {
@@ -11,7 +11,7 @@ export function differences(wanted: unknown, live: unknown, path = ''): string[]
     return wanted.flatMap((each, index) => differences(each, live[index], `${path}[${index}]`));
   }
   if (typeof wanted === 'object' && wanted !== null) {
-    // An empty object says nothing, and the server may store nothing.
+    // The server may drop an empty object.
     if (Object.keys(wanted).length === 0 && (live === undefined || live === null)) return [];
     if (typeof live !== 'object' || live === null) return [line(path, live, wanted)];
     return Object.entries(wanted).flatMap(([key, value]) =>
@@ -26,7 +26,7 @@ export function differences(wanted: unknown, live: unknown, path = ''): string[]
     : [line(path, live, wanted)];
 }
 
-/** Of a text of several lines, those that come and those that go: its beginning says nothing. */
+/** Added and removed lines of a text. */
 function lineChanges(path: string, live: readonly string[], wanted: readonly string[]): string[] {
   const gone = live.filter((each) => !wanted.includes(each));
   const added = wanted.filter((each) => !live.includes(each));

@@ -18,7 +18,7 @@ export class GitRepository {
     this.revision = revisionOf(homelab);
   }
 
-  /** What it does not have of the dist/ that is here, with what to do; undefined also where this machine has no login there. */
+  /** How dist/ of the repository differs from this one, with the fix. Undefined if equal, or if this machine has no login. */
   async pushProblem(): Promise<string | undefined> {
     const { url, revision } = this;
     const git = (args: readonly string[], accepts: readonly number[]) =>
@@ -41,7 +41,7 @@ export class GitRepository {
     return (await this.asked()).code === 0;
   }
 
-  /** Asks with a login. It reaches Git by a file: other processes can read arguments and environment. */
+  /** Asks with a login. Passes it in a file, because other processes can read arguments and environment. */
   askedWithLogin(username: string, password: string): Promise<Output> {
     const [user, token] = [username, password].map(encodeURIComponent);
     const login = `https://${user}:${token}@${this.url.replace(/^https:\/\/([^/@]*@)?/, '')}\n`;
@@ -67,8 +67,8 @@ export class GitRepository {
   }
 
   /**
-   * Git's answer to somebody without any login or setting of this machine (helpers, netrc and addresses that Git would put in
-   * its place), but with the login in `file`, if there is one.
+   * Git's answer without any login or setting of this machine (helpers, netrc and rewritten
+   * addresses), but with the login in `file`, if given.
    */
   private asked(file?: string): Promise<Output> {
     const { ca } = this.homelab.git;

@@ -21,14 +21,14 @@ export async function nodeObject(kubernetes: Kubernetes, name: string): Promise<
   return node;
 }
 
-/** Whether a node is ready; with a boot id: since that start, because the API server takes 40 s to notice that it is gone. */
+/** Whether a node is ready. With a boot id: since that boot, because the API server notices a lost node only after 40 s. */
 export function isReady(node: any, boot?: string): boolean {
   const known = node?.status?.nodeInfo?.bootID;
   if (boot !== undefined && known && known !== boot) return false;
   return (node?.status?.conditions ?? []).some(({ type, status }: any) => type === 'Ready' && status === 'True');
 }
 
-/** Whether the network policies that homelab.ts wants are enforced by the flannel that runs; Talos only makes it once. */
+/** Whether the running flannel enforces network policies. Talos creates flannel only once. */
 export async function enforcesPolicies(kubernetes: Kubernetes): Promise<boolean | undefined> {
   const flannel = await kubernetes.get(['daemonset', 'kube-flannel', '-n', 'kube-system']);
   const containers = flannel?.spec?.template?.spec?.containers;

@@ -7,7 +7,7 @@ import type { Sops } from '../engine/sops';
 import type { Action } from '../engine/step';
 import { KUBECONFIG, readKubeconfig, writeKubeconfig } from './kubeconfig';
 
-/** As kubectl takes an object: `job` or `job.batch`, its name, and its namespace where it has one. */
+/** An object for kubectl: its kind (`job` or `job.batch`), its name, and its namespace if it has one. */
 export interface ObjectName {
   readonly kind: string;
   readonly name: string;
@@ -65,14 +65,14 @@ export class Kubernetes {
     );
   }
 
-  /** A call that changes something, as the plan shows it: without where the kubeconfig lies. */
+  /** A changing call. The plan shows it without the path of the kubeconfig. */
   command(args: readonly string[], options: CommandOptions = {}): Action {
     const { lines } = command(this.commands, LOCALHOST, ['kubectl', ...args]);
     return { lines, run: async () => void (await this.change(args, options)) };
   }
 
   /**
-   * Sets the fields of these objects, and takes them from whoever else has set them.
+   * Applies objects, and takes over fields that other managers own.
    * @param manager owns the fields from then on
    */
   apply(manager: string, objects: readonly any[]): Action {
@@ -90,7 +90,7 @@ export class Kubernetes {
     };
   }
 
-  /** Does not wait until it is gone. */
+  /** Does not wait for the deletion. */
   delete({ kind, name, namespace }: ObjectName): Action {
     const where = namespace === undefined ? [] : ['-n', namespace];
     return this.command(['delete', kind, name, ...where, '--ignore-not-found', '--wait=false']);
@@ -107,12 +107,12 @@ export class Kubernetes {
   }
 }
 
-/** More than that are counted, not named: they stand in the lines above. */
+/** Names at most this many objects; otherwise prints their number. */
 const MANY = 3;
 
 /**
- * What a Deployment, StatefulSet or DaemonSet still waits for, or undefined when all its pods are of the newest kind and
- * ready. Asked for again and again: kubectl's own `rollout status` ends with the request's deadline.
+ * What a Deployment, StatefulSet or DaemonSet still waits for, or undefined if all its pods are new and
+ * ready. Polled, because `kubectl rollout status` ends with the request's deadline.
  */
 export function rolloutProblem({ kind, metadata, spec, status = {} }: any): string | undefined {
   if (status.observedGeneration === undefined || status.observedGeneration < metadata.generation)

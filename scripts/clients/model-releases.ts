@@ -7,7 +7,7 @@ import { shortTag, type Installed, type Loaded, type OllamaApi } from './ollama-
 /** The versions of a trained model on an Ollama. */
 export interface Releases {
   readonly versions: ReadonlyMap<number, Installed>;
-  /** What clients get, or undefined before the first version was published. */
+  /** The model that clients get, or undefined before the first version was published. */
   readonly stable?: Installed;
   /** Number of the version that clients get, or undefined when it is none that is there. */
   readonly served?: number;
@@ -34,7 +34,7 @@ export function versionOf(text: string): number {
 }
 
 /**
- * Gives clients another version: one call, which moves the name. What was loaded of the version before leaves the memory.
+ * Gives clients another version: one call moves the name. Unloads the previous version.
  * @throws Blocked when the name has moved since `seen`
  */
 export async function serve(
@@ -60,7 +60,7 @@ export async function unloadVersion(ollama: OllamaApi, name: string, version: nu
   if (version !== undefined) await ollama.unload(versionName(name, version));
 }
 
-/** Names of models that stay loaded, and are not. What is not there yet is left out. */
+/** Resident models that are not loaded. Leaves out models that do not exist yet. */
 export async function notLoaded(ollama: OllamaApi, homelab: Homelab): Promise<string[]> {
   const [there, loaded] = [await ollama.tags(), await ollama.loaded()];
   return residentModels(homelab)
@@ -73,7 +73,7 @@ function staysLoaded(one: Loaded | undefined, context: number): boolean {
   return one !== undefined && one.stays && one.context >= context;
 }
 
-/** Loads what stays loaded and is not: a version that was tried may have pushed it out. */
+/** Loads resident models that are not loaded: the test of a version may have evicted them. */
 export async function loadResident(ollama: OllamaApi, homelab: Homelab, progress: Progress): Promise<void> {
   const missing = await notLoaded(ollama, homelab);
   for (const { tag, context } of residentModels(homelab))
@@ -84,7 +84,7 @@ export async function loadResident(ollama: OllamaApi, homelab: Homelab, progress
 }
 
 /**
- * Versions that may go, the oldest first. The served one stays, the one that was served before, and `keep` more in all.
+ * Versions to remove, the oldest first. Keeps the served version, the one served before, and the newest up to `keep` in all.
  * @param before served before the last move
  */
 export function removable(

@@ -5,7 +5,7 @@ import type { Progress } from '../engine/step';
 
 /** A model as Ollama lists it. */
 export interface Installed {
-  /** Of its manifest: 64 digits. */
+  /** SHA-256 of its manifest: 64 digits. */
   readonly digest: string;
   /** Bytes of all its layers. */
   readonly size: number;
@@ -23,7 +23,7 @@ export interface Loaded {
   readonly stays: boolean;
 }
 
-/** What a version is made of besides its weights. */
+/** Settings of a version besides its weights. */
 export interface Wording {
   readonly template: string;
   readonly system: string;
@@ -33,7 +33,7 @@ export interface Wording {
 
 type ModelParameter = string | number | boolean;
 
-/** A model as it is made, or was made. */
+/** The parts from which a model is created. */
 export interface Shown extends Wording {
   /** Files with its weights, on the machine of Ollama: one, unless it has an adapter or a projector. */
   readonly files: readonly string[];
@@ -71,12 +71,12 @@ export interface Answer {
   readonly seconds: number;
 }
 
-/** Ollama answered, and could not do what it was asked for. */
+/** Ollama rejected a request. */
 export class Refusal extends Problem {}
 
 /** Time to load a model (OLLAMA_LOAD_TIMEOUT) and to generate 64 tokens at half a token per second. */
 const GENERATE_SECONDS = 900 + 128;
-/** Enough to tell the speed of a CPU from that of a GPU, and short on both. */
+/** Enough to distinguish the speed of a CPU from that of a GPU, and short on both. */
 const TOKENS = 64;
 const PROMPT = 'Write a short story about a lighthouse keeper who finds a letter.';
 
@@ -194,7 +194,7 @@ export class OllamaApi {
   }
 
   /**
-   * Brings a file of this machine there. Ollama computes its digest and keeps nothing under another one.
+   * Uploads a file of this machine. Ollama computes its digest, and rejects a file with another one.
    * @throws Refusal when what came has another digest, or there is no room
    */
   async uploadBlob(digest: string, file: string, sent?: (bytes: number) => void): Promise<void> {
@@ -212,7 +212,7 @@ export class OllamaApi {
     this.answered(path, output, [200, 201]);
   }
 
-  /** Makes a model of blobs: converts, quantizes. @throws Refusal */
+  /** Creates a model from blobs: converts and quantizes. @throws Refusal */
   async create(request: CreateRequest, progress: Progress): Promise<void> {
     progress(`Ollama makes ${request.model}`);
     const argv = this.curl('/api/create', CREATE_SECONDS, [...JSON_BODY, '--data-binary', '@-']);
@@ -230,12 +230,12 @@ export class OllamaApi {
     if (!lines.at(-1)!.includes('"success"')) throw unknownForm('/api/create', lines.at(-1)!);
   }
 
-  /** Gives a model a second name, or that name another model. */
+  /** Gives a model another name. An existing name moves to this model. */
   async copy(source: string, destination: string): Promise<void> {
     await this.changed('/api/copy', 'POST', { source, destination });
   }
 
-  /** Removes a name, and what no other name uses. */
+  /** Removes a name, and the blobs that no other name uses. */
   async remove(model: string): Promise<void> {
     await this.changed('/api/delete', 'DELETE', { model });
   }

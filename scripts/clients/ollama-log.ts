@@ -1,4 +1,4 @@
-/** What Ollama logs at its start about a device that it computes with: `inference compute` in discover/types.go of 0.32. */
+/** A compute device in Ollama's log at its start: `inference compute` in discover/types.go of 0.32. */
 export interface ComputeDevice {
   /** Vulkan, ROCm, cpu and so on. */
   readonly library: string;
@@ -25,7 +25,7 @@ export function parseLog(text: string): OllamaLog {
   };
 }
 
-/** Whether it is the GPU that was passed through. Compares no names: they differ from one driver to the next. */
+/** Whether it is the passed-through GPU. Ignores names, because they depend on the driver. */
 export function isOurGpu({ library, pciId, type }: ComputeDevice, gpus: readonly string[]): boolean {
   if (library.toLowerCase() !== 'vulkan') return false;
   // Ollama leaves the address out where its own look at the device and llama.cpp's differ.

@@ -11,7 +11,7 @@ import { ubuntuVm, type UbuntuVm } from './ubuntu';
 const PULL_SECONDS = 6 * 3600;
 const PULL_PROGRESS_SECONDS = 5;
 
-/** Ollama on a machine of the homelab. Asked there, its API needs no way through the firewall. */
+/** Ollama on a machine of the homelab. Runs curl on that machine, so the firewall needs no rule for it. */
 export class Ollama extends OllamaApi {
   constructor(
     readonly vm: UbuntuVm,
@@ -31,19 +31,19 @@ export class Ollama extends OllamaApi {
       throw new Blocked(`Ollama on ${this.vm.name} must be ${wanted}, but is ${version}\n  ${fix}`);
   }
 
-  /** What it computes with, from the log of its last start. */
+  /** Its compute devices, from the log of its last start. */
   async log(): Promise<OllamaLog> {
     const { commands, target } = this.vm;
     const { stdout } = await commands.readScript(target, 'ubuntu/ollama-log.sh', [], { asRoot: true });
     return parseLog(stdout);
   }
 
-  /** (Re)starts it with what its units say now. */
+  /** Starts or restarts it with its present units. */
   restart(): Action {
     return this.vm.script('ollama.sh', ['start'], { seconds: 180 });
   }
 
-  /** Pulls a model. Ollama keeps what it has of a pull that ended early. */
+  /** Pulls a model. Ollama keeps the parts of an interrupted pull. */
   pull(tag: string): Action {
     const options = { seconds: PULL_SECONDS, waitsFor: `the pull of ${tag}` };
     const pulling = this.vm.script('pull.sh', [`${this.port}`, tag], options);

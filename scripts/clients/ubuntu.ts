@@ -18,7 +18,7 @@ export const FIRST_BOOT_SECONDS = 900;
 /** A login that fails does so at once or after 10 s. */
 const PROBE = { seconds: 30 };
 
-/** A machine beside the cluster: a VM on its host, and Ubuntu over SSH. */
+/** A machine outside the cluster: a VM on its host, and Ubuntu over SSH. */
 export class UbuntuVm {
   constructor(
     readonly commands: Commands,
@@ -92,7 +92,7 @@ export class UbuntuVm {
 
 export function ubuntuVm(context: Context, name: string): UbuntuVm {
   const machine = context.homelab.machines[name];
-  if (machine?.kind !== 'ubuntu') throw new Error(`${name} is no machine beside the cluster`);
+  if (machine?.kind !== 'ubuntu') throw new Error(`${name} is no machine outside the cluster`);
   const host = proxmoxHost(context, hostOf(context.homelab, machine));
   const vm = host.vm(machine.vmid, name);
   return new UbuntuVm(context.commands, name, machine, ubuntu(context, name), host.target, vm);

@@ -17,7 +17,7 @@ const BY_HAND: Readonly<Record<string, string>> = {
     'a reset of a node deletes data that only this node has. By hand, one node at a time: npm run bootstrap -- talosctl NODE -- reset --graceful=false --reboot --system-labels-to-wipe=STATE --system-labels-to-wipe=EPHEMERAL (without the labels its boot loader goes too; database disks stay, unless --user-disks-to-wipe names them); for all of it: npm run bootstrap -- destroy vms',
   'ai-vm':
     'its data is deleted with the VM: npm run bootstrap -- destroy vms. To remove only the GPU: qm shutdown VMID, then qm set VMID --delete hostpci0,hostpci1',
-  models: 'they are files of Ollama on the machine beside the cluster. By hand, there: ollama rm MODEL',
+  models: 'they are files of Ollama on the machine outside the cluster. By hand, there: ollama rm MODEL',
   secrets:
     'databases, backups and pods need them, and a database keeps its old passwords. For a new value: npm run bootstrap -- rotate SECRET. By hand: kubectl delete secret NAME -n NAMESPACE, and its entry in secrets.sops.yaml',
   gitops:

@@ -18,7 +18,7 @@ export function hostCheck(homelab: Homelab, host: ProxmoxHost, guests: Map<strin
   };
 }
 
-/** The machines beside the cluster that run by now. */
+/** The machines outside the cluster that run by now. */
 export function machineCheck(context: Context, guests: ReadonlyMap<string, ReadonlySet<number>>): Check {
   return async () => {
     const found: Finding[] = [];

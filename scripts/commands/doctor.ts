@@ -11,7 +11,7 @@ export async function doctor(context: Context, _: readonly string[], { json }: C
   const guests = new Map<string, ReadonlySet<number>>();
   const looks: Record<string, Check> = { ...ownChecks(context) };
   for (const host of proxmoxHosts(context)) looks[host.name] = hostCheck(context.homelab, host, guests);
-  looks['machines beside the cluster'] = machineCheck(context, guests);
+  looks['machines outside the cluster'] = machineCheck(context, guests);
   const found = await findings(looks);
   console.log(json ? JSON.stringify(found, null, 2) : report(found));
   return found.some(({ state }) => state === 'bad') ? EXIT.failed : EXIT.done;

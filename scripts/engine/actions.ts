@@ -29,7 +29,7 @@ function running(line: string, options: CommandOptions | undefined, run: () => P
   });
 }
 
-/** What is neither a command nor a file: an API call, a wait. `lines` say what it does. */
+/** An action that is neither a command nor a file: an API call or a wait. The plan shows `lines`. */
 export function action(lines: string | readonly string[], run: (progress: Progress) => Promise<unknown>): Action {
   return { lines: [lines].flat(), run: async (progress) => void (await run(progress)) };
 }

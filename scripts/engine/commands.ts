@@ -7,7 +7,7 @@ import { SECOND } from './wait';
 
 /** Where a command runs: on this machine, or on another one over SSH. */
 export interface Target {
-  /** As messages call it. */
+  /** Name in messages. */
   readonly name: string;
   /** None: this machine. */
   readonly ssh?: { readonly user: string; readonly address: string; readonly options?: readonly string[] };
@@ -18,7 +18,7 @@ export interface Target {
 export const LOCALHOST: Target = { name: 'this machine' };
 
 export interface CommandOptions {
-  /** Given to the command on its standard input: the only way for a secret. */
+  /** Standard input of the command: the only way for a secret. */
   readonly stdin?: string | Uint8Array;
   /** A file of this machine for the command's standard input, read piece by piece. */
   readonly stdinFile?: string;
@@ -51,7 +51,7 @@ export interface Output {
   readonly code: number;
 }
 
-/** A command ended as it should not, with what it said. */
+/** A command failed. Has its output. */
 export class CommandFailed extends Problem {
   constructor(
     readonly output: Output,
@@ -61,7 +61,7 @@ export class CommandFailed extends Problem {
   }
 }
 
-/** A program that this machine must have and has not. */
+/** A program that is not installed on this machine. */
 export class ProgramMissing extends CommandFailed {
   constructor(
     readonly program: string,
@@ -78,7 +78,7 @@ const STOP_SECONDS = 2;
 /** After this time we stop waiting for its output, because a program that it started may keep the pipe open forever. */
 const LET_GO_MILLISECONDS = 1000;
 
-/** Held on a machine while a command of ours changes it: what went on after a Ctrl-C here is waited for. */
+/** Held on a machine while a command of ours changes it. The next run waits for a command that continues after Ctrl-C. */
 const LOCK = '/run/lock/collab-homelab';
 const LOCK_SECONDS = 900;
 /** The wait for the lock ends this much before the command's own timeout, so that nothing starts there after we stopped waiting. */
@@ -98,11 +98,11 @@ const SSH_OPTIONS = [
 ].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 
 /**
- * The one way to other programs. `read` looks and changes nothing; `change` does, and is refused while planning. Arguments
+ * Runs other programs. `read` changes nothing; `change` is refused while planning. Arguments
  * reach a remote shell quoted, as data.
  */
 export class Commands {
-  /** Set while a plan is carried out. */
+  /** True while a plan is applied. */
   changing = false;
   /** What was read with `recent`, until something is changed. */
   private recent = new Map<string, { readonly at: number; readonly output: Output }>();
@@ -122,7 +122,7 @@ export class Commands {
 
   async read(place: Target, argv: readonly string[], options: CommandOptions = {}): Promise<Output> {
     const question = JSON.stringify([place.name, argv, options.stdin]);
-    // What is read while something changes is kept with what was before, and forgotten with it.
+    // An answer that was read during a change belongs to the old map, which is dropped after the change.
     const { recent } = this;
     const known = options.recent ? recent.get(question) : undefined;
     if (known !== undefined && Date.now() - known.at < RECENT_MILLISECONDS) return known.output;

@@ -5,7 +5,7 @@ import { ROOT } from './root';
 import { Blocked } from './problem';
 import { writeWhole } from './sops';
 
-/** Digests of what publishes none: that of the first download is kept here, committed, and every later one must equal it. */
+/** Digests of downloads whose publisher has none: the file records that of the first download, and later ones must equal it. */
 export const DIGESTS = 'scripts/digests.json';
 
 export function sha256(content: string | Uint8Array): string {

@@ -1,7 +1,7 @@
 import { CommandFailed } from './commands';
 import { Blocked, isFault, type Problem } from './problem';
 
-/** What one look at the running homelab found. */
+/** The result of one check of the running homelab. */
 export interface Finding {
   /** What was looked at, as `talos-worker-01 is Ready`. */
   readonly what: string;
@@ -10,11 +10,11 @@ export interface Finding {
   readonly saw: string;
   /** What to do when it is not good. */
   readonly fix?: string;
-  /** The cause, in words that are always the same: findings with the same cause are printed as one. */
+  /** Findings with the same cause are printed as one. */
   readonly cause?: string;
 }
 
-/** Looks at one thing, or several of a kind. A fault while looking is a finding too: the others are still made. */
+/** Checks one thing, or several of a kind. A fault of a check is a finding too: the other checks still run. */
 export type Check = () => Promise<readonly Finding[]>;
 
 export async function findings(looks: Readonly<Record<string, Check>>): Promise<readonly Finding[]> {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Blocked } from './problem';
 
 /**
- * A folder in memory for what a program insists on reading from a file, so that no secret stands on a disk: /dev/shm on
- * Linux, a RAM disk on macOS. It goes with this process; what a killed one left goes with the next.
+ * A folder in memory for secrets that a program reads only from a file, so that no secret is on a disk: /dev/shm on
+ * Linux, a RAM disk on macOS. Removed with this process; the next process removes the folder of a killed one.
  */
 export function memoryFolder(): string {
   if (made === undefined) {
@@ -15,14 +15,14 @@ export function memoryFolder(): string {
   return made;
 }
 
-/** Puts a text into memory. @returns the path to give to a program */
+/** Writes a text to memory. @returns the path for a program */
 export function memoryFile(name: string, text: string): string {
   const path = join(memoryFolder(), name);
   fs.writeFileSync(path, text, { mode: 0o600 });
   return path;
 }
 
-/** Lends a text to a program that wants a file: in memory, and only as long as `use` takes. */
+/** Passes a text to a program as a file in memory, and removes the file after `use`. */
 export async function withMemoryFile<T>(name: string, text: string, use: (file: string) => Promise<T>): Promise<T> {
   const file = memoryFile(name, text);
   try {

@@ -1,4 +1,4 @@
-/** Ends a command with a sentence for the owner. Everything else that is thrown is a fault of ours. */
+/** Ends a command with a message for the owner. Any other error is a bug. */
 export class Problem extends Error {}
 
 /**
@@ -10,13 +10,13 @@ export class Blocked extends Problem {}
 /** It cannot be seen yet, because an earlier step of the same plan must come first. */
 export class NotReady extends Problem {}
 
-/** What was waited for did not come. */
+/** A wait ended without result. */
 export class TimedOut extends Problem {}
 
 /** The owner said no, or could not be asked. */
 export class Declined extends Problem {}
 
-/** Ctrl-C. What runs on another machine goes on there, and the next run waits for it. */
+/** Ctrl-C. Commands on other machines continue, and the next run waits for them. */
 export class Interrupted extends Problem {
   constructor() {
     super('stopped; the next run continues from here');
@@ -28,7 +28,7 @@ export function isFault(error: unknown): error is Problem {
   return error instanceof Problem && !(error instanceof Interrupted);
 }
 
-/** The command line asks for what there is not. */
+/** Wrong usage of the command line. */
 export class Usage extends Problem {}
 
 /** Exit codes, which docs/bootstrap.md lists. */

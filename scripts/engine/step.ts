@@ -32,12 +32,12 @@ export function shownLines({ lines = [], actions }: Change): string[] {
   return [...lines, ...actions.flatMap((action) => action.lines)];
 }
 
-/** One thing that a stage brings about. */
+/** One part of a stage. */
 export interface Step {
-  /** What is so when it is done: `VM 201 is there`. */
+  /** The state after it: `VM 201 runs`. */
   readonly title: string;
   /**
-   * What is missing to that, or undefined. Changes nothing.
+   * The changes to that state, or undefined if it is reached. Changes nothing.
    * @throws Blocked when the owner must act first, NotReady when an earlier step of this stage must
    */
   plan(): Promise<Change | undefined>;
@@ -47,7 +47,7 @@ export function step(title: string, plan: Step['plan']): Step {
   return { title, plan };
 }
 
-/** A part of the way from bare machines to the homelab. Its steps run in order. */
+/** A part of the bootstrap. Its steps run in order. */
 export interface Stage {
   readonly name: string;
   /** What it does, in a few words. */
@@ -58,7 +58,7 @@ export interface Stage {
 
 export interface PlannedStep {
   readonly step: Step;
-  /** None: it can only be seen once the steps before it are done, or `needs` is there. */
+  /** Undefined if it can be planned only after earlier steps, or after `needs` is installed. */
   readonly change?: Change;
   /** The program that must be installed here before it can be seen. */
   readonly needs?: string;
@@ -84,7 +84,7 @@ export async function planStage(stage: Stage, partly = false): Promise<readonly 
 }
 
 /**
- * Carries out one step of a plan: only what the plan showed, and only if it is still missing.
+ * Applies one step of a plan: only the changes that the plan showed, and only if they are still missing.
  * @returns whether something was changed
  */
 export async function execute({ step, change: planned }: PlannedStep, progress: Progress): Promise<boolean> {

@@ -8,10 +8,10 @@ import { SECRETS, writeWhole, type Sops } from '../engine/sops';
 import type { Step } from '../engine/step';
 import { action } from '../engine/actions';
 
-/** What devices are made to trust: public, and committed. */
+/** The certificate that devices trust: public, and committed. */
 export const AUTHORITY_FILE = join(ROOT, 'ca.crt');
 
-/** How the Mac trusts it: once, and again only after another authority was made. */
+/** The command that makes the Mac trust it: once for each authority. */
 export const TRUST_ON_MAC =
   'sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ca.crt';
 

@@ -19,7 +19,7 @@ const RENEW_DAYS = 30;
 
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
-/** The homelab's own authority. It can vouch for names below one domain and for nothing else, whoever gets its key. */
+/** The homelab's own authority. It can sign only names below one domain, even if its key is stolen. */
 export async function makeAuthority(name: string, domain: string, now = new Date()): Promise<Pair> {
   const { x509, keys, key } = await fresh();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({

@@ -10,13 +10,13 @@ import { readersOf } from './readers';
 
 export const FIELD_MANAGER = 'collab-homelab-bootstrap';
 
-/** What a secret in the cluster is, compared with what is kept. */
+/** State of a secret in the cluster, compared with the encrypted file. */
 export type Comparison =
-  /** It holds what is kept. */
+  /** It has the same values. */
   | { readonly is: 'same'; readonly changed: number }
-  /** It is not there, or lacks keys. */
+  /** It does not exist, or lacks keys. */
   | { readonly is: 'missing'; readonly keys: readonly string[] }
-  /** It holds what is being replaced. */
+  /** It has values that are being replaced. */
   | { readonly is: 'previous'; readonly keys: readonly string[] };
 
 /** One secret as it is in the cluster, or undefined. Its values pass through a pipe and are never shown. */
@@ -50,7 +50,7 @@ export async function liveDeclared(
 }
 
 /**
- * Judges one secret in one namespace.
+ * Compares one secret in one namespace.
  * @throws Blocked when it holds other values than the kept ones and those that are being replaced: it is never overwritten
  */
 export function compare(

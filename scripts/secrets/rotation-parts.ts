@@ -16,7 +16,7 @@ const JOB_SECONDS = 20 * 60;
 /** A rollout's own deadline in Kubernetes is 10 minutes (progressDeadlineSeconds). */
 const ROLLOUT_SECONDS = 15 * 60;
 
-/** What one step of a rotation would do. */
+/** The changes of one step of a rotation. */
 export type Part = Step['plan'];
 
 /** A part that must wait for others: the start time of a pod shows which value it has read. */
@@ -80,7 +80,7 @@ export async function absentJobs(kubernetes: Kubernetes, secret: ListedSecret): 
   return absent.length > 0 && (await new ArgoCd(kubernetes).hasApplications()) ? absent : [];
 }
 
-/** A job that has ended is deleted; Argo CD, which keeps it, makes it again, and it reads the secret as it is then. */
+/** Deletes a finished job. Argo CD recreates it, and it reads the new secret. */
 export function rerun(of: Rotation, { namespace, name }: Reader): Part {
   const { kubernetes } = of;
   const state = () => jobState(of, namespace, name);
@@ -150,7 +150,7 @@ export function ended(of: Rotation, reader: Reader): Part {
   return async () => ((await of.stale(reader)).length === 0 ? undefined : { actions });
 }
 
-/** Only once everything before it is done, also when that was planned by an earlier run. */
+/** Runs only after all earlier parts, including those that an earlier run planned. */
 export function forget({ store, secret }: Rotation, before: readonly Part[]): Part {
   const remove = async () => {
     const kept = await store.read();

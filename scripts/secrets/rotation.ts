@@ -10,11 +10,11 @@ import { after, ended, forget, replacement, rerun, restart, Rotation, type Part 
 import { isUnderWay, type SecretStore } from './store';
 
 /**
- * Brings a value that was replaced in the encrypted file to everyone who uses it, in the order in which nobody is left with
- * a value that nobody else knows: the database's own namespace (with the previous value beside the new one), its job (which
- * brings the new one into the database and leaves the old login alone), the namespaces of clients, their restart; then
+ * Distributes a value that was replaced in the encrypted file to all of its readers. In this order every reader always has
+ * a valid value: the database's own namespace (with both values), its job (which
+ * adds the new value to the database and keeps the old login), the namespaces of clients, their restart; then
  * the database's namespace without the previous value, and the job again, which drops the old login. The replaced
- * value stays in the file until all of that is done.
+ * value stays in the file until all steps are done.
  * @param isComing whether the replacement itself is still planned
  * @param knows a machine that must know a key before a client sends it: both while some have the old one, then the new alone
  */

@@ -10,7 +10,7 @@ import { secrets } from './secrets';
 import { talos } from './talos';
 import { vms } from './vms';
 
-/** The stages in their order: each stands on those before it. */
+/** The stages in order: each needs those before it. */
 export const STAGES: Readonly<Record<string, (context: Context) => Stage>> = {
   keys,
   host,

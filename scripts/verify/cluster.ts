@@ -24,7 +24,7 @@ import type { TalosNode } from '../clients/talos';
 import { readTalosconfig } from '../clients/talosconfig';
 import { unreadyVolumes } from '../stages/talos/cluster';
 
-/** What the API server and the nodes say of themselves, and what ends by itself one day. */
+/** Checks nodes, claims, applications, secrets and the end of certificates. */
 export function clusterChecks({ homelab, kubernetes, sops, talos }: Context): Record<string, Check> {
   return {
     'nodes of the cluster': () => nodeFindings(homelab, kubernetes),
@@ -130,7 +130,7 @@ async function applicationFindings(kubernetes: Kubernetes): Promise<Finding[]> {
 
 const APPLY = 'npm run bootstrap -- apply secrets';
 
-/** Where file and cluster differ, and what should not stay in the file unseen. Names alone, no values. */
+/** Differences between the encrypted file and the cluster, and leftover entries. Names only, no values. */
 async function secretFindings(kubernetes: Kubernetes, store: SecretStore): Promise<Finding[]> {
   const { declared } = store;
   const kept = await store.read();
@@ -192,7 +192,7 @@ function ending(what: string, certificate: string | undefined, soon: number, fix
   return days <= 0 ? bad(what, saw, fix) : days < soon ? warning(what, saw, fix) : good(what, saw);
 }
 
-/** Where the ways in are: every worker. */
+/** Addresses of the ingress: every worker. */
 export function entryAddresses(homelab: Homelab): string[] {
   return workers(homelab).map(([, { address }]) => address);
 }

@@ -6,7 +6,7 @@ import type { Kubernetes } from '../clients/kubernetes';
 import { mongosh } from '../clients/mongosh';
 import { isFault, type Problem } from '../engine/problem';
 
-/** Whether every database says of itself that it is whole. */
+/** Whether every database reports all of its members. */
 export function databaseChecks({ homelab, kubernetes }: Context): Record<string, Check> {
   return Object.fromEntries(
     Object.entries(homelab.databases).map(([name, database]) => [

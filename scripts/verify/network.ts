@@ -24,7 +24,7 @@ const PROBE_SECONDS = 4;
 /** Those that are denied are waited for: all of them would take minutes. */
 const DENIALS = 12;
 
-/** What reaches what: from outside over TLS, and inside only as declared. */
+/** Checks connections: from outside over TLS, and inside only the declared ones. */
 export function networkChecks({ homelab, commands, kubernetes }: Context): Record<string, Check> {
   return {
     ...(homelab.llm && { 'the models from inside': () => modelsFromInside(homelab, kubernetes) }),
@@ -72,7 +72,7 @@ interface Target {
   readonly port: number;
 }
 
-/** A few connections that are declared work, and a few that are not do not. */
+/** Probes some declared connections, which must work, and some others, which must not. */
 async function policies(homelab: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
   const what = 'network policies';
   if ((await enforcesPolicies(kubernetes)) !== true) {
@@ -288,7 +288,7 @@ function cannotTry(code: number): boolean {
   return code === 3 || code === 126 || code === 127;
 }
 
-/** For people: where to go, and how to be trusted and let in. */
+/** Addresses for the owner, and how to trust the authority. */
 export function addresses(homelab: Homelab): string {
   const hosts = hostNames(homelab);
   const kubectl = 'kubectl --kubeconfig .homelab/kubeconfig -n argocd';

@@ -65,9 +65,9 @@ function keyOf({ kind = '', name = '' }: Manifest): string {
   return `${kind}/${name}`;
 }
 
-type Effected = Omit<Finding, 'machines'>;
+type Outcome = Omit<Finding, 'machines'>;
 
-function effectOf(field: Field, nodes: readonly string[]): Effected {
+function effectOf(field: Field, nodes: readonly string[]): Outcome {
   const { document, path, from, to } = field;
   const [kind = ''] = document.split('/');
   const what = `${kind ? `${document} ` : ''}${path} ${text(from)} becomes ${text(to)}`;
@@ -102,7 +102,7 @@ function effectOf(field: Field, nodes: readonly string[]): Effected {
 const AT_ONCE =
   /^machine\.(ca|acceptedCAs|time|certSANs|network|sysfs|sysctls|logging|controlPlane|kernel|registries|pods|seccompProfiles|nodeAnnotations|nodeTaints|udev|features\.(kubernetesTalosAPIAccess|kubePrism|hostDNS|imageCache|nodeAddressSortAlgorithm))(\.|$)/;
 
-function image(from: string, to: string): Effected {
+function image(from: string, to: string): Outcome {
   const version = (name: string) => name.split(':').at(-1)!;
   if (version(from) === version(to))
     return {
@@ -117,7 +117,7 @@ function image(from: string, to: string): Effected {
   };
 }
 
-function ofDocument(kind: string, what: string, { path, from, to }: Field): Effected {
+function ofDocument(kind: string, what: string, { path, from, to }: Field): Outcome {
   const live = { effect: 'live' as const, command: APPLY.talos };
   if (kind === 'HostnameConfig' && path === 'hostname')
     return {

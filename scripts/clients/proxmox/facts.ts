@@ -20,10 +20,10 @@ export interface HostFacts extends StorageSpace {
   readonly bootId: string;
   /** In bytes: what Linux has, and what of it is free. */
   readonly memory: { readonly total: number; readonly free: number };
-  /** What the host calls itself; empty where its maker left that out. */
+  /** Vendor and product name in the BIOS; empty if the maker left them out. */
   readonly model: string;
   readonly cpu: string;
-  /** Bytes that the BIOS took for the GPU, as long as its own driver says so. */
+  /** Bytes that the BIOS reserved for the GPU. Known only while amdgpu runs on the host. */
   readonly carveOut?: number;
   /** Bytes that ZFS may take for its cache; 0 is its own default. */
   readonly arcMaximum?: number;
@@ -47,9 +47,9 @@ export interface PciFunction {
   readonly vendor: string;
   readonly device: string;
   readonly name: string;
-  /** Which holds it now. */
+  /** The driver that holds it now. */
   readonly driver?: string;
-  /** Which would like to. */
+  /** Drivers that support it. */
   readonly modules: readonly string[];
   /** None: the IOMMU is off. */
   readonly group?: number;
@@ -58,7 +58,7 @@ export interface PciFunction {
 export interface Network {
   readonly cards: readonly Card[];
   readonly bridges: readonly string[];
-  /** Names that /etc/network/interfaces speaks of. */
+  /** Names in /etc/network/interfaces. */
   readonly names: ReadonlySet<string>;
   /** The same for the next boot. */
   readonly namesNext: ReadonlySet<string>;
@@ -94,12 +94,12 @@ export interface Guest {
   readonly memory: number;
 }
 
-/** How it boots, and what of that waits for what. */
+/** Boot loader, kernel options, and pending changes of the boot. */
 export interface BootFacts {
   readonly loaders: readonly ('grub' | 'systemd-boot')[];
   /** /etc/kernel/cmdline. */
   readonly kernelOptions: string;
-  /** Of what the boot files were made, and in which boot. */
+  /** Digest of the sources of the boot files, and the boot in which they were made. */
   readonly made?: { readonly of: string; readonly boot: string };
   /** The boot in which the undo unit was armed. */
   readonly armed?: string;
@@ -119,7 +119,7 @@ export async function readFacts(commands: Commands, target: Target, storage: str
   return parseFacts(stdout, target.name);
 }
 
-/** @throws Blocked for an answer that makes no sense, so that nothing is concluded from it */
+/** @throws Blocked for an answer in an unknown form, so that no step decides on it */
 export function parseFacts(text: string, host: string): HostFacts {
   const said = json(text, `host-facts.sh on ${host}`) as Record<string, string>;
   const of = (name: string): string => {
@@ -166,7 +166,7 @@ export function parseFacts(text: string, host: string): HostFacts {
     vfio: of('vfio').trim() !== '',
     network: network(said, list(of('links'), 'links', host)),
     storages: parseStorages(list(of('storages'), 'storages', host), list(of('storageConfig'), 'storageConfig', host)),
-    // Nothing: there is no such storage.
+    // Empty: there is no such storage.
     volumes: of('volumes').trim() === '' ? [] : parseVolumes(of('volumes'), `pvesm list on ${host}`),
     pools: parseThinPools(of('pools'), `lvs on ${host}`),
     guests: list(of('guests'), 'guests', host)
@@ -240,7 +240,7 @@ function network(said: Record<string, string>, links: any[]): Network {
   const files = linkFiles(said.linkFiles ?? '');
   const names = (text = '') => new Set(words(text.replace(/^\s*#.*$/gm, '')));
   const { interfaces, interfacesNew } = said;
-  // As Proxmox' tool tells a card of metal: Ethernet, and no kind of its own. A radio keeps its name.
+  // The rule of Proxmox' tool for physical cards: Ethernet without a link kind. Ignores wireless cards.
   const cards = links
     .filter((link) => link.link_type === 'ether' && !link.linkinfo?.info_kind && !/^(wl|ww)/.test(link.ifname))
     .map((link) => {

@@ -30,7 +30,7 @@ const LVS = [
 export class ProxmoxHost {
   readonly target: Target;
 
-  /** @param settings what homelab.ts says of it */
+  /** @param settings from homelab.ts */
   constructor(
     readonly commands: Commands,
     readonly name: string,
@@ -60,7 +60,7 @@ export class ProxmoxHost {
     return this.storage(this.settings.files);
   }
 
-  /** Everything that concerns how it boots, what it has, and how full it is. */
+  /** Boot settings, hardware, and usage of storages. */
   facts(): Promise<HostFacts> {
     return readFacts(this.commands, this.target, this.settings.storage);
   }

@@ -23,7 +23,7 @@ const FIRST: Readonly<Record<string, string>> = {
   startup: 'order',
 };
 
-/** What is wanted and is not so, in the order of what is wanted. */
+/** Wanted settings that differ, in the order of `wanted`. */
 export function differences(
   config: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, string>>,
@@ -37,12 +37,12 @@ export function line(where: string, { key, from, to }: Difference): string {
   return `${where}${key}: ${from ?? 'nothing'} -> ${to}`;
 }
 
-/** A network card: Proxmox exchanges that of a running VM at once (`hotplug`, by default network, disk and usb). */
+/** A network card: Proxmox replaces that of a running VM at once (`hotplug`, by default network, disk and usb). */
 export function isCard(key: string): boolean {
   return /^net\d+$/.test(key);
 }
 
-/** What a running VM takes over at once; everything else waits for its next start. */
+/** Settings that wait for the next start of a running VM. */
 export function needsStart(key: string): boolean {
   return !isCard(key) && !/^(name|description|onboot|startup|protection|ipconfig\d+|nameserver|cicustom)$/.test(key);
 }

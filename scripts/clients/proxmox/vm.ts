@@ -26,12 +26,12 @@ export class ProxmoxVm {
     private readonly name?: string,
   ) {}
 
-  /** As messages call it. */
+  /** Name in messages. */
   get label(): string {
     return `VM ${this.vmid}${this.name === undefined ? '' : ` (${this.name})`} on ${this.target.name}`;
   }
 
-  /** What it has, or will have after its next start. */
+  /** Its settings, including those that wait for the next start. */
   async config(options?: Reading): Promise<VmConfig> {
     return parseConfig(await this.read(['qm', 'config', `${this.vmid}`], options), this.vmid);
   }
@@ -60,7 +60,7 @@ export class ProxmoxVm {
     return this.qm(QM.set(this.vmid, settings, ignoreLock), options);
   }
 
-  /** Takes settings away. */
+  /** Removes settings. */
   unset(keys: readonly string[]): Action {
     return this.qm(['qm', 'set', `${this.vmid}`, '--delete', keys.join(',')]);
   }
@@ -77,7 +77,7 @@ export class ProxmoxVm {
     });
   }
 
-  /** Ends when it runs. @param timeout seconds that Proxmox gives it, in place of what it reckons from its memory */
+  /** Ends when it runs. @param timeout in seconds. @default Proxmox computes it from the memory */
   start(timeout?: number): Action {
     const seconds = timeout === undefined ? START_SECONDS : timeout + 60;
     const order = this.qm(QM.start(this.vmid, timeout), { seconds, waitsFor: `${this.label} to start` });
@@ -87,7 +87,7 @@ export class ProxmoxVm {
     });
   }
 
-  /** Presses its power button, and waits until it is off. It is not switched off after that. @param seconds time for it */
+  /** Presses its power button, and waits until it is off. Never switches it off. @param seconds limit */
   shutdown(seconds: number): Action {
     return this.qm(['qm', 'shutdown', `${this.vmid}`, '--timeout', `${seconds}`], {
       seconds: seconds + 60,
@@ -104,7 +104,7 @@ export class ProxmoxVm {
     return this.qm(['qm', 'unlock', `${this.vmid}`]);
   }
 
-  /** Takes it and its disks away. @param options with `ignoreLock`, also what a cut off `qm create` or `qm destroy` left */
+  /** Removes it and its disks. @param options with `ignoreLock`, also the rest of an interrupted `qm create` or `qm destroy` */
   destroy({ ignoreLock = false } = {}): Action {
     return this.qm(['qm', 'destroy', `${this.vmid}`, ...(ignoreLock ? ['--skiplock', '1'] : []), '--purge', '1']);
   }
@@ -157,8 +157,8 @@ export function isOurs(config: VmConfig, name: string): boolean {
 }
 
 /**
- * Nothing but the lock of a `qm create` or `qm destroy` that was cut off, which is there before a name is: there is nothing in
- * it to lose.
+ * A VM with only the lock of an interrupted `qm create` or `qm destroy`. Proxmox writes the lock before the name, so it has
+ * no data.
  */
 export function isEmptyShell(config: VmConfig): boolean {
   const rest = Object.keys(config).filter((key) => !['lock', 'meta', 'smbios1', 'vmgenid'].includes(key));

@@ -12,11 +12,11 @@ import { ubuntuVm, type UbuntuVm } from '../../clients/ubuntu';
 import { noProxy, proxyFiles, proxyRuns } from './llm-proxy';
 import { mlx, ollamaInstalled, ollamaRuns, ollamaUnits, ollamaUser } from './ollama';
 
-/** The machines beside the cluster: everything on them that may change after their first boot, and the GPU. */
+/** The machines outside the cluster: everything on them that may change after their first boot, and the GPU. */
 export function aiVmStage(context: Context): Stage {
   return {
     name: 'ai-vm',
-    title: 'packages, firewall, Ollama and the GPU of the machines beside the cluster',
+    title: 'packages, firewall, Ollama and the GPU of the machines outside the cluster',
     async steps() {
       const machines = ubuntuMachines(context);
       if (machines.length > 0) requireLoginKeys(context.homelab);

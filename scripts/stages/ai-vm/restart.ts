@@ -23,7 +23,7 @@ const HOST_BOOT_SECONDS = 900;
 const START_SECONDS = 300;
 
 /**
- * The one way to restart a machine beside the cluster, for every stage: a GPU that is passed through may hang the host when
+ * The one way to restart a machine outside the cluster, for every stage: a GPU that is passed through may hang the host when
  * its VM restarts. Where the proof passed under the running kernel it is a plain restart. Where it was not made yet, or
  * failed, no database may run; where it failed, the host restarts too.
  * @param whileOff done while the VM is off, for `stop-start`

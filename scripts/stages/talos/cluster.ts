@@ -261,7 +261,7 @@ export function assertSchedulable(nodes: readonly any[]): void {
   }
 }
 
-/** Somebody must open it again. */
+/** Someone must uncordon it. */
 function isClosed(node: any): boolean {
   const { annotations } = node.metadata;
   return (

@@ -10,7 +10,7 @@ import { isStaged, kubernetesVersions } from './configuration';
 import { enforcesPolicies, nodeObject, registeredNodes } from '../../clients/kubernetes-nodes';
 import { stepProblem, type Talos } from '../../clients/talos';
 
-/** Snapshots of etcd lie here, ignored by Git; each is as large as etcd, 20 to 50 MB. */
+/** Folder of etcd snapshots, ignored by Git; each is as large as etcd, 20 to 50 MB. */
 export const SNAPSHOTS = join(ROOT, '.homelab', 'etcd');
 /** A month of nights. */
 const KEPT_SNAPSHOTS = 30;
@@ -28,7 +28,7 @@ export interface ClusterClients {
   readonly talos: Talos;
 }
 
-/** What runs is what homelab.ts says. Another version is no matter of a configuration, and has a command of its own. */
+/** The running versions equal homelab.ts. A configuration does not change a version; the command upgrade does. */
 export function versionsAgree(clients: ClusterClients): Step {
   const { talos, kubernetes } = clients.homelab.versions;
   return step(`Talos ${talos} and Kubernetes ${kubernetes} run`, async () => {
@@ -45,7 +45,7 @@ export function versionsAgree(clients: ClusterClients): Step {
   });
 }
 
-/** Talos makes flannel once; what is changed below cluster.network.cni reaches it by upgrade-k8s to the same version. */
+/** Talos creates flannel once; a change below cluster.network.cni needs upgrade-k8s to the same version. */
 export function networkPolicies({ homelab, kubernetes, talos }: ClusterClients): Step {
   const { versions } = homelab;
   const wanted = homelab.talos.enforceNetworkPolicies;
@@ -122,7 +122,7 @@ async function upgradeBegun({ kubernetes, talos }: ClusterClients): Promise<stri
   return (await nodeObject(kubernetes, talos.controlPlane.name)).metadata.annotations?.[BEGUN];
 }
 
-/** A copy of all that Kubernetes knows, on this machine. Secrets in it are encrypted with the key in the secrets of Talos. */
+/** Saves etcd on this machine. Secrets in it are encrypted with the key in the secrets of Talos. */
 export async function etcdSnapshot({ controlPlane }: Talos, why: string): Promise<string> {
   fs.mkdirSync(SNAPSHOTS, { recursive: true, mode: 0o700 });
   // What a killed talosctl left half written.

@@ -1,18 +1,18 @@
 /**
- * What starts the node again. `reboot`: Talos takes over a staged configuration. `stop`: the virtual machine goes off and on,
+ * How the node restarts. `reboot`: Talos applies a staged configuration. `stop`: the virtual machine is stopped and started,
  * for changes of its hardware. `upgrade`: the version of Talos in homelab.ts.
  */
 export type Restart = 'reboot' | 'stop' | 'upgrade';
 
-/** On the Node while it is under maintenance: how far it has come. Another run goes on from there. */
+/** Annotation of the Node during its maintenance: the phase. The next run continues there. */
 export const NOTE = 'collab-homelab/maintenance';
 
-/** The command that goes on with a maintenance. */
+/** The command that continues a maintenance. */
 export function again(name: string, restart: Restart): string {
   return restart === 'upgrade' ? 'upgrade' : `maintenance ${name}${restart === 'stop' ? ' stop' : ''}`;
 }
 
-/** The command that ends the maintenance of a node that was begun, or undefined when there is none. */
+/** The command that finishes the unfinished maintenance of a node, or undefined if there is none. */
 export function unfinished({ metadata }: any): string | undefined {
   const text = metadata.annotations?.[NOTE];
   if (text === undefined) return undefined;

@@ -33,7 +33,7 @@ const QUORUM_SECONDS = 3900;
 /** The API server, the nodes, and the logins of the databases on them. */
 type Clients = ClusterClients & { readonly sops: Sops };
 
-/** A node whose databases cannot move is started again: without a drain, which their disruption budgets would block. */
+/** Restarts a node whose databases cannot move: without a drain, which their disruption budgets would block. */
 export function maintenance(clients: Clients, node: TalosNode, restart: Restart): Step[] {
   const of = new Maintenance(clients, node, restart);
   return [
@@ -47,10 +47,10 @@ export function maintenance(clients: Clients, node: TalosNode, restart: Restart)
   ];
 }
 
-/** The maintenance of one node, and how far it has come: what its steps share. */
+/** The maintenance of one node and its phase, shared by its steps. */
 class Maintenance {
   readonly name: string;
-  /** Pods whose disks it holds. */
+  /** Pods with disks on this node. */
   readonly pods: readonly DatabasePod[];
   readonly podNames: string;
   /** Whether this run has ended it. */
@@ -71,7 +71,7 @@ class Maintenance {
     return { node, note: noteOf(node, this.name, this.restart) };
   }
 
-  /** Notes how far it has come, for a run that goes on after this one was cut off. */
+  /** Records the phase, for a run that continues after an interruption. */
   async write(note: Omit<Note, 'restart'>): Promise<void> {
     const text = JSON.stringify({ ...note, restart: this.restart });
     await this.clients.kubernetes.change(['annotate', 'node', this.name, `${NOTE}=${text}`, '--overwrite']);
@@ -154,7 +154,7 @@ function restarted(of: Maintenance): Step {
   });
 }
 
-/** Not again when an earlier run has begun the restart. */
+/** Not repeated if an earlier run has started the restart. */
 function snapshotOnce(of: Maintenance): Action {
   const { lines, run } = snapshotAction(of.clients.talos, `before-${of.name}-${of.clients.homelab.versions.talos}`);
   return action(lines, async (progress) => {
@@ -217,7 +217,7 @@ async function nodeOf({ kubernetes }: Clients, node: TalosNode): Promise<any> {
   });
 }
 
-/** Nodes, and members elsewhere of the databases on this node, that are not there to take over. */
+/** Nodes that are not ready, and members on other nodes that cannot take over. */
 async function othersNotReady({ homelab, kubernetes, talos }: Clients, name: string): Promise<string[]> {
   const others = ((await registeredNodes(kubernetes)) ?? []).filter(({ metadata }) => metadata.name !== name);
   const here = new Set(databasePodsOn(homelab, name).map(({ namespace }) => namespace));

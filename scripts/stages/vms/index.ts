@@ -15,7 +15,7 @@ import { diskSteps, hasAllDisks } from './disks';
 import { liveVm, stopAndStart, subjects, type LiveVm, type Subject } from './live';
 import { assertAddressIsFree, assertMacIsFree, assertRoom } from './room';
 
-/** Makes the virtual machines, or shows in which field one differs. One that has anything is never made again. */
+/** Creates the virtual machines, or shows in which field one differs. Never recreates one that has data. */
 export function vms(context: Context): Stage {
   return {
     name: 'vms',
@@ -109,7 +109,7 @@ or remove what is worth nothing:
   await assertAddressIsFree(subject);
 }
 
-/** Talos then waits in maintenance mode; the machine beside the cluster begins without its GPU. */
+/** Talos then waits in maintenance mode; a machine outside the cluster first starts without its GPU. */
 function startStep(subject: Subject): Step {
   const { vm, client } = subject;
   return step(`VM ${vm.vmid} (${vm.name}) runs`, async () => {
@@ -142,7 +142,7 @@ function startOf(subject: Subject): Action {
   };
 }
 
-/** Files of cloud-init, where the machines beside the cluster find them when they start. */
+/** Files of cloud-init for the machines outside the cluster. */
 async function snippetSteps(context: Context, host: ProxmoxHost): Promise<Step[]> {
   const ours = ubuntuMachines(context).filter(([, machine]) => hostOf(context.homelab, machine) === host.name);
   if (ours.length === 0) return [];

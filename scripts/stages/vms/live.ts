@@ -10,13 +10,13 @@ import { sayOnce, until } from '../../engine/wait';
 export interface Subject {
   readonly homelab: Homelab;
   readonly host: ProxmoxHost;
-  /** As it should be. */
+  /** The wanted VM. */
   readonly vm: Vm;
-  /** As Proxmox has it. */
+  /** The VM in Proxmox. */
   readonly client: ProxmoxVm;
 }
 
-/** A VM as it is, with what waits for its next start counted in. */
+/** The present VM, including settings that wait for its next start. */
 export interface LiveVm {
   readonly config: VmConfig;
   /** As `qm status` says: running, stopped, paused. */
@@ -94,7 +94,7 @@ async function unlocked(client: ProxmoxVm, lock: string): Promise<VmConfig> {
   }
 }
 
-/** What brings a VM changes that wait for it. No later plan shows those, so that a question names the command. */
+/** The command that applies pending changes of a VM. No later plan shows them, so the question names it. */
 export function stopAndStart({ name, machine }: Vm): string {
   return `stop and start${machine.kind === 'talos' ? ` (npm run bootstrap -- maintenance ${name} stop)` : ''}`;
 }

@@ -3,7 +3,7 @@ import { Blocked } from '../../engine/problem';
 import { diskRoom } from '../host/storages';
 import type { Subject } from './live';
 
-/** What must hold before something is allocated or started. */
+/** Conditions before an allocation or a start. */
 
 /** @throws Blocked when the disks of all our machines do not fit besides what others have, or the pool is nearly full */
 export async function assertRoom({ homelab, host }: Pick<Subject, 'homelab' | 'host'>): Promise<void> {
