@@ -22,7 +22,12 @@ import { assertValid, fail } from './validation';
 /** The other end of a connection. */
 export type Peer =
   /** Pods of a namespace, all of them where `labels` is empty. */
-  | { readonly namespace: string; readonly labels: Labels }
+  | {
+      readonly namespace: string;
+      readonly labels: Labels;
+      /** Labels of further pods that may do the same. @default none */
+      readonly also?: readonly Labels[];
+    }
   /** An IPv4 network outside the cluster, one machine as `192.168.1.30/32`, without the networks of `except` inside it. */
   | { readonly cidr: string; readonly except?: readonly string[] }
   /** Everyone who can reach the node. */
@@ -135,6 +140,8 @@ export interface ConnectionsProps {
   readonly labels: Labels;
   /** Whether Argo CD keeps the policy when it is removed from Git. @default false */
   readonly keep?: boolean;
+  /** Connections whose ways out it shares, such as those of the service that a job prepares. @default its own alone */
+  readonly egressOf?: Connections;
   /** Further annotations of the policy. @default none */
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -153,13 +160,15 @@ export class Connections extends Construct {
   /** This workload as the peer of another workload's connection. */
   readonly peer: Peer;
   private readonly ingress: [Peer, Port][] = [];
-  private readonly egress: [Peer, Port][] = [];
-  private readonly reasons = new Set<string>();
+  private readonly egress: [Peer, Port][];
+  private readonly reasons: Set<string>;
+  private readonly also: Labels[] = [];
 
   constructor(scope: Construct, id: string, props: ConnectionsProps) {
     super(scope, id);
-    this.peer = { namespace: props.namespace, labels: props.selector };
-    for (const port of DNS_PORTS) this.egress.push([DNS_PEER, port]);
+    this.peer = { namespace: props.namespace, labels: props.selector, also: this.also };
+    this.egress = props.egressOf?.egress ?? DNS_PORTS.map((port): [Peer, Port] => [DNS_PEER, port]);
+    this.reasons = props.egressOf?.reasons ?? new Set();
     this.policy = new k8s.KubeNetworkPolicy(this, 'policy', {
       metadata: {
         name: props.name,
@@ -172,13 +181,16 @@ export class Connections extends Construct {
         policyTypes: ['Ingress', 'Egress'],
         // The API server drops empty lists, so Argo CD would always show a diff.
         ingress:
-          this.ingress.length === 0
-            ? undefined
-            : rules(this.ingress).map(({ peer, ports }) => ({ from: peer && [peer], ports })),
-        egress: rules(this.egress).map(({ peer, ports }) => ({ to: peer && [peer], ports })),
+          this.ingress.length === 0 ? undefined : rules(this.ingress).map(({ peer, ports }) => ({ from: peer, ports })),
+        egress: rules(this.egress).map(({ peer, ports }) => ({ to: peer, ports })),
       })),
     });
     onRender(this.policy, (json) => (this.reasons.size === 0 ? json : withReasons(json, this.reasons)));
+  }
+
+  /** Lets further pods of its namespace reach what this workload reaches, such as those of a job before its rollout. */
+  shareWith(labels: Labels): void {
+    this.also.push(labels);
   }
 
   /** Lets a peer reach a port of this workload. */
@@ -245,7 +257,7 @@ export function openBetween(client: Connections, server: Connections, ...ports: 
 }
 
 /** One rule for each peer, with all its ports; sorted, without duplicates. */
-function rules(entries: readonly [Peer, Port][]): { peer?: k8s.NetworkPolicyPeer; ports: k8s.NetworkPolicyPort[] }[] {
+function rules(entries: readonly [Peer, Port][]): { peer?: k8s.NetworkPolicyPeer[]; ports: k8s.NetworkPolicyPort[] }[] {
   const byPeer = new Map<string, { peer: Peer; ports: Map<string, Port> }>();
   for (const [peer, port] of entries) {
     const key = JSON.stringify(
@@ -256,7 +268,7 @@ function rules(entries: readonly [Peer, Port][]): { peer?: k8s.NetworkPolicyPeer
     byPeer.set(key, rule);
   }
   return inOrder(byPeer).map(({ peer, ports }) => ({
-    peer: policyPeer(peer),
+    peer: policyPeers(peer),
     ports: inOrder(ports).map(({ port, protocol }) => ({
       port: k8s.IntOrString.fromNumber(port),
       protocol: protocol ?? 'TCP',
@@ -268,13 +280,13 @@ function inOrder<T>(map: ReadonlyMap<string, T>): T[] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }
 
-function policyPeer(peer: Peer): k8s.NetworkPolicyPeer | undefined {
+function policyPeers(peer: Peer): k8s.NetworkPolicyPeer[] | undefined {
   if (peer === 'anywhere') return undefined;
-  if ('cidr' in peer) return { ipBlock: { cidr: peer.cidr, except: peer.except && [...peer.except] } };
-  return {
+  if ('cidr' in peer) return [{ ipBlock: { cidr: peer.cidr, except: peer.except && [...peer.except] } }];
+  return [peer.labels, ...(peer.also ?? [])].map((labels) => ({
     namespaceSelector: { matchLabels: { [NAMESPACE_NAME_LABEL]: peer.namespace } },
-    podSelector: podSelector(peer.labels),
-  };
+    podSelector: podSelector(labels),
+  }));
 }
 
 /** Empty for all pods: the API server drops an empty `matchLabels`, so Argo CD would always show a diff. */

@@ -81,6 +81,7 @@ export { RetiredMongoDb } from './retired-mongo-db';
 export { ScheduledJob, type ScheduledJobProps } from './scheduled-job';
 export type { ScheduleOptions } from '../values/schedule';
 export type { PortOptions, PortProtocol, Ports, ServicePort } from '../values/ports';
+export type { BeforeRollout } from '../values/before-rollout';
 export type { Autoscaling } from '../values/scale';
 export type { ServiceKind } from '../values/service-kinds';
 export { Secret, type KeyPairKind } from '../values/secret';

@@ -8,6 +8,7 @@ import type { Autoscaling } from '../values/scale';
 import { DRAIN } from '../values/service-kinds';
 import { optionProblems, type ServiceOptions } from '../values/service-options';
 import { Client, Connections, openBetween, type Connectable, type ConnectionName, type Peer } from './connections';
+import { addBeforeRollout } from './before-rollout';
 import { disruptionBudget } from './disruption-budget';
 import type { EnvValue } from './env';
 import { scrapeAnnotations } from './exporter';
@@ -73,6 +74,8 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   readonly podDisruptionBudget?: k8s.KubePodDisruptionBudget;
   /** Sets the number of pods by CPU use. Undefined without `autoscaling`. */
   readonly autoscaler?: k8s.KubeHorizontalPodAutoscalerV2;
+  /** Runs before new pods start. Undefined without `beforeRollout`. Only the rendered name has the hash. */
+  readonly beforeRollout?: k8s.KubeJob;
   private readonly pod: ServicePod;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
@@ -124,6 +127,7 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         },
         props.routes ?? [],
       );
+    this.beforeRollout = addBeforeRollout(this, this.pod, props.beforeRollout);
     overrideManifests(this, props.overrideManifest);
   }
 

@@ -15,7 +15,8 @@ import { ServicePod, type PodProps } from './service-pod';
 import { assertValid, namespaceOf } from './validation';
 
 /** Options of a service that a job has no use for, or that the pods' own take the place of. */
-type OfServices = 'secrets' | 'kind' | 'port' | 'ports' | 'probes' | 'replicas' | 'autoscaling' | 'drain';
+type OfServices =
+  'secrets' | 'kind' | 'port' | 'ports' | 'probes' | 'replicas' | 'autoscaling' | 'drain' | 'beforeRollout';
 
 /** Props of a job that runs by a schedule. */
 export interface ScheduledJobProps extends Omit<ServiceOptions, OfServices>, ScheduleOptions, PodProps {

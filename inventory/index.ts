@@ -79,6 +79,7 @@ export {
   type TcpProbeProps,
 } from '../values/probes';
 export { portsOf, type PortOptions, type PortProtocol, type Ports, type ServicePort } from '../values/ports';
+export type { BeforeRollout } from '../values/before-rollout';
 export type { Autoscaling } from '../values/scale';
 export type { ScheduleOptions } from '../values/schedule';
 export type { ServiceKind } from '../values/service-kinds';

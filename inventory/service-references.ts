@@ -134,7 +134,7 @@ function environment({ llm, versions }: Homelab, service: Service, client: strin
 }
 
 /** Fields that the stand-in has itself: they would be ignored without an image. */
-const OF_AN_IMAGE = ['port', 'ports', 'probes', 'command', 'args', 'user'] as const;
+const OF_AN_IMAGE = ['port', 'ports', 'probes', 'command', 'args', 'user', 'beforeRollout'] as const;
 
 function services(homelab: Homelab): string[] {
   return clients(homelab).flatMap(([place, , service]) => [

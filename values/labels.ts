@@ -12,3 +12,6 @@ export const MANAGED_BY = 'collab-homelab';
 export function labelSelector(app: string, instance: string): string {
   return `${NAME_LABEL}=${app},${INSTANCE_LABEL}=${instance}`;
 }
+
+/** Name label of Jobs that run before a rollout. They have ended when anything else changes, so a new secret restarts none. */
+export const BEFORE_ROLLOUT = 'before-rollout';

@@ -31,6 +31,7 @@ const NOT_FOR: Readonly<Record<ServiceKind, Partial<Record<keyof Options, string
     port: 'a job listens on no port',
     ports: 'a job listens on no port',
     drain: 'a job leaves no Service',
+    beforeRollout: 'nothing of it runs between two runs',
     probes: 'a job ends by itself, and `deadline` ends one that hangs',
     replicas: 'a job runs in one pod',
     autoscaling: 'a job runs in one pod',

@@ -1,4 +1,5 @@
 import type { Duration } from 'cdk8s';
+import { beforeRolloutProblem, type BeforeRollout } from './before-rollout';
 import { argsProblem, commandProblem, userProblem } from './processes';
 import { seconds, wordOf, type Fields, type Judge } from './fields';
 import { portProblem } from './names';
@@ -33,6 +34,8 @@ export interface ServiceOptions {
   readonly args?: readonly string[];
   /** Numeric user and group of the process. @default 10001: above 10000, so that no user of the node has the same number */
   readonly user?: number;
+  /** A job that must succeed before new pods start, such as migrations; see BeforeRollout. @default none */
+  readonly beforeRollout?: BeforeRollout;
   /**
    * Time between leaving the Service and SIGTERM, in which the server goes on to answer: kube-proxy and the ingress learn of a
    * leaving pod later than the kubelet, and would send requests to a closed port. Shorter than `terminationGracePeriod`; zero for
@@ -64,6 +67,7 @@ export const SERVICE_FIELDS: Fields<ServiceOptions> = {
   command: commandProblem,
   args: argsProblem,
   user: userProblem,
+  beforeRollout: beforeRolloutProblem,
   drain: seconds(0, 3600, 'Duration.seconds(10)'),
   terminationGracePeriod: seconds(1, 86_400, 'Duration.seconds(60)'),
   secrets: secretsProblem,

@@ -1,6 +1,7 @@
 import { databasePods, type Homelab } from '../../inventory';
 import type { Kubernetes } from '../clients/kubernetes';
 import { manifests } from '../clients/context';
+import { BEFORE_ROLLOUT, NAME_LABEL } from '../../values/labels';
 import { ENCRYPTED_SECRETS, type ListedSecret } from '../../values/secrets';
 
 /** A workload of dist/ that reads a secret when it starts. */
@@ -32,6 +33,7 @@ export function readersOf({ name, namespaces }: ListedSecret, objects = manifest
     .filter(
       (object) =>
         KINDS.includes(object?.kind) &&
+        object.metadata.labels?.[NAME_LABEL] !== BEFORE_ROLLOUT &&
         namespaces.includes(object.metadata.namespace) &&
         secretsRead(podOf(object)).has(name),
     );

@@ -230,6 +230,27 @@ const broken: [string, (homelab: any) => void, string][] = [
     (h) => Object.assign(h.services.search, { kind: 'worker', drain: Duration.seconds(1) }),
     'services.search.drain must be left out of a worker: a worker leaves no Service',
   ],
+  [
+    'a job before a rollout without a command',
+    (h) => Object.assign(h.services.search, { image, beforeRollout: {} }),
+    'services.search.beforeRollout.command must be a command and its arguments, but it is missing',
+  ],
+  [
+    'a job before the rollout of the stand-in',
+    (h) => (h.services.search.beforeRollout = { command: ['migrate'] }),
+    'services.search.beforeRollout must be used with an image',
+  ],
+  [
+    'a job before the rollout of a job',
+    (h) => (h.services.nightly = { ...job, beforeRollout: { command: ['migrate'] } }),
+    'services.nightly.beforeRollout must be left out of a job: nothing of it runs between two runs',
+  ],
+  [
+    'a deadline of a week before a rollout',
+    (h) =>
+      Object.assign(h.services.search, { image, beforeRollout: { command: ['migrate'], deadline: Duration.days(7) } }),
+    'services.search.beforeRollout.deadline must be a Duration of 10 to 86400 whole seconds, got "604800 s"',
+  ],
 ];
 
 test.each(broken)('refuses %s', (_name, change, message) => expect(refusal(change)).toContain(message));
