@@ -96,7 +96,7 @@ async function upgraded(lab: Lab, tally: Tally, run: Command): Promise<void> {
   const far = await rendered(lab, ['upgrade', '--yes']);
   tally.check(
     'upgrade: two minors at once are refused',
-    far.code === 4 && /one minor at a time/.test(far.output),
+    far.code === 4 && /one minor version at a time/.test(far.output),
     tail(far),
   );
 }

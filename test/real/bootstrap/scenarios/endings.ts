@@ -19,7 +19,7 @@ export async function interrupted(lab: Lab, tally: Tally, { machines }: Referenc
   tally.check('Ctrl-C ends a run with 130', pressed && run.code === 130, tail(run));
   tally.check(
     'Ctrl-C: the run says what goes on',
-    /stopping; what runs on another machine goes on there/.test(run.output),
+    /stopping; commands on other machines continue there/.test(run.output),
     tail(run),
   );
   const again = await lab.run(['apply', 'vms', '--yes']);

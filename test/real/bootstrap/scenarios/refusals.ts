@@ -103,7 +103,7 @@ const CASES: readonly Case[] = [
     stage: 'vms',
     prepare: (lab) =>
       lab.edit('memory: Size.gibibytes(4),\n      cores: 2', 'memory: Size.gibibytes(4),\n      cores: 3'),
-    says: /scripts\/rendered\/ must be what homelab\.ts says/,
+    says: /scripts\/rendered\/ differs from homelab\.ts/,
   },
   {
     what: 'a dist/ that was committed and not pushed',
