@@ -12,6 +12,8 @@ export interface IngressProcess {
   readonly https: number;
   /** What kubelet does a minute after a change: brings the files that are in the cluster now. */
   readonly refreshed: () => Promise<void>;
+  /** What the DaemonSet does when its arguments change. */
+  readonly restarted: () => Promise<void>;
 }
 
 /** What the declared secret of the ingress holds. */
@@ -87,7 +89,11 @@ export async function startTraefik(
     const now = await client.get({ apiVersion: 'v1', kind: 'ConfigMap', metadata: at });
     await refresh(now!);
   };
-  return { http, https, refreshed };
+  const restarted = async () => {
+    await processes.stop('traefik');
+    await startTraefik(plane, certificate, explain, { http, https });
+  };
+  return { http, https, refreshed, restarted };
 }
 
 /** The files, with what the network of a cluster would resolve: the folder of the certificate, and addresses of Services. */

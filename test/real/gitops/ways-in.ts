@@ -4,6 +4,7 @@ import * as https from 'node:https';
 import { Duration, Size } from 'cdk8s';
 import type { Client, Json } from '../cluster/client';
 import { until } from '../cluster/processes';
+import { bannerServer, datagramServer, healthServer, otherPorts } from './ways-in-ports';
 import { request, stop, type Entrance, type Reply } from './routes';
 import type { Report } from './report';
 import type { Site } from './site';
@@ -12,6 +13,8 @@ const DOMAIN = 'collab.home.arpa';
 const LIMIT = 1024 * 1024;
 /** Seconds after which an answer that has not begun is given up. */
 const PATIENCE = 2;
+const GRPC = 9000;
+const PUBLISHED = { tcp: 2222, udp: 53 };
 
 /** Hosts, paths, limits and timeouts as an owner writes them, by a controller that runs and is not restarted. */
 export async function waysIn(site: Site, ingress: Entrance, { tally }: Report): Promise<void> {
@@ -38,9 +41,29 @@ export async function waysIn(site: Site, ingress: Entrance, { tally }: Report): 
         },
       ],
     };
+    h.webApps.rpc = {
+      image: 'ghcr.io/owner/rpc:1.0.0',
+      host: 'rpc',
+      ports: { grpc: { port: GRPC, protocol: 'grpc' } },
+      connects: [],
+    };
+    h.services.forge = {
+      image: 'ghcr.io/owner/forge:1.0.0',
+      ports: {
+        http: 3000,
+        ssh: { port: 2022, service: 22, protocol: 'tcp' },
+        names: { port: 5353, service: 53, protocol: 'udp' },
+      },
+      published: [
+        { port: PUBLISHED.tcp, to: 'ssh' },
+        { port: PUBLISHED.udp, to: 'names' },
+      ],
+      connects: [],
+    };
   });
   await site.settled();
   const servers = [...(await podsOf(client, 'web')), ...(await podsOf(client, 'api'))];
+  const others: { close(): unknown }[] = [];
   const ask = asker(ingress);
   try {
     await ingress.refreshed();
@@ -66,8 +89,14 @@ export async function waysIn(site: Site, ingress: Entrance, { tally }: Report): 
     tally.check('the other host has no such path', (await body('www', '/api')) === 'web /api ');
     await limits(ask, tally);
     await times(ingress, ask, tally);
+    const [rpc, forge] = [await addressOf(client, 'web', 'rpc'), await addressOf(client, 'services', 'forge')];
+    others.push(await healthServer(GRPC, rpc), await bannerServer(2022, forge), await datagramServer(5353, forge));
+    await ingress.restarted();
+    await until('the routes answer after the restart', 30, async () => (await ask('app', '/api/x')).status === 200);
+    await otherPorts(ingress, PUBLISHED, `rpc.${DOMAIN}`, tally);
   } finally {
     stop(servers);
+    for (const server of others) server.close();
   }
   await site.revert('as before');
   await site.settled();
@@ -151,6 +180,17 @@ function idleSocket(ingress: Entrance, seconds: number): Promise<string> {
     sent.setTimeout((seconds + 10) * 1000, () => sent.destroy(new Error('no upgrade in time')));
     sent.end();
   });
+}
+
+/** The address of the first pod of a service, which is ours from now on. */
+async function addressOf(client: Client, namespace: string, name: string): Promise<string> {
+  const address = await until(`${name} has an endpoint`, 60, async () => {
+    const slices = await client.list('discovery.k8s.io/v1', 'EndpointSlice', namespace);
+    const slice = slices.find(({ metadata }) => metadata.labels['kubernetes.io/service-name'] === name);
+    return slice?.endpoints?.[0]?.addresses[0] as string | undefined;
+  });
+  execFileSync('ip', ['addr', 'replace', `${address}/32`, 'dev', 'lo']);
+  return address;
 }
 
 /** Servers at the addresses of the pods of a service: in this network namespace those addresses are ours to have. */
