@@ -71,7 +71,10 @@ export function portsProblem(value: unknown, what: string): string | undefined {
       fix: "write ports: { http: 8080, ssh: { port: 2222, service: 22, protocol: 'tcp' } }",
     });
   for (const [name, port] of entries) {
-    const problem = portNameProblem(name, `the name ${what}.${name}`) ?? onePortProblem(port, `${what}.${name}`);
+    const problem =
+      portNameProblem(name, `the name ${what}.${name}`) ??
+      onePortProblem(port, `${what}.${name}`) ??
+      silentProtocolProblem(name, port, `${what}.${name}`);
     if (problem !== undefined) return problem;
   }
   const all = portsOf({ ports: value as Ports });
@@ -98,6 +101,17 @@ function onePortProblem(value: unknown, what: string): string | undefined {
   if (typeof value !== 'object') return portProblem(value, what);
   const fields = { port: portProblem, service: portProblem, protocol: wordOf('http', 'grpc', 'tcp', 'udp') };
   return fieldsProblem<PortOptions>(value, what, fields, ['port']);
+}
+
+/** A name says nothing to Kubernetes: without `protocol` requests and probes would be HTTP/1.1, which a gRPC server does not answer. */
+function silentProtocolProblem(name: string, port: number | PortOptions, what: string): string | undefined {
+  if (!/^grpc/.test(name) || (typeof port === 'object' && port.protocol !== undefined)) return undefined;
+  return sentence({
+    what: `${what} must say its protocol`,
+    got: port,
+    allowed: 'http, grpc, tcp, udp',
+    fix: `write ${name}: { port: ${typeof port === 'number' ? port : port.port}, protocol: 'grpc' }`,
+  });
 }
 
 function twice(ports: readonly ServicePort[], of: 'container' | 'service', what: string): string | undefined {

@@ -116,6 +116,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     (h) => Object.assign(h.services.chat, { kind: 'worker', published: [{ port: 2222, to: 'ssh' }] }),
     'services.chat.published must be used with a server, got "kind: \'worker\'"',
   ],
+  [
+    'a port that is gRPC by its name alone',
+    (h) => Object.assign(h.services.chat, { image: 'a:1', ports: { grpc: 9000 } }),
+    "services.chat.ports.grpc must say its protocol, got 9000 (allowed: http, grpc, tcp, udp); write grpc: { port: 9000, protocol: 'grpc' }",
+  ],
 ];
 
 test.each(broken)('refuses %s with a fix', (_, breakIt, message) => expect(refusal(breakIt)).toContain(message));
