@@ -12,7 +12,7 @@ import {
   POD_KINDS,
   type TraefikIngress,
 } from '../constructs';
-import { FOLDERS, NAMESPACES, workers, type Homelab } from '../inventory';
+import { FOLDERS, NAMESPACES, volumeOwners, volumesOf, workers, type Homelab } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 
 /**
@@ -36,9 +36,12 @@ export function platformChart(context: Context): void {
     const made: IsolatedNamespace = new IsolatedNamespace(chart, name, { ...props, quota });
   };
   for (const name of Object.keys(homelab.databases)) namespace(name, { keep: true });
-  namespace(NAMESPACES.services);
+  // Kept with its claims, as the namespace of a database is.
+  const keep = (name: string) =>
+    volumeOwners(homelab).some((owner) => owner.namespace === name && volumesOf(owner).length > 0) || undefined;
+  namespace(NAMESPACES.services, { keep: keep(NAMESPACES.services) });
   // The ingress controller has rights there, also before the first web app.
-  if (Object.keys(homelab.webApps).length > 0 || context.ingress) namespace(NAMESPACES.web);
+  if (Object.keys(homelab.webApps).length > 0 || context.ingress) namespace(NAMESPACES.web, { keep: keep(NAMESPACES.web) });
   for (const { name, podSecurity, podSecurityReason, keep } of context.own)
     namespace(name, { podSecurity, podSecurityReason, keep });
   if (context.ingress)

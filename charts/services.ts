@@ -7,6 +7,7 @@ import {
   MicroserviceDeployment,
   OutsideAddress,
   Placement,
+  RetiredMicroservice,
   ScheduledJob,
   type Client,
 } from '../constructs';
@@ -20,6 +21,7 @@ import {
   type Service,
 } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
+import { volumesProp } from './volumes';
 import { waysIn } from './ways-in';
 
 /** Default port of podinfo, the stand-in image. */
@@ -32,13 +34,13 @@ export type Services = ReadonlyMap<string, MicroserviceDeployment>;
 export function serviceCharts(context: Context): { readonly made: Services; readonly connect: () => void } {
   const { app, homelab } = context;
   const chart = folder(app, NAMESPACES.services, NAMESPACES.services);
-  const made = Object.entries(homelab.services).map(([name, service]) => {
+  const made = active(context, chart, homelab.services).map(([name, service]) => {
     const client =
       service.kind === 'job' ? job(context, chart, name, service) : deployment(context, chart, name, service, SERVICE);
     return [name, service, client] as const;
   });
   const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
-  const apps = Object.entries(homelab.webApps).map(([name, webApp]) => {
+  const apps = active(context, web, homelab.webApps).map(([name, webApp]) => {
     return [name, webApp, deployment(context, web!, name, webApp, WEB_APP)] as const;
   });
   const servers = new Map(
@@ -50,6 +52,23 @@ export function serviceCharts(context: Context): { readonly made: Services; read
       for (const [, service, client] of [...made, ...apps]) connect(context, servers, client, service);
     },
   };
+}
+
+/** Services that run. Renders what the retired ones keep. */
+function active<T extends Service>(
+  { homelab }: Context,
+  chart: Chart | undefined,
+  services: Readonly<Record<string, T>>,
+): [string, T][] {
+  return Object.entries(services).filter(([name, service]) => {
+    if (service.state !== 'retired') return true;
+    new RetiredMicroservice(chart!, name, {
+      replicas: service.replicas,
+      secrets: service.secrets,
+      volumes: volumesProp(homelab, name, service),
+    });
+    return false;
+  });
 }
 
 interface Defaults {
@@ -67,11 +86,12 @@ function deployment(
   service: Service,
   defaults: Defaults,
 ): MicroserviceDeployment {
-  const { connects: _, kind, image, ...options } = service;
+  const { connects: _, state: __, kind, image, ...options } = service;
   const standIn = kind === 'worker' ? {} : { port: STAND_IN_PORT, metrics: {} };
   const made = new MicroserviceDeployment(chart, name, {
     ...options,
     ...common(context, service, defaults),
+    volumes: volumesProp(context.homelab, name, service),
     kind: kind === 'worker' ? kind : undefined,
     ...(image === undefined ? { image: images.standIn, ...standIn } : { image }),
     routes: waysIn(context, service),
@@ -81,7 +101,7 @@ function deployment(
 }
 
 function job(context: Context, chart: Chart, name: string, service: Service): ScheduledJob {
-  const { connects: _, ...options } = service;
+  const { connects: _, volumes: __, ...options } = service;
   const made = new ScheduledJob(chart, name, {
     ...options,
     ...common(context, service, SERVICE),

@@ -77,6 +77,7 @@ export { RenderedService, type RenderedServiceConnection } from './rendered-serv
 export { clusterScoped, isClusterScoped, jsonOf, renderOnce, type Json, type ManifestOverride } from './rendering';
 export type { Resources } from './resources';
 export { RetiredCassandra } from './retired-cassandra';
+export { RetiredMicroservice } from './retired-microservice';
 export { RetiredMongoDb } from './retired-mongo-db';
 export { ScheduledJob, type ScheduledJobProps } from './scheduled-job';
 export type { ScheduleOptions } from '../values/schedule';
@@ -95,10 +96,11 @@ export type { RouteOptions } from '../values/routes';
 export { Tls, type AcmeIssuer } from '../values/tls';
 export type { PodProps } from './service-pod';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
+export type { ServiceVolume } from './service-volumes';
+export { LOCAL_STORAGE_CLASS, type Scratch, type ScratchSize, type VolumeMount } from '../values/volumes';
 export {
   DataStorage,
   DeclaredVolume,
-  LOCAL_STORAGE_CLASS,
   PersistentVolumes,
   type DeclaredVolumeProps,
   type LocalDisksProps,

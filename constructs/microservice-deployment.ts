@@ -20,6 +20,7 @@ import { overrideManifests, type ManifestOverride } from './rendering';
 import { mountFiles } from './service-files';
 import { ServicePod, type PodProps } from './service-pod';
 import { giveSecrets, ownSecrets } from './service-secrets';
+import { serviceVolumes, type ServiceVolume, type ServiceVolumes } from './service-volumes';
 import { assertValid, namespaceOf, fail } from './validation';
 
 /** Port and path of the metrics, and which pods may read them. */
@@ -32,8 +33,10 @@ export interface Metrics {
   readonly scrapedBy?: Peer;
 }
 
-/** Props of a stateless service. Only the image is required; the defaults are valid in a restricted namespace. */
+/** Props of a service. Only the image is required; the defaults are valid in a restricted namespace. */
 export interface MicroserviceDeploymentProps extends Omit<ServiceOptions, 'secrets'>, PodProps {
+  /** Folders that outlive the pods, by name, each on a disk of a node or of a storage class. @default none */
+  readonly volumes?: Readonly<Record<string, ServiceVolume>>;
   /** A worker has no port and no Service, and nothing connects to it. For a job see ScheduledJob. @default server */
   readonly kind?: 'server' | 'worker';
   /** Name of all its objects: a DNS label of at most 52 characters. @default the construct's id */
@@ -50,7 +53,15 @@ export interface MicroserviceDeploymentProps extends Omit<ServiceOptions, 'secre
   readonly overrideManifest?: ManifestOverride;
 }
 
-/** A long-running stateless service or worker: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
+/** The new pod must be ready before an old one stops, so that there are never fewer than wanted. */
+const NEW_POD_FIRST: k8s.DeploymentStrategy = {
+  type: 'RollingUpdate',
+  rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
+};
+/** Two pods would write to one volume at once, and a program that locks its files would never become ready. */
+const ONE_AFTER_ANOTHER: k8s.DeploymentStrategy = { type: 'Recreate' };
+
+/** A long-running service or worker: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
 export class MicroserviceDeployment extends Client implements Connectable<ConnectionName | undefined> {
   /** Name of the service and of all its objects, and of its role or user in databases. */
   readonly name: string;
@@ -62,8 +73,10 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   readonly port?: number;
   /** Its NetworkPolicy: DNS, its targets, its clients, and the controllers of its routes. */
   readonly connections: Connections;
-  /** Replaces one pod at a time and starts the new one first. Has no `replicas` with an autoscaler. */
-  readonly deployment: k8s.KubeDeployment;
+  /** Replaces one pod at a time and starts the new one first. Has no `replicas` with an autoscaler. Undefined with `statefulSet`. */
+  readonly deployment?: k8s.KubeDeployment;
+  /** Instead of the Deployment if each replica has volumes of its own. */
+  readonly statefulSet?: k8s.KubeStatefulSet;
   /** Address of its pods inside the cluster; outside clients need a route. Undefined for a worker. */
   readonly service?: k8s.KubeService;
   /** Has no permissions, and its token is not mounted: these pods do not use the API server. */
@@ -77,6 +90,7 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   /** Runs before new pods start. Undefined without `beforeRollout`. Only the rendered name has the hash. */
   readonly beforeRollout?: k8s.KubeJob;
   private readonly pod: ServicePod;
+  private readonly volumes?: ServiceVolumes;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
 
@@ -95,10 +109,21 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
     this.selector = selectorLabels(identity);
     this.allLabels = labels(identity);
     this.pod = this.makePod();
+    this.volumes = serviceVolumes(this, {
+      name: this.name,
+      namespace: this.namespace,
+      labels: this.allLabels,
+      replicas: props.replicas ?? 1,
+      volumes: props.volumes,
+    });
+    this.volumes?.mountInto(this.pod);
     this.connections = new Connections(this, 'connections', {
       ...this.metadata(),
       selector: this.selector,
       labels: this.allLabels,
+      // Stays with the volumes: it says what they hold.
+      keep: this.volumes !== undefined,
+      annotations: this.volumes?.identity,
     });
     this.serviceAccount = new k8s.KubeServiceAccount(this, 'account', {
       metadata: this.metadata(),
@@ -107,8 +132,9 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
     giveSecrets(this, this, this.pod, props.secrets);
     this.configMap = mountFiles(this, this.pod, this.metadata(), props.files);
     if (props.metrics?.scrapedBy) this.connections.allowFrom(props.metrics.scrapedBy, { port: this.metricsPort()! });
-    this.deployment = this.makeDeployment();
-    this.pod.finish(this.deployment);
+    if (this.volumes?.perReplica) this.statefulSet = this.makeStatefulSet(this.volumes);
+    else this.deployment = this.makeDeployment();
+    this.pod.finish((this.statefulSet ?? this.deployment)!);
     if (this.ports.length > 0) this.service = this.makeService();
     if ((props.autoscaling?.minReplicas ?? props.replicas ?? 1) > 1)
       this.podDisruptionBudget = disruptionBudget(this, this.metadata(), this.selector, {
@@ -259,15 +285,19 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
         return {
           replicas: this.props.autoscaling ? undefined : (this.props.replicas ?? 1),
           selector: { matchLabels: { ...this.selector } },
-          // The new pod must be ready before an old one stops, so that there are never fewer than wanted.
-          strategy: {
-            type: 'RollingUpdate',
-            rollingUpdate: { maxUnavailable: k8s.IntOrString.fromNumber(0), maxSurge: k8s.IntOrString.fromNumber(1) },
-          },
+          strategy: this.volumes ? ONE_AFTER_ANOTHER : NEW_POD_FIRST,
           revisionHistoryLimit: 3,
           template: { metadata: { labels: { ...this.allLabels }, annotations }, spec },
         };
       }),
+    });
+  }
+
+  private makeStatefulSet(volumes: ServiceVolumes): k8s.KubeStatefulSet {
+    const topologySpreadConstraints = spreadOverNodes(this.selector);
+    return volumes.statefulSet(this, this.metadata(), this.selector, () => {
+      const { annotations, spec } = this.pod.render({ topologySpreadConstraints });
+      return { metadata: { labels: { ...this.allLabels }, annotations }, spec };
     });
   }
 

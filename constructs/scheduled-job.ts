@@ -16,7 +16,7 @@ import { assertValid, namespaceOf } from './validation';
 
 /** Options of a service that a job has no use for, or that the pods' own take the place of. */
 type OfServices =
-  'secrets' | 'kind' | 'port' | 'ports' | 'probes' | 'replicas' | 'autoscaling' | 'drain' | 'beforeRollout';
+  'secrets' | 'kind' | 'port' | 'ports' | 'probes' | 'replicas' | 'autoscaling' | 'drain' | 'beforeRollout' | 'volumes';
 
 /** Props of a job that runs by a schedule. */
 export interface ScheduledJobProps extends Omit<ServiceOptions, OfServices>, ScheduleOptions, PodProps {

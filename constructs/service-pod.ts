@@ -6,13 +6,14 @@ import { dnsNameProblem, imageProblem } from '../values/names';
 import { transportOf, type ServicePort } from '../values/ports';
 import { GRACE } from '../values/service-kinds';
 import type { ServiceOptions } from '../values/service-options';
-import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
+import { scratchMemoryProblem } from '../values/volumes';
 import { Environment, type EnvValue } from './env';
 import { podSpecOf } from './footprint';
 import type { Placement } from './placement';
 import { containerProbes } from './probes';
 import { contentHash, onRender } from './rendering';
 import { resourceRequirements, type Resources } from './resources';
+import { scratchVolumes } from './scratch';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
 import type { ServiceSecret } from './service-secrets';
 import { assertValid } from './validation';
@@ -33,14 +34,12 @@ export interface PodProps {
   readonly pullSecrets?: readonly string[];
   /** @default none */
   readonly priorityClassName?: string;
-  /** Largest size of /tmp, the one writable folder. @default 64 MiB */
-  readonly tmp?: Size;
   /** Changes the pod as far as the Kubernetes 1.28 types know it. */
   readonly overridePodSpec?: (spec: k8s.PodSpec) => k8s.PodSpec;
 }
 
 /** Options of a service that are of its pods, whatever runs them. */
-type OfPods = 'command' | 'args' | 'user' | 'probes' | 'drain' | 'terminationGracePeriod';
+type OfPods = 'scratch' | 'command' | 'args' | 'user' | 'probes' | 'drain' | 'terminationGracePeriod';
 
 /** What the pods of one construct run. */
 export interface ServicePodProps extends PodProps, Pick<ServiceOptions, OfPods> {
@@ -62,31 +61,26 @@ export class ServicePod {
   private readonly environment: Environment;
   private readonly resources: k8s.ResourceRequirements;
   private readonly mounted: { readonly volume: k8s.Volume; readonly mount: k8s.VolumeMount }[] = [];
+  private readonly initContainers: k8s.Container[] = [];
   private readonly annotations: Record<string, () => string> = {};
 
   constructor(
     private readonly owner: Construct,
     private readonly props: ServicePodProps,
   ) {
-    const tmp = props.tmp ?? Size.mebibytes(64);
+    const resources = props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) };
     assertValid(
       owner,
       imageProblem(props.image, 'image'),
-      sizeProblem(tmp, 'tmp'),
+      scratchMemoryProblem(props.scratch, resources.memory, props.name),
       ...(props.pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
     );
-    this.resources = resourceRequirements(
-      owner,
-      props.resources ?? { memory: Size.mebibytes(256), cpu: Cpu.millis(100) },
-    );
+    this.resources = resourceRequirements(owner, resources);
     this.environment = new Environment(owner, props.namespace, {
       own: props.env,
       commands: [...(props.command ?? []), ...(props.args ?? [])],
     });
-    this.addVolume(
-      { name: 'tmp', emptyDir: { sizeLimit: k8s.Quantity.fromString(memoryQuantity(bytes(tmp))) } },
-      { mountPath: '/tmp' },
-    );
+    for (const { volume, path } of scratchVolumes(props.scratch)) this.addVolume(volume, { mountPath: path });
   }
 
   /** Adds environment variables. @throws on a name that is taken or invalid */
@@ -94,11 +88,19 @@ export class ServicePod {
     this.environment.add(env);
   }
 
-  /** Adds a volume and its mount. A volume of the same name is rendered once, with all its mounts. */
+  /**
+   * Adds a volume and its mount. A volume of the same name is rendered once, with all its mounts. One that has only a name comes
+   * from a claim template.
+   */
   addVolume(volume: k8s.Volume, mount: Omit<k8s.VolumeMount, 'name'>): void {
     const paths = this.mounted.map(({ mount: { mountPath } }) => mountPath);
     assertValid(this.owner, mountPathsProblem([...paths, mount.mountPath], 'each path of a volume, file or secret'));
     this.mounted.push({ volume, mount: { ...mount, name: volume.name } });
+  }
+
+  /** Adds a container that must succeed before the others start. They run one after another. */
+  addInitContainer(container: k8s.Container): void {
+    this.initContainers.push(container);
   }
 
   /** Rolls the pods when this content changes, by the annotation `checksum/KEY`. Call with a function for content that is known late. */
@@ -131,8 +133,9 @@ export class ServicePod {
       ...hardenedPod(props.user ?? 10001, props),
       terminationGracePeriodSeconds: (props.terminationGracePeriod ?? GRACE).toSeconds(),
       affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
+      initContainers: this.initContainers.length > 0 ? [...this.initContainers] : undefined,
       containers: [this.container()],
-      volumes: [...volumes.values()],
+      volumes: [...volumes.values()].filter((volume) => Object.keys(volume).length > 1),
     };
   }
 

@@ -38,6 +38,20 @@ export function giveSecrets(
   mount(scope, namespace, pod, files);
 }
 
+/** Declares the own secrets of a service without pods: its files may be encrypted with one. */
+export function keepSecrets(
+  scope: Construct,
+  { name, namespace }: { readonly name: string; readonly namespace: string },
+  secrets: Readonly<Record<string, ServiceSecret>> = {},
+): void {
+  for (const [variable, secret] of Object.entries(ownSecrets(secrets)!)) {
+    const own = secretName(name, variable);
+    const { source } = secret;
+    if ('shared' in source) continue;
+    new DeclaredSecret(scope, own, { name: own, namespaces: [namespace], keys: keysOfSecret(source) });
+  }
+}
+
 /** What homelab.ts can say too: all but keys of declared secrets. */
 export function ownSecrets(secrets: Readonly<Record<string, ServiceSecret>> | undefined): Secrets | undefined {
   if (typeof secrets !== 'object' || secrets === null) return secrets;

@@ -2,6 +2,7 @@ import type { Size } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-28';
 import { Construct, type IConstruct } from 'constructs';
 import { bytes, memoryQuantity, sizeProblem } from '../values/quantity';
+import { LOCAL_STORAGE_CLASS } from '../values/volumes';
 import { KEEP } from './argo-cd';
 import { clusterScoped, onRender } from './rendering';
 import { scriptFile } from './script-file';
@@ -9,20 +10,17 @@ import { sentence } from '../values/problem';
 import { assertValid, validateTree } from './validation';
 import { RESTRICTED_CONTAINER } from './security';
 
-/** The storage class of static volumes, one disk each. */
-export const LOCAL_STORAGE_CLASS = 'local-data';
-
-/** Node and folder of the disk of each pod. */
+/** Node and folder of each disk. Disks of a database are named like its pods. */
 export interface LocalDisksProps {
-  /** The node whose disk holds a pod's data. */
-  readonly nodeOf: (pod: string) => string;
-  /** Where the disk is mounted on that node. @default /var/mnt/POD, where Talos mounts a user volume of the pod's name */
-  readonly pathOf?: (pod: string) => string;
+  /** The node that holds a disk. */
+  readonly nodeOf: (disk: string) => string;
+  /** Where the disk is mounted on that node. @default /var/mnt/DISK, where Talos mounts a user volume of the disk's name */
+  readonly pathOf?: (disk: string) => string;
   /** @default local-data */
   readonly storageClassName?: string;
 }
 
-/** Storage of a database: one disk per pod, or volumes of a StorageClass. */
+/** Storage of a database or of a volume of a service: disks of nodes, or volumes of a StorageClass. */
 export class DataStorage {
   /**
    * One disk per pod, as a static `local` PersistentVolume bound in advance to the pod's claim: each disk can grow alone, a replica
@@ -47,7 +45,7 @@ export class DataStorage {
 
   /**
    * Whether a missing disk would go unnoticed: an unmounted Talos mount point is a folder of the system disk, the kubelet does not
-   * wait for the mount, and a database would start empty there.
+   * wait for the mount, and a program would find no data there.
    */
   get mountCanBeMissing(): boolean {
     return this.disks !== undefined;
@@ -76,18 +74,21 @@ export class DataStorage {
 
   /** Declares one volume per pod; does nothing when a provisioner creates them. */
   declare(scope: Construct, namespace: string, claimTemplateName: string, pods: readonly string[]): void {
-    const disks = this.disks;
+    for (const pod of pods) this.declareVolume(scope, namespace, `${claimTemplateName}-${pod}`, pod);
+  }
+
+  /** Declares the volume of one claim; does nothing when a provisioner creates it. */
+  declareVolume(scope: Construct, namespace: string, claim: string, disk: string): void {
+    const { disks, size, storageClassName } = this;
     if (!disks) return;
-    for (const pod of pods) {
-      new DeclaredVolume(scope, `volume-${pod}`, {
-        claim: `${claimTemplateName}-${pod}`,
-        namespace,
-        node: disks.nodeOf(pod),
-        path: disks.pathOf?.(pod) ?? `/var/mnt/${pod}`,
-        size: this.size,
-        storageClassName: this.storageClassName,
-      });
-    }
+    new DeclaredVolume(scope, `volume-${disk}`, {
+      claim,
+      namespace,
+      node: disks.nodeOf(disk),
+      path: disks.pathOf?.(disk) ?? `/var/mnt/${disk}`,
+      size,
+      storageClassName,
+    });
   }
 }
 
@@ -124,7 +125,7 @@ export interface DeclaredVolumeProps {
   readonly storageClassName: string;
 }
 
-/** A disk that a database needs. `PersistentVolumes` renders its volume, in a chart that is kept longer than the database's. */
+/** A disk that a database or service needs. `PersistentVolumes` renders its volume, in a chart that is kept longer than theirs. */
 export class DeclaredVolume extends Construct {
   /** All disks that a tree declares, in the order of the tree. */
   static all(root: IConstruct): DeclaredVolume[] {
@@ -156,7 +157,7 @@ function unrendered(root: IConstruct): string[] {
     );
 }
 
-/** Renders every declared disk of the tree, and their storage class. Make it after the databases. */
+/** Renders every declared disk of the tree, and their storage class. Make it after databases and services. */
 export class PersistentVolumes extends Construct {
   /** The disks that it renders. */
   readonly volumes: readonly DeclaredVolume[];
@@ -210,7 +211,7 @@ export class PersistentVolumes extends Construct {
   }
 }
 
-/** The first init container of a database on local disks: fails when the data volume is not mounted. */
+/** An init container for a volume on a local disk: fails when the disk is not mounted. */
 export function mountCheck(
   image: string,
   resources: k8s.ResourceRequirements,

@@ -1,59 +1,13 @@
 import { membersPerRackProblem, membersProblem, podsProblem } from '../values/members';
 import { sentence } from '../values/problem';
-import { databasePods } from './derived';
+import { databasePods, diskSize } from './derived';
 import type { Homelab, NodeLabel } from './homelab';
 import { twice } from './reference';
 import { at } from './shape';
 
-/** Validates databases and their disks against the machines. */
+/** Validates databases against the machines. */
 export function databaseProblems(homelab: Homelab): string[] {
-  return [...disks(homelab), ...databases(homelab)];
-}
-
-/** Validates that every pod of a database has one disk and every disk a pod: an unused disk is a typing error. */
-function disks(homelab: Homelab): string[] {
-  const places = new Map<string, string[]>();
-  for (const [name, machine] of Object.entries(homelab.machines)) {
-    for (const disk of Object.keys((machine.kind === 'talos' && machine.dataDisks) || {}))
-      places.set(disk, [...(places.get(disk) ?? []), name]);
-  }
-  const wanted = Object.entries(homelab.databases).flatMap(([name, database]) =>
-    databasePods(name, database).map((pod) => [pod, at('databases', name)] as const),
-  );
-  const pods = new Set(wanted.map(([pod]) => pod));
-  return [
-    ...wanted
-      .filter(([pod]) => !places.has(pod))
-      .map(([pod, place]) =>
-        sentence({
-          what: `${place} must have a data disk for each pod`,
-          got: `no disk for ${pod}`,
-          fix: `add dataDisks: { '${pod}': Size.gibibytes(100) } to the machine that should hold it`,
-        }),
-      ),
-    ...[...places]
-      .filter(([, machines]) => machines.length > 1)
-      .map(([disk, machines]) =>
-        sentence({
-          what: `data disk ${disk} must be on one machine`,
-          got: machines.join(' and '),
-          fix: 'remove it from the others',
-        }),
-      ),
-    ...[...places]
-      .filter(([disk]) => !pods.has(disk))
-      .map(([disk, machines]) =>
-        sentence({
-          what: `data disk ${disk} of ${machines.join()} must belong to a pod of a database`,
-          got: disk,
-          allowed: [...pods].join(', '),
-          fix: 'correct the name, or remove the disk',
-        }),
-      ),
-  ];
-}
-
-function databases({ databases: all, machines, preferredNodes }: Homelab): string[] {
+  const { databases: all, machines, preferredNodes } = homelab;
   const problems = preferredNodes ? labelProblems('preferredNodes', preferredNodes, machines) : [];
   for (const [name, database] of Object.entries(all)) {
     const place = at('databases', name);
@@ -70,7 +24,7 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
         );
       }
     }
-    const sizes = new Map(databasePods(name, database).map((pod) => [diskSize(machines, pod), pod]));
+    const sizes = new Map(databasePods(name, database).map((pod) => [diskSize(homelab, pod)?.asString(), pod]));
     sizes.delete(undefined);
     if (sizes.size > 1) {
       const got = [...sizes].map(([size, pod]) => `${pod} ${size}`).join(', ');
@@ -110,11 +64,6 @@ function databases({ databases: all, machines, preferredNodes }: Homelab): strin
   );
   problems.push(...twice(rings));
   return problems;
-}
-
-function diskSize(machines: Homelab['machines'], disk: string): string | undefined {
-  const machine = Object.values(machines).find((each) => each.kind === 'talos' && each.dataDisks?.[disk]);
-  return machine?.kind === 'talos' ? machine.dataDisks?.[disk]?.asString() : undefined;
 }
 
 function labelProblems(place: string, { key, value }: NodeLabel, machines: Homelab['machines']): string[] {

@@ -1,3 +1,4 @@
+import type { Size } from 'cdk8s';
 import { bytes } from '../values/quantity';
 import type { Database } from './databases';
 import type { Homelab, Machine, TalosMachine } from './homelab';
@@ -15,7 +16,7 @@ export function databasePods(name: string, database: Database): string[] {
 }
 
 /** The Kubernetes nodes, by name. */
-export function nodes({ machines }: Homelab): [string, TalosMachine][] {
+export function nodes({ machines }: Pick<Homelab, 'machines'>): [string, TalosMachine][] {
   return Object.entries(machines).filter((entry): entry is [string, TalosMachine] => isTalos(entry[1]));
 }
 
@@ -71,6 +72,11 @@ export function clusterNetworks({ network }: Homelab): { readonly podCidr: strin
 /** The machine that holds a disk. */
 export function machineOfDisk(homelab: Homelab, disk: string): [string, TalosMachine] {
   return nodes(homelab).find(([, machine]) => machine.dataDisks?.[disk] !== undefined)!;
+}
+
+/** Size of a data disk, or undefined where no machine holds it. */
+export function diskSize(homelab: Pick<Homelab, 'machines'>, disk: string): Size | undefined {
+  return nodes(homelab).find(([, machine]) => machine.dataDisks?.[disk] !== undefined)?.[1].dataDisks![disk];
 }
 
 /**

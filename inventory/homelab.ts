@@ -237,7 +237,11 @@ export interface TalosMachine extends MachineBase {
   readonly role: 'control-plane' | 'worker';
   /** Node labels that the kubelet sets. @default none */
   readonly labels?: Readonly<Record<string, string>>;
-  /** One disk per database replica, by the name of its pod, which is also its serial: 1 to 20 letters, digits and -. @default none */
+  /**
+   * Disks with data by name, which is also their serial: 1 to 20 letters, digits and -. One for each pod of a database, named
+   * like the pod, and one for each volume of a service, named SERVICE-VOLUME or, for each replica, SERVICE-VOLUME-0 and so on.
+   * @default none
+   */
   readonly dataDisks?: Readonly<Record<string, Size>>;
 }
 

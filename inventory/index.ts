@@ -51,6 +51,7 @@ export {
   API_SERVER_PORT,
   clusterNetworks,
   databasePods,
+  diskSize,
   downSeconds,
   hostOf,
   machineOfDisk,
@@ -68,8 +69,11 @@ export type { RouteOptions } from '../values/routes';
 export { FOLDERS, NAMESPACES, reservedNames } from './names';
 export { Secret, type KeyPairKind } from '../values/secret';
 export type { MountedFiles } from '../values/mounted-files';
+export { neededDisks, type NeededDisk } from './disks';
+export { volumeOwners, volumesOf, type OwnedVolume, type ServiceVolume, type VolumeOwner } from './volumes';
 export type { MemberOptions } from '../values/members';
 export type { MongoAccess, MongoOutsideRole, MongoRole } from '../values/mongo-roles';
+export type { Scratch, ScratchSize, VolumeMount } from '../values/volumes';
 export {
   Probes,
   type ExecProbeProps,

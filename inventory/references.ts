@@ -13,8 +13,10 @@ import { networkProblems } from './networks';
 import { oneOf, twice } from './reference';
 import { needsIngress, routeProblems } from './routes';
 import { secretProblems } from './secret-references';
+import { diskProblems } from './disks';
 import { serviceProblems } from './service-references';
 import { at } from './shape';
+import { volumeProblems } from './volumes';
 
 /** Validates values against each other: addresses within the network, names that exist, values that must be unique. */
 export function referenceProblems(homelab: Homelab): string[] {
@@ -27,7 +29,9 @@ export function referenceProblems(homelab: Homelab): string[] {
     hosts,
     gpuRoms,
     backupProblems,
+    diskProblems,
     databaseProblems,
+    volumeProblems,
     serviceProblems,
     routeProblems,
     secretProblems,

@@ -70,6 +70,14 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
 /** Another service that listens on a port. */
 function serviceTarget({ services }: Homelab, owner: string, name: string, place: string): string[] {
   const { kind = 'server' } = (Object.hasOwn(services, name) && services[name]) || {};
+  if (Object.hasOwn(services, name) && services[name]!.state === 'retired')
+    return [
+      sentence({
+        what: `${place}.service must be an active service of this homelab`,
+        got: `${name}, which is retired`,
+        fix: `set ${at('services', name)}.state to 'active', or remove the connection`,
+      }),
+    ];
   const others = servers(services).flatMap(([each]) => (each === owner ? [] : [each]));
   if (kind === 'server') return oneOf(`${place}.service must be another service of this homelab`, name, others);
   return [

@@ -2,21 +2,34 @@ import { Env } from '../values/env';
 import { SCHEDULE_FIELDS } from '../values/schedule';
 import { SERVICE_FIELDS } from '../values/service-options';
 import { host, published, routes } from './route-shapes';
+import { volumesProblem } from '../values/volumes';
 import * as is from './shape';
 import { connection } from './connection-shapes';
 import { variableName } from './name-shapes';
 import type * as lab from './services';
+import type { ServiceVolume } from './volumes';
 
 /** Text, or what a connection gives. */
 const envValue: is.Rule = (value, path, problems) => {
   if (!(value instanceof Env)) is.anyText(value, path, problems);
 };
 
+const volume = is.shape<ServiceVolume>({
+  path: is.checkedElsewhere,
+  folder: is.checkedElsewhere,
+  perReplica: is.checkedElsewhere,
+  disk: is.optional(is.matching(/^[A-Za-z0-9][A-Za-z0-9-]*$/, 'the name of a disk: letters, digits and -', 'uploads')),
+  storageClass: is.optional(is.dnsName),
+  size: is.optional(is.size),
+});
+
 /** The form of a service. */
 export const service: is.Shape<lab.Service> = {
   ...is.fields(SERVICE_FIELDS),
   ...is.fields(SCHEDULE_FIELDS),
   image: is.optional(is.image),
+  volumes: is.optional(is.all(is.by(volumesProblem), is.byName(is.checkedElsewhere, volume))),
+  state: is.optional(is.oneOf('active', 'retired')),
   memory: is.optional(is.size),
   cpu: is.optional(is.cpu),
   env: is.optional(is.byName(variableName, envValue)),

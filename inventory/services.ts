@@ -6,6 +6,7 @@ import type { RouteOptions } from '../values/routes';
 import type { ScheduleOptions } from '../values/schedule';
 import type { ServiceOptions } from '../values/service-options';
 import type { Connection } from './connections';
+import type { ServiceVolume } from './volumes';
 
 /** A microservice, worker or job. Only `connects` is required, even if the list is empty. */
 export interface Service extends ServiceOptions, ScheduleOptions {
@@ -15,6 +16,17 @@ export interface Service extends ServiceOptions, ScheduleOptions {
   readonly memory?: Size;
   /** @default 100m; a web app 50m */
   readonly cpu?: Cpu;
+  /**
+   * Folders that outlive the pods, by name. Each is a disk of a machine (see `dataDisks`), or a volume of a storage class. The
+   * service then has one pod, which stops before its successor starts, or with `perReplica` one volume for each pod.
+   * @default none: files of the service end with their pod
+   */
+  readonly volumes?: Readonly<Record<string, ServiceVolume>>;
+  /**
+   * `retired` runs no pods, but keeps volumes, claims and secrets. Only for a service with volumes: another one is simply
+   * removed. @default active
+   */
+  readonly state?: 'active' | 'retired';
   /**
    * Environment variables: text, or `Env.from('mongodb', 'uri')` for what a connection gives. In text `$(NAME)` refers to another
    * variable of the service, including those of its connections. All other text, including empty text, is passed unchanged.

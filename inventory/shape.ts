@@ -223,6 +223,17 @@ export function fields<T>(judges: Judges<T>): Shape<T> {
   return Object.fromEntries(rules) as Shape<T>;
 }
 
+/** A value that another rule of the same object validates. */
+export const checkedElsewhere: Rule = () => undefined;
+
+/** Several rules, each only where those before it found nothing. */
+export function all(...rules: readonly Rule[]): Rule {
+  return (value, path, problems) => {
+    const before = problems.length;
+    for (const rule of rules) if (problems.length === before) rule(value, path, problems);
+  };
+}
+
 /** An object with exactly these properties. */
 export function shape<T>(rules: Shape<T>): Rule {
   return (value, path, problems) => {

@@ -35,6 +35,9 @@ const NEEDED_BY_IMAGE = [
 /** File systems of the kernel. A container runtime refuses mounts below them. */
 const OF_THE_KERNEL = ['/proc', '/sys', '/dev'];
 
+/** The one path below them at which a volume may be mounted: memory that processes share. */
+export const SHARED_MEMORY = '/dev/shm';
+
 /** What is wrong with paths at which volumes are mounted together, as a sentence, or undefined. */
 export function mountPathsProblem(paths: readonly string[], what: string): string | undefined {
   const problem = (got: unknown, fix: string) =>
@@ -43,7 +46,10 @@ export function mountPathsProblem(paths: readonly string[], what: string): strin
     if (typeof path !== 'string' || !/^\/[^\0:]*$/.test(path) || path.split('/').includes('..'))
       return problem(path, 'write it like /etc/config, without : and ..');
     const plain = normal(path);
-    if (NEEDED_BY_IMAGE.includes(plain) || OF_THE_KERNEL.some((folder) => isWithin(plain, folder)))
+    if (
+      NEEDED_BY_IMAGE.includes(plain) ||
+      (plain !== SHARED_MEMORY && OF_THE_KERNEL.some((folder) => isWithin(plain, folder)))
+    )
       return problem(path, 'choose a subfolder: a mount would hide the files of the image');
     const other = paths.slice(0, index).find((each) => isWithin(plain, normal(each)) || isWithin(normal(each), plain));
     if (other !== undefined)

@@ -4,6 +4,7 @@ import type { ScheduleOptions } from './schedule';
 import { SCHEDULE_FIELDS } from './schedule';
 import { missing, sentence } from './problem';
 import type { ServiceOptions } from './service-options';
+import { volumeProblems } from './volumes';
 
 /**
  * What a service is: a server answers on a port; a worker has no port and no Service, so nothing connects to it; a job runs to
@@ -35,6 +36,7 @@ const NOT_FOR: Readonly<Record<ServiceKind, Partial<Record<keyof Options, string
     probes: 'a job ends by itself, and `deadline` ends one that hangs',
     replicas: 'a job runs in one pod',
     autoscaling: 'a job runs in one pod',
+    volumes: 'the pods of a job come and go, and `scratch` is what one run needs',
   },
 };
 
@@ -73,7 +75,7 @@ export function togetherProblems(options: Options, at: (field: string) => string
         fix: 'remove it: the autoscaler sets it',
       }),
     );
-  return problems;
+  return [...problems, ...volumeProblems(options, at)];
 }
 
 /** A port that probes and connections can use, and time to drain. */

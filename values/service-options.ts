@@ -10,6 +10,7 @@ import { SCHEDULE_FIELDS, type ScheduleOptions } from './schedule';
 import { togetherProblems, type ServiceKind } from './service-kinds';
 import { mountedFilesProblem, type MountedFiles } from './mounted-files';
 import { secretsProblem, type Secrets } from './secret';
+import { scratchProblem, volumesProblem, type Scratch, type VolumeMounts } from './volumes';
 
 /** What homelab.ts and MicroserviceDeployment can both say of a service, with the same names and defaults. */
 export interface ServiceOptions {
@@ -28,6 +29,17 @@ export interface ServiceOptions {
   readonly replicas?: number;
   /** Autoscaling instead of a fixed number of pods. The manifest then has no `replicas`, which each sync would reset. @default none */
   readonly autoscaling?: Autoscaling;
+  /**
+   * Folders that outlive the pods, by name. The service then has one pod, which stops before its successor starts, or with
+   * `perReplica` a StatefulSet whose pods each have a volume of their own. @default none: files of the service end with their pod
+   */
+  readonly volumes?: VolumeMounts;
+  /**
+   * Empty writable folders by path, with their largest size; a pod whose folder is larger is evicted. They end with the pod. In
+   * memory with { memory: SIZE }, which counts as memory of the service. The sizes are limits: nothing is reserved on the
+   * node's disk. @default /tmp with 64 MiB, which is always there
+   */
+  readonly scratch?: Scratch;
   /** Command instead of the entrypoint of the image; no shell splits it. `$(NAME)` is an environment variable. @default the image's */
   readonly command?: readonly string[];
   /** Arguments of the command, or of the image's entrypoint. @default the image's */
@@ -64,6 +76,8 @@ export const SERVICE_FIELDS: Fields<ServiceOptions> = {
   probes: probesProblem,
   replicas: replicasProblem,
   autoscaling: autoscalingProblem,
+  volumes: volumesProblem,
+  scratch: scratchProblem,
   command: commandProblem,
   args: argsProblem,
   user: userProblem,

@@ -53,7 +53,7 @@ test('renders a CPU limit if one is set', () => {
 });
 
 test('limits the size of /tmp', () => {
-  const { pod } = rendered({ tmp: Size.gibibytes(1) });
+  const { pod } = rendered({ scratch: { '/tmp': Size.gibibytes(1) } });
   expect(pod.volumes).toContainEqual({ name: 'tmp', emptyDir: { sizeLimit: '1Gi' } });
 });
 
