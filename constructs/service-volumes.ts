@@ -85,7 +85,7 @@ export class ServiceVolumes extends Construct {
       spec: { clusterIp: 'None', publishNotReadyAddresses: true, selector: { ...selector } },
     });
     const volumeClaimTemplates = Object.entries(this.props.volumes).map(([volume, { storage }]) =>
-      storage.claimTemplate(this, volume, selector),
+      storage.claimTemplate(this, volume, selector, requestOf(storage)),
     );
     return withClaimDefaults(
       new k8s.KubeStatefulSet(scope, 'stateful-set', {
@@ -108,7 +108,7 @@ export class ServiceVolumes extends Construct {
   private claim(volume: string, storage: DataStorage): k8s.KubePersistentVolumeClaim {
     const { namespace, labels } = this.props;
     const name = `${this.props.name}-${volume}`;
-    const { spec } = storage.claimTemplate(this, volume, labels);
+    const { spec } = storage.claimTemplate(this, volume, labels, requestOf(storage));
     return new k8s.KubePersistentVolumeClaim(this, `claim-${volume}`, {
       metadata: { name, namespace, labels: { ...labels }, annotations: { ...KEEP } },
       // A disk by name: no other volume that happens to fit.
@@ -142,6 +142,14 @@ export class ServiceVolumes extends Construct {
       volumeMounts: [{ name: volume, mountPath: `/volumes/${volume}` }],
     };
   }
+}
+
+/**
+ * Next to nothing of a disk, which is reserved for the claim anyway: the API server refuses a claim that grows without a provisioner,
+ * so the disk could not grow.
+ */
+function requestOf(storage: DataStorage): Size {
+  return storage.mountCanBeMissing ? Size.mebibytes(1) : storage.size;
 }
 
 /** Volumes of a service with at least one; undefined otherwise. */

@@ -53,12 +53,14 @@ export class DataStorage {
 
   /**
    * The claim for a StatefulSet's volumeClaimTemplates; its name is the volume's name in the pod.
+   * @param request what the claim asks for, by default all of the volume
    * @throws when the size is a plain number, NaN or under 1 KiB
    */
   claimTemplate(
     scope: IConstruct,
     name: string,
     claimLabels: Readonly<Record<string, string>>,
+    request = this.size,
   ): k8s.KubePersistentVolumeClaimProps {
     assertValid(scope, sizeProblem(this.size, 'the size of a data volume'));
     return {
@@ -67,7 +69,7 @@ export class DataStorage {
         accessModes: ['ReadWriteOnce'],
         storageClassName: this.storageClassName,
         volumeMode: 'Filesystem',
-        resources: { requests: { storage: k8s.Quantity.fromString(memoryQuantity(bytes(this.size))) } },
+        resources: { requests: { storage: k8s.Quantity.fromString(memoryQuantity(bytes(request))) } },
       },
     };
   }

@@ -139,7 +139,7 @@ function serialProblem({ owner, volume, disk }: OwnedVolume, place: string): str
   });
 }
 
-/** A claim template has one size for all replicas. */
+/** Replicas are alike. */
 function sizesProblem(homelab: Homelab, owner: VolumeOwner, place: string): string | undefined {
   for (const volume of Object.keys(owner.service.volumes ?? {})) {
     const disks = volumesOf(owner).flatMap((each) => (each.volume === volume && each.disk ? [each.disk] : []));

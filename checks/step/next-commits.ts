@@ -1,6 +1,6 @@
 import { INSTANCE_LABEL, NAME_LABEL } from '../../values/labels';
 import { fewestCopies, membersLook, surplusOf } from './data/cassandra';
-import { indexOf, isActive, mainContainer, thingOf, type Database, type Index } from './data/databases';
+import { databaseOf, indexOf, isActive, mainContainer, thingOf, type Database, type Index } from './data/databases';
 import { asWanted, replicaSetOf } from './data/mongodb';
 import { claimants } from './data/names';
 import { isSame } from './data/risk';
@@ -57,10 +57,16 @@ function fewerNodes(was: Database, is: Database, thing: string): NextCommit[] {
   ];
 }
 
-function deleteNext({ namespace, name }: Database, thing: string): NextCommit {
+function deleteNext({ namespace, name, engine }: Database, thing: string): NextCommit {
+  const pods = `kubectl -n ${namespace} get pods -l ${INSTANCE_LABEL}=${name}`;
+  if (engine === 'service')
+    return {
+      what: `remove ${thing} and its disks from homelab.ts, or set it to active again`,
+      when: `its files were copied or nobody needs them, and its pods are gone: ${pods}`,
+    };
   return {
     what: `remove databases.${thing} and its disks from homelab.ts, or set it to active again`,
-    when: `you restored a backup as a test (docs/worst-day.md), nobody needs the database, and its pods are gone: kubectl -n ${namespace} get pods -l ${INSTANCE_LABEL}=${name}`,
+    when: `you restored a backup as a test (docs/worst-day.md), nobody needs the database, and its pods are gone: ${pods}`,
   };
 }
 
@@ -116,6 +122,7 @@ function disks(pairs: readonly Pair[], before: Index): NextCommit[] {
     const owner = claims.get(`${claimRef?.namespace ?? ''}/${claimRef?.name ?? ''}`);
     if (!owner || isSame(nodeAffinity, is.object.spec.nodeAffinity)) return [];
     const { pod, set } = owner;
+    if (databaseOf(set)?.engine === 'service') return [];
     const { namespace, labels = {} } = set.metadata;
     const look =
       labels[NAME_LABEL] === 'mongodb'

@@ -38,10 +38,11 @@ test('a volume on a disk: one pod, one claim that only its volume binds, and a c
       accessModes: ['ReadWriteOnce'],
       storageClassName: 'local-data',
       volumeName: 'services-documents-uploads',
-      resources: { requests: { storage: '50Gi' } },
+      resources: { requests: { storage: '1Mi' } },
     },
   });
   expect(find(all, 'PersistentVolume', 'services-documents-uploads').spec).toMatchObject({
+    capacity: { storage: '50Gi' },
     claimRef: { namespace: 'services', name: 'documents-uploads' },
     local: { path: '/var/mnt/documents-uploads' },
     persistentVolumeReclaimPolicy: 'Retain',
@@ -95,7 +96,7 @@ test('a volume for each replica: a StatefulSet with claim templates and a headle
         apiVersion: 'v1',
         kind: 'PersistentVolumeClaim',
         metadata: { name: 'data' },
-        spec: { storageClassName: 'local-data', resources: { requests: { storage: '50Gi' } } },
+        spec: { storageClassName: 'local-data', resources: { requests: { storage: '1Mi' } } },
         status: { phase: 'Pending' },
       },
     ],

@@ -1,18 +1,22 @@
 import { INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, NAME_LABEL } from '../../../values/labels';
+import { IDENTITY } from '../../../constructs';
 import { identity, type Manifest } from '../objects';
 import type { State } from '../step';
 import { claimTemplates, containersOf, podOf } from './workloads';
 import { engineOf, type Engine } from './versions';
 
-/** A database as rendered objects show it: ours by its labels, another one by the image of a StatefulSet that has claims. */
+/**
+ * A database as rendered objects show it: ours by its labels, another one by the image of a StatefulSet that has claims. A service
+ * of ours with volumes counts as one: it is retired and removed in the same way.
+ */
 export interface Database {
   /** Engine, namespace and name: the same database on both sides of a step. */
   readonly key: string;
-  readonly engine: Engine;
+  readonly engine: Engine | 'service';
   readonly namespace: string;
   /** Name in homelab.ts and in the label app.kubernetes.io/instance. */
   readonly name: string;
-  /** StatefulSets: one for each rack of Cassandra, one for MongoDB, none for a retired database. */
+  /** What runs its pods: a StatefulSet for each rack of Cassandra, one for MongoDB, also a Deployment for a service, none where it is retired. */
   readonly sets: readonly Manifest[];
   /** Files of the ConfigMaps that its pods mount, by name of the file. */
   readonly files: ReadonlyMap<string, string>;
@@ -32,7 +36,8 @@ export function indexOf({ objects }: State): Index {
     const database = databaseOf(object);
     if (!database) continue;
     const entry = found.get(database.key) ?? { database, sets: [] };
-    if (object.kind === 'StatefulSet') entry.sets.push(object);
+    if (object.kind === 'StatefulSet' || (object.kind === 'Deployment' && database.engine === 'service'))
+      entry.sets.push(object);
     found.set(database.key, entry);
   }
   const databases = [...found].map(([key, { database, sets }]): [string, Database] => [
@@ -46,14 +51,30 @@ export function indexOf({ objects }: State): Index {
 export function databaseOf({ kind, metadata, ...object }: Manifest): Omit<Database, 'files' | 'sets'> | undefined {
   const labels: Manifest = metadata.labels ?? {};
   const labelled = labels[NAME_LABEL];
-  const byImage = kind === 'StatefulSet' ? engineOfSet({ kind, metadata, ...object }) : undefined;
+  const namespace = String(metadata.namespace ?? '');
   const ours = labels[MANAGED_BY_LABEL] === MANAGED_BY;
+  if (ours && labelled === 'microservice') {
+    if (!holdsVolumes({ kind, metadata, ...object })) return undefined;
+    const name = String(labels[INSTANCE_LABEL] ?? metadata.name);
+    return { key: `service ${namespace}/${name}`, engine: 'service', namespace, name };
+  }
+  const byImage = kind === 'StatefulSet' ? engineOfSet({ kind, metadata, ...object }) : undefined;
   const engine = byImage ?? (ours && isOurs(labelled) ? labelled : undefined);
   if (!engine) return undefined;
   const instance = labelled === engine ? labels[INSTANCE_LABEL] : undefined;
   const name = String(instance ?? metadata.name);
-  const namespace = String(metadata.namespace ?? '');
   return { key: `${engine} ${namespace}/${name}`, engine, namespace, name };
+}
+
+/** Whether an object of a service belongs to its volumes: the policy that records them, their claims, the pods that mount them. */
+function holdsVolumes(object: Manifest): boolean {
+  const { kind, metadata } = object;
+  if (kind === 'PersistentVolumeClaim' || metadata.annotations?.[IDENTITY] !== undefined) return true;
+  if (kind !== 'Deployment' && kind !== 'StatefulSet') return false;
+  return (
+    claimTemplates(object).length > 0 ||
+    (podOf(object)?.volumes ?? []).some((each: Manifest) => each.persistentVolumeClaim)
+  );
 }
 
 function isOurs(name: unknown): name is Engine {
@@ -86,9 +107,11 @@ function filesOf(
   );
 }
 
-/** The container of the database. */
+/** The container of the database. That of a service, if its image is a known database. */
 export function mainContainer({ sets, engine }: Database): Manifest | undefined {
-  return sets.flatMap((set) => containersOf(podOf(set))).find(({ image }) => engineOf(image) === engine);
+  return sets
+    .flatMap((set) => containersOf(podOf(set)))
+    .find(({ image }) => (engine === 'service' ? engineOf(image) !== undefined : engineOf(image) === engine));
 }
 
 /** Name in messages. Includes the namespace if two databases have the same name. */

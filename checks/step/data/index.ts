@@ -6,7 +6,7 @@ import { cassandraRisks } from './cassandra';
 import { claimRisks } from './claims';
 import { indexOf, isActive, type Database, type Index } from './databases';
 import { templateRisks } from './disks';
-import { goneRisks, secretRisks, versionRisks } from './lifecycle';
+import { goneRisks, kindRisks, secretRisks, versionRisks } from './lifecycle';
 import { mongodbRisks } from './mongodb';
 import { mountRisks } from './mounts';
 import { retiredRisks } from './retired';
@@ -45,6 +45,7 @@ function runningRisks(step: Step, before: Index, after: Index): Risk[] {
     if (!isActive(is)) return [];
     return [
       ...versionRisks(was, is, before),
+      ...kindRisks(was, is, before),
       ...ownRules(was, is, before),
       ...backupRisks(was, is, before, after),
       ...secretRisks(was, had, has, before),

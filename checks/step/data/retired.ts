@@ -12,10 +12,12 @@ const FIXED: Readonly<Record<string, Section>> = {
   datacenter: 'identity',
   replicaSet: 'identity',
   racks: 'racks',
+  volumes: 'storage',
+  perReplica: 'storage',
 };
 
 /** Number of members that the disks record. Fewer pods have no majority, or miss rows. */
-const SIZES: Readonly<Record<string, Section>> = { nodesPerRack: 'racks', members: 'members' };
+const SIZES: Readonly<Record<string, Section>> = { nodesPerRack: 'racks', members: 'members', replicas: 'members' };
 
 /**
  * Risks of a database that is retired before or after the step. It has no pods on both sides, so this compares the settings that
@@ -43,7 +45,9 @@ export function retiredRisks(before: Database, after: Database, was: Index, is: 
         risk(
           aspect,
           section,
-          'Its disks hold the old value, even while no pod runs: with another one its nodes refuse to start when it is active again.',
+          before.engine === 'service'
+            ? 'Its claims are named after the old value: with another one it starts on empty volumes when it is active again.'
+            : 'Its disks hold the old value, even while no pod runs: with another one its nodes refuse to start when it is active again.',
         ),
       ),
     ...Object.entries(SIZES)
@@ -52,14 +56,16 @@ export function retiredRisks(before: Database, after: Database, was: Index, is: 
         risk(
           aspect,
           section,
-          'Its disks know all of its members, and none leaves while no pod runs: with fewer pods, members are missing when it is active again.',
+          before.engine === 'service'
+            ? 'The volumes of the last replicas leave Git, and with them what only these replicas hold.'
+            : 'Its disks know all of its members, and none leaves while no pod runs: with fewer pods, members are missing when it is active again.',
         ),
       ),
     ...versionRisks(before, after, was, [kept.image, wanted.image]),
   ];
 }
 
-/** Ignores the order of racks. */
+/** Ignores the order of racks and volumes. */
 function inOrder(value: unknown): unknown {
   return Array.isArray(value) ? [...value].sort() : value;
 }

@@ -104,10 +104,11 @@ export function goneSetRisks(pairs: readonly Pair[], before: Index, after: Index
   });
 }
 
-/** Whether other rules handle the removal of the whole database. */
+/** Whether other rules handle the removal of the whole database, or of the StatefulSet of a service. */
 function belongsToGone(set: Manifest, after: Index): boolean {
-  const key = databaseOf(set)?.key;
-  return key !== undefined && !isActive(after.databases.get(key));
+  const database = databaseOf(set);
+  if (database === undefined) return false;
+  return database.engine === 'service' || !isActive(after.databases.get(database.key));
 }
 
 function goneSet(set: Manifest, made: readonly Manifest[], before: Index): Risk[] {

@@ -90,7 +90,9 @@ function fields(was: Manifest, is: Manifest, name: string, after: Index): Risk[]
       shownSource(was),
       shownSource(is),
       'The volume would refer to another place than its data. The API server refuses the change; if you recreate the volume, its pod starts with the content of that place.',
-      ['put the old one back; data is moved by its database (docs/day-2.md, A replica to another machine)'],
+      [
+        'put the old one back; data is moved by its database, or by hand for a service (docs/day-2.md, A replica to another machine)',
+      ],
     );
   // Without a claimRef it no longer waits for that claim, but an existing claim stays bound.
   if (claimOf(was) !== claimOf(is) && claimOf(was) !== 'none')
@@ -174,7 +176,9 @@ function moves(
   for (const { id, before: was, after: is } of volumes) {
     if (!was || !is || isSame(was.object.spec.nodeAffinity, is.object.spec.nodeAffinity)) continue;
     const owner = ownerOf(was.object);
-    const database = owner && before.databases.get(databaseOf(owner.set)?.key ?? '');
+    const whole = owner && before.databases.get(databaseOf(owner.set)?.key ?? '');
+    // Replicas of a service do not copy from each other: each volume is one by itself.
+    const database = whole?.engine === 'service' ? undefined : whole;
     const group = byDatabase.get(database?.key ?? id) ?? { database, moved: [] };
     group.moved.push({ id, owner, name: named(was.object), from: nodeOf(was.object), to: nodeOf(is.object) });
     byDatabase.set(database?.key ?? id, group);
@@ -203,7 +207,12 @@ function movedRisk(database: Database | undefined, moved: readonly Move[], befor
           : 'each of these disks is empty there, and if several move at once, too few replicas are left to copy from'
       }.`,
       way: one
-        ? ['put the machine back, or dump the data, and restore it into a database on the new machine']
+        ? database
+          ? ['put the machine back, or dump the data, and restore it into a database on the new machine']
+          : [
+              'put the machine back',
+              'or move the files by hand (docs/day-2.md, A volume of a service to another machine), then accept this change',
+            ]
         : [
             `first commit: ${first.name} alone, the others stay. Then the steps of docs/day-2.md, A replica to another machine`,
             'check: npm run bootstrap -- verify has no BAD, and the replica has its data (nodetool status says UN, or the reconcile container "as wanted")',
