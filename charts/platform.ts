@@ -41,7 +41,8 @@ export function platformChart(context: Context): void {
     volumeOwners(homelab).some((owner) => owner.namespace === name && volumesOf(owner).length > 0) || undefined;
   namespace(NAMESPACES.services, { keep: keep(NAMESPACES.services) });
   // The ingress controller has rights there, also before the first web app.
-  if (Object.keys(homelab.webApps).length > 0 || context.ingress) namespace(NAMESPACES.web, { keep: keep(NAMESPACES.web) });
+  if (Object.keys(homelab.webApps).length > 0 || context.ingress)
+    namespace(NAMESPACES.web, { keep: keep(NAMESPACES.web) });
   for (const { name, podSecurity, podSecurityReason, keep } of context.own)
     namespace(name, { podSecurity, podSecurityReason, keep });
   if (context.ingress)
