@@ -5,8 +5,8 @@ import type { ExportRecord } from '../../../scripts/models/export-record';
 import { create } from './bases';
 import type { Ended } from './lan';
 import { Mac } from './mac';
-import { Disk, noRoom } from './no-room';
 import { TestOllama } from './ollama';
+import { Disk, refusedReleases } from './refused-releases';
 import type { ModelPart, ModelSuite } from './suite';
 import { BASE_ANSWER, PROMPT, tinyBase } from './tiny';
 
@@ -76,7 +76,7 @@ export class Release {
     const kills = suite.full ? KILLS : KILLS.filter(({ what }) => SAMPLE.includes(what));
     for (const { what, fault } of kills) await this.killed(what, fault, other);
     await this.damaged(other);
-    await noRoom(this, other);
+    await refusedReleases(this, other);
     await this.back(other);
     if (suite.full)
       for (const [at, quantization] of QUANTIZATIONS.entries())

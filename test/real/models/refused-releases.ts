@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import type { ExportRecord } from '../../../scripts/models/export-record';
 import type { Release } from './release';
-import { BASE_ANSWER } from './tiny';
+import { BASE_ANSWER, PROMPT } from './tiny';
 
 /** A disk of the machine's models whose size the test changes: a tmpfs, which takes only the memory of its files. */
 export class Disk {
@@ -23,7 +23,7 @@ export class Disk {
   }
 }
 
-interface NoRoom {
+interface Refused {
   readonly what: string;
   readonly prepare: () => void | Promise<void>;
   readonly undo: () => void | Promise<void>;
@@ -34,11 +34,15 @@ interface NoRoom {
 /** So many parallel contexts take more memory than any machine has. */
 const HUGE = { OLLAMA_NUM_PARALLEL: '10000000' };
 
-/** Publishes when the machine has no room: on its disk, in its memory, or on a GPU. Clients keep their version, and the next run finishes. */
-export async function noRoom(release: Release, other: ExportRecord): Promise<void> {
+/**
+ * Publishes what the machine has no room for, on its disk, in its memory or on a GPU, and a version with a wrong answer. Clients keep
+ * their version, and the next run finishes.
+ */
+export async function refusedReleases(release: Release, other: ExportRecord): Promise<void> {
   const { suite, mac, served, disk, fault } = release;
+  const { prompts } = mac.homelab.llm!.models.writer!;
   const fill = (change: number) => () => fs.writeFileSync(fault, `${change} full`);
-  const cases: readonly NoRoom[] = [
+  const cases: readonly Refused[] = [
     {
       what: 'a disk that is full before the copy',
       prepare: () => disk.leave(500e6),
@@ -74,6 +78,13 @@ export async function noRoom(release: Release, other: ExportRecord): Promise<voi
       code: 4,
       said: /writer:v4 runs on the CPU of ai-vm/,
     },
+    {
+      what: 'a version with a wrong answer',
+      prepare: () => mac.change('writer', (model) => (model.prompts = [{ prompt: PROMPT, exact: BASE_ANSWER }])),
+      undo: () => mac.change('writer', (model) => (model.prompts = prompts)),
+      code: 1,
+      said: /1 of 1 answers of writer:v4 are not what homelab\.ts expects\. Clients still get the previous version/,
+    },
   ];
   for (const { what, prepare, undo, code, said } of cases) {
     await release.reset(other);
@@ -95,7 +106,7 @@ export async function noRoom(release: Release, other: ExportRecord): Promise<voi
     );
     const next = await mac.run('publish', 'writer');
     suite.tally.check(
-      `${what}: with room, the next run finishes`,
+      `${what}: without the cause, the next run finishes`,
       next.code === 0 && (await release.answer()) !== BASE_ANSWER,
       `${next.code}\n${next.stdout}${next.stderr}`,
     );
