@@ -208,6 +208,6 @@ function impatient(node: TestNode): void {
   const scripts = maps.get('cassandra/cassandra-scripts')!;
   maps.set('cassandra/cassandra-scripts', {
     ...scripts,
-    'node.json': scripts['node.json']!.replace(/"absentSeconds": \d+/, '"absentSeconds": 20'),
+    'node.json': String(scripts['node.json']).replace(/"absentSeconds": \d+/, '"absentSeconds": 20'),
   });
 }

@@ -46,7 +46,7 @@ export function opsTells(what: string, seconds: number, pods: readonly Pod[], is
 export function schedule(node: TestNode, pods: readonly Pod[], change: Readonly<Record<string, number>>): void {
   const maps = node.cluster.configMaps;
   const scripts = maps.get('cassandra/cassandra-scripts')!;
-  const config = { ...JSON.parse(scripts['ops.json']!), ...change };
+  const config = { ...JSON.parse(String(scripts['ops.json'])), ...change };
   maps.set('cassandra/cassandra-scripts', { ...scripts, 'ops.json': JSON.stringify(config) });
   for (const pod of pods) pod.refresh();
 }

@@ -6,7 +6,7 @@ import { NameServer } from './name-server';
 import { Pod } from './pod';
 import { Prober } from './prober';
 import { quoted, runQuietly } from './processes';
-import { Claims } from './volumes';
+import { Claims, type Files } from './volumes';
 
 type Json = any;
 
@@ -16,7 +16,7 @@ export const GATEWAY = '10.99.0.1';
 /** ConfigMaps, Secrets and names that pods find in the cluster. */
 export interface Cluster {
   /** Data by NAMESPACE/NAME. */
-  readonly configMaps: Map<string, Readonly<Record<string, string>>>;
+  readonly configMaps: Map<string, Files>;
   readonly secrets: Map<string, Readonly<Record<string, string>>>;
   readonly images: Readonly<Record<string, StandIn>>;
 }

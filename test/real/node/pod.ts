@@ -181,30 +181,38 @@ nsenter -t ${this.pause.pid} -n sh -ec 'ip link set lo up; ip addr add ${address
 
   /** Writes ConfigMaps that have changed into the volumes of the running pod, as the kubelet does within a minute. */
   refresh(): void {
-    for (const { name, configMap, secret } of this.spec.volumes ?? []) {
+    for (const { name, configMap, secret, projected } of this.spec.volumes ?? []) {
       const folder = this.volumes.get(name);
-      if ((configMap || secret) && folder !== undefined) this.writeFiles(name, folder);
+      if ((configMap || secret || projected) && folder !== undefined) this.writeFiles(name, folder);
     }
   }
 
   private writeFiles(name: string, folder: string): void {
-    const { configMap, secret, projected } = this.declared(name);
+    const { projected, ...only } = this.declared(name);
     const { cluster } = this.node;
-    if (projected) {
-      for (const { secret: source, ...other } of projected.sources as Json[]) {
-        if (!source)
-          throw new Error(
-            `${this.fullName}: ${name} projects what this kubelet does not: ${Object.keys(other).join()}`,
-          );
-        const data = cluster.secrets.get(`${this.namespace}/${source.name}`)!;
-        files(folder, data, { ...source, defaultMode: projected.defaultMode }, this.group, 0o440);
-      }
-    } else if (configMap) {
-      const data = cluster.configMaps.get(`${this.namespace}/${configMap.name}`)!;
-      files(folder, data, configMap, this.group, 0o644);
-    } else if (secret) {
-      // 0644 by default, and fsGroup takes it from the others and gives it to the group.
-      files(folder, cluster.secrets.get(`${this.namespace}/${secret.secretName}`)!, secret, this.group, 0o440);
-    } else throw new Error(`${this.fullName}: a volume of a kind that this kubelet does not know: ${name}`);
+    // Sources of a projected volume have items of their own, and its one mode.
+    const sources: Json[] = projected?.sources ?? [only];
+    for (const source of sources) {
+      const { configMap, secret } = source;
+      const mode = projected?.defaultMode ?? (configMap ?? secret)?.defaultMode;
+      if (configMap)
+        files(
+          folder,
+          cluster.configMaps.get(`${this.namespace}/${configMap.name}`)!,
+          { ...configMap, defaultMode: mode },
+          this.group,
+          0o644,
+        );
+      else if (secret)
+        // 0644 by default, and fsGroup takes it from the others and gives it to the group.
+        files(
+          folder,
+          cluster.secrets.get(`${this.namespace}/${secret.secretName ?? secret.name}`)!,
+          { ...secret, defaultMode: mode },
+          this.group,
+          0o440,
+        );
+      else throw new Error(`${this.fullName}: a volume of a kind that this kubelet does not know: ${name}`);
+    }
   }
 }

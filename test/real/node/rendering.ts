@@ -7,6 +7,7 @@ import { render } from '../../../synth';
 import { changed } from '../../homelab';
 import type { Cluster, TestNode } from './node';
 import type { Pod } from './pod';
+import type { Files } from './volumes';
 
 type Json = any;
 
@@ -26,13 +27,11 @@ export class Rendered {
     return this.objects.filter((object) => object.kind === kind && object.metadata.namespace === namespace);
   }
 
-  /** Data of each ConfigMap; binary data as text of one byte a character. */
-  configMaps(): Map<string, Readonly<Record<string, string>>> {
+  /** Data of each ConfigMap. */
+  configMaps(): Map<string, Files> {
     const maps = this.objects.filter(({ kind }) => kind === 'ConfigMap');
     const binary = (data: Readonly<Record<string, string>> = {}) =>
-      Object.fromEntries(
-        Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString('latin1')]),
-      );
+      Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64')]));
     return new Map(
       maps.map(({ metadata, data, binaryData }) => [
         `${metadata.namespace}/${metadata.name}`,
@@ -43,15 +42,15 @@ export class Rendered {
 
   /**
    * Gives a cluster the ConfigMaps and the secrets of this rendering.
-   * @param asked what an owner types, by the key of the secret
+   * @param asked what an owner types, by the name of the secret
    */
   async bring(cluster: Cluster, asked: Readonly<Record<string, string>> = {}): Promise<void> {
     for (const [name, data] of this.configMaps()) cluster.configMaps.set(name, data);
     for (const { name, namespaces, keys, type, readers } of this.secrets) {
       const listed = { name, namespaces, keys, type, readers };
       const values = await makeValues(listed, Object.keys(keys), undefined, async (key) => {
-        if (asked[key] === undefined) throw new Error(`the test has no answer for ${name}/${key}`);
-        return asked[key];
+        if (asked[name] === undefined) throw new Error(`the test has no answer for ${name}/${key}`);
+        return asked[name];
       });
       for (const namespace of namespaces) cluster.secrets.set(`${namespace}/${name}`, values);
     }

@@ -95,8 +95,8 @@ function bindsOf({ pod, spec, image }: Container): Bind[] {
   const programs = Object.entries(image.mounts).map(([to, from]): Bind => [from, to, 'ro']);
   const volumes = (spec.volumeMounts ?? []).map(({ name, mountPath, subPath, readOnly }: Json): Bind => {
     const from = subFolder(pod.volume(name), subPath);
-    const { configMap, secret } = (pod.spec.volumes ?? []).find((each: Json) => each.name === name) ?? {};
-    return [from, mountPath, readOnly || configMap || secret ? 'ro' : 'rw'];
+    const { configMap, secret, projected } = (pod.spec.volumes ?? []).find((each: Json) => each.name === name) ?? {};
+    return [from, mountPath, readOnly || configMap || secret || projected ? 'ro' : 'rw'];
   });
   return [...programs, ...volumes];
 }

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runQuietly } from './processes';
 
 type Json = any;
-type Files = Readonly<Record<string, string>>;
+/** Files of a ConfigMap or a Secret by key. */
+export type Files = Readonly<Record<string, string | Uint8Array>>;
 
 const MIB = 1024 ** 2;
 const DISK_MIB = 4096;
@@ -66,11 +67,12 @@ export function emptyDir(folder: string, { medium, sizeLimit }: Json, group: num
 export function files(folder: string, data: Files, source: Json, group: number, mode: number): void {
   fs.chownSync(folder, 0, group);
   fs.chmodSync(folder, 0o2755);
-  const chosen: [path: string, text: string][] = source.items
+  const chosen: [path: string, content: string | Uint8Array][] = source.items
     ? source.items.map(({ key, path }: Json) => [path, data[key]!])
     : Object.entries(data);
-  for (const [path, text] of chosen) {
-    fs.writeFileSync(join(folder, path), text);
+  for (const [path, content] of chosen) {
+    fs.mkdirSync(dirname(join(folder, path)), { recursive: true });
+    fs.writeFileSync(join(folder, path), content);
     fs.chownSync(join(folder, path), 0, group);
     fs.chmodSync(join(folder, path), withGroup(source.defaultMode, group) ?? mode);
   }

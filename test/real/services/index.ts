@@ -3,7 +3,9 @@ import { nodeParts } from '../node/prober';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { connections } from './connections';
+import { files } from './files';
 import { images, registryProgram } from './images';
+import { kinds } from './kinds';
 import { network } from './network';
 import { policyEngine } from './policy-engine';
 import { probes } from './probes';
@@ -27,6 +29,8 @@ const PARTS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   images,
   probes,
   processes,
+  kinds,
+  files,
   connections,
 };
 

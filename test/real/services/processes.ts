@@ -2,6 +2,7 @@ import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
 import { MicroserviceDeployment, Probes } from '../../../constructs';
 import { until } from '../cluster/processes';
+import { pause } from '../node/processes';
 import type { Tally } from '../tally';
 import { Bench } from './bench';
 import { HTTP_APP, WORKER } from './programs';
@@ -23,15 +24,17 @@ export function processes(tally: Tally): Promise<void> {
         image: HTTP_APP,
         preStop: ['/usr/local/bin/node', '-e', 'setTimeout(() => {}, 1500)'],
       });
+      new MicroserviceDeployment(chart, 'draining', { image: HTTP_APP });
       new MicroserviceDeployment(chart, 'deaf', {
         image: WORKER,
         command: ['/usr/local/bin/node', '-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"],
         probes: Probes.exec({ live: ['/usr/bin/true'] }),
-        terminationGracePeriod: Duration.seconds(2),
+        drain: Duration.seconds(1),
+        terminationGracePeriod: Duration.seconds(3),
       });
     },
     async (bench) => {
-      const [plain, small, hooked, deaf] = await bench.ready('plain', 'small', 'hooked', 'deaf');
+      const [plain, small, hooked, draining, deaf] = await bench.ready('plain', 'small', 'hooked', 'draining', 'deaf');
       const env = await bench.env(plain!);
       bench.check('a variable refers to one that stands behind it', env.GREETING === 'hello you', env.GREETING);
       bench.check('a doubled dollar stays', env.PRICE === '5$$', env.PRICE);
@@ -58,6 +61,12 @@ export function processes(tally: Tally): Promise<void> {
       await hooked!.stop();
       const log = hooked!.log('hooked');
       bench.check('a preStop command runs before SIGTERM', Date.now() - begin > 1400 && log.includes('SIGTERM'), log);
+      const stopping = draining!.stop();
+      await pause(3);
+      const late = await bench.ask(draining!, '/healthz');
+      bench.check('a pod that leaves answers until everybody knows', late.code === 200, `${late.code}`);
+      await stopping;
+      bench.check('then it gets SIGTERM', draining!.log('draining').includes('SIGTERM'), draining!.log('draining'));
       const second = Date.now();
       await deaf!.stop();
       bench.check('a process that ignores SIGTERM is killed after its time', Date.now() - second < 6000);

@@ -247,7 +247,7 @@ async function power(ring: Ring): Promise<void> {
 async function control(ring: Ring): Promise<void> {
   const maps = ring.node.cluster.configMaps;
   const config = maps.get('cassandra/cassandra-config')!;
-  const strong = config['cassandra.yaml']!;
+  const strong = String(config['cassandra.yaml']);
   const weak = strong.replace(
     'commitlog_sync: group\ncommitlog_sync_group_window: 10ms',
     'commitlog_sync: periodic\ncommitlog_sync_period: 10000ms',
