@@ -1,5 +1,6 @@
 import { ApiObject, App, Chart, Duration } from 'cdk8s';
 import { openNetwork, plainCredentials, render, shutdown, talosKubernetes, type Check } from '../../checks';
+import { Secret } from '../../inventory';
 import { changed, renderedHomelab } from '../homelab';
 
 function found(check: Check, change: (homelab: any) => void = () => undefined): string[] {
@@ -28,6 +29,23 @@ test('a `down` that is too short for the shutdown of Talos is a warning, with th
 test('policies without enforcement are a warning that explains the effect', () => {
   expect(found(openNetwork, (h) => (h.talos.enforceNetworkPolicies = false))).toEqual([
     expect.stringMatching(/^warning: talos.enforceNetworkPolicies is false: every pod may reach every other pod/),
+  ]);
+});
+
+test('a password in a file of a service is a warning, also in bytes, and a secret as a file is none', () => {
+  const messages = found(plainCredentials, (h) => {
+    h.services.chat.files = {
+      '/etc/app/db.yaml': 'host: db\npassword: hunter2\n',
+      '/etc/app/mail.conf': Buffer.from('smtp_password=hunter2\n'),
+      '/etc/app/plain.conf': 'password_file=/run/secrets/password\n',
+    };
+    h.services.chat.secrets = {
+      SMTP_PASSWORD: Secret.asked('password of the mail account').file('/run/secrets/password'),
+    };
+  });
+  expect(messages).toEqual([
+    "warning: services/chat/files: line 2 of file etc_app_db.yaml looks like a credential (by its name), and would be in Git as plain text; write it as a secret of the service, as secrets: { NAME: Secret.asked('what it is') }, and change it if it was ever committed",
+    expect.stringContaining('line 1 of file etc_app_mail.conf looks like a credential'),
   ]);
 });
 

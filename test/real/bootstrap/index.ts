@@ -21,6 +21,7 @@ import {
   type Reference,
 } from './harness/disturbed';
 import { gateway } from './scenarios/gateway';
+import { serviceSecrets } from './scenarios/service-secrets';
 import { hangsBelow, interrupted, unanswered } from './scenarios/endings';
 import { everywhere } from './scenarios/everywhere';
 import { Lab } from './harness/lab';
@@ -99,6 +100,10 @@ async function main(): Promise<void> {
     if (!only) await unanswered(lab, tally);
     if (!only) await machineProofs(lab, tally);
     if (!only) await overSsh(lab, tally);
+    if (chosen?.includes('secrets') ?? true) {
+      await serviceSecrets(lab, tally);
+      laps.lap('secrets of services: asked for, generated, shared, rotated');
+    }
     if (chosen?.includes('day-two') ?? true) laps.lap(`commands of day 2, ${await dayTwo(lab, tally, full)}`);
     if (chosen?.includes('gateway') ?? true) {
       await gateway(lab, tally, references.get('ai-vm')!, full);

@@ -110,16 +110,24 @@ export class Lab {
 
   /**
    * Runs `npm run bootstrap -- ARGS` as its owner would. `pace` is the length of a second. `hear` is called with each line that it
-   * prints.
+   * prints. With `answers` it runs in a terminal, where each question that matches gets its answer.
    */
-  run(args: readonly string[], pace = 0.1 * slowness(), hear: (line: string) => void = () => undefined): Promise<Run> {
+  run(
+    args: readonly string[],
+    pace = 0.1 * slowness(),
+    hear: (line: string) => void = () => undefined,
+    answers: readonly (readonly [question: RegExp, answer: string])[] = [],
+  ): Promise<Run> {
     const begin = Date.now();
     const longest = LONGEST * slowness();
     fs.mkdirSync(this.home, { recursive: true });
-    const child = spawn(process.execPath, ['-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args], {
+    const argv = [process.execPath, '-r', 'ts-node/register', 'scripts/bootstrap.ts', ...args];
+    // script(1) has a terminal, and ends as its command does.
+    const [program, ...words] = answers.length > 0 ? ['script', '-qefc', argv.join(' '), '/dev/null'] : argv;
+    const child = spawn(program!, words, {
       cwd: this.workspace.path,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: {
         ...process.env,
         ...this.simulation.environment(),
@@ -149,6 +157,14 @@ export class Lab {
       }
     };
     this.simulation.onKill = kill;
+    const unanswered = [...answers];
+    if (unanswered.length === 0) child.stdin!.end();
+    child.stdout.on('data', () => {
+      if (!unanswered[0]?.[0].test(output)) return;
+      const [, answer] = unanswered.shift()!;
+      // The prompt drops what was typed before it listens, and it is drawn before that.
+      setTimeout(() => child.stdin!.write(`${answer}\r`), 500 * slowness());
+    });
     const late = setTimeout(() => {
       output += `\nkilled by the test: it ran for ${longest} s`;
       kill();
