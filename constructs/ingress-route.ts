@@ -35,7 +35,7 @@ export function ingressRoute(scope: Construct, target: RouteTarget, name: string
     fail(scope, { what: 'a route must have a host', got: [], fix: "give one, as host: 'app.collab.home.arpa'" });
   const port = portOf(scope, target, props.port, ['http', 'grpc']);
   const annotations = annotationsOf(scope, target, port, props);
-  const secretName = certificateOf(scope, target, name, props);
+  const secretName = certificateOf(scope, target, props);
   connections.allowFrom(controller.peer, { port: port.container });
   controller.connections?.allowTo(connections.peer, { port: port.container });
   for (const [key, value] of Object.entries(annotations.service)) service.metadata.addAnnotation(key, value);
@@ -100,8 +100,7 @@ function annotationsOf(
 /** The Secret with the certificate of the route; undefined for the certificate of the controller. */
 function certificateOf(
   scope: Construct,
-  { namespace, labels }: RouteTarget,
-  name: string,
+  { name, namespace, labels }: RouteTarget,
   props: IngressRouteProps,
 ): string | undefined {
   const { tls, controller } = props;
@@ -112,10 +111,14 @@ function certificateOf(
   }
   const { source } = tls;
   if ('secret' in source) return source.secret;
-  const secretName = `${name}-tls`;
-  if ('acme' in source) certificate(scope, { name: secretName, namespace, labels: { ...labels } }, hosts, source.acme);
+  // By the host, so that another order of the routes renames nothing, and routes of one host share it.
+  const secretName = `${name}.${hosts[0]}-tls`;
+  const id = `certificate-${secretName}`;
+  if (scope.node.tryFindChild(id)) return secretName;
+  if ('acme' in source)
+    certificate(scope, id, { name: secretName, namespace, labels: { ...labels } }, hosts, source.acme);
   else
-    new DeclaredSecret(scope, `certificate-${name}`, {
+    new DeclaredSecret(scope, id, {
       name: secretName,
       namespaces: [namespace],
       type: 'kubernetes.io/tls',
@@ -129,6 +132,7 @@ function certificateOf(
 
 function certificate(
   scope: Construct,
+  id: string,
   metadata: { readonly name: string; readonly namespace: string; readonly labels: Record<string, string> },
   hosts: readonly string[],
   { issuer, kind }: AcmeIssuer,
@@ -139,7 +143,7 @@ function certificate(
     issuerRef: { group: 'cert-manager.io', kind: kind ?? 'ClusterIssuer', name: issuer },
   };
   // By its types only, as the HTTPRoute: a synth need not load the class.
-  new ApiObject(scope, `certificate-${metadata.name}`, {
+  new ApiObject(scope, id, {
     apiVersion: 'cert-manager.io/v1',
     kind: 'Certificate',
     metadata,

@@ -164,10 +164,23 @@ describe('a route by an Ingress of ours', () => {
 
   test('asks for a certificate that the owner has, and lets nothing else hold it', () => {
     const { web } = site({ app: [{ host: 'shop.example.org', tls: Tls.asked() }] });
-    expect(objectOf(web, 'Ingress').spec.tls).toEqual([{ hosts: ['shop.example.org'], secretName: 'app-tls' }]);
+    expect(objectOf(web, 'Ingress').spec.tls).toEqual([
+      { hosts: ['shop.example.org'], secretName: 'app.shop.example.org-tls' },
+    ]);
     const [secret] = DeclaredSecret.all(web);
-    expect(secret).toMatchObject({ name: 'app-tls', namespaces: ['web'], type: 'kubernetes.io/tls' });
+    expect(secret).toMatchObject({ name: 'app.shop.example.org-tls', namespaces: ['web'], type: 'kubernetes.io/tls' });
     expect(Object.keys(secret!.keys)).toEqual(['tls.crt', 'tls.key']);
+  });
+
+  test('routes of one host share its certificate', () => {
+    const host = 'shop.example.org';
+    const { web } = site({
+      app: [
+        { host, tls: Tls.asked() },
+        { host, path: '/api', tls: Tls.asked() },
+      ],
+    });
+    expect(DeclaredSecret.all(web).map(({ name }) => name)).toEqual(['app.shop.example.org-tls']);
   });
 
   test('lets cert-manager get a certificate, with the issuer of the owner', () => {
@@ -176,14 +189,14 @@ describe('a route by an Ingress of ours', () => {
     });
     expect(objectOf(web, 'Certificate')).toMatchObject({
       apiVersion: 'cert-manager.io/v1',
-      metadata: { name: 'app-tls', namespace: 'web' },
+      metadata: { name: 'app.shop.example.org-tls', namespace: 'web' },
       spec: {
-        secretName: 'app-tls',
+        secretName: 'app.shop.example.org-tls',
         dnsNames: ['shop.example.org', 'www.example.org'],
         issuerRef: { group: 'cert-manager.io', kind: 'ClusterIssuer', name: 'letsencrypt' },
       },
     });
-    expect(objectOf(web, 'Ingress').spec.tls[0].secretName).toBe('app-tls');
+    expect(objectOf(web, 'Ingress').spec.tls[0].secretName).toBe('app.shop.example.org-tls');
     expect(DeclaredSecret.all(web)).toEqual([]);
   });
 });
