@@ -40,7 +40,8 @@ function sharedMemory(): string {
   if (!fs.existsSync(root))
     throw new Blocked(`${root} does not exist. Programs get secrets through files in memory, never through a disk`);
   // Containers may share /dev/shm but number their processes independently: only ids of our own namespace can be checked.
-  const ours = `${PREFIX}${fs.readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}.`;
+  // A hyphen, not PREFIX: earlier versions would take the number of the namespace for the id of a dead process.
+  const ours = `collab-homelab-${fs.readlinkSync('/proc/self/ns/pid').replace(/\D/g, '')}.`;
   for (const entry of fs.readdirSync(root).filter((name) => name.startsWith(ours)))
     if (!isAlive(Number(entry.slice(ours.length).split('.')[0])))
       fs.rmSync(join(root, entry), { recursive: true, force: true });

@@ -95,7 +95,17 @@ test('runs no code of a pull request with a write token, and inserts no text of 
 
 test('passes on the plan of a real repository with its exit code, and comments it', () => {
   github('');
-  for (const room of ['charts', 'checks', 'constructs', 'imports', 'inventory', 'synth', 'values', 'node_modules'])
+  for (const room of [
+    'charts',
+    'own-charts',
+    'checks',
+    'constructs',
+    'imports',
+    'inventory',
+    'synth',
+    'values',
+    'node_modules',
+  ])
     fs.symlinkSync(fs.realpathSync(join(ROOT, room)), join(repository.root, room));
   // The command reads the homelab.ts beside its own folder, and the files for machines are written into scripts/.
   for (const room of ['cli', 'scripts', 'machines', 'package.json', 'tsconfig.json'])

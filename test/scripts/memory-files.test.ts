@@ -8,7 +8,7 @@ const DEAD = 4194305;
 const made: string[] = [];
 
 function folder(namespace: string, pid: number): string {
-  const path = join(SHARED, `collab-homelab.${namespace}.${pid}.test`);
+  const path = join(SHARED, `collab-homelab-${namespace}.${pid}.test`);
   fs.mkdirSync(path);
   made.push(path);
   return path;
@@ -23,7 +23,7 @@ afterEach(() => made.splice(0).forEach((path) => fs.rmSync(path, { recursive: tr
     const [dead, alive, foreign] = [folder(ours, DEAD), folder(ours, process.pid), folder('1', DEAD)];
     const program = `console.log(require(${JSON.stringify(resolve('scripts/engine/memory-files'))}).memoryFolder())`;
     const own = execFileSync('node', ['-r', 'ts-node/register', '-e', program], { encoding: 'utf8' }).trim();
-    expect(own.startsWith(`${SHARED}/collab-homelab.${ours}.`)).toBe(true);
+    expect(own.startsWith(`${SHARED}/collab-homelab-${ours}.`)).toBe(true);
     expect([dead, alive, foreign, own].map((path) => fs.existsSync(path))).toEqual([false, true, true, false]);
   },
 );

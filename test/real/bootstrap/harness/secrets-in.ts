@@ -31,7 +31,7 @@ export function secretsIn(lab: Lab, secrets: readonly string[], printed: string)
       search(fs.readFileSync(file, 'latin1'), `${machine} ${file}`);
   for (const { program, argv, env } of lab.simulation.calls)
     search(`${argv.join(' ')} ${JSON.stringify(env)}`, `arguments of ${program}`);
-  for (const file of fs.readdirSync('/dev/shm').filter((name) => name.startsWith('collab-homelab.')))
+  for (const file of fs.readdirSync('/dev/shm').filter((name) => name.startsWith('collab-homelab')))
     for (const each of filesBelow(join('/dev/shm', file)))
       search(
         ifThere(() => fs.readFileSync(each, 'latin1'), ''),
