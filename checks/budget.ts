@@ -174,18 +174,21 @@ function meets(labels: Readonly<Record<string, string>>, { matchExpressions = []
 
 /** Pods whose claims have volumes on one node run only there. */
 function byDisk(object: any, pods: number, rendering: Rendering): (readonly [string, number])[] | undefined {
-  const [claim] = object.spec.volumeClaimTemplates ?? [];
-  if (claim === undefined) return undefined;
   const { name, namespace } = object.metadata;
+  const [template] = object.spec.volumeClaimTemplates ?? [];
+  const [single] = (podSpecOf(object)?.volumes ?? []).filter((volume: any) => volume.persistentVolumeClaim);
+  if (template === undefined && single === undefined) return undefined;
+  const claimOf = (ordinal: number): string =>
+    template ? `${template.metadata.name}-${name}-${ordinal}` : single.persistentVolumeClaim.claimName;
   const counts = new Map<string, number>();
   for (let ordinal = 0; ordinal < pods; ordinal++) {
     const volume = rendering.find(
       ({ object: { kind, spec } }) =>
         kind === 'PersistentVolume' &&
         spec.claimRef?.namespace === namespace &&
-        spec.claimRef.name === `${claim.metadata.name}-${name}-${ordinal}`,
+        spec.claimRef.name === claimOf(ordinal),
     );
-    const [node] = volume?.object.spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].values ?? [];
+    const [node] = volume?.object.spec.nodeAffinity?.required?.nodeSelectorTerms[0].matchExpressions[0].values ?? [];
     if (node === undefined) return undefined;
     counts.set(node, (counts.get(node) ?? 0) + 1);
   }

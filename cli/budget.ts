@@ -1,12 +1,23 @@
 import { homelabApp } from '../charts';
 import { budgetRows, budgetSum, type BudgetRow, type Rendering } from '../checks';
-import { allocatableCpu, allocatableMemory, modelBudget, nodes, type Homelab, type ModelBudget } from '../inventory';
+import {
+  allocatableCpu,
+  allocatableMemory,
+  diskSize,
+  machineOfDisk,
+  modelBudget,
+  neededDisks,
+  nodes,
+  type Homelab,
+  type ModelBudget,
+} from '../inventory';
 import { ownCharts } from '../own-charts';
 import { render } from '../synth';
-import { sum } from '../values/quantity';
+import { bytes, GIB, sum } from '../values/quantity';
 
 /**
- * Prints every container of every node with its requests, and what is free when every Deployment rolls at once. Then the models that
+ * Prints every container of every node with its requests, what is free when every Deployment rolls at once, and the data disks of
+ * the node. Then the models that
  * are loaded at once, with their memory.
  */
 export async function budget(): Promise<void> {
@@ -20,11 +31,22 @@ export function budgetTable(rendering: Rendering, homelab: Homelab): string {
   const tables = nodes(homelab).map(([node, machine]) => {
     const here = rows.filter((row) => row.node === node);
     const room = { memory: allocatableMemory(homelab, machine), cpu: allocatableCpu(machine) };
-    return [node, ...table(here, room)];
+    return [node, ...table(here, room), ...diskTable(homelab, node)];
   });
   return [...tables, ...(models === undefined ? [] : [[models.machine, ...modelTable(models)]])]
     .map((lines) => lines.join('\n'))
     .join('\n\n');
+}
+
+/** The data disks of a node, and whose data they hold. */
+function diskTable(homelab: Homelab, node: string): string[] {
+  const here = neededDisks(homelab).filter(({ disk }) => machineOfDisk(homelab, disk)[0] === node);
+  if (here.length === 0) return [];
+  return [
+    '',
+    line('disk', 'of', '', '', '', 'GiB'),
+    ...here.map(({ disk, place }) => line(disk, place, '', '', '', String(bytes(diskSize(homelab, disk)!) / GIB))),
+  ];
 }
 
 /** The largest set of models that is loaded at once. */

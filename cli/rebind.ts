@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { databasePods, machineOfDisk, type Homelab } from '../inventory';
+import { diskSize, machineOfDisk, neededDisks, type Homelab } from '../inventory';
 import { flag, runKubectl } from './kubectl';
 
 /** How a volume and its claim refer to each other. */
@@ -16,16 +16,16 @@ export function isStale({ remembered, present }: Binding): boolean {
 }
 
 /**
- * Lets a recreated claim bind the volume of a database's pod. Shows claim, volume and
+ * Lets a recreated claim bind the volume of a database's pod or of a service. Shows claim, volume and
  * disk first, and asks. Keeps the data on the disk.
  */
 export async function rebind(args: readonly string[]): Promise<void> {
   const { default: homelab } = await import('../homelab');
   const pod = args.find((arg) => !arg.startsWith('--'));
-  const pods = Object.entries(homelab.databases).flatMap(([name, database]) => databasePods(name, database));
-  if (pod === undefined || !pods.includes(pod))
+  const disks = neededDisks(homelab).map(({ disk }) => disk);
+  if (pod === undefined || !disks.includes(pod))
     throw new Error(
-      `rebind needs the pod of a database, got ${pod ?? 'nothing'} (allowed: ${pods.join(', ')}); npm run homelab -- rebind ${pods[0] ?? 'POD'} [--kubeconfig=FILE] [--yes]`,
+      `rebind needs the pod of a database or the disk of a service, got ${pod ?? 'nothing'} (allowed: ${disks.join(', ')}); npm run homelab -- rebind ${disks[0] ?? 'DISK'} [--kubeconfig=FILE] [--yes]`,
     );
   const place = placeOf(homelab, pod);
   const kubectl = (...command: string[]) => runKubectl('rebind', flag(args, 'kubeconfig'), command);
@@ -66,13 +66,10 @@ export async function rebind(args: readonly string[]): Promise<void> {
   console.log(`${place.volume} waits for claim ${place.claim} again`);
 }
 
-function placeOf(homelab: Homelab, pod: string) {
-  const namespace = Object.entries(homelab.databases).find(([name, database]) =>
-    databasePods(name, database).includes(pod),
-  )![0];
-  const [machine, { dataDisks }] = machineOfDisk(homelab, pod);
-  const claim = `data-${pod}`;
-  return { namespace, claim, volume: `${namespace}-${claim}`, machine, size: dataDisks![pod]!.asString() };
+function placeOf(homelab: Homelab, disk: string) {
+  const { namespace, claim } = neededDisks(homelab).find((each) => each.disk === disk)!;
+  const [machine] = machineOfDisk(homelab, disk);
+  return { namespace, claim, volume: `${namespace}-${claim}`, machine, size: diskSize(homelab, disk)!.asString() };
 }
 
 async function agrees(question: string): Promise<boolean> {

@@ -42,14 +42,17 @@ export function removalCommands(objects: readonly Manifest[]): string[] {
     // It is deleted with its namespace.
     .filter(({ kind, metadata }) => isClusterScoped(kind) || !namespaces.has(metadata.namespace))
     .sort((a, b) => place(a) - place(b) || (identity(a) < identity(b) ? -1 : 1));
-  return sorted.flatMap(({ apiVersion, kind, metadata, spec }) => {
+  const commands = sorted.flatMap(({ apiVersion, kind, metadata, spec }) => {
     const group = groupOf(apiVersion);
     const resource = `${kind.toLowerCase()}${group === 'argoproj.io' ? `.${group}` : ''}`;
     const where = isClusterScoped(kind) ? '' : ` -n ${metadata.namespace}`;
     const command = `kubectl delete ${resource} ${metadata.name}${where}`;
+    if (kind === 'PersistentVolumeClaim') return [`${command} --wait=false`];
     if (kind !== 'PersistentVolume') return [command];
     const claim =
       spec.claimRef && `kubectl delete persistentvolumeclaim ${spec.claimRef.name} -n ${spec.claimRef.namespace}`;
     return [claim, command].filter(Boolean).map((each) => `${each} --wait=false`);
   });
+  // A claim that dist/ held, and the one that its volume names.
+  return [...new Set(commands)];
 }

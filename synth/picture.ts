@@ -1,8 +1,8 @@
 import {
   backupHost,
   backupOf,
-  databasePods,
   machineOfDisk,
+  neededDisks,
   machinesOf,
   modelBudget,
   targetOf,
@@ -185,10 +185,8 @@ function machineLines(homelab: Homelab, name: string, machine: Machine): string[
   const budget = llm?.machine === name ? modelBudget(homelab) : undefined;
   const together = sum((budget?.models ?? []).map(({ memory }) => memory.total));
   const share = budget === undefined ? [] : [`models: at most ${gib(together)} of ${gib(budget.room)}`];
-  const pods = Object.entries(homelab.databases).flatMap(([database, each]) =>
-    databasePods(database, each).filter((pod) => machineOfDisk(homelab, pod)[0] === name),
-  );
-  return [name, what, size, machine.address, ...pods, ...models, ...share];
+  const disks = neededDisks(homelab).flatMap(({ disk }) => (machineOfDisk(homelab, disk)[0] === name ? [disk] : []));
+  return [name, what, size, machine.address, ...disks, ...models, ...share];
 }
 
 function heading(words: string, y: number): string {

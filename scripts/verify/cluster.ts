@@ -3,9 +3,11 @@ import {
   MONGOD_STOPS,
   MONGOD_WAY_OUT,
   mongodStarts,
+  neededDisks,
   nodes,
   workers,
   type Homelab,
+  type NeededDisk,
   type TalosMachine,
 } from '../../inventory';
 import { daysLeft } from '../secrets/certificates';
@@ -28,7 +30,7 @@ import { unreadyVolumes } from '../stages/talos/cluster';
 export function clusterChecks({ homelab, kubernetes, sops, talos }: Context): Record<string, Check> {
   return {
     'nodes of the cluster': () => nodeFindings(homelab, kubernetes),
-    'claims of databases': () => claimFindings(homelab, kubernetes),
+    'claims of data disks': () => claimFindings(homelab, kubernetes),
     ...Object.fromEntries(
       talos.nodes
         .filter(({ machine }) => Object.keys(machine.dataDisks ?? {}).length > 0)
@@ -85,18 +87,19 @@ function holdsMongod({ databases, machines }: Homelab, node: string): boolean {
   );
 }
 
-/** A claim that is not bound keeps its replica from starting. */
+/** A claim that is not bound keeps its pod from starting. */
 async function claimFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<Finding[]> {
   const items = await kubernetes.list(['pvc', '-A']);
-  return Object.entries(homelab.databases).map(([namespace, database]) => {
-    const wanted = databasePods(namespace, database).map((pod) => `data-${pod}`);
-    const phase = (name: string) =>
-      items.find(({ metadata }: any) => metadata?.namespace === namespace && metadata.name === name)?.status?.phase;
-    const loose = wanted.filter((name) => phase(name) !== 'Bound');
-    const what = `claims of ${namespace}`;
+  const disks = neededDisks(homelab);
+  return [...new Set(disks.map(({ owner }) => owner))].map((owner) => {
+    const wanted = disks.filter((each) => each.owner === owner);
+    const phase = ({ namespace, claim }: NeededDisk) =>
+      items.find(({ metadata }: any) => metadata?.namespace === namespace && metadata.name === claim)?.status?.phase;
+    const loose = wanted.filter((each) => phase(each) !== 'Bound');
+    const what = `claims of ${owner}`;
     if (loose.length === 0) return good(what, `${wanted.length} bound`);
-    const saw = loose.map((name) => `${name} is ${phase(name) ?? 'not there'}`).join(', ');
-    return bad(what, saw, 'npm run homelab -- rebind POD, if its claim was recreated');
+    const saw = loose.map((each) => `${each.claim} is ${phase(each) ?? 'not there'}`).join(', ');
+    return bad(what, saw, `npm run homelab -- rebind ${loose[0]!.disk}, when its claim was made anew`);
   });
 }
 

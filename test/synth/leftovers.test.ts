@@ -1,3 +1,4 @@
+import { Size } from 'cdk8s';
 import { printYaml } from '../../synth';
 import { leftovers, removalCommands } from '../../synth/leftovers';
 import type { Rendering } from '../../checks';
@@ -76,4 +77,24 @@ test('removes secrets of the bootstrap that are no longer declared, unless their
     'kubectl delete secret mongodb-chat -n services',
   ]);
   expect(commands.at(-1)).toBe('kubectl delete namespace mongodb');
+});
+
+test('a removed service with volumes: its policy, claims and volumes, each once', async () => {
+  const kept = (h: any) => {
+    h.services.files = { connects: [], volumes: { data: { path: '/data' } } };
+    h.services.media = { connects: [], replicas: 2, volumes: { data: { path: '/data', perReplica: true } } };
+    for (const disk of ['files-data', 'media-data-0', 'media-data-1'])
+      h.machines['talos-worker-02'].dataDisks[disk] = Size.gibibytes(1);
+  };
+  const claims = ['files-data', 'data-media-0', 'data-media-1'];
+  const commands = await leftovers(filesOf(renderedHomelab(kept)), before);
+  expect([...commands].sort()).toEqual(
+    [
+      ...['files', 'media'].map((name) => `kubectl delete networkpolicy ${name} -n services`),
+      ...claims.flatMap((claim) => [
+        `kubectl delete persistentvolumeclaim ${claim} -n services --wait=false`,
+        `kubectl delete persistentvolume services-${claim} --wait=false`,
+      ]),
+    ].sort(),
+  );
 });
