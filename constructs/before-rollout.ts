@@ -18,6 +18,8 @@ const HELD_BACK: ReadonlySet<string> = new Set([
   'ConfigMap',
   'Deployment',
   'HorizontalPodAutoscaler',
+  // A claim of a class that waits for its first pod is not healthy before, and the next wave would never come.
+  'PersistentVolumeClaim',
   'PodDisruptionBudget',
   'StatefulSet',
 ]);

@@ -153,6 +153,17 @@ test('a retired service keeps claims, volumes and policy, and has no pods, no Se
   expect(() => objects({}, RetiredMicroservice)).toThrow('a retired service must have volumes');
 });
 
+test('the job before a rollout mounts no volume, and the claim comes with the pod', () => {
+  const all = objects({ volumes: { uploads }, beforeRollout: { command: ['migrate'] } });
+  const { spec } = all.find(({ kind }) => kind === 'Job').spec.template;
+  expect(spec.initContainers).toBeUndefined();
+  expect(spec.volumes.map(({ name }: any) => name)).toEqual(['tmp']);
+  expect(spec.containers[0].volumeMounts.map(({ name }: any) => name)).toEqual(['tmp']);
+  const wave = (object: any) => object.metadata.annotations['argocd.argoproj.io/sync-wave'];
+  expect(wave(find(all, 'PersistentVolumeClaim', 'documents-uploads'))).toBe('2');
+  expect(wave(find(all, 'Deployment'))).toBe('2');
+});
+
 test('a disk that no PersistentVolumes renders is reported', () => {
   const chart = new Chart(new App(), 'apps', { namespace: 'services' });
   new MicroserviceDeployment(chart, 'documents', { image: 'a.example.org/a:1', volumes: { uploads } });
