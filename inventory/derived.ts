@@ -116,5 +116,7 @@ export function downSeconds(homelab: Homelab, machine: Machine): number {
 
 /** Services that others can connect to. */
 export function servers(services: Homelab['services']): [name: string, service: Service][] {
-  return Object.entries(services).filter(([, { kind }]) => kind === undefined || kind === 'server');
+  return Object.entries(services).filter(
+    ([, { kind, state }]) => (kind === undefined || kind === 'server') && state !== 'retired',
+  );
 }

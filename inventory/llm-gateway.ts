@@ -43,7 +43,8 @@ export function llmClients({ llm, services, webApps }: Homelab): LlmClient[] {
     models,
     secret: llmKeySecret(llm.service, name),
   });
-  const connected = [...Object.entries(services), ...Object.entries(webApps)].flatMap(([name, { connects }]) => {
+  const connected = [...Object.entries(services), ...Object.entries(webApps)].flatMap(([name, { connects, state }]) => {
+    if (state === 'retired') return [];
     const models = connects.map(targetOf).flatMap(([kind, target]) => (kind === 'model' ? [target] : []));
     return models.length === 0 ? [] : [client(name, served(models))];
   });

@@ -247,9 +247,11 @@ function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
       })),
     // A job has a pod only while it runs.
     ...Object.entries(services)
-      .filter(([, { kind }]) => kind !== 'job')
+      .filter(([, { kind, state }]) => kind !== 'job' && state !== 'retired')
       .map(of(NAMESPACES.services)),
-    ...Object.entries(webApps).map(of(NAMESPACES.web)),
+    ...Object.entries(webApps)
+      .filter(([, { state }]) => state !== 'retired')
+      .map(of(NAMESPACES.web)),
   ];
 }
 

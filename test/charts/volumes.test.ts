@@ -1,7 +1,7 @@
 import { Size } from 'cdk8s';
 import { homelabApp } from '../../charts';
 import { DeclaredSecret } from '../../constructs';
-import { defineHomelab, Secret, type Homelab } from '../../inventory';
+import { defineHomelab, llmClients, Secret, type Homelab } from '../../inventory';
 import { changed, renderedHomelab } from '../homelab';
 
 const named = (change: (h: any) => void, kind: string, name: string) =>
@@ -79,4 +79,20 @@ test('a retired service keeps the secrets that its files may be encrypted with',
   };
   expect(secretsOf(retired)).toEqual(secretsOf(running));
   expect(secretsOf(retired)).toHaveLength(1);
+});
+
+test('a retired service has no key of the models, and nothing probes its connections', () => {
+  const homelab = defineHomelab(
+    changed((h) => {
+      h.llm.gateway = {};
+      h.services.files = {
+        connects: [{ model: 'chat' }],
+        volumes: { data: { path: '/data' } },
+        state: 'retired',
+      };
+      h.machines['talos-worker-02'].dataDisks['files-data'] = Size.gibibytes(1);
+    }) as Homelab,
+  );
+  expect(llmClients(homelab).map(({ name }) => name)).not.toContain('files');
+  expect(DeclaredSecret.all(homelabApp(homelab)).map(({ name }) => name)).not.toContain('llm-service-files');
 });
