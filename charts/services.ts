@@ -9,6 +9,7 @@ import {
   Placement,
   RetiredMicroservice,
   ScheduledJob,
+  type ServiceConnection,
   type Client,
 } from '../constructs';
 import {
@@ -16,11 +17,13 @@ import {
   clusterNetworks,
   envPrefixOf,
   fallbackOf,
+  isOwn,
   NAMESPACES,
   type Homelab,
   type Service,
 } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
+import { ownService } from './own-charts';
 import { volumesProp } from './volumes';
 import { waysIn } from './ways-in';
 
@@ -46,10 +49,11 @@ export function serviceCharts(context: Context): { readonly made: Services; read
   const servers = new Map(
     made.flatMap(([name, , client]) => (client instanceof MicroserviceDeployment ? [[name, client] as const] : [])),
   );
+  const reachable = new Map([...servers, ...apps.map(([name, , client]) => [name, client] as const)]);
   return {
-    made: new Map([...servers, ...apps.map(([name, , client]) => [name, client] as const)]),
+    made: reachable,
     connect: () => {
-      for (const [, service, client] of [...made, ...apps]) connect(context, servers, client, service);
+      for (const [, service, client] of [...made, ...apps]) connect(context, reachable, client, service);
     },
   };
 }
@@ -131,7 +135,11 @@ function connect(
   for (const connection of service.connects) {
     const name = { as: connection.as, envPrefix: envPrefixOf(service, connection) };
     byTarget<unknown>(connection, {
-      service: (to) => client.connectTo(services.get(to.service)!, name),
+      service: (to) => {
+        const { service: target, namespace, port } = to;
+        const found = isOwn(to) ? ownService(context, namespace!, target) : services.get(target)!;
+        client.connectTo<ServiceConnection | undefined>(found, { port, ...name });
+      },
       mongodb: ({ mongodb, database, user, access }) =>
         client.connectTo(context.mongodb.get(mongodb)!, { database, user, access, ...name }),
       cassandra: ({ cassandra, keyspace, role, access }) =>

@@ -1,4 +1,5 @@
 import { BECAUSE } from '../constructs';
+import { isInternet } from '../values/ways-out';
 import type { Rendering } from './rendering';
 import type { Manifest } from './step/objects';
 import { isDns, podsText } from './step/access/peer-text';
@@ -110,7 +111,7 @@ function nameOf({ namespace, name, labels }: Workload): string {
 function outsideText(peer: Manifest | undefined): string {
   const { cidr, except = [] } = peer?.ipBlock ?? {};
   if (cidr === undefined) return 'anywhere';
-  if (cidr === '0.0.0.0/0' && except.length > 0) return 'internet';
+  if (isInternet(cidr, except)) return 'internet';
   return `${cidr.replace(/\/32$/, '')}${except.length > 0 ? ` except ${except.join(', ')}` : ''}`;
 }
 

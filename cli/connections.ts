@@ -1,6 +1,7 @@
 import { homelabApp } from '../charts';
 import { waysOf, type Way } from '../checks';
 import type { Homelab } from '../inventory';
+import { ownCharts } from '../own-charts';
 import { suggested } from '../values/nearest';
 import { render } from '../synth';
 import { Usage } from './usage';
@@ -9,7 +10,7 @@ import { Usage } from './usage';
 export async function connections([service, ...more]: readonly string[]): Promise<void> {
   if (more.length > 0 || service?.startsWith('-')) throw new Usage('npm run homelab -- connections [SERVICE]');
   const { default: homelab } = await import('../homelab');
-  console.log(connectionsReport(waysOf(render(homelabApp(homelab))), homelab, service));
+  console.log(connectionsReport(waysOf(render(homelabApp(homelab, { charts: ownCharts }))), homelab, service));
 }
 
 /** The report. @throws Usage on a service that has no way */

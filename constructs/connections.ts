@@ -10,7 +10,7 @@ import {
   type ConnectionKind,
 } from '../values/connection-fields';
 import { portProblem, ipv4Network } from '../values/names';
-import { becauseProblem, INTERNET } from '../values/ways-out';
+import { becauseProblem, isInternet } from '../values/ways-out';
 import { KEEP } from './argo-cd';
 import type { EnvValue } from './env';
 import { NAMESPACE_NAME_LABEL, type Labels } from './labels';
@@ -243,7 +243,7 @@ function withReasons(json: Json, reasons: ReadonlySet<string>): Json {
 /** A peer as one word, as reports name it. */
 function peerText(peer: Peer): string {
   if (peer === 'anywhere') return peer;
-  if ('cidr' in peer) return peer.cidr === INTERNET && peer.except ? 'internet' : peer.cidr.replace(/\/32$/, '');
+  if ('cidr' in peer) return isInternet(peer.cidr, peer.except) ? 'internet' : peer.cidr.replace(/\/32$/, '');
   return `${peer.namespace}/${peer.labels['app.kubernetes.io/instance'] ?? '*'}`;
 }
 

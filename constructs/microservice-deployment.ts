@@ -61,8 +61,14 @@ const NEW_POD_FIRST: k8s.DeploymentStrategy = {
 /** Two pods would write to one volume at once, and a program that locks its files would never become ready. */
 const ONE_AFTER_ANOTHER: k8s.DeploymentStrategy = { type: 'Recreate' };
 
+/** Which port of a service a client uses, and the name of the connection. */
+export interface ServiceConnection extends ConnectionName {
+  /** Name of a port. @default the first */
+  readonly port?: string;
+}
+
 /** A long-running service or worker: Deployment, Service, ServiceAccount without a token, and only the declared connections. */
-export class MicroserviceDeployment extends Client implements Connectable<ConnectionName | undefined> {
+export class MicroserviceDeployment extends Client implements Connectable<ServiceConnection | undefined> {
   /** Name of the service and of all its objects, and of its role or user in databases. */
   readonly name: string;
   /** Its namespace: part of the host name that other services get. */
@@ -158,19 +164,19 @@ export class MicroserviceDeployment extends Client implements Connectable<Connec
   }
 
   /** Connects another service, which gets NAME_HOST, NAME_PORT and NAME_URL, with this service's name, `as` or `envPrefix`. */
-  accept(client: Client, name: ConnectionName | undefined): void {
+  accept(client: Client, options: ServiceConnection = {}): void {
     if (client === this)
       fail(this, {
         what: 'a service must connect to another',
         got: this.name,
         fix: 'remove the connection to itself: a pod always reaches itself',
       });
-    const port = this.portOf();
+    const port = this.portOf(options.port);
     const host = `${this.name}.${this.namespace}.svc.cluster.local`;
     const address = `${host}:${port.service}`;
     const url = port.protocol === 'http' ? `http://${address}` : undefined;
     client.addConnection(
-      name,
+      options,
       { name: this.name, prefix: prefixOfName(this.name) },
       { kind: 'service', fields: { host, port: String(port.service), url, address } },
     );

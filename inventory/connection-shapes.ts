@@ -1,4 +1,5 @@
 import { connectionNameProblem, envPrefixProblem } from '../values/connection-fields';
+import { portNameProblem } from '../values/ports';
 import { becauseProblem, internetPortsProblem, outsideAddressProblem, outsidePortProblem } from '../values/ways-out';
 import type * as lab from './connections';
 import { keyspaceName } from './name-shapes';
@@ -15,7 +16,12 @@ const naming = {
 
 /** The form of each kind of connection, by the property that only it has. */
 const connectionKinds: Readonly<Record<string, is.Rule>> = {
-  service: is.shape<Of<'service'>>({ service: is.text, ...naming }),
+  service: is.shape<Of<'service'>>({
+    service: is.text,
+    port: is.optional(is.by(portNameProblem)),
+    namespace: is.optional(is.dnsLabel),
+    ...naming,
+  }),
   mongodb: is.shape<Of<'mongodb'>>({
     mongodb: is.text,
     user: is.optional(is.dnsLabel),
@@ -48,5 +54,5 @@ const connectionKinds: Readonly<Record<string, is.Rule>> = {
 /** The form of a connection. */
 export const connection = is.byKey(
   connectionKinds,
-  '{ service }, { mongodb, database }, { cassandra, keyspace }, { model }, { internet, because } or { address, port, as }, each with an optional `as` and envPrefix',
+  '{ service } with an optional port and namespace, { mongodb, database }, { cassandra, keyspace }, { model }, { internet, because } or { address, port, as }, each with an optional `as` and envPrefix',
 );

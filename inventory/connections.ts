@@ -8,12 +8,21 @@ import {
 import type { NamedConnection } from '../values/env';
 import type { MongoAccess } from '../values/mongo-roles';
 import type { OutsidePort } from '../values/ways-out';
-import type { Llm } from './homelab';
+import { portsOf, type ServicePort } from '../values/ports';
+import type { Homelab } from './homelab';
 import { hasKey } from './models';
+import { NAMESPACES } from './names';
+import type { Service } from './services';
 
 /** A target that a client may reach; NetworkPolicies block everything else. */
 export type Connection = (
-  | { readonly service: string }
+  | {
+      readonly service: string;
+      /** Name of one of its ports. @default the first */
+      readonly port?: string;
+      /** Namespace of a web app (`web`), or of a chart of your own, whose Service it names. @default services */
+      readonly namespace?: string;
+    }
   /**
    * `user` is its login. @default its own name, which no other client of that database may have. With `access: 'read'` it can
    * only read. @default readWrite
@@ -60,6 +69,9 @@ export type Connection = (
 };
 
 type Of<Key extends string> = Extract<Connection, { readonly [key in Key]: unknown }>;
+
+/** A connection to a service. */
+export type ServiceTarget = Of<'service'>;
 
 /** One handler for each kind of target of a connection. */
 export interface ByTarget<T> {
@@ -114,13 +126,45 @@ export interface Given extends NamedConnection {
   readonly prefix: string;
 }
 
+/** The parts of a homelab that connections lead to. */
+export type Targets = Pick<Homelab, 'services' | 'webApps' | 'llm'>;
+
+/** The service or web app of homelab.ts that a connection names; undefined for a Service of a chart of the owner. */
+export function serviceOf(
+  { services, webApps }: Pick<Targets, 'services' | 'webApps'>,
+  { service, namespace = NAMESPACES.services }: Of<'service'>,
+): Service | undefined {
+  const known = namespace === NAMESPACES.services ? services : namespace === NAMESPACES.web ? webApps : {};
+  return Object.hasOwn(known, service) ? known[service] : undefined;
+}
+
+/** Whether a connection leads to a chart of the owner, which only the charts know. */
+export function isOwn({ namespace = NAMESPACES.services }: Of<'service'>): boolean {
+  return namespace !== NAMESPACES.services && namespace !== NAMESPACES.web;
+}
+
+/** The port of a connection to a service: the stand-in has one HTTP port. Services of own charts count as HTTP. */
+export function portOf(
+  homelab: Pick<Targets, 'services' | 'webApps'>,
+  connection: ServiceTarget,
+): ServicePort | undefined {
+  const target = serviceOf(homelab, connection);
+  const ports = portsOf(target === undefined || target.image === undefined ? {} : target);
+  const { port } = connection;
+  return port === undefined || isOwn(connection) ? ports[0] : ports.find(({ name }) => name === port);
+}
+
 /** What a connection gives: one entry, and for a model with a fallback another one, which is named NAME-fallback. */
-export function givenBy(service: Connects, connection: Connection, llm?: Llm): Given[] {
+export function givenBy(service: Connects, connection: Connection, homelab: Targets): Given[] {
+  const { llm } = homelab;
   const prefix = envPrefixOf(service, connection);
   const [kind, target] = targetOf(connection);
   const name = connection.as ?? target;
   const fallback = kind === 'model' ? llm?.models[target]?.fallback : undefined;
-  const lacks: ConnectionField[] = kind === 'model' && !llm?.gateway ? ['apiKey'] : [];
+  const lacks: ConnectionField[] = [
+    ...(kind === 'model' && !llm?.gateway ? (['apiKey'] as const) : []),
+    ...('service' in connection && portOf(homelab, connection)?.protocol !== 'http' ? (['url'] as const) : []),
+  ];
   const given = { kind, name, prefix, fields: fieldsOfKind(kind).filter((field) => !lacks.includes(field)) };
   if (fallback === undefined) return [given];
   const fields = fieldsOfKind(kind).filter((field) => field !== 'apiKey' || hasKey(fallback));
@@ -133,8 +177,8 @@ export function fallbackOf(name: string, prefix: string): { readonly name: strin
 }
 
 /** Names of the variables that a connection sets. */
-export function variablesOf(service: Connects, connection: Connection, llm?: Llm): string[] {
-  return givenBy(service, connection, llm).flatMap(({ kind, prefix, fields }) =>
+export function variablesOf(service: Connects, connection: Connection, homelab: Targets): string[] {
+  return givenBy(service, connection, homelab).flatMap(({ kind, prefix, fields }) =>
     fields.flatMap((field) => {
       const variable = variableOfField(kind, field);
       return variable === undefined ? [] : [`${prefix}_${variable}`];

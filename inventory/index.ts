@@ -34,6 +34,7 @@ export {
   envPrefixOf,
   fallbackOf,
   givenBy,
+  isOwn,
   targetOf,
   variablesOf,
   type ByTarget,

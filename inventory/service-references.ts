@@ -3,7 +3,18 @@ import { Env, envFromProblem } from '../values/env';
 import { togetherProblems } from '../values/service-kinds';
 import { secretVariable } from '../values/secret';
 import { variableNameProblem } from '../values/variable-names';
-import { givenBy, targetOf, variablesOf, type Connection } from './connections';
+import { portsOf } from '../values/ports';
+import {
+  givenBy,
+  isOwn,
+  portOf,
+  serviceOf,
+  targetOf,
+  variablesOf,
+  type Connection,
+  type ServiceTarget,
+} from './connections';
+import { NAMESPACES } from './names';
 import { servers } from './derived';
 import { mayUse } from './model-references';
 import type { Homelab } from './homelab';
@@ -47,10 +58,10 @@ function inWords(connection: Connection): string {
 }
 
 function targetProblems(homelab: Homelab, owner: string, connection: Connection, place: string): string[] {
+  if ('service' in connection) return serviceTarget(homelab, owner, connection, place);
   const [kind, name] = targetOf(connection);
   const known = (what: string, names: readonly string[]) =>
     oneOf(`${place}.${kind} must be ${what} of this homelab`, name, names);
-  if (kind === 'service') return serviceTarget(homelab, owner, name, place);
   if (kind === 'internet' || kind === 'address') return [];
   if (kind === 'model') return modelTarget(homelab, owner, name, place);
   const ofKind = Object.entries(homelab.databases).filter(([, database]) => database.kind === kind);
@@ -67,25 +78,55 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
   ];
 }
 
-/** Another service that listens on a port. */
-function serviceTarget({ services }: Homelab, owner: string, name: string, place: string): string[] {
-  const { kind = 'server' } = (Object.hasOwn(services, name) && services[name]) || {};
-  if (Object.hasOwn(services, name) && services[name]!.state === 'retired')
+/** Another service or web app that listens on the port. Charts judge those of an own chart. */
+function serviceTarget(homelab: Homelab, owner: string, connection: ServiceTarget, place: string): string[] {
+  if (isOwn(connection)) return ownTarget(homelab, connection, place);
+  const { service: name, namespace = NAMESPACES.services } = connection;
+  const group = namespace === NAMESPACES.web ? 'webApps' : 'services';
+  const { kind = 'server', state } = serviceOf(homelab, connection) ?? {};
+  if (state === 'retired')
     return [
       sentence({
         what: `${place}.service must be an active service of this homelab`,
         got: `${name}, which is retired`,
-        fix: `set ${at('services', name)}.state to 'active', or remove the connection`,
+        fix: `set ${at(at(group, name), 'state')} to 'active', or remove the connection`,
       }),
     ];
-  const others = servers(services).flatMap(([each]) => (each === owner ? [] : [each]));
-  if (kind === 'server') return oneOf(`${place}.service must be another service of this homelab`, name, others);
+  const others = servers(homelab[group]).flatMap(([each]) => (each === owner ? [] : [each]));
+  const what = group === 'webApps' ? 'another web app' : 'another service';
+  if (kind !== 'server')
+    return [
+      sentence({
+        what: `${place}.service must be a server`,
+        got: `${name}, which is a ${kind} and listens on no port`,
+        allowed: others.join(', ') || undefined,
+        fix: `remove the connection, or ${at(at(group, name), 'kind')}`,
+      }),
+    ];
+  const unknown = oneOf(`${place}.service must be ${what} of this homelab`, name, others);
+  if (unknown.length > 0 || portOf(homelab, connection) !== undefined) return unknown;
+  const { image, ...target } = serviceOf(homelab, connection)!;
+  const ports = portsOf(image === undefined ? {} : target).map((port) => port.name);
+  return oneOf(
+    `${place}.port must be a port of ${name}`,
+    connection.port!,
+    ports,
+    image === undefined
+      ? `set ${at(at(group, name), 'image')}: the stand-in has one port`
+      : `add it to ${at(at(group, name), 'ports')}`,
+  );
+}
+
+/** A namespace of the homelab itself, in which no chart of the owner may be. */
+function ownTarget({ databases }: Homelab, { namespace, service }: ServiceTarget, place: string): string[] {
+  const kind = Object.hasOwn(databases, namespace!) ? databases[namespace!]!.kind : undefined;
+  if (kind === undefined) return [];
+  const data = kind === 'mongodb' ? 'database' : 'keyspace';
   return [
     sentence({
-      what: `${place}.service must be a server`,
-      got: `${name}, which is a ${kind} and listens on no port`,
-      allowed: others.join(', ') || undefined,
-      fix: `remove the connection, or ${at(at('services', name), 'kind')}`,
+      what: `${place}.namespace must be that of a chart of your own, or web`,
+      got: `${namespace}, the namespace of a database, with service ${service}`,
+      fix: `connect to the database: { ${kind}: '${namespace}', ${data}: '...' }`,
     }),
   ];
 }
@@ -107,13 +148,13 @@ function modelTarget({ llm }: Homelab, owner: string, name: string, place: strin
 }
 
 /** Reports a variable that two connections set, or a connection and `env`. */
-function variables({ llm }: Homelab, service: Service, client: string): string[] {
+function variables(homelab: Homelab, service: Service, client: string): string[] {
   const owners = new Map(Object.keys(service.env ?? {}).map((name) => [name, at(at(client, 'env'), name)]));
   for (const [name, secret] of Object.entries(service.secrets ?? {}))
     owners.set(secretVariable(name, secret), at(at(client, 'secrets'), name));
   return service.connects.flatMap((connection, index) => {
     const place = `${at(client, 'connects')}[${index}]`;
-    const names = variablesOf(service, connection, llm);
+    const names = variablesOf(service, connection, homelab);
     const taken = names.find((name) => owners.has(name));
     const other = taken && owners.get(taken);
     for (const name of names) owners.set(name, place);
@@ -129,12 +170,12 @@ function variables({ llm }: Homelab, service: Service, client: string): string[]
 }
 
 /** Reports variables that take what no connection gives, and names that the API server of this homelab refuses. */
-function environment({ llm, versions }: Homelab, service: Service, client: string): string[] {
-  const given = service.connects.flatMap((connection) => givenBy(service, connection, llm));
+function environment(homelab: Homelab, service: Service, client: string): string[] {
+  const given = service.connects.flatMap((connection) => givenBy(service, connection, homelab));
   return Object.entries(service.env ?? {}).flatMap(([name, value]) => {
     const place = at(at(client, 'env'), name);
     const problems = [
-      variableNameProblem(name, `the name ${place}`, versions.kubernetes),
+      variableNameProblem(name, `the name ${place}`, homelab.versions.kubernetes),
       value instanceof Env ? envFromProblem(value, given, place) : undefined,
     ];
     return problems.flatMap((problem) => problem ?? []);

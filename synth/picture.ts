@@ -5,11 +5,14 @@ import {
   neededDisks,
   machinesOf,
   modelBudget,
+  isOwn,
+  NAMESPACES,
   targetOf,
   type Connection,
   type Host,
   type Homelab,
   type Machine,
+  type Service,
   servedName,
 } from '../inventory';
 import { bytes, gib, sum } from '../values/quantity';
@@ -59,11 +62,9 @@ function nodesOf(homelab: Homelab): Node[] {
   const visit = (name: string, column: number, path: readonly string[]): void => {
     if (path.includes(name) || (columns.get(name) ?? -1) >= column) return;
     columns.set(name, column);
-    for (const connection of services[name]!.connects)
-      if ('service' in connection) visit(connection.service, column + 1, [...path, name]);
+    for (const next of called(services[name]!)) visit(next, column + 1, [...path, name]);
   };
-  for (const { connects } of Object.values(webApps))
-    for (const connection of connects) if ('service' in connection) visit(connection.service, 1, []);
+  for (const webApp of Object.values(webApps)) for (const next of called(webApp)) visit(next, 1, []);
   for (const name of Object.keys(services)) if (!columns.has(name)) visit(name, 1, []);
   const last = Math.max(0, ...columns.values()) + 1;
   const names = (connects: readonly Connection[]) => connects.map((connection) => pictured(connection).join(' '));
@@ -71,7 +72,7 @@ function nodesOf(homelab: Homelab): Node[] {
   const outside = new Map(
     all
       .map(pictured)
-      .filter(([kind]) => kind === 'internet' || kind === 'address')
+      .filter(([kind]) => ['internet', 'address', 'own'].includes(kind))
       .map((each) => [each.join(' '), each]),
   );
   return [
@@ -85,8 +86,18 @@ function nodesOf(homelab: Homelab): Node[] {
   ];
 }
 
+/** Services that a client calls, without those of other namespaces. */
+function called({ connects }: Service): string[] {
+  return connects.flatMap((connection) => {
+    const [kind, name] = pictured(connection);
+    return kind === 'service' ? [name] : [];
+  });
+}
+
 /** Kind and name of a target. Clients may name an address differently, so it is shown by itself. */
 function pictured(connection: Connection): readonly [kind: string, name: string] {
+  if ('service' in connection && connection.namespace !== undefined && connection.namespace !== NAMESPACES.services)
+    return isOwn(connection) ? ['own', `${connection.namespace}/${connection.service}`] : ['web', connection.service];
   return 'address' in connection ? ['address', connection.address] : targetOf(connection);
 }
 
@@ -213,6 +224,7 @@ const KINDS = {
   web: '#6b7280',
   internet: '#b91c1c',
   address: '#b45309',
+  own: '#0f766e',
 };
 
 const STYLE = [

@@ -39,6 +39,11 @@ export function notPublic(further: readonly string[] = []): string[] {
   return [...NOT_PUBLIC, ...new Set(added)];
 }
 
+/** Whether a block of addresses is what a way to the internet opens: everything, without any network that is not public. */
+export function isInternet(cidr: string, except: readonly string[] = []): boolean {
+  return cidr === INTERNET && NOT_PUBLIC.every((network) => except.includes(network));
+}
+
 /** Number and protocol of a port outside, in the words of Kubernetes. */
 export function outsidePort(port: OutsidePort): { readonly port: number; readonly protocol: 'TCP' | 'UDP' } {
   if (typeof port === 'number') return { port, protocol: 'TCP' };

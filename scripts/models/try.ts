@@ -45,7 +45,8 @@ export async function tryModel(context: Context, args: readonly string[], flags:
 const PROMPT = 'Hello, who are you?';
 
 /** Shell lines with the variables that each client of the model gets in the cluster. Leaves out fallbacks. */
-export function variables({ services, webApps, llm }: Homelab, name: string, { hostname, port }: URL): string[] {
+export function variables(homelab: Homelab, name: string, { hostname, port }: URL): string[] {
+  const { services, webApps, llm } = homelab;
   const values: Readonly<Record<string, string>> = {
     HOST: hostname,
     PORT: port,
@@ -59,7 +60,7 @@ export function variables({ services, webApps, llm }: Homelab, name: string, { h
       .filter((each) => 'model' in each && each.model === name)
       .flatMap((connection) => {
         const prefix = `${envPrefixOf(service, connection)}_`;
-        const given = variablesOf(service, connection, llm).map((variable) => variable.slice(prefix.length));
+        const given = variablesOf(service, connection, homelab).map((variable) => variable.slice(prefix.length));
         const known = given.filter((variable) => values[variable] !== undefined);
         return [`# ${client}`, ...known.map((variable) => `export ${prefix}${variable}=${values[variable]}`)];
       }),

@@ -4,6 +4,7 @@ import {
   hostNames,
   NAMESPACES,
   servers,
+  isOwn,
   targetOf,
   type Connection,
   type Homelab,
@@ -223,7 +224,8 @@ function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
     new Set(
       connects.flatMap((connection) => {
         const [kind, target] = targetOf(connection);
-        if (kind === 'internet' || kind === 'address') return [];
+        const isElsewhere = 'service' in connection && isOwn(connection);
+        if (kind === 'internet' || kind === 'address' || isElsewhere) return [];
         return kind === 'model' ? llm!.service : target;
       }),
     );

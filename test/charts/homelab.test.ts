@@ -2,7 +2,7 @@ import { Size } from 'cdk8s';
 import { images, Probes } from '../../constructs';
 import type { Rendering } from '../../checks';
 import homelab from '../fixtures/homelab';
-import { variablesOf, type Llm } from '../../inventory';
+import { variablesOf, type Homelab } from '../../inventory';
 import { changed, ofKind, renderedHomelab } from '../homelab';
 
 const rendering = renderedHomelab();
@@ -357,17 +357,17 @@ test('the inventory knows the environment variables of each kind of connection',
     ],
   };
   const fallback = { host: 'api.example.com', addresses: ['203.0.113.7'], model: 'large-1' };
-  let llm: Llm;
+  let lab: Homelab;
   const rendering = renderedHomelab((h) => {
     Object.assign(h.services, { assistant, documents });
     Object.assign(h.llm, { gateway: {} });
     Object.assign(h.llm.models.chat, { fallback });
-    llm = h.llm;
+    lab = h;
   });
   for (const [name, service] of Object.entries({ assistant, documents })) {
     const deployment = ofKind(rendering, 'Deployment').find(({ metadata }) => metadata.name === name)!;
     const names = deployment.spec.template.spec.containers[0].env.map((each: { name: string }) => each.name);
-    expect(service.connects.flatMap((each) => variablesOf(service, each, llm)).sort()).toEqual(names.sort());
+    expect(service.connects.flatMap((each) => variablesOf(service, each, lab)).sort()).toEqual(names.sort());
   }
 });
 

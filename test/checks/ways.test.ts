@@ -48,6 +48,14 @@ test('a rule without its other side opens nothing, and says what it lacks', () =
   ]);
 });
 
+test('a network with an exception is no internet', () => {
+  const found = ways((chart) => {
+    const { connections } = new MicroserviceDeployment(chart, 'shop', { image });
+    connections.allowTo({ cidr: '0.0.0.0/0', except: ['10.0.0.0/8'] }, { port: 443 });
+  });
+  expect(found.map(({ to }) => to)).toEqual(['0.0.0.0/0 except 10.0.0.0/8']);
+});
+
 test('pods without a policy are open in both directions', () => {
   const found = ways((chart) => {
     new k8s.KubePod(chart, 'pod', {

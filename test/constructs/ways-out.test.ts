@@ -150,6 +150,14 @@ test.each<[string, (client: MicroserviceDeployment) => void, string]>([
     '`envPrefix` must be 1 to 50 letters, digits and _, not starting with a digit, got "2ND"',
   ],
   [
+    'a port that the target does not have',
+    (client) => {
+      const ports = { http: 3000, ssh: { port: 2222, protocol: 'tcp' } } as const;
+      client.connectTo(new MicroserviceDeployment(client, 'forge', { image, ports }), { port: 'shh' });
+    },
+    'a connection must name a port of its target, got "shh" (allowed: http, ssh)',
+  ],
+  [
     'one name for two connections',
     (client) => {
       client.connectTo(new OutsideAddress({ address: '192.168.1.4', port: 1 }), { as: 'nas' });

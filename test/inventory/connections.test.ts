@@ -1,4 +1,7 @@
+import { ApiObject } from 'cdk8s';
+import { homelabApp, type OwnChart } from '../../charts';
 import { Env, defineHomelab, type Homelab } from '../../inventory';
+import { picture, render } from '../../synth';
 import { environmentOf } from '../constructs/kubelet';
 import { changed, ofKind, refusal, renderedHomelab } from '../homelab';
 
@@ -131,6 +134,65 @@ const broken: [string, (homelab: any) => void, string][] = [
   ],
 ];
 
+const FORGE = {
+  image: 'codeberg.org/forgejo/forgejo:12.0.0',
+  ports: { http: 3000, ssh: { port: 2222, service: 22, protocol: 'tcp' }, events: { port: 9000, protocol: 'grpc' } },
+  connects: [],
+};
+const forge =
+  (connection: object, image: string | undefined = FORGE.image) =>
+  (h: any) => {
+    h.services.forge = image === undefined ? { connects: [] } : FORGE;
+    h.services.chat.connects.push({ service: 'forge', ...connection });
+  };
+
+broken.push(
+  [
+    'a port that the target does not have',
+    forge({ port: 'shh' }),
+    'services.chat.connects[1].port must be a port of forge, got "shh" (allowed: http, ssh, events); did you mean ssh?',
+  ],
+  [
+    'a port of the stand-in',
+    (h) => {
+      h.services.forge = { connects: [] };
+      h.services.chat.connects.push({ service: 'forge', port: 'ssh' });
+    },
+    'services.chat.connects[1].port must be a port of forge, got "ssh" (allowed: http); set services.forge.image: the stand-in has one port',
+  ],
+  [
+    'a number for the name of a port',
+    forge({ port: 22 }),
+    'services.chat.connects[1].port must be the name of a port, got 22',
+  ],
+  [
+    'two ports of one service without a name',
+    (h) => {
+      forge({})(h);
+      forge({ port: 'ssh' })(h);
+    },
+    "services.chat.connects[2] must set environment variables of its own, got \"FORGE_HOST, which services.chat.connects[1] sets\"; give one of the connections a name of its own, as { service: 'forge', ..., as: 'other' }",
+  ],
+  [
+    'the URL of a port that speaks no HTTP',
+    (h) => {
+      forge({ port: 'ssh' })(h);
+      h.services.chat.env = { FORGE: Env.from('forge', 'url') };
+    },
+    'services.chat.env.FORGE must take a field that the connection forge has, got "url" (allowed: host, port, address)',
+  ],
+  [
+    'a web app that is a service',
+    connect({ service: 'search', namespace: 'web' }),
+    'services.chat.connects[1].service must be another web app of this homelab, got "search" (allowed: web, admin)',
+  ],
+  [
+    'the namespace of a database',
+    connect({ service: 'mongodb', namespace: 'mongodb' }),
+    "services.chat.connects[1].namespace must be that of a chart of your own, or web, got \"mongodb, the namespace of a database, with service mongodb\"; connect to the database: { mongodb: 'mongodb', database: '...' }",
+  ],
+);
+
 test.each(broken)('rejects %s with a fix', (_name, breakIt, message) => {
   expect(refusal(breakIt)).toContain(message);
 });
@@ -237,4 +299,67 @@ test('a homelab with all kinds of connections is accepted', () => {
     h.services.chat.connects.push({ internet: [443], because: 'push' }, LEDGER);
   });
   expect(defineHomelab(written as Homelab)).toEqual(written);
+});
+
+test('a connection leads to a port by name, and the policies of both sides follow', () => {
+  const rendering = renderedHomelab((h) => {
+    forge({ port: 'ssh', as: 'git' })(h);
+    forge({ port: 'events' })(h);
+    h.services.search.connects.push({ service: 'forge' });
+  });
+  const of = (kind: string, name: string) => ofKind(rendering, kind).find(({ metadata }) => metadata.name === name)!;
+  const given = environmentOf(of('Deployment', 'chat').spec.template.spec.containers[0]);
+  expect(given).toMatchObject({ GIT_PORT: '22', FORGE_PORT: '9000' });
+  expect(Object.keys(given).filter((name) => name.endsWith('_URL'))).toEqual([]);
+  expect(environmentOf(of('Deployment', 'search').spec.template.spec.containers[0]).FORGE_URL).toBe(
+    'http://forge.services.svc.cluster.local:3000',
+  );
+  const ports = (rules: any[], peer: string, side: string) =>
+    rules.find((rule) => rule[side]?.[0].podSelector?.matchLabels?.['app.kubernetes.io/instance'] === peer)!.ports;
+  const both = [
+    { port: 2222, protocol: 'TCP' },
+    { port: 9000, protocol: 'TCP' },
+  ];
+  expect(ports(of('NetworkPolicy', 'chat').spec.egress, 'forge', 'to')).toEqual(both);
+  expect(ports(of('NetworkPolicy', 'forge').spec.ingress, 'chat', 'from')).toEqual(both);
+  expect(ports(of('NetworkPolicy', 'forge').spec.ingress, 'search', 'from')).toEqual([{ port: 3000, protocol: 'TCP' }]);
+});
+
+test('a service reaches a web app, and a Service of a chart of the owner', () => {
+  const lab = defineHomelab(
+    changed((h) =>
+      h.services.chat.connects.push(
+        { service: 'admin', namespace: 'web' },
+        { service: 'redis', namespace: 'cache', port: 'redis', as: 'queue' },
+      ),
+    ) as Homelab,
+  );
+  const labels = { app: 'redis' };
+  const cache: OwnChart = {
+    name: 'cache',
+    make: (chart) => {
+      new ApiObject(chart, 'service', {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name: 'redis' },
+        spec: { selector: labels, ports: [{ name: 'redis', port: 6379, targetPort: 16379 }] },
+      });
+    },
+  };
+  const rendering = render(homelabApp(lab, { charts: [cache] }));
+  const of = (kind: string, name: string) => ofKind(rendering, kind).find(({ metadata }) => metadata.name === name)!;
+  const given = environmentOf(of('Deployment', 'chat').spec.template.spec.containers[0]);
+  expect(given).toMatchObject({
+    ADMIN_HOST: 'admin.web.svc.cluster.local',
+    QUEUE_HOST: 'redis.cache.svc.cluster.local',
+    QUEUE_PORT: '6379',
+  });
+  expect(JSON.stringify(of('NetworkPolicy', 'chat').spec.egress)).toContain('"port":16379');
+  expect(picture(lab)).toContain('>cache/redis</text>');
+});
+
+test('a namespace that is no chart of the owner is refused', () => {
+  expect(() => renderedHomelab(connect({ service: 'redis', namespace: 'cache' }))).toThrow(
+    'the namespace of a connection to a service must be that of a chart of your own, got "cache" (allowed: none exists)',
+  );
 });

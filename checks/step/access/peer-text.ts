@@ -1,3 +1,4 @@
+import { isInternet } from '../../../values/ways-out';
 import type { Manifest } from '../objects';
 import { NAME_LABEL } from './view';
 
@@ -6,6 +7,7 @@ export function podsText(peer: Manifest | undefined): string {
   if (!peer) return 'anywhere';
   if (peer.ipBlock) {
     const { cidr, except = [] } = peer.ipBlock;
+    if (isInternet(cidr, except)) return 'the internet (all public addresses)';
     const everything = cidr === '0.0.0.0/0' || cidr === '::/0' ? ' (any address)' : '';
     return `${cidr}${everything}${except.length > 0 ? ` except ${except.join(', ')}` : ''}`;
   }
