@@ -20,14 +20,6 @@ import type { SecretKey } from './secrets';
  */
 export type EnvValue = string | SecretKey | Env;
 
-/** Initial variables of an environment, and the command that refers to them. */
-export interface EnvironmentProps {
-  /** Rendered after what connections add. @default none */
-  readonly own?: Readonly<Record<string, EnvValue>>;
-  /** Command and arguments, in which the kubelet also replaces `$(NAME)`. @default none */
-  readonly commands?: readonly string[];
-}
-
 /** Environment variables of one container, rendered in an order in which the kubelet can resolve every reference. */
 export class Environment {
   private readonly added = new Map<string, EnvValue>();
@@ -36,17 +28,10 @@ export class Environment {
   constructor(
     private readonly owner: IConstruct,
     private readonly namespace: string,
-    { own = {}, commands = [] }: EnvironmentProps = {},
+    own: Readonly<Record<string, EnvValue>> = {},
   ) {
     this.put(own, this.own);
-    const refers = () =>
-      [...this.variables().values(), ...commands].some((text) => text instanceof Env || String(text).includes('$('));
-    owner.node.addValidation({
-      validate: () => {
-        const problems = this.fromConnections().flatMap(({ problem }) => problem ?? []);
-        return problems.length === 0 && refers() ? owner.node.children.flatMap(undefinedReferences) : problems;
-      },
-    });
+    owner.node.addValidation({ validate: () => this.problems() });
   }
 
   /** @throws on a name that is taken or that the API server refuses */
@@ -66,6 +51,12 @@ export class Environment {
             valueFrom: { secretKeyRef: { name: value.secret.name, key: value.key, optional: value.optional } },
           },
     );
+  }
+
+  /** What `Env.from` cannot take, else references that the kubelet would not resolve, in every pod of the owner. */
+  private problems(): string[] {
+    const problems = this.fromConnections().flatMap(({ problem }) => problem ?? []);
+    return problems.length > 0 ? problems : [...new Set(this.owner.node.children.flatMap(undefinedReferences))];
   }
 
   private variables(): ReadonlyMap<string, EnvValue> {

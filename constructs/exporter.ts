@@ -31,7 +31,7 @@ export function exporterContainer(
   if (!exporter) return undefined;
   const { image, port, args, scrapedBy } = exporter;
   assertValid(owner, imageProblem(image, 'the exporter image'), portProblem(port, 'the exporter port'));
-  const environment = new Environment(owner, owner.namespace, { own: exporter.env, commands: args });
+  const environment = new Environment(owner, owner.namespace, exporter.env);
   if (scrapedBy) owner.connections.allowFrom(scrapedBy, { port });
   return {
     name: 'exporter',

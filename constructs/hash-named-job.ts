@@ -63,7 +63,7 @@ export class HashNamedJob extends Client {
     );
     this.name = props.name;
     this.namespace = props.namespace;
-    this.environment = new Environment(this, props.namespace, { commands: props.command });
+    this.environment = new Environment(this, props.namespace);
     this.environment.add({ HOME: '/tmp' });
     const identity = { app: 'job', instance: props.name, component: 'job' };
     const { name, namespace } = props;

@@ -76,10 +76,7 @@ export class ServicePod {
       ...(props.pullSecrets ?? []).map((name) => dnsNameProblem(name, 'the name of a pull secret')),
     );
     this.resources = resourceRequirements(owner, resources);
-    this.environment = new Environment(owner, props.namespace, {
-      own: props.env,
-      commands: [...(props.command ?? []), ...(props.args ?? [])],
-    });
+    this.environment = new Environment(owner, props.namespace, props.env);
     for (const { volume, path } of scratchVolumes(props.scratch)) this.addVolume(volume, { mountPath: path });
   }
 
