@@ -34,8 +34,10 @@ export function signatureOf({ machine, program, argv }: Call): string {
 
 /** Whether a call leaves something behind; a kill at one that only reads leaves the same as one after the change before it. */
 export function leavesSomething({ program, argv, changing }: Call): boolean {
+  // The simulation counts how often it is asked, and nothing else changes.
+  const asksForBackups = program === 'kubectl' && argv.at(-1) === '/handover/status.json';
   return (
-    changing === true ||
+    (changing === true && !asksForBackups) ||
     (program === 'age-keygen' && !argv.includes('-y')) ||
     (program === 'sops' && argv.includes('encrypt'))
   );
