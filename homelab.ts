@@ -1,6 +1,6 @@
 import { Duration, Size } from 'cdk8s';
 import { Cpu } from 'cdk8s-plus-28';
-import { defineHomelab } from './inventory';
+import { defineHomelab, Secret } from './inventory';
 
 /** This homelab. The one file to edit: dist/ and the bootstrap are derived from it. */
 export default defineHomelab({
@@ -84,6 +84,7 @@ export default defineHomelab({
         'mongodb-0': Size.gibibytes(100),
         'mongodb-1': Size.gibibytes(100),
         'mongodb-2': Size.gibibytes(100),
+        'documents-uploads': Size.gibibytes(50),
       },
       startOrder: 3,
       down: Duration.seconds(450),
@@ -212,13 +213,17 @@ export default defineHomelab({
         { service: 'assistant' },
       ],
     },
-    identity: { connects: [{ mongodb: 'mongodb', database: 'identity' }] },
+    identity: {
+      connects: [{ mongodb: 'mongodb', database: 'identity' }],
+      secrets: { SIGNING_KEY: Secret.keyPair().file('/run/secrets/signing.pem'), SESSION_KEY: Secret.generated() },
+    },
     workspaces: { connects: [{ mongodb: 'mongodb', database: 'workspaces' }] },
     documents: {
       connects: [
         { mongodb: 'mongodb', database: 'documents' },
         { cassandra: 'cassandra', keyspace: 'documents_history' },
       ],
+      volumes: { uploads: { path: '/uploads' } },
     },
     collaboration: {
       connects: [{ cassandra: 'cassandra', keyspace: 'collaboration_operations' }, { service: 'documents' }],
@@ -226,8 +231,20 @@ export default defineHomelab({
     chat: { connects: [{ cassandra: 'cassandra', keyspace: 'chat' }] },
     // Its tables expire rows (default_time_to_live): presence that is a minute old is useless.
     presence: { connects: [{ cassandra: 'cassandra', keyspace: 'presence' }] },
-    notifications: { connects: [{ mongodb: 'mongodb', database: 'notifications' }] },
+    notifications: {
+      connects: [
+        { mongodb: 'mongodb', database: 'notifications' },
+        { internet: [443, 587], because: 'push notifications, and mail by smtp.example.org' },
+      ],
+      env: { SMTP_HOST: 'smtp.example.org', SMTP_PORT: '587' },
+      secrets: { SMTP_PASSWORD: Secret.asked('password of the mail account at smtp.example.org') },
+    },
     search: { connects: [{ mongodb: 'mongodb', database: 'search' }, { model: 'embeddings' }] },
+    // Fills the index that search reads, under its own login.
+    'search-indexer': {
+      kind: 'worker',
+      connects: [{ mongodb: 'mongodb', database: 'search' }, { service: 'documents' }, { model: 'embeddings' }],
+    },
     assistant: { connects: [{ service: 'documents' }, { service: 'search' }, { model: 'chat' }] },
   },
 

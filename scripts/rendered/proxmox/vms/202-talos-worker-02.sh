@@ -34,4 +34,6 @@ qm set 202 \
   --virtio2 local-lvm:100,backup=0,cache=none,discard=on,iothread=1,serial=mongodb-1
 qm set 202 \
   --virtio3 local-lvm:100,backup=0,cache=none,discard=on,iothread=1,serial=mongodb-2
+qm set 202 \
+  --virtio4 local-lvm:50,backup=0,cache=none,discard=on,iothread=1,serial=documents-uploads
 qm start 202
