@@ -101,8 +101,8 @@ export function requested(given: ReadonlyMap<string, string>): Record<string, st
 /** A Job from the rendered CronJob, with the options of the command. */
 export function jobOf(cronJob: Json, name: string, asked: Readonly<Record<string, string>>): Json {
   const spec = structuredClone(cronJob.spec.jobTemplate.spec);
-  const { initContainers, containers } = spec.template.spec;
-  for (const { env } of [...initContainers, ...containers])
+  const { initContainers = [], containers } = spec.template.spec;
+  for (const { env = [] } of [...initContainers, ...containers])
     for (const variable of env) if (Object.hasOwn(asked, variable.name)) variable.value = asked[variable.name];
   const { namespace } = cronJob.metadata;
   const { labels } = cronJob.spec.jobTemplate.metadata;

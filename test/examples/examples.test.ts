@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { homelabApp } from '../../charts';
-import { budgetRows, checks, verdict } from '../../checks';
+import { budgetRows, checks, verdict, type Rendering } from '../../checks';
 import type { Homelab } from '../../inventory';
 import { render } from '../../synth';
 import { ofKind } from '../homelab';
@@ -83,4 +83,50 @@ test('a second environment leaves nothing of the first in what it renders', asyn
   const text = JSON.stringify(await renderedExample('second-environment'));
   expect(text).not.toMatch(/192\.168\.1\.|grown\.home\.arpa/);
   expect(text).toContain('app.staging.home.arpa');
+});
+
+describe('applications that nobody here wrote', () => {
+  const find = (rendering: Rendering, kind: string, name: string) =>
+    ofKind(rendering, kind).find(({ metadata }) => metadata.name === name)!;
+  const envOf = (rendering: Rendering, name: string): Record<string, string> =>
+    Object.fromEntries(
+      find(rendering, 'Deployment', name).spec.template.spec.containers[0].env.map(({ name: key, value }: any) => [
+        key,
+        value,
+      ]),
+    );
+  const portsOf = (rendering: Rendering, name: string) =>
+    find(rendering, 'Service', name).spec.ports.map(({ name: port, port: number, targetPort }: any) =>
+      [port, number, targetPort].join(' '),
+    );
+
+  test('Online Boutique: twelve workloads, each client with the address that its image reads', async () => {
+    const rendering = await renderedExample('online-boutique');
+    expect(ofKind(rendering, 'Deployment')).toHaveLength(12);
+    expect(envOf(rendering, 'cartservice').REDIS_ADDR).toBe('redis-cart.services.svc.cluster.local:6379');
+    // Port 5000 of the Service leads to 8080 of the container.
+    expect(envOf(rendering, 'checkoutservice').EMAIL_SERVICE_ADDR).toBe('emailservice.services.svc.cluster.local:5000');
+    expect(portsOf(rendering, 'emailservice')).toEqual(['grpc 5000 grpc']);
+    expect(envOf(rendering, 'loadgenerator').FRONTEND_ADDR).toBe('frontend.web.svc.cluster.local:80');
+    expect(find(rendering, 'Service', 'loadgenerator')).toBeUndefined();
+    const [server] = find(rendering, 'Deployment', 'adservice').spec.template.spec.containers;
+    expect(server.readinessProbe.grpc.port).toBe(9555);
+    expect(find(rendering, 'PersistentVolumeClaim', 'redis-cart-data')).toBeDefined();
+  });
+
+  test('Rocket.Chat: a database with its replica set, the oplog by the same login, mail by a secret', async () => {
+    const rendering = await renderedExample('rocket-chat');
+    const env = envOf(rendering, 'rocketchat');
+    expect(env.MONGO_URL).toMatch(/\/rocketchat\?.*replicaSet=rs0/);
+    expect(env.MONGO_OPLOG_URL).toMatch(/\/local\?.*replicaSet=rs0/);
+    expect(env.MAIL_URL).toBeUndefined();
+    expect(find(rendering, 'PersistentVolumeClaim', 'rocketchat-uploads')).toBeDefined();
+  });
+
+  test('Forgejo: HTTP and SSH, one disk, and a job that copies a repository', async () => {
+    const rendering = await renderedExample('forgejo');
+    expect(portsOf(rendering, 'forgejo')).toEqual(['http 3000 http', 'ssh 22 ssh']);
+    expect(find(rendering, 'Deployment', 'forgejo').spec.strategy.type).toBe('Recreate');
+    expect(find(rendering, 'CronJob', 'repository-copy').spec.timeZone).toBe('Europe/Berlin');
+  });
 });

@@ -119,7 +119,9 @@ export async function placed({ client, tally, homelab }: Ground): Promise<void> 
         !homelab.preferredNodes || labels?.[homelab.preferredNodes.key] === homelab.preferredNodes.value,
     )
     .map(([node]) => node);
-  for (const name of [...Object.keys(homelab.services), ...Object.keys(homelab.webApps)]) {
+  for (const [name, { kind }] of Object.entries({ ...homelab.services, ...homelab.webApps })) {
+    // A job has a pod only while it runs.
+    if (kind === 'job') continue;
     const own = pods.filter((pod) => instance(pod) === name);
     tally.check(
       `${name} runs on ${preferred.join(', ')}`,
@@ -172,7 +174,11 @@ export async function reachable({ client, tally, homelab }: Ground): Promise<voi
           rest.length === 0 || pods.some(({ metadata }) => metadata.namespace === namespace && metadata.name === pod_);
         tally.check(`${nameOf(pod)} is told ${host}, which is there`, found !== undefined && podFound);
       }
-  const connections = Object.values({ ...homelab.services, ...homelab.webApps }).flatMap(({ connects }) => connects);
+  const clients = Object.values({ ...homelab.services, ...homelab.webApps }).filter(({ kind }) => kind !== 'job');
+  // A way to the internet or to an address is told no name of the cluster.
+  const connections = clients
+    .flatMap(({ connects }) => connects)
+    .filter((to) => !('internet' in to || 'address' in to));
   tally.check('clients are told where things are', told >= connections.length, `${told} names`);
   for (const service of services.filter(
     ({ spec, metadata }) => spec.selector && metadata.namespace !== 'kube-system',

@@ -4,6 +4,7 @@ import { onLoopback } from '../loopback';
 import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { argoCd, traefik } from './binaries';
+import { applications } from './applications';
 import { comesUp, orderIsLost, staysInSync } from './coming-up';
 import { commits, lastOfItsKind, leavesForGood, retires } from './commits';
 import { excluded } from './excluded-slices';
@@ -33,7 +34,17 @@ async function main(): Promise<void> {
     lap('the ingress controller served routes with several hosts, paths and limits');
     await staysInSync(site, full ? 120 : 20, report);
     lap('no application drifted');
-    for (const part of [commits, retires, lastOfItsKind, brokenCommit, degraded, givesUp, leavesForGood, excluded])
+    for (const part of [
+      commits,
+      retires,
+      lastOfItsKind,
+      brokenCommit,
+      degraded,
+      givesUp,
+      leavesForGood,
+      applications,
+      excluded,
+    ])
       await part(site, report);
   } finally {
     await site.plane.stop();
