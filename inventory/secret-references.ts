@@ -1,4 +1,3 @@
-import { mountPathsProblem } from '../values/files';
 import { sentence } from '../values/problem';
 import { keysOfSecret, secretName, secretVariable, sharedSecretName, type Secret } from '../values/secret';
 import type { Homelab } from './homelab';
@@ -6,7 +5,7 @@ import { oneOf, twice } from './reference';
 import type { Service } from './services';
 import { at } from './shape';
 
-/** Validates secrets of services against those that the homelab declares, against variables, and against other mounts. */
+/** Validates secrets of services against those that the homelab declares, and against variables. */
 export function secretProblems(homelab: Homelab): string[] {
   const clients = (['services', 'webApps'] as const).flatMap((group) =>
     Object.entries(homelab[group]).map(([name, service]) => [at(group, name), name, service] as const),
@@ -31,7 +30,7 @@ export function secretProblems(homelab: Homelab): string[] {
         'shared' in secret.source ? [] : [[place, name]],
       ),
     ]),
-    ...clients.flatMap(([place, , service]) => [...variables(place, service), ...mounts(place, service)]),
+    ...clients.flatMap(([place, , service]) => variables(place, service)),
   ];
 }
 
@@ -74,11 +73,4 @@ function variables(place: string, { secrets = {}, env = {} }: Service): string[]
       secretVariable(name, secret),
     ]),
   ]);
-}
-
-/** Each path is right by itself. */
-function mounts(place: string, { secrets = {}, files = {} }: Service): string[] {
-  const ofSecrets = Object.values(secrets).flatMap(({ path }) => path ?? []);
-  const paths = ['/tmp', ...Object.keys(files), ...ofSecrets];
-  return [mountPathsProblem(paths, `each path in files and secrets of ${place}`) ?? []].flat();
 }

@@ -1,7 +1,9 @@
 import type { Size } from 'cdk8s';
 import { mountPathsProblem, SHARED_MEMORY } from './files';
+import type { MountedFiles } from './mounted-files';
 import { sentence } from './problem';
 import { bytes, sizeProblem } from './quantity';
+import type { Secrets } from './secret';
 
 /** The storage class of static volumes, one disk each. */
 export const LOCAL_STORAGE_CLASS = 'local-data';
@@ -108,6 +110,8 @@ interface PodsOfVolumes {
 interface Mounts {
   readonly volumes?: VolumeMounts;
   readonly scratch?: Scratch;
+  readonly files?: MountedFiles;
+  readonly secrets?: Secrets;
 }
 
 /** What is wrong with the number of pods of a service with volumes, as a sentence, or undefined. */
@@ -161,9 +165,13 @@ function sharedMemoryProblem(size: unknown, what: string): string | undefined {
 }
 
 /** What is wrong with paths of volumes and scratch folders together, as a sentence, or undefined. Each is right by itself. */
-function mountsProblem({ volumes = {}, scratch = {} }: Mounts, at: (field: string) => string): string | undefined {
-  const paths = [...Object.keys(withTmp(scratch)), ...pathsOf(volumes)];
-  return mountPathsProblem(paths, `each path in ${at('volumes')} and ${at('scratch')}`);
+function mountsProblem(
+  { volumes = {}, scratch = {}, files = {}, secrets = {} }: Mounts,
+  at: (field: string) => string,
+): string | undefined {
+  const ofSecrets = Object.values(secrets).flatMap(({ path }) => path ?? []);
+  const paths = [...Object.keys(withTmp(scratch)), ...pathsOf(volumes), ...Object.keys(files), ...ofSecrets];
+  return mountPathsProblem(paths, `each path in ${at('volumes')}, scratch, files and secrets`);
 }
 
 /** What is wrong with scratch folders in memory beside the memory of the service, as a sentence, or undefined. */

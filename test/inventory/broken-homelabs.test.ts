@@ -476,7 +476,7 @@ const broken: [string, (homelab: any) => void, string][] = [
   [
     'web apps without an ingress controller',
     (h) => delete h.ingress,
-    'ingress must be set when there are web apps, got nothing',
+    'ingress must be set when there are web apps or published ports, got nothing',
   ],
   [
     'a model when there are no models',
@@ -561,7 +561,7 @@ const broken: [string, (homelab: any) => void, string][] = [
       h.services.chat.files = { '/run/secrets/token': 'a' };
       h.services.chat.secrets = { TOKEN: Secret.generated().file('/run/secrets/token') };
     },
-    'each path in files and secrets of services.chat must be an absolute path that overlaps no other mount, got "/run/secrets/token, which is /run/secrets/token"',
+    'each path in services.chat.volumes, scratch, files and secrets must be an absolute path that overlaps no other mount, got "/run/secrets/token, which is /run/secrets/token"',
   ],
   [
     'a file below /tmp',
