@@ -12,7 +12,7 @@ import {
   POD_KINDS,
   type TraefikIngress,
 } from '../constructs';
-import { FOLDERS, NAMESPACES, volumeOwners, volumesOf, workers, type Homelab } from '../inventory';
+import { FOLDERS, NAMESPACES, podSecurityOf, volumeOwners, volumesOf, workers, type Homelab } from '../inventory';
 import { folder, PRIORITY, type Context } from './context';
 
 /**
@@ -39,10 +39,10 @@ export function platformChart(context: Context): void {
   // Kept with its claims, as the namespace of a database is.
   const keep = (name: string) =>
     volumeOwners(homelab).some((owner) => owner.namespace === name && volumesOf(owner).length > 0) || undefined;
-  namespace(NAMESPACES.services, { keep: keep(NAMESPACES.services) });
+  namespace(NAMESPACES.services, { keep: keep(NAMESPACES.services), ...exceptionOf(homelab.services) });
   // The ingress controller has rights there, also before the first web app.
   if (Object.keys(homelab.webApps).length > 0 || context.ingress)
-    namespace(NAMESPACES.web, { keep: keep(NAMESPACES.web) });
+    namespace(NAMESPACES.web, { keep: keep(NAMESPACES.web), ...exceptionOf(homelab.webApps) });
   for (const { name, podSecurity, podSecurityReason, keep } of context.own)
     namespace(name, { podSecurity, podSecurityReason, keep });
   if (context.ingress)
@@ -63,6 +63,18 @@ function openPorts({ extensions }: TraefikIngress): string {
   );
   const all = ['80', '443', ...published];
   return `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
+}
+
+/** The Pod Security level that the services of a namespace need, with their reasons. It holds for all pods of the namespace. */
+function exceptionOf(services: Homelab['services']): IsolatedNamespaceProps {
+  const needs = Object.entries(services).map(([name, service]) => ({ name, service, level: podSecurityOf(service) }));
+  const level = (['privileged', 'baseline'] as const).find((each) => needs.some((need) => need.level === each));
+  if (level === undefined) return {};
+  const reasons = needs.flatMap(({ name, service: { allow, capabilities = {} } }) => [
+    ...(allow?.root === undefined ? [] : [`${name} runs as root: ${allow.root}`]),
+    ...Object.entries(capabilities).map(([capability, reason]) => `${name} has ${capability}: ${reason}`),
+  ]);
+  return { podSecurity: level, podSecurityReason: reasons.join('; ') };
 }
 
 function priorityClass(chart: Chart, name: string, value: number, description: string): void {

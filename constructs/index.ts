@@ -83,6 +83,8 @@ export { ScheduledJob, type ScheduledJobProps } from './scheduled-job';
 export type { ScheduleOptions } from '../values/schedule';
 export type { PortOptions, PortProtocol, Ports, ServicePort } from '../values/ports';
 export type { BeforeRollout } from '../values/before-rollout';
+export type { ExtraContainer, ExtraContainers } from '../values/containers';
+export type { Allow, Capabilities, Devices, On } from '../values/privileges';
 export type { Autoscaling } from '../values/scale';
 export type { ServiceKind } from '../values/service-kinds';
 export { Secret, type KeyPairKind } from '../values/secret';

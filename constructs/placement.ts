@@ -1,4 +1,5 @@
 import type { k8s } from 'cdk8s-plus-28';
+import type { On } from '../values/privileges';
 
 /** Nodes that pods require or prefer. */
 export class Placement {
@@ -24,6 +25,13 @@ export class Placement {
     /** Renders `affinity.nodeAffinity` of a pod. */
     readonly nodeAffinity: k8s.NodeAffinity,
   ) {}
+}
+
+/** The nodes that a service requires. */
+export function requiredNodes(on: On): Placement {
+  return typeof on === 'string'
+    ? Placement.onNodesLabelled('kubernetes.io/hostname', on)
+    : Placement.onNodesLabelled(on.key, on.value);
 }
 
 /**

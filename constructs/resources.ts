@@ -2,6 +2,7 @@ import type { Size } from 'cdk8s';
 import { k8s, type Cpu } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import { bytes, cpuProblem, cpuQuantity, memoryQuantity, millicores, sizeProblem } from '../values/quantity';
+import type { Devices } from '../values/privileges';
 import { assertValid } from './validation';
 
 /** Resources of one container. */
@@ -31,4 +32,13 @@ export function resourceRequirements(
     requests: { cpu: cores(cpu), memory: mem },
     limits: cpuLimit === undefined ? { memory: mem } : { cpu: cores(cpuLimit), memory: mem },
   };
+}
+
+/** Adds devices of a plugin, which Kubernetes does not overcommit: request and limit are the same. */
+export function withDevices(resources: k8s.ResourceRequirements, devices: Devices = {}): k8s.ResourceRequirements {
+  const more = Object.fromEntries(
+    Object.entries(devices).map(([name, count]) => [name, k8s.Quantity.fromNumber(count)]),
+  );
+  if (Object.keys(more).length === 0) return resources;
+  return { requests: { ...resources.requests, ...more }, limits: { ...resources.limits, ...more } };
 }

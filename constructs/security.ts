@@ -1,11 +1,12 @@
 import type { k8s } from 'cdk8s-plus-28';
+import type { ServiceOptions } from '../values/service-options';
 
 /** Security contexts that the `restricted` Pod Security Standard accepts. */
 
-/** @param user numeric user and group, because `runAsNonRoot` cannot check a user name in an image */
+/** @param user numeric user and group, because `runAsNonRoot` cannot check a user name in an image; 0 for root, which baseline accepts */
 function restrictedPod(user: number): k8s.PodSecurityContext {
   return {
-    runAsNonRoot: true,
+    runAsNonRoot: user !== 0,
     runAsUser: user,
     runAsGroup: user,
     fsGroup: user,
@@ -21,6 +22,31 @@ export const RESTRICTED_CONTAINER: k8s.SecurityContext = {
   runAsNonRoot: true,
   capabilities: { drop: ['ALL'] },
 };
+
+/** The security context of a container, with what its service is allowed against the defaults. */
+export function containerSecurity({ allow, capabilities = {} }: Pick<ServiceOptions, 'allow' | 'capabilities'>) {
+  const add = Object.keys(capabilities).sort();
+  return {
+    ...RESTRICTED_CONTAINER,
+    readOnlyRootFilesystem: allow?.writableRoot === undefined,
+    runAsNonRoot: allow?.root === undefined,
+    capabilities: { drop: ['ALL'], add: add.length > 0 ? add : undefined },
+  };
+}
+
+/** Annotations with the reasons for what a service is allowed. */
+export function allowedAnnotations({ allow = {}, capabilities = {} }: Pick<ServiceOptions, 'allow' | 'capabilities'>) {
+  const text = (reasons: Readonly<Record<string, string | undefined>>) =>
+    Object.entries(reasons)
+      .filter(([, reason]) => reason !== undefined)
+      .map(([name, reason]) => `${name}: ${reason}`)
+      .join('\n');
+  const [allowed, added] = [text({ ...allow }), text(capabilities)];
+  return {
+    ...(allowed && { 'collab-homelab/allow': allowed }),
+    ...(added && { 'collab-homelab/capabilities': added }),
+  };
+}
 
 /** Fields of a pod besides its containers. */
 export interface PodOptions {

@@ -9,12 +9,13 @@ import type { ServiceOptions } from '../values/service-options';
 import { scratchMemoryProblem } from '../values/volumes';
 import { Environment, type EnvValue } from './env';
 import { podSpecOf } from './footprint';
-import type { Placement } from './placement';
+import { extraContainers } from './extra-containers';
+import { requiredNodes, type Placement } from './placement';
 import { containerProbes } from './probes';
 import { contentHash, onRender } from './rendering';
-import { resourceRequirements, type Resources } from './resources';
+import { resourceRequirements, withDevices, type Resources } from './resources';
 import { scratchVolumes } from './scratch';
-import { hardenedPod, RESTRICTED_CONTAINER } from './security';
+import { allowedAnnotations, containerSecurity, hardenedPod } from './security';
 import type { ServiceSecret } from './service-secrets';
 import { assertValid } from './validation';
 
@@ -39,7 +40,20 @@ export interface PodProps {
 }
 
 /** Options of a service that are of its pods, whatever runs them. */
-type OfPods = 'scratch' | 'command' | 'args' | 'user' | 'probes' | 'drain' | 'terminationGracePeriod';
+type OfPods =
+  | 'allow'
+  | 'args'
+  | 'capabilities'
+  | 'command'
+  | 'devices'
+  | 'drain'
+  | 'initContainers'
+  | 'on'
+  | 'probes'
+  | 'scratch'
+  | 'sidecars'
+  | 'terminationGracePeriod'
+  | 'user';
 
 /** What the pods of one construct run. */
 export interface ServicePodProps extends PodProps, Pick<ServiceOptions, OfPods> {
@@ -77,6 +91,7 @@ export class ServicePod {
     );
     this.resources = resourceRequirements(owner, resources);
     this.environment = new Environment(owner, props.namespace, props.env);
+    this.annotate(allowedAnnotations(props));
     for (const { volume, path } of scratchVolumes(props.scratch)) this.addVolume(volume, { mountPath: path });
   }
 
@@ -125,13 +140,17 @@ export class ServicePod {
   private spec(): k8s.PodSpec {
     const { props } = this;
     const volumes = new Map(this.mounted.map(({ volume }) => [volume.name, volume]));
+    const placement = props.on === undefined ? props.placement : requiredNodes(props.on);
+    const own = this.container();
+    // What makes volumes usable comes first.
+    const initContainers = [...this.initContainers, ...extraContainers(this.owner, own, props)];
     return {
       serviceAccountName: props.name,
-      ...hardenedPod(props.user ?? 10001, props),
+      ...hardenedPod(props.allow?.root === undefined ? (props.user ?? 10001) : 0, props),
       terminationGracePeriodSeconds: (props.terminationGracePeriod ?? GRACE).toSeconds(),
-      affinity: props.placement && { nodeAffinity: props.placement.nodeAffinity },
-      initContainers: this.initContainers.length > 0 ? [...this.initContainers] : undefined,
-      containers: [this.container()],
+      affinity: placement && { nodeAffinity: placement.nodeAffinity },
+      initContainers: initContainers.length > 0 ? initContainers : undefined,
+      containers: [{ ...own, resources: withDevices(own.resources!, props.devices) }],
       volumes: [...volumes.values()].filter((volume) => Object.keys(volume).length > 1),
     };
   }
@@ -172,7 +191,7 @@ export class ServicePod {
       resources: this.resources,
       ...(props.probes && containerProbes(props.probes, props.ports ?? [])),
       lifecycle: props.preStop && { preStop: { exec: { command: [...props.preStop] } } },
-      securityContext: RESTRICTED_CONTAINER,
+      securityContext: containerSecurity(props),
       volumeMounts: this.mounted.map(({ mount }) => mount),
     };
   }

@@ -85,6 +85,8 @@ export {
 } from '../values/probes';
 export { portsOf, type PortOptions, type PortProtocol, type Ports, type ServicePort } from '../values/ports';
 export type { BeforeRollout } from '../values/before-rollout';
+export type { ExtraContainer, ExtraContainers } from '../values/containers';
+export { podSecurityOf, type Allow, type Capabilities, type Devices, type On } from '../values/privileges';
 export type { Autoscaling } from '../values/scale';
 export type { ScheduleOptions } from '../values/schedule';
 export type { ServiceKind } from '../values/service-kinds';

@@ -15,7 +15,7 @@ import {
   type ServiceTarget,
 } from './connections';
 import { NAMESPACES } from './names';
-import { servers } from './derived';
+import { servers, workers } from './derived';
 import { mayUse } from './model-references';
 import type { Homelab } from './homelab';
 import type { Service } from './services';
@@ -183,7 +183,17 @@ function environment(homelab: Homelab, service: Service, client: string): string
 }
 
 /** Fields that the stand-in has itself: they would be ignored without an image. */
-const OF_AN_IMAGE = ['port', 'ports', 'probes', 'command', 'args', 'user', 'beforeRollout'] as const;
+const OF_AN_IMAGE = [
+  'port',
+  'ports',
+  'probes',
+  'command',
+  'args',
+  'user',
+  'beforeRollout',
+  'allow',
+  'capabilities',
+] as const;
 
 function services(homelab: Homelab): string[] {
   return clients(homelab).flatMap(([place, , service]) => [
@@ -195,6 +205,7 @@ function services(homelab: Homelab): string[] {
       }),
     ),
     ...kindProblems(service, place),
+    ...nodeProblems(homelab, service, place),
     ...togetherProblems(service, (field) => at(place, field)),
   ]);
 }
@@ -211,4 +222,28 @@ function kindProblems({ kind, image }: Service, place: string): string[] {
   if (kind === undefined || kind === 'server' || !place.startsWith('webApps')) return [];
   const fix = `move it to services, or remove kind: a web app answers at its host`;
   return [sentence({ what: `${at(place, 'kind')} must be server`, got: kind, fix })];
+}
+
+/** Nodes that exist. */
+function nodeProblems(homelab: Homelab, { on }: Service, place: string): string[] {
+  if (on === undefined) return [];
+  const machines = workers(homelab);
+  if (typeof on === 'string')
+    return oneOf(
+      `${at(place, 'on')} must be a Talos worker of this homelab`,
+      on,
+      machines.map(([name]) => name),
+    );
+  if (machines.some(([, { labels = {} }]) => labels[on.key] === on.value)) return [];
+  const known = machines.flatMap(([, { labels = {} }]) =>
+    Object.entries(labels).map(([key, value]) => `${key}: ${value}`),
+  );
+  return [
+    sentence({
+      what: `${at(place, 'on')} must be a label of a worker`,
+      got: on,
+      allowed: [...new Set(known)].join(', ') || undefined,
+      fix: 'add it to labels of a machine, or correct it: the pods would stay Pending',
+    }),
+  ];
 }

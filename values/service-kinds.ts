@@ -1,5 +1,7 @@
 import { Duration } from 'cdk8s';
 import { defaultProbes, portsOf, probePortsProblem } from './ports';
+import { containerNamesProblem } from './containers';
+import { privilegesProblem } from './privileges';
 import type { ScheduleOptions } from './schedule';
 import { SCHEDULE_FIELDS } from './schedule';
 import { missing, sentence } from './problem';
@@ -67,6 +69,7 @@ export function togetherProblems(options: Options, at: (field: string) => string
       }),
     );
   problems.push(...portProblems(options, at));
+  problems.push(...[privilegesProblem(options, at), containerNamesProblem(options, at)].flatMap((each) => each ?? []));
   if (replicas !== undefined && autoscaling !== undefined)
     problems.push(
       sentence({

@@ -2,7 +2,18 @@ import type { Duration } from 'cdk8s';
 import { beforeRolloutProblem, type BeforeRollout } from './before-rollout';
 import { argsProblem, commandProblem, userProblem } from './processes';
 import { seconds, wordOf, type Fields, type Judge } from './fields';
+import { containersProblem, type ExtraContainers } from './containers';
 import { portProblem } from './names';
+import {
+  allowProblem,
+  capabilitiesProblem,
+  devicesProblem,
+  onProblem,
+  type Allow,
+  type Capabilities,
+  type Devices,
+  type On,
+} from './privileges';
 import { portsProblem, type Ports } from './ports';
 import { probesProblem, type Probes } from './probes';
 import { autoscalingProblem, replicasProblem, type Autoscaling } from './scale';
@@ -46,6 +57,18 @@ export interface ServiceOptions {
   readonly args?: readonly string[];
   /** Numeric user and group of the process. @default 10001: above 10000, so that no user of the node has the same number */
   readonly user?: number;
+  /** Containers that run to their end, one after the other, before the service starts. @default none */
+  readonly initContainers?: ExtraContainers;
+  /** Containers that run beside the service, and end after it (native sidecars). @default none */
+  readonly sidecars?: ExtraContainers;
+  /** Lets an image of others do by name what the defaults forbid: run as root, write to its root. @default nothing */
+  readonly allow?: Allow;
+  /** Linux capabilities with the reason for each; needs `allow.root`. Ports below 1024 need none. @default none */
+  readonly capabilities?: Capabilities;
+  /** Devices of a plugin, such as GPUs, by resource name. @default none */
+  readonly devices?: Devices;
+  /** Nodes that it requires: a machine by name, or a label. The pods stay Pending while no such node has room. @default any node */
+  readonly on?: On;
   /** A job that must succeed before new pods start, such as migrations; see BeforeRollout. @default none */
   readonly beforeRollout?: BeforeRollout;
   /**
@@ -81,6 +104,12 @@ export const SERVICE_FIELDS: Fields<ServiceOptions> = {
   command: commandProblem,
   args: argsProblem,
   user: userProblem,
+  initContainers: containersProblem,
+  sidecars: containersProblem,
+  allow: allowProblem,
+  capabilities: capabilitiesProblem,
+  devices: devicesProblem,
+  on: onProblem,
   beforeRollout: beforeRolloutProblem,
   drain: seconds(0, 3600, 'Duration.seconds(10)'),
   terminationGracePeriod: seconds(1, 86_400, 'Duration.seconds(60)'),

@@ -251,6 +251,71 @@ const broken: [string, (homelab: any) => void, string][] = [
       Object.assign(h.services.search, { image, beforeRollout: { command: ['migrate'], deadline: Duration.days(7) } }),
     'services.search.beforeRollout.deadline must be a Duration of 10 to 86400 whole seconds, got "604800 s"',
   ],
+  [
+    'root without a reason',
+    (h) => Object.assign(h.services.search, { image, allow: { root: true } }),
+    'services.search.allow.root must give a reason, got true',
+  ],
+  [
+    'an exception that is none',
+    (h) => Object.assign(h.services.search, { image, allow: { privileged: 'it wants it' } }),
+    'services.search.allow.privileged must be a known property, got "it wants it" (allowed: root, writableRoot)',
+  ],
+  [
+    'root beside a user',
+    (h) => Object.assign(h.services.search, { image, user: 1000, allow: { root: 'writes its config' } }),
+    'services.search.user must be left out with allow.root, got 1000',
+  ],
+  [
+    'a capability that no process gets',
+    (h) => Object.assign(h.services.search, { image, capabilities: { SETUID: 'drops to nginx' } }),
+    'services.search.capabilities must be used with allow.root, got "SETUID"; a process that is not root never gets it',
+  ],
+  [
+    'a capability for ports below 1024',
+    (h) => Object.assign(h.services.search, { image, capabilities: { NET_BIND_SERVICE: 'port 80' } }),
+    'leave it out: containerd 2 lets every pod listen below 1024',
+  ],
+  [
+    'a capability with its prefix',
+    (h) => Object.assign(h.services.search, { image, capabilities: { CAP_SETUID: 'drops to nginx' } }),
+    'services.search.capabilities.CAP_SETUID must be a capability of Linux, got "CAP_SETUID"',
+  ],
+  [
+    'half a device',
+    (h) => (h.services.search.devices = { 'gpu.intel.com/i915': 0.5 }),
+    'services.search.devices["gpu.intel.com/i915"] must be a whole number from 1 to 64, got 0.5',
+  ],
+  [
+    'a device without a domain',
+    (h) => (h.services.search.devices = { gpu: 1 }),
+    'services.search.devices must be devices of a plugin by their resource names, got "gpu"',
+  ],
+  [
+    'a machine that does not exist',
+    (h) => (h.services.search.on = 'talos-worker-9'),
+    'services.search.on must be a Talos worker of this homelab, got "talos-worker-9"',
+  ],
+  [
+    'a label that no worker has',
+    (h) => (h.services.search.on = { key: 'storage-type', value: 'ssd' }),
+    'services.search.on must be a label of a worker, got {"key":"storage-type","value":"ssd"} (allowed: storage-type: cassandra, storage-type: mongodb)',
+  ],
+  [
+    'a sidecar that is the service again',
+    (h) => (h.services.search.sidecars = { twin: {} }),
+    'services.search.sidecars.twin must differ from the service',
+  ],
+  [
+    'one name for two containers',
+    (h) => Object.assign(h.services.search, { sidecars: { wait: { image } }, initContainers: { wait: { image } } }),
+    'services.search.sidecars.wait must have a name of its own, got "wait, which an init container has"',
+  ],
+  [
+    'an image of a sidecar that moves',
+    (h) => (h.services.search.sidecars = { proxy: { image: 'envoy:latest' } }),
+    'services.search.sidecars.proxy.image must be an image with an exact version, got "envoy:latest"',
+  ],
 ];
 
 test.each(broken)('refuses %s', (_name, change, message) => expect(refusal(change)).toContain(message));
