@@ -4,6 +4,7 @@ import { runKubectl } from './kubectl';
 import { cassandraStatus } from './status-cassandra';
 import { drillOf } from './status-drill';
 import { mongodbStatus } from './status-mongodb';
+import { servicesStatus } from './status-services';
 import { table, type PodStatus, type Status } from './status-pod';
 import { options } from './usage';
 
@@ -16,7 +17,7 @@ const REPORTER = { cassandra: 'ops', mongodb: 'reconcile' } as const;
 const READ =
   'for file in /tmp/status.json /handover/status.json; do cat "$file" 2>/dev/null || printf null; echo; done';
 
-/** Prints the state of each database. Exit code 1 if something is late or broken. */
+/** Prints the state of each database, and which services crash or have failed jobs. Exit code 1 if something is late or broken. */
 export async function status(args: readonly string[]): Promise<void> {
   const kubeconfig = options(args, { kubeconfig: 'value' }).get('kubeconfig');
   const { default: homelab } = await import('../homelab');
@@ -25,6 +26,9 @@ export async function status(args: readonly string[]): Promise<void> {
     console.log(`${lines.join('\n')}\n`);
     return found.map((problem) => `${name}: ${problem}`);
   });
+  const services = servicesStatus(homelab, askOf(kubeconfig));
+  console.log(`${services.summary}\n`);
+  problems.push(...services.problems);
   if (problems.length === 0) return console.log('nothing is late or broken');
   console.log(['late or broken:', ...problems.map((problem) => `  ${problem}`)].join('\n'));
   process.exitCode = 1;
@@ -39,8 +43,7 @@ export function databaseStatus(
 ): { lines: string[]; problems: string[] } {
   const database = homelab.databases[name]!;
   if (database.state === 'retired') return { lines: [`${name}: retired, runs no pods`], problems: [] };
-  const ask: Ask = (...command) =>
-    runKubectl('status', kubeconfig, [`--request-timeout=${SECONDS.each}s`, ...command], SECONDS.each);
+  const ask = askOf(kubeconfig);
   const pods = podsOf(name, databasePods(name, database), REPORTER[database.kind], ask, now);
   const status: Status =
     database.kind === 'cassandra' ? cassandraStatus(database, pods, now) : mongodbStatus(database, pods, now);
@@ -57,6 +60,11 @@ export function databaseStatus(
 }
 
 type Ask = (...command: readonly string[]) => string;
+
+function askOf(kubeconfig: string | undefined): Ask {
+  return (...command) =>
+    runKubectl('status', kubeconfig, [`--request-timeout=${SECONDS.each}s`, ...command], SECONDS.each);
+}
 
 function lastDrill(name: string, ask: Ask, now: number) {
   const ofRestores = `${INSTANCE_LABEL}=${name}-restore`;
