@@ -19,6 +19,7 @@ import { cronJobsRun } from './cron-jobs';
 import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } from './deploy';
 import { ownChartsRun, podSecurityAgrees } from './own-charts';
 import * as points from './points';
+import { servicesAccepted } from './services';
 import { rebind } from './volumes';
 import { waysAccepted } from './ways';
 
@@ -95,6 +96,8 @@ async function onOwnControlPlane(version: string, everything: boolean): Promise<
     lap('names, selectors, ports and permissions are correct');
     await waysAccepted(client, tally, version);
     lap('the API server agrees with our rules for variables and networks');
+    await servicesAccepted(client, tally);
+    lap('the API server accepts every kind of service, and judges schedules as we do');
     if (!everything) return;
     await points.roomToRoll(ground);
     lap('all workloads rolled at once within their quotas');
