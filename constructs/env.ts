@@ -2,7 +2,7 @@ import { ApiObject } from 'cdk8s';
 import type { k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import { fieldsOfKind } from '../values/connection-fields';
-import { Env, envFromProblem } from '../values/env';
+import { Env, envFromProblem, POD_FIELDS, PodEnv, podEnvProblem } from '../values/env';
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
 import { textProblem } from '../values/text';
@@ -14,11 +14,15 @@ import { jsonOf, type Json } from './rendering';
 import type { SecretKey } from './secrets';
 
 /**
- * The value of an environment variable: text, a key of a secret, or `Env.from` for what a connection gives. In text, `$(NAME)` refers to another variable of the same
- * container, in any order, and `$$(NAME)` is the literal text `$(NAME)`. All other text is passed unchanged, including `$` and
- * `$$`. A reference to a variable that does not exist is refused.
+ * The value of an environment variable: text, a key of a secret, `Env.from` for what a connection gives, or `Env.pod` for what the
+ * pod knows of itself. In text, `$(NAME)` refers to another variable of the same container, in any order, and `$$(NAME)` is the
+ * literal text `$(NAME)`. All other text is passed unchanged, including `$` and `$$`. A reference to a variable that does not
+ * exist is refused.
  */
-export type EnvValue = string | SecretKey | Env;
+export type EnvValue = string | SecretKey | Env | PodEnv;
+
+/** A value once all connections are known. */
+type Resolved = Exclude<EnvValue, Env>;
 
 /** Environment variables of one container, rendered in an order in which the kubelet can resolve every reference. */
 export class Environment {
@@ -44,12 +48,7 @@ export class Environment {
     const variables = inOrder(this.resolved());
     if (variables.length === 0) return undefined;
     return variables.map(([name, value]) =>
-      typeof value === 'string'
-        ? { name, value: forKubelet(value) }
-        : {
-            name,
-            valueFrom: { secretKeyRef: { name: value.secret.name, key: value.key, optional: value.optional } },
-          },
+      typeof value === 'string' ? { name, value: forKubelet(value) } : { name, valueFrom: sourceOf(value) },
     );
   }
 
@@ -72,7 +71,7 @@ export class Environment {
     );
   }
 
-  private resolved(): ReadonlyMap<string, string | SecretKey> {
+  private resolved(): ReadonlyMap<string, Resolved> {
     const values = new Map(this.fromConnections().map((each) => [each.name, each]));
     return new Map(
       [...this.variables()].map(([name, value]) => {
@@ -101,7 +100,7 @@ export class Environment {
       ) {
         value.secret.key(value.key);
         value.secret.readBy(this.owner, this.namespace);
-      } else if (!(value instanceof Env)) assertValid(this.owner, textProblem(value, `environment variable ${name}`));
+      } else if (!(value instanceof Env)) assertValid(this.owner, ownProblem(value, `environment variable ${name}`));
       group.set(name, value);
     }
   }
@@ -138,6 +137,15 @@ function fromConnection(env: Env, connections: Client['connectionEnv'], what: st
   };
 }
 
+function ownProblem(value: unknown, what: string): string | undefined {
+  return value instanceof PodEnv ? podEnvProblem(value, what) : textProblem(value, what);
+}
+
+function sourceOf(value: SecretKey | PodEnv): k8s.EnvVarSource {
+  if (value instanceof PodEnv) return { fieldRef: { fieldPath: POD_FIELDS[value.field] } };
+  return { secretKeyRef: { name: value.secret.name, key: value.key, optional: value.optional } };
+}
+
 /** The kubelet reads `$$` as one `$`: doubles `$` in text, except before a parenthesis, where `$$` marks literal text. */
 function forKubelet(text: string): string {
   return text.replace(/\${2,}(?!\$*\()/g, (dollars) => dollars + dollars);
@@ -154,8 +162,8 @@ function referencesIn(text: string): string[] {
 }
 
 /** Sorts each variable after those that it refers to, and otherwise keeps the order. */
-function inOrder(variables: ReadonlyMap<string, string | SecretKey>): [string, string | SecretKey][] {
-  const ordered = new Map<string, string | SecretKey>();
+function inOrder(variables: ReadonlyMap<string, Resolved>): [string, Resolved][] {
+  const ordered = new Map<string, Resolved>();
   const begun = new Set<string>();
   const put = (name: string): void => {
     const value = variables.get(name);

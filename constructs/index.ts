@@ -23,7 +23,7 @@ export {
 } from './connections';
 export type { Setting, Settings } from '../values/database-settings';
 export type { DataAccess } from './database-logins';
-export { Env, type EnvFromOptions } from '../values/env';
+export { Env, type EnvFromOptions, type PodEnv, type PodField } from '../values/env';
 export type { EnvValue } from './env';
 export type { Exporter } from './exporter';
 export * from './external-llm-service';

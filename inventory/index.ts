@@ -41,7 +41,7 @@ export {
   type Connection,
   type Given,
 } from './connections';
-export { Env, type EnvFromOptions } from '../values/env';
+export { Env, type EnvFromOptions, type PodEnv, type PodField } from '../values/env';
 export type { OutsidePort } from '../values/ways-out';
 export { diskTaken, machinesOf, memoryTaken, SHARE_OF_STORAGE } from './capacity';
 export { defineHomelab, HomelabError } from './define';

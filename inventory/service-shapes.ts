@@ -1,4 +1,4 @@
-import { Env } from '../values/env';
+import { Env, PodEnv, podEnvProblem } from '../values/env';
 import { SCHEDULE_FIELDS } from '../values/schedule';
 import { SERVICE_FIELDS } from '../values/service-options';
 import { host, published, routes } from './route-shapes';
@@ -9,9 +9,10 @@ import { variableName } from './name-shapes';
 import type * as lab from './services';
 import type { ServiceVolume } from './volumes';
 
-/** Text, or what a connection gives. */
+/** Text, or what a connection or the pod gives. */
 const envValue: is.Rule = (value, path, problems) => {
-  if (!(value instanceof Env)) is.anyText(value, path, problems);
+  if (value instanceof PodEnv) is.by(() => podEnvProblem(value, path))(value, path, problems);
+  else if (!(value instanceof Env)) is.anyText(value, path, problems);
 };
 
 const volume = is.shape<ServiceVolume>({

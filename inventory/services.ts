@@ -1,6 +1,6 @@
 import type { Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
-import type { Env } from '../values/env';
+import type { Env, PodEnv } from '../values/env';
 import type { PublishedPort } from '../values/published-ports';
 import type { RouteOptions } from '../values/routes';
 import type { ScheduleOptions } from '../values/schedule';
@@ -28,11 +28,11 @@ export interface Service extends ServiceOptions, ScheduleOptions {
    */
   readonly state?: 'active' | 'retired';
   /**
-   * Environment variables: text, or `Env.from('mongodb', 'uri')` for what a connection gives. In text `$(NAME)` refers to another
-   * variable of the service, including those of its connections. All other text, including empty text, is passed unchanged.
-   * Must contain no secret: dist/ is in Git. @default none
+   * Environment variables: text, `Env.from('mongodb', 'uri')` for what a connection gives, or `Env.pod('ip')` for what the pod
+   * knows of itself. In text `$(NAME)` refers to another variable of the service, including those of its connections. All other
+   * text, including empty text, is passed unchanged. Must contain no secret: dist/ is in Git. @default none
    */
-  readonly env?: Readonly<Record<string, string | Env>>;
+  readonly env?: Readonly<Record<string, string | Env | PodEnv>>;
   /**
    * Targets that it may reach; environment variables hold their addresses. Variables of the first model start with LLM, those of
    * further models with LLM_NAME, so that a second model does not change the first. For two databases of a kind, or two

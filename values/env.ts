@@ -11,8 +11,39 @@ export interface EnvFromOptions {
   readonly database?: string;
 }
 
+/** What a pod knows of itself, and the field of its object that says it. */
+export const POD_FIELDS = {
+  /** Address of the pod, a new one for each pod. */
+  ip: 'status.podIP',
+  /** Name of the pod. */
+  name: 'metadata.name',
+  /** Its namespace. */
+  namespace: 'metadata.namespace',
+  /** Name of the node on which it runs. */
+  node: 'spec.nodeName',
+} as const;
+
+/** A word of `Env.pod`. */
+export type PodField = keyof typeof POD_FIELDS;
+
+/** The value of an environment variable that the pod gives; made by `Env.pod`. */
+export class PodEnv {
+  constructor(
+    /** What of the pod. */
+    readonly field: PodField,
+  ) {}
+}
+
 /** The value of an environment variable that a connection gives, under any name that an image wants. */
 export class Env {
+  /**
+   * What a pod knows of itself: `INSTANCE_IP: Env.pod('ip')`. For programs that find each other, or that write where they run.
+   * @param field ip, name, namespace or node
+   */
+  static pod(field: PodField): PodEnv {
+    return new PodEnv(field);
+  }
+
   /**
    * A field of a connection: `MONGO_URL: Env.from('mongodb', 'uri')`.
    * @param connection its `as`, else the name of its target
@@ -30,6 +61,18 @@ export class Env {
     /** Another database for the field `uri`. */
     readonly database: string | undefined,
   ) {}
+}
+
+/** What is wrong with a value of `Env.pod`, as a sentence, or undefined. */
+export function podEnvProblem({ field }: PodEnv, what: string): string | undefined {
+  if (Object.hasOwn(POD_FIELDS, field)) return undefined;
+  const words = Object.keys(POD_FIELDS);
+  return sentence({
+    what: `${what} must take what a pod knows of itself`,
+    got: field,
+    allowed: words.join(', '),
+    fix: suggested(field, words, "write it as Env.pod('ip')"),
+  });
 }
 
 /** A connection by its name, and the fields that it has. */

@@ -65,6 +65,8 @@ export default defineHomelab({
       env: {
         ROOT_URL: 'https://chat.rocket.home.arpa',
         PORT: '3000',
+        // By this address further pods would find this one.
+        INSTANCE_IP: Env.pod('ip'),
         MONGO_URL: Env.from('mongodb', 'uri'),
         MONGO_OPLOG_URL: Env.from('mongodb', 'uri', { database: 'local' }),
         OVERWRITE_SETTING_FileUpload_Storage_Type: 'FileSystem',

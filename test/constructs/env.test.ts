@@ -54,6 +54,30 @@ test('resolves a variable that is added later, and a chain of them', () => {
   expect(environmentOf(container(chart))).toEqual({ A: 'dcba', B: 'dcb', C: 'dc', D: 'd' });
 });
 
+test('the pod gives its address, name, namespace and node, before what refers to them', () => {
+  const env = {
+    URL: 'http://$(IP):80',
+    IP: Env.pod('ip'),
+    A: Env.pod('name'),
+    B: Env.pod('namespace'),
+    C: Env.pod('node'),
+  };
+  const chart = chartIn();
+  new MicroserviceDeployment(chart, 'documents', { image, env });
+  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  expect(container(chart).env).toEqual([
+    field('IP', 'status.podIP'),
+    { name: 'URL', value: 'http://$(IP):80' },
+    field('A', 'metadata.name'),
+    field('B', 'metadata.namespace'),
+    field('C', 'spec.nodeName'),
+  ]);
+  expect(said(chart)).not.toThrow();
+  expect(() => new MicroserviceDeployment(chart, 'other', { image, env: { A: Env.pod('nmae' as 'name') } })).toThrow(
+    'environment variable A must take what a pod knows of itself, got "nmae" (allowed: ip, name, namespace, node); did you mean name?',
+  );
+});
+
 test.each([
   ['pa$$word', 'pa$$word'],
   ['$', '$'],

@@ -81,6 +81,11 @@ const broken: [string, (homelab: any) => void, string][] = [
     'services.chat.env.DB must take a field that the connection cassandra has, got "uri" (allowed: contactPoints, port, localDatacenter, keyspace, username, password)',
   ],
   [
+    'an unknown word of Env.pod',
+    env({ IP: Env.pod('adress' as 'ip') }),
+    'must take what a pod knows of itself, got "adress" (allowed: ip, name, namespace, node)',
+  ],
+  [
     'a misspelt connection',
     env({ DB: Env.from('casandra', 'port') }),
     'services.chat.env.DB must take its value from a connection of the same service, got "casandra" (allowed: cassandra); did you mean cassandra?',
