@@ -20,6 +20,7 @@ import { applyDefinitions, applyNodes, applySecrets, manifestsOf, secretsOf } fr
 import { ownChartsRun, podSecurityAgrees } from './own-charts';
 import * as points from './points';
 import { servicesAccepted } from './services';
+import { disksOfServices, withServiceVolumes } from './service-volumes';
 import { rebind } from './volumes';
 import { waysAccepted } from './ways';
 
@@ -51,7 +52,12 @@ async function others(): Promise<[string, Homelab][]> {
     `examples/${name}`,
     (await import(resolve('examples', name, 'homelab'))).default,
   ]);
-  return [...(await Promise.all(examples)), ...(isShipped() ? [] : ([['homelab.ts', owners]] as [string, Homelab][]))];
+  const volumes: [string, Homelab] = ['volumes of services', withServiceVolumes()];
+  return [
+    volumes,
+    ...(await Promise.all(examples)),
+    ...(isShipped() ? [] : ([['homelab.ts', owners]] as [string, Homelab][])),
+  ];
 }
 
 /** Whether homelab.ts renders what the homelab of tests does, as long as nobody has edited it. */
@@ -143,6 +149,7 @@ async function othersAccepted(version: string): Promise<void> {
       await points.placed(ground);
       await points.reachable(ground);
       await cronJobsRun(ground);
+      if (name === 'volumes of services') await disksOfServices(ground);
       lap(`${name}: ${ground.manifests.length} files accepted, every pod runs`);
     } finally {
       fs.rmSync(folder, { recursive: true });

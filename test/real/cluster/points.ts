@@ -189,7 +189,7 @@ export async function reachable({ client, tally, homelab }: Ground): Promise<voi
       `service ${nameOf(service)} selects running pods, of ${instance} alone`,
       behind.length > 0 && behind.every(({ metadata }) => metadata.labels['app.kubernetes.io/instance'] === instance),
     );
-    for (const { targetPort } of service.spec.ports) {
+    for (const { targetPort } of service.spec.ports ?? []) {
       const without = behind.filter(
         ({ spec }) =>
           !spec.containers.some(({ ports = [] }: Json) =>
