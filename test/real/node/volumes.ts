@@ -12,6 +12,8 @@ const DISK_MIB = 4096;
 
 /** Claims of a node: each a file system of its own in a file, as a disk has it, mounted once for all pods that use it. */
 export class Claims {
+  /** Claims whose disk is not mounted: their pods get an empty folder of the system disk, as Talos leaves it there. */
+  readonly missing = new Set<string>();
   private readonly users = new Map<string, number>();
 
   constructor(private readonly folder: string) {}
@@ -25,7 +27,8 @@ export class Claims {
   mount(namespace: string, claim: string, folder: string, group: number): void {
     const disk = this.disk(namespace, claim);
     const place = `${disk}.mount`;
-    if (!this.users.get(place)) this.attach(disk, place, group);
+    if (this.missing.has(claim)) fs.mkdirSync(place, { recursive: true });
+    else if (!this.users.get(place)) this.attach(disk, place, group);
     this.users.set(place, (this.users.get(place) ?? 0) + 1);
     execFileSync('mount', ['--bind', place, folder]);
   }

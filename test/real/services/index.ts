@@ -10,6 +10,7 @@ import { network } from './network';
 import { policyEngine } from './policy-engine';
 import { probes } from './probes';
 import { processes } from './processes';
+import { volumes } from './volumes';
 
 /**
  * Runs rendered services as processes, with the user, root file system, volumes, names, limits and probes of their pods. The
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, (tally: Tally) => Promise<void>>> = {
   processes,
   kinds,
   files,
+  volumes,
   connections,
 };
 

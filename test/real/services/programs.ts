@@ -61,6 +61,13 @@ export function programs(): Readonly<Record<string, StandIn>> {
   return {
     [HTTP_APP]: image('/app/server.js', HTTP_SERVER),
     [WORKER]: image('/app/worker.js', WORKING),
+    // For the scripts that check a mount: sh, awk and mkdir are this machine's.
+    'docker.io/library/python': {
+      files: { '/etc/passwd': USERS },
+      mounts: {},
+      lacks: ['/usr/bin/curl', '/usr/bin/jq', '/usr/bin/bash'],
+      env: { PATH },
+    },
     [GRPC_APP]: {
       files: { '/etc/passwd': USERS },
       mounts: { '/usr/local/bin/server': nodeParts() },
