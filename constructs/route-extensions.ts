@@ -7,7 +7,9 @@ export interface ExtendedRoute extends Pick<
   RouteOptions,
   'stripPrefix' | 'responseTimeout' | 'idleTimeout' | 'maxBody'
 > {
+  /** Whole host names, with their domain. */
   readonly hosts: readonly string[];
+  /** Start of the paths that the route matches. */
   readonly path: string;
   /** The Service behind it. */
   readonly service: { readonly name: string; readonly namespace: string };
@@ -17,13 +19,17 @@ export interface ExtendedRoute extends Pick<
 
 /** Annotations by which an Ingress and its Service refer to the controller's own configuration. */
 export interface RouteAnnotations {
+  /** Annotations of the Ingress. */
   readonly ingress: Readonly<Record<string, string>>;
+  /** Annotations of the Service behind it. */
   readonly service: Readonly<Record<string, string>>;
 }
 
 /** A TCP or UDP port of the nodes, and where it leads. */
 export interface OpenPort {
+  /** Port of the nodes that clients use. */
   readonly port: number;
+  /** TCP or UDP. */
   readonly protocol: PublishedProtocol;
   /** HOST:PORT of a Service. */
   readonly address: string;

@@ -123,6 +123,7 @@ export function envPrefixOf({ connects }: Connects, connection: Connection): str
 
 /** What a connection gives, with the prefix of its variables. */
 export interface Given extends NamedConnection {
+  /** Start of the names of its variables. */
   readonly prefix: string;
 }
 

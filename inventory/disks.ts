@@ -8,6 +8,7 @@ import { volumeOwners, volumesOf } from './volumes';
 export interface NeededDisk {
   /** Name in `dataDisks`, serial of the disk, and folder below /var/mnt. */
   readonly disk: string;
+  /** Namespace of the claim. */
   readonly namespace: string;
   /** Name of the claim. Its volume is named NAMESPACE-CLAIM. */
   readonly claim: string;

@@ -7,6 +7,7 @@ import { at } from './shape';
 
 /** A route of a web app with its whole host names. */
 export interface HostedRoute extends RouteOptions {
+  /** Host names with their domain. */
   readonly hosts: readonly string[];
 }
 

@@ -26,14 +26,19 @@ export interface ServiceVolume extends VolumeMount {
 
 /** A service that may have volumes, and where it stands in homelab.ts. */
 export interface VolumeOwner {
+  /** Name in homelab.ts. */
   readonly name: string;
+  /** Its entry in homelab.ts. */
   readonly service: Service;
+  /** List of homelab.ts that holds it. */
   readonly group: 'services' | 'webApps';
+  /** Namespace in which it runs. */
   readonly namespace: string;
 }
 
 /** One volume of one pod. */
 export interface OwnedVolume {
+  /** Service that mounts it. */
   readonly owner: VolumeOwner;
   /** Name of the volume in homelab.ts. */
   readonly volume: string;

@@ -21,11 +21,13 @@ export type Ports = Readonly<Record<string, number | PortOptions>>;
 
 /** A port with its defaults. */
 export interface ServicePort {
+  /** Name in `ports`, and of the port of the Service. */
   readonly name: string;
   /** Port on which the container listens. */
   readonly container: number;
   /** Port of the Service. */
   readonly service: number;
+  /** What the port speaks. */
   readonly protocol: PortProtocol;
 }
 

@@ -8,6 +8,7 @@ export interface PublishedPort {
   readonly to: string;
 }
 
+/** Protocol of a published port, as Kubernetes writes it. */
 export type PublishedProtocol = 'TCP' | 'UDP';
 
 /**

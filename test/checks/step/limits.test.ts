@@ -70,9 +70,10 @@ describe('a quota', () => {
       ...Array.from({ length: 2000 }, (_, n) => deployment(`d${n}`, memory)),
     ];
     const step = plain(all('10Mi', 44000), all('11Mi', 44000));
-    const start = Date.now();
+    // Time of the processor: a wall clock would also count what other programs of the machine take.
+    const start = process.cpuUsage();
     expect(told(step)).toEqual(['apps/quota.memory: 44000 MiB -> 44010 MiB']);
-    expect(Date.now() - start).toBeLessThan(3000);
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(3000);
   });
 
   test('that is lowered below the current usage', () => {
