@@ -37,23 +37,22 @@ export type Services = ReadonlyMap<string, MicroserviceDeployment>;
 export function serviceCharts(context: Context): { readonly made: Services; readonly connect: () => void } {
   const { app, homelab } = context;
   const chart = folder(app, NAMESPACES.services, NAMESPACES.services);
-  const made = active(context, chart, homelab.services).map(([name, service]) => {
-    const client =
-      service.kind === 'job' ? job(context, chart, name, service) : deployment(context, chart, name, service, SERVICE);
-    return [name, service, client] as const;
-  });
-  const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
-  const apps = active(context, web, homelab.webApps).map(([name, webApp]) => {
-    return [name, webApp, deployment(context, web!, name, webApp, WEB_APP)] as const;
-  });
-  const servers = new Map(
-    made.flatMap(([name, , client]) => (client instanceof MicroserviceDeployment ? [[name, client] as const] : [])),
+  const made = active(context, chart, homelab.services).map(
+    ([name, service]) => [name, service, client(context, chart, name, service, SERVICE)] as const,
   );
-  const reachable = new Map([...servers, ...apps.map(([name, , client]) => [name, client] as const)]);
+  const web = Object.keys(homelab.webApps).length > 0 ? folder(app, NAMESPACES.web, NAMESPACES.web) : undefined;
+  const apps = active(context, web, homelab.webApps).map(
+    ([name, webApp]) => [name, webApp, client(context, web!, name, webApp, WEB_APP)] as const,
+  );
+  const all = [...made, ...apps];
+  const reachable = new Map(
+    all.flatMap(([name, , each]) => (each instanceof MicroserviceDeployment ? [[name, each] as const] : [])),
+  );
+  for (const [, service, each] of all) mountShared(reachable, each, service);
   return {
     made: reachable,
     connect: () => {
-      for (const [, service, client] of [...made, ...apps]) connect(context, reachable, client, service);
+      for (const [, service, each] of all) connect(context, reachable, each, service);
     },
   };
 }
@@ -82,6 +81,21 @@ interface Defaults {
 
 const SERVICE: Defaults = { memory: Size.mebibytes(256), cpu: Cpu.millis(100) };
 const WEB_APP: Defaults = { memory: Size.mebibytes(128), cpu: Cpu.millis(50) };
+
+function client(context: Context, chart: Chart, name: string, service: Service, defaults: Defaults) {
+  if (service.kind === 'job') return job(context, chart, name, service);
+  return deployment(context, chart, name, service, defaults);
+}
+
+/** After all services exist: the owner of a volume may stand below in homelab.ts. */
+function mountShared(
+  owners: Services,
+  to: MicroserviceDeployment | ScheduledJob,
+  { sharedVolumes = {} }: Service,
+): void {
+  for (const [path, { of, volume, readOnly }] of Object.entries(sharedVolumes))
+    to.mountVolume(owners.get(of)!, { path, volume, readOnly });
+}
 
 function deployment(
   context: Context,

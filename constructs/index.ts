@@ -98,7 +98,8 @@ export type { RouteOptions } from '../values/routes';
 export { Tls, type AcmeIssuer } from '../values/tls';
 export type { PodProps } from './service-pod';
 export { TraefikIngress, type ApiServerAddress, type TraefikIngressProps } from './traefik-ingress';
-export type { ServiceVolume } from './service-volumes';
+export type { ServiceVolume, ServiceVolumes, ServiceVolumesProps } from './service-volumes';
+export type { VolumeMountOptions, VolumeOwner } from './shared-volumes';
 export { LOCAL_STORAGE_CLASS, type Scratch, type ScratchSize, type VolumeMount } from '../values/volumes';
 export {
   DataStorage,

@@ -20,6 +20,7 @@ import { overrideManifests, type ManifestOverride } from './rendering';
 import { mountFiles } from './service-files';
 import { ServicePod, type PodProps } from './service-pod';
 import { giveSecrets, ownSecrets } from './service-secrets';
+import { mountVolumeOf, type VolumeMountOptions, type VolumeOwner } from './shared-volumes';
 import { serviceVolumes, type ServiceVolume, type ServiceVolumes } from './service-volumes';
 import { assertValid, namespaceOf, fail } from './validation';
 
@@ -96,7 +97,8 @@ export class MicroserviceDeployment extends Client implements Connectable<Servic
   /** Runs before new pods start. Undefined without `beforeRollout`. Only the rendered name has the hash. */
   readonly beforeRollout?: k8s.KubeJob;
   private readonly pod: ServicePod;
-  private readonly volumes?: ServiceVolumes;
+  /** Its volumes with their claims; undefined without. */
+  readonly volumes?: ServiceVolumes;
   private readonly selector: Labels;
   private readonly allLabels: Labels;
 
@@ -204,6 +206,11 @@ export class MicroserviceDeployment extends Client implements Connectable<Servic
   /** Adds environment variables. @throws on a name that is taken or invalid */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.pod.addEnv(env);
+  }
+
+  /** Mounts a volume of another service of the same namespace too. @throws on a volume that its pods cannot mount together */
+  mountVolume(owner: VolumeOwner, options: VolumeMountOptions): void {
+    mountVolumeOf(this, this.pod, owner, options);
   }
 
   private validate(): void {

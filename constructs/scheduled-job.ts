@@ -10,6 +10,7 @@ import { labels, selectorLabels } from './labels';
 import { late } from './late';
 import { overrideManifests, type ManifestOverride } from './rendering';
 import { mountFiles } from './service-files';
+import { mountVolumeOf, type VolumeMountOptions, type VolumeOwner } from './shared-volumes';
 import { giveSecrets, ownSecrets } from './service-secrets';
 import { ServicePod, type PodProps } from './service-pod';
 import { assertValid, namespaceOf } from './validation';
@@ -79,6 +80,11 @@ export class ScheduledJob extends Client {
   /** Adds environment variables. @throws on a name that is taken or invalid */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.pod.addEnv(env);
+  }
+
+  /** Mounts a volume of another service of the same namespace too. @throws on a volume that its pods cannot mount together */
+  mountVolume(owner: VolumeOwner, options: VolumeMountOptions): void {
+    mountVolumeOf(this, this.pod, owner, options);
   }
 
   private spec(props: ScheduledJobProps, podLabels: Record<string, string>): k8s.CronJobSpec {

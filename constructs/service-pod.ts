@@ -6,6 +6,7 @@ import { dnsNameProblem, imageProblem } from '../values/names';
 import { transportOf, type ServicePort } from '../values/ports';
 import { GRACE } from '../values/service-kinds';
 import type { ServiceOptions } from '../values/service-options';
+import { userOf } from '../values/shared-volumes';
 import { scratchMemoryProblem } from '../values/volumes';
 import { Environment, type EnvValue } from './env';
 import { podSpecOf } from './footprint';
@@ -95,6 +96,11 @@ export class ServicePod {
     for (const { volume, path } of scratchVolumes(props.scratch)) this.addVolume(volume, { mountPath: path });
   }
 
+  /** User and group of its processes. */
+  get user(): number {
+    return userOf(this.props);
+  }
+
   /** Adds environment variables. @throws on a name that is taken or invalid */
   addEnv(env: Readonly<Record<string, EnvValue>>): void {
     this.environment.add(env);
@@ -108,6 +114,11 @@ export class ServicePod {
     const paths = this.mounted.map(({ mount: { mountPath } }) => mountPath);
     assertValid(this.owner, mountPathsProblem([...paths, mount.mountPath], 'each path of a volume, file or secret'));
     this.mounted.push({ volume, mount: { ...mount, name: volume.name } });
+  }
+
+  /** Number of mounted volumes whose name starts so. */
+  count(start: string): number {
+    return this.mounted.filter(({ volume }) => volume.name.startsWith(start)).length;
   }
 
   /** Adds a container that must succeed before the others start. They run one after another. */
@@ -146,7 +157,7 @@ export class ServicePod {
     const initContainers = [...this.initContainers, ...extraContainers(this.owner, own, props)];
     return {
       serviceAccountName: props.name,
-      ...hardenedPod(props.allow?.root === undefined ? (props.user ?? 10001) : 0, props),
+      ...hardenedPod(this.user, props),
       terminationGracePeriodSeconds: (props.terminationGracePeriod ?? GRACE).toSeconds(),
       affinity: placement && { nodeAffinity: placement.nodeAffinity },
       initContainers: initContainers.length > 0 ? initContainers : undefined,

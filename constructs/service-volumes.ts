@@ -1,6 +1,7 @@
 import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
+import { sharingProblem } from '../values/shared-volumes';
 import type { VolumeMount } from '../values/volumes';
 import { KEEP } from './argo-cd';
 import { identityAnnotation } from './identity';
@@ -10,6 +11,8 @@ import { late } from './late';
 import { resourceRequirements } from './resources';
 import { RESTRICTED_CONTAINER } from './security';
 import type { ServicePod } from './service-pod';
+import type { VolumeMountOptions } from './shared-volumes';
+import { assertValid, fail } from './validation';
 import { mountCheck, withClaimDefaults, type DataStorage } from './volumes';
 
 /** A volume of a service, and the storage that it is on. It stays when the service is removed. */
@@ -40,6 +43,8 @@ export class ServiceVolumes extends Construct {
   readonly perReplica: boolean;
   /** Claims of a service that has one pod. */
   readonly claims: readonly k8s.KubePersistentVolumeClaim[];
+  /** User of the pods that own the files; undefined while the service is retired. */
+  private user?: number;
 
   constructor(
     scope: Construct,
@@ -62,6 +67,7 @@ export class ServiceVolumes extends Construct {
 
   /** Adds the volumes to the pods. Disks are checked first: an unmounted one is an empty folder of the system disk. */
   mountInto(pod: ServicePod): void {
+    this.user = pod.user;
     const { name, volumes } = this.props;
     for (const [volume, { path, folder, storage }] of Object.entries(volumes)) {
       const claim = this.perReplica ? undefined : { persistentVolumeClaim: { claimName: `${name}-${volume}` } };
@@ -69,6 +75,31 @@ export class ServiceVolumes extends Construct {
       if (storage.mountCanBeMissing) pod.addInitContainer(this.check(volume));
       if (folder !== undefined) pod.addInitContainer(this.makeFolder(volume, folder));
     }
+  }
+
+  /** Mounts one of the volumes into the pods of another service. Its disk ties them to its node. */
+  shareWith(client: Construct, pod: ServicePod, { volume, path, readOnly }: VolumeMountOptions): void {
+    const { name, volumes } = this.props;
+    const shared = Object.hasOwn(volumes, volume) ? volumes[volume] : undefined;
+    if (shared === undefined)
+      return fail(client, {
+        what: `a mounted volume must be one of ${name}`,
+        got: volume,
+        allowed: Object.keys(volumes).join(', '),
+        fix: 'correct its name',
+      });
+    const problem = sharingProblem({
+      what: `the volume at ${path}`,
+      name: `${name}.volumes.${volume}`,
+      perReplica: this.perReplica,
+      isDisk: shared.storage.mountCanBeMissing,
+      users: { owner: this.user!, other: pod.user },
+    });
+    assertValid(client, problem);
+    const claim = { persistentVolumeClaim: { claimName: `${name}-${volume}` } };
+    const own = `shared-${pod.count('shared-')}`;
+    pod.addVolume({ name: own, ...claim }, { mountPath: path, subPath: shared.folder, readOnly });
+    pod.addInitContainer(this.check(own));
   }
 
   /** The StatefulSet of a service whose replicas have volumes of their own. Updates one pod at a time, and keeps every claim. */

@@ -88,6 +88,7 @@ export type { BeforeRollout } from '../values/before-rollout';
 export type { ExtraContainer, ExtraContainers } from '../values/containers';
 export { podSecurityOf, type Allow, type Capabilities, type Devices, type On } from '../values/privileges';
 export type { Autoscaling } from '../values/scale';
+export type { SharedVolume, SharedVolumes } from '../values/shared-volumes';
 export type { ScheduleOptions } from '../values/schedule';
 export type { ServiceKind } from '../values/service-kinds';
 export type { ServiceOptions } from '../values/service-options';

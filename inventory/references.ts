@@ -16,6 +16,7 @@ import { secretProblems } from './secret-references';
 import { diskProblems } from './disks';
 import { serviceProblems } from './service-references';
 import { at } from './shape';
+import { sharedVolumeProblems } from './shared-volumes';
 import { volumeProblems } from './volumes';
 
 /** Validates values against each other: addresses within the network, names that exist, values that must be unique. */
@@ -32,6 +33,7 @@ export function referenceProblems(homelab: Homelab): string[] {
     diskProblems,
     databaseProblems,
     volumeProblems,
+    sharedVolumeProblems,
     serviceProblems,
     routeProblems,
     secretProblems,

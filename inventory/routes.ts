@@ -1,7 +1,7 @@
 import { takenTwice, type RouteOptions, type TakenRoute } from '../values/routes';
 import { sentence } from '../values/problem';
 import type { Homelab } from './homelab';
-import type { Route, WebApp } from './services';
+import type { Route, Service, WebApp } from './services';
 import { twice } from './reference';
 import { at } from './shape';
 
@@ -59,12 +59,16 @@ function publishedPorts({ services, webApps }: Homelab): (readonly [place: strin
   );
 }
 
-function publishedByWorkers({ services }: Homelab): string[] {
-  return Object.entries(services)
+function publishedByWorkers({ services, webApps }: Homelab): string[] {
+  return Object.entries({ services, webApps }).flatMap(([group, all]) => ofWorkers(group, all));
+}
+
+function ofWorkers(group: string, all: Readonly<Record<string, Service>>): string[] {
+  return Object.entries(all)
     .filter(([, { kind = 'server', published }]) => kind !== 'server' && published !== undefined)
     .map(([name, { kind }]) =>
       sentence({
-        what: `${at(at('services', name), 'published')} must be used with a server`,
+        what: `${at(at(group, name), 'published')} must be used with a server`,
         got: `kind: '${kind}'`,
         fix: 'remove it: neither a worker nor a job listens on a port',
       }),
@@ -76,7 +80,17 @@ export function needsIngress(homelab: Homelab): boolean {
   return Object.keys(homelab.webApps).length > 0 || publishedPorts(homelab).length > 0;
 }
 
-function withoutRoute(place: string, { host, routes }: WebApp): string[] {
+function withoutRoute(place: string, { kind = 'server', host, routes }: WebApp): string[] {
+  const given = host ?? routes;
+  if (kind !== 'server' && given !== undefined)
+    return [
+      sentence({
+        what: `${at(place, host === undefined ? 'routes' : 'host')} must be left out of a ${kind}: it listens on no port`,
+        got: given,
+        fix: 'remove it, or kind',
+      }),
+    ];
+  if (kind !== 'server') return [];
   if (host !== undefined || routes !== undefined) return [];
   return [
     sentence({

@@ -210,7 +210,7 @@ function services(homelab: Homelab): string[] {
   ]);
 }
 
-function kindProblems({ kind, image }: Service, place: string): string[] {
+function kindProblems({ kind, image, sharedVolumes }: Service, place: string): string[] {
   if (kind === 'job' && image === undefined)
     return [
       sentence({
@@ -219,8 +219,8 @@ function kindProblems({ kind, image }: Service, place: string): string[] {
         fix: 'write the image of the job: the stand-in is a server and would never end',
       }),
     ];
-  if (kind === undefined || kind === 'server' || !place.startsWith('webApps')) return [];
-  const fix = `move it to services, or remove kind: a web app answers at its host`;
+  if (kind === undefined || kind === 'server' || sharedVolumes !== undefined || !place.startsWith('webApps')) return [];
+  const fix = `move it to services, or remove kind: a web app answers at its host (only what mounts a volume of a web app stays, with sharedVolumes)`;
   return [sentence({ what: `${at(place, 'kind')} must be server`, got: kind, fix })];
 }
 

@@ -2,6 +2,7 @@ import { Env, PodEnv, podEnvProblem } from '../values/env';
 import { SCHEDULE_FIELDS } from '../values/schedule';
 import { SERVICE_FIELDS } from '../values/service-options';
 import { host, published, routes } from './route-shapes';
+import { sharedVolumesProblem, type SharedVolume } from '../values/shared-volumes';
 import { volumesProblem } from '../values/volumes';
 import * as is from './shape';
 import { connection } from './connection-shapes';
@@ -24,12 +25,15 @@ const volume = is.shape<ServiceVolume>({
   size: is.optional(is.size),
 });
 
+const sharedVolume = is.shape<SharedVolume>({ of: is.anyText, volume: is.anyText, readOnly: is.optional(is.flag) });
+
 /** The form of a service. */
 export const service: is.Shape<lab.Service> = {
   ...is.fields(SERVICE_FIELDS),
   ...is.fields(SCHEDULE_FIELDS),
   image: is.optional(is.image),
   volumes: is.optional(is.all(is.by(volumesProblem), is.byName(is.checkedElsewhere, volume))),
+  sharedVolumes: is.optional(is.all(is.by(sharedVolumesProblem), is.byName(is.checkedElsewhere, sharedVolume))),
   state: is.optional(is.oneOf('active', 'retired')),
   memory: is.optional(is.size),
   cpu: is.optional(is.cpu),

@@ -5,6 +5,7 @@ import type { PublishedPort } from '../values/published-ports';
 import type { RouteOptions } from '../values/routes';
 import type { ScheduleOptions } from '../values/schedule';
 import type { ServiceOptions } from '../values/service-options';
+import type { SharedVolumes } from '../values/shared-volumes';
 import type { Connection } from './connections';
 import type { ServiceVolume } from './volumes';
 
@@ -22,6 +23,11 @@ export interface Service extends ServiceOptions, ScheduleOptions {
    * @default none: files of the service end with their pod
    */
   readonly volumes?: Readonly<Record<string, ServiceVolume>>;
+  /**
+   * Volumes of other services of the same namespace by the path at which they are mounted here too: for a backup job of a service
+   * with a database file. Its pods then run on the machine of the disk, by the same user. @default none
+   */
+  readonly sharedVolumes?: SharedVolumes;
   /**
    * `retired` runs no pods, but keeps volumes, claims and secrets. Only for a service with volumes: another one is simply
    * removed. @default active

@@ -22,6 +22,9 @@ export function argsProblem(value: unknown, what: string): string | undefined {
   return Array.isArray(value) && value.length === 0 ? undefined : commandProblem(value, what, 'arguments');
 }
 
+/** Default user and group of the pods of a service: above 10000, so that no user of the node has the same number. */
+export const USER = 10001;
+
 /** What is wrong with a numeric user, as a sentence, or undefined. */
 export function userProblem(value: unknown, what: string): string | undefined {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) < 2 ** 31 - 1) return undefined;

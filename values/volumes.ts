@@ -34,7 +34,7 @@ export type ScratchSize = Size | { readonly memory: Size };
 export type Scratch = Readonly<Record<string, ScratchSize>>;
 
 /** Names that volumes of the pod already have. */
-const TAKEN = /^(tmp|files|secrets?(-.*)?|scratch-.*)$/;
+const TAKEN = /^(tmp|files|secrets?(-.*)?|scratch-.*|shared-\d+)$/;
 
 /** What is wrong with the volumes of a service, as a sentence, or undefined. */
 export function volumesProblem(volumes: unknown, what: string): string | undefined {
@@ -108,6 +108,7 @@ interface PodsOfVolumes {
 }
 
 interface Mounts {
+  readonly sharedVolumes?: object;
   readonly volumes?: VolumeMounts;
   readonly scratch?: Scratch;
   readonly files?: MountedFiles;
@@ -166,12 +167,15 @@ function sharedMemoryProblem(size: unknown, what: string): string | undefined {
 
 /** What is wrong with paths of volumes and scratch folders together, as a sentence, or undefined. Each is right by itself. */
 function mountsProblem(
-  { volumes = {}, scratch = {}, files = {}, secrets = {} }: Mounts,
+  { volumes = {}, sharedVolumes = {}, scratch = {}, files = {}, secrets = {} }: Mounts,
   at: (field: string) => string,
 ): string | undefined {
   const ofSecrets = Object.values(secrets).flatMap(({ path }) => path ?? []);
-  const paths = [...Object.keys(withTmp(scratch)), ...pathsOf(volumes), ...Object.keys(files), ...ofSecrets];
-  return mountPathsProblem(paths, `each path in ${at('volumes')}, scratch, files and secrets`);
+  const byPath = [withTmp(scratch), files, sharedVolumes].flatMap((each) => Object.keys(each));
+  return mountPathsProblem(
+    [...byPath, ...pathsOf(volumes), ...ofSecrets],
+    `each path in ${at('volumes')}, sharedVolumes, scratch, files and secrets`,
+  );
 }
 
 /** What is wrong with scratch folders in memory beside the memory of the service, as a sentence, or undefined. */

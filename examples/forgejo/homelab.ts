@@ -6,11 +6,11 @@ import smallest from '../smallest/homelab';
 /**
  * Forgejo (forgejo.org, the rootless image of its long-term version 11) with a database file: repositories and SQLite are on
  * one disk. HTTPS by the ingress, Git over SSH at port 22 of the machine.
- * Every night a job copies a repository to another server. It cannot read the disk of Forgejo: `forgejo dump` runs in its pod,
- * kubectl exec -n web deploy/forgejo -- forgejo dump
+ * Every night a job dumps both onto a second disk. It reads the disk of Forgejo, so it runs beside it; copy the dumps to another machine.
  */
 const machine = smallest.machines['talos-01'] as TalosMachine;
 const IMAGE = 'codeberg.org/forgejo/forgejo:11.0.14-rootless';
+const SETTINGS = '/var/lib/gitea/custom/conf/app.ini';
 const HOST = 'git.forge.home.arpa';
 
 export default defineHomelab({
@@ -20,29 +20,12 @@ export default defineHomelab({
   machines: {
     'talos-01': {
       ...machine,
-      dataDisks: { 'forgejo-data': Size.gibibytes(100) },
+      dataDisks: { 'forgejo-data': Size.gibibytes(100), 'forgejo-backups': Size.gibibytes(200) },
     },
   },
   ingress: { statusMachine: 'talos-01', memory: Size.mebibytes(128), cpu: Cpu.millis(100) },
 
-  services: {
-    'repository-copy': {
-      kind: 'job',
-      schedule: '30 3 * * *',
-      timeZone: 'Europe/Berlin',
-      image: IMAGE,
-      command: ['sh', '-ec'],
-      args: ['git clone --mirror "$FORGEJO_URL/$REPOSITORY" /tmp/copy && git -C /tmp/copy push --mirror "$TARGET"'],
-      user: 1000,
-      env: { HOME: '/tmp', REPOSITORY: 'owner/homelab.git' },
-      secrets: { TARGET: Secret.asked('address of the repository for copies, with user and token (https)') },
-      scratch: { '/tmp': Size.gibibytes(1) },
-      connects: [
-        { service: 'forgejo', namespace: 'web', port: 'http' },
-        { internet: [443], because: 'the server that keeps the copy' },
-      ],
-    },
-  },
+  services: {},
   webApps: {
     forgejo: {
       host: 'git',
@@ -55,7 +38,7 @@ export default defineHomelab({
       cpu: Cpu.millis(200),
       env: {
         // The image writes its settings, with keys that it makes itself, into this file.
-        GITEA_APP_INI: '/var/lib/gitea/custom/conf/app.ini',
+        GITEA_APP_INI: SETTINGS,
         FORGEJO__database__DB_TYPE: 'sqlite3',
         FORGEJO__database__PATH: '/var/lib/gitea/data/forgejo.db',
         FORGEJO__server__DOMAIN: HOST,
@@ -67,8 +50,27 @@ export default defineHomelab({
         FORGEJO__service__DISABLE_REGISTRATION: 'true',
       },
       secrets: { FORGEJO__security__SECRET_KEY: Secret.generated(64) },
-      volumes: { data: { path: '/var/lib/gitea' } },
+      volumes: { data: { path: '/var/lib/gitea' }, backups: { path: '/backups' } },
       scratch: { '/tmp': Size.mebibytes(512) },
+      connects: [],
+    },
+    'forgejo-backup': {
+      kind: 'job',
+      schedule: '30 3 * * *',
+      timeZone: 'Europe/Berlin',
+      image: IMAGE,
+      command: ['sh', '-ec'],
+      args: [
+        'forgejo dump --config "$GITEA_APP_INI" --file "/backups/$(date +%F).zip" && find /backups -name "*.zip" -mtime +14 -delete',
+      ],
+      user: 1000,
+      memory: Size.mebibytes(512),
+      env: { GITEA_APP_INI: SETTINGS },
+      sharedVolumes: {
+        '/var/lib/gitea': { of: 'forgejo', volume: 'data' },
+        '/backups': { of: 'forgejo', volume: 'backups' },
+      },
+      scratch: { '/tmp': Size.gibibytes(1) },
       connects: [],
     },
   },

@@ -252,7 +252,7 @@ function clientsOf({ services, webApps, databases, llm }: Homelab): Client[] {
       .filter(([, { kind, state }]) => kind !== 'job' && state !== 'retired')
       .map(of(NAMESPACES.services)),
     ...Object.entries(webApps)
-      .filter(([, { state }]) => state !== 'retired')
+      .filter(([, { kind, state }]) => kind !== 'job' && state !== 'retired')
       .map(of(NAMESPACES.web)),
   ];
 }

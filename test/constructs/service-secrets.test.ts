@@ -105,7 +105,7 @@ test.each<[string, Partial<MicroserviceDeploymentProps>, string]>([
   [
     'a file inside another mount',
     { secrets: { KEY: Secret.generated().file('/tmp/key') } },
-    'each path in volumes, scratch, files and secrets must be an absolute path that overlaps no other mount, got "/tmp/key, which is inside or contains /tmp"',
+    'each path in volumes, sharedVolumes, scratch, files and secrets must be an absolute path that overlaps no other mount, got "/tmp/key, which is inside or contains /tmp"',
   ],
   [
     'a file in the place of a secret',

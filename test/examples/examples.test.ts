@@ -123,10 +123,15 @@ describe('applications that nobody here wrote', () => {
     expect(find(rendering, 'PersistentVolumeClaim', 'rocketchat-uploads')).toBeDefined();
   });
 
-  test('Forgejo: HTTP and SSH, one disk, and a job that copies a repository', async () => {
+  test('Forgejo: HTTP and SSH, its disks, and a job that dumps one onto the other', async () => {
     const rendering = await renderedExample('forgejo');
     expect(portsOf(rendering, 'forgejo')).toEqual(['http 3000 http', 'ssh 22 ssh']);
     expect(find(rendering, 'Deployment', 'forgejo').spec.strategy.type).toBe('Recreate');
-    expect(find(rendering, 'CronJob', 'repository-copy').spec.timeZone).toBe('Europe/Berlin');
+    const { timeZone, jobTemplate } = find(rendering, 'CronJob', 'forgejo-backup').spec;
+    expect(timeZone).toBe('Europe/Berlin');
+    const claims = jobTemplate.spec.template.spec.volumes.flatMap(
+      ({ persistentVolumeClaim: claim }: any) => claim?.claimName ?? [],
+    );
+    expect(claims).toEqual(['forgejo-data', 'forgejo-backups']);
   });
 });

@@ -561,7 +561,7 @@ const broken: [string, (homelab: any) => void, string][] = [
       h.services.chat.files = { '/run/secrets/token': 'a' };
       h.services.chat.secrets = { TOKEN: Secret.generated().file('/run/secrets/token') };
     },
-    'each path in services.chat.volumes, scratch, files and secrets must be an absolute path that overlaps no other mount, got "/run/secrets/token, which is /run/secrets/token"',
+    'each path in services.chat.volumes, sharedVolumes, scratch, files and secrets must be an absolute path that overlaps no other mount, got "/run/secrets/token, which is /run/secrets/token"',
   ],
   [
     'a file below /tmp',

@@ -172,7 +172,7 @@ const broken: [string, (homelab: any) => void, string][] = [
       uploads(h);
       h.services.documents.scratch = { '/uploads/tmp': Size.mebibytes(1) };
     },
-    'each path in services.documents.volumes, scratch, files and secrets must be an absolute path that overlaps no other mount',
+    'each path in services.documents.volumes, sharedVolumes, scratch, files and secrets must be an absolute path that overlaps no other mount',
   ],
   ['a state of its own', (h) => (h.services.chat.state = 'off'), 'services.chat.state must be one of active, retired'],
   [
