@@ -398,14 +398,14 @@ test('the first node of nothing starts a ring with itself as its seed, and remem
 });
 
 test('a name server that does not answer is no proof that the others do not exist', () => {
-  const { stdout, home } = runNode({ other: 'c-r2-0.unanswered', seconds: 1 });
+  const { stdout, home } = runNode({ other: 'c-r2-0.unanswered', seconds: 3 });
   expect(stdout).toContain('may: c-r2-0 (silent)');
   expect(fs.existsSync(join(home, 'var', 'starting-the-ring'))).toBe(false);
 });
 
 test('nor is one that does not know this pod among those of its Service: the own name stands in /etc/hosts', () => {
-  expect(runNode({ service: '10.0.0.9', seconds: 1 }).stdout).toContain('may: c-r2-0 (silent)');
-  expect(runNode({ service: 'nobody.absent', seconds: 1 }).stdout).toContain('may: c-r2-0 (silent)');
+  expect(runNode({ service: '10.0.0.9', seconds: 3 }).stdout).toContain('may: c-r2-0 (silent)');
+  expect(runNode({ service: 'nobody.absent', seconds: 3 }).stdout).toContain('may: c-r2-0 (silent)');
 });
 
 test('a node that has joined before starts at once, with all seeds, and ends with the code of Cassandra', () => {
@@ -457,7 +457,7 @@ test('a node that ends while it leaves starts again, where no member can tell wh
 });
 
 test('a node with data that never joined waits, says why, and ends when it is told to', () => {
-  const { stdout, status } = runNode({ data: { 'data/x': '' }, seconds: 1 });
+  const { stdout, status } = runNode({ data: { 'data/x': '' }, seconds: 3 });
   expect(stdout).toContain('wait: this node holds data of a ring that it has not joined');
   expect(status).toBe(143);
 });

@@ -24,7 +24,7 @@ test.each<[string, any, number, number]>([
   ['CronJob', { jobTemplate: { spec: { ...template, parallelism: 2 } }, concurrencyPolicy: 'Forbid' }, 2, 0],
   ['Pod', pod, 1, 0],
 ])('%s %j runs %i pods, and %i more during a rolling update', (kind, spec, pods, surge) => {
-  expect(footprint(object(kind, spec), 7)).toEqual({ memory: GIB, cpu: 0.1, pods, surge });
+  expect(footprint(object(kind, spec), 7)).toEqual({ memory: GIB, memoryLimit: 0, cpu: 0.1, pods, surge });
 });
 
 test('every kind that runs pods is counted, and nothing else', () => {

@@ -138,17 +138,17 @@ test.each(['ghcr.io', 'registry.home.arpa:5000', '192.168.1.40:5000', '192.168.1
 );
 
 test.each([
-  ['https://ghcr.io', 'must be a registry as it stands in image names'],
-  ['ghcr.io/owner', 'must be a registry as it stands in image names'],
-  ['Registry.home.arpa', 'must be a registry as it stands in image names'],
-  ['me@ghcr.io', 'must be a registry as it stands in image names'],
-  ['registry.home.arpa:', 'must be a registry as it stands in image names'],
+  ['https://ghcr.io', 'must be a registry as written in image names'],
+  ['ghcr.io/owner', 'must be a registry as written in image names'],
+  ['Registry.home.arpa', 'must be a registry as written in image names'],
+  ['me@ghcr.io', 'must be a registry as written in image names'],
+  ['registry.home.arpa:', 'must be a registry as written in image names'],
   ['registry.home.arpa:70000', 'must be a port'],
   ['192.168.1.400:5000', 'must be a DNS name or an IPv4 address'],
   ['localhost:5000', 'must be a server that pods and nodes can reach'],
   ['nas.local:5000', 'multicast'],
   ['registry.web.svc.cluster.local', "the cluster's own DNS answers for cluster.local"],
-  [5000, 'must be a registry as it stands in image names'],
+  [5000, 'must be a registry as written in image names'],
 ])('a registry is refused: %s', (server, message) => {
   expect(problemsOf((h) => (h.registry = { server }))).toEqual([expect.stringContaining(message)]);
 });
