@@ -61,7 +61,13 @@ export default defineHomelab({
       image: IMAGE,
       command: ['sh', '-ec'],
       args: [
-        'forgejo dump --config "$GITEA_APP_INI" --file "/backups/$(date +%F).zip" && find /backups -name "*.zip" -mtime +14 -delete',
+        [
+          'file="/backups/$(date +%F).zip"',
+          // Left by a run that failed.
+          'rm -f "$file"',
+          'forgejo dump --config "$GITEA_APP_INI" --file "$file"',
+          'find /backups -name "*.zip" -mtime +14 -delete',
+        ].join('\n'),
       ],
       user: 1000,
       memory: Size.mebibytes(512),

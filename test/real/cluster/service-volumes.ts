@@ -11,6 +11,11 @@ export function withServiceVolumes(size = 5): Homelab {
       // Pods follow their disks, also to a node that they would not prefer.
       delete h.preferredNodes;
       h.services.documents.volumes = { uploads: { path: '/uploads', folder: 'files' } };
+      // A second pod on the same disk.
+      h.services.previews = {
+        ...{ kind: 'worker', image: 'registry.example.org/previews:1.0.0', memory: Size.mebibytes(64), connects: [] },
+        sharedVolumes: { '/uploads': { of: 'documents', volume: 'uploads' } },
+      };
       h.services.search.replicas = 2;
       h.services.search.volumes = { index: { path: '/index', perReplica: true } };
       h.services.search.scratch = { '/var/cache/app': Size.mebibytes(8), '/dev/shm': { memory: Size.mebibytes(8) } };
@@ -27,16 +32,17 @@ export async function disksOfServices({ client, tally, homelab, manifests }: Gro
   const pods = await client.list('v1', 'Pod');
   for (const { disk, namespace, claim, owner } of neededDisks(homelab)) {
     if (namespace !== 'services') continue;
-    const pod = pods.find(
+    const found = pods.filter(
       ({ metadata, spec }) =>
         metadata.namespace === namespace &&
         spec.volumes.some((volume: any) => volume.persistentVolumeClaim?.claimName === claim),
     );
     const [machine] = machineOfDisk(homelab, disk);
+    const expected = owner === 'documents' ? 2 : 1;
     tally.check(
-      `the pod of ${owner} with ${disk} runs on ${machine}`,
-      pod?.spec.nodeName === machine,
-      pod?.spec.nodeName,
+      `${expected === 1 ? 'the pod' : 'both pods'} with ${disk} of ${owner} run on ${machine}`,
+      found.length === expected && found.every(({ spec }) => spec.nodeName === machine),
+      JSON.stringify(found.map(({ metadata, spec }) => `${metadata.name} ${spec.nodeName}`)),
     );
   }
   const volume = manifests.find(({ object }) => object.metadata.name === 'services-documents-uploads')!.object;
