@@ -34,11 +34,12 @@ export function effectOf(pair: Pair, change: ApiChange, step: Step): Effect {
 /** An additional reason for a new object. */
 export function createdBecause({ after }: Pair, { before }: Step): string | undefined {
   const { object } = after!;
-  if (object.kind !== 'Job') return undefined;
-  const stem = withoutHash(object.metadata.name);
-  if (stem === undefined) return undefined;
-  const earlier = hashNamed(before).get(`${object.metadata.namespace}/${stem}`);
-  return earlier && `the work of ${stem} has changed: it runs again, and ${earlier} is pruned`;
+  const { kind, metadata, spec } = object;
+  if (kind === 'CronJob') return `new: it runs first by its schedule, ${spec.schedule} ${spec.timeZone ?? ''}`.trim();
+  if (kind !== 'Job') return undefined;
+  const stem = withoutHash(metadata.name);
+  const earlier = stem && hashNamed(before).get(`${metadata.namespace}/${stem}`);
+  return earlier ? `the work of ${stem} has changed: it runs again, and ${earlier} is pruned` : 'new: it runs now';
 }
 
 const hashed = new WeakMap<State, Map<string, string>>();

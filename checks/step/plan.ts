@@ -85,7 +85,12 @@ export interface Rollout {
    * existing applications sync independently; their own waves do not matter.
    */
   readonly wave: string;
-  /** In seconds: the least and the most time by probes and grace period. */
+  /**
+   * Jobs that the step starts in an earlier wave of the same application, as services/chat-before-1a2b3c4d5e. The pods are replaced
+   * after these have succeeded; if one fails, they stay as they are. @default none
+   */
+  readonly after?: readonly string[];
+  /** In seconds, without the Jobs in `after`: the least and the most time by probes and grace period. */
   readonly seconds: { readonly least: number; readonly most: number };
   /** What keeps serving meanwhile, in one sentence. */
   readonly available: string;

@@ -7,7 +7,7 @@ import { startSeconds, stopSeconds, type Seconds } from './pod-times';
 import { daemonLimits, replacedPods, rollingLimits, type Around, type PodsEffect } from './replaced-pods';
 import { servingMeanwhile } from './serving';
 import type { Pair, Placed, State, Step } from './step';
-import { waveOf } from './waves';
+import { jobsBefore, waveOf } from './waves';
 import { selects, templateOf, workloads } from './workloads';
 
 /** What controllers do to pods after the API server accepted a change; undefined if no pod is replaced. */
@@ -59,9 +59,15 @@ function details(after: Placed, next: Manifest, effect: PodsEffect, step: Step):
   };
 }
 
-function common({ folder, object }: Placed, next: Manifest, { after }: Step): Pick<Rollout, 'wave' | 'clients'> {
-  const workload = workloads(after).byName.get(nameOf(object));
-  return { wave: waveOf(after, folder, next), clients: workload ? clientsOf(after, workload) : [] };
+function common(placed: Placed, next: Manifest, step: Step): Pick<Rollout, 'wave' | 'after' | 'clients'> {
+  const { after } = step;
+  const workload = workloads(after).byName.get(nameOf(placed.object));
+  const jobs = jobsBefore(placed, step);
+  return {
+    wave: waveOf(after, placed.folder, next),
+    ...(jobs.length > 0 && { after: jobs }),
+    clients: workload ? clientsOf(after, workload) : [],
+  };
 }
 
 /** How long it takes until the last old pod has ended and the last new one serves. */

@@ -1,7 +1,19 @@
 import type { Manifest } from './objects';
 import type { Plan } from './plan';
 import type { Seconds } from './pod-times';
-import type { State } from './step';
+import type { Placed, State, Step } from './step';
+import { workloads } from './workloads';
+
+/** Jobs that the step makes in an earlier wave of the same application: Argo CD waits until they have succeeded. */
+export function jobsBefore({ folder, object }: Placed, { before, after }: Step): string[] {
+  const wave = ownWave(object);
+  return workloads(after)
+    .all.filter(({ kind, name, placed }) => {
+      const isEarlier = kind === 'Job' && placed.folder === folder && ownWave(placed.object) < wave;
+      return isEarlier && !workloads(before).byName.has(`Job ${name}`);
+    })
+    .map(({ name }) => name);
+}
 
 const applications = new WeakMap<State, Map<string, number>>();
 

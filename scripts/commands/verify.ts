@@ -7,6 +7,7 @@ import { backupChecks } from '../verify/backups';
 import { clusterChecks } from '../verify/cluster';
 import { databaseChecks } from '../verify/databases';
 import { hostChecks } from '../verify/host';
+import { jobChecks } from '../verify/jobs';
 import { proxyCheck } from '../verify/llm-proxy';
 import { addresses, networkChecks } from '../verify/network';
 import type { CommandLine } from './command';
@@ -17,6 +18,7 @@ export async function verify(context: Context, _: readonly string[], { json }: C
     ...hostChecks(context),
     ...clusterChecks(context),
     ...databaseChecks(context),
+    ...jobChecks(context),
     ...backupChecks(context),
     ...(context.homelab.llm && { models: modelCheck(context) }),
     ...(context.homelab.llm?.gateway && { 'the proxy in front of the models': proxyCheck(context) }),

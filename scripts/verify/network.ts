@@ -18,6 +18,7 @@ import { Problem } from '../engine/problem';
 import { TRUST_ON_MAC } from '../secrets/authority';
 import { enforcesPolicies } from '../clients/kubernetes-nodes';
 import { entryAddresses, runningPods } from './cluster';
+import { publishedChecks } from './published';
 import { routeChecks } from './routes';
 
 /** Enough for a name server and a handshake on one host; a packet that is dropped is waited for as long. */
@@ -30,6 +31,7 @@ export function networkChecks({ homelab, commands, kubernetes }: Context): Recor
   return {
     ...(homelab.llm && { 'the models from inside': () => modelsFromInside(homelab, kubernetes) }),
     'routes from outside': () => routeChecks(homelab, commands),
+    'published ports': () => publishedChecks(homelab, commands, kubernetes),
     'network policies': () => policies(homelab, kubernetes),
   };
 }

@@ -1,5 +1,5 @@
 import type { FieldChange, ObjectChange, Plan, Risk, Rollout } from '../../checks/step/plan';
-import { severity, span, value } from './words';
+import { severity, span, succeeded, value } from './words';
 import { isLong, textDiff, type DiffLine } from './text-diff';
 
 /** The changes in one folder of dist/, the worst first. */
@@ -56,10 +56,11 @@ function shownField({ path, before, after, reason }: FieldChange, said: string, 
 }
 
 /** A rollout, one line for each fact. */
-export function rolloutLines({ pods, count, order, wave, seconds, available, clients }: Rollout): string[] {
+export function rolloutLines({ pods, count, order, wave, after, seconds, available, clients }: Rollout): string[] {
   const names = pods.length > 8 ? `${pods.slice(0, 7).join(', ')} and ${pods.length - 7} more` : pods.join(', ');
   return [
     `restarts ${count === 1 ? '1 pod' : `${count} pods`} (${names}): ${order}; sync wave ${wave}; ${span(seconds.least, seconds.most)}`,
+    ...(after === undefined ? [] : [`after ${succeeded(after)}; if one fails, these pods stay as they are`]),
     `meanwhile: ${available}`,
     ...(clients.length > 0 ? [`noticed by ${clients.join(', ')}`] : []),
   ];

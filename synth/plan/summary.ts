@@ -7,7 +7,18 @@ import {
   type Risk,
 } from '../../checks/step/plan';
 import { restartSeconds } from '../../checks/step/waves';
-import { counted, EFFECT_WORDS, HARMLESS_WORDS, named, severity, span, value, withoutGroup, workloads } from './words';
+import {
+  counted,
+  EFFECT_WORDS,
+  HARMLESS_WORDS,
+  named,
+  severity,
+  span,
+  succeeded,
+  value,
+  withoutGroup,
+  workloads,
+} from './words';
 
 /** One line of the first screen. */
 export interface SummaryLine {
@@ -165,11 +176,12 @@ function restartLines({ changes }: Plan): SummaryLine[] {
   const made = changes.filter((change) => itself(change) === 'recreate' && change.rollout === undefined);
   return [
     ...rolled.map(({ id, rollout }) => {
-      const { count, seconds, available, clients } = rollout!;
+      const { count, after, seconds, available, clients } = rollout!;
+      const waits = after === undefined ? '' : ` after ${succeeded(after)}`;
       const noticed = clients.length > 0 ? `; noticed by ${workloads(clients)}` : '';
       return {
         subject: withoutGroup(id),
-        says: `${counted(count, 'pod')}, ${span(seconds.least, seconds.most)}${noticed}; ${available}`,
+        says: `${counted(count, 'pod')}, ${span(seconds.least, seconds.most)}${waits}${noticed}; ${available}`,
       };
     }),
     ...made.map(({ id, reason }) => ({ subject: withoutGroup(id), says: `deleted and recreated: ${reason}` })),

@@ -77,6 +77,11 @@ export function workloads(names: readonly string[]): string {
   return `${named(names.map((name) => name.slice(space!.length + 1)))} of ${space}`;
 }
 
+/** As "Job services/chat-before-1a2b3c4d5e has succeeded". */
+export function succeeded(jobs: readonly string[]): string {
+  return `${jobs.length === 1 ? 'Job' : 'Jobs'} ${workloads(jobs)} ${jobs.length === 1 ? 'has' : 'have'} succeeded`;
+}
+
 /** A text on one line, cut to a number of characters. */
 export function short(text: string, most: number): string {
   // Cuts a much longer text before it escapes it: a ConfigMap may hold a megabyte.

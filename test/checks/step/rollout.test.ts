@@ -4,6 +4,7 @@ import type { ObjectChange, Plan } from '../../../checks/step/plan';
 import { replacedPods } from '../../../checks/step/replaced-pods';
 import type { State } from '../../../checks/step/step';
 import { restartSeconds } from '../../../checks/step/waves';
+import { rolloutLines } from '../../../synth/plan/details';
 import { renderedHomelab } from '../../homelab';
 import * as change from './changes';
 
@@ -196,6 +197,49 @@ describe('the plan of a restart', () => {
     expect(change).toMatchObject({ verdict: 'live' });
     expect(change.rollout).toBeUndefined();
     expect(change.reason).toBe('1 pod becomes 3: existing pods do not change');
+  });
+
+  test('pods behind a job before the rollout wait for it, those of other services and other changes do not', () => {
+    const identity = (version: string, more: object = {}) => ({
+      image: `ghcr.io/owner/identity:${version}`,
+      beforeRollout: { command: ['migrate'] },
+      ...more,
+    });
+    const before = stateOf(renderedHomelab((h) => Object.assign(h.services.identity, identity('1.0.0'))));
+    const to = (change: (h: any) => void) => planStep({ before, after: stateOf(renderedHomelab(change)) }, 'HEAD');
+    const plan = to((h) => {
+      Object.assign(h.services.identity, identity('1.1.0'));
+      h.services.chat.env = { LOG_LEVEL: 'debug' };
+    });
+    const job = plan.changes.find(({ id, after }) => id.includes('Job services/identity-before') && after)!;
+    expect(job.reason).toMatch(/^the work of identity-before has changed: it runs again/);
+    const { rollout } = of(plan, 'apps/Deployment services/identity');
+    expect(rollout).toMatchObject({ wave: '2/2', after: [job.id.split(' ')[1]] });
+    expect(of(plan, 'apps/Deployment services/chat').rollout).not.toHaveProperty('after');
+    expect(rolloutLines(rollout!)).toContainEqual(
+      `after Job ${job.id.split(' ')[1]} has succeeded; if one fails, these pods stay as they are`,
+    );
+    // The number of pods is not part of the job, so nothing runs and nothing is replaced.
+    const scaled = to((h) => Object.assign(h.services.identity, identity('1.0.0', { replicas: 2 })));
+    expect(scaled.changes.filter(({ id }) => id.includes('Job'))).toEqual([]);
+  });
+
+  test('a new job says when it runs', () => {
+    const plan = planned((h) => {
+      h.services.nightly = {
+        kind: 'job',
+        image: 'ghcr.io/owner/nightly:1.0.0',
+        schedule: '0 3 * * *',
+        timeZone: 'Europe/Berlin',
+        connects: [],
+      };
+      Object.assign(h.services.chat, { image: 'ghcr.io/owner/chat:1.0.0', beforeRollout: { command: ['migrate'] } });
+    });
+    expect(of(plan, 'batch/CronJob services/nightly').reason).toBe(
+      'new: it runs first by its schedule, 0 3 * * * Europe/Berlin',
+    );
+    const job = plan.changes.find(({ id }) => id.includes('Job services/chat-before'))!;
+    expect(job.reason).toBe('new: it runs now');
   });
 
   test('a Job with a hash runs again, a hook runs with the ConfigMap beside it', () => {
