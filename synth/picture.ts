@@ -16,10 +16,13 @@ import {
   servedName,
 } from '../inventory';
 import { bytes, gib, sum } from '../values/quantity';
+import { notesOf } from './picture-notes';
 
-const COLUMN = 190;
-const BOX = { width: 150, height: 30 } as const;
-const ROW = 42;
+const COLUMN = 250;
+const BOX = { width: 190, height: 30 } as const;
+const GAP = 12;
+/** Height of one line of what is said below a name. */
+const NOTE = 15;
 const MARGIN = 20;
 const HEADING = 34;
 const LINE = 17;
@@ -30,15 +33,20 @@ interface Node {
   readonly kind: string;
   readonly column: number;
   readonly targets: readonly string[];
+  /** What is said of it below its name. */
+  readonly notes: readonly string[];
 }
 
 /** The homelab as one SVG: connections, and what runs on which machine. Follows light and dark mode. */
 export function picture(homelab: Homelab): string {
   const nodes = nodesOf(homelab);
   const columns = Math.max(...nodes.map(({ column }) => column)) + 1;
-  const rows = Math.max(...Array.from({ length: columns }, (_, column) => inColumn(nodes, column).length), 1);
+  const tallest = Math.max(
+    ...Array.from({ length: columns }, (_, column) => heightOf(inColumn(nodes, column))),
+    BOX.height,
+  );
   const top = MARGIN + HEADING;
-  const middle = top + rows * ROW + MARGIN;
+  const middle = top + tallest + GAP + MARGIN;
   const hosts = hostsAt(homelab, middle + HEADING);
   const width = Math.max(MARGIN * 2 + (columns - 1) * COLUMN + BOX.width, hosts.width);
   return [
@@ -46,8 +54,8 @@ export function picture(homelab: Homelab): string {
     `<title>Homelab ${escaped(homelab.name)}: who may talk to whom, and what runs where</title>`,
     `<style>${STYLE}</style>`,
     heading('Who may talk to whom', MARGIN + 16),
-    ...connections(nodes, place(nodes, top, rows)),
-    ...boxes(nodes, place(nodes, top, rows)),
+    ...connections(nodes, place(nodes, top, tallest)),
+    ...boxes(nodes, place(nodes, top, tallest)),
     heading('What runs where', middle + 16),
     ...hosts.parts,
     '</svg>',
@@ -76,9 +84,11 @@ function nodesOf(homelab: Homelab): Node[] {
       .map((each) => [each.join(' '), each]),
   );
   return [
-    ...Object.entries(webApps).map(([name, { connects }]) => node(name, 'web', 0, names(connects))),
+    ...Object.entries(webApps).map(([name, { connects }]) =>
+      node(name, 'web', 0, names(connects), notesOf(homelab, 'webApps', name)),
+    ),
     ...Object.entries(services).map(([name, { connects }]) =>
-      node(name, 'service', columns.get(name)!, names(connects)),
+      node(name, 'service', columns.get(name)!, names(connects), notesOf(homelab, 'services', name)),
     ),
     ...Object.entries(databases).map(([name, { kind }]) => node(name, kind, last, [])),
     ...Object.keys(llm?.models ?? {}).map((name) => node(name, 'model', last, [])),
@@ -101,8 +111,14 @@ function pictured(connection: Connection): readonly [kind: string, name: string]
   return 'address' in connection ? ['address', connection.address] : targetOf(connection);
 }
 
-function node(name: string, kind: string, column: number, targets: readonly string[]): Node {
-  return { name, kind, column, targets };
+function node(
+  name: string,
+  kind: string,
+  column: number,
+  targets: readonly string[],
+  notes: readonly string[] = [],
+): Node {
+  return { name, kind, column, targets, notes };
 }
 
 function inColumn(nodes: readonly Node[], column: number): readonly Node[] {
@@ -111,12 +127,19 @@ function inColumn(nodes: readonly Node[], column: number): readonly Node[] {
 
 type Place = (node: Node) => { readonly x: number; readonly y: number };
 
+/** Height of boxes that stand below each other. */
+function heightOf(nodes: readonly Node[]): number {
+  return sum(nodes.map(({ notes }) => BOX.height + notes.length * NOTE)) + Math.max(0, nodes.length - 1) * GAP;
+}
+
 /** Each column is centered. */
-function place(nodes: readonly Node[], top: number, rows: number): Place {
+function place(nodes: readonly Node[], top: number, tallest: number): Place {
   return (node) => {
     const column = inColumn(nodes, node.column);
-    const start = top + ((rows - column.length) * ROW) / 2;
-    return { x: MARGIN + node.column * COLUMN, y: start + column.indexOf(node) * ROW };
+    const start = top + (tallest - heightOf(column)) / 2;
+    const above = column.slice(0, column.indexOf(node));
+    const y = start + heightOf(above) + (above.length > 0 ? GAP : 0);
+    return { x: MARGIN + node.column * COLUMN, y };
   };
 }
 
@@ -125,8 +148,8 @@ function connections(nodes: readonly Node[], at: Place): string[] {
     from.targets.map((target) => {
       const to = nodes.find(({ kind, name }) => `${kind} ${name}` === target)!;
       const [start, end] = [at(from), at(to)];
-      const [x1, y1, x2, y2] = [start.x + BOX.width, start.y + BOX.height / 2, end.x, end.y + BOX.height / 2];
-      const bend = COLUMN / 3;
+      const [x1, y1, x2, y2] = [start.x + BOX.width, start.y + heightOf([from]) / 2, end.x, end.y + heightOf([to]) / 2];
+      const bend = COLUMN - BOX.width;
       return `<path class="${to.kind}" d="M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}"/>`;
     }),
   );
@@ -136,7 +159,12 @@ function boxes(nodes: readonly Node[], at: Place): string[] {
   return nodes.map((each) => {
     const { x, y } = at(each);
     const label = each.kind === 'model' ? `model ${each.name}` : each.name;
-    return box(x, y, BOX.width, BOX.height, each.kind) + text(label, x + BOX.width / 2, y + 20, 'middle');
+    const center = x + BOX.width / 2;
+    return [
+      box(x, y, BOX.width, heightOf([each]), each.kind),
+      text(label, center, y + 20, 'middle'),
+      ...each.notes.map((note, index) => text(note, center, y + 20 + (index + 1) * NOTE, 'middle', 'note')),
+    ].join('');
   });
 }
 
@@ -228,7 +256,7 @@ const KINDS = {
 };
 
 const STYLE = [
-  'text{font:13px system-ui,sans-serif;fill:#1f2937}.heading{font-size:16px;font-weight:600}.strong{font-weight:600}',
+  'text{font:13px system-ui,sans-serif;fill:#1f2937}.heading{font-size:16px;font-weight:600}.strong{font-weight:600}.note{font-size:11px}',
   'rect{fill:#fff;stroke:#9ca3af}path{fill:none;stroke-width:1.3;opacity:.65}.host{fill:#f3f4f6}',
   ...Object.entries(KINDS).map(([kind, color]) => `.${kind}{stroke:${color}}`),
   '@media(prefers-color-scheme:dark){text{fill:#e5e7eb}rect{fill:#1f2937}.host{fill:#111827}}',

@@ -37,11 +37,7 @@ describe('a published TCP port, asked by the real curl', () => {
   afterAll(() => servers.forEach((server) => server.close()));
 
   test.each<[string, ((socket: net.Socket) => void) | undefined, RegExp]>([
-    [
-      'a server that speaks first',
-      (socket) => socket.write('SSH-2.0-forge\r\n'),
-      /^good forge at .*: it speaks first$/,
-    ],
+    ['a server that speaks first', (socket) => socket.write('SSH-2.0-forge\r\n'), /^good forge at .*: open$/],
     ['a server that waits', () => undefined, /^good forge at .*: open$/],
     [
       'a proxy that reaches nobody',
@@ -54,7 +50,7 @@ describe('a published TCP port, asked by the real curl', () => {
     async (_, onSocket, finding) => {
       const port = onSocket === undefined ? 1 : await listen(onSocket);
       const published = { service: 'forge', namespace: 'services', port, transport: 'TCP' as const };
-      expect(said(await tcpFinding(here as any, published, '127.0.0.1'))).toMatch(finding);
+      expect(said(await tcpFinding(here as any, published, '127.0.0.1', 6))).toMatch(finding);
     },
     20_000,
   );
