@@ -74,7 +74,8 @@ export interface ServiceOptions {
   /**
    * Time between leaving the Service and SIGTERM, in which the server goes on to answer: kube-proxy and the ingress learn of a
    * leaving pod later than the kubelet, and would send requests to a closed port. Shorter than `terminationGracePeriod`; zero for
-   * none. @default 5 s: the watches that carry the change take well below a second each, and a busy node a few
+   * none. Needs Kubernetes 1.30; write zero for an older one. @default 5 s: the watches that carry the change take well below a
+   * second each, and a busy node a few
    */
   readonly drain?: Duration;
   /** Time for a pod to end, `drain` included; then SIGKILL. 1 second to 1 day. @default 30 s */

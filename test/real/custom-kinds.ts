@@ -1,9 +1,9 @@
-import { App, Chart, Testing } from 'cdk8s';
+import { App, Chart } from 'cdk8s';
 import { MicroserviceDeployment, OutsideRoute, Tls, TraefikIngress } from '../../constructs';
 import { render } from '../../synth';
 
 /** Prints, as JSON, objects of kinds that no homelab needs, with every field that a construct can set: for schemas.py. */
-const app = new App(Testing.app());
+const app = new App();
 const ingress = new TraefikIngress(new Chart(app, 'ingress', { namespace: 'ingress' }), 'traefik', {
   watchNamespaces: ['web'],
   statusAddress: '192.168.1.22',
