@@ -7,7 +7,7 @@ import { syncWave } from './argo-cd';
 import { Connections, type Client } from './connections';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
-import { contentHash, jsonOf, onRender } from './rendering';
+import { contentHash, filled, jsonOf, onRender } from './rendering';
 import type { ServicePod } from './service-pod';
 import { assertValid } from './validation';
 
@@ -96,7 +96,7 @@ function podSpec(
         ...container,
         image: image ?? container.image,
         command: [...command],
-        args: args && [...args],
+        args: filled(args),
         volumeMounts: container.volumeMounts?.filter(({ name }) => volumes.some((volume) => volume.name === name)),
       },
     ],

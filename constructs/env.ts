@@ -5,7 +5,7 @@ import { fieldsOfKind } from '../values/connection-fields';
 import { Env, envFromProblem, POD_FIELDS, PodEnv, podEnvProblem } from '../values/env';
 import { suggested } from '../values/nearest';
 import { sentence } from '../values/problem';
-import { textProblem } from '../values/text';
+import { stringProblem } from '../values/processes';
 import { variableNameProblem } from '../values/variable-names';
 import { Client } from './connections';
 import { podSpecOf } from './footprint';
@@ -83,6 +83,8 @@ export class Environment {
   }
 
   private put(env: Readonly<Record<string, EnvValue>>, group: Map<string, EnvValue>): void {
+    if (typeof env !== 'object' || env === null || Array.isArray(env))
+      fail(this.owner, { what: 'env must be values by name', got: env, fix: "write it as { LOG_LEVEL: 'info' }" });
     for (const [name, value] of Object.entries(env)) {
       assertValid(this.owner, variableNameProblem(name, 'an environment variable'));
       if (this.variables().has(name)) {
@@ -138,7 +140,7 @@ function fromConnection(env: Env, connections: Client['connectionEnv'], what: st
 }
 
 function ownProblem(value: unknown, what: string): string | undefined {
-  return value instanceof PodEnv ? podEnvProblem(value, what) : textProblem(value, what);
+  return value instanceof PodEnv ? podEnvProblem(value, what) : stringProblem(value, what);
 }
 
 function sourceOf(value: SecretKey | PodEnv): k8s.EnvVarSource {
@@ -159,6 +161,11 @@ export function plainText(text: string): string {
 /** Names that a text refers to, by the rules of the kubelet (third_party/forked/golang/expansion of Kubernetes). */
 function referencesIn(text: string): string[] {
   return [...text.matchAll(/\$(?:\(([^)]*)\)|[^])/g)].flatMap(([, name]) => (name === undefined ? [] : [name]));
+}
+
+/** Variables of text alone, in an order in which the kubelet can resolve every reference. */
+export function textVariables(env: Readonly<Record<string, string>> = {}): { name: string; value: string }[] {
+  return inOrder(new Map(Object.entries(env))).map(([name, value]) => ({ name, value: forKubelet(value as string) }));
 }
 
 /** Sorts each variable after those that it refers to, and otherwise keeps the order. */

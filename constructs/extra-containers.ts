@@ -2,6 +2,8 @@ import { Size } from 'cdk8s';
 import { Cpu, k8s } from 'cdk8s-plus-28';
 import type { IConstruct } from 'constructs';
 import type { ExtraContainers } from '../values/containers';
+import { textVariables } from './env';
+import { filled } from './rendering';
 import { resourceRequirements } from './resources';
 import { fail } from './validation';
 
@@ -27,13 +29,15 @@ export function extraContainers(
         got: name,
         fix: 'rename it: the service has this name',
       });
-    const more = Object.entries(given.env ?? {}).map(([variable, value]) => ({ name: variable, value }));
-    const env = [...(own.env ?? []).filter((each) => !more.some((other) => other.name === each.name)), ...more];
+    const more = textVariables(given.env);
+    // In the place of those that it overrides: the kubelet resolves references in the order of the list.
+    const inPlace = (own.env ?? []).map((each) => more.find((other) => other.name === each.name) ?? each);
+    const env = [...inPlace, ...more.filter((each) => !inPlace.includes(each))];
     return {
       name,
       image: given.image ?? own.image,
       command: given.command && [...given.command],
-      args: given.args && [...given.args],
+      args: filled(given.args),
       env: env.length > 0 ? env : undefined,
       resources: resourceRequirements(scope, {
         memory: given.memory ?? Size.mebibytes(64),

@@ -2,6 +2,7 @@ import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
 import { prefixOfName } from '../values/connection-fields';
 import { portProblem, serviceNameProblem } from '../values/names';
+import { commandProblem } from '../values/processes';
 import { defaultProbes, portsOf, transportOf, type ServicePort } from '../values/ports';
 import { sentence } from '../values/problem';
 import type { Autoscaling } from '../values/scale';
@@ -225,6 +226,7 @@ export class MicroserviceDeployment extends Client implements Connectable<Servic
       this.props.preStop && this.props.drain
         ? sentence({ what: 'preStop must be left out with drain', got: this.props.preStop, fix: 'use one of the two' })
         : undefined,
+      this.props.preStop && commandProblem(this.props.preStop, 'preStop'),
       metrics?.port === undefined ? undefined : portProblem(metrics.port, 'metrics.port'),
       this.props.kind === 'worker' && routes.length > 0
         ? sentence({

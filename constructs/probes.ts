@@ -1,6 +1,7 @@
 import { k8s } from 'cdk8s-plus-28';
 import type { ServicePort } from '../values/ports';
 import type { ProbeAction, Probes } from '../values/probes';
+import { filled } from './rendering';
 
 /** The probes of a container. */
 export type ContainerProbes = Pick<k8s.Container, 'startupProbe' | 'livenessProbe' | 'readinessProbe'>;
@@ -35,7 +36,7 @@ function action(
       path,
       port: portOf(port, ports),
       scheme,
-      httpHeaders: headers && Object.entries(headers).map(([name, value]) => ({ name, value })),
+      httpHeaders: filled(Object.entries(headers ?? {}).map(([name, value]) => ({ name, value }))),
     },
   };
 }

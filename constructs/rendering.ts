@@ -88,3 +88,8 @@ const CLUSTER_SCOPED: ReadonlySet<string> = new Set([
 export function isClusterScoped(kind: string): boolean {
   return CLUSTER_SCOPED.has(kind);
 }
+
+/** A list, or undefined if it is empty: the API server drops an empty one, so a comparison would always show a difference. */
+export function filled<T>(list: readonly T[] = []): T[] | undefined {
+  return list.length > 0 ? [...list] : undefined;
+}

@@ -37,7 +37,7 @@ export function resourceRequirements(
 /** Adds devices of a plugin, which Kubernetes does not overcommit: request and limit are the same. */
 export function withDevices(resources: k8s.ResourceRequirements, devices: Devices = {}): k8s.ResourceRequirements {
   const more = Object.fromEntries(
-    Object.entries(devices).map(([name, count]) => [name, k8s.Quantity.fromNumber(count)]),
+    Object.entries(devices).map(([name, count]) => [name, k8s.Quantity.fromString(String(count))]),
   );
   if (Object.keys(more).length === 0) return resources;
   return { requests: { ...resources.requests, ...more }, limits: { ...resources.limits, ...more } };

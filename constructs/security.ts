@@ -1,3 +1,4 @@
+import { filled } from './rendering';
 import type { k8s } from 'cdk8s-plus-28';
 import type { ServiceOptions } from '../values/service-options';
 
@@ -62,7 +63,7 @@ export function hardenedPod(user: number, { priorityClassName, pullSecrets }: Po
     // Off: the variables of service links would collide with those of connections (DOCUMENTS_PORT=tcp://...).
     enableServiceLinks: false,
     priorityClassName,
-    imagePullSecrets: pullSecrets?.map((name) => ({ name })),
+    imagePullSecrets: filled(pullSecrets?.map((name) => ({ name }))),
     securityContext: restrictedPod(user),
   };
 }

@@ -13,7 +13,7 @@ import { podSpecOf } from './footprint';
 import { extraContainers } from './extra-containers';
 import { requiredNodes, type Placement } from './placement';
 import { containerProbes } from './probes';
-import { contentHash, onRender } from './rendering';
+import { contentHash, filled, onRender } from './rendering';
 import { resourceRequirements, withDevices, type Resources } from './resources';
 import { scratchVolumes } from './scratch';
 import { allowedAnnotations, containerSecurity, hardenedPod } from './security';
@@ -139,11 +139,14 @@ export class ServicePod {
 
   /** The pod template without labels. `more` adds fields that depend on the kind of workload. */
   render(more: Partial<k8s.PodSpec> = {}): {
-    readonly annotations: Record<string, string>;
+    readonly annotations?: Record<string, string>;
     readonly spec: k8s.PodSpec;
   } {
     return {
-      annotations: Object.fromEntries(Object.entries(this.annotations).map(([key, value]) => [key, value()])),
+      annotations:
+        Object.keys(this.annotations).length > 0
+          ? Object.fromEntries(Object.entries(this.annotations).map(([key, value]) => [key, value()]))
+          : undefined,
       spec: (this.props.overridePodSpec ?? ((spec) => spec))({ ...this.spec(), ...more }),
     };
   }
@@ -196,7 +199,7 @@ export class ServicePod {
       name: props.name,
       image: props.image,
       command: props.command && [...props.command],
-      args: props.args && [...props.args],
+      args: filled(props.args),
       ports: this.containerPorts(),
       env: this.environment.render(),
       resources: this.resources,

@@ -10,7 +10,7 @@ const exporter: is.Shape<lab.DatabaseExporter> = {
   memory: is.size,
   cpu: is.cpu,
   args: is.optional(is.listOf(is.text)),
-  env: is.optional(is.byName(variableName, is.anyText)),
+  env: is.optional(is.byName(variableName, is.variableText)),
   scrapedBy: is.optional(
     is.shape<NonNullable<lab.DatabaseExporter['scrapedBy']>>({
       namespace: is.dnsLabel,

@@ -1,4 +1,4 @@
-import { takenTwice, type RouteOptions, type TakenRoute } from '../values/routes';
+import { sharedTimeoutsProblem, takenTwice, type RouteOptions, type TakenRoute } from '../values/routes';
 import { sentence } from '../values/problem';
 import type { Homelab } from './homelab';
 import type { Route, Service, WebApp } from './services';
@@ -44,6 +44,7 @@ export function routeProblems(homelab: Homelab): string[] {
   return [
     ...apps.flatMap(([place, app]) => withoutRoute(place, app)),
     ...apps.flatMap(([place, app]) => belowDomain(homelab, place, app)),
+    ...apps.flatMap(([place, app]) => differentTimeouts(homelab, place, app)),
     ...takenTwice(apps.flatMap(([place, app]) => taken(homelab, place, app))),
     ...twice(publishedPorts(homelab)),
     ...publishedByWorkers(homelab),
@@ -99,6 +100,13 @@ function withoutRoute(place: string, { kind = 'server', host, routes }: WebApp):
       fix: "add host: 'app', or move it to services, which are not reachable from outside",
     }),
   ];
+}
+
+/** `host` is a route without timeouts; `routes` alone is judged by its form. */
+function differentTimeouts(homelab: Homelab, place: string, app: WebApp): string[] {
+  if (app.host === undefined || app.routes === undefined) return [];
+  const problem = sharedTimeoutsProblem(routesOf(homelab, app), `${at(place, 'host')} and ${at(place, 'routes')}`);
+  return problem === undefined ? [] : [problem];
 }
 
 function belowDomain({ network: { domain } }: Homelab, place: string, { host, routes = [] }: WebApp): string[] {

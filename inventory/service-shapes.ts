@@ -13,7 +13,7 @@ import type { ServiceVolume } from './volumes';
 /** Text, or what a connection or the pod gives. */
 const envValue: is.Rule = (value, path, problems) => {
   if (value instanceof PodEnv) is.by(() => podEnvProblem(value, path))(value, path, problems);
-  else if (!(value instanceof Env)) is.anyText(value, path, problems);
+  else if (!(value instanceof Env)) is.variableText(value, path, problems);
 };
 
 const volume = is.shape<ServiceVolume>({

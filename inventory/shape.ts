@@ -12,6 +12,7 @@ import { domainProblem, registryProblem } from '../values/outside-names';
 import { missing, sentence, visible } from '../values/problem';
 import { cpuProblem, sizeProblem } from '../values/quantity';
 import { repairIntervalProblem } from '../values/repair';
+import { stringProblem } from '../values/processes';
 import { textProblem } from '../values/text';
 
 /**
@@ -83,6 +84,9 @@ export const text = by((value, path) =>
 
 /** Text that a process can receive: may have several lines, and may be empty. */
 export const anyText = by(textProblem);
+
+/** The value of an environment variable. */
+export const variableText = by(stringProblem);
 
 export const flag = by((value, path) =>
   typeof value === 'boolean'

@@ -1,7 +1,7 @@
 import type { Size } from 'cdk8s';
 import { sentence } from '../values/problem';
 import { LOCAL_STORAGE_CLASS, scratchMemoryProblem, type VolumeMount } from '../values/volumes';
-import { diskSize } from './derived';
+import { diskSize, nodes } from './derived';
 import type { Homelab } from './homelab';
 import { NAMESPACES } from './names';
 import { twice } from './reference';
@@ -98,6 +98,7 @@ function ownProblems(homelab: Homelab, owner: VolumeOwner): string[] {
     ),
     ...volumesOf(owner).map((volume) => serialProblem(volume, place)),
     sizesProblem(homelab, owner, place),
+    nodeProblem(homelab, owner, place),
     retiredProblem(service, place),
   ].filter((problem): problem is string => typeof problem === 'string');
 }
@@ -156,6 +157,25 @@ function sizesProblem(homelab: Homelab, owner: VolumeOwner, place: string): stri
         got: [...sizes].map(([size, disk]) => `${disk} ${size}`).join(', '),
         fix: 'give all of its disks the same size',
       });
+  }
+  return undefined;
+}
+
+/** A pod runs on the machine of its disk: with `on` elsewhere it would never start. */
+function nodeProblem(homelab: Homelab, owner: VolumeOwner, place: string): string | undefined {
+  const { on } = owner.service;
+  if (on === undefined) return undefined;
+  for (const { volume, disk } of volumesOf(owner)) {
+    const found = nodes(homelab).find(([, { dataDisks }]) => disk !== undefined && dataDisks?.[disk] !== undefined);
+    if (found === undefined) continue;
+    const [name, { labels }] = found;
+    if (typeof on === 'string' ? on === name : labels?.[on.key] === on.value) continue;
+    return sentence({
+      what: `${place}.on must be where the disk of volumes.${volume} is`,
+      got: on,
+      allowed: name,
+      fix: 'leave it out: the pod runs on the machine of its disk',
+    });
   }
   return undefined;
 }

@@ -2,10 +2,10 @@ import type { Size } from 'cdk8s';
 import type { Cpu } from 'cdk8s-plus-28';
 import { fieldsProblem } from './fields';
 import { dnsLabelProblem, imageProblem } from './names';
-import { argsProblem, commandProblem } from './processes';
+import { argsProblem, commandProblem, stringProblem } from './processes';
 import { sentence } from './problem';
 import { cpuProblem, sizeProblem } from './quantity';
-import { textProblem } from './text';
+import { variableNameProblem } from './variable-names';
 
 /** Another container of the pods of a service. It has the variables, mounts, user and limits of the service's own. */
 export interface ExtraContainer {
@@ -61,7 +61,9 @@ function envProblem(value: unknown, what: string): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return sentence({ what: `${what} must be variables by name`, got: value, fix: "write { NAME: 'text' }" });
   return Object.entries(value)
-    .map(([name, text]) => textProblem(text, `${what}.${name}`))
+    .map(
+      ([name, text]) => variableNameProblem(name, `the name ${what}.${name}`) ?? stringProblem(text, `${what}.${name}`),
+    )
     .find((problem) => problem !== undefined);
 }
 

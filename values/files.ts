@@ -38,6 +38,9 @@ const OF_THE_KERNEL = ['/proc', '/sys', '/dev'];
 /** The one path below them at which a volume may be mounted: memory that processes share. */
 export const SHARED_MEMORY = '/dev/shm';
 
+/** The kubelet and the runtime write these files of each container. */
+const OF_THE_KUBELET = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'];
+
 /** What is wrong with paths at which volumes are mounted together, as a sentence, or undefined. */
 export function mountPathsProblem(paths: readonly string[], what: string): string | undefined {
   const problem = (got: unknown, fix: string) =>
@@ -51,6 +54,8 @@ export function mountPathsProblem(paths: readonly string[], what: string): strin
       (plain !== SHARED_MEMORY && OF_THE_KERNEL.some((folder) => isWithin(plain, folder)))
     )
       return problem(path, 'choose a subfolder: a mount would hide the files of the image');
+    if (OF_THE_KUBELET.some((file) => isWithin(plain, file)))
+      return problem(path, 'choose another path: the kubelet writes this file');
     const other = paths.slice(0, index).find((each) => isWithin(plain, normal(each)) || isWithin(normal(each), plain));
     if (other !== undefined)
       return problem(
@@ -61,7 +66,8 @@ export function mountPathsProblem(paths: readonly string[], what: string): strin
   return undefined;
 }
 
-function normal(path: string): string {
+/** A path without doubled, trailing and single-dot parts. */
+export function normal(path: string): string {
   return `/${path
     .split('/')
     .filter((part) => part !== '' && part !== '.')

@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mountPathsProblem } from './files';
 import { sentence } from './problem';
-import { textProblem } from './text';
+import { textProblem, UNWRITABLE } from './text';
 
 /** Files of a pod by absolute path: text, or bytes, such as what readFileSync gives. */
 export type MountedFiles = Readonly<Record<string, string | Uint8Array>>;
 
 /** Largest sum of what a ConfigMap or a Secret holds (Kubernetes' MaxSecretSize), in bytes. */
 const MAX_DATA = 1024 ** 2;
-
-/** The kubelet and the runtime write these files of each container. */
-const OF_THE_KUBELET = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'];
 
 /** What is wrong with the path of a file that is mounted alone, as a sentence, or undefined. */
 export function filePathProblem(path: unknown, what: string): string | undefined {
@@ -28,7 +25,6 @@ export function filePathProblem(path: unknown, what: string): string | undefined
   // eslint-disable-next-line no-control-regex
   if (/[\x00-\x1f\x7f]/.test(path)) return problem('remove the control character');
   if (path.length > 1024) return problem('shorten it to 1024 characters');
-  if (OF_THE_KUBELET.includes(path)) return problem('choose another file: the kubelet writes this one');
   return mountPathsProblem([path], what);
 }
 
@@ -59,7 +55,8 @@ export function mountedFilesProblem(files: unknown, what: string): string | unde
 
 function contentProblem(content: unknown, what: string): string | undefined {
   if (isBytes(content)) return undefined;
-  if (typeof content === 'string') return textProblem(content, what);
+  // Characters that no YAML holds are stored as bytes.
+  if (typeof content === 'string') return textProblem(content.replace(new RegExp(UNWRITABLE, 'g'), ''), what);
   return sentence({
     what: `${what} must be text or bytes`,
     got: content,
@@ -95,20 +92,22 @@ export function configMapData(files: MountedFiles): {
 
 /** The text of a file; undefined where its bytes are not UTF-8, or hold characters that only a binary file has. */
 function textIn(content: string | Uint8Array): string | undefined {
-  if (typeof content === 'string') return content;
+  if (typeof content === 'string') return UNWRITABLE.test(content) ? undefined : content;
   const bytes = bytesOf(content);
   const text = bytes.toString('utf8');
   // eslint-disable-next-line no-control-regex
-  return /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text) || !Buffer.from(text).equals(bytes) ? undefined : text;
+  return /[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(text) || UNWRITABLE.test(text) || !Buffer.from(text).equals(bytes)
+    ? undefined
+    : text;
 }
 
 /**
  * Key of a file in a ConfigMap: the path with _ for /. A path that could lead to the same key as another one (with _, a leading
- * dot, or a character that no key may have) gets a hash of the path too, after __, which no other key has.
+ * dot, or a character that no key may have), or that every object has (constructor), gets a hash of the path too, after __, which no other key has.
  */
 export function fileKey(path: string): string {
   const name = path.slice(1);
-  if (/^[A-Za-z0-9-][A-Za-z0-9./-]{0,251}$/.test(name)) return name.replace(/\//g, '_');
+  if (/^[A-Za-z0-9-][A-Za-z0-9./-]{0,251}$/.test(name) && !(name in Object.prototype)) return name.replace(/\//g, '_');
   const readable = name
     .replace(/\//g, '_')
     .replace(/[^A-Za-z0-9._-]/g, '-')

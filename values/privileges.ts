@@ -120,14 +120,15 @@ export function devicesProblem(value: unknown, what: string): string | undefined
     typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : undefined;
   const wrong = names?.find(
     ([name]) =>
-      !/^[a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?\/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(name) ||
-      /(^|\.)kubernetes\.io\//.test(name),
+      !/^(?=.{1,150}\/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(
+        name,
+      ) || /(^|\.)kubernetes\.io\/|^requests\./.test(name),
   );
   if (names === undefined || wrong !== undefined)
     return sentence({
       what: `${what} must be devices of a plugin by their resource names`,
       got: wrong?.[0] ?? value,
-      allowed: 'DOMAIN/NAME, not of kubernetes.io',
+      allowed: 'DOMAIN/NAME, not of kubernetes.io, nor with requests. in front',
       fix: "write devices: { 'gpu.intel.com/i915': 1 }",
     });
   return names

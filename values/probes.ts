@@ -1,5 +1,6 @@
 import { Duration } from 'cdk8s';
 import { portProblem } from './names';
+import { suggested } from './nearest';
 import { commandProblem } from './processes';
 import { sentence } from './problem';
 import { textProblem } from './text';
@@ -68,24 +69,27 @@ export type ProbeAction =
  */
 export class Probes {
   /** Probes by HTTP GET on two paths; any 2xx or 3xx is a success. */
-  static http({ live = '/healthz', ready = '/readyz', startup, ...more }: HttpProbeProps = {}): Probes {
-    return new Probes({ http: { path: live, ...more } }, { http: { path: ready, ...more } }, startup);
+  static http(props: HttpProbeProps = {}): Probes {
+    const { live = '/healthz', ready = '/readyz', port, headers, scheme, startup, ...unknown } = props;
+    const http = { port, headers, scheme };
+    const [alive, isReady] = [{ http: { path: live, ...http } }, { http: { path: ready, ...http } }];
+    return new Probes(alive, isReady, startup, undefined, unknown);
   }
 
   /** Probes by opening a TCP port, which does not check the application. */
-  static tcp({ startup, ...tcp }: TcpProbeProps = {}): Probes {
-    return new Probes({ tcp }, { tcp }, startup);
+  static tcp({ startup, port, ...unknown }: TcpProbeProps = {}): Probes {
+    return new Probes({ tcp: { port } }, { tcp: { port } }, startup, undefined, unknown);
   }
 
   /** Probes by the health protocol of gRPC, which the server must implement. */
-  static grpc({ startup, service = '', port }: GrpcProbeProps = {}): Probes {
+  static grpc({ startup, service = '', port, ...unknown }: GrpcProbeProps = {}): Probes {
     const action = { grpc: { port, service } };
-    return new Probes(action, action, startup);
+    return new Probes(action, action, startup, undefined, unknown);
   }
 
   /** Probes by a command in the container. */
-  static exec({ live, ready = live, startup }: ExecProbeProps): Probes {
-    return new Probes({ exec: { command: live } }, { exec: { command: ready } }, startup);
+  static exec({ live, ready = live, startup, ...unknown }: ExecProbeProps): Probes {
+    return new Probes({ exec: { command: live } }, { exec: { command: ready } }, startup, undefined, unknown);
   }
 
   /**
@@ -105,8 +109,18 @@ export class Probes {
     readonly startup: Duration = Duration.minutes(1),
     /** Why there are none. Undefined with probes. */
     readonly reason?: string,
+    /** Fields that no probe of the kind has; refused, because synth runs without a type check. */
+    readonly unknown: Readonly<Record<string, unknown>> = {},
   ) {}
 }
+
+/** Fields of each kind of probes. */
+const PROBE_FIELDS = {
+  http: ['live', 'ready', 'port', 'headers', 'scheme', 'startup'],
+  tcp: ['port', 'startup'],
+  grpc: ['port', 'service', 'startup'],
+  exec: ['live', 'ready', 'startup'],
+} as const;
 
 /** What is wrong with probes, as a sentence, or undefined. */
 export function probesProblem(value: unknown, what: string): string | undefined {
@@ -119,6 +133,7 @@ export function probesProblem(value: unknown, what: string): string | undefined 
     });
   if (value.live === undefined || value.ready === undefined) return reasonProblem(value.reason, `${what}.none`);
   return (
+    unknownProblem(value.live, value.unknown, what) ??
     startupProblem(value.startup, `${what}.startup`) ??
     actionProblem(value.live, what, 'live') ??
     actionProblem(value.ready, what, 'ready')
@@ -134,6 +149,23 @@ export function reasonProblem(value: unknown, what: string): string | undefined 
     got: value,
     allowed: '3 to 200 characters on one line',
     fix: 'say why it is needed: the reason stands in the rendering',
+  });
+}
+
+function unknownProblem(
+  action: ProbeAction,
+  unknown: Readonly<Record<string, unknown>>,
+  what: string,
+): string | undefined {
+  const [field] = Object.keys(unknown);
+  if (field === undefined) return undefined;
+  const kind = (['http', 'tcp', 'grpc', 'exec'] as const).find((each) => each in action)!;
+  const known: readonly string[] = PROBE_FIELDS[kind];
+  return sentence({
+    what: `${what}.${field} must be a field of Probes.${kind}`,
+    got: unknown[field],
+    allowed: known.join(', '),
+    fix: suggested(field, known, 'correct the name or remove it'),
   });
 }
 
@@ -155,7 +187,9 @@ function actionProblem(action: ProbeAction, what: string, which: 'live' | 'ready
   if ('exec' in action) return commandProblem(action.exec.command, `${what}.${which}`);
   const { port } = 'http' in action ? action.http : 'tcp' in action ? action.tcp : action.grpc;
   const wrong = typeof port === 'number' ? portProblem(port, `${what}.port`) : undefined;
-  if (wrong !== undefined || !('http' in action)) return wrong;
+  if (wrong !== undefined) return wrong;
+  if ('grpc' in action) return textProblem(action.grpc.service, `${what}.service`);
+  if ('tcp' in action) return undefined;
   return pathProblem(action.http.path, `${what}.${which}`) ?? headersProblem(action.http, what);
 }
 
@@ -168,6 +202,12 @@ function pathProblem(path: unknown, what: string): string | undefined {
 function headersProblem({ headers = {}, scheme }: HttpProbeProps, what: string): string | undefined {
   if (scheme !== undefined && scheme !== 'HTTP' && scheme !== 'HTTPS')
     return sentence({ what: `${what}.scheme must be HTTP or HTTPS`, got: scheme, fix: "write scheme: 'HTTPS'" });
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers))
+    return sentence({
+      what: `${what}.headers must be an object of values by name`,
+      got: headers,
+      fix: "write it as { 'X-Probe': '1' }",
+    });
   for (const [name, value] of Object.entries(headers)) {
     if (!/^[-A-Za-z0-9]+$/.test(name))
       return sentence({
@@ -182,6 +222,8 @@ function headersProblem({ headers = {}, scheme }: HttpProbeProps, what: string):
         got: value,
         fix: 'write it in quotes',
       });
+    const wrong = textProblem(value, `${what}.headers.${name}`);
+    if (wrong !== undefined) return wrong;
   }
   return undefined;
 }

@@ -1,6 +1,19 @@
 import { sentence } from './problem';
 import { textProblem } from './text';
 
+/** Longest argument or variable in bytes, below Linux' MAX_ARG_STRLEN (32 pages of 4 KiB) with room for the name of the variable. */
+const LONGEST = 127 * 1024;
+
+/** What is wrong with an argument or variable of a process, as a sentence, or undefined. */
+export function stringProblem(value: unknown, what: string): string | undefined {
+  if (typeof value !== 'string' || Buffer.byteLength(value) <= LONGEST) return textProblem(value, what);
+  return sentence({
+    what: `${what} must have at most 127 KiB: Linux starts no process with a longer one`,
+    got: `${Buffer.byteLength(value)} bytes`,
+    fix: 'put it into `files`, and give the path',
+  });
+}
+
 /** What is wrong with a command and its arguments, as a sentence, or undefined. */
 export function commandProblem(
   value: unknown,
@@ -8,7 +21,9 @@ export function commandProblem(
   words = 'a command and its arguments',
 ): string | undefined {
   if (Array.isArray(value) && value.length > 0 && (value[0] !== '' || words === 'arguments'))
-    return value.map((part, index) => textProblem(part, `${what}[${index}]`)).find((problem) => problem !== undefined);
+    return value
+      .map((part, index) => stringProblem(part, `${what}[${index}]`))
+      .find((problem) => problem !== undefined);
   return sentence({
     what: `${what} must be ${words}`,
     got: value,

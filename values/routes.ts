@@ -1,5 +1,5 @@
 import type { Duration, Size } from 'cdk8s';
-import { dnsNameProblem } from './names';
+import { dnsNameProblem, ipv4 } from './names';
 import { sentence } from './problem';
 import { sizeProblem } from './quantity';
 import { tlsProblem, type Tls } from './tls';
@@ -60,6 +60,12 @@ export function routeHostProblem(value: unknown, what: string): string | undefin
       what: `${what} must be one name`,
       got: value,
       fix: 'give each service its own host name; only the certificate may be a wildcard',
+    });
+  if (ipv4(value) !== undefined)
+    return sentence({
+      what: `${what} must be a name`,
+      got: value,
+      fix: 'give the address a name: an Ingress takes no address as host',
     });
   return dnsNameProblem(value, what);
 }

@@ -22,8 +22,9 @@ export function autoscalingProblem(value: unknown, what: string): string | undef
     cpuPercent: wholeNumber(1, 100, 'leave it out for 70'),
   };
   const problem = fieldsProblem<Autoscaling>(value, what, fields, ['minReplicas', 'maxReplicas']);
+  if (problem !== undefined) return problem;
   const { minReplicas, maxReplicas } = value as Autoscaling;
-  if (problem !== undefined || minReplicas < maxReplicas) return problem;
+  if (minReplicas < maxReplicas) return undefined;
   return sentence({
     what: `${what} must have more maxReplicas than minReplicas`,
     got: { minReplicas, maxReplicas },

@@ -74,7 +74,8 @@ export class Secret {
    * @param path absolute path of the file. Other files of its folder stay
    */
   file(path: string): Secret {
-    return new Secret(this.source, path, this.isPublic);
+    // Without a path the value would silently be a variable.
+    return new Secret(this.source, path ?? '', this.isPublic);
   }
 
   /** Only the public half of a shared key: as PEM, of an SSH key as a line of authorized_keys. */

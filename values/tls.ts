@@ -1,3 +1,4 @@
+import { fieldsProblem, wordOf } from './fields';
 import { dnsLabelProblem, dnsNameProblem } from './names';
 import { sentence } from './problem';
 
@@ -47,13 +48,9 @@ export function tlsProblem(value: unknown, what: string): string | undefined {
   const { source } = value;
   if ('secret' in source) return dnsNameProblem(source.secret, `the secret of ${what}`);
   if (!('acme' in source)) return undefined;
-  const { issuer, kind = 'ClusterIssuer' } = source.acme;
-  if (kind !== 'ClusterIssuer' && kind !== 'Issuer')
-    return sentence({
-      what: `the kind of the issuer of ${what} must be one of cert-manager`,
-      got: kind,
-      allowed: 'ClusterIssuer, Issuer',
-      fix: 'leave it out for a ClusterIssuer',
-    });
-  return dnsLabelProblem(issuer, `the issuer of ${what}`);
+  const fields = {
+    issuer: (name: unknown) => dnsLabelProblem(name, `the issuer of ${what}`),
+    kind: wordOf('ClusterIssuer', 'Issuer'),
+  };
+  return fieldsProblem<AcmeIssuer>(source.acme, `${what}.acme`, fields, ['issuer']);
 }

@@ -1,6 +1,7 @@
 import type { Size } from 'cdk8s';
-import { mountPathsProblem, SHARED_MEMORY } from './files';
+import { mountPathsProblem, normal, SHARED_MEMORY } from './files';
 import type { MountedFiles } from './mounted-files';
+import { fieldsProblem, type Judge } from './fields';
 import { sentence } from './problem';
 import { bytes, sizeProblem } from './quantity';
 import type { Secrets } from './secret';
@@ -33,8 +34,8 @@ export type ScratchSize = Size | { readonly memory: Size };
 /** Empty folders by path. They end with their pod. */
 export type Scratch = Readonly<Record<string, ScratchSize>>;
 
-/** Names that volumes of the pod already have. */
-const TAKEN = /^(tmp|files|secrets?(-.*)?|scratch-.*|shared-\d+)$/;
+/** Names that volumes of the pod already have, and one that the construct library keeps. */
+const TAKEN = /^(tmp|files|secrets?(-.*)?|scratch-.*|shared-\d+|constructor)$/;
 
 /** What is wrong with the volumes of a service, as a sentence, or undefined. */
 export function volumesProblem(volumes: unknown, what: string): string | undefined {
@@ -81,6 +82,12 @@ function volumeProblem(volume: Partial<VolumeMount> | null, what: string): strin
   const { path, folder, perReplica } = volume;
   const wrong = mountPathsProblem([path as string], `${what}.path`);
   if (wrong !== undefined) return wrong;
+  if (normal(path as string) === SHARED_MEMORY)
+    return sentence({
+      what: `${what}.path must be a folder on a disk`,
+      got: path,
+      fix: "write scratch: { '/dev/shm': { memory: Size.mebibytes(64) } }: programs map this folder as memory",
+    });
   if (perReplica !== undefined && typeof perReplica !== 'boolean')
     return sentence({
       what: `${what}.perReplica must be true or false`,
@@ -149,12 +156,17 @@ export function scratchProblem(scratch: unknown, what: string): string | undefin
     const place = `${what}[${JSON.stringify(path)}]`;
     const inMemory = (size as { memory?: unknown } | null)?.memory;
     const problem =
-      (path === SHARED_MEMORY ? sharedMemoryProblem(size, place) : mountPathsProblem([path], what)) ??
-      sizeProblem(inMemory === undefined ? size : inMemory, inMemory === undefined ? place : `${place}.memory`);
+      mountPathsProblem([path], what) ??
+      (normal(path) === SHARED_MEMORY ? sharedMemoryProblem(size, place) : undefined) ??
+      (inMemory === undefined
+        ? sizeProblem(size, place)
+        : fieldsProblem<{ memory: Size }>(size, place, { memory: sizeJudge }));
     if (problem !== undefined) return problem;
   }
   return undefined;
 }
+
+const sizeJudge: Judge = (value, what) => sizeProblem(value, what);
 
 function sharedMemoryProblem(size: unknown, what: string): string | undefined {
   if ((size as { memory?: unknown } | null)?.memory !== undefined) return undefined;

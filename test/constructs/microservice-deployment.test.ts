@@ -259,6 +259,42 @@ test('rejects two connections that set the same variable', () => {
   expect(() => a!.connectTo(b!, { envPrefix: 'OTHER' })).not.toThrow();
 });
 
+test('renders no empty list or map that the API server would drop', () => {
+  const { spec, pod } = rendered({
+    ...{ args: [], pullSecrets: [], probes: Probes.http({ headers: {} }) },
+    sidecars: { proxy: { image, args: [] } },
+  });
+  const empty = (value: unknown): boolean =>
+    typeof value === 'object' &&
+    value !== null &&
+    (Object.keys(value).length === 0 || Object.values(value).some((each) => empty(each)));
+  expect(empty(spec)).toBe(false);
+  expect(pod.initContainers[0].args).toBeUndefined();
+});
+
+test('variables of a sidecar resolve in order and keep their dollars', () => {
+  const { pod } = rendered({
+    env: { URL: '$(HOST):1', HOST: 'a' },
+    sidecars: { proxy: { image, env: { A: '$(B) costs $$5', B: 'x', HOST: 'b' } } },
+  });
+  const env: { name: string; value: string }[] = pod.initContainers[0].env;
+  expect(env.map(({ name, value }) => `${name}=${value}`)).toEqual([
+    'HOST=b',
+    'URL=$(HOST):1',
+    'B=x',
+    'A=$(B) costs $$$$5',
+  ]);
+});
+
+test.each<[string, any, string]>([
+  ['env', 'LOG_LEVEL=info', 'env must be values by name, got "LOG_LEVEL=info"'],
+  ['env', null, 'env must be values by name, got null'],
+  ['preStop', [], 'preStop must be a command and its arguments, got []'],
+  ['preStop', 'sleep 5', 'preStop must be a command and its arguments, got "sleep 5"'],
+])('refuses %s of %j', (field, value, message) => {
+  expect(() => rendered({ [field]: value })).toThrow(message);
+});
+
 test('renders the smallest service', () => {
   expect(yamlOf(rendered().chart)).toMatchSnapshot();
 });

@@ -391,7 +391,7 @@ describe('refuses', () => {
     [
       'an issuer of another kind',
       () => site({ app: [{ tls: Tls.acme({ issuer: 'a', kind: 'Vault' as any }) }] }),
-      'the kind of the issuer of route.tls must be one of cert-manager, got "Vault" (allowed: ClusterIssuer, Issuer)',
+      'route.tls.acme.kind must be one of ClusterIssuer, Issuer, got "Vault"',
     ],
     [
       'a nested host outside the wildcard',

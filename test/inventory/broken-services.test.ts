@@ -1,5 +1,5 @@
-import { Duration } from 'cdk8s';
-import { Probes } from '../../inventory';
+import { Duration, Size } from 'cdk8s';
+import { Probes, Secret, Tls } from '../../inventory';
 import { refusal } from '../homelab';
 
 const image = 'ghcr.io/owner/search:1.0.0';
@@ -315,6 +315,109 @@ const broken: [string, (homelab: any) => void, string][] = [
     'an image of a sidecar that moves',
     (h) => (h.services.search.sidecars = { proxy: { image: 'envoy:latest' } }),
     'services.search.sidecars.proxy.image must be an image with an exact version, got "envoy:latest"',
+  ],
+  [
+    'a field that no HTTP probe has',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.http({ path: '/x' } as any) }),
+    'services.search.probes.path must be a field of Probes.http, got "/x" (allowed: live, ready, port, headers, scheme, startup)',
+  ],
+  [
+    'a field that no gRPC probe has',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.grpc({ services: 'a' } as any) }),
+    'services.search.probes.services must be a field of Probes.grpc, got "a" (allowed: port, service, startup); did you mean service?',
+  ],
+  [
+    'a number as name in the health protocol',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.grpc({ service: 3 as any }) }),
+    "services.search.probes.service must be text, got 3; write it in quotes: '3'",
+  ],
+  [
+    'headers of a probe as a list',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.http({ headers: ['X-A'] as any }) }),
+    'services.search.probes.headers must be an object of values by name, got ["X-A"]',
+  ],
+  [
+    'headers of a probe that are null',
+    (h) => Object.assign(h.services.search, { image, probes: Probes.http({ headers: null as any }) }),
+    'services.search.probes.headers must be an object of values by name, got null',
+  ],
+  [
+    'autoscaling that is null',
+    (h) => (h.services.search.autoscaling = null),
+    'services.search.autoscaling must be an object, got null (allowed: minReplicas, maxReplicas, cpuPercent)',
+  ],
+  [
+    'shared memory on a disk, with a slash at its end',
+    (h) => (h.services.search.scratch = { '/dev/shm/': Size.mebibytes(5) }),
+    'services.search.scratch["/dev/shm/"] must be in memory, got 5Mi',
+  ],
+  [
+    'a further word beside memory of a scratch folder',
+    (h) => (h.services.search.scratch = { '/a': { memory: Size.mebibytes(5), size: 3 } }),
+    'services.search.scratch["/a"].size must be a known property, got 3 (allowed: memory)',
+  ],
+  [
+    'a scratch folder at a file of the kubelet',
+    (h) => (h.services.search.scratch = { '/etc/hosts': Size.mebibytes(5) }),
+    'got "/etc/hosts"; choose another path: the kubelet writes this file',
+  ],
+  [
+    'a volume as shared memory',
+    (h) => (h.services.search.volumes = { shm: { path: '/dev/shm' } }),
+    'services.search.volumes.shm.path must be a folder on a disk, got "/dev/shm"',
+  ],
+  [
+    'a volume with a name that the construct library keeps',
+    (h) => (h.services.search.volumes = { constructor: { path: '/data' } }),
+    'a name in services.search.volumes must differ from other volumes of the pod, got "constructor"',
+  ],
+  [
+    'a volume on another machine than `on`',
+    (h) => {
+      h.machines['talos-worker-02'].dataDisks['search-index'] = Size.gibibytes(5);
+      Object.assign(h.services.search, { image, on: 'talos-worker-01', volumes: { index: { path: '/index' } } });
+    },
+    'services.search.on must be where the disk of volumes.index is, got "talos-worker-01" (allowed: talos-worker-02)',
+  ],
+  [
+    'a control character that YAML replaces',
+    (h) => (h.services.search.env = { A: 'a\u0085b' }),
+    'services.search.env.A must be text, got "a\\u0085b"; remove the control character',
+  ],
+  [
+    'a variable that Linux cannot pass',
+    (h) => (h.services.search.env = { A: 'x'.repeat(131_000) }),
+    'services.search.env.A must have at most 127 KiB: Linux starts no process with a longer one, got "131000 bytes"',
+  ],
+  [
+    'a name of a variable of a sidecar',
+    (h) => Object.assign(h.services.search, { image, sidecars: { proxy: { image, env: { 'A=B': 'x' } } } }),
+    'the name services.search.sidecars.proxy.env.A=B must be the name of an environment variable, got "A=B"',
+  ],
+  [
+    'a device with the prefix of a quota',
+    (h) => Object.assign(h.services.search, { image, devices: { 'requests.nvidia.com/gpu': 1 } }),
+    'services.search.devices must be devices of a plugin by their resource names, got "requests.nvidia.com/gpu"',
+  ],
+  [
+    'a device with an empty label',
+    (h) => Object.assign(h.services.search, { image, devices: { 'a..b/c': 1 } }),
+    'services.search.devices must be devices of a plugin by their resource names, got "a..b/c"',
+  ],
+  [
+    'a secret as a file without a path',
+    (h) => (h.services.search.secrets = { KEY: (Secret.generated().file as any)() }),
+    'services.search.secrets.KEY.file must be the absolute path of a file, got ""',
+  ],
+  [
+    'ACME without an issuer',
+    (h) => Object.assign(h.webApps.admin, { host: undefined, routes: [{ host: 'a', tls: (Tls.acme as any)() }] }),
+    'webApps.admin.routes[0].tls.acme must be an object, got nothing (allowed: issuer, kind)',
+  ],
+  [
+    'a timeout of one route beside the short form of another',
+    (h) => (h.webApps.admin.routes = [{ host: 'a', responseTimeout: Duration.seconds(30) }]),
+    'webApps.admin.host and webApps.admin.routes must have the same responseTimeout, got "none, 30"',
   ],
 ];
 

@@ -9,7 +9,7 @@ const wrong: [string, unknown, string][] = [
   ['a line break in a path', { '/etc/a\nb': 'a' }, 'remove the control character'],
   ['a folder of the image', { '/etc': 'a' }, 'a mount would hide the files of the image'],
   ['a file of the kernel', { '/proc/sys/vm/swappiness': '0' }, 'a mount would hide the files of the image'],
-  ['a file of the kubelet', { '/etc/resolv.conf': 'a' }, 'choose another file: the kubelet writes this one'],
+  ['a file of the kubelet', { '/etc/resolv.conf': 'a' }, 'choose another path: the kubelet writes this file'],
   ['a file inside a file', { '/app/a': 'a', '/app/a/b': 'b' }, 'got "/app/a/b, which is inside or contains /app/a"'],
   ['a number', { '/app/a': 5 }, 'files["/app/a"] must be text or bytes, got 5'],
   ['an object', { '/app/a': { level: 'info' } }, 'must be text or bytes, got {"level":"info"}'],
@@ -41,6 +41,21 @@ test('text is text, also in bytes, and other bytes are base64', () => {
     binaryData: { app_b: 'AP8=', app_d: 'YQA=', app_e: 'ww==' },
   });
   expect(configMapData({ '/app/a': '' })).toEqual({ data: { app_a: '' } });
+});
+
+test('characters that YAML 1.1 does not keep are base64, so that no apply changes them', () => {
+  const { data, binaryData } = configMapData({ '/a': 'a\u0085b', '/b': 'a\u007f', '/c': Buffer.from('\u0080') });
+  expect(data).toBeUndefined();
+  expect(Object.values(binaryData!).map((text) => Buffer.from(text, 'base64').toString())).toEqual([
+    'a\u0085b',
+    'a\u007f',
+    '\u0080',
+  ]);
+  expect(mountedFilesProblem({ '/a': 'a\u0085b' }, 'files')).toBeUndefined();
+});
+
+test('a file named as a property of every object has a key of its own', () => {
+  expect(fileKey('/constructor')).toMatch(/^constructor__[0-9a-f]{10}$/);
 });
 
 test('the key of a file is readable, valid, and its own', () => {

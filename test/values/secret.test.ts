@@ -53,7 +53,7 @@ const wrong: [string, Record<string, unknown>, string][] = [
     { KEY: Secret.generated().file('run/a') },
     'secrets.KEY.file must be the absolute path of a file',
   ],
-  ['a file of the kubelet', { KEY: Secret.generated().file('/etc/hosts') }, 'the kubelet writes this one'],
+  ['a file of the kubelet', { KEY: Secret.generated().file('/etc/hosts') }, 'the kubelet writes this file'],
 ];
 
 test.each(wrong)('refuses %s', (_what, secrets, message) => {
