@@ -6,7 +6,8 @@ import type { Kubernetes } from '../clients/kubernetes';
 /** The last run of every CronJob, and every job before a rollout. Argo CD shows the first as healthy whatever its runs do. */
 export function jobChecks({ kubernetes }: Pick<Context, 'kubernetes'>): Record<string, Check> {
   const all = manifests().map(({ object }) => object);
-  const scheduled = all.filter((object) => object?.kind === 'CronJob');
+  // One that is rendered as suspended is a template that a command runs, such as a restore.
+  const scheduled = all.filter((object) => object?.kind === 'CronJob' && object.spec?.suspend !== true);
   const before = all.filter(
     (object) => object?.kind === 'Job' && object.metadata.labels?.[NAME_LABEL] === BEFORE_ROLLOUT,
   );

@@ -9,7 +9,11 @@ const job = (name: string, kind: 'Job' | 'CronJob', app: string) => ({
   object: { kind, metadata: { name, namespace: 'services', labels: { 'app.kubernetes.io/name': app } } },
 });
 jest.mock('../../scripts/clients/context', () => ({
-  manifests: () => [job('nightly', 'CronJob', 'job'), job('forge-before-1a2b3c4d5e', 'Job', 'before-rollout')],
+  manifests: () => [
+    job('nightly', 'CronJob', 'job'),
+    job('forge-before-1a2b3c4d5e', 'Job', 'before-rollout'),
+    { object: { ...job('mongodb-restore', 'CronJob', 'mongodb').object, spec: { suspend: true } } },
+  ],
 }));
 
 const kubernetes = fakeKubernetes();
