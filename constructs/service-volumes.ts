@@ -26,11 +26,15 @@ export interface ServiceVolume extends VolumeMount {
 
 /** The service whose volumes these are. */
 export interface ServiceVolumesProps {
+  /** Name of the service. */
   readonly name: string;
+  /** Namespace in which it runs. */
   readonly namespace: string;
   /** Labels of the claims. */
   readonly labels: Labels;
+  /** Number of its pods. */
   readonly replicas: number;
+  /** Its volumes by name. */
   readonly volumes: Readonly<Record<string, ServiceVolume>>;
 }
 

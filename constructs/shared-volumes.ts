@@ -15,8 +15,11 @@ export interface VolumeMountOptions {
 
 /** A service that has volumes: a MicroserviceDeployment. */
 export interface VolumeOwner {
+  /** Name of the service. */
   readonly name: string;
+  /** Namespace in which it runs. */
   readonly namespace: string;
+  /** Its volumes; undefined without any. */
   readonly volumes?: ServiceVolumes;
 }
 
