@@ -195,7 +195,8 @@ function application(chart: Chart, homelab: Homelab, { id, name = id, home, wave
     syncPolicy: {
       automated: { prune: true, selfHeal: true },
       syncOptions: ['ServerSideApply=true'],
-      retry: { limit: 10, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
+      // Without refresh every try takes the commit that failed, and the one that mends it waits for half an hour.
+      retry: { limit: 10, refresh: true, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
     },
   };
   const metadata = {

@@ -62,7 +62,7 @@ test('a failed sync is retried ten times with growing pauses; the project is syn
     expect(spec.syncPolicy).toEqual({
       automated: { prune: true, selfHeal: true },
       syncOptions: ['ServerSideApply=true'],
-      retry: { limit: 10, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
+      retry: { limit: 10, refresh: true, backoff: { duration: '10s', factor: 2, maxDuration: '5m' } },
     });
   const [project] = ofKind(rendering, 'AppProject');
   expect(project!.metadata.annotations['argocd.argoproj.io/sync-wave']).toBe('-1');

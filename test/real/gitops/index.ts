@@ -5,6 +5,7 @@ import { Laps, writeProofs } from '../proofs';
 import { Tally } from '../tally';
 import { argoCd, traefik } from './binaries';
 import { applications } from './applications';
+import { beforeRollouts } from './before-rollout';
 import { comesUp, orderIsLost, staysInSync } from './coming-up';
 import { commits, lastOfItsKind, leavesForGood, retires } from './commits';
 import { excluded } from './excluded-slices';
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
     lap('no application drifted');
     for (const part of [
       commits,
+      beforeRollouts,
       retires,
       lastOfItsKind,
       brokenCommit,
