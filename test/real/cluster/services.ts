@@ -5,6 +5,7 @@ import { portNameProblem } from '../../../values/ports';
 import { timeZoneProblem } from '../../../values/schedule';
 import type { Tally } from '../tally';
 import type { Client, Json } from './client';
+import { until } from './processes';
 
 const namespace = 'service-kinds';
 const image = 'ghcr.io/owner/app:1.0.0';
@@ -77,6 +78,11 @@ export async function servicesAccepted(client: Client, tally: Tally): Promise<vo
     const body = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'judged' }, spec };
     await judge('port', `/apis/apps/v1/namespaces/${namespace}/deployments`, body, name, portNameProblem(name, 'port'));
   }
+  // No node has the device, so their pods would wait through the rest of the suite.
+  await client.delete({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  await until('the namespace is gone', 60, async () => {
+    return (await client.request('GET', `/api/v1/namespaces/${namespace}`)).status === 404;
+  });
 
   async function agrees(what: string, spec: Json, problem: string | undefined): Promise<void> {
     const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image }] } };
