@@ -74,8 +74,8 @@ test('sidecars are native and come before init containers, with the variables, m
 test('devices are request and limit, and a node that is named is required', () => {
   const { spec } = template({ devices: { 'gpu.intel.com/i915': 1 }, on: 'talos-worker-02' });
   expect(spec.containers[0].resources).toEqual({
-    requests: { cpu: '100m', memory: '256Mi', 'gpu.intel.com/i915': 1 },
-    limits: { memory: '256Mi', 'gpu.intel.com/i915': 1 },
+    requests: { cpu: '100m', memory: '256Mi', 'gpu.intel.com/i915': '1' },
+    limits: { memory: '256Mi', 'gpu.intel.com/i915': '1' },
   });
   const [term] = spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms;
   expect(term.matchExpressions).toEqual([
