@@ -39,5 +39,6 @@ function add(example: Homelab, homelab: Json): void {
     Object.entries((machine as TalosMachine).dataDisks ?? {}),
   );
   const own = disks.filter(([disk]) => !Object.keys(example.databases).some((name) => disk.startsWith(`${name}-`)));
-  Object.assign(homelab.machines[MACHINE].dataDisks, Object.fromEntries(own));
+  const machine = homelab.machines[MACHINE];
+  machine.dataDisks = { ...machine.dataDisks, ...Object.fromEntries(own) };
 }

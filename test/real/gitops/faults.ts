@@ -121,8 +121,12 @@ export async function givesUp(site: Site, { tally, lap }: Report): Promise<void>
   tally.check('what Argo CD gave up it does not try again', (await services()).status.sync.status === 'OutOfSync');
   const application = '/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/services';
   await client.ask('PATCH', application, TRY_AGAIN, 'application/merge-patch+json');
-  await until('the bootstrap has it try', 60, async () => (await services()).status.sync.status === 'Synced');
-  tally.check('unless the bootstrap has it', (await services()).status.operationState.phase === 'Succeeded');
+  await until('the bootstrap has it try', 60, async () => {
+    const { sync, operationState } = (await services()).status;
+    return sync.status === 'Synced' && operationState.phase !== 'Running';
+  });
+  const { phase, message } = (await services()).status.operationState;
+  tally.check('unless the bootstrap has it', phase === 'Succeeded', `${phase}: ${message}`);
   await site.commit('mended', () => undefined);
   await site.argo.refresh('hard');
   await site.settled();

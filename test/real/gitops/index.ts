@@ -50,10 +50,10 @@ async function main(): Promise<void> {
     const ingress = await comesUp(site, report);
     await routes(site.client, tally, ingress);
     lap('the ingress controller passed requests to their services');
-    await waysIn(site, ingress, report);
-    lap('the ingress controller served routes with several hosts, paths and limits');
     await staysInSync(site, full ? 120 : 20, report);
     lap('no application drifted');
+    await waysIn(site, ingress, report);
+    lap('the ingress controller served routes with several hosts, paths and limits');
     for (const part of [commits, ...parts()]) await part(site, report);
   } finally {
     await site.plane.stop();

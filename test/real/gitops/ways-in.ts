@@ -67,8 +67,16 @@ export async function waysIn(site: Site, ingress: Entrance, { tally }: Report): 
   const ask = asker(ingress);
   try {
     await ingress.refreshed();
-    await until('the route below /api answers', 30, async () => (await ask('app', '/api/x')).body === 'api /x /api');
     const body = async (host: string, path: string) => (await ask(host, path)).body;
+    // The controller reads Ingresses one after the other, and waits between two readings.
+    await until(
+      'the routes answer',
+      60,
+      async () =>
+        (await body('app', '/api/x')) === 'api /x /api' &&
+        (await body('app', '/api/files/1')) === 'api /api/files/1 ' &&
+        (await body('www', '/')) === 'web / ',
+    );
     tally.check(
       'two hosts reach one web app',
       (await body('app', '/')) === 'web / ' && (await body('www', '/a')) === 'web /a ',
