@@ -67,7 +67,11 @@ async function asks(lab: Lab, tally: Tally): Promise<string> {
     3,
     /nobody is here to answer "identity\.smtp-password: password of/,
   );
-  await stops('an empty answer', 4, /identity\.smtp-password must not be empty/, [[/\? identity\.smtp-password/, '']]);
+  // All questions are asked before anything is done.
+  await stops('an empty answer', 4, /identity\.smtp-password must not be empty/, [
+    [/\? identity\.smtp-password/, ''],
+    [/\? identity\.tls-key/, `file:${file}`],
+  ]);
   await stops('the first line of a key', 4, /only its first line arrived/, [
     [/\? identity\.smtp-password/, PASSWORD],
     [/\? identity\.tls-key/, KEY.split('\n')[0]!],
