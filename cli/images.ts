@@ -1,6 +1,7 @@
 import { homelabApp } from '../charts';
 import type { Rendering } from '../checks';
 import { podSpecOf, type Json } from '../constructs';
+import { ownCharts } from '../own-charts';
 import { render } from '../synth';
 import { imageProblem } from '../values/names';
 import { sum } from '../values/quantity';
@@ -16,8 +17,8 @@ interface UsedBy {
 }
 
 /**
- * Asks the registries for every image of the rendering, or for one that is named, and prints what an image says of itself and
- * which setting a service of it needs. Exit code 1 when an image is missing or has no build for the nodes.
+ * Asks the registries about every image of the rendering, or about one image. Prints its platforms, user and ports, and the settings
+ * that a service needs to run it. Exit code 1 when an image is missing or has no build for the nodes.
  */
 export async function images(args: readonly string[]): Promise<void> {
   const [image, ...more] = args;
@@ -25,7 +26,7 @@ export async function images(args: readonly string[]): Promise<void> {
   const wrong = image === undefined ? undefined : imageProblem(image, 'the image');
   if (wrong !== undefined) throw new Usage(wrong);
   const { default: homelab } = await import('../homelab');
-  const used = usedImages(render(homelabApp(homelab)));
+  const used = usedImages(render(homelabApp(homelab, { charts: ownCharts })));
   const wanted = image === undefined ? [...used.keys()].sort() : [image];
   const failures: number[] = [];
   for (const each of wanted) {
