@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { imageParts } from '../values/names';
 import { visible } from '../values/problem';
 
 /** What an image says of itself (OCI image configuration), for the platform of the nodes. */
@@ -105,19 +106,10 @@ async function configOf(
 
 /** Registry, path and version, as container runtimes complete a short name. */
 export function placeOf(image: string): Place {
-  const [named = '', digest] = image.split('@');
-  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
-  const repository = colon < 0 ? named : named.slice(0, colon);
-  const slash = repository.indexOf('/');
-  const first = repository.slice(0, Math.max(slash, 0));
-  const version = digest ?? (colon < 0 ? 'latest' : named.slice(colon + 1));
-  if (/[.:]/.test(first) || first === 'localhost') {
-    const path = repository.slice(slash + 1);
-    return first === 'docker.io'
-      ? { registry: DOCKER_HUB, path: path.includes('/') ? path : `library/${path}`, version }
-      : { registry: first, path, version };
-  }
-  return { registry: DOCKER_HUB, path: slash < 0 ? `library/${repository}` : repository, version };
+  const { domain = 'docker.io', path, tag = 'latest', digest } = imageParts(image);
+  const version = digest ?? tag;
+  if (domain !== 'docker.io') return { registry: domain, path, version };
+  return { registry: DOCKER_HUB, path: path.includes('/') ? path : `library/${path}`, version };
 }
 
 /** Where docker.io answers. */

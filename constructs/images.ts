@@ -1,4 +1,5 @@
 import type { IConstruct } from 'constructs';
+import { imageParts } from '../values/names';
 import { fail } from './validation';
 
 /**
@@ -39,5 +40,5 @@ export function imageOf(
 
 /** The tag of an image; undefined if it has only a digest. */
 export function tagOf(image: string): string | undefined {
-  return /:([^/:@]+)(@.*)?$/.exec(image.replace(/@.*$/, ''))?.[1];
+  return imageParts(image).tag;
 }

@@ -117,19 +117,40 @@ export function imageProblem(value: unknown, what: string): string | undefined {
 
 const EXAMPLE = 'like ghcr.io/owner/documents:1.4.2';
 
+/** Parts of an image. `domain` is undefined for Docker Hub's short names, such as redis:7.4. */
+export interface ImageParts {
+  readonly domain?: string;
+  readonly path: string;
+  readonly tag?: string;
+  readonly digest?: string;
+}
+
+/** The parts of an image that `imageProblem` accepts, by the same grammar. */
+export function imageParts(image: string): ImageParts {
+  const [named = '', digest] = image.split('@');
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
+  const repository = colon < 0 ? named : named.slice(0, colon);
+  const slash = repository.indexOf('/');
+  const first = repository.slice(0, Math.max(slash, 0));
+  const hasDomain = /[.:]/.test(first) || first === 'localhost';
+  return {
+    domain: hasDomain ? first : undefined,
+    path: hasDomain ? repository.slice(slash + 1) : repository,
+    tag: colon < 0 ? undefined : named.slice(colon + 1),
+    digest,
+  };
+}
+
 /** What to change in an image that is refused, or undefined. */
 function imageFault(image: string): string | undefined {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(image))
     return `leave out ${image.slice(0, image.indexOf('//') + 2)}: an image is not a web address`;
   if (/\s/.test(image)) return `remove the white space, ${EXAMPLE}`;
-  const [named = '', digest, ...more] = image.split('@');
-  if (more.length > 0) return 'write one @, before the digest';
+  if (image.split('@').length > 2) return 'write one @, before the digest';
+  const { domain, path, tag, digest } = imageParts(image);
   if (digest !== undefined && !DIGEST.test(digest))
     return 'give the whole digest in lower case: sha256: and 64, sha384: and 96, or sha512: and 128 hexadecimal digits';
-  const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
-  const repository = colon < 0 ? named : named.slice(0, colon);
-  const tag = colon < 0 ? undefined : named.slice(colon + 1);
-  const wrong = repositoryFault(repository);
+  const wrong = repositoryFault(domain, path);
   if (wrong !== undefined) return wrong;
   if (tag !== undefined && !TAG.test(tag))
     return 'give a tag of 1 to 128 letters, digits, _, . and - that does not start with . or -';
@@ -138,22 +159,18 @@ function imageFault(image: string): string | undefined {
   return undefined;
 }
 
-function repositoryFault(repository: string): string | undefined {
-  const slash = repository.indexOf('/');
-  const first = repository.slice(0, Math.max(slash, 0));
-  const hasDomain = /[.:]/.test(first) || first === 'localhost';
-  const path = hasDomain ? repository.slice(slash + 1) : repository;
+function repositoryFault(domain: string | undefined, path: string): string | undefined {
   if (path !== path.toLowerCase())
     return `the repository has an upper case letter; write it in lower case: ${path.toLowerCase()}`;
-  const port = hasDomain ? DOMAIN.exec(first) : undefined;
+  const port = domain === undefined ? undefined : DOMAIN.exec(domain);
   if (port === null)
-    return `correct the registry ${first}: it must be a DNS name or an address, with a port if needed, such as registry.home.arpa:5000`;
+    return `correct the registry ${domain}: it must be a DNS name or an address, with a port if needed, such as registry.home.arpa:5000`;
   if (port?.[1] !== undefined && portProblem(Number(port[1]), '') !== undefined)
     return `correct the port ${port[1]} of the registry: it must be 1 to 65535`;
   if (/(^|\/)(\/|$)/.test(path)) return `remove the empty part: a / must stand between two names, ${EXAMPLE}`;
   if (!PATH.test(path))
     return `write the repository with a-z, 0-9 and between them one . or _, two _ or any number of -, ${EXAMPLE}`;
   // Official images of Docker Hub are below library/, which counts towards the length.
-  const maximum = slash < 0 ? PATH_MAXIMUM - 'library/'.length : PATH_MAXIMUM;
+  const maximum = domain === undefined && !path.includes('/') ? PATH_MAXIMUM - 'library/'.length : PATH_MAXIMUM;
   return path.length > maximum ? `shorten the repository to ${maximum} characters` : undefined;
 }

@@ -1,3 +1,5 @@
+import { imageParts } from '../../../values/names';
+
 /** Programs whose data format depends on their version, by the last part of their image name. */
 export type Engine = 'cassandra' | 'mongodb' | 'postgresql' | 'mysql' | 'mariadb' | 'elasticsearch' | 'neo4j';
 
@@ -19,20 +21,14 @@ export function engineOf(image: unknown): Engine | undefined {
 }
 
 function nameOf(image: unknown): string {
-  return String(image ?? '')
-    .split('@')[0]!
-    .split('/')
-    .at(-1)!
-    .split(':')[0]!;
+  return imageParts(String(image ?? ''))
+    .path.split('/')
+    .at(-1)!;
 }
 
 /** The tag of an image. Undefined without a tag. */
 export function tagOf(image: unknown): string | undefined {
-  const last = String(image ?? '')
-    .split('@')[0]!
-    .split('/')
-    .at(-1)!;
-  return last.includes(':') ? last.slice(last.indexOf(':') + 1) : undefined;
+  return imageParts(String(image ?? '')).tag;
 }
 
 /** Numbers of a version: 8.0.26 for 8.0.26-noble. Undefined if the tag is not a version. */
