@@ -7,7 +7,7 @@ import { syncWave } from './argo-cd';
 import { Connections, type Client } from './connections';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
-import { contentHash, filled, jsonOf, onRender } from './rendering';
+import { filled, jsonOf, nameByHash, onRender } from './rendering';
 import type { ServicePod } from './service-pod';
 import { assertValid } from './validation';
 
@@ -63,10 +63,7 @@ export function addBeforeRollout(
       template: { metadata: { labels: metadata.labels }, spec: podSpec(pod, before, files && [files.name, name]) },
     })),
   });
-  onRender(job, (json) => {
-    const hash = contentHash([json.spec, files && [jsonOf(files).data, jsonOf(files).binaryData]]);
-    return { ...json, metadata: { ...json.metadata, name: `${name}-${hash}` } };
-  });
+  nameByHash(job, name, () => files && [jsonOf(files).data, jsonOf(files).binaryData]);
   return job;
 }
 

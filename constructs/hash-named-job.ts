@@ -7,7 +7,7 @@ import { Client, Connections } from './connections';
 import { Environment, type EnvValue } from './env';
 import { labels, selectorLabels } from './labels';
 import { late } from './late';
-import { contentHash, jsonOf, onRender } from './rendering';
+import { jsonOf, nameByHash } from './rendering';
 import { assertValid } from './validation';
 import { resourceRequirements, type Resources } from './resources';
 import { hardenedPod, RESTRICTED_CONTAINER } from './security';
@@ -111,10 +111,7 @@ export class HashNamedJob extends Client {
         },
       })),
     });
-    onRender(this.job, (json) => {
-      const read = Object.values(props.reads).map((map) => jsonOf(map).data);
-      return { ...json, metadata: { ...json.metadata, name: `${name}-${contentHash([json.spec, read])}` } };
-    });
+    nameByHash(this.job, name, () => Object.values(props.reads).map((map) => jsonOf(map).data));
   }
 
   /**

@@ -55,6 +55,17 @@ export function contentHash(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex').slice(0, 10);
 }
 
+/**
+ * Ends the rendered name of a Job in a hash over its spec and what it reads: its pod template is immutable, so a changed job must be
+ * another one. Argo CD creates the new one and prunes the old one.
+ */
+export function nameByHash(job: ApiObject, name: string, read: () => unknown): void {
+  onRender(job, (json) => ({
+    ...json,
+    metadata: { ...json.metadata, name: `${name}-${contentHash([json.spec, read()])}` },
+  }));
+}
+
 function sorted(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
