@@ -72,7 +72,7 @@ export function ownCharts(context: Context, services: Services): void {
     if (problem !== undefined) throw new Error(problem);
     const other = taken.get(own.name);
     if (other !== undefined)
-      refuse({
+      fail({
         what: `${place}.name must be the name of no other folder, namespace or application`,
         got: `${own.name}, which ${other} uses`,
         fix: 'give the chart another name',
@@ -80,7 +80,7 @@ export function ownCharts(context: Context, services: Services): void {
     taken.set(own.name, place);
     const chart = folder(context.app, own.name, own.name);
     own.make(chart, partsOf(context, services));
-    judge(chart, own);
+    validate(chart, own);
   });
 }
 
@@ -102,7 +102,7 @@ function partsOf(context: Context, services: Services): HomelabParts {
 export function ownService({ app, own }: Context, namespace: string, name: string) {
   const names = own.map((each) => each.name);
   if (!names.includes(namespace))
-    refuse({
+    fail({
       what: 'the namespace of a connection to a service must be that of a chart of your own',
       got: namespace,
       allowed: names.join(', ') || 'none exists',
@@ -119,7 +119,7 @@ function found<T>(what: string, name: string, all: ReadonlyMap<string, T>): T {
   const part = all.get(name);
   if (part !== undefined) return part;
   const names = [...all.keys()];
-  return refuse({
+  return fail({
     what: `a chart of your own must name a ${what} of homelab.ts`,
     got: name,
     allowed: names.join(', ') || 'none exists',
@@ -128,28 +128,28 @@ function found<T>(what: string, name: string, all: ReadonlyMap<string, T>): T {
 }
 
 function absent(field: string): never {
-  return refuse({ what: `a chart of your own needs ${field} of homelab.ts`, got: undefined, fix: `add ${field}` });
+  return fail({ what: `a chart of your own needs ${field} of homelab.ts`, got: undefined, fix: `add ${field}` });
 }
 
 /** Refuses what Argo CD would not deploy, or would deploy with power over the whole cluster without a word about it. */
-function judge(chart: Chart, { name, clusterScoped: named = [] }: OwnChart): void {
+function validate(chart: Chart, { name, clusterScoped: named = [] }: OwnChart): void {
   const objects = chart.node.findAll().filter(ApiObject.isApiObject);
   if (objects.length === 0)
-    refuse({
+    fail({
       what: `the chart ${name} must render an object`,
       got: 'no object',
       fix: 'make its objects in `make`, with the chart as their scope, or remove the chart: Argo CD fails on a folder that does not exist',
     });
   const namespaced = named.find((kind) => NAMESPACED.has(kind));
   if (namespaced !== undefined)
-    refuse({
+    fail({
       what: `clusterScoped of the chart ${name} must name kinds without a namespace`,
       got: namespaced,
       fix: 'remove it: each chart may render namespaced kinds',
     });
   const unused = named.find((kind) => !objects.some((object) => object.kind === kind));
   if (unused !== undefined)
-    refuse({
+    fail({
       what: `clusterScoped of the chart ${name} must name kinds that it renders`,
       got: unused,
       allowed: [...new Set(objects.map(({ kind }) => kind))].sort().join(', '),
@@ -158,7 +158,7 @@ function judge(chart: Chart, { name, clusterScoped: named = [] }: OwnChart): voi
   for (const object of objects) {
     if (named.includes(object.kind)) clusterScoped(object);
     else if (isClusterScoped(object.kind))
-      refuse({
+      fail({
         what: `${object.node.path}: the chart ${name} must name the cluster-scoped kinds that it renders`,
         got: `${object.kind} ${object.name}`,
         allowed: named.join(', ') || 'none',
@@ -182,6 +182,6 @@ export function ownWave({ app, own }: Context, name: string): number | undefined
 const OWN_WAVE = 2;
 const DEFINITIONS_WAVE = 1;
 
-function refuse(problem: Problem): never {
+function fail(problem: Problem): never {
   throw new Error(sentence(problem));
 }

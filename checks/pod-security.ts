@@ -5,7 +5,7 @@ import type { RenderedObject, Rendering } from './rendering';
 type Json = Readonly<Record<string, any>>;
 
 /**
- * Pods that the API server would refuse by the Pod Security level of their namespace. It judges only pods, so a Deployment is
+ * Pods that the API server would refuse by the Pod Security level of their namespace. It validates only pods, so a Deployment is
  * accepted, its pods never start, and nothing but an event says why.
  */
 export const podSecurity: Check = {
@@ -36,7 +36,7 @@ function refused({ object, construct }: RenderedObject, level: string | undefine
 }
 
 /**
- * What a level forbids in a pod, as k8s.io/pod-security-admission v0.36 judges it (Kubernetes 1.36; older versions know fewer
+ * What a level forbids in a pod, as k8s.io/pod-security-admission v0.36 does (Kubernetes 1.36; older versions know fewer
  * rules). Rules for Windows are left out: Talos is Linux.
  */
 export function podSecurityFaults(pod: Json, metadata: Json, level: string): string[] {
@@ -47,15 +47,15 @@ export function podSecurityFaults(pod: Json, metadata: Json, level: string): str
 
 type Rule = (pod: Json, metadata: Json) => string[];
 
-/** A rule over each container and, where `pod` is given, over the pod. Both judge a security context. */
+/** A rule over each container and, where `pod` is given, over the pod. Both get a security context. */
 function settings(
-  judge: (security: Json, container: Json) => string | undefined,
+  validate: (security: Json, container: Json) => string | undefined,
   pod?: (security: Json) => string | undefined,
 ): Rule {
   return ({ securityContext, initContainers = [], containers = [], ephemeralContainers = [] }) => {
     const ofPod = pod?.(securityContext ?? {});
     const ofContainers = [...initContainers, ...containers, ...ephemeralContainers].flatMap((container) => {
-      const fault = judge(container.securityContext ?? {}, container);
+      const fault = validate(container.securityContext ?? {}, container);
       return fault === undefined ? [] : [`container ${container.name} ${fault}`];
     });
     return [...(ofPod === undefined ? [] : [`the pod ${ofPod}`]), ...ofContainers];
@@ -63,7 +63,7 @@ function settings(
 }
 
 /** The same rule for the pod and for each container. */
-const everywhere = (judge: (security: Json) => string | undefined) => settings(judge, judge);
+const everywhere = (validate: (security: Json) => string | undefined) => settings(validate, validate);
 
 const ADDED: ReadonlySet<string> = new Set(
   'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'.split(

@@ -4,44 +4,37 @@ import { sharedTimeoutsProblem, routeHostProblem, routeProblem } from '../values
 import type { Route } from './services';
 import * as is from './shape';
 
-/** Judged by `routeProblem`, with the other options. */
-const judged: is.Rule = () => undefined;
-
-const oneHost = is.by(routeHostProblem);
-
 /** The part of a host name before the domain: `app`, or nested `admin.app`. */
-export const host: is.Rule = oneHost;
+export const host: is.Rule = is.by(routeHostProblem);
 
 const form = is.shape<Route>({
-  host: (value, path, problems) => (Array.isArray(value) ? is.listOf(oneHost, 1) : oneHost)(value, path, problems),
+  host: (value, path, problems) => (Array.isArray(value) ? is.listOf(host, 1) : host)(value, path, problems),
   domain: is.optional(is.by(dnsNameProblem)),
-  path: judged,
-  stripPrefix: judged,
-  port: judged,
-  tls: judged,
-  responseTimeout: judged,
-  idleTimeout: judged,
-  maxBody: judged,
+  path: is.checkedElsewhere,
+  stripPrefix: is.checkedElsewhere,
+  port: is.checkedElsewhere,
+  tls: is.checkedElsewhere,
+  responseTimeout: is.checkedElsewhere,
+  idleTimeout: is.checkedElsewhere,
+  maxBody: is.checkedElsewhere,
 });
 
-const options = is.by((value, path) => routeProblem(value as Route, path));
-
-const list = is.listOf((value, path, problems) => {
-  const before = problems.length;
-  form(value, path, problems);
-  if (problems.length === before) options(value, path, problems);
-}, 1);
+const route = is.all(
+  form,
+  is.by((value, path) => routeProblem(value as Route, path)),
+);
 
 /** The routes of a web app. */
-export const routes: is.Rule = (value, path, problems) => {
-  const before = problems.length;
-  list(value, path, problems);
-  if (problems.length === before) is.by((all) => sharedTimeoutsProblem(all as Route[], path))(value, path, problems);
-};
+export const routes: is.Rule = is.all(
+  is.listOf(route, 1),
+  is.by((value, path) => sharedTimeoutsProblem(value as Route[], path)),
+);
 
 /** The published ports of a service. */
-export const published: is.Rule = is.listOf((value, path, problems) => {
-  const before = problems.length;
-  is.shape<PublishedPort>({ port: judged, to: judged })(value, path, problems);
-  if (problems.length === before) is.by((each) => publishedProblem(each as PublishedPort, path))(value, path, problems);
-}, 1);
+export const published: is.Rule = is.listOf(
+  is.all(
+    is.shape<PublishedPort>({ port: is.checkedElsewhere, to: is.checkedElsewhere }),
+    is.by((value, path) => publishedProblem(value as PublishedPort, path)),
+  ),
+  1,
+);

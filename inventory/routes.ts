@@ -102,7 +102,7 @@ function withoutRoute(place: string, { kind = 'server', host, routes }: WebApp):
   ];
 }
 
-/** `host` is a route without timeouts; `routes` alone is judged by its form. */
+/** `host` is a route without timeouts; `routes` alone is validated by its form. */
 function differentTimeouts(homelab: Homelab, place: string, app: WebApp): string[] {
   if (app.host === undefined || app.routes === undefined) return [];
   const problem = sharedTimeoutsProblem(routesOf(homelab, app), `${at(place, 'host')} and ${at(place, 'routes')}`);

@@ -78,7 +78,7 @@ function targetProblems(homelab: Homelab, owner: string, connection: Connection,
   ];
 }
 
-/** Another service or web app that listens on the port. Charts judge those of an own chart. */
+/** Another service or web app that listens on the port. Charts validate those of an own chart. */
 function serviceTarget(homelab: Homelab, owner: string, connection: ServiceTarget, place: string): string[] {
   if (isOwn(connection)) return ownTarget(homelab, connection, place);
   const { service: name, namespace = NAMESPACES.services } = connection;

@@ -5,7 +5,7 @@ import { delayProblem } from '../values/members';
 import { mongoRolesProblem } from '../values/mongo-roles';
 import { dnsLabelProblem, dnsNameProblem, imageProblem, ipv4Network, ipv4Problem, portProblem } from '../values/names';
 import { certificatesProblem } from '../values/certificates';
-import type { Fields as Judges, Judge } from '../values/fields';
+import type { Fields as Validators, Validator } from '../values/fields';
 import { gitAddressProblem } from '../values/git-address';
 import { nearest, suggested } from '../values/nearest';
 import { domainProblem, registryProblem } from '../values/outside-names';
@@ -221,9 +221,9 @@ export function optional(rule: Rule): Rule {
   };
 }
 
-/** The rules of optional fields that values/ judges. */
-export function fields<T>(judges: Judges<T>): Shape<T> {
-  const rules = Object.entries<Judge>(judges).map(([field, judge]) => [field, optional(by(judge))]);
+/** The rules of optional fields that values/ validates. */
+export function fields<T>(validators: Validators<T>): Shape<T> {
+  const rules = Object.entries<Validator>(validators).map(([field, validate]) => [field, optional(by(validate))]);
   return Object.fromEntries(rules) as Shape<T>;
 }
 

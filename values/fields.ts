@@ -2,10 +2,10 @@ import { nearest, suggested } from './nearest';
 import { missing, sentence } from './problem';
 
 /** What is wrong with one value, as a sentence that starts with its place, or undefined. */
-export type Judge = (value: unknown, what: string) => string | undefined;
+export type Validator = (value: unknown, what: string) => string | undefined;
 
-/** A judge for each field of T: a field without one does not compile. Each judges a value that is given. */
-export type Fields<T> = { readonly [K in keyof Required<T>]: Judge };
+/** A validator for each field of T: a field without one does not compile. Each gets a value that is given. */
+export type Fields<T> = { readonly [K in keyof Required<T>]: Validator };
 
 /** What is wrong with an object of known fields, as a sentence, or undefined. Fields may be left out unless `required` names them. */
 export function fieldsProblem<T>(
@@ -31,17 +31,17 @@ export function fieldsProblem<T>(
       allowed: names.join(', '),
       fix: suggested(unknown, names, 'correct the name or remove it'),
     });
-  for (const [name, judge] of Object.entries<Judge>(fields)) {
+  for (const [name, validate] of Object.entries<Validator>(fields)) {
     const isMissing = given[name] === undefined;
     if (isMissing && !required.includes(name as keyof T & string)) continue;
-    const problem = judge(given[name], `${what}.${name}`);
+    const problem = validate(given[name], `${what}.${name}`);
     if (problem !== undefined) return isMissing ? missing(problem) : problem;
   }
   return undefined;
 }
 
-/** Judges one of several words. */
-export function wordOf(...words: readonly string[]): Judge {
+/** Accepts one of several words. */
+export function wordOf(...words: readonly string[]): Validator {
   return (value, what) => {
     if (words.includes(value as string)) return undefined;
     const near = typeof value === 'string' ? nearest(value, words) : undefined;
@@ -53,16 +53,16 @@ export function wordOf(...words: readonly string[]): Judge {
   };
 }
 
-/** Judges a whole number. */
-export function wholeNumber(minimum: number, maximum: number, fix = 'change the number'): Judge {
+/** Accepts a whole number. */
+export function wholeNumber(minimum: number, maximum: number, fix = 'change the number'): Validator {
   return (value, what) =>
     Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
       ? undefined
       : sentence({ what: `${what} must be a whole number from ${minimum} to ${maximum}`, got: value, fix });
 }
 
-/** Judges a Duration of whole seconds. */
-export function seconds(minimum: number, maximum: number, example: string): Judge {
+/** Accepts a Duration of whole seconds. */
+export function seconds(minimum: number, maximum: number, example: string): Validator {
   return (value, what) => {
     const given = secondsOf(value);
     if (Number.isInteger(given) && given >= minimum && given <= maximum) return undefined;

@@ -1,7 +1,7 @@
 import type { Duration } from 'cdk8s';
 import { beforeRolloutProblem, type BeforeRollout } from './before-rollout';
 import { argsProblem, commandProblem, userProblem } from './processes';
-import { seconds, wordOf, type Fields, type Judge } from './fields';
+import { seconds, wordOf, type Fields, type Validator } from './fields';
 import { containersProblem, type ExtraContainers } from './containers';
 import { portProblem } from './names';
 import {
@@ -92,7 +92,7 @@ export interface ServiceOptions {
   readonly files?: MountedFiles;
 }
 
-/** What is wrong with each field, in homelab.ts and in a construct alike. `togetherProblems` judges what depends on two. */
+/** What is wrong with each field, in homelab.ts and in a construct alike. `togetherProblems` validates what depends on two. */
 export const SERVICE_FIELDS: Fields<ServiceOptions> = {
   kind: wordOf('server', 'worker', 'job'),
   port: portProblem,
@@ -120,10 +120,10 @@ export const SERVICE_FIELDS: Fields<ServiceOptions> = {
 
 /** What is wrong with the options of a construct, as sentences. */
 export function optionProblems(options: ServiceOptions & ScheduleOptions): string[] {
-  const judges = Object.entries<Judge>({ ...SERVICE_FIELDS, ...SCHEDULE_FIELDS });
-  const fields = judges.flatMap(([field, judge]) => {
+  const validators = Object.entries<Validator>({ ...SERVICE_FIELDS, ...SCHEDULE_FIELDS });
+  const fields = validators.flatMap(([field, validate]) => {
     const value = options[field as keyof typeof options];
-    const problem = value === undefined ? undefined : judge(value, field);
+    const problem = value === undefined ? undefined : validate(value, field);
     return problem === undefined ? [] : [problem];
   });
   return fields.length > 0 ? fields : togetherProblems(options, (field) => field);

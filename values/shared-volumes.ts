@@ -23,7 +23,7 @@ export function sharedVolumesProblem(shared: unknown, what: string): string | un
   return mountPathsProblem(Object.keys(shared), what);
 }
 
-/** A volume of one service that the pods of another mount, as far as a rule can judge it. */
+/** A volume of one service that the pods of another mount, as far as a rule can tell. */
 interface Sharing {
   /** Place of the mount, for the sentence. */
   readonly what: string;

@@ -1,7 +1,7 @@
 import type { Size } from 'cdk8s';
 import { mountPathsProblem, normal, SHARED_MEMORY } from './files';
 import type { MountedFiles } from './mounted-files';
-import { fieldsProblem, type Judge } from './fields';
+import { fieldsProblem, type Validator } from './fields';
 import { sentence } from './problem';
 import { bytes, sizeProblem } from './quantity';
 import type { Secrets } from './secret';
@@ -160,13 +160,13 @@ export function scratchProblem(scratch: unknown, what: string): string | undefin
       (normal(path) === SHARED_MEMORY ? sharedMemoryProblem(size, place) : undefined) ??
       (inMemory === undefined
         ? sizeProblem(size, place)
-        : fieldsProblem<{ memory: Size }>(size, place, { memory: sizeJudge }));
+        : fieldsProblem<{ memory: Size }>(size, place, { memory: validSize }));
     if (problem !== undefined) return problem;
   }
   return undefined;
 }
 
-const sizeJudge: Judge = (value, what) => sizeProblem(value, what);
+const validSize: Validator = (value, what) => sizeProblem(value, what);
 
 function sharedMemoryProblem(size: unknown, what: string): string | undefined {
   if ((size as { memory?: unknown } | null)?.memory !== undefined) return undefined;
