@@ -20,7 +20,7 @@ export const SYSTEM_DISK = '/dev/sda';
 /** Talos' default, and two common alternatives. */
 const TIME_SERVERS = ['time.cloudflare.com', '0.pool.ntp.org', '1.pool.ntp.org'];
 
-/** Without a limit, Talos waits for ever. */
+/** Without a limit, Talos waits without end. */
 const TIME_SYNC_BOOT_SECONDS = 120;
 
 /**

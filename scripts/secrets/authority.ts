@@ -24,15 +24,15 @@ export async function keptAuthority(sops: Sops, homelab: Homelab): Promise<Pair 
     throw new Blocked(
       `${SECRETS.authority} must hold a certificate and its key, but does not; restore it from Git: git checkout -- ${SECRETS.authority}`,
     );
-  const anew = `remove ${SECRETS.authority}, run this again, and make your devices trust the new ca.crt`;
+  const replaceIt = `remove ${SECRETS.authority}, run this again, and make your devices trust the new ca.crt`;
   if (!isLimitedTo(pair.certificate, homelab.network.domain))
     throw new Blocked(
-      `the own authority is limited to another domain than network.domain of homelab.ts, ${homelab.network.domain}; ${anew}`,
+      `the own authority is limited to another domain than network.domain of homelab.ts, ${homelab.network.domain}; ${replaceIt}`,
     );
   // A certificate from it would end with it, and have to be renewed at once.
   const days = daysLeft(pair.certificate) ?? 0;
   if (days <= 30)
-    throw new Blocked(`the own authority must be valid for more than 30 days, but ends in ${days}; ${anew}`);
+    throw new Blocked(`the own authority must be valid for more than 30 days, but ends in ${days}; ${replaceIt}`);
   return pair;
 }
 

@@ -99,7 +99,7 @@ async function claimFindings(homelab: Homelab, kubernetes: Kubernetes): Promise<
     const what = `claims of ${owner}`;
     if (loose.length === 0) return good(what, `${wanted.length} bound`);
     const saw = loose.map((each) => `${each.claim} is ${phase(each) ?? 'not there'}`).join(', ');
-    return bad(what, saw, `npm run homelab -- rebind ${loose[0]!.disk}, when its claim was made anew`);
+    return bad(what, saw, `npm run homelab -- rebind ${loose[0]!.disk}, if its claim was deleted and created again`);
   });
 }
 
