@@ -143,15 +143,18 @@ export function request(options: https.RequestOptions, body?: Buffer): Promise<R
   });
 }
 
-/** Bytes after the upgrade pass as they are: what a frame would hold is the application's business. */
-function websocket(ingress: Entrance, host: string): Promise<string> {
+/**
+ * What a websocket answers to hello, said after some seconds of silence. Bytes after the upgrade pass as they are: what a frame would
+ * hold is the application's business.
+ */
+export function websocket(ingress: Entrance, host: string, path = '/socket', silent = 0): Promise<string> {
   return new Promise((resolve, reject) => {
     const sent = https.request({
       host: '127.0.0.1',
       port: ingress.https,
       servername: host,
       ca: ingress.authority,
-      path: '/socket',
+      path,
       headers: {
         Host: host,
         Connection: 'Upgrade',
@@ -161,14 +164,15 @@ function websocket(ingress: Entrance, host: string): Promise<string> {
       },
     });
     sent.on('upgrade', (_answer, socket) => {
+      socket.once('close', () => reject(new Error('closed')));
       socket.once('data', (data: Buffer) => {
         resolve(data.toString());
         socket.destroy();
       });
-      socket.write('hello');
+      setTimeout(() => socket.write('hello'), silent * 1000);
     });
     sent.on('response', (answer) => reject(new Error(`no upgrade but ${answer.statusCode}`)));
-    sent.setTimeout(10_000, () => sent.destroy(new Error('no upgrade in 10 s')));
+    sent.setTimeout((silent + 10) * 1000, () => sent.destroy(new Error('no upgrade in time')));
     sent.on('error', reject);
     sent.end();
   });

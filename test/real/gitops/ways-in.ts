@@ -5,7 +5,7 @@ import { Duration, Size } from 'cdk8s';
 import type { Client, Json } from '../cluster/client';
 import { until } from '../cluster/processes';
 import { bannerServer, datagramServer, healthServer, otherPorts } from './ways-in-ports';
-import { request, stop, type Entrance, type Reply } from './routes';
+import { request, stop, websocket, type Entrance, type Reply } from './routes';
 import type { Report } from './report';
 import type { Site } from './site';
 
@@ -153,41 +153,9 @@ async function times(ingress: Entrance, ask: Ask, tally: Report['tally']): Promi
   tally.check('the other web app is waited for', (await ask('app', '/late')).body === 'web late');
   const stream = await ask('app', '/api/stream');
   tally.check(`a stream of ${2 * PATIENCE} s arrives whole`, stream.body === 'tick '.repeat(2 * PATIENCE), stream.body);
-  const echo = await idleSocket(ingress, 2 * PATIENCE + 1);
+  const socket = websocket(ingress, `app.${DOMAIN}`, '/api/socket', 2 * PATIENCE + 1);
+  const echo = await socket.catch((error: Error) => error.message);
   tally.check(`a websocket that says nothing for ${2 * PATIENCE + 1} s stays open`, echo === 'echo hello', echo);
-}
-
-/** A websocket that is silent for some seconds before it says hello. */
-function idleSocket(ingress: Entrance, seconds: number): Promise<string> {
-  const host = `app.${DOMAIN}`;
-  return new Promise((resolve) => {
-    const sent = https.request({
-      host: '127.0.0.1',
-      port: ingress.https,
-      servername: host,
-      ca: ingress.authority,
-      path: '/api/socket',
-      headers: {
-        Host: host,
-        Connection: 'Upgrade',
-        Upgrade: 'websocket',
-        'Sec-WebSocket-Key': 'dGVzdA==',
-        'Sec-WebSocket-Version': '13',
-      },
-    });
-    sent.on('upgrade', (_answer, socket) => {
-      socket.once('close', () => resolve('closed'));
-      socket.once('data', (data: Buffer) => {
-        resolve(data.toString());
-        socket.destroy();
-      });
-      setTimeout(() => socket.write('hello'), seconds * 1000);
-    });
-    sent.on('response', (answer) => resolve(`no upgrade but ${answer.statusCode}`));
-    sent.on('error', (error) => resolve(error.message));
-    sent.setTimeout((seconds + 10) * 1000, () => sent.destroy(new Error('no upgrade in time')));
-    sent.end();
-  });
 }
 
 /** The address of the first pod of a service, which is ours from now on. */
